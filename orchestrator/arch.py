@@ -1,0 +1,78 @@
+"""The guest architectures: one entry each, and no `if arch ==` anywhere else."""
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arch:
+    """One guest architecture, in the spelling of each tool that has to be told."""
+
+    name: str  # on our command line and in configs/
+    kbuild: str  # ARCH= for make
+    compiler_prefix: str  # CROSS_COMPILE= for make, and the guest programs' compiler
+    gcc_package: str  # Debian package of that compiler
+    libc_package: str  # Debian package with the static libc for the guest programs
+    debian: str  # dpkg's name, for the guest's root file system
+    qemu: str  # qemu-system-*
+    qemu_package: str
+    make_target: str
+    image: PurePosixPath  # what make leaves behind, relative to O=
+    machine: tuple[str, ...]
+    tcg_cpu: str
+    blk_device: str  # the virtio-blk front end of this machine
+    net_device: str
+    rng_device: str
+    kernel_parameters: tuple[str, ...]
+
+
+ARCHES = {
+    arch.name: arch
+    for arch in (
+        Arch(
+            name="x86_64",
+            kbuild="x86_64",
+            compiler_prefix="x86_64-linux-gnu-",
+            gcc_package="gcc-x86-64-linux-gnu",
+            libc_package="libc6-dev",
+            debian="amd64",
+            qemu="x86_64",
+            qemu_package="qemu-system-x86",
+            make_target="vmlinux",
+            # The ELF file itself: QEMU enters it through its PVH note, so no guest second goes into decompression.
+            image=PurePosixPath("vmlinux"),
+            # No PCI, no ACPI, no option ROMs to wait for; devices are announced on the kernel command line.
+            machine=("-machine", "microvm,acpi=off,pit=on,pic=on,rtc=on,isa-serial=on"),
+            tcg_cpu="max",
+            blk_device="virtio-blk-device",
+            net_device="virtio-net-device",
+            rng_device="virtio-rng-device",
+            kernel_parameters=(
+                "console=ttyS0",
+                # Without ACPI a reset is a triple fault, which -no-reboot turns into QEMU's end.
+                "reboot=t",
+                # There is no second clock to watch the TSC with, and stalls are the host's here.
+                "tsc=reliable",
+            ),
+        ),
+        Arch(
+            name="arm64",
+            kbuild="arm64",
+            compiler_prefix="aarch64-linux-gnu-",
+            gcc_package="gcc-aarch64-linux-gnu",
+            libc_package="libc6-dev-arm64-cross",
+            debian="arm64",
+            qemu="aarch64",
+            qemu_package="qemu-system-arm",
+            make_target="Image",
+            image=PurePosixPath("arch/arm64/boot/Image"),
+            machine=("-machine", "virt,gic-version=3"),
+            # Pointer authentication by QARMA is very slow under TCG; QEMU's own hash is not.
+            tcg_cpu="max,pauth-impdef=on",
+            blk_device="virtio-blk-device",
+            net_device="virtio-net-device",
+            rng_device="virtio-rng-device",
+            kernel_parameters=("console=ttyAMA0",),
+        ),
+    )
+}

@@ -1,0 +1,67 @@
+"""What is happening, for whoever shows it: typed, in order, from any thread."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from orchestrator.model import Build, Cell, CellReport
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """Something that takes a while began: a download, the root file system, applying a series."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Download:
+    """Bytes so far of a tarball; `total` is None when the server does not say."""
+
+    what: str
+    done: int
+    total: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildProgress:
+    """Objects compiled so far, of the number expected (None on the very first build)."""
+
+    build: Build
+    objects: int
+    expected: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildEnded:
+    build: Build
+    text: str  # "from the cache", "built in 312 s", "build-failed: ..."
+    good: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CellStarted:
+    cell: Cell
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CellProgress:
+    cell: Cell
+    operations: int
+    swapoffs: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CellEnded:
+    report: CellReport
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Notice:
+    """Something that the user must not miss (no sandbox, no KVM, state kept aside)."""
+
+    text: str
+
+
+Event = Step | Download | BuildProgress | BuildEnded | CellStarted | CellProgress | CellEnded | Notice
+Listener = Callable[[Event], None]
