@@ -24,6 +24,7 @@ class Arch:
     net_device: str
     rng_device: str
     kernel_parameters: tuple[str, ...]
+    kvm_firmware: bytes  # what KVM is first tried with, run at the reset vector; b"": straight with a kernel
 
 
 ARCHES = {
@@ -54,6 +55,8 @@ ARCHES = {
                 # There is no second clock to watch the TSC with, and stalls are the host's here.
                 "tsc=reliable",
             ),
+            # out 0xf4, 0x10; hlt: QEMU's debug-exit device ends QEMU once this has really been executed.
+            kvm_firmware=bytes((0xB0, 0x10, 0xE6, 0xF4, 0xF4)),
         ),
         Arch(
             name="arm64",
@@ -73,6 +76,7 @@ ARCHES = {
             net_device="virtio-net-device",
             rng_device="virtio-rng-device",
             kernel_parameters=("console=ttyAMA0",),
+            kvm_firmware=b"",
         ),
     )
 }

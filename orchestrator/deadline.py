@@ -25,6 +25,12 @@ def cancelled() -> bool:
     return _cancelled.is_set()
 
 
+def pause_seconds(seconds: float) -> None:
+    """Sleep a little where the caller looks at its own deadlines; raises Cancelled on an interrupt."""
+    if _cancelled.wait(seconds):
+        raise Cancelled("interrupted")
+
+
 def now() -> float:
     """Monotonic seconds; only differences mean anything."""
     return time.monotonic()

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class _Schema(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class DeviceKind(StrEnum):
@@ -41,7 +41,7 @@ class Workload(_Schema):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     summary: str
     program: PurePosixPath
-    """Relative to guest-scripts/ (or to the YAML file): a .c file is compiled statically per arch, anything else is copied."""
+    """Relative to guest-scripts/ or the YAML file: a .c file is compiled statically per arch, others are copied."""
     arguments: tuple[str, ...] = ()
     devices: Annotated[tuple[SwapDevice, ...], Field(min_length=1)]
     memory_mib: Annotated[int, Field(ge=128, le=65_536)] = 512

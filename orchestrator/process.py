@@ -18,6 +18,8 @@ from orchestrator.errors import InfraError, ToolMissing
 
 logger = logging.getLogger(__name__)
 
+Child = Popen[bytes]
+
 # A child must not outlive us, even when we get SIGKILL and no handler runs. The signal is tied to the
 # thread that forked, which is right here: whoever spawns also stays until the end of the block.
 _DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
@@ -49,7 +51,7 @@ def spawn(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     grace: float = 2.0,
-) -> Iterator[Popen[bytes]]:
+) -> Iterator[Child]:
     """Run argv for the length of the block, output appended to `log`; its process group is dead afterwards.
 
     Raises ToolMissing when argv[0] is not installed.
@@ -116,7 +118,16 @@ def check(
     return done.output
 
 
-def wait(child: Popen[bytes], until: Deadline) -> int:
+def foreground(argv: Sequence[str]) -> int:
+    """Run argv on the user's own terminal until it ends; returns its status. Raises ToolMissing."""
+    if find_tool(argv[0]) is None:
+        raise ToolMissing(argv[0])
+    logger.debug("+ %s", shlex.join(argv))
+    with Popen(list(argv)) as child:
+        return child.wait()
+
+
+def wait(child: Child, until: Deadline) -> int:
     """Wait for the child's end, no longer than the deadline; returns its status."""
     pidfd = os.pidfd_open(child.pid)
     try:
@@ -140,7 +151,7 @@ def end_all() -> None:
                 os.killpg(pid, signal.SIGKILL)
 
 
-def _end_group(child: Popen[bytes], grace: float) -> None:
+def _end_group(child: Child, grace: float) -> None:
     if child.returncode is not None:
         return  # Reaped already: its group id may be a stranger's by now.
     pidfd = os.pidfd_open(child.pid)

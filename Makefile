@@ -1,0 +1,26 @@
+# make run     set up this machine, then the whole swapoff matrix; ARGS="--arch x86_64" is passed on
+# make test    set up this machine, then every test, real boots included; ARGS="-k name" is passed on
+# make unit    the tests that need no guest: seconds
+# make lint    formatting, linters, types, shellcheck, the warnings of the guest programs, the import rules
+# make setup   only set up: Debian packages and .venv
+
+.PHONY: help run test unit lint setup
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+run: setup
+	.venv/bin/patchrig run configs/swapoff.yaml $(ARGS)
+
+# The empty marker expression overrides pyproject.toml's, which leaves out the boots.
+test: setup
+	.venv/bin/pytest -m "" $(ARGS)
+
+unit: setup
+	.venv/bin/pytest $(ARGS)
+
+lint: setup
+	.venv/bin/pytest tests/test_linters.py tests/test_architecture.py $(ARGS)
+
+setup:
+	@tools/setup

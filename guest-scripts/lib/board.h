@@ -1,0 +1,117 @@
+/* What all processes of a run share; for the library only. */
+#ifndef PATCHRIG_BOARD_H
+#define PATCHRIG_BOARD_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "device.h"
+#include "record.h"
+#include "run.h"
+
+#define NAME_SIZE 64
+#define COUNTERS_MAX 64
+#define ERRORS_MAX 16
+#define MISMATCHES_MAX 8
+#define SITES_MAX 8
+#define FUNCTIONS_MAX 8
+
+enum phase { PHASE_SETUP, PHASE_READY, PHASE_RUNNING, PHASE_STOPPED, PHASE_AUDITED, PHASE_VERIFIED };
+
+struct board_device {
+	char path[NAME_SIZE];
+	char kind[NAME_SIZE];
+	int priority;
+	bool flipped;
+	_Atomic bool on;
+	_Atomic uint64_t leaving_since; /* ns; 0 when no swapoff of it is running */
+};
+
+struct board_counter {
+	char name[NAME_SIZE];
+	counter_t value;
+};
+
+struct board_error {
+	char call[NAME_SIZE];
+	char name[NAME_SIZE];
+	uint64_t count;
+};
+
+struct board_mismatch {
+	uint64_t page;
+	enum kind kind;
+	char expected[160];
+	char seen[400];
+};
+
+struct board_site {
+	char name[NAME_SIZE];
+	char functions[FUNCTIONS_MAX][NAME_SIZE];
+	unsigned int functions_count;
+	uint64_t calls;
+	uint64_t failed;
+};
+
+struct board {
+	/* options */
+	uint64_t seconds, seed, swapoff_budget;
+	unsigned int devices_count;
+	struct board_device devices[DEVICES_MAX];
+	char probe[NAME_SIZE];
+	struct board_site sites[SITES_MAX + 1]; /* the last one: swapoff itself */
+	unsigned int sites_count;
+	char cgroup[256]; /* folder of the cgroup that the program was started in; "" = the root */
+
+	/* state */
+	_Atomic int phase;
+	_Atomic bool over;
+	_Atomic uint64_t operations, verified, swapoffs, longest_ns;
+
+	/* findings, under the lock */
+	_Atomic uint32_t lock;
+	unsigned int counters_count, errors_count, mismatches_count;
+	uint64_t mismatches_total;
+	struct board_counter counters[COUNTERS_MAX];
+	struct board_error errors[ERRORS_MAX];
+	struct board_mismatch mismatches[MISMATCHES_MAX];
+	char missing[200];
+};
+
+extern struct board *board;
+
+void board_new(void);
+void board_lock(void);
+void board_unlock(void);
+
+/* options.c */
+void parse_options(const struct workload *workload, int argc, char **argv);
+
+/* flipper.c: children of the supervisor */
+int flipper_start(unsigned int device);
+int audit_start(void);
+
+/* probe.c */
+void probe_start(void);
+void probe_end(void);
+
+/* branch.c */
+void branches_start(void);
+void branches_end(void);
+
+/* vmstat.c: the kernel's counters, as "name": value pairs without braces */
+struct kernel_counters {
+	unsigned int count;
+	struct {
+		char name[NAME_SIZE];
+		uint64_t value;
+	} of[48];
+};
+
+void kernel_counters_read(struct kernel_counters *counters);
+
+/* result.c */
+void result_print(const struct kernel_counters *before, const struct kernel_counters *after, bool stuck);
+
+#endif

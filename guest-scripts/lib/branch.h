@@ -1,0 +1,12 @@
+/* Branches of a site that no counter of the kernel's shows. */
+#ifndef PATCHRIG_BRANCH_H
+#define PATCHRIG_BRANCH_H
+
+/*
+ * Counts, while the load runs, the calls of a kernel function that were made somewhere below `caller` ("" = from
+ * anywhere) and ended as `filter` says ("ret==0"; "" = all calls, however they end). The sum is the workload's
+ * counter of that name; 0 where the kernel has no such function. For prepare().
+ */
+void branch_probe(const char *counter, const char *function, const char *filter, const char *caller);
+
+#endif

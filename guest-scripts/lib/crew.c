@@ -1,0 +1,121 @@
+/* Threads, children, meetings. */
+#define _GNU_SOURCE
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "board.h"
+
+#define STACK_SIZE (128u << 10)
+
+struct start {
+	void (*body)(struct worker *);
+	struct worker *worker;
+};
+
+static void *thread_main(void *argument)
+{
+	const struct start start = *(struct start *)argument;
+
+	free(argument);
+	start.body(start.worker);
+	return NULL;
+}
+
+/* A stack that can be swapped out would make every thread a user of do_swap_page() at unknown moments. */
+static void *locked_stack(void)
+{
+	void *stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+
+	if (stack == MAP_FAILED || mlock(stack, STACK_SIZE))
+		run_fail("mmap of a stack");
+	return stack;
+}
+
+void crew_add(struct crew *crew, unsigned int threads, void (*body)(struct worker *), void *argument)
+{
+	static uint64_t streams;
+	pthread_attr_t attr;
+
+	for (unsigned int i = 0; i < threads; i++) {
+		const unsigned int slot = crew->threads++;
+		struct start *start = malloc(sizeof(*start));
+		struct worker *worker = &crew->workers[slot];
+
+		if (slot >= CREW_MAX || !start)
+			abort();
+		*worker = (struct worker){ .index = i, .of = threads, .argument = argument };
+		worker->rng = rng_stream(board->seed, 1000 + streams++);
+		*start = (struct start){ body, worker };
+		pthread_attr_init(&attr);
+		pthread_attr_setstack(&attr, locked_stack(), STACK_SIZE);
+		errno = pthread_create(&crew->ids[slot], &attr, thread_main, start);
+		if (errno)
+			run_fail("pthread_create");
+		pthread_attr_destroy(&attr);
+	}
+}
+
+void crew_join(struct crew *crew)
+{
+	for (unsigned int i = 0; i < crew->threads; i++)
+		pthread_join(crew->ids[i], NULL);
+	crew->threads = 0;
+}
+
+int child_start(void (*body)(void *), void *argument)
+{
+	const pid_t child = fork();
+
+	if (child < 0)
+		run_fail("fork");
+	if (child)
+		return child;
+	body(argument);
+	_exit(0);
+}
+
+void child_join(int child)
+{
+	int status;
+
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			return;
+	if (WIFSIGNALED(status))
+		run_error_named("child", sigabbrev_np(WTERMSIG(status)));
+	else if (WEXITSTATUS(status))
+		run_error_named("child", "ended early");
+}
+
+/* Spins for a moment, so that those who meet leave within microseconds; then sleeps, for CPUs are few. */
+bool meet(struct meeting *meeting)
+{
+	const uint32_t round = atomic_load(&meeting->round);
+	const struct timespec nap = { .tv_nsec = 2000000 };
+
+	if (atomic_fetch_add(&meeting->arrived, 1) + 1 == meeting->parties) {
+		atomic_store(&meeting->arrived, 0);
+		atomic_store(&meeting->round, round + 1);
+		syscall(SYS_futex, &meeting->round, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+		return !run_over();
+	}
+	for (int i = 0; i < 200 && atomic_load(&meeting->round) == round; i++)
+		if (run_over())
+			return false;
+	while (atomic_load(&meeting->round) == round) {
+		if (run_over())
+			return false;
+		syscall(SYS_futex, &meeting->round, FUTEX_WAIT, round, &nap, NULL, 0);
+	}
+	return !run_over();
+}

@@ -1,0 +1,25 @@
+/* The swap devices of the run. */
+#ifndef PATCHRIG_DEVICE_H
+#define PATCHRIG_DEVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define DEVICES_MAX 8
+
+unsigned int device_count(void);
+const char *device_path(unsigned int device);
+const char *device_kind(unsigned int device); /* virtio-blk, zram, null_blk, swapfile */
+int device_priority(unsigned int device); /* as the host asked */
+bool device_is_on(unsigned int device);
+/* /proc/swaps; 0 when it is off */
+uint64_t device_used_kib(unsigned int device);
+
+/*
+ * swapon/swapoff as the flippers do it: measured, watched (a swapoff that does not return ends the run as stuck) and
+ * failures noted. For devices that are not flipped; each must have one user at a time. False when it failed.
+ */
+bool device_on(unsigned int device, int priority);
+bool device_off(unsigned int device);
+
+#endif

@@ -1,0 +1,170 @@
+/* Devices on and off: the antagonist of every workload, and the audit at the end. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/swap.h>
+#include <unistd.h>
+
+#include "board.h"
+
+/* How long a device is on and off, in microseconds. */
+#define ON_LEAST 20000
+#define ON_MOST 300000
+#define FILL_WAIT 400000
+#define OFF_LEAST 5000
+#define OFF_MOST 80000
+/* Now and then off for longer than a stalled user of a stale entry sleeps: a swapon in between would hide it. */
+#define OFF_LONG_LEAST 150000
+#define OFF_LONG_MOST 300000
+#define OFF_LONG_ONE_IN 8
+
+unsigned int device_count(void)
+{
+	return board->devices_count;
+}
+
+const char *device_path(unsigned int device)
+{
+	return board->devices[device].path;
+}
+
+const char *device_kind(unsigned int device)
+{
+	return board->devices[device].kind;
+}
+
+int device_priority(unsigned int device)
+{
+	return board->devices[device].priority;
+}
+
+bool device_is_on(unsigned int device)
+{
+	return board->devices[device].on;
+}
+
+uint64_t device_used_kib(unsigned int device)
+{
+	const char *path = board->devices[device].path;
+	char line[256];
+	unsigned long long used = 0;
+	FILE *file = fopen("/proc/swaps", "re");
+
+	while (file && fgets(line, sizeof(line), file))
+		if (!strncmp(line, path, strlen(path)) && strchr(" \t", line[strlen(path)]))
+			sscanf(line + strlen(path), "%*s %*s %llu", &used);
+	if (file)
+		fclose(file);
+	return used;
+}
+
+bool device_on(unsigned int device, int priority)
+{
+	struct board_device *d = &board->devices[device];
+
+	if (swapon(d->path, SWAP_FLAG_PREFER | (priority & SWAP_FLAG_PRIO_MASK))) {
+		run_error("swapon", errno);
+		return false;
+	}
+	d->on = true;
+	return true;
+}
+
+static void note_duration(uint64_t ns)
+{
+	uint64_t longest = board->longest_ns;
+
+	while (ns > longest && !atomic_compare_exchange_weak(&board->longest_ns, &longest, ns))
+		;
+}
+
+bool device_off(unsigned int device)
+{
+	struct board_device *d = &board->devices[device];
+	const uint64_t start = now_ns();
+	int status;
+
+	d->leaving_since = start;
+	status = swapoff(d->path) ? errno : 0;
+	d->leaving_since = 0;
+	if (status) {
+		run_error("swapoff", status);
+		return false;
+	}
+	d->on = false;
+	note_duration(now_ns() - start);
+	/* Only those that had somebody to race with count. */
+	if (board->phase == PHASE_RUNNING && !board->over)
+		atomic_fetch_add(&board->swapoffs, 1);
+	return true;
+}
+
+/* Sleeps unless the run ends first. */
+static void rest(uint64_t us)
+{
+	const uint64_t end = now_ns() + us * 1000;
+
+	while (!run_over() && now_ns() < end)
+		sleep_us(us < 5000 ? us : 5000);
+}
+
+static void wait_until_used(unsigned int device)
+{
+	const uint64_t end = now_ns() + FILL_WAIT * 1000ull;
+
+	while (!run_over() && now_ns() < end && !device_used_kib(device))
+		sleep_us(5000);
+}
+
+static void flip(unsigned int device, struct rng *rng)
+{
+	if (!board->devices[device].on && !device_on(device, board->devices[device].priority))
+		return rest(ON_LEAST);
+	rest(rng_between(rng, ON_LEAST, ON_MOST));
+	wait_until_used(device);
+	if (run_over())
+		return;
+	device_off(device);
+	if (rng_below(rng, OFF_LONG_ONE_IN))
+		rest(rng_between(rng, OFF_LEAST, OFF_MOST));
+	else
+		rest(rng_between(rng, OFF_LONG_LEAST, OFF_LONG_MOST));
+}
+
+int flipper_start(unsigned int device)
+{
+	const pid_t child = fork();
+	struct rng rng;
+
+	if (child)
+		return child;
+	rng = rng_stream(board->seed, device);
+	while (!run_over())
+		flip(device, &rng);
+	_exit(0);
+}
+
+/*
+ * Every reference that was lost is found here at the latest: the first swapoff after it does not return, or the
+ * device can't be had again.
+ */
+static void audit(void)
+{
+	for (unsigned int i = 0; i < board->devices_count; i++)
+		if (board->devices[i].on)
+			device_off(i);
+	for (unsigned int i = 0; i < board->devices_count; i++)
+		if (!board->devices[i].on && device_on(i, board->devices[i].priority))
+			device_off(i);
+}
+
+int audit_start(void)
+{
+	const pid_t child = fork();
+
+	if (child)
+		return child;
+	audit();
+	_exit(0);
+}

@@ -1,0 +1,135 @@
+/* The command line: what run-workload and the host pass, and the workload's own numbers. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "board.h"
+
+static _Noreturn void usage(const char *what, const char *argument)
+{
+	fprintf(stderr, "%s: %s\n", what, argument);
+	exit(2);
+}
+
+static uint64_t number(const char *option, const char *text)
+{
+	char *end;
+	uint64_t value;
+
+	errno = 0;
+	value = strtoull(text, &end, 0);
+	if (errno || *end || end == text)
+		usage(option, text);
+	return value;
+}
+
+static void copy_name(char *to, const char *from, size_t length)
+{
+	if (length >= NAME_SIZE)
+		usage("too long", from);
+	memcpy(to, from, length);
+	to[length] = 0;
+}
+
+/* PATH:PRIORITY:KIND */
+static void add_swap(const char *text)
+{
+	const char *priority = strchr(text, ':');
+	const char *kind = priority ? strchr(priority + 1, ':') : NULL;
+	struct board_device *device = &board->devices[board->devices_count];
+
+	if (!kind || board->devices_count == DEVICES_MAX)
+		usage("--swap", text);
+	copy_name(device->path, text, priority - text);
+	copy_name(device->kind, kind + 1, strlen(kind + 1));
+	device->priority = atoi(priority + 1);
+	board->devices_count++;
+}
+
+/* NAME=FUNCTION,FUNCTION */
+static void add_site(const char *text)
+{
+	struct board_site *site = &board->sites[board->sites_count];
+	const char *at = strchr(text, '=');
+
+	if (!at || board->sites_count == SITES_MAX)
+		usage("--site", text);
+	copy_name(site->name, text, at - text);
+	while (*at) {
+		const size_t length = strcspn(at + 1, ",");
+
+		if (site->functions_count == FUNCTIONS_MAX)
+			usage("--site", text);
+		copy_name(site->functions[site->functions_count++], at + 1, length);
+		at += 1 + length;
+	}
+	board->sites_count++;
+}
+
+static void choose_flipped(const char *text)
+{
+	char *end;
+
+	for (unsigned int i = 0; i < board->devices_count; i++)
+		board->devices[i].flipped = false;
+	while (*text) {
+		const unsigned long i = strtoul(text, &end, 10);
+
+		if (end == text || i >= board->devices_count)
+			usage("--flip", text);
+		board->devices[i].flipped = true;
+		text = *end == ',' ? end + 1 : end;
+	}
+}
+
+static bool set_number(const struct workload *workload, const char *name, const char *value)
+{
+	const struct number_option *option = workload->options;
+
+	for (; option && option->name; option++)
+		if (!strcmp(option->name, name)) {
+			*option->value = number(name, value);
+			return true;
+		}
+	return false;
+}
+
+static void take(const struct workload *workload, const char *name, const char *value, const char **flip)
+{
+	if (!strcmp(name, "swap"))
+		add_swap(value);
+	else if (!strcmp(name, "site"))
+		add_site(value);
+	else if (!strcmp(name, "flip"))
+		*flip = value;
+	else if (!strcmp(name, "probe"))
+		copy_name(board->probe, value, strlen(value));
+	else if (!strcmp(name, "seconds"))
+		board->seconds = number(name, value);
+	else if (!strcmp(name, "seed"))
+		board->seed = number(name, value);
+	else if (!strcmp(name, "swapoff-budget"))
+		board->swapoff_budget = number(name, value);
+	else if (!set_number(workload, name, value))
+		usage("unknown option", name);
+}
+
+void parse_options(const struct workload *workload, int argc, char **argv)
+{
+	const char *flip = NULL;
+
+	board->seconds = 10;
+	board->swapoff_budget = 30;
+	for (int i = 1; i < argc; i += 2) {
+		if (strncmp(argv[i], "--", 2) || i + 1 == argc)
+			usage("not an option with a value", argv[i]);
+		take(workload, argv[i] + 2, argv[i + 1], &flip);
+	}
+	for (unsigned int i = 0; i + workload->steady < board->devices_count; i++)
+		board->devices[i].flipped = true;
+	if (flip)
+		choose_flipped(flip);
+	if (!board->devices_count)
+		usage("needed", "--swap PATH:PRIORITY:KIND");
+}

@@ -1,0 +1,43 @@
+/* Mappings, paging out, and where a page is. */
+#ifndef PATCHRIG_PAGING_H
+#define PATCHRIG_PAGING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HUGE_ALIGN (2u << 20) /* what one page table maps, on both arches with 4 KiB pages */
+
+/* For tables: zeroed, shared with children, locked. Never freed. */
+void *locked_memory(size_t length);
+/* Private anonymous, 2 MiB aligned, no huge pages. */
+void *private_memory(size_t length);
+/* MAP_SHARED of a memfd, 2 MiB aligned, untouched. */
+void *map_file(int fd, size_t length);
+/* A memfd of this length, all holes. */
+int memory_file(const char *name, size_t length);
+
+/* MADV_PAGEOUT. On a device with latency the pages stay in the swap cache until something reclaims them. */
+void page_out(void *address, size_t length);
+/* Frees clean swap cache pages: reclaims from the cgroup "workload". False when nothing could be reclaimed. */
+bool reclaim(size_t bytes);
+/*
+ * page_out() and reclaim() until no page of the range is resident or in the swap cache, as mincore() tells; at most
+ * `rounds` times. Returns how many pages still are.
+ */
+size_t page_out_fully(void *address, size_t length, unsigned int rounds);
+/* Pages of the range that mincore() calls resident: mapped or in the swap cache. */
+size_t resident_pages(const void *address, size_t length);
+
+/* /proc/self/pagemap */
+uint64_t pagemap_word(const void *address);
+#define PAGEMAP_PRESENT (1ull << 63)
+#define PAGEMAP_SWAPPED (1ull << 62)
+
+/* The swap type (slot number of the device in the kernel) of a swapped page's word. */
+static inline unsigned int pagemap_type(uint64_t word)
+{
+	return word & 31;
+}
+
+#endif

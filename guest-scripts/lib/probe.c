@@ -1,0 +1,133 @@
+/*
+ * Who called the probed function: a kretprobe whose hit counts are kept per call stack by the kernel (a histogram
+ * trigger), once for all calls and once for those that returned 0, that is, found the device gone.
+ */
+#define _GNU_SOURCE
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "board.h"
+
+#define TRACING "/sys/kernel/tracing/"
+#define EVENT TRACING "events/patchrig/probe/"
+
+static bool put(const char *path, const char *text)
+{
+	const int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	bool done;
+
+	if (fd < 0) {
+		run_missing("cannot open %s: %s", path, strerrorname_np(errno));
+		return false;
+	}
+	done = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	if (!done)
+		run_missing("cannot write %s to %s: %s", text, path, strerrorname_np(errno));
+	close(fd);
+	return done;
+}
+
+void probe_start(void)
+{
+	char text[200];
+
+	if (!board->probe[0])
+		return;
+	/* swapoff reads swap in by itself: that is no proof of what the workload did. */
+	board->sites[board->sites_count] = (struct board_site){
+		.name = "swapoff",
+		.functions = { "__do_sys_swapoff", "__x64_sys_swapoff", "__arm64_sys_swapoff", "try_to_unuse" },
+		.functions_count = 4,
+	};
+	snprintf(text, sizeof(text), "r512:patchrig/probe %s found=$retval:x64", board->probe);
+	if (put(TRACING "kprobe_events", text) &&
+	    put(EVENT "trigger", "hist:name=calls:keys=common_stacktrace:size=4096") &&
+	    put(EVENT "trigger", "hist:name=failed:keys=common_stacktrace:size=4096 if found==0"))
+		put(EVENT "enable", "1");
+}
+
+static bool in_stack(const char *stack, const char *function)
+{
+	const size_t length = strlen(function);
+
+	for (const char *at = stack; (at = strstr(at, function)); at++)
+		/* The compiler adds .isra.0 and the like, the kernel +0x.../0x... */
+		if ((at == stack || isspace(at[-1])) && strchr("+. \n", at[length]))
+			return true;
+	return false;
+}
+
+static bool is_site(const struct board_site *site, const char *stack)
+{
+	for (unsigned int i = 0; i < site->functions_count; i++)
+		if (in_stack(stack, site->functions[i]))
+			return true;
+	return false;
+}
+
+static struct board_site *site_of(const char *stack)
+{
+	struct board_site *const last = &board->sites[board->sites_count];
+
+	if (is_site(last, stack))
+		return last;
+	for (struct board_site *site = board->sites; site < last; site++)
+		if (is_site(site, stack))
+			return site;
+	return NULL;
+}
+
+/*
+ * The file has the triggers one after the other; each one is
+ *   # trigger info: hist:keys=common_stacktrace:vals=hitcount:sort=hitcount:size=4096 [if found==0] [active]
+ *   { common_stacktrace: ... lines ... } hitcount: N
+ */
+static void read_histogram(FILE *file)
+{
+	static char stack[16384], line[1024];
+	bool failed = false;
+	size_t used = 0;
+
+	while (fgets(line, sizeof(line), file)) {
+		const char *hits = strstr(line, "hitcount:");
+		struct board_site *site;
+
+		if (line[0] == '#' && strstr(line, "trigger info"))
+			failed = strstr(line, " if ") != NULL;
+		if (strstr(line, "{ common_stacktrace"))
+			used = 0;
+		if (used + strlen(line) < sizeof(stack)) {
+			strcpy(stack + used, line);
+			used += strlen(line);
+		}
+		if (line[0] == '#' || line[0] != '}' || !hits)
+			continue;
+		site = site_of(stack);
+		if (site && failed)
+			site->failed += strtoull(hits + strlen("hitcount:"), NULL, 10);
+		else if (site)
+			site->calls += strtoull(hits + strlen("hitcount:"), NULL, 10);
+	}
+}
+
+void probe_end(void)
+{
+	FILE *file;
+
+	if (!board->probe[0] || board->missing[0])
+		return;
+	put(EVENT "enable", "0");
+	file = fopen(EVENT "hist", "re");
+	if (!file) {
+		run_missing("cannot read the histogram of %s", board->probe);
+		return;
+	}
+	read_histogram(file);
+	fclose(file);
+}

@@ -1,0 +1,286 @@
+/* The supervisor: see run.h. */
+#define _GNU_SOURCE
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "board.h"
+
+#define TICK_US 50000
+
+enum watched { WATCHED_DONE, WATCHED_STUCK, WATCHED_DEAD, WATCHED_LATE };
+
+static struct kernel_counters before, after;
+static uint64_t started_ns, printed_ns;
+static pid_t load_pid;
+static pid_t children[DEVICES_MAX + 1];
+static unsigned int children_count;
+
+static void write_to(const char *path, const char *text)
+{
+	const int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		if (write(fd, text, strlen(text)) < 0)
+			run_error("moving to another cgroup", errno);
+		close(fd);
+	}
+}
+
+/* The supervisor and the flippers stay outside: limits are for the load, and nothing may make them wait. */
+static void leave_cgroup(void)
+{
+	char line[200] = "";
+	FILE *file = fopen("/proc/self/cgroup", "re");
+
+	if (file && fgets(line, sizeof(line), file) && !strncmp(line, "0::/", 4) && line[4] != '\n') {
+		line[strcspn(line, "\n")] = 0;
+		snprintf(board->cgroup, sizeof(board->cgroup), "/sys/fs/cgroup%s", line + 3);
+		write_to("/sys/fs/cgroup/cgroup.procs", "0");
+	}
+	if (file)
+		fclose(file);
+}
+
+static void join_cgroup(void)
+{
+	char path[300];
+
+	if (!board->cgroup[0])
+		return;
+	snprintf(path, sizeof(path), "%s/cgroup.procs", board->cgroup);
+	write_to(path, "0");
+}
+
+/* A page that can't be had is a finding; which kind is in si_code. */
+static void died(int signal, siginfo_t *info, void *context)
+{
+	static const char *const bus[] = { "", "BUS_ADRALN", "BUS_ADRERR", "BUS_OBJERR", "BUS_MCEERR_AR" };
+	const char *name = info->si_code == SEGV_ACCERR ? "SEGV_ACCERR" : "SEGV_MAPERR";
+
+	(void)context;
+	if (signal == SIGBUS)
+		name = info->si_code > 0 && info->si_code < 5 ? bus[info->si_code] : "unknown";
+	run_error_named(signal == SIGBUS ? "SIGBUS" : "SIGSEGV", name);
+	_exit(1);
+}
+
+static void advance(enum phase phase)
+{
+	board->phase = phase;
+}
+
+/* Waits inside the load process; nobody is left behind when the supervisor is gone. */
+static void wait_for_phase(enum phase phase)
+{
+	while (board->phase < (int)phase)
+		sleep_us(1000);
+}
+
+static _Noreturn void load_main(const struct workload *workload)
+{
+	const struct sigaction action = { .sa_sigaction = died, .sa_flags = SA_SIGINFO };
+
+	sigaction(SIGBUS, &action, NULL);
+	sigaction(SIGSEGV, &action, NULL);
+	join_cgroup();
+	/* Program, stack and tables; what setup() maps comes later and stays swappable. */
+	if (mlockall(MCL_CURRENT))
+		run_fail("mlockall");
+	workload->setup();
+	advance(PHASE_READY);
+	wait_for_phase(PHASE_RUNNING);
+	workload->load();
+	advance(PHASE_STOPPED);
+	wait_for_phase(PHASE_AUDITED);
+	workload->verify();
+	advance(PHASE_VERIFIED);
+	_exit(0);
+}
+
+static void print_progress(void)
+{
+	const uint64_t now = now_ns();
+
+	if (now - printed_ns < 1000000000u)
+		return;
+	printed_ns = now;
+	printf("{\"type\": \"progress\", \"seconds\": %.1f, \"operations\": %" PRIu64 ", \"swapoffs\": %" PRIu64 "}\n",
+	       (double)(now - started_ns) / 1e9, board->operations, board->swapoffs);
+	fflush(stdout);
+}
+
+static bool swapoff_stuck(void)
+{
+	const uint64_t now = now_ns();
+
+	for (unsigned int i = 0; i < board->devices_count; i++) {
+		const uint64_t since = board->devices[i].leaving_since;
+
+		if (since && now > since && now - since > board->swapoff_budget * 1000000000u)
+			return true;
+	}
+	return false;
+}
+
+/* The load ended before its time: says how, unless it said so itself. */
+static bool load_died(void)
+{
+	int status;
+
+	if (board->phase == PHASE_VERIFIED || waitpid(load_pid, &status, WNOHANG) != load_pid)
+		return false;
+	load_pid = 0;
+	if (board->phase == PHASE_VERIFIED)
+		return false;
+	if (WIFSIGNALED(status))
+		run_error_named("load", sigabbrev_np(WTERMSIG(status)));
+	else if (!board->errors_count)
+		run_error_named("load", "ended early");
+	return true;
+}
+
+static bool children_gone(int unused)
+{
+	int status;
+
+	(void)unused;
+	for (unsigned int i = 0; i < children_count; i++)
+		if (children[i] && waitpid(children[i], &status, WNOHANG) == children[i]) {
+			children[i] = 0;
+			if (WIFSIGNALED(status))
+				run_error_named("swapoff process", sigabbrev_np(WTERMSIG(status)));
+		}
+	for (unsigned int i = 0; i < children_count; i++)
+		if (children[i])
+			return false;
+	return true;
+}
+
+static bool phase_reached(int phase)
+{
+	return board->phase >= phase;
+}
+
+static bool never(int unused)
+{
+	(void)unused;
+	return false;
+}
+
+/* The only wait of the supervisor: bounded, with progress, and with an eye on swapoff and on the load. */
+static enum watched watch(bool (*done)(int), int argument, double seconds)
+{
+	const uint64_t end = now_ns() + (uint64_t)(seconds * 1e9);
+
+	for (;;) {
+		print_progress();
+		if (done(argument))
+			return WATCHED_DONE;
+		if (swapoff_stuck())
+			return WATCHED_STUCK;
+		if (load_died())
+			return WATCHED_DEAD;
+		if (now_ns() > end)
+			return WATCHED_LATE;
+		sleep_us(TICK_US);
+	}
+}
+
+static enum watched wait_or_blame(bool (*done)(int), int argument, const char *what)
+{
+	/* Progress lines with a constant count tell the host first; this is for a run without one. */
+	const enum watched end = watch(done, argument, 4.0 * (double)board->swapoff_budget + 60.0);
+
+	if (end == WATCHED_LATE)
+		run_error(what, ETIMEDOUT);
+	return end;
+}
+
+static void devices_on(void)
+{
+	for (unsigned int i = 0; i < board->devices_count; i++)
+		device_on(i, board->devices[i].priority);
+}
+
+static enum watched run_load(void)
+{
+	enum watched end;
+
+	kernel_counters_read(&before);
+	probe_start();
+	branches_start();
+	advance(PHASE_RUNNING);
+	for (unsigned int i = 0; i < board->devices_count; i++)
+		if (board->devices[i].flipped)
+			children[children_count++] = flipper_start(i);
+	end = watch(never, 0, (double)board->seconds);
+	board->over = true;
+	if (end == WATCHED_LATE)
+		end = wait_or_blame(phase_reached, PHASE_STOPPED, "end of the load");
+	kernel_counters_read(&after);
+	probe_end();
+	branches_end();
+	return end;
+}
+
+static enum watched audit(void)
+{
+	enum watched end = wait_or_blame(children_gone, 0, "end of the flippers");
+
+	if (end != WATCHED_DONE)
+		return end;
+	children_count = 0;
+	children[children_count++] = audit_start();
+	return wait_or_blame(children_gone, 0, "the audit");
+}
+
+static enum watched supervise(const struct workload *workload)
+{
+	enum watched end;
+
+	devices_on();
+	load_pid = fork();
+	if (!load_pid)
+		load_main(workload);
+	end = wait_or_blame(phase_reached, PHASE_READY, "setup");
+	if (end == WATCHED_DONE)
+		end = run_load();
+	if (end == WATCHED_DONE)
+		end = audit();
+	if (end == WATCHED_DONE) {
+		advance(PHASE_AUDITED);
+		end = wait_or_blame(phase_reached, PHASE_VERIFIED, "the last verification");
+	}
+	return end;
+}
+
+int run_workload(const struct workload *workload, int argc, char **argv)
+{
+	enum watched end = WATCHED_DONE;
+
+	board_new();
+	parse_options(workload, argc, argv);
+	leave_cgroup();
+	if (mlockall(MCL_CURRENT | MCL_FUTURE))
+		run_missing("mlockall: %s", strerrorname_np(errno));
+	started_ns = printed_ns = now_ns();
+	if (workload->prepare)
+		workload->prepare();
+	if (!board->missing[0])
+		end = supervise(workload);
+	/* Whoever hangs stays as evidence; only the load, which could go on for ever, is ended. */
+	board->over = true;
+	if (load_pid > 0 && end != WATCHED_STUCK)
+		kill(load_pid, SIGKILL);
+	result_print(&before, &after, end == WATCHED_STUCK);
+	_exit(0);
+}

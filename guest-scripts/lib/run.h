@@ -1,0 +1,110 @@
+/*
+ * The frame of every workload: three kinds of processes that share one locked board.
+ *
+ *   supervisor  owns stdout, prints progress and the result, and never touches memory that can be swapped out. It
+ *               waits for nothing without a limit, so the result is printed although a swapoff or the load hangs.
+ *   load        the workload's own code, in the cgroup "workload": setup(), load(), verify().
+ *   flippers    one for each flipped device: swapon, wait, swapoff, wait; random times from the seed.
+ *
+ * Order: devices on, setup(), [counters and probe start] load() with the flippers [end], flippers gone, the audit
+ * (swapoff of every device must return, then swapon and swapoff once more: a lost reference makes either fail),
+ * verify(), result.
+ */
+#ifndef PATCHRIG_RUN_H
+#define PATCHRIG_RUN_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rng.h"
+
+#define PAGE 4096u
+
+/* --NAME N of one workload. */
+struct number_option {
+	const char *name;
+	uint64_t *value; /* holds the default */
+};
+
+struct workload {
+	const struct number_option *options; /* ended by a NULL name; may be NULL */
+	unsigned int steady; /* so many devices, counted from the last, are not flipped (--flip 0,2 overrides) */
+	void (*prepare)(void); /* supervisor, devices still off: preconditions (run_missing); may be NULL */
+	void (*setup)(void); /* load process, all devices on: map and fill */
+	void (*load)(void); /* load process: returns soon after run_over() */
+	void (*verify)(void); /* load process, all devices off: every page, before any rewrite */
+};
+
+int run_workload(const struct workload *workload, int argc, char **argv);
+
+/* The time is up. Threads ask at least every few milliseconds. */
+bool run_over(void);
+uint64_t run_seed(void);
+uint64_t now_ns(void);
+void sleep_us(uint64_t us);
+
+/* Progress: one for each thing the workload does. Constant for long = livelock, the host notices. */
+void operations_add(uint64_t n);
+/* Pages whose contents were compared with what they must be. */
+void verified_add(uint64_t n);
+
+/* A named counter of the workload's own ("retried_moves"), 0 at start, reported in `counters`. Safe in any process. */
+typedef _Atomic uint64_t counter_t;
+counter_t *counter(const char *name);
+
+static inline void count(counter_t *c, uint64_t n)
+{
+	atomic_fetch_add_explicit(c, n, memory_order_relaxed);
+}
+
+/* A call failed in a way the kernel must not show. */
+void run_error(const char *call, int error);
+void run_error_named(const char *call, const char *name);
+
+/* What the guest can't provide, so that the proof is impossible; the first one is reported. */
+void run_missing(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Our own trouble (mmap, pthread_create): an error in the result, and the end of this process. */
+_Noreturn void run_fail(const char *call);
+
+/*
+ * Threads of one role. Stacks are locked. worker.rng is a stream of its own for each role and index.
+ */
+struct worker {
+	unsigned int index;
+	unsigned int of;
+	struct rng rng;
+	void *argument;
+};
+
+#define CREW_MAX 32
+
+struct crew {
+	unsigned int threads;
+	unsigned long ids[CREW_MAX];
+	struct worker workers[CREW_MAX];
+};
+
+/* Adds threads that run body(worker); body returns after run_over(). */
+void crew_add(struct crew *crew, unsigned int threads, void (*body)(struct worker *), void *argument);
+void crew_join(struct crew *crew);
+
+/* fork(); the child runs body(argument) and exits. child_join() notes a child that did not end by itself. */
+int child_start(void (*body)(void *), void *argument);
+void child_join(int child);
+
+/*
+ * Threads or processes that meet: all return at about the same time, or false when the run is over. The memory must
+ * be shared (locked_memory) when processes meet.
+ */
+struct meeting {
+	unsigned int parties;
+	_Atomic uint32_t arrived;
+	_Atomic uint32_t round;
+};
+
+bool meet(struct meeting *meeting);
+
+#endif

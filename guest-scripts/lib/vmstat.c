@@ -1,0 +1,83 @@
+/* The kernel's own counters. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "board.h"
+
+static const char *const VMSTAT[] = {
+	"pswpin",   "pswpout", "swap_ra",	     "swap_ra_hit",	   "swpin_zero",  "swpout_zero", "zswpin",
+	"zswpout",  "zswpwb",  "thp_swpout",	     "thp_swpout_fallback", "pgfault",	  "pgmajfault",	 "pgsteal_proactive",
+	"oom_kill",
+};
+
+static const char *const ZSWAP[] = {
+	"written_back_pages", "reject_reclaim_fail", "pool_limit_hit", "stored_pages",
+};
+
+static void add(struct kernel_counters *counters, const char *prefix, const char *name, uint64_t value)
+{
+	char full[NAME_SIZE];
+
+	snprintf(full, sizeof(full), "%s%s", prefix, name);
+	for (unsigned int i = 0; i < counters->count; i++)
+		if (!strcmp(counters->of[i].name, full)) {
+			counters->of[i].value += value;
+			return;
+		}
+	if (counters->count == sizeof(counters->of) / sizeof(counters->of[0]))
+		return;
+	strcpy(counters->of[counters->count].name, full);
+	counters->of[counters->count++].value = value;
+}
+
+static void read_vmstat(struct kernel_counters *counters)
+{
+	char name[NAME_SIZE];
+	uint64_t value;
+	FILE *file = fopen("/proc/vmstat", "re");
+
+	while (file && fscanf(file, "%63s %" SCNu64, name, &value) == 2)
+		for (size_t i = 0; i < sizeof(VMSTAT) / sizeof(VMSTAT[0]); i++)
+			if (!strcmp(VMSTAT[i], name))
+				add(counters, "", name, value);
+	if (file)
+		fclose(file);
+}
+
+/* Read requests that a device has served, summed by kind: which of two devices the pages came from. */
+static void read_device(struct kernel_counters *counters, const struct board_device *device)
+{
+	char path[128], name[NAME_SIZE + 8];
+	uint64_t reads;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/block/%s/stat", strrchr(device->path, '/') + 1);
+	file = fopen(path, "re");
+	if (!file)
+		return;
+	snprintf(name, sizeof(name), "reads.%.50s", device->kind);
+	if (fscanf(file, "%" SCNu64, &reads) == 1)
+		add(counters, "", name, reads);
+	fclose(file);
+}
+
+void kernel_counters_read(struct kernel_counters *counters)
+{
+	char path[128];
+	uint64_t value;
+	FILE *file;
+
+	counters->count = 0;
+	read_vmstat(counters);
+	for (unsigned int i = 0; i < board->devices_count; i++)
+		read_device(counters, &board->devices[i]);
+	for (size_t i = 0; i < sizeof(ZSWAP) / sizeof(ZSWAP[0]); i++) {
+		snprintf(path, sizeof(path), "/sys/kernel/debug/zswap/%s", ZSWAP[i]);
+		file = fopen(path, "re");
+		if (file && fscanf(file, "%" SCNu64, &value) == 1)
+			add(counters, "zswap.", ZSWAP[i], value);
+		if (file)
+			fclose(file);
+	}
+}

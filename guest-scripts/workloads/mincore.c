@@ -1,0 +1,207 @@
+/*
+ * mincore() against swapoff. An owner process keeps a memory file swapped out; lookers map the same file anew, never
+ * touch it and ask mincore(), which then looks each page's swap entry up with no lock held (no page table), or under
+ * the page table lock (one page of each table touched). A third kind asks about swapped anonymous memory.
+ *
+ * What mincore() says is racy by contract. What can be checked: status, bytes of 0 and 1 only, nothing written beyond
+ * the vector, locked pages always resident, an untouched hole never; and with all devices off everything is resident.
+ * The owner's and the anonymous records are verified as well.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "paging.h"
+#include "record.h"
+#include "run.h"
+
+#define CANARY 0xa5
+#define LOCKED_PAGES 4
+#define HOLE_PAGES 64
+
+static uint64_t file_pages = 2048; /* four page tables */
+static uint64_t anon_pages = 512;
+static uint64_t chunk = 64;
+static uint64_t looks = 3; /* mincore() calls for each fresh mapping */
+
+static const struct number_option OPTIONS[] = {
+	{ "file-pages", &file_pages },
+	{ "anon-pages", &anon_pages },
+	{ "chunk", &chunk },
+	{ "looks", &looks },
+	{ NULL, NULL },
+};
+
+enum { REGION_FILE = 1, REGION_ANON };
+
+static int file;
+static struct region shared, anon;
+static uint8_t *locked_pages, *hole;
+static counter_t *absent, *present, *hole_looks, *table_looks, *anon_looks, *page_outs;
+
+static void complain(size_t page, const char *expected, unsigned int seen)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "0x%02x", seen);
+	run_mismatch(page, KIND_WRONG, expected, text);
+}
+
+/* Asks about the range; the vector is the caller's and has room for a canary. */
+static size_t look(uint8_t *address, size_t pages, uint8_t *vec)
+{
+	size_t resident = 0;
+
+	memset(vec, CANARY, pages + 1);
+	if (mincore(address, pages * PAGE, vec)) {
+		run_error("mincore", errno);
+		return 0;
+	}
+	for (size_t i = 0; i < pages; i++) {
+		if (vec[i] > 1)
+			complain(i, "mincore says 0 or 1", vec[i]);
+		resident += vec[i] & 1;
+	}
+	if (vec[pages] != CANARY)
+		complain(pages, "nothing is written beyond the vector", vec[pages]);
+	count(absent, pages - resident);
+	count(present, resident);
+	operations_add(1);
+	verified_add(pages);
+	return resident;
+}
+
+static void look_at_certainties(uint8_t *vec)
+{
+	const size_t in_hole = look(hole, HOLE_PAGES, vec);
+	const size_t in_locked = look(locked_pages, LOCKED_PAGES, vec);
+
+	if (in_hole)
+		complain(0, "an untouched hole has no resident page", in_hole);
+	if (in_locked != LOCKED_PAGES)
+		complain(0, "all locked pages are resident", in_locked);
+}
+
+/* One look at a mapping of its own, so that no page table of an earlier one is left. */
+static void look_at_file(struct worker *worker, uint8_t *vec)
+{
+	uint8_t *mapping = map_file(file, file_pages * PAGE);
+	const bool tables = worker->index % 2;
+
+	if (tables)
+		for (size_t page = 0; page < file_pages; page += HUGE_ALIGN / PAGE)
+			(void)*(volatile uint8_t *)(mapping + page * PAGE);
+	for (uint64_t i = 0; i < looks && !run_over(); i++) {
+		look(mapping, file_pages, vec);
+		count(tables ? table_looks : hole_looks, 1);
+	}
+	munmap(mapping, file_pages * PAGE);
+}
+
+static void file_looker(struct worker *worker)
+{
+	uint8_t *vec = locked_memory(file_pages + 1);
+
+	while (!run_over()) {
+		look_at_file(worker, vec);
+		look_at_certainties(vec);
+	}
+}
+
+static void anon_looker(struct worker *worker)
+{
+	uint8_t *vec = locked_memory(anon_pages + 1);
+
+	while (!run_over()) {
+		const size_t page = rng_below(&worker->rng, anon_pages);
+
+		page_out(anon.base, anon_pages * PAGE);
+		for (uint64_t i = 0; i < looks; i++)
+			look(anon.base, anon_pages, vec);
+		count(anon_looks, looks);
+		region_verify(&anon, page, true);
+		region_write(&anon, page, 0);
+	}
+}
+
+static void fill(void *argument)
+{
+	(void)argument;
+	region_fill(&shared);
+}
+
+/* Its pages are mapped here and nowhere else: only such pages of a file are paged out on request. */
+static void owner(void *argument)
+{
+	struct rng rng = rng_stream(run_seed(), 1);
+
+	(void)argument;
+	while (!run_over()) {
+		const size_t first = rng_below(&rng, file_pages - chunk);
+
+		for (size_t i = first; i < first + chunk; i++) {
+			region_verify(&shared, i, i % 4 == 0);
+			if (i % 8 == 0)
+				region_write(&shared, i, 1);
+		}
+		page_out(region_page(&shared, first), chunk * PAGE);
+		/* Pages that swapoff brought back are mapped by nobody and have to be touched first. */
+		reclaim(2 * chunk * PAGE);
+		count(page_outs, 1);
+		sleep_us(rng_below(&rng, 2000));
+	}
+}
+
+static void setup(void)
+{
+	absent = counter("absent");
+	present = counter("present");
+	hole_looks = counter("hole_looks");
+	table_looks = counter("table_looks");
+	anon_looks = counter("anon_looks");
+	page_outs = counter("page_outs");
+	file = memory_file("patchrig", file_pages * PAGE);
+	shared = region_over(map_file(file, file_pages * PAGE), REGION_FILE, file_pages);
+	anon = region_over(private_memory(anon_pages * PAGE), REGION_ANON, anon_pages);
+	locked_pages = locked_memory(LOCKED_PAGES * PAGE);
+	hole = private_memory(HOLE_PAGES * PAGE);
+	/* A child fills: mappings of this process would make each page mapped twice. */
+	child_join(child_start(fill, NULL));
+	region_fill(&anon);
+	madvise(anon.base, anon_pages * PAGE, MADV_DONTFORK);
+}
+
+static void load(void)
+{
+	static struct crew crew;
+	const int child = child_start(owner, NULL);
+
+	crew_add(&crew, 4, file_looker, NULL);
+	crew_add(&crew, 1, anon_looker, NULL);
+	crew_join(&crew);
+	child_join(child);
+}
+
+/* swapoff has brought everything back, so for once mincore() has no choice. */
+static void verify(void)
+{
+	uint8_t *vec = locked_memory(file_pages + 1);
+
+	if (look(map_file(file, file_pages * PAGE), file_pages, vec) != file_pages)
+		complain(0, "with all devices off every page of the file is resident", 0);
+	if (look(anon.base, anon_pages, vec) != anon_pages)
+		complain(0, "with all devices off every anonymous page is resident", 0);
+	region_verify_all(&shared);
+	region_verify_all(&anon);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct workload workload = {
+		.options = OPTIONS, .steady = 1, .setup = setup, .load = load, .verify = verify,
+	};
+
+	return run_workload(&workload, argc, argv);
+}

@@ -1,0 +1,377 @@
+/*
+ * uffd-move: UFFDIO_MOVE of swapped pages, move_pages_ptes().
+ *
+ * A pair is two areas and one set of records that a mover carries from one area to the other and back. Before each
+ * move the pages are brought into one of the states that the kernel treats apart: on the device only; in the swap
+ * cache; in the swap cache and locked for reading, so that the kernel has to wait and to retry; just paged out.
+ * After it the ledger must balance: each record is in exactly one area, and the page that it left is a hole.
+ *
+ * Prodders ask for pages (MADV_WILLNEED) while they are moved. The readers of the last pair read them through
+ * process_vm_readv(), which maps and pins them: only there EBUSY is legal.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/userfaultfd.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "branch.h"
+#include "paging.h"
+#include "record.h"
+#include "run.h"
+
+#ifndef UFFDIO_MOVE /* headers older than Linux 6.8 */
+#define UFFD_FEATURE_MOVE (1 << 16)
+#define UFFDIO_MOVE_MODE_DONTWAKE ((__u64)1 << 0)
+#define UFFDIO_MOVE _IOWR(UFFDIO, 0x05, struct uffdio_move)
+
+struct uffdio_move {
+	__u64 dst;
+	__u64 src;
+	__u64 len;
+	__u64 mode;
+	__s64 move;
+};
+#endif
+
+#define PAIRS_MAX 8
+#define CHUNK_MAX 16
+/* More than the latency of the devices: what was asked for has been read. */
+#define READ_US 5000
+
+struct pair {
+	struct region region; /* its base is the first area; the records are where `here` says */
+	uint8_t *area[2];
+	_Atomic uint8_t *here; /* of each page: 0 or 1 */
+	bool read; /* has a reader, which pins pages */
+	bool broken; /* the ledger does not balance: no more moves */
+};
+
+enum state { STATE_OUT, STATE_CACHED, STATE_LOCKED, STATE_FRESH, STATES };
+
+static uint64_t area_pages = 128;
+static uint64_t pairs_count = 3;
+static uint64_t prodders = 1;
+
+static const struct number_option options[] = {
+	{ "pages", &area_pages },
+	{ "pairs", &pairs_count },
+	{ "prodders", &prodders },
+	{ 0 },
+};
+
+static struct pair *pairs;
+static int uffd;
+static counter_t *moved, *moved_swapped, *untold_moves, *again, *busy, *remote_reads, *missing_reads;
+
+static uint8_t *place(const struct pair *pair, unsigned int area, size_t page)
+{
+	return pair->area[area] + page * PAGE;
+}
+
+static bool is_hole(const void *address)
+{
+	return !(pagemap_word(address) & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED));
+}
+
+static void unbalanced(struct pair *pair, size_t page, const char *expected, const void *address)
+{
+	char seen[64];
+
+	snprintf(seen, sizeof(seen), "pagemap %" PRIx64, pagemap_word(address));
+	run_mismatch(page, KIND_WRONG, expected, seen);
+	pair->broken = true;
+}
+
+/* The record left one area for the other: nothing stayed, nothing got lost. */
+static void balance(struct pair *pair, size_t page, unsigned int to)
+{
+	const uint8_t *left = place(pair, !to, page), *entered = place(pair, to, page);
+
+	if (!is_hole(left))
+		unbalanced(pair, page, "a hole where the page was moved from", left);
+	if (is_hole(entered))
+		unbalanced(pair, page, "a page where it was moved to", entered);
+	if (pagemap_word(entered) & PAGEMAP_SWAPPED)
+		count(moved_swapped, 1);
+}
+
+static void arrived(struct pair *pair, size_t page, size_t pages, unsigned int to)
+{
+	for (size_t i = page; i < page + pages; i++) {
+		atomic_store(&pair->here[i], to);
+		balance(pair, i, to);
+	}
+	count(moved, pages);
+	operations_add(pages);
+}
+
+/*
+ * Linux 6.19 forgets to clear -EAGAIN in move_pages(): once a move has been retried inside the kernel, its success is
+ * taken for one more -EAGAIN, the page that has just arrived is moved again, and EEXIST is all that is told. The
+ * ledger says whether it was that: how many pages, from this one on, are in the other area and only there.
+ */
+static size_t untold(const struct pair *pair, size_t page, size_t pages, unsigned int to)
+{
+	size_t n = 0;
+
+	while (n < pages && is_hole(place(pair, !to, page + n)) && !is_hole(place(pair, to, page + n)))
+		n++;
+	count(untold_moves, n);
+	return n;
+}
+
+/* What is not an error of the kernel's: the same call again will do. */
+static bool is_legal(const struct pair *pair, int error)
+{
+	if (error == EAGAIN)
+		count(again, 1);
+	else if (error == EBUSY && pair->read)
+		count(busy, 1);
+	else
+		return false;
+	return true;
+}
+
+/* One UFFDIO_MOVE: how many pages it moved. */
+static size_t move_pages(struct pair *pair, size_t page, size_t pages, unsigned int to)
+{
+	struct uffdio_move move = {
+		.dst = (uintptr_t)place(pair, to, page),
+		.src = (uintptr_t)place(pair, !to, page),
+		.len = pages * PAGE,
+		.mode = UFFDIO_MOVE_MODE_DONTWAKE,
+	};
+	const int error = ioctl(uffd, UFFDIO_MOVE, &move) ? errno : 0;
+	size_t done = move.move > 0 ? move.move / PAGE : 0;
+
+	if (error == EEXIST)
+		done = untold(pair, page, pages, to);
+	if (error && !done && !is_legal(pair, error)) {
+		run_error("UFFDIO_MOVE", error);
+		pair->broken = true;
+	}
+	return done;
+}
+
+static void carry(struct pair *pair, size_t page, size_t pages, unsigned int to)
+{
+	while (pages > 0 && !pair->broken && !run_over()) {
+		const size_t done = move_pages(pair, page, pages, to);
+
+		arrived(pair, page, done, to);
+		page += done;
+		pages -= done;
+	}
+}
+
+static void ask(uint8_t *address, size_t pages)
+{
+	if (madvise(address, pages * PAGE, MADV_WILLNEED))
+		run_error("MADV_WILLNEED", errno);
+}
+
+static void carry_all(struct pair *pair, unsigned int to, struct rng *rng)
+{
+	for (size_t page = 0, pages; page < area_pages && !run_over(); page += pages) {
+		const enum state state = rng_below(rng, STATES);
+
+		pages = rng_between(rng, 1, CHUNK_MAX);
+		if (pages > area_pages - page)
+			pages = area_pages - page;
+		if (state != STATE_OUT)
+			ask(place(pair, !to, page), pages);
+		if (state == STATE_CACHED)
+			sleep_us(READ_US);
+		carry(pair, page, pages, to);
+	}
+}
+
+/* Some are left as they are: they go back without ever having been mapped. */
+static void verify_some(struct pair *pair, unsigned int area, struct rng *rng)
+{
+	for (size_t page = 0; page < area_pages && !run_over() && !pair->broken; page++) {
+		if (rng_below(rng, 4) == 0)
+			continue;
+		region_verify_at(&pair->region, page, place(pair, area, page), rng_below(rng, 8) == 0);
+		if (rng_below(rng, 4) == 0) {
+			const struct identity identity = region_begin(&pair->region, page);
+
+			record_write(place(pair, area, page), &identity, 0);
+			region_end(&pair->region, page);
+		}
+	}
+}
+
+static void mover(struct worker *worker)
+{
+	struct pair *pair = worker->argument;
+	unsigned int from = 0;
+
+	while (!run_over() && !pair->broken) {
+		/* One pass in four moves pages that are still in the swap cache, perhaps being written. */
+		if (rng_below(&worker->rng, 4))
+			page_out_fully(pair->area[from], area_pages * PAGE, 3);
+		else
+			page_out(pair->area[from], area_pages * PAGE);
+		carry_all(pair, !from, &worker->rng);
+		if (run_over())
+			break;
+		from = !from;
+		verify_some(pair, from, &worker->rng);
+	}
+}
+
+static void prodder(struct worker *worker)
+{
+	while (!run_over()) {
+		struct pair *pair = &pairs[rng_below(&worker->rng, pairs_count)];
+		const size_t page = rng_below(&worker->rng, area_pages);
+		const size_t pages = rng_between(&worker->rng, 1, area_pages - page < 4 ? area_pages - page : 4);
+
+		ask(place(pair, atomic_load(&pair->here[page]), page), pages);
+		sleep_us(rng_below(&worker->rng, 500));
+	}
+}
+
+static void reader(struct worker *worker)
+{
+	struct pair *pair = worker->argument;
+	uint64_t copy[PAGE / sizeof(uint64_t)];
+
+	while (!run_over()) {
+		const size_t page = rng_below(&worker->rng, area_pages);
+		const uint32_t ticket = region_ticket(&pair->region, page);
+		const struct iovec to = { copy, PAGE };
+		const struct iovec from = { place(pair, atomic_load(&pair->here[page]), page), PAGE };
+		const ssize_t got = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
+
+		if (got == PAGE) {
+			region_verify_copy(&pair->region, page, ticket, copy, false);
+			count(remote_reads, 1);
+		} else if (got < 0 && errno == EFAULT) {
+			count(missing_reads, 1); /* moved away meanwhile */
+		} else {
+			run_error("process_vm_readv", got < 0 ? errno : 0);
+		}
+		sleep_us(rng_below(&worker->rng, 2000));
+	}
+}
+
+static void uffd_open(void)
+{
+	/* SIGBUS for a missing page: a lost record ends the run with an error and not with a thread that waits for ever. */
+	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_MOVE | UFFD_FEATURE_SIGBUS };
+
+	uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api))
+		run_missing("userfaultfd with UFFD_FEATURE_MOVE: %m");
+}
+
+static uint8_t *private_area(void)
+{
+	uint8_t *area = private_memory(area_pages * PAGE);
+
+	/* A page that a child shares is not moved, it is busy. */
+	if (madvise(area, area_pages * PAGE, MADV_DONTFORK))
+		run_fail("MADV_DONTFORK");
+	return area;
+}
+
+static void register_area(uint8_t *area)
+{
+	struct uffdio_register range = {
+		.range = { (uintptr_t)area, area_pages * PAGE },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+
+	if (ioctl(uffd, UFFDIO_REGISTER, &range))
+		run_missing("UFFDIO_REGISTER: %m");
+}
+
+/* Filled before it is registered: a missing page is a bus error from then on. */
+static void pair_new(struct pair *pair, uint64_t id)
+{
+	pair->area[0] = private_area();
+	pair->area[1] = private_area();
+	pair->here = locked_memory(area_pages);
+	pair->region = region_over(pair->area[0], id, area_pages);
+	region_fill(&pair->region);
+	for (unsigned int i = 0; i < 2; i++)
+		register_area(pair->area[i]);
+}
+
+static void prepare(void)
+{
+	/* move_pages_ptes() waits for a folio only where it found it locked; then it starts again. */
+	branch_probe("retried_moves", "__folio_lock", "", "move_pages");
+}
+
+static void setup(void)
+{
+	moved = counter("moved_pages");
+	moved_swapped = counter("moved_swapped");
+	untold_moves = counter("untold_moves");
+	again = counter("move_eagain");
+	busy = counter("move_ebusy");
+	remote_reads = counter("remote_reads");
+	missing_reads = counter("remote_reads_missing");
+	pairs = locked_memory(PAIRS_MAX * sizeof(*pairs));
+	if (pairs_count > PAIRS_MAX || !pairs_count)
+		run_fail("--pairs");
+	uffd_open();
+	for (uint64_t i = 0; i < pairs_count; i++)
+		pair_new(&pairs[i], i + 1);
+	pairs[pairs_count - 1].read = true;
+}
+
+static void load(void)
+{
+	struct crew crew = { 0 };
+
+	for (uint64_t i = 0; i < pairs_count; i++)
+		crew_add(&crew, 1, mover, &pairs[i]);
+	crew_add(&crew, prodders, prodder, NULL);
+	crew_add(&crew, 1, reader, &pairs[pairs_count - 1]);
+	crew_join(&crew);
+}
+
+/* A record that is in no area would be a bus error, which says less. */
+static void verify_pair(struct pair *pair)
+{
+	for (size_t page = 0; page < area_pages; page++) {
+		const unsigned int area = pair->here[page];
+
+		if (!is_hole(place(pair, !area, page)))
+			unbalanced(pair, page, "a hole in the other area", place(pair, !area, page));
+		if (is_hole(place(pair, area, page)))
+			unbalanced(pair, page, "a page in this area", place(pair, area, page));
+		else
+			region_verify_at(&pair->region, page, place(pair, area, page), true);
+	}
+}
+
+static void verify(void)
+{
+	for (uint64_t i = 0; i < pairs_count; i++)
+		verify_pair(&pairs[i]);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct workload workload = {
+		.options = options,
+		.prepare = prepare,
+		.setup = setup,
+		.load = load,
+		.verify = verify,
+	};
+
+	return run_workload(&workload, argc, argv);
+}

@@ -1,0 +1,256 @@
+/*
+ * zswap-writeback: zswap_writeback_entry(), which takes compressed pages to the swap device.
+ *
+ * A squeezer drives it in three ways in turn, each with the others switched off so that its share can be told:
+ *
+ *   pool      max_pool_percent down to nothing and up again: the kernel's worker empties the pool
+ *   limit     a small memory.zswap.max: each page that zswap takes in first drives another one out; right after the
+ *             pool was emptied, for an entry has a second chance and with many in the pool the first turn takes long
+ *   reclaim   memory.reclaim with the dynamic shrinker: in the squeezer's own context
+ *
+ * Meanwhile cyclers page out, fault, rewrite and free the same pages, and visitors fault on pages of others: entries
+ * that are being written back come into the swap cache, vanish, or hold new data in the same slot.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "branch.h"
+#include "paging.h"
+#include "record.h"
+#include "run.h"
+
+#define SLICES_MAX 8
+/* Where run-workload starts the program. */
+#define CGROUP "/sys/fs/cgroup/workload/"
+#define ZSWAP "/sys/module/zswap/parameters/"
+
+static uint64_t slice_pages = 512;
+static uint64_t slices_count = 3;
+static uint64_t visitors = 2;
+static uint64_t pool_percent = 20;
+
+static const struct number_option options[] = {
+	{ "pages", &slice_pages },
+	{ "slices", &slices_count },
+	{ "visitors", &visitors },
+	{ "pool-percent", &pool_percent },
+	{ 0 },
+};
+
+static struct region *slices;
+static counter_t *dropped;
+
+static bool put(const char *path, const char *text)
+{
+	const int fd = open(path, O_WRONLY | O_CLOEXEC);
+	const bool done = fd >= 0 && write(fd, text, strlen(text)) > 0;
+
+	if (fd >= 0)
+		close(fd);
+	return done;
+}
+
+static void set(const char *path, const char *text)
+{
+	if (!put(path, text))
+		run_missing("cannot write %s to %s", text, path);
+}
+
+static uint64_t written_back(void)
+{
+	char line[128];
+	unsigned long long value = 0;
+	FILE *file = fopen("/proc/vmstat", "re");
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "zswpwb %llu", &value) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return value;
+}
+
+/* Naps for so long at most; false when the run is over. */
+static bool nap(uint64_t ms)
+{
+	for (const uint64_t end = now_ns() + ms * 1000000; now_ns() < end && !run_over();)
+		sleep_us(2000);
+	return !run_over();
+}
+
+/* Something must be in the pool for the next way. */
+static void refill(struct rng *rng)
+{
+	nap(rng_between(rng, 20, 60));
+}
+
+static void squeeze_by_reclaim(struct rng *rng)
+{
+	set(ZSWAP "shrinker_enabled", "Y");
+	/* The first look at an entry only takes its second chance away. */
+	for (unsigned int i = 0; i < 6 && !run_over(); i++) {
+		reclaim(slice_pages * PAGE / rng_between(rng, 1, 4));
+		nap(rng_below(rng, 10));
+	}
+	set(ZSWAP "shrinker_enabled", "N");
+	refill(rng);
+}
+
+static void squeeze_by_limit(struct rng *rng)
+{
+	char limit[32];
+
+	snprintf(limit, sizeof(limit), "%uK", 64u << rng_below(rng, 3));
+	set(CGROUP "memory.zswap.max", limit);
+	nap(rng_between(rng, 100, 300));
+	set(CGROUP "memory.zswap.max", "max");
+	refill(rng);
+}
+
+static void squeeze_by_pool(struct rng *rng)
+{
+	char percent[32];
+
+	set(ZSWAP "max_pool_percent", "0");
+	nap(rng_between(rng, 20, 100));
+	snprintf(percent, sizeof(percent), "%u", (unsigned int)pool_percent);
+	set(ZSWAP "max_pool_percent", percent);
+}
+
+struct way {
+	const char *counter;
+	void (*squeeze)(struct rng *);
+};
+
+static const struct way ways[] = {
+	{ "written_back_by_pool", squeeze_by_pool },
+	{ "written_back_by_limit", squeeze_by_limit },
+	{ "written_back_by_reclaim", squeeze_by_reclaim },
+};
+
+static void squeezer(struct worker *worker)
+{
+	for (unsigned int i = 0; !run_over(); i = (i + 1) % 3) {
+		const uint64_t before = written_back();
+
+		ways[i].squeeze(&worker->rng);
+		count(counter(ways[i].counter), written_back() - before);
+	}
+}
+
+/* Frees the page, and with it the compressed copy and the slot. */
+static void drop(struct region *slice, size_t page)
+{
+	const struct identity identity = region_begin(slice, page);
+	void *memory = region_page(slice, page);
+
+	if (madvise(memory, PAGE, MADV_DONTNEED))
+		run_error("MADV_DONTNEED", errno);
+	/* A look makes the write that follows dear: it has to replace the zero page on all CPUs. */
+	if (page % 8 == 0 && zero_check(memory) != KIND_OK)
+		record_complain(KIND_NONZERO, memory, &identity, true);
+	record_write(memory, &identity, 0);
+	region_end(slice, page);
+	count(dropped, 1);
+}
+
+/* Pages that are left alone grow cold, and cold entries are written back. */
+static void use(struct region *slice, size_t page, struct rng *rng)
+{
+	switch (rng_below(rng, 8)) {
+	case 0:
+		drop(slice, page);
+		break;
+	case 1:
+		region_verify(slice, page, true);
+		region_write(slice, page, 0);
+		break;
+	case 2:
+	case 3:
+		region_verify(slice, page, false);
+		break;
+	}
+}
+
+static void cycler(struct worker *worker)
+{
+	struct region *slice = worker->argument;
+
+	while (!run_over()) {
+		page_out(slice->base, slice_pages * PAGE);
+		nap(rng_below(&worker->rng, 20));
+		for (size_t page = 0; page < slice_pages && !run_over(); page++)
+			use(slice, page, &worker->rng);
+	}
+}
+
+static void visitor(struct worker *worker)
+{
+	while (!run_over()) {
+		const struct region *slice = &slices[rng_below(&worker->rng, slices_count)];
+
+		region_verify(slice, rng_below(&worker->rng, slice_pages), false);
+		sleep_us(rng_below(&worker->rng, 500));
+	}
+}
+
+static void prepare(void)
+{
+	char enabled[8] = "";
+	FILE *file = fopen(ZSWAP "enabled", "re");
+
+	if (!file || !fgets(enabled, sizeof(enabled), file) || enabled[0] != 'Y')
+		run_missing("zswap is not enabled");
+	if (file)
+		fclose(file);
+	/* Somebody else was about to read the page, or its entry had been freed. */
+	branch_probe("entries_in_use", "__read_swap_cache_async", "ret==0", "shrink_memcg_cb");
+}
+
+static void setup(void)
+{
+	slices = locked_memory(SLICES_MAX * sizeof(*slices));
+	dropped = counter("dropped_pages");
+	for (unsigned int i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		counter(ways[i].counter);
+	if (slices_count > SLICES_MAX || !slices_count)
+		run_fail("--slices");
+	for (uint64_t i = 0; i < slices_count; i++) {
+		slices[i] = region_over(private_memory(slice_pages * PAGE), i + 1, slice_pages);
+		region_fill(&slices[i]);
+	}
+}
+
+static void load(void)
+{
+	struct crew crew = { 0 };
+
+	for (uint64_t i = 0; i < slices_count; i++)
+		crew_add(&crew, 1, cycler, &slices[i]);
+	crew_add(&crew, visitors, visitor, NULL);
+	crew_add(&crew, 1, squeezer, NULL);
+	crew_join(&crew);
+}
+
+static void verify(void)
+{
+	for (uint64_t i = 0; i < slices_count; i++)
+		region_verify_all(&slices[i]);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct workload workload = {
+		.options = options,
+		.prepare = prepare,
+		.setup = setup,
+		.load = load,
+		.verify = verify,
+	};
+
+	return run_workload(&workload, argc, argv);
+}

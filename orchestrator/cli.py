@@ -1,0 +1,261 @@
+"""The commands; the only reader of argv and the only caller of sys.exit."""
+
+import json
+import logging
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from rich.console import Console
+
+from orchestrator import cli_guest, cli_host
+from orchestrator.cli_options import (
+    AS_JSON,
+    DEFAULT_MATRIX,
+    FAIL_FAST,
+    JOBS,
+    MATRIX,
+    RESULTS,
+    Choice,
+    request_of,
+    with_choice,
+)
+from orchestrator.errors import Cancelled, ExitCode, OrchestratorError
+from orchestrator.model import BuildFailure, RunReport
+from orchestrator.pipeline import GOOD, Request, open_kit, rerun, run_matrix, versions
+from orchestrator.plan.config import Plan
+from orchestrator.plan.matrix import as_json, builds_of, describe
+from orchestrator.report.store import Store, find_cell, find_run, load_run, open_run
+from orchestrator.report.terminal import print_table, terminal
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="patchrig")
+@click.option("-v", "--verbose", is_flag=True, help="Show every command that is started.")
+def cli(verbose: bool) -> None:
+    """Does a kernel series break anything, and would we have noticed?
+
+    Builds the kernel with and without the series, boots it under QEMU on x86_64 and arm64, runs workloads that race the
+    changed code, and says what broke and what was proved.
+
+    \b
+    patchrig run configs/swapoff.yaml                       # the whole matrix
+    patchrig run configs/swapoff.yaml --patch series.mbox --tree ~/linux --arch x86_64
+    patchrig repro latest swapin --until-fail               # one cell of a run, again
+
+    Shell completion: eval "$(_PATCHRIG_COMPLETE=bash_source patchrig)" (also zsh_source, fish_source).
+    """
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+    logging.getLogger("qemu").setLevel(logging.CRITICAL)
+
+
+@cli.command()
+@click.argument("matrix", type=MATRIX)
+@with_choice
+@JOBS
+@FAIL_FAST
+@RESULTS
+@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Also write the JUnit XML here.")
+@AS_JSON
+def run(  # noqa: PLR0913  # click gives each option as an argument
+    matrix: Path,
+    jobs: int | None,
+    fail_fast: bool,
+    results: Path,
+    junit: Path | None,
+    as_json_text: bool,
+    **choice: Any,
+) -> ExitCode:
+    """Patch, build, boot and judge every cell of MATRIX.
+
+    \b
+    patchrig run configs/swapoff.yaml --arch x86_64 --workload swapin --seconds 60 --repeat 5
+    """
+    request = replace(request_of(matrix, Choice(**choice)), jobs=jobs, fail_fast=fail_fast)
+    return _reported(
+        request, results, junit, as_json_text, lambda store, listener: run_matrix(request, store, listener)
+    )
+
+
+@cli.command("list")
+@click.argument("matrix", type=MATRIX)
+@with_choice
+@AS_JSON
+def list_cells(matrix: Path, as_json_text: bool, **choice: Any) -> ExitCode:
+    """Show the cells of MATRIX and what each would do.
+
+    \b
+    patchrig list configs/swapoff.yaml --json | jq '.[].name'
+    """
+    request = request_of(matrix, Choice(**choice))
+    if as_json_text:
+        click.echo(json.dumps([dict(as_json(cell)) for cell in request.cells], indent=2))
+        return ExitCode.OK
+    for cell in request.cells:
+        click.echo(describe(cell))
+    return ExitCode.OK
+
+
+@cli.command()
+@click.argument("matrix", type=MATRIX, default=DEFAULT_MATRIX)
+@with_choice
+@RESULTS
+@AS_JSON
+def build(matrix: Path, results: Path, as_json_text: bool, **choice: Any) -> ExitCode:
+    """Build the kernels of MATRIX and print where they are; run nothing.
+
+    \b
+    patchrig build configs/swapoff.yaml --arch arm64 --flavour debug
+    """
+    request = request_of(matrix, Choice(**choice))
+    images = []
+    screen = Console(stderr=True)
+    with terminal(screen) as listener, open_kit(request, listener) as kit:
+        for one in builds_of(request.cells):
+            folder = results / "builds" / one.name
+            folder.mkdir(parents=True, exist_ok=True)
+            images.append(kit.image(one, log_dir=folder, listener=listener))
+    if as_json_text:
+        click.echo(json.dumps([_image_json(image) for image in images], indent=2))
+    else:
+        for image in images:
+            where = f"{image.outcome}: {image.title}" if isinstance(image, BuildFailure) else image.image
+            click.echo(f"{image.build.name}  {where}")
+    bad = any(isinstance(image, BuildFailure) for image in images)
+    return ExitCode.BAD_KERNEL if bad else ExitCode.OK
+
+
+def _image_json(image: Any) -> dict[str, object]:
+    if isinstance(image, BuildFailure):
+        log = str(image.log) if image.log else None
+        return {"build": image.build.name, "outcome": str(image.outcome), "title": image.title, "log": log}
+    places = {name: str(getattr(image, name)) for name in ("image", "vmlinux", "config", "log")}
+    return {"build": image.build.name, "outcome": "built", **places, "hashes": dict(image.hashes)}
+
+
+@cli.command()
+@click.argument("name", metavar="RUN", default="latest")
+@click.argument("cell")
+@click.option("--repeat", type=click.IntRange(1), default=1, show_default=True, help="Run it so many times.")
+@click.option("--until-fail", is_flag=True, help="Go on until it fails (at most --repeat times, 1000 if not given).")
+@click.option("--seconds", type=click.IntRange(1), help="Load seconds instead of the run's.")
+@click.option("--seed", type=click.IntRange(0), help="Seed instead of the cell's.")
+@JOBS
+@RESULTS
+def repro(  # noqa: PLR0913  # click gives each option as an argument
+    name: str, cell: str, repeat: int, until_fail: bool, seconds: int | None, seed: int | None, jobs: int | None,
+    results: Path,
+) -> ExitCode:  # fmt: skip
+    """Run a CELL of an earlier RUN again: same kernel, same guest files, same seed, same command line.
+
+    RUN is an id, the start of one, a path, or "latest"; CELL a cell's name, or a part of it that no other cell has.
+
+    \b
+    patchrig repro latest x86_64.swapin --until-fail
+    """
+    old = load_run(find_run(results, name))
+    found = find_cell(old, cell).cell
+    times = 1000 if until_fail and repeat == 1 else repeat
+    base = replace(found, seconds=seconds or found.seconds, seed=found.seed if seed is None else seed)
+    again = tuple(replace(base, repeat=number, repeats=times) for number in range(1, times + 1))
+    plan = Plan(path=Path(old.matrix_path), matrix=old.matrix, workloads=(found.workload,))
+    request = Request(plan=plan, cells=again, series=(), jobs=jobs, fail_fast=until_fail)
+    return _reported(request, results, None, False, lambda store, listener: rerun(old, again, request, store, listener))
+
+
+def _reported(
+    request: Request,
+    results: Path,
+    junit: Path | None,
+    as_json_text: bool,
+    work: Callable[[Store, Any], RunReport],
+) -> ExitCode:
+    # What a script reads goes to standard output, the view of the work beside it.
+    screen = Console(stderr=as_json_text)
+    arches = {cell.build.arch for cell in request.cells}
+    with open_run(
+        results,
+        argv=["patchrig", *sys.argv[1:]],
+        matrix_path=str(request.plan.path),
+        matrix=request.plan.matrix,
+        versions=versions(sorted(arches)),
+    ) as store:
+        try:
+            with terminal(screen) as listener:
+                work(store, listener)
+        finally:
+            report = store.save(interrupted=isinstance(sys.exc_info()[1], KeyboardInterrupt | Cancelled))
+            print_table(report, screen)
+            screen.print(f"results: {report.folder}", soft_wrap=True)
+            if junit:
+                shutil.copyfile(report.folder / "junit.xml", junit)
+    if as_json_text:
+        click.echo(json.dumps(_report_json(report), indent=2))
+    return exit_code(report)
+
+
+def _report_json(report: RunReport) -> dict[str, object]:
+    cells = [
+        {"cell": cell.cell.name, "outcome": str(cell.verdict.outcome), "title": cell.verdict.title}
+        for cell in report.cells
+    ]
+    return {"run": report.id, "folder": str(report.folder), "seconds": report.seconds, "cells": cells}
+
+
+def exit_code(report: RunReport) -> ExitCode:
+    """0 when all cells passed, 3 when something was lost and nothing worse is known of the kernel, else 1."""
+    outcomes = {str(cell.verdict.outcome) for cell in report.cells}
+    bad = outcomes - {str(one) for one in GOOD} - {"lost"}
+    if bad:
+        return ExitCode.BAD_KERNEL
+    # A run without a single cell that passed has found out nothing.
+    return ExitCode.OK if outcomes and "lost" not in outcomes and "passed" in outcomes else ExitCode.INFRA
+
+
+for _command in (cli_guest.boot, cli_guest.shell, cli_host.doctor, cli_host.clean, cli_host.schema):
+    cli.add_command(_command)
+
+
+def install_signal_handlers() -> None:
+    """The first INT, TERM or HUP becomes a KeyboardInterrupt; a second is told that we are cleaning up."""
+
+    def first(_number: int, _frame: object) -> None:
+        for number in _SIGNALS:
+            signal.signal(number, again)
+        raise KeyboardInterrupt
+
+    def again(_number: int, _frame: object) -> None:
+        click.echo("patchrig: already ending the guests and writing the report", err=True)
+
+    for number in _SIGNALS:
+        signal.signal(number, first)
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def main() -> NoReturn:
+    install_signal_handlers()
+    try:
+        code = cli(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else ExitCode.OK)
+    except click.ClickException as e:
+        e.show()
+        sys.exit(e.exit_code)
+    except OrchestratorError as e:
+        click.secho(f"patchrig: {e}", fg="red", err=True)
+        if e.hint:
+            click.echo(f"  {e.hint}", err=True)
+        sys.exit(e.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # `patchrig list ... | head`: nobody reads on, and that is fine.
+        sys.stderr.close()
+        sys.exit(ExitCode.OK)

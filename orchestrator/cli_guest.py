@@ -1,0 +1,124 @@
+"""`patchrig boot` and `patchrig shell`: one guest, for a person."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from orchestrator import process
+from orchestrator.arch import ARCHES
+from orchestrator.cellrun import BOOT_SECONDS, Bootable, Guests, config_digest, connected, vm_spec
+from orchestrator.cli_options import DEFAULT_MATRIX, MATRIX, Choice, request_of, with_choice
+from orchestrator.deadline import Deadline
+from orchestrator.errors import ExitCode, InfraError, UserError
+from orchestrator.guest.keys import RunKeys, new_keys
+from orchestrator.guest.workload import disk_sizes, limits_for, workload_argv
+from orchestrator.model import BuildFailure, Cell
+from orchestrator.pipeline import Request, make_initramfs, open_kit, usable_kvm, workload_sources
+from orchestrator.report.terminal import terminal
+from orchestrator.vm.argv import standalone_argv
+from orchestrator.vm.qemu import boot as boot_vm
+from orchestrator.vm.qemu import not_as_asked
+
+
+@click.command()
+@click.argument("matrix", type=MATRIX, default=DEFAULT_MATRIX)
+@with_choice
+def boot(matrix: Path, **choice: Any) -> ExitCode:
+    """Boot the first kernel of MATRIX to a prompt on this terminal.
+
+    Its first cell's swap devices are attached. Ctrl-A X ends QEMU.
+
+    \b
+    patchrig boot configs/swapoff.yaml --arch arm64 --flavour debug
+    """
+    request = request_of(matrix, Choice(**choice))
+    cell = request.cells[0]
+    with _bootable(request, cell, new_keys()) as (bootable, guests), tempfile.TemporaryDirectory() as scratch:
+        sizes = disk_sizes(cell)
+        disks = [Path(scratch) / f"swap{index}.raw" for index in range(len(sizes))]
+        for disk, size_mib in zip(disks, sizes, strict=True):
+            with disk.open("wb") as file:
+                file.truncate(size_mib << 20)
+        argv = standalone_argv(
+            vm_spec(cell, bootable, guests),
+            image=str(bootable.kernel.image),
+            initramfs=str(bootable.initramfs),
+            disks=[str(disk) for disk in disks],
+            workload=(),
+        )
+        click.echo(f"{cell.build.name}; Ctrl-A X ends QEMU", err=True)
+        status = process.foreground(argv)
+    return ExitCode.OK if status == 0 else ExitCode.INFRA
+
+
+@click.command()
+@click.argument("cell")
+@click.option("--matrix", type=MATRIX, default=DEFAULT_MATRIX, show_default="configs/swapoff.yaml")
+@with_choice
+def shell(cell: str, matrix: Path, **choice: Any) -> ExitCode:
+    """Boot the guest of a CELL of the matrix and open an SSH session in it.
+
+    CELL is a cell's name, or a part of it that no other cell has; nothing runs until you type it. The guest ends with
+    the session.
+
+    \b
+    patchrig shell patched.plain.x86_64.swapin
+    """
+    request = request_of(matrix, Choice(**choice))
+    chosen = _cell_named(request, cell)
+    keys = new_keys()
+    until = Deadline.after(BOOT_SECONDS, "the guest's start")
+    with _bootable(request, chosen, keys) as (bootable, guests), tempfile.TemporaryDirectory() as scratch:
+        logs = Path(scratch)
+        spec = vm_spec(chosen, bootable, guests)
+        with boot_vm(spec, console_log=logs / "console.log", qemu_log=logs / "qemu.log") as vm:
+            ready = vm.wait_ready(until)
+            if ready is None:
+                last = process.last_lines((logs / "console.log").read_text(errors="replace"))
+                raise InfraError(f"{vm.ending()} before the guest was up:\n{last}")
+            if differs := not_as_asked(spec, ready, config_digest(bootable.kernel.config)):
+                raise InfraError(differs)
+            argv = workload_argv(chosen, limits_for(chosen, ready.speed))
+            click.echo(f"{chosen.name}; its workload is started by:\n  {' '.join(argv)}", err=True)
+            with connected(vm, keys, until) as guest:
+                guest.interact()
+    return ExitCode.OK
+
+
+def _cell_named(request: Request, name: str) -> Cell:
+    matches = [cell for cell in request.cells if cell.name == name]
+    matches = matches or [cell for cell in request.cells if name in cell.name]
+    if len(matches) == 1:
+        return matches[0]
+    which = ", ".join(cell.name for cell in (matches or request.cells)[:8])
+    found = f"{len(matches)} cells are called" if matches else "no cell is called"
+    raise UserError(f"{found} {name!r}; there are: {which}", hint=f"patchrig list {request.plan.path}")
+
+
+@contextmanager
+def _bootable(request: Request, cell: Cell, keys: RunKeys) -> Iterator[tuple[Bootable, Guests]]:
+    """The cell's kernel and a fresh initramfs, for the length of the block."""
+    with tempfile.TemporaryDirectory(prefix="patchrig-") as scratch:
+        folder = Path(scratch)
+        with terminal(Console(stderr=True)) as listener, open_kit(request, listener) as kit:
+            image = kit.image(cell.build, log_dir=folder, listener=listener)
+            if isinstance(image, BuildFailure):
+                raise UserError(f"{image.outcome}: {image.title}\n{image.detail}")
+            initramfs = make_initramfs(
+                ARCHES[cell.build.arch],
+                workload_sources([cell.workload]),
+                keys,
+                cache=request.cache,
+                output=folder / "initramfs",
+            )
+            bootable = Bootable(kernel=image, initramfs=initramfs)
+            guests = Guests(keys=keys, kvm=frozenset(), allow=())
+            if usable_kvm(cell, bootable, guests, cache=request.cache, listener=listener):
+                guests = replace(guests, kvm=frozenset({cell.build.arch}))
+        yield bootable, guests

@@ -1,0 +1,117 @@
+"""`patchrig doctor`, `clean` and `schema`: this machine, its caches, and the YAML files' form."""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import click
+
+from orchestrator import paths
+from orchestrator.arch import ARCHES
+from orchestrator.cli_options import AS_JSON
+from orchestrator.errors import ExitCode
+from orchestrator.host import missing_tools
+from orchestrator.kernel.cache import prune
+from orchestrator.kernel.sandbox import sandbox_usable
+from orchestrator.plan.checks import known_flavours, known_workloads
+from orchestrator.plan.schema import json_schema
+from orchestrator.vm.accelerator import kvm_impossible, tiny_boot_trouble
+
+_GIB = 1 << 30
+_WANTED_GIB = 12  # a source, a private copy of it, and build folders of two arches
+_CACHES = {
+    "images": "built kernels",
+    "trees": "private source trees and their build folders",
+    "sources": "downloaded tarballs",
+    "ccache": "compiler cache",
+    "rootfs": "guest root file systems",
+    "programs": "compiled guest programs",
+}
+
+
+@click.command()
+@AS_JSON
+def doctor(as_json_text: bool) -> ExitCode:
+    """Say what this host lacks, the command that mends it, and whether KVM really boots a guest.
+
+    \b
+    patchrig doctor --json | jq .missing
+    """
+    missing = missing_tools()
+    # Without QEMU there is nothing to try.
+    kvm = {name: kvm_impossible(arch) or ("" if missing else tiny_boot_trouble(arch)) for name, arch in ARCHES.items()}
+    with tempfile.TemporaryDirectory() as scratch:
+        sandbox = not missing and sandbox_usable(Path(scratch) / "log")
+    free_gib = shutil.disk_usage(_existing(paths.cache_root())).free // _GIB
+    good = not missing and sandbox and free_gib >= _WANTED_GIB
+    if as_json_text:
+        rows = [{"package": tool.package, "tool": tool.tool, "reason": tool.reason} for tool in missing]
+        said = {"good": good, "missing": rows, "sandbox": sandbox, "kvm": kvm, "free_gib": free_gib}
+        click.echo(json.dumps(said, indent=2))
+        return ExitCode.OK if good else ExitCode.INFRA
+    for tool in missing:
+        click.echo(f"missing   {tool.tool} ({tool.package}): {tool.reason}")
+    if missing:
+        click.echo(f"          sudo apt-get install {' '.join(sorted({tool.package for tool in missing}))}")
+    else:
+        click.echo("tools     all there")
+        click.echo(f"sandbox   {'works' if sandbox else _NO_SANDBOX}")
+    for name, why in kvm.items():
+        click.echo(f"kvm       {name}: {f'no: {why}; TCG is used' if why else 'yes, as far as a tiny guest tells'}")
+    enough = "" if free_gib >= _WANTED_GIB else f", {_WANTED_GIB} GiB are needed: patchrig clean, or set PATCHRIG_CACHE"
+    click.echo(f"disk      {free_gib} GiB free for {paths.cache_root()}{enough}")
+    return ExitCode.OK if good else ExitCode.INFRA
+
+
+_NO_SANDBOX = (
+    "bubblewrap can't make one (no user namespaces?): sysctl kernel.unprivileged_userns_clone=1, or build with "
+    "--no-sandbox, with your rights"
+)
+
+
+@click.command()
+@click.option("--all", "everything", is_flag=True, help="Remove the whole cache: tarballs, trees, compiler cache.")
+@click.option("--keep-gib", type=click.IntRange(0), default=2, show_default=True, help="Built kernels to keep.")
+@click.option("--dry-run", is_flag=True, help="Only say what there is.")
+def clean(everything: bool, keep_gib: int, dry_run: bool) -> ExitCode:
+    """Free disk space in the user cache: old kernels, or everything.
+
+    \b
+    patchrig clean --keep-gib 1
+    patchrig clean --all
+    """
+    cache = paths.cache_root()
+    for name, what in _CACHES.items():
+        if (cache / name).exists():
+            click.echo(f"{_size(cache / name) / _GIB:7.2f} GiB  {cache / name}  ({what})")
+    if dry_run:
+        return ExitCode.OK
+    if everything:
+        shutil.rmtree(cache, ignore_errors=True)
+        click.echo(f"removed {cache}")
+        return ExitCode.OK
+    for folder in prune(cache, keep_gib * _GIB):
+        click.echo(f"removed {folder}")
+    return ExitCode.OK
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(["matrix", "workload", "kernel"]))
+def schema(kind: str) -> ExitCode:
+    """Print the JSON Schema of a KIND of YAML file, for editors that complete from it.
+
+    \b
+    patchrig schema matrix > matrix.schema.json
+    """
+    said = json_schema(kind, flavours=sorted(known_flavours()), workloads=sorted(known_workloads()))
+    click.echo(json.dumps(said, indent=2))
+    return ExitCode.OK
+
+
+def _existing(path: Path) -> Path:
+    return path if path.exists() else _existing(path.parent)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())

@@ -1,0 +1,97 @@
+"""The options that several commands share, and the request that they make up."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from orchestrator import paths
+from orchestrator.arch import ARCHES
+from orchestrator.errors import UserError
+from orchestrator.model import Cell, Variant
+from orchestrator.pipeline import Request
+from orchestrator.plan.config import load_plan
+from orchestrator.plan.matrix import Selection, expand
+
+MATRIX = click.Path(dir_okay=False, path_type=Path)
+DEFAULT_MATRIX = paths.CONFIGS / "swapoff.yaml"
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """The options that say which cells, which kernel and which series; as click gives them."""
+
+    patch: tuple[Path, ...]
+    tree: Path | None
+    kernel: str | None
+    arch: tuple[str, ...]
+    flavour: tuple[str, ...]
+    workload: tuple[str, ...]
+    variant: tuple[str, ...]
+    seconds: int | None
+    seed: int | None
+    repeat: int | None
+    sandbox: bool
+
+
+_CHOICE = (
+    click.option("--patch", multiple=True, type=click.Path(path_type=Path), metavar="PATH",
+                 help="Series under test instead of the matrix's: a patch, a mail, an mbox, a folder of patches, or a "
+                 "git range of --tree. May be given several times."),
+    click.option("--tree", type=click.Path(exists=True, file_okay=False, path_type=Path),
+                 help="Build this kernel tree, which is copied and never touched, instead of the matrix's kernel."),
+    click.option("--kernel", metavar="NAME", help="Build kernels/NAME.yaml instead of the matrix's kernel."),
+    click.option("--arch", multiple=True, type=click.Choice(sorted(ARCHES)), help="Only this architecture."),
+    click.option("--flavour", multiple=True, metavar="F", help="Only this flavour: plain, debug, or several as a+b."),
+    click.option("--workload", multiple=True, metavar="W", help="Only this workload: a name, or the path of a YAML."),
+    click.option("--variant", multiple=True, type=click.Choice([str(one) for one in Variant]),
+                 help="Only this variant: with the series or without."),
+    click.option("--seconds", type=click.IntRange(1), help="Load seconds of each cell."),
+    click.option("--seed", type=click.IntRange(0), help="Where all randomness of the workloads comes from."),
+    click.option("--repeat", type=click.IntRange(1), help="Run each cell so many times, with a seed each."),
+    click.option("--no-sandbox", "sandbox", flag_value=False, default=True, type=bool,
+                 help="Build without bubblewrap: the series' build files then run with your rights."),
+)  # fmt: skip
+RESULTS = click.option("--results", type=click.Path(file_okay=False, path_type=Path), default=paths.RESULTS,
+                        show_default="results/", help="Where the run's folder is made.")  # fmt: skip
+JOBS = click.option("--jobs", type=click.IntRange(1), help="Guests side by side; as cores and memory allow if unset.")
+FAIL_FAST = click.option("--fail-fast/--keep-going", default=False, help="Stop after the first cell that is bad.")
+AS_JSON = click.option("--json", "as_json_text", is_flag=True, help="Print JSON for scripts.")
+
+
+def with_choice(command: F) -> F:
+    for option in reversed(_CHOICE):
+        command = option(command)
+    return command
+
+
+def request_of(matrix: Path, choice: Choice) -> Request:
+    """Load the matrix with the command line's selection. Raises UserError."""
+    if choice.tree and choice.kernel:
+        raise UserError("--tree and --kernel both say which kernel to build: give one of them")
+    selection = Selection(
+        arches=choice.arch,
+        flavours=choice.flavour,
+        workloads=choice.workload,
+        variants=tuple(Variant(name) for name in choice.variant),
+        seconds=choice.seconds,
+        seed=choice.seed,
+        repeat=choice.repeat,
+    )
+    plan = load_plan(matrix, selection)
+    series = choice.patch or plan.matrix.series
+    if Variant.PATCHED in plan.matrix.variants and not series:
+        raise UserError(f"{matrix}: the variant patched needs a series", hint="--patch PATH, or --variant baseline")
+    if choice.kernel:
+        plan = replace(plan, matrix=plan.matrix.model_copy(update={"kernel": choice.kernel}))
+    cells: tuple[Cell, ...] = expand(plan.matrix, plan.workloads)
+    return Request(
+        plan=plan,
+        cells=cells,
+        series=series,
+        tree=choice.tree,
+        sandbox=choice.sandbox,
+    )

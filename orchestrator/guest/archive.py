@@ -1,0 +1,80 @@
+"""One run's initramfs: the arch's base archive, the run's keys, our scripts and the workload programs."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.arch import Arch
+from orchestrator.deadline import Deadline
+from orchestrator.errors import UserError
+from orchestrator.guest.initramfs import Entry, newc, regular
+from orchestrator.guest.keys import RunKeys
+from orchestrator.guest.programs import Library, program_bytes
+from orchestrator.guest.rootfs import base_archive
+from orchestrator.model import Workload
+
+_EXECUTABLE = 0o755
+_SECRET = 0o600
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GuestFiles:
+    """Where the guest's own files come from, and where made ones are kept."""
+
+    scripts: Path  # guest-scripts/
+    cache: Path
+    log: Path
+
+
+def build_initramfs(
+    arch: Arch,
+    workloads: Iterable[tuple[Workload, Path]],
+    keys: RunKeys,
+    files: GuestFiles,
+    *,
+    output: Path,
+    until: Deadline,
+) -> Path:
+    """Write the initramfs of a run for one arch to `output`; the workloads come with their programs' paths."""
+    base = base_archive(arch, cache=files.cache, log=files.log, until=until).read_bytes()
+    entries = [*_own_entries(arch, keys, files, until), *_program_entries(arch, workloads, files, until)]
+    output.write_bytes(base + newc(entries))
+    return output
+
+
+def program_path(workload: Workload, yaml: Path, scripts: Path) -> Path:
+    """Where the workload's program lies: beside its YAML file, else in guest-scripts/. Raises UserError."""
+    places = [yaml.parent / workload.program, scripts / workload.program]
+    for place in places:
+        if place.is_file():
+            return place
+    raise UserError(f"{yaml}: program: there is no {workload.program}; looked for {places[0]} and {places[1]}")
+
+
+def _own_entries(arch: Arch, keys: RunKeys, files: GuestFiles, until: Deadline) -> list[Entry]:
+    scripts = files.scripts
+    speed = program_bytes(
+        scripts / "speed.c", arch, Library(folder=None), cache=files.cache, log=files.log, until=until
+    )
+    return [
+        regular("init", (scripts / "init").read_bytes(), permissions=_EXECUTABLE),
+        regular("root/.profile", (scripts / "profile").read_bytes()),
+        regular("patchrig/run-workload", (scripts / "run-workload").read_bytes(), permissions=_EXECUTABLE),
+        regular("patchrig/speed", speed, permissions=_EXECUTABLE),
+        regular("etc/dropbear/host_key", keys.host_key, permissions=_SECRET),
+        regular("root/.ssh/authorized_keys", keys.authorized_keys, permissions=_SECRET),
+    ]
+
+
+def _program_entries(
+    arch: Arch, workloads: Iterable[tuple[Workload, Path]], files: GuestFiles, until: Deadline
+) -> list[Entry]:
+    library = Library(folder=files.scripts / "lib")
+    return [
+        regular(
+            f"patchrig/{workload.name}",
+            program_bytes(source, arch, library, cache=files.cache, log=files.log, until=until),
+            permissions=_EXECUTABLE,
+        )
+        for workload, source in workloads
+    ]

@@ -1,0 +1,70 @@
+"""The guest's own programs: scripts copied, C compiled statically for the guest's arch."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from orchestrator import process
+from orchestrator.arch import Arch
+from orchestrator.deadline import Deadline
+from orchestrator.errors import ToolMissing, UserError
+
+CFLAGS = ("-std=gnu11", "-O2", "-g0", "-Wall", "-Wextra", "-Werror", "-static", "-pthread")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Library:
+    """The C files that every compiled workload is linked with; none without a folder."""
+
+    folder: Path | None
+
+    def sources(self) -> tuple[Path, ...]:
+        return tuple(sorted(self.folder.glob("*.c"))) if self.folder else ()
+
+    def headers(self) -> tuple[Path, ...]:
+        return tuple(sorted(self.folder.glob("*.h"))) if self.folder else ()
+
+
+def program_bytes(source: Path, arch: Arch, library: Library, *, cache: Path, log: Path, until: Deadline) -> bytes:
+    """The program as the guest runs it: a .c file compiled with the library, anything else as it is.
+
+    Raises UserError, with the compiler's words, when it does not compile; ToolMissing without a compiler.
+    """
+    if source.suffix != ".c":
+        return source.read_bytes()
+    compiler = f"{arch.compiler_prefix}gcc"
+    if process.find_tool(compiler) is None:
+        raise ToolMissing(compiler)
+    folder = cache / "programs"
+    folder.mkdir(parents=True, exist_ok=True)
+    made = folder / f"{source.stem}-{arch.name}-{_key(source, arch, library)}"
+    with FileLock(f"{made}.lock"):
+        if not made.exists():
+            _compile(source, made, arch, library, log=log, until=until)
+    return made.read_bytes()
+
+
+def compile_argv(source: Path, output: Path, arch: Arch, library: Library) -> list[str]:
+    include = (f"-I{library.folder}",) if library.folder else ()
+    compiler = f"{arch.compiler_prefix}gcc"
+    return [compiler, *CFLAGS, *include, "-o", str(output), str(source), *map(str, library.sources())]
+
+
+def _compile(source: Path, made: Path, arch: Arch, library: Library, *, log: Path, until: Deadline) -> None:
+    scratch = made.with_name(f"{made.name}.{os.getpid()}")
+    done = process.run(compile_argv(source, scratch, arch, library), log=log, until=until)
+    if done.status != 0:
+        raise UserError(f"{source} does not compile for {arch.name}:\n{process.last_lines(done.output)}")
+    scratch.rename(made)
+
+
+def _key(source: Path, arch: Arch, library: Library) -> str:
+    digest = hashlib.sha256("\0".join((arch.compiler_prefix, *CFLAGS)).encode())
+    files: Sequence[Path] = (source, *library.sources(), *library.headers())
+    for file in files:
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]

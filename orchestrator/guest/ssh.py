@@ -1,0 +1,170 @@
+"""SSH into the guest; the one place that imports paramiko."""
+
+import io
+import os
+import select
+import shutil
+import socket
+import sys
+import termios
+import tty
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+
+import paramiko
+
+from orchestrator.deadline import Deadline
+from orchestrator.errors import InfraError
+
+# A non-login shell of dropbear's has a bare PATH.
+_PATH = "export PATH=/bin:/sbin:/usr/bin:/usr/sbin:/patchrig; "
+_CHUNK = 65536
+
+
+class GuestUnreachable(InfraError):
+    """The guest's SSH server does not answer, or stopped to in the middle."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Output:
+    """What a command said and how it ended; status -1 when the server did not say."""
+
+    status: int
+    text: str
+
+
+class Guest:
+    """A guest that SSH reaches. Every wait has a deadline; every failure to answer is GuestUnreachable."""
+
+    def __init__(self, transport: paramiko.Transport) -> None:
+        self._transport = transport
+
+    def reachable(self) -> bool:
+        return self._transport.is_active()
+
+    def run(self, command: str, until: Deadline) -> Output:
+        """Run a shell command to its end; standard output and error together."""
+        with self.start(f"{{ {command}\n}} 2>&1", until) as running:
+            parts: list[str] = []
+            while not running.ended():
+                parts.append(running.read())
+                until.pause()
+            parts.append(running.read())
+            return Output(status=running.status(until), text="".join(parts))
+
+    def interact(self) -> None:
+        """A login shell on the user's own terminal, until it ends."""
+        channel = self._transport.open_session()
+        width, height = shutil.get_terminal_size()
+        channel.get_pty(os.environ.get("TERM", "vt100"), width, height)
+        channel.invoke_shell()
+        with _raw_terminal(sys.stdin.fileno()):
+            _pump(channel, sys.stdin.fileno(), sys.stdout.fileno())
+
+    @contextmanager
+    def start(self, command: str, until: Deadline) -> Iterator["Running"]:
+        """Run a shell command for the length of the block; read what it prints as it comes."""
+        with ExitStack() as stack:
+            try:
+                channel = self._transport.open_session(timeout=until.left())
+                stack.callback(channel.close)
+                channel.settimeout(until.left())
+                channel.exec_command(_PATH + command)
+            except (paramiko.SSHException, OSError, EOFError) as e:
+                raise GuestUnreachable(f"the guest's SSH server no longer answers: {e}") from e
+            channel.settimeout(0.0)
+            yield Running(channel)
+
+
+class Running:
+    """A command in the guest. Nothing here blocks."""
+
+    def __init__(self, channel: paramiko.Channel) -> None:
+        self._channel = channel
+
+    def read(self) -> str:
+        """What came on standard output since the last call."""
+        parts = []
+        while self._channel.recv_ready():
+            parts.append(self._channel.recv(_CHUNK))
+        return b"".join(parts).decode(errors="replace")
+
+    def read_errors(self) -> str:
+        parts = []
+        while self._channel.recv_stderr_ready():
+            parts.append(self._channel.recv_stderr(_CHUNK))
+        return b"".join(parts).decode(errors="replace")
+
+    def ended(self) -> bool:
+        """The command is over, or the connection is; what it printed may still wait to be read."""
+        return bool(self._channel.exit_status_ready() or self._channel.closed or self._channel.eof_received)
+
+    def status(self, until: Deadline) -> int:
+        """The exit status; -1 when the connection broke before the server told."""
+        until.until(lambda: bool(self._channel.exit_status_ready() or self._channel.closed))
+        return self._channel.recv_exit_status()
+
+
+Connection = AbstractContextManager[Guest]
+
+
+@contextmanager
+def connect(port: int, *, user_key: str, pinned_host: str, until: Deadline) -> Iterator[Guest]:
+    """Log in as root on 127.0.0.1:port. The host key must be the pinned one; no other is accepted.
+
+    Call it after the guest's ready line: slirp accepts a connection before anybody listens in the guest, and one tried
+    before the guest's network is up costs seconds of SYN back-off. Raises GuestUnreachable.
+    """
+    with ExitStack() as stack:
+        try:
+            channel = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=until.left()))
+            transport = paramiko.Transport(channel)
+            stack.callback(transport.close)
+            # The guest may be a hundred times slower than a real machine.
+            transport.banner_timeout = transport.auth_timeout = until.left()
+            transport.start_client(timeout=until.left())
+            _check_host(transport, pinned_host)
+            transport.auth_publickey("root", paramiko.Ed25519Key.from_private_key(io.StringIO(user_key)))
+        except (paramiko.SSHException, OSError, EOFError) as e:
+            raise GuestUnreachable(f"no SSH session on 127.0.0.1:{port}: {e}") from e
+        yield Guest(transport)
+
+
+@contextmanager
+def _raw_terminal(terminal: int) -> Iterator[None]:
+    """Every key goes to the guest as it is; where standard input is no terminal there is nothing to do."""
+    if not os.isatty(terminal):
+        yield
+        return
+    before = termios.tcgetattr(terminal)
+    try:
+        tty.setraw(terminal)
+        yield
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+
+def _pump(channel: paramiko.Channel, keyboard: int, screen: int) -> None:
+    sources = [channel, keyboard]
+    while True:
+        ready, _, _ = select.select(sources, [], [])
+        if channel in ready:
+            data = channel.recv(_CHUNK)
+            if not data:
+                return
+            os.write(screen, data)
+        if keyboard in ready:
+            typed = os.read(keyboard, _CHUNK)
+            if typed:
+                channel.sendall(typed)
+            else:
+                # The end of a script that was piped in: the shell may finish what it has.
+                channel.shutdown_write()
+                sources.remove(keyboard)
+
+
+def _check_host(transport: paramiko.Transport, pinned_host: str) -> None:
+    key = transport.get_remote_server_key()
+    if f"{key.get_name()} {key.get_base64()}" != pinned_host:
+        raise GuestUnreachable("the SSH server's host key is not the one made for this run: this is not our guest")

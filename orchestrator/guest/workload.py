@@ -1,0 +1,220 @@
+"""A workload: its command line (pure), its lines (pure), and the watch over it."""
+
+import json
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from pydantic import TypeAdapter, ValidationError
+
+from orchestrator.deadline import Deadline, now
+from orchestrator.guest.ssh import Guest, GuestUnreachable, Running
+from orchestrator.model import Cell, DeviceKind, Ending, Mismatch, UnexpectedError, WorkloadResult
+
+_MISMATCHES = TypeAdapter(tuple[Mismatch, ...])
+_ERRORS = TypeAdapter(tuple[UnexpectedError, ...])
+
+# A swapfile needs room for ext2's own blocks beside it.
+_FILE_SYSTEM_MIB = 4
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """Seconds, scaled with the guest's measured speed: a slow machine makes a run longer, not red."""
+
+    swapoff: float
+    no_progress: float
+    overall: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    operations: int
+    swapoffs: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Watched:
+    """How the watch ended, and what the workload said until then."""
+
+    ending: Ending
+    detail: str
+    result: WorkloadResult | None
+    exit_status: int | None
+    output: str
+
+
+REFERENCE_SPEED = 200.0
+"""Iterations per microsecond of speed.c at which limits are as below; the reference machine under TCG, one guest."""
+
+
+def limits_for(cell: Cell, speed: float) -> Limits:
+    """Time limits of a cell in a guest of this speed."""
+    slower = max(1.0, REFERENCE_SPEED / max(speed, 0.1))
+    return Limits(swapoff=20.0 * slower, no_progress=30.0 * slower, overall=cell.seconds + 150.0 * slower)
+
+
+def disk_sizes(cell: Cell) -> tuple[int, ...]:
+    """MiB of the virtio disk behind each swap device, in order; 0 where the guest makes the device itself."""
+    sizes = {DeviceKind.VIRTIO_BLK: 0, DeviceKind.SWAPFILE: _FILE_SYSTEM_MIB}
+    return tuple(
+        device.size_mib + sizes[device.kind] if device.kind in sizes else 0 for device in cell.workload.devices
+    )
+
+
+def workload_argv(cell: Cell, limits: Limits) -> list[str]:
+    """The command that runs the cell's workload in the guest, as run-workload takes it."""
+    load = cell.workload
+    argv = ["run-workload"]
+    for device in load.devices:
+        argv += ["--device", f"{device.kind}:{device.size_mib}:{device.priority}:{device.latency_us}"]
+    for path, value in load.settings.items():
+        argv += ["--setting", f"{path}={value}"]
+    for file, value in load.cgroup.items():
+        argv += ["--cgroup", f"{file}={value}"]
+    argv += ["--", load.name, "--seconds", str(cell.seconds), "--seed", str(cell.seed)]
+    argv += ["--swapoff-budget", f"{limits.swapoff:.0f}", "--probe", load.probe]
+    for site, functions in load.sites.items():
+        argv += ["--site", f"{site}={','.join(functions)}"]
+    return [*argv, *load.arguments]
+
+
+def result_of(said: Mapping[str, object]) -> WorkloadResult:
+    """The workload's result line as a value. Raises ValueError where it is not what the protocol asks for."""
+    try:
+        return WorkloadResult(
+            operations=_whole(said, "operations"),
+            verified=_whole(said, "verified"),
+            mismatch_count=_whole(said, "mismatch_count"),
+            mismatches=_MISMATCHES.validate_python(said["mismatches"]),
+            errors=_ERRORS.validate_python(said["errors"]),
+            swapoffs=_whole(said, "swapoffs"),
+            swapoff_longest_ms=float(str(said["swapoff_longest_ms"])),
+            swapoff_stuck=said["swapoff_stuck"] is True,
+            counters=growth(said["counters"]),
+            missing=str(said.get("missing", "")),
+        )
+    except (KeyError, ValidationError) as e:
+        raise ValueError(f"the result line lacks something: {e}") from e
+
+
+def growth(counters: object) -> dict[str, int]:
+    """{"before": {...}, "after": {...}} as after minus before; a counter without a before started at 0."""
+    counts = TypeAdapter(dict[str, dict[str, int]]).validate_python(counters)
+    before = counts["before"]
+    return {name: value - before.get(name, 0) for name, value in sorted(counts["after"].items())}
+
+
+def unprepared_result(why: str) -> WorkloadResult:
+    """What a guest that could not provide the workload's devices or settings has proved: nothing."""
+    return WorkloadResult(
+        operations=0,
+        verified=0,
+        mismatch_count=0,
+        mismatches=(),
+        errors=(),
+        swapoffs=0,
+        swapoff_longest_ms=0.0,
+        swapoff_stuck=False,
+        counters={},
+        missing=why,
+    )
+
+
+def _whole(said: Mapping[str, object], key: str) -> int:
+    value = said[key]
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"{key} is no whole number: {value!r}")  # noqa: TRY004  # one kind of error for a bad line
+    return value
+
+
+@dataclass(slots=True)
+class _Told:
+    """What the lines have told so far."""
+
+    operations: int = -1
+    moved_at: float = field(default_factory=now)
+    result: WorkloadResult | None = None
+    trouble: str = ""
+    output: list[str] = field(default_factory=list)
+    rest: str = ""
+
+    def take(self, text: str, on_progress: Callable[[Progress], None]) -> None:
+        *lines, self.rest = (self.rest + text).split("\n")
+        for line in lines:
+            self.output.append(line)
+            self._line(line, on_progress)
+
+    def _line(self, line: str, on_progress: Callable[[Progress], None]) -> None:
+        if not line.startswith("{"):
+            return
+        try:
+            said = json.loads(line)
+            kind = said.get("type")
+            if kind == "progress":
+                self._progress(said, on_progress)
+            elif kind == "result":
+                self.result = result_of(said)
+            elif kind == "unprepared":
+                self.result = unprepared_result(str(said["why"]))
+        except (ValueError, KeyError, TypeError) as e:
+            self.trouble = f"a line that breaks the protocol: {e}: {line[:200]}"
+
+    def _progress(self, said: Mapping[str, object], on_progress: Callable[[Progress], None]) -> None:
+        operations = _whole(said, "operations")
+        if operations != self.operations:
+            self.operations, self.moved_at = operations, now()
+        seconds = float(str(said["seconds"]))
+        on_progress(Progress(operations=operations, swapoffs=_whole(said, "swapoffs"), seconds=seconds))
+
+
+def watch(
+    guest: Guest,
+    argv: list[str],
+    limits: Limits,
+    *,
+    alive: Callable[[], bool],
+    on_progress: Callable[[Progress], None],
+) -> Watched:
+    """Run the workload and watch it until it has reported or something went wrong, which is a value too."""
+    told = _Told()
+    overall = Deadline.after(limits.overall, "the workload's end")
+    try:
+        with guest.start(shlex.join(argv), overall) as running:
+            ending, detail = _follow(running, guest, told, limits, alive, on_progress, overall)
+            status = running.status(Deadline.after(10, "exit status")) if ending is Ending.REPORTED else None
+            told.output += running.read_errors().splitlines()
+    except GuestUnreachable as e:
+        ending, detail = (Ending.SSH_LOST if alive() else Ending.GUEST_GONE), str(e)
+        status = None
+    return Watched(
+        ending=ending, detail=detail, result=told.result, exit_status=status, output="\n".join([*told.output, ""])
+    )
+
+
+def _follow(  # noqa: PLR0913  # the watch's own state, handed down once
+    running: Running,
+    guest: Guest,
+    told: _Told,
+    limits: Limits,
+    alive: Callable[[], bool],
+    on_progress: Callable[[Progress], None],
+    overall: Deadline,
+) -> tuple[Ending, str]:
+    while True:
+        ended = running.ended()
+        told.take(running.read(), on_progress)
+        if told.result is not None:
+            return (Ending.SWAPOFF_STUCK if told.result.swapoff_stuck else Ending.REPORTED), told.trouble
+        if not alive():
+            return Ending.GUEST_GONE, ""
+        if not guest.reachable():
+            return Ending.SSH_LOST, "the SSH connection broke while the workload ran"
+        if ended:
+            return Ending.PROGRAM_DIED, told.trouble or "the program ended without a result"
+        if now() - told.moved_at > limits.no_progress:
+            return Ending.NO_PROGRESS, f"no operation was finished for {limits.no_progress:.0f} s"
+        if overall.passed():
+            return Ending.TIMED_OUT, f"no result after {limits.overall:.0f} s"
+        overall.pause()

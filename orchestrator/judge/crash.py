@@ -1,0 +1,278 @@
+"""Console lines -> crashes, in constant memory."""
+
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from orchestrator.judge.frames import (
+    NEUTRAL,
+    OUTERMOST,
+    PROGRAM_COUNTER,
+    TRACE_END,
+    TRACE_START,
+    find_frame,
+    plain_name,
+)
+from orchestrator.judge.infrastructure import DISPATCHERS, ENTRY, REPORTING, TICKS
+from orchestrator.judge.lines import Line, kernel_lines
+from orchestrator.judge.patterns import CHECK_PLACES, CHECK_TITLES, PATTERNS, Pattern, Source
+from orchestrator.model import Crash, CrashKind, Severity
+
+LINES_BEFORE = 8
+LINES_AFTER = 32
+# A report's own lines: lockdep's, with all dependency chains, have about 300, an overflown stack's trace 1000.
+REPORT_LINES = 1500
+FOLLOW_LINES = 15
+MOST_FRAMES = 64
+# Lines that interrupt a trace without ending it: few where the kernel names each line's caller.
+FEW_STRANGERS = 2
+MANY_STRANGERS = 8
+# A CPU that waits for all others in one of these is the victim, whoever called it.
+CROSS_CALL = "smp_call_function"
+# An endless loop of one complaint fills a disk, not our memory.
+SAME_TITLE = 10
+
+NO_WORK = (REPORTING, ENTRY, TICKS)
+
+_GROUP_NAME = re.compile(r"\(\?P<\w+>")
+# One search tells the many harmless lines from the few that are worth trying each pattern on.
+_ANY = re.compile("|".join(f"(?:{_GROUP_NAME.sub('(?:', pattern.line.pattern)})" for pattern in PATTERNS))
+_END = re.compile(r"-+\[ end (?:trace|Kernel panic)")
+_BOOT = re.compile(r"(?:Linux version |Booting Linux on physical CPU )")
+_ADDRESS = re.compile(r"\b(?:0x[0-9a-f]+|[0-9a-f]{8,16})\b")
+_NUMBER = re.compile(r"(?<![\w-])-?\d+\b")
+
+
+def find_crashes(lines: Iterable[str]) -> Iterator[Crash]:
+    """The kernel's complaints on a console, in the order of their first lines, each once its report is complete.
+
+    `lines` may be endless: no more than the reports still open are kept. A crash title that was given ten times
+    is not given again.
+    """
+    watch = _Watch()
+    for line in kernel_lines(lines):
+        yield from watch.see(line)
+    yield from watch.end()
+
+
+@dataclass(slots=True)
+class _Report:
+    """One complaint while its lines come in."""
+
+    pattern: Pattern
+    first: Line
+    match: re.Match[str]
+    follow_up: bool
+    text: list[str]
+    lines: int = 0
+    named: str = ""
+    times: int = 0
+    detail: str = ""
+    counter: str = ""
+    in_trace: bool = False
+    trace_done: bool = False
+    strangers: int = 0
+    inner: str = ""  # the frame before
+    below: str = ""
+    cross_call: bool = False
+    frames: list[str] = field(default_factory=list)
+    complete: bool = False
+
+    def add(self, line: Line) -> None:
+        self.lines += 1
+        if len(self.text) < LINES_BEFORE + LINES_AFTER:
+            self.text.append(line.text)
+        if not self._mine(line):
+            self.complete = self.complete or self.lines >= REPORT_LINES
+            return
+        self._learn(line.text)
+        self._trace(line.text)
+        if self.lines >= REPORT_LINES or _END.match(line.text) or (self.trace_done and self.lines >= LINES_AFTER):
+            self.complete = True
+
+    def _mine(self, line: Line) -> bool:
+        return self.pattern.all_callers or not line.caller or line.caller == self.first.caller
+
+    def _learn(self, text: str) -> None:
+        """What the lines around the trace tell: the access, the program counter, the lock's place."""
+        pattern = self.pattern
+        if pattern.detail and not self.detail and (found := pattern.detail.match(text)):
+            self.detail = found["detail"]
+        if pattern.named and not self.named and (found := pattern.named.match(text)):
+            self.times += 1
+            if self.times == pattern.nth:
+                self.named = plain_name(next(filter(None, found.groupdict().values()), ""))
+        if not self.trace_done and (found := PROGRAM_COUNTER.match(text)):
+            self.counter = self.counter or plain_name(found["function"])
+            self.cross_call = self.cross_call or found["function"].startswith(CROSS_CALL)
+
+    def _trace(self, text: str) -> None:
+        if self.trace_done:
+            return
+        if TRACE_START.match(text):
+            self._end_trace()
+            if not self.trace_done:
+                self.in_trace, self.frames, self.inner, self.below, self.strangers = True, [], "", "", 0
+            return
+        frame = find_frame(text)
+        if frame is not None and self.pattern.bare_trace and not self.frames:
+            self.in_trace = True
+        if not self.in_trace:
+            return
+        if frame is None:
+            self._stranger(text)
+        elif not frame.guess:
+            self.strangers = 0
+            self._add_frame(frame.function)
+
+    def _stranger(self, text: str) -> None:
+        """A line that is no frame ends the trace, unless another task's message may have come between."""
+        if not self.frames or NEUTRAL.match(text):
+            return
+        self.strangers += 1
+        most = FEW_STRANGERS if self.first.caller else MANY_STRANGERS
+        if TRACE_END.match(text) or (self.strangers > most and not PROGRAM_COUNTER.match(text)):
+            self._end_trace()
+
+    def _add_frame(self, function: str) -> None:
+        if not self.below and self.inner and DISPATCHERS.match(function):
+            useless = DISPATCHERS.match(self.inner) or any(skip.match(self.inner) for skip in NO_WORK)
+            self.below = "" if useless else self.inner
+        self.inner = function
+        self.cross_call = self.cross_call or function.startswith(CROSS_CALL)
+        if len(self.frames) < MOST_FRAMES:
+            self.frames.append(function)
+        if OUTERMOST.match(function):
+            self._end_trace()
+
+    def _end_trace(self) -> None:
+        """Keep a trace that says something; one of the reporting machinery alone makes room for the next."""
+        if not self.in_trace:
+            return
+        self.in_trace = False
+        self.trace_done = any(not self._skipped(name) for name in self.frames)
+
+    def _skipped(self, function: str) -> bool:
+        return any(skip.match(function) for skip in self.pattern.skip)
+
+    def crash(self) -> Crash:
+        kind, title = self.pattern.kind, self.pattern.title
+        groups = {name: value or "" for name, value in self.match.groupdict().items()}
+        file = groups.get("file") or groups.get("path") or ""
+        for place in CHECK_PLACES:
+            if title in CHECK_TITLES and place.file.match(file):
+                kind, title = place.kind, place.title
+        function = self._function(groups)
+        return Crash(
+            kind=kind,
+            title=self._title(title, groups, function),
+            function=function,
+            line=self.first.number,
+            severity=self.pattern.severity,
+            frames=tuple(self.frames),
+            corrupted=bool(self.pattern.sources) and not self._whole(),
+            follow_up=self.follow_up,
+            text="\n".join(self.text),
+        )
+
+    def _whole(self) -> bool:
+        wants_trace = any(source in self.pattern.sources for source in (Source.TRACE, Source.BELOW_DISPATCHER))
+        return not wants_trace or any(not self._skipped(name) for name in self.frames)
+
+    def _function(self, groups: dict[str, str]) -> str:
+        for source in self.pattern.sources:
+            for name in self._candidates(source, groups):
+                if name and (source is Source.BELOW_DISPATCHER or not self._skipped(name)):
+                    return name
+        return ""
+
+    def _candidates(self, source: Source, groups: dict[str, str]) -> tuple[str, ...]:
+        return {
+            Source.LINE: (plain_name(groups.get("function") or groups.get("place") or ""),),
+            Source.NAMED: (self.named,),
+            Source.COUNTER: (self.counter,),
+            Source.TRACE: tuple(self.frames),
+            Source.BELOW_DISPATCHER: (CROSS_CALL if self.cross_call else self.below,),
+        }[source]
+
+    def _title(self, template: str, groups: dict[str, str], function: str) -> str:
+        free = {name: _scrub(value) for name, value in groups.items()}
+        title = " ".join(part for part in (template.format_map(free), self.detail) if part).strip()
+        if groups.get("other"):
+            return f"{title} in {function} / {plain_name(groups['other'])}"
+        return f"{title} in {function}" if function else title
+
+
+def _scrub(text: str) -> str:
+    """Free text without what differs from run to run."""
+    return _NUMBER.sub("NUM", _ADDRESS.sub("ADDR", text)).strip()
+
+
+class _Watch:
+    """The reports that are still open, and what came before."""
+
+    def __init__(self) -> None:
+        self._before: deque[str] = deque(maxlen=LINES_BEFORE)
+        self._open: deque[_Report] = deque()
+        self._fatal_seen = False
+        self._given: dict[str, int] = {}
+        self._seconds = 0.0
+
+    def see(self, line: Line) -> Iterator[Crash]:
+        opened = self._opened(line)
+        for report in self._open:
+            if report is not opened:
+                report.add(line)
+        if opened:
+            self._open.append(opened)
+            self._fatal_seen = self._fatal_seen or opened.pattern.severity is Severity.FATAL
+        self._before.append(line.text)
+        self._seconds = max(self._seconds, line.seconds or 0.0)
+        while self._open and self._open[0].complete:
+            yield from self._give(self._open.popleft())
+
+    def end(self) -> Iterator[Crash]:
+        while self._open:
+            yield from self._give(self._open.popleft())
+
+    def _opened(self, line: Line) -> _Report | None:
+        if _BOOT.match(line.text) and self._seconds > 1.0 and line.seconds is not None and line.seconds < 1.0:
+            return self._report(REBOOT, line)
+        if not _ANY.match(line.text):
+            return None
+        for pattern in PATTERNS:
+            if pattern.line.match(line.text):
+                return None if self._follows(pattern, line) else self._report(pattern, line)
+        return None
+
+    def _follows(self, pattern: Pattern, line: Line) -> bool:
+        return any(
+            report.pattern.kind in pattern.follows and report.lines < FOLLOW_LINES and report._mine(line)
+            for report in self._open
+        )
+
+    def _report(self, pattern: Pattern, line: Line) -> _Report:
+        match = pattern.line.match(line.text)
+        assert match is not None
+        for report in self._open:
+            # With panic_on_warn and the like, the trace of the complaint comes after the panic's own line.
+            if report._mine(line) and (report.trace_done or pattern.kind is not CrashKind.PANIC):
+                report.complete = True
+        return _Report(
+            pattern=pattern,
+            first=line,
+            match=match,
+            follow_up=self._fatal_seen,
+            text=[*self._before, line.text],
+        )
+
+    def _give(self, report: _Report) -> Iterator[Crash]:
+        crash = report.crash()
+        count = self._given.get(crash.title, 0)
+        if count < SAME_TITLE:
+            self._given[crash.title] = count + 1
+            yield crash
+
+
+REBOOT = Pattern(kind=CrashKind.REBOOT, line=_BOOT, title="unexpected kernel reboot", sources=())

@@ -1,0 +1,61 @@
+"""Stack traces: which function a line names, and which functions say nothing about the bug."""
+
+import re
+from dataclasses import dataclass
+
+# A C function, or a path of a Rust one. The suffixes that compilers add are cut off: they differ between builds.
+NAME = r"(?:[A-Za-z_$][\w.$]*|<[^+]*>(?:::\w+)+|_?\w+(?:::\w+)+)"
+OFFSET = r"\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?"
+ADDRESS = r"(?:\[<[^>\]]*>\] *|\[[0-9a-f]{8,16}\] *)"
+
+TRACE_START = re.compile(r".*(?:Call [Tt]race|[Bb]acktrace(?: \(crc \w+\))?):")
+# What comes after the last frame: the next part of the report, registers of user mode, or another CPU's stack.
+TRACE_END = re.compile(
+    r"\s*(?:---+\[ end|RIP: 0033:|Modules linked in|Allocated by|Freed by|Code: |={20}|Kernel (?:Offset|panic)|NMI backtrace"
+    r"|Sending NMI|CPU: \d|Uninit was|kfence-#|The buggy address|Memory state|Task dump|task:|Showing all locks|Rebooting in)"
+)
+# The outermost frames: whatever follows belongs to something else.
+OUTERMOST = re.compile(
+    r"(?:ret_from_fork\w*|entry_SYSCALL\w*|entry_SYSENTER\w*|el0t?_\w*sync\w*|el0_svc|ret_fast_syscall|secondary_startup\w*"
+    r"|x86_64_start_kernel|start_kernel)$"
+)
+FRAME = re.compile(rf"\s*(?:<[A-Z#0-9]+> *)?{ADDRESS}*(?P<guess>\? *)?(?P<function>{NAME}){OFFSET}")
+INLINED = re.compile(rf"\s*{ADDRESS}*(?P<function>{NAME}) \S+:\d+ \[inline\]")
+# 32-bit arm prints callee and caller on one line.
+ARM_FRAME = re.compile(rf"\s*(?:{ADDRESS}\((?P<function>{NAME})(?:{OFFSET})?\)|(?P<plain>{NAME})) from ")
+# What may stand between the frames of one trace: stack switches and the registers of an interrupted context.
+NEUTRAL = re.compile(
+    r"\s*(?:</?[A-Z#0-9]+>|r\d+:|R[0-9A-Z]{1,2}P?:|[A-Z]{2,3}[0-9]?: |Code: |EFLAGS|ORIG_RAX|Exception stack|[0-9a-f]{1,4}0: "
+    r"|[0-9a-f]{8,16}(?: [0-9a-f]{8,16})*$|$)"
+)
+PROGRAM_COUNTER = re.compile(
+    rf"\s*(?:(?:R|E|N)?IP(?: at)?:?|PC is at|pc ?:|epc ?:) *(?:[0-9a-f]{{4}}:)?\s*{ADDRESS}*(?P<function>{NAME}){OFFSET}"
+)
+
+SUFFIX = re.compile(r"\.(?:isra|constprop|part|cold|llvm|lto_priv)\b.*$")
+# How each arch and compiler spells the entry of one system call.
+SYSCALL = re.compile(
+    r"^(?:(?:__)?(?:x64|arm64|ia32|se|do|x32)_(?:compat_)?sys_|(?:__)?(?:compat_)?SyS_|SYSC_|SyS_)(?=\w)"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Frame:
+    """One line of a stack trace. A guess is an address that merely lay on the stack."""
+
+    function: str
+    guess: bool
+
+
+def find_frame(text: str) -> Frame | None:
+    """The frame that a line shows, or None."""
+    if found := FRAME.match(text) or INLINED.match(text):
+        return Frame(function=plain_name(found["function"]), guess=bool(found.groupdict().get("guess")))
+    if found := ARM_FRAME.match(text):
+        return Frame(function=plain_name(found["function"] or found["plain"]), guess=False)
+    return None
+
+
+def plain_name(function: str) -> str:
+    """A function's name as both arches and all compilers have it: no suffixes, one spelling for a system call."""
+    return SYSCALL.sub("sys_", SUFFIX.sub("", function))

@@ -1,0 +1,630 @@
+"""Every kernel complaint that we know, for kernels 4.x to 7.x on x86_64 and arm64: one entry each."""
+
+import re
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from orchestrator.judge.frames import ADDRESS, NAME, OFFSET
+from orchestrator.judge.infrastructure import INFRASTRUCTURE, LOCKS, TICKS, WAITS
+from orchestrator.model import CrashKind, Severity
+
+
+class Source(Enum):
+    """Where a report names the function at fault."""
+
+    LINE = auto()  # group `function` of the first line
+    NAMED = auto()  # group `function` of the pattern's `named`, on a later line
+    COUNTER = auto()  # the program counter
+    TRACE = auto()  # first frame of a trace that says something
+    BELOW_DISPATCHER = auto()  # the frame called by a system call, work item or timer entry
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pattern:
+    """How to recognise one family of complaints, and what to call it."""
+
+    kind: CrashKind
+    line: re.Pattern[str]
+    title: str  # format string over the groups of `line`; " in FUNCTION" is added when `sources` gives one
+    severity: Severity = Severity.FATAL
+    sources: tuple[Source, ...] = (Source.COUNTER, Source.TRACE)
+    named: re.Pattern[str] | None = None
+    nth: int = 1  # of the lines that `named` matches
+    detail: re.Pattern[str] | None = None  # its group `detail`, on a later line, is added to the title
+    skip: tuple[re.Pattern[str], ...] = (*INFRASTRUCTURE, LOCKS, WAITS)
+    follows: frozenset[CrashKind] = field(default_factory=frozenset)
+    """Shortly after a complaint of one of these kinds this line belongs to it."""
+    all_callers: bool = False  # the report is written by several CPUs
+    bare_trace: bool = False  # the frames follow without "Call Trace:"
+
+
+FUNCTION = rf"(?:{ADDRESS})*(?P<function>{NAME})(?:{OFFSET})?"
+AT_FUNCTION = re.compile(
+    rf".* at: (?:{ADDRESS})*(?P<function>{NAME}){OFFSET}|\s*(?:{ADDRESS})+(?P<bare>{NAME}){OFFSET}"
+)
+K = CrashKind
+NOTE = Severity.NOTE
+TRACE_ONLY = (Source.TRACE,)
+LINE_FIRST = (Source.LINE, Source.TRACE)
+NAMED_FIRST = (Source.NAMED, Source.TRACE)
+STALLED_AT = (Source.BELOW_DISPATCHER, Source.NAMED, Source.COUNTER, Source.TRACE)
+WORK = re.compile(rf"Workqueue: \S+ (?P<function>{NAME})")
+NOWHERE: tuple[Source, ...] = ()
+WATCHDOG = r"(?:(?:NMI )?watchdog: |rcu: )?"
+LOCK_REPORT = r"(?:\[ )?(?:INFO|WARNING|BUG|INFO|kernel BUG): (?:\[ )?"
+
+OOPSES = (
+    Pattern(
+        kind=K.KASAN,
+        # Older kernels write "double-free or invalid-free", and "on address" for wild accesses.
+        line=re.compile(
+            rf"BUG: KASAN: (?:double-free or )?(?P<bug>[\w-]+(?: [a-z]+)*?) (?:in {FUNCTION}|(?:on|at) .*)"
+        ),
+        title="KASAN: {bug}",
+        sources=LINE_FIRST,
+        detail=re.compile(r"(?P<detail>Read|Write) (?:of size|at addr)"),
+    ),
+    Pattern(kind=K.KASAN, line=re.compile(r"BUG: KASAN: (?P<bug>\S+)"), title="KASAN: {bug}", sources=TRACE_ONLY),
+    Pattern(
+        kind=K.KASAN,
+        line=re.compile(r"KASAN: (?:probably |maybe )?(?P<bug>[\w-]+) in range"),
+        title="KASAN: {bug}",
+        follows=frozenset({K.OOPS, K.KASAN}),
+    ),
+    Pattern(
+        kind=K.KCSAN,
+        line=re.compile(rf"BUG: KCSAN: (?P<bug>[\w :-]+) in {FUNCTION}(?: / (?P<other>{NAME}))?"),
+        title="KCSAN: {bug}",
+        sources=(Source.LINE,),
+        skip=(),
+    ),
+    Pattern(
+        kind=K.KFENCE,
+        line=re.compile(rf"BUG: KFENCE: (?P<bug>[\w -]+) in {FUNCTION}"),
+        title="KFENCE: {bug}",
+        sources=LINE_FIRST,
+        bare_trace=True,
+    ),
+    Pattern(
+        kind=K.KMSAN,
+        line=re.compile(rf"BUG: KMSAN: (?P<bug>[\w-]+) in {FUNCTION}"),
+        title="KMSAN: {bug}",
+        sources=LINE_FIRST,
+        bare_trace=True,
+    ),
+    Pattern(
+        kind=K.UBSAN,
+        line=re.compile(r"UBSAN: (?P<bug>[\w -]+?) in \S+"),
+        title="UBSAN: {bug}",
+        sources=TRACE_ONLY,
+    ),
+    # x86 and arm64 name the same fault differently; one title for both.
+    Pattern(
+        kind=K.OOPS,
+        line=re.compile(
+            r"BUG: (?:unable to handle )?(?:kernel )?NULL pointer dereference|Unable to handle kernel NULL pointer"
+        ),
+        title="BUG: unable to handle kernel NULL pointer dereference",
+    ),
+    Pattern(
+        kind=K.OOPS,
+        line=re.compile(
+            r"BUG: (?:unable to handle (?:kernel )?(?:paging request|page fault)|Unable to handle kernel data access)"
+            r"|Unable to handle kernel (?:paging request|write to read-only|read from unreadable|execut\w+ from)"
+        ),
+        title="BUG: unable to handle kernel paging request",
+    ),
+    Pattern(
+        kind=K.OOPS,
+        line=re.compile(r"(?:BUG: )?[Uu]nable to handle kernel (?P<what>access to user memory)"),
+        title="BUG: unable to handle kernel {what}",
+    ),
+    Pattern(
+        kind=K.OOPS,
+        line=re.compile(r"(?:BUG: )?[Uu]nable to handle kernel\b"),
+        title="BUG: unable to handle kernel access",
+    ),
+    Pattern(
+        kind=K.OOPS,
+        line=re.compile(r"BUG: (?:\w+ )?stack guard page was hit"),
+        title="BUG: stack guard page was hit",
+        sources=(Source.BELOW_DISPATCHER, Source.TRACE),
+        skip=(*INFRASTRUCTURE, LOCKS, TICKS),
+    ),
+    Pattern(
+        kind=K.OOPS,
+        line=re.compile(
+            r"(?:Insufficient stack space to handle exception|kernel stack overflow|Kernel stack overflow)"
+        ),
+        title="kernel stack overflow",
+        sources=(Source.BELOW_DISPATCHER, Source.TRACE),
+        follows=frozenset({K.OOPS}),
+        skip=(*INFRASTRUCTURE, LOCKS, TICKS),
+    ),
+    Pattern(
+        kind=K.OOPS,
+        line=re.compile(r"(?:traps: )?PANIC: double fault"),
+        title="PANIC: double fault",
+        follows=frozenset({K.OOPS}),
+        skip=(*INFRASTRUCTURE, LOCKS, TICKS),
+    ),
+    Pattern(
+        kind=K.OOPS,
+        line=re.compile(
+            r"(?:Oops: )?(?P<what>general protection fault|divide error|stack segment|segment not present|invalid TSS"
+            r"|alignment check|int3|control protection exception|coprocessor segment overrun)"
+            r"(?:, probably for [\w -]+ address \S+|, maybe for address \S+)?: [0-9a-f]{4} \[#"
+        ),
+        title="{what}",
+        follows=frozenset({K.KASAN}),
+    ),
+    Pattern(
+        kind=K.OOPS,
+        line=re.compile(
+            r"(?:8<--- cut here ---)?(?P<what>Unhandled fault|SError Interrupt on CPU|Bad mode in \w+ ?\w* handler)"
+        ),
+        title="{what}",
+        follows=frozenset({K.OOPS}),
+    ),
+    # "Internal error: " is arm64's "Oops: "; both come second where the fault has a line of its own.
+    Pattern(
+        kind=K.OOPS,
+        line=re.compile(r"Internal error: (?:Oops - BUG|Oops - Undefined|BRK)|(?:Oops: )?invalid opcode: [0-9a-f]{4}"),
+        title="invalid opcode",
+        follows=frozenset({K.OOPS, K.BUG, K.LIST, K.MEMORY, K.KASAN, K.REFCOUNT, K.SLUB}),
+    ),
+    Pattern(
+        kind=K.OOPS,
+        line=re.compile(r"(?P<what>Internal error|Oops|stack guard page)(?:: |\b.*\[#)"),
+        title="{what}",
+        follows=frozenset({K.OOPS, K.BUG, K.KASAN, K.LIST}),
+    ),
+    Pattern(
+        kind=K.OOPS,
+        line=re.compile(r"unchecked MSR access error"),
+        title="unchecked MSR access error",
+        named=re.compile(rf".*rIP: \S+ \((?P<function>{NAME})"),
+        sources=NAMED_FIRST,
+    ),
+)
+
+OBJECTS = (
+    Pattern(
+        kind=K.LIST,
+        line=re.compile(r"(?:list_(?:add|del)|hlist_\w+|plist_\w+|llist_\w+) corruption"),
+        title="BUG: corrupted list",
+        # The program counter is the checker's own.
+        sources=TRACE_ONLY,
+    ),
+    Pattern(
+        kind=K.REFCOUNT,
+        line=re.compile(r"refcount_t: "),
+        title="WARNING: refcount bug",
+        follows=frozenset({K.WARNING}),
+    ),
+    Pattern(
+        kind=K.REFCOUNT,
+        line=re.compile(r"percpu ref \((?P<release>\w+)\) <= 0"),
+        title="WARNING: percpu ref ({release}) <= 0",
+        sources=NOWHERE,
+        follows=frozenset({K.REFCOUNT, K.WARNING}),
+    ),
+    Pattern(
+        kind=K.REFCOUNT,
+        line=re.compile(r"percpu_ref_switch_to_atomic_rcu\(\): percpu_ref underflow"),
+        title="WARNING: percpu_ref underflow",
+        sources=NOWHERE,
+        follows=frozenset({K.REFCOUNT, K.WARNING}),
+    ),
+    Pattern(
+        kind=K.ODEBUG,
+        line=re.compile(r"ODEBUG: (?!selftest|Out of memory)"),
+        title="WARNING: ODEBUG bug",
+        follows=frozenset({K.WARNING}),
+    ),
+    Pattern(
+        kind=K.SLUB,
+        # KASAN reports through the same printer and has said it all before.
+        line=re.compile(r"BUG (?P<cache>[\w:.-]+) \(.*\): (?!kasan:)(?P<what>[A-Z][\w ]+)"),
+        title="BUG: slab {cache}: {what}",
+        sources=TRACE_ONLY,
+    ),
+    Pattern(
+        kind=K.SLUB,
+        line=re.compile(
+            rf"INFO: (?P<what>Allocated|Freed) {FUNCTION.replace('?P<function>', '?P<owner>')} age=".replace(
+                "d) ", "d) in "
+            )
+        ),
+        title="INFO: {what} in {owner}",
+        sources=NOWHERE,
+        follows=frozenset({K.SLUB, K.KASAN}),
+    ),
+    Pattern(
+        kind=K.MEMORY,
+        line=re.compile(
+            r"BUG: (?P<what>Bad (?:page state|page map|page cache|swap file entry|rss-counter state)|non-zero pgtables_bytes)"
+        ),
+        title="BUG: {what}",
+        sources=TRACE_ONLY,
+    ),
+    Pattern(
+        kind=K.MEMORY,
+        line=re.compile(r"(?P<what>corrupted stack end detected|Huh VM_FAULT_OOM leaked|BUG: Bad page\b)"),
+        title="{what}",
+        sources=TRACE_ONLY,
+    ),
+    Pattern(
+        kind=K.MEMORY,
+        line=re.compile(r"page dumped because: (?P<what>VM_BUG_ON\w*|VM_WARN_ON\w*)"),
+        title="{what}",
+        follows=frozenset({K.MEMORY, K.KASAN}),
+    ),
+    Pattern(
+        kind=K.MEMORY,
+        line=re.compile(r"usercopy: Kernel memory (?:over\w+|exposure) attempt"),
+        title="BUG: bad usercopy",
+    ),
+    Pattern(
+        kind=K.SWAP,
+        line=re.compile(rf"(?:{NAME}: )?(?P<what>(?:Bad|Unused) swap (?:file|offset) entry) [0-9a-f]"),
+        title="{what}",
+        sources=(Source.LINE,),
+    ),
+    Pattern(
+        kind=K.SWAP,
+        line=re.compile(r"(?P<what>(?:Read|Write)-error on swap-device|Decompression error from zswap)"),
+        title="{what}",
+        sources=NOWHERE,
+    ),
+    Pattern(
+        kind=K.LEAK,
+        line=re.compile(r"BUG: memory leak|kmemleak: \d+ new suspected memory leaks"),
+        title="memory leak",
+        sources=TRACE_ONLY,
+    ),
+)
+
+LOCKING = (
+    Pattern(
+        kind=K.LOCKDEP,
+        line=re.compile(LOCK_REPORT + r"possible (?:circular|recursive) locking"),
+        title="possible deadlock",
+        sources=NAMED_FIRST,
+        named=AT_FUNCTION,
+    ),
+    Pattern(
+        kind=K.LOCKDEP,
+        line=re.compile(LOCK_REPORT + r"(?:possible irq lock inversion|\S+-safe -> \S+-unsafe lock order)"),
+        title="possible deadlock",
+        sources=NAMED_FIRST,
+        named=AT_FUNCTION,
+        # The lock held already is the one that an interrupt takes, too.
+        nth=2,
+    ),
+    Pattern(
+        kind=K.LOCKDEP,
+        line=re.compile(LOCK_REPORT + r"inconsistent lock state"),
+        title="inconsistent lock state",
+        sources=NAMED_FIRST,
+        named=AT_FUNCTION,
+    ),
+    Pattern(
+        kind=K.LOCKDEP,
+        line=re.compile(LOCK_REPORT + r"(?P<what>bad (?:unlock balance|contention)) detected"),
+        title="WARNING: {what}",
+        sources=NAMED_FIRST,
+        named=AT_FUNCTION,
+    ),
+    Pattern(
+        kind=K.LOCKDEP,
+        line=re.compile(
+            LOCK_REPORT + r"(?P<what>held lock freed|[Nn]ested lock was not taken|[Ii]nvalid wait context)"
+        ),
+        title="WARNING: {what}",
+        sources=NAMED_FIRST,
+        named=AT_FUNCTION,
+    ),
+    Pattern(
+        kind=K.LOCKDEP,
+        line=re.compile(
+            LOCK_REPORT
+            + r"(?:\S+/\d+ )?(?P<what>(?:still has )locks held|lock held (?:when returning to user space|at task exit))"
+        ),
+        title="WARNING: {what}",
+        sources=NAMED_FIRST,
+        named=AT_FUNCTION,
+    ),
+    Pattern(
+        kind=K.RCU,
+        line=re.compile(LOCK_REPORT + r"suspicious RCU usage"),
+        title="WARNING: suspicious RCU usage",
+        sources=TRACE_ONLY,
+    ),
+    Pattern(
+        kind=K.LOCKDEP,
+        line=re.compile(r"(?:INFO: )?trying to register non-static key"),
+        title="INFO: trying to register non-static key",
+        sources=TRACE_ONLY,
+        skip=(*INFRASTRUCTURE, LOCKS, WAITS),
+    ),
+    Pattern(
+        kind=K.LOCKDEP,
+        line=re.compile(r"DEBUG_LOCKS_WARN_ON\("),
+        title="WARNING: locking bug",
+        follows=frozenset({K.WARNING}),
+    ),
+    Pattern(
+        kind=K.LOCKDEP,
+        line=re.compile(r"BUG: (?P<what>MAX_\w+ too low!)"),
+        title="lockdep is off, its coverage lost: {what}",
+        severity=NOTE,
+        sources=NOWHERE,
+    ),
+    Pattern(
+        kind=K.ATOMIC,
+        line=re.compile(
+            r"BUG: (?P<what>sleeping function called from invalid context|scheduling while atomic|atomic scheduling while atomic)"
+        ),
+        title="BUG: {what}",
+        sources=TRACE_ONLY,
+        skip=(*INFRASTRUCTURE, LOCKS, WAITS),
+    ),
+    Pattern(
+        kind=K.ATOMIC,
+        line=re.compile(r"(?:BUG: )?using (?P<what>[\w]+\(?\)?) in preemptible"),
+        title="BUG: using {what} in preemptible code",
+        sources=TRACE_ONLY,
+    ),
+    Pattern(
+        kind=K.ATOMIC,
+        line=re.compile(r"BUG: workqueue leaked (?:lock or atomic|atomic)"),
+        title="BUG: workqueue leaked lock or atomic",
+        sources=NAMED_FIRST,
+        named=re.compile(rf"\s*last function: (?P<function>{NAME})"),
+    ),
+    Pattern(
+        kind=K.ATOMIC,
+        line=re.compile(
+            r"bad: scheduling from the idle thread|(?:Voluntary context|Illegal context) switch within RCU"
+        ),
+        title="BUG: scheduling where it is not allowed",
+        sources=TRACE_ONLY,
+        skip=(*INFRASTRUCTURE, LOCKS, WAITS),
+    ),
+    Pattern(
+        kind=K.LOCKDEP,
+        line=re.compile(r"BUG: (?P<what>(?:spinlock|rwlock|rtmutex|mutex) (?!lockup)[a-z -]+?),? on CPU#"),
+        title="BUG: {what}",
+        sources=TRACE_ONLY,
+    ),
+)
+
+STALLS = (
+    Pattern(
+        kind=K.HANG,
+        line=re.compile(r"INFO: task .*(?:blocked for more than|blocked in I/O wait for more than) \d+ seconds"),
+        title="INFO: task hung",
+        sources=TRACE_ONLY,
+        skip=(*INFRASTRUCTURE, LOCKS, WAITS),
+    ),
+    # A name with line breaks in it tears the line apart; its end is still as good as a fingerprint.
+    Pattern(
+        kind=K.HANG,
+        line=re.compile(r".*:\d+ blocked for more than \d+ seconds\."),
+        title="INFO: task hung",
+        sources=TRACE_ONLY,
+        skip=(*INFRASTRUCTURE, LOCKS, WAITS),
+        follows=frozenset({K.HANG}),
+    ),
+    Pattern(
+        kind=K.STALL,
+        line=re.compile(WATCHDOG + r"INFO: rcu\w*(?: self-detected stall| detected (?:expedited )?stalls?)"),
+        title="INFO: rcu detected stall",
+        sources=STALLED_AT,
+        named=WORK,
+        skip=(*INFRASTRUCTURE, LOCKS, WAITS, TICKS),
+        follows=frozenset({K.STALL}),
+        all_callers=True,
+    ),
+    Pattern(
+        kind=K.STALL,
+        line=re.compile(r"(?:rcu: )?rcu_\w+ kthread (?:starved|timer wakeup didn't happen) for"),
+        title="rcu kthread starved",
+        sources=STALLED_AT,
+        named=WORK,
+        skip=(*INFRASTRUCTURE, LOCKS, WAITS, TICKS),
+        follows=frozenset({K.STALL}),
+        all_callers=True,
+    ),
+    Pattern(
+        kind=K.LOCKUP,
+        line=re.compile(WATCHDOG + r"BUG: (?P<what>soft lockup|workqueue lockup|spinlock lockup)"),
+        title="BUG: {what}",
+        sources=STALLED_AT,
+        named=WORK,
+        skip=(*INFRASTRUCTURE, LOCKS, WAITS, TICKS),
+        all_callers=True,
+    ),
+    Pattern(
+        kind=K.LOCKUP,
+        line=re.compile(WATCHDOG + r"(?:CPU ?\d+: )?Watchdog detected hard LOCKUP"),
+        title="hard lockup",
+        sources=STALLED_AT,
+        named=WORK,
+        skip=(*INFRASTRUCTURE, LOCKS, WAITS, TICKS),
+        all_callers=True,
+    ),
+)
+
+ENDINGS = (
+    Pattern(
+        kind=K.PANIC,
+        line=re.compile(rf"Kernel panic - not syncing: (?:stack-protector: )?Kernel stack is corrupted in: {FUNCTION}"),
+        title="kernel panic: stack is corrupted",
+        sources=LINE_FIRST,
+    ),
+    Pattern(
+        kind=K.PANIC,
+        line=re.compile(r"Kernel panic - not syncing: corrupted stack end"),
+        title="kernel panic: corrupted stack end",
+        sources=(Source.BELOW_DISPATCHER, Source.TRACE),
+    ),
+    Pattern(
+        kind=K.BUG,
+        line=re.compile(r"kernel BUG at (?P<file>\S+):\d+"),
+        title="kernel BUG",
+        follows=frozenset({K.LIST, K.MEMORY, K.SLUB, K.REFCOUNT, K.OTHER, K.ODEBUG}),
+    ),
+    Pattern(
+        kind=K.PANIC,
+        line=re.compile(r"Kernel panic - not syncing: (?P<why>.*?)(?:,? exitcode=.*|: \S+\+0x.*| in: .*| \.\.\.)?$"),
+        title="kernel panic: {why}",
+        sources=NOWHERE,
+    ),
+    Pattern(
+        kind=K.WARNING,
+        # Since v6.19 the condition and the file come first, and then " at " and the function.
+        line=re.compile(
+            rf"WARNING: (?:CPU: \d+ PID: -?\d+ at (?P<file>\S+?):\d+ {FUNCTION}"
+            rf"|(?:\[.*\] )?(?:(?P<path>[\w./+-]+):\d+ )?at (?:0x0|(?:{ADDRESS})*(?P<place>{NAME}){OFFSET}))"
+        ),
+        title="WARNING",
+        sources=(Source.LINE, Source.COUNTER, Source.TRACE),
+        follows=frozenset({K.REFCOUNT, K.LIST, K.ODEBUG, K.LOCKDEP, K.OTHER, K.ATOMIC}),
+    ),
+    Pattern(
+        kind=K.WARNING,
+        line=re.compile(r"WARNING: CPU: \d+ PID: -?\d+ at \S+:\d+"),
+        title="WARNING",
+        follows=frozenset({K.REFCOUNT, K.LIST, K.ODEBUG, K.LOCKDEP, K.OTHER}),
+    ),
+    Pattern(
+        kind=K.WARNING,
+        line=re.compile(r"WARNING: (?P<what>kernel stack (?:regs|frame pointer)) at .* has bad (?:'\w+' )?value"),
+        title="WARNING: {what} has bad value",
+        sources=NOWHERE,
+    ),
+)
+
+OTHERS = (
+    Pattern(
+        kind=K.OTHER,
+        line=re.compile(r"BUG: Dentry .* still in use .*\[unmount"),
+        title="BUG: Dentry still in use",
+        sources=NOWHERE,
+    ),
+    Pattern(
+        kind=K.OTHER, line=re.compile(r"proc_dir_entry '.*' already registered"), title="WARNING: proc registration bug"
+    ),
+    Pattern(
+        kind=K.OTHER,
+        line=re.compile(r"kobject_add_internal failed for .* (?:with -EEXIST|don't try)"),
+        title="WARNING: kobject bug",
+    ),
+    Pattern(
+        kind=K.OTHER,
+        line=re.compile(r"unregister_netdevice: waiting for \S+ to become free"),
+        title="unregister_netdevice: waiting for a device to become free",
+        sources=NOWHERE,
+    ),
+    Pattern(
+        kind=K.OTHER,
+        line=re.compile(r"VFS: (?:Close: file count is (?:zero|0)|Busy inodes after unmount)"),
+        title="VFS: a count is wrong",
+        sources=NOWHERE,
+    ),
+    Pattern(
+        kind=K.BUG,
+        line=re.compile(r"rust_kernel: panicked at "),
+        title="rust panic",
+        sources=TRACE_ONLY,
+    ),
+    Pattern(
+        kind=K.PANIC,
+        line=re.compile(r"(?:trusty|trusty_\w+): *(?:.* )?(?P<why>panic|ASSERT FAILED)"),
+        title="trusty: {why}",
+        sources=NOWHERE,
+    ),
+    Pattern(kind=K.BUG, line=re.compile(r"BUG: (?P<what>\S.*)"), title="BUG: {what}"),
+    Pattern(
+        kind=K.OTHER,
+        # A kernel's own word for something odd, without a trace. Boot has its share of harmless ones.
+        line=re.compile(r"WARNING: (?!The mand mount option)(?P<what>\S.*)"),
+        title="WARNING: {what}",
+        severity=NOTE,
+        sources=NOWHERE,
+    ),
+    Pattern(
+        kind=K.OTHER,
+        line=re.compile(r"(?P<what>BUG|INFO|WARNING): *$"),
+        title="{what}: cut short",
+        severity=NOTE,
+        sources=NOWHERE,
+    ),
+)
+
+NOTES = (
+    Pattern(
+        kind=K.OTHER,
+        line=re.compile(r"FAULT_INJECTION: forcing a failure"),
+        title="injected failure",
+        severity=NOTE,
+        sources=NOWHERE,
+    ),
+    Pattern(
+        kind=K.OTHER,
+        line=re.compile(r"(?P<what>Memory cgroup out of memory|Out of memory): Kill"),
+        title="{what}",
+        severity=NOTE,
+        sources=NOWHERE,
+    ),
+    Pattern(
+        kind=K.OTHER,
+        line=re.compile(r".{1,40}: page allocation failure: order:(?P<order>\d+)"),
+        title="page allocation failure of order {order}",
+        severity=NOTE,
+        sources=NOWHERE,
+    ),
+    Pattern(
+        kind=K.OTHER,
+        line=re.compile(r"workqueue: \w+ hogged CPU"),
+        title="workqueue hogged a CPU",
+        severity=NOTE,
+        sources=NOWHERE,
+    ),
+    Pattern(
+        kind=K.OTHER,
+        line=re.compile(r"fatal error: \S|runtime: out of memory: |panic: runtime error|SYZFAIL: "),
+        title="a user program's runtime gave up",
+        severity=NOTE,
+        sources=NOWHERE,
+    ),
+)
+
+# The first that matches names the complaint.
+PATTERNS = (*OOPSES, *OBJECTS, *LOCKING, *STALLS, *ENDINGS, *OTHERS, *NOTES)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckPlace:
+    """A file whose WARN_ON()s and BUG_ON()s are checks made for others: the bug has a better name than theirs."""
+
+    file: re.Pattern[str]
+    kind: CrashKind
+    title: str
+
+
+CHECK_TITLES = ("WARNING", "kernel BUG")
+CHECK_PLACES = (
+    CheckPlace(
+        file=re.compile(r".*lib/refcount\.c|.*linux/refcount\.h"), kind=K.REFCOUNT, title="WARNING: refcount bug"
+    ),
+    CheckPlace(file=re.compile(r".*lib/percpu-refcount\.c"), kind=K.REFCOUNT, title="WARNING: percpu ref bug"),
+    CheckPlace(file=re.compile(r".*lib/debugobjects\.c"), kind=K.ODEBUG, title="WARNING: ODEBUG bug"),
+    CheckPlace(file=re.compile(r".*lib/(?:list_debug|plist)\.c"), kind=K.LIST, title="BUG: corrupted list"),
+    CheckPlace(file=re.compile(r".*kernel/locking/"), kind=K.LOCKDEP, title="WARNING: locking bug"),
+    CheckPlace(file=re.compile(r".*lib/kobject\.c"), kind=K.WARNING, title="WARNING: kobject bug"),
+    CheckPlace(file=re.compile(r".*mm/usercopy\.c"), kind=K.MEMORY, title="BUG: bad usercopy"),
+    CheckPlace(file=re.compile(r".*kernel/rcu/tree_plugin\.h"), kind=K.RCU, title="WARNING"),
+)

@@ -1,0 +1,223 @@
+"""What was seen of one guest -> the cell's verdict. Pure and pessimistic: silence is never a pass."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from orchestrator.model import (
+    Allowed,
+    Cell,
+    Crash,
+    CrashKind,
+    Ending,
+    GuestRun,
+    Outcome,
+    Severity,
+    Verdict,
+    WorkloadResult,
+)
+
+# Complaints about waiting. They are evidence of a hang, while any other complaint says what went wrong before it.
+WAITING = frozenset({CrashKind.HANG, CrashKind.LOCKUP, CrashKind.STALL})
+
+HANGS = {
+    Ending.SWAPOFF_STUCK: "a swapoff never returned",
+    Ending.NO_PROGRESS: "the workload made no progress",
+    Ending.TIMED_OUT: "the workload did not end in time",
+    Ending.SSH_LOST: "the guest stopped answering over SSH",
+}
+# swapoff waits there, uninterruptibly, for the last reference to the device (mm/swapfile.c, v6.19).
+REFERENCE_WAIT = "wait_for_completion"
+
+Rule = Callable[[Cell, GuestRun, tuple[Crash, ...]], Verdict | None]
+
+
+def judge(
+    cell: Cell, run: GuestRun, crashes: Iterable[Crash], allow: Iterable[Allowed]
+) -> tuple[Verdict, tuple[Crash, ...]]:
+    """The verdict, and the crashes by line with what the matrix allows marked. The first rule that speaks decides."""
+    marked = mark_allowed(sorted(crashes, key=lambda crash: crash.line), allow)
+    verdict = next(verdict for rule in RULES if (verdict := rule(cell, run, marked)))
+    return replace(verdict, reasons=(*verdict.reasons, *_context(verdict, run, marked))), marked
+
+
+def mark_allowed(crashes: Iterable[Crash], allow: Iterable[Allowed]) -> tuple[Crash, ...]:
+    """Give each crash whose title the matrix allows the reason; the next fatal one is then the first of the guest."""
+    reasons = {allowed.title: allowed.reason for allowed in allow}
+    marked = []
+    fatal_seen = False
+    for crash in crashes:
+        allowed = reasons.get(crash.title, "")
+        marked.append(replace(crash, allowed=allowed, follow_up=fatal_seen))
+        fatal_seen = fatal_seen or (crash.severity is Severity.FATAL and not allowed)
+    return tuple(marked)
+
+
+def _fatal(crashes: Iterable[Crash]) -> tuple[Crash, ...]:
+    return tuple(crash for crash in crashes if crash.severity is Severity.FATAL and not crash.allowed)
+
+
+def _boot(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
+    del cell
+    if run.ending is not Ending.NEVER_READY:
+        return None
+    fatal = _fatal(crashes)
+    # A panic of the boot is the reason even where something was reported before it.
+    panics = [crash for crash in fatal if crash.kind is CrashKind.PANIC]
+    for crash in (*panics, *fatal):
+        reasons = (f"console line {crash.line}", *((run.detail,) if run.detail else ()))
+        return Verdict(outcome=Outcome.BOOT_FAILED, title=crash.title, reasons=reasons)
+    title = run.detail or "the guest never became ready, and its console does not say why"
+    return Verdict(outcome=Outcome.BOOT_FAILED, title=title)
+
+
+def _crashed(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
+    del cell, run
+    for crash in _fatal(crashes):
+        if crash.kind not in WAITING:
+            return Verdict(outcome=Outcome.CRASHED, title=crash.title, reasons=(f"console line {crash.line}",))
+    return None
+
+
+def _corrupted(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
+    del cell, crashes
+    result = run.result
+    if result is None or not (result.mismatch_count or result.mismatches):
+        return None
+    count = max(result.mismatch_count, len(result.mismatches))
+    kinds = sorted({mismatch.kind for mismatch in result.mismatches})
+    title = f"{count} {'page has' if count == 1 else 'pages have'} the wrong data"
+    return Verdict(
+        outcome=Outcome.CORRUPTED,
+        title=f"{title} ({', '.join(kinds)})" if kinds else title,
+        reasons=tuple(
+            f"page {bad.page}: {bad.kind}: expected {bad.expected}, saw {bad.seen}" for bad in result.mismatches
+        ),
+    )
+
+
+def _our_trouble(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
+    del cell
+    # A hang that the kernel had already reported stands, whatever happened to us afterwards.
+    if _fatal(crashes) or run.ending not in (Ending.LOST, Ending.INTERRUPTED):
+        return None
+    if run.ending is Ending.INTERRUPTED:
+        return Verdict(outcome=Outcome.SKIPPED, title=run.detail or "interrupted before it ended")
+    return Verdict(outcome=Outcome.LOST, title=run.detail or "we lost this cell and cannot say why")
+
+
+def _hung(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
+    del cell
+    waiting = [crash for crash in _fatal(crashes) if crash.kind in WAITING]
+    what = HANGS.get(run.ending, "")
+    if not what and run.result is not None and run.result.swapoff_stuck:
+        what = HANGS[Ending.SWAPOFF_STUCK]
+    if not what and not waiting:
+        return None
+    reasons = [run.detail] if run.detail and what else []
+    reasons += [f"console line {crash.line}: {crash.title}" for crash in waiting]
+    return Verdict(outcome=Outcome.HUNG, title=what or waiting[0].title, reasons=tuple(reasons))
+
+
+def _gone(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
+    del cell, crashes
+    if run.ending is not Ending.GUEST_GONE:
+        return None
+    reasons = (run.detail,) if run.detail else ()
+    return Verdict(outcome=Outcome.CRASHED, title="the guest is gone without a word", reasons=reasons)
+
+
+def _failed(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
+    del cell, crashes
+    result = run.result
+    if result is not None and result.errors:
+        texts = tuple(f"{error.call} failed with {error.errno}, {error.count} times" for error in result.errors)
+        return Verdict(outcome=Outcome.FAILED, title=texts[0], reasons=texts[1:])
+    if run.ending is Ending.PROGRAM_DIED:
+        return Verdict(outcome=Outcome.FAILED, title=run.detail or "the workload died")
+    if run.exit_status:
+        return Verdict(outcome=Outcome.FAILED, title=f"the workload ended with status {run.exit_status}")
+    if run.exit_status is None or result is None:
+        return Verdict(outcome=Outcome.FAILED, title="the workload ended without a result")
+    return None
+
+
+def _not_exercised(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
+    del crashes
+    if run.result is None:
+        return None
+    short = shortfalls(cell, run.result)
+    if run.result.missing:
+        short = (f"the guest could not provide: {run.result.missing}", *short)
+    if not short:
+        return None
+    return Verdict(outcome=Outcome.NOT_EXERCISED, title=short[0], reasons=short[1:])
+
+
+def shortfalls(cell: Cell, result: WorkloadResult) -> tuple[str, ...]:
+    """The counters that did not grow as much as the workload asks for, each in one line."""
+    return tuple(
+        f"{counter} grew by {result.counters[counter]}, at least {least} expected"
+        if counter in result.counters
+        else f"{counter} was not reported, at least {least} expected"
+        for counter, least in cell.workload.exercised.items()
+        if result.counters.get(counter, 0) < least
+    )
+
+
+def _passed(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
+    del cell, crashes
+    if run.ending is not Ending.REPORTED or run.result is None or run.exit_status != 0:
+        return None
+    result = run.result
+    title = f"{result.operations} operations, {result.verified} pages verified, {result.swapoffs} swapoffs"
+    return Verdict(outcome=Outcome.PASSED, title=title)
+
+
+def _unknown(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict:
+    del cell, crashes
+    return Verdict(outcome=Outcome.LOST, title=f"nothing tells how this cell went ({run.ending})")
+
+
+# In order of authority: what the kernel said of itself outranks what the workload measured, and that outranks what
+# we conclude from silence. Our own trouble excuses a cell only where neither has spoken.
+RULES: tuple[Rule, ...] = (
+    _boot,
+    _crashed,
+    _corrupted,
+    _our_trouble,
+    _hung,
+    _gone,
+    _failed,
+    _not_exercised,
+    _passed,
+    _unknown,
+)
+
+
+def _context(verdict: Verdict, run: GuestRun, crashes: tuple[Crash, ...]) -> list[str]:
+    lines = [f"waiting in {place}" for place in run.waiting_in]
+    if verdict.outcome is Outcome.HUNG and any(_waits_for_reference(place) for place in run.waiting_in):
+        lines.append(f"a swapoff in {REFERENCE_WAIT} is a leaked reference (or a put too many)")
+    lines += [f"then, console line {crash.line}: {crash.title}" for crash in _later(verdict, crashes)]
+    lines += _once(f"allowed: {crash.title} ({crash.allowed})" for crash in crashes if crash.allowed)
+    lines += _once(
+        f"noted: {crash.title}" for crash in crashes if crash.severity is Severity.NOTE and not crash.allowed
+    )
+    return lines
+
+
+def _once(lines: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(lines))
+
+
+def _later(verdict: Verdict, crashes: tuple[Crash, ...]) -> tuple[Crash, ...]:
+    told = "\n".join((verdict.title, *verdict.reasons))
+    later: dict[str, Crash] = {}
+    for crash in _fatal(crashes):
+        if crash.title not in told:
+            later.setdefault(crash.title, crash)
+    return tuple(later.values())[:5]
+
+
+def _waits_for_reference(place: str) -> bool:
+    return place.startswith("swapoff") and REFERENCE_WAIT in place

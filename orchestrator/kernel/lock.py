@@ -1,0 +1,30 @@
+"""One user at a time for a file or folder of the cache, across processes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from orchestrator.deadline import Deadline
+
+
+@contextmanager
+def locked(path: Path, until: Deadline) -> Iterator[None]:
+    """Hold the lock file `path` for the length of the block; raises OutOfTime when another run keeps it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Each call has its own lock object, so that two threads of one run also exclude each other.
+    lock = FileLock(path, is_singleton=False, thread_local=False)
+    until.until(lambda: _acquired(lock), every=0.1)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _acquired(lock: FileLock) -> bool:
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return False
+    return True

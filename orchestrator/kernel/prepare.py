@@ -1,0 +1,193 @@
+"""The kernel stage as one call: source, series and fragments in, an image that boots or the reason why not out."""
+
+import hashlib
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from orchestrator.arch import ARCHES, Arch
+from orchestrator.deadline import Deadline, now
+from orchestrator.errors import InfraError, UserError
+from orchestrator.events import BuildEnded, Listener, Step
+from orchestrator.kernel.apply import NotApplied
+from orchestrator.kernel.build import Workshop, check_tools, compile_kernel, configure, run_tool
+from orchestrator.kernel.buildlog import warnings_in
+from orchestrator.kernel.cache import Built, find_image, image_key, store_image
+from orchestrator.kernel.checkout import read_checkout
+from orchestrator.kernel.files import full_disk_named, write_whole
+from orchestrator.kernel.kconfig import config_text, merge, parse_fragment
+from orchestrator.kernel.progress import Progress, expected_objects
+from orchestrator.kernel.series import Series
+from orchestrator.kernel.sources import fetch
+from orchestrator.kernel.tree import PreparedSource, Tree, patched
+from orchestrator.model import Build, BuildFailure, KernelImage, KernelSource, Outcome
+from orchestrator.process import check
+
+# Two cores under other load need a quarter of an hour for a small config; a distribution's takes many times that.
+BUILD_SECONDS = 2 * 3600.0
+FETCH_SECONDS = 2 * 3600.0
+LISTING_SECONDS = 600.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workbench:
+    """What all builds of a run share; `log_dir` is the one folder of this build in the results."""
+
+    cache: Path
+    log_dir: Path
+    sandbox: bool
+    on_event: Listener
+
+
+def from_tarball(source: KernelSource, *, cache: Path, on_event: Listener) -> PreparedSource:
+    """A kernel by its places in kernels/NAME.yaml, downloaded and verified."""
+    tarball = fetch(
+        source, cache=cache, on_event=on_event, until=Deadline.after(FETCH_SECONDS, f"fetching Linux {source.version}")
+    )
+    key = f"{source.version}-{tarball.sha256[:12]}"
+    return PreparedSource(key=key, sha256=tarball.sha256, version=source.version, origin=tarball)
+
+
+def from_tree(folder: Path, *, revision: str = "", log: Path) -> PreparedSource:
+    """A developer's tree as it lies there, or at a commit of it (Series.base); never touched.
+
+    Raises UserError when it is no kernel tree.
+    """
+    until = Deadline.after(LISTING_SECONDS, f"listing {folder}")
+    checkout = read_checkout(folder.resolve(), revision=revision, log=log, until=until)
+    place = hashlib.sha256(str(checkout.folder).encode("utf-8", "surrogateescape")).hexdigest()
+    return PreparedSource(key=f"tree-{place[:12]}", sha256=checkout.sha256, version=checkout.version, origin=checkout)
+
+
+def prepare(
+    build: Build, *, source: PreparedSource, series: Series, fragments: Sequence[Path], bench: Workbench
+) -> KernelImage | BuildFailure:
+    """Return the image of a build, from the cache or built now; or the outcome that all of its cells get.
+
+    `series` is series.BASELINE for the baseline. Later fragments win. The log, the config and the rejects are in
+    bench.log_dir either way.
+    """
+    until = Deadline.after(BUILD_SECONDS, f"building {build.name}")
+    bench.log_dir.mkdir(parents=True, exist_ok=True)
+    arch = ARCHES[build.arch]
+    check_tools(arch)
+    asked = merge(_read_fragment(path) for path in fragments)
+    hashes = _hashes(source, series, asked, toolchain_of(arch, log=bench.log_dir / "toolchain.log", until=until))
+    key = image_key(hashes, arch.name)
+    if image := find_image(bench.cache, key, build):
+        return _finished(image, "from the cache", bench)
+    started = now()
+    made = _build_patched(build, source, series, asked, bench, until)
+    if isinstance(made, BuildFailure):
+        bench.on_event(BuildEnded(build=build, text=f"{made.outcome}: {made.title}", good=False))
+        return made
+    image = replace(store_image(bench.cache, key, build, built=made, hashes=hashes), seconds=now() - started)
+    return _finished(image, f"built in {image.seconds:.0f} s", bench)
+
+
+def toolchain_of(arch: Arch, *, log: Path, until: Deadline) -> str:
+    """The compiler and linker of an arch, a line each."""
+    tools = (f"{arch.compiler_prefix}gcc", f"{arch.compiler_prefix}ld")
+    return "\n".join(check([tool, "--version"], log=log, until=until).splitlines()[0] for tool in tools)
+
+
+def _read_fragment(path: Path) -> dict[str, str]:
+    try:
+        return parse_fragment(path.read_text(), str(path))
+    except FileNotFoundError as error:
+        raise UserError(f"there is no kconfig fragment {path}", hint=f"ls {path.parent}") from error
+
+
+def _hashes(source: PreparedSource, series: Series, asked: Mapping[str, str], toolchain: str) -> dict[str, str]:
+    return {
+        "source": source.sha256,
+        "series": series.sha256,
+        "config": hashlib.sha256(config_text(asked).encode()).hexdigest(),
+        "toolchain": hashlib.sha256(toolchain.encode()).hexdigest(),
+    }
+
+
+def _build_patched(
+    build: Build, source: PreparedSource, series: Series, asked: Mapping[str, str], bench: Workbench, until: Deadline
+) -> Built | BuildFailure:
+    (bench.log_dir / "build.log").unlink(missing_ok=True)
+    with patched(
+        source, series, cache=bench.cache, log_dir=bench.log_dir, on_event=bench.on_event, until=until
+    ) as tree:
+        if isinstance(tree, NotApplied):
+            return BuildFailure(
+                build=build, outcome=Outcome.NOT_APPLIED, title=tree.title, detail=tree.detail, log=tree.log
+            )
+        shop = _workshop(build, tree, bench)
+        with full_disk_named(shop.out):
+            return _build_in(shop, series, asked, bench, until)
+
+
+def _workshop(build: Build, tree: Tree, bench: Workbench) -> Workshop:
+    shop = Workshop(
+        build=build,
+        arch=ARCHES[build.arch],
+        src=tree.src,
+        # One for both variants: going from one to the other compiles what the series touches, and no more.
+        out=tree.folder / "build" / f"{build.flavour}.{build.arch}",
+        ccache=bench.cache / "ccache",
+        log=bench.log_dir / "build.log",
+        sandbox=bench.sandbox,
+    )
+    for folder in (shop.out, shop.ccache / "tmp"):
+        folder.mkdir(parents=True, exist_ok=True)
+    return shop
+
+
+def _build_in(
+    shop: Workshop, series: Series, asked: Mapping[str, str], bench: Workbench, until: Deadline
+) -> Built | BuildFailure:
+    bench.on_event(Step(text=f"configuring {shop.build.name}"))
+    if failure := configure(shop, asked, until):
+        return failure
+    full_count = bench.cache / "objects" / f"{shop.build.flavour}.{shop.build.arch}"
+    from_nothing = not (shop.out / "vmlinux").exists()
+    expected = expected_objects(shop.out, shop.src, last_full=_number_in(full_count))
+    progress = Progress(build=shop.build, log=shop.log, expected=expected, on_event=bench.on_event)
+    bench.on_event(Step(text=f"compiling {shop.build.name}"))
+    if failure := compile_kernel(shop, progress, until):
+        return failure
+    if from_nothing:
+        write_whole(full_count, str(progress.objects).encode())
+    return Built(
+        image=_boot_image(shop, until),
+        vmlinux=shop.out / "vmlinux",
+        config=shop.out / ".config",
+        log=shop.log,
+        release=(shop.out / "include/config/kernel.release").read_text().strip(),
+        new_warnings=warnings_in(shop.log.read_text(errors="replace"), str(shop.src), series.touched),
+    )
+
+
+def _boot_image(shop: Workshop, until: Deadline) -> Path:
+    image = shop.out / shop.arch.image
+    with image.open("rb") as file:
+        if file.read(4) != b"\x7fELF":
+            return image
+    # QEMU would copy 100 MB of DWARF into each guest's start; the notes by which it enters the kernel stay.
+    stripped = shop.out / "patchrig.image"
+    if not run_tool(shop, [f"{shop.arch.compiler_prefix}objcopy", "--strip-all", str(image), str(stripped)], until):
+        raise InfraError(f"{image} can't be stripped", hint=f"less {shop.log}")
+    return stripped
+
+
+def _number_in(path: Path) -> int | None:
+    with suppress(OSError, ValueError):
+        return int(path.read_text())
+    return None
+
+
+def _finished(image: KernelImage, text: str, bench: Workbench) -> KernelImage:
+    # The results must be readable after the cache has been cleaned.
+    for file, name in ((image.config, "config"), (image.log, "build.log")):
+        if not (bench.log_dir / name).exists():
+            shutil.copyfile(file, bench.log_dir / name)
+    bench.on_event(BuildEnded(build=image.build, text=text, good=True))
+    return image

@@ -1,0 +1,61 @@
+"""How far a build is: objects in its log so far, and how many there will be."""
+
+import re
+from pathlib import Path
+
+from orchestrator.events import BuildProgress, Listener
+from orchestrator.kernel.buildlog import OBJECT
+from orchestrator.model import Build
+
+
+class Progress:
+    """Counts the objects in a growing build log; says so whenever the number has changed."""
+
+    def __init__(self, *, build: Build, log: Path, expected: int | None, on_event: Listener) -> None:
+        self._build = build
+        self._log = log
+        self._expected = expected
+        self._on_event = on_event
+        self._offset = log.stat().st_size if log.exists() else 0
+        self.objects = 0
+
+    def show(self) -> None:
+        with self._log.open("rb") as log:
+            log.seek(self._offset)
+            grown = log.read()
+        whole = grown[: grown.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        if found := len(OBJECT.findall(whole)):
+            self.objects += found
+            self._on_event(BuildProgress(build=self._build, objects=self.objects, expected=self._expected))
+
+
+def expected_objects(out: Path, src: Path, *, last_full: int | None) -> int | None:
+    """How many objects make is going to compile in `out`; None when nothing of the kind was built before.
+
+    `last_full` is the number that a build from nothing had. Read from Kbuild's .cmd files, as make itself will.
+    """
+    times: dict[bytes, int] = {}
+    commands = list(out.rglob(".*.o.cmd"))
+    source_file = re.compile(re.escape(f"{src}/".encode()) + rb"[^\s\\)]+")
+    stale = sum(_is_stale(command, source_file, times) for command in commands)
+    if last_full is not None:
+        return stale + max(0, last_full - len(commands))
+    return stale if (out / "vmlinux").exists() else None
+
+
+def _is_stale(command: Path, source_file: re.Pattern[bytes], times: dict[bytes, int]) -> bool:
+    made = command.with_name(command.name.removeprefix(".").removesuffix(".cmd"))
+    if not made.exists():
+        return True
+    built = made.stat().st_mtime_ns
+    _, _, sources = command.read_bytes().partition(b"source_")
+    return any(_time(path, times) > built for path in set(source_file.findall(sources)))
+
+
+def _time(path: bytes, times: dict[bytes, int]) -> int:
+    if path not in times:
+        place = Path(path.decode("utf-8", "surrogateescape"))
+        # A header that is gone makes its users stale as well.
+        times[path] = place.stat().st_mtime_ns if place.exists() else 2**63
+    return times[path]

@@ -1,0 +1,120 @@
+"""What a schema can't say: names that must be known, files that must be there, values that must fit each other."""
+
+import re
+from collections.abc import Collection, Iterator
+from pathlib import Path, PurePosixPath
+
+from orchestrator.arch import ARCHES
+from orchestrator.errors import UserError
+from orchestrator.model import DeviceKind, KernelSource, Matrix, SwapDevice, Workload
+from orchestrator.paths import PROJECT
+from orchestrator.plan.names import repeated, unknown
+from orchestrator.plan.schema import Problem
+
+SUFFIXES = (".yaml", ".yml")
+
+_GIT_RANGE = re.compile(r"[^/.]\.\.\.?([^/.]|$)")
+
+
+def known_flavours(project: Path = PROJECT) -> frozenset[str]:
+    """The kconfig fragments that are no base and no arch."""
+    fragments = {path.stem for path in (project / "configs" / "kconfig").glob("*.config")}
+    return frozenset(fragments - {"base"} - set(ARCHES))
+
+
+def known_kernels(project: Path = PROJECT) -> frozenset[str]:
+    return frozenset(path.stem for path in (project / "kernels").glob("*.yaml"))
+
+
+def known_workloads(project: Path = PROJECT, *, beside: Path | None = None) -> frozenset[str]:
+    """The workloads that a matrix in the folder `beside` can name."""
+    folders = [project / "configs" / "workloads", *([beside / "workloads"] if beside else [])]
+    return frozenset(path.stem for folder in folders for path in folder.glob("*.yaml"))
+
+
+def workload_path(name: str, beside: Path, project: Path) -> Path:
+    """The YAML file of a workload; raises UserError where there is none."""
+    if "/" in name or name.endswith(SUFFIXES):
+        if (path := beside / name).is_file():
+            return path
+        raise UserError(f"no such workload file: {path}")
+    for folder in (beside / "workloads", project / "configs" / "workloads"):
+        if (path := folder / f"{name}.yaml").is_file():
+            return path
+    known = known_workloads(project, beside=beside)
+    raise UserError(unknown("workload", name, known), hint="ls configs/workloads  # each YAML file is a workload")
+
+
+def series_path(entry: Path, folder: Path) -> Path:
+    """An entry of `series` as an absolute path; a git range (v6.19..topic) as it is."""
+    path = (folder / entry).absolute()
+    return entry if _GIT_RANGE.search(str(entry)) and not path.exists() else path.resolve()
+
+
+def flavour_problem(flavour: str, known: Collection[str]) -> str:
+    """What is wrong with a flavour (`kasan+debug` has two parts); "" when nothing is."""
+    wrong = [part for part in flavour.split("+") if part not in known]
+    return unknown("flavour", wrong[0], known) if wrong else ""
+
+
+def matrix_problems(matrix: Matrix, folder: Path, project: Path) -> Iterator[Problem]:
+    if matrix.kernel not in (kernels := known_kernels(project)):
+        yield Problem(key=("kernel",), text=unknown("kernel", matrix.kernel, kernels))
+    for at, arch in enumerate(matrix.arches):
+        if arch not in ARCHES:
+            yield Problem(key=("arches", at), text=unknown("arch", arch, ARCHES))
+    for at, flavour in enumerate(matrix.flavours):
+        if text := flavour_problem(flavour, known_flavours(project)):
+            yield Problem(key=("flavours", at), text=text)
+    yield from _missing_files(matrix, folder, project)
+    for axis in ("arches", "flavours", "variants", "workloads"):
+        for name in repeated(getattr(matrix, axis)):
+            yield Problem(key=(axis,), text=f"{str(name)!r} is there twice; to run cells N times: `repeat: N`")
+
+
+def _missing_files(matrix: Matrix, folder: Path, project: Path) -> Iterator[Problem]:
+    for at, name in enumerate(matrix.workloads):
+        try:
+            workload_path(name, folder, project)
+        except UserError as e:
+            yield Problem(key=("workloads", at), text=str(e))
+    for at, entry in enumerate(matrix.series):
+        if not _GIT_RANGE.search(str(entry)) and not (folder / entry).exists():
+            allowed = "a patch, a mail, an mbox, a folder of patches, a git range A..B"
+            yield Problem(key=("series", at), text=f"no such file or folder: {folder / entry}; allowed: {allowed}")
+
+
+def workload_problems(workload: Workload, stem: str, folders: tuple[Path, ...]) -> Iterator[Problem]:
+    """`stem` is the YAML file's name, `folders` where the program may lie."""
+    if workload.name != stem:
+        yield Problem(key=("name",), text=f"must be what the file is called: {stem} (got {workload.name})")
+    if not any((folder / workload.program).is_file() for folder in folders):
+        places = " or ".join(str(folder / workload.program) for folder in folders)
+        yield Problem(key=("program",), text=f"no such file: {places}")
+    for at, device in enumerate(workload.devices):
+        yield from _device_problems(device, at)
+    for file in workload.cgroup:
+        if "/" in file or "." not in file:
+            yield Problem(key=("cgroup", file), text="must be a control file of the workload's cgroup: memory.high")
+    for file in workload.settings:
+        if not file.startswith("/"):
+            yield Problem(key=("settings", file), text="must be an absolute path in the guest: /proc/sys/vm/swappiness")
+    for site, functions in workload.sites.items():
+        if not functions:
+            yield Problem(key=("sites", site), text="must name at least one function")
+
+
+def _device_problems(device: SwapDevice, at: int) -> Iterator[Problem]:
+    if device.latency_us and device.kind is not DeviceKind.NULL_BLK:
+        text = f"only {DeviceKind.NULL_BLK} has a latency, {device.kind} has none"
+        yield Problem(key=("devices", at, "latency_us"), text=text)
+
+
+def kernel_problems(source: KernelSource) -> Iterator[Problem]:
+    for at, place in enumerate(source.places):
+        if bool(place.url) == bool(place.debian):
+            yield Problem(key=("places", at), text="must have either a url or a debian path")
+        elif place.url and not place.url.startswith(("https://", "http://", "file://")):
+            yield Problem(key=("places", at, "url"), text=f"must begin with https:// (got {place.url})")
+        elif PurePosixPath(place.debian).is_absolute():
+            yield Problem(key=("places", at, "debian"), text="must be relative to the mirror: pool/main/l/linux/...")

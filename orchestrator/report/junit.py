@@ -1,0 +1,110 @@
+"""A run as JUnit XML, for whatever CI shows."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from junit_xml import TestCase, TestSuite, to_xml_report_string
+
+from orchestrator.model import BuildFailure, CellReport, Crash, Outcome, RunReport, Severity
+
+# What XML 1.0 cannot hold, not even as a character reference; a console has it.
+_INVALID = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_MOST_CRASHES = 10
+
+
+def junit_text(report: RunReport) -> str:
+    """One suite for each build, one case for each workload and repeat."""
+    suites: dict[str, list[CellReport]] = {build.build.name: [] for build in report.builds}
+    for cell in report.cells:
+        suites.setdefault(cell.cell.build.name, []).append(cell)
+    text: str = to_xml_report_string([_suite(report, name, cells) for name, cells in suites.items()], encoding="utf-8")
+    return text
+
+
+def valid_xml(text: str) -> str:
+    """The text with every character that XML cannot hold shown as its escape."""
+    return _INVALID.sub(lambda found: ascii(found[0])[1:-1], text.replace("\r\n", "\n"))
+
+
+def _suite(report: RunReport, name: str, cells: Sequence[CellReport]) -> TestSuite:
+    failure = next((b for b in report.builds if isinstance(b, BuildFailure) and b.build.name == name), None)
+    cases = [_case(cell) for cell in cells]
+    if failure is not None and not cells:
+        cases = [_build_case(failure)]
+    return TestSuite(
+        name=valid_xml(name),
+        test_cases=cases,
+        timestamp=report.started,
+        properties={valid_xml(key): valid_xml(value) for key, value in _properties(report, name, cells).items()},
+    )
+
+
+def _properties(report: RunReport, name: str, cells: Iterable[CellReport]) -> Mapping[str, str]:
+    kernel: dict[str, str] = {}
+    for build in report.builds:
+        if build.build.name == name and not isinstance(build, BuildFailure):
+            kernel = {"release": build.release, **build.hashes}
+    for cell in cells:
+        kernel |= cell.kernel
+    return {
+        "run": report.id,
+        "matrix": report.matrix_path,
+        "argv": " ".join(report.argv),
+        "seed": str(report.matrix.seed),
+        "interrupted": str(report.interrupted).lower(),
+        **{f"kernel.{key}": value for key, value in kernel.items()},
+        **{f"version.{key}": value for key, value in report.versions.items()},
+    }
+
+
+def _case(cell: CellReport) -> TestCase:
+    suffix = f".{cell.cell.repeat}" if cell.cell.repeats > 1 else ""
+    case = TestCase(
+        name=valid_xml(cell.cell.workload.name + suffix),
+        classname=valid_xml(cell.cell.build.name),
+        elapsed_sec=cell.seconds,
+        stdout=valid_xml(_facts(cell)),
+        allow_multiple_subelements=True,
+    )
+    _judge(case, cell)
+    return case
+
+
+def _judge(case: TestCase, cell: CellReport) -> None:
+    outcome, title = cell.verdict.outcome, valid_xml(cell.verdict.title)
+    if outcome is Outcome.SKIPPED:
+        case.add_skipped_info(message=title)
+    elif outcome is Outcome.LOST:
+        case.add_error_info(message=title, output=valid_xml(_why(cell)), error_type=outcome.value)
+    elif outcome is not Outcome.PASSED:
+        case.add_failure_info(message=title, output=valid_xml(_why(cell)), failure_type=outcome.value)
+
+
+def _build_case(failure: BuildFailure) -> TestCase:
+    case = TestCase(name="build", classname=valid_xml(failure.build.name))
+    case.add_failure_info(
+        message=valid_xml(failure.title), output=valid_xml(failure.detail), failure_type=failure.outcome.value
+    )
+    return case
+
+
+def _why(cell: CellReport) -> str:
+    parts = ["\n".join((cell.verdict.title, *cell.verdict.reasons))]
+    parts += [_crash_text(crash) for crash in cell.crashes[:_MOST_CRASHES] if crash.severity is Severity.FATAL]
+    return "\n\n".join(parts)
+
+
+def _crash_text(crash: Crash) -> str:
+    allowed = f" (allowed: {crash.allowed})" if crash.allowed else ""
+    return f"console line {crash.line}: {crash.title}{allowed}\n{crash.text}"
+
+
+def _facts(cell: CellReport) -> str:
+    facts = {"outcome": cell.verdict.outcome.value, "seed": str(cell.cell.seed), "folder": cell.folder}
+    if cell.run is not None:
+        facts |= {"ending": cell.run.ending.value, "accelerator": cell.run.accelerator}
+        if cell.run.boot_seconds is not None:
+            facts["boot seconds"] = f"{cell.run.boot_seconds:.1f}"
+        if cell.run.result is not None:
+            facts |= {name: str(growth) for name, growth in sorted(cell.run.result.counters.items())}
+    return "\n".join(f"{name}: {value}" for name, value in facts.items())

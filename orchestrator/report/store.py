@@ -1,0 +1,263 @@
+"""The folder of one run: written as it goes, so that what had finished is there whatever happens next."""
+
+import contextlib
+import difflib
+import errno
+import json
+import os
+import secrets
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from orchestrator.deadline import now
+from orchestrator.errors import Cancelled, InfraError, UserError
+from orchestrator.model import Build, BuildFailure, Cell, CellReport, KernelImage, Matrix, RunReport, WorkloadResult
+from orchestrator.report.junit import junit_text
+from orchestrator.report.summary import summary_text
+
+RUN_FILE = "run.json"
+CELLS_FILE = "cells.jsonl"
+JUNIT_FILE = "junit.xml"
+SUMMARY_FILE = "summary.txt"
+LATEST = "latest"
+
+_RUN = TypeAdapter(RunReport)
+_CELL = TypeAdapter(CellReport)
+_RESULT = TypeAdapter(WorkloadResult)
+
+
+class Store:
+    """results/<run>/ while the run lasts. Threads may record at the same time."""
+
+    def __init__(self, report: RunReport) -> None:
+        self._report = report
+        self._began = now()
+        self._lock = threading.Lock()
+        self._save_run()
+
+    @property
+    def folder(self) -> Path:
+        return self._report.folder
+
+    def report(self) -> RunReport:
+        """What has finished so far."""
+        with self._lock:
+            return replace(self._report, seconds=round(now() - self._began, 3))
+
+    def cell_folder(self, cell: Cell) -> Path:
+        """The cell's own folder, made if need be."""
+        return self._made(self.folder / "cells" / cell.name)
+
+    def build_folder(self, build: Build) -> Path:
+        """The build's own folder, made if need be."""
+        return self._made(self.folder / "builds" / build.name)
+
+    def add_build(self, build: KernelImage | BuildFailure) -> None:
+        with self._lock:
+            self._report = replace(self._report, builds=(*self._report.builds, build))
+        self._save_run()
+
+    def add_cell(self, cell: CellReport) -> None:
+        """Record a finished cell. When this returns, its line is on the disk."""
+        folder = self.cell_folder(cell.cell)
+        filed = replace(cell, folder=str(folder.relative_to(self.folder)))
+        if cell.run is not None and cell.run.result is not None:
+            write_whole(folder / "workload.json", _json(_RESULT.dump_python(cell.run.result, mode="json"), indent=2))
+        with self._lock:
+            _append(self.folder / CELLS_FILE, _json(_CELL.dump_python(filed, mode="json")))
+            self._report = replace(self._report, cells=(*self._report.cells, filed))
+
+    def save(self, *, interrupted: bool = False) -> RunReport:
+        """Write run.json, junit.xml and summary.txt as of now."""
+        with self._lock:
+            self._report = replace(
+                self._report, seconds=round(now() - self._began, 3), interrupted=interrupted or self._report.interrupted
+            )
+            report = self._report
+        self._save_run()
+        write_whole(self.folder / JUNIT_FILE, junit_text(report))
+        write_whole(self.folder / SUMMARY_FILE, summary_text(report))
+        return report
+
+    def _save_run(self) -> None:
+        with self._lock:
+            run = _RUN.dump_python(self._report, mode="json", exclude={"cells"})
+            write_whole(self.folder / RUN_FILE, _json(run, indent=2))
+
+    def _made(self, folder: Path) -> Path:
+        with _disk(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+@contextmanager
+def open_run(
+    root: Path, *, argv: Sequence[str], matrix_path: str, matrix: Matrix, versions: Mapping[str, str]
+) -> Iterator[Store]:
+    """A new folder below `root` for the length of the block; the reports are written at its end, however it ends.
+
+    Raises InfraError where the disk is full or the folder cannot be written; what was recorded stays.
+    """
+    started = datetime.now(UTC)
+    folder = _new_folder(root, started)
+    store = Store(
+        RunReport(
+            id=folder.name,
+            folder=folder,
+            argv=tuple(argv),
+            matrix_path=matrix_path,
+            matrix=matrix,
+            started=started.isoformat(timespec="seconds"),
+            seconds=0.0,
+            versions=dict(versions),
+            builds=(),
+            cells=(),
+        )
+    )
+    _point_latest(root, folder)
+    try:
+        yield store
+    except BaseException as why:
+        # The error that ended the run is the one to show, not that its report could not be written either.
+        with contextlib.suppress(InfraError):
+            store.save(interrupted=isinstance(why, Cancelled | KeyboardInterrupt))
+        raise
+    store.save()
+
+
+def load_run(folder: Path) -> RunReport:
+    """Read a run's folder back, the cells that finished included. Raises UserError where it is none."""
+    try:
+        stored = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        text = (folder / CELLS_FILE).read_text(encoding="utf-8") if (folder / CELLS_FILE).exists() else ""
+    except (OSError, ValueError) as why:
+        raise UserError(f"{folder} is not the folder of a run: {why}", hint="ls results/") from why
+    stored |= {"folder": str(folder), "cells": tuple(_stored_cells(folder / CELLS_FILE, text))}
+    try:
+        return _RUN.validate_python(stored)
+    except ValidationError as why:
+        raise UserError(f"{folder / RUN_FILE} was written by another version: {_first(why)}") from why
+
+
+def find_run(root: Path, name: str) -> Path:
+    """A run's folder by its id, the start of it, a path, or "latest". Raises UserError when there is none."""
+    for folder in (root / name, Path(name)):
+        if (folder / RUN_FILE).is_file():
+            return folder.resolve()
+    names = sorted(folder.parent.name for folder in root.glob(f"*/{RUN_FILE}") if not folder.parent.is_symlink())
+    begun = [other for other in names if other.startswith(name)]
+    if len(begun) == 1:
+        return root / begun[0]
+    raise UserError(f"no run {name!r} in {root}{_nearest(name, names)}", hint=f"ls {root}")
+
+
+def find_cell(report: RunReport, name: str) -> CellReport:
+    """A finished cell by its name, or by any part of it that no other has. Raises UserError when there is none."""
+    names = [cell.cell.name for cell in report.cells]
+    matches = [cell for cell in report.cells if cell.cell.name == name]
+    matches = matches or [cell for cell in report.cells if name in cell.cell.name]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        which = ", ".join(cell.cell.name for cell in matches[:6])
+        raise UserError(f"{name!r} is the name of {len(matches)} cells of {report.id}: {which}")
+    raise UserError(
+        f"no finished cell {name!r} in {report.id}{_nearest(name, names)}",
+        hint=f"less {report.folder / SUMMARY_FILE}  # has all names",
+    )
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replace a file in one step: a reader sees the old text or the new one, even after a crash of this machine."""
+    with _disk(path), _temporary(path) as temporary:
+        with temporary.open("w", encoding="utf-8", errors="backslashreplace") as sink:
+            sink.write(text)
+            sink.flush()
+            os.fsync(sink.fileno())
+        temporary.replace(path)
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    try:
+        Path(name).chmod(0o644)
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+@contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as why:
+        if why.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InfraError(f"the disk is full: cannot write {path}", hint=f"df -h {path.parent}") from why
+        raise InfraError(f"cannot write {path}: {why.strerror}", hint=f"ls -ld {path.parent}") from why
+
+
+def _append(path: Path, line: str) -> None:
+    with _disk(path), path.open("ab") as sink:
+        size = sink.seek(0, os.SEEK_END)
+        try:
+            sink.write(f"{line}\n".encode())
+            sink.flush()
+            os.fsync(sink.fileno())
+        except OSError:
+            # Half a line would swallow the next one.
+            with contextlib.suppress(OSError):
+                os.truncate(path, size)
+            raise
+
+
+def _new_folder(root: Path, started: datetime) -> Path:
+    while True:
+        folder = root / f"{started:%Y-%m-%dT%H%M%SZ}-{secrets.token_hex(2)}"
+        with _disk(folder), contextlib.suppress(FileExistsError):
+            root.mkdir(parents=True, exist_ok=True)
+            folder.mkdir()
+            return folder
+
+
+def _point_latest(root: Path, folder: Path) -> None:
+    with _disk(root / LATEST), _temporary(root / LATEST) as temporary:
+        temporary.unlink()
+        temporary.symlink_to(folder.name, target_is_directory=True)
+        temporary.replace(root / LATEST)
+
+
+def _stored_cells(path: Path, text: str) -> Iterator[CellReport]:
+    lines = text.split("\n")
+    # Without its newline the last line was being written when the run was killed.
+    for number, line in enumerate(lines[:-1], start=1):
+        try:
+            yield _CELL.validate_python(json.loads(line))
+        except ValidationError as why:
+            raise UserError(f"{path}:{number}: was written by another version: {_first(why)}") from why
+        except ValueError as why:
+            raise UserError(f"{path}:{number}: is not JSON: {why}") from why
+
+
+def _first(why: ValidationError) -> str:
+    error = why.errors()[0]
+    return f"{'.'.join(map(str, error['loc']))}: {error['msg']}"
+
+
+def _nearest(name: str, names: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+    return f"; the nearest is {near[0]}" if near else ""
+
+
+def _json(value: Any, *, indent: int | None = None) -> str:
+    # ASCII only: a console may hold anything, and half of a surrogate pair is no UTF-8.
+    return json.dumps(value, indent=indent, ensure_ascii=True)

@@ -1,0 +1,173 @@
+"""A run as plain text that can be pasted into a mail."""
+
+import shlex
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from orchestrator.model import BuildFailure, CellReport, Outcome, RunReport, WorkloadResult
+
+WIDTH = 78
+_MOST_CELLS = 4
+_GOOD = (Outcome.PASSED, Outcome.SKIPPED)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """All repeats of one workload on one build."""
+
+    workload: str
+    outcome: str  # "passed", or "hung 1, passed 9"
+    operations: int
+    verified: int
+    swapoffs: int
+    proof: tuple[str, ...]  # "mincore 8123": each counter that had to grow, and how much it did
+    cells: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One thing that went wrong, however many cells show it."""
+
+    outcome: Outcome
+    title: str
+    cells: tuple[CellReport, ...]
+
+
+def summary_text(report: RunReport) -> str:
+    """At most 78 columns wide, ASCII, without anything that only this machine understands."""
+    blocks = [
+        _head(report),
+        *(_table(name, cells, report) for name, cells in by_build(report.cells).items()),
+        *_failed_builds(report),
+        *(_finding(report, finding) for finding in findings(report.cells)),
+        _foot(report),
+    ]
+    text = "\n\n".join(block for block in blocks if block)
+    return text.encode("ascii", errors="backslashreplace").decode() + "\n"
+
+
+def by_build(cells: Iterable[CellReport]) -> dict[str, list[CellReport]]:
+    """Cells in order, below the name of their build."""
+    groups: dict[str, list[CellReport]] = {}
+    for cell in cells:
+        groups.setdefault(cell.cell.build.name, []).append(cell)
+    return groups
+
+
+def rows(cells: Iterable[CellReport]) -> tuple[Row, ...]:
+    """One row for each workload of one build's cells."""
+    groups: dict[str, list[CellReport]] = {}
+    for cell in cells:
+        groups.setdefault(cell.cell.workload.name, []).append(cell)
+    return tuple(_row(name, group) for name, group in groups.items())
+
+
+def findings(cells: Iterable[CellReport]) -> tuple[Finding, ...]:
+    """What was not good, worst first, each title once."""
+    groups: dict[tuple[Outcome, str], list[CellReport]] = {}
+    for cell in cells:
+        if cell.verdict.outcome not in _GOOD:
+            groups.setdefault((cell.verdict.outcome, cell.verdict.title), []).append(cell)
+    worst_first = sorted(groups.items(), key=lambda group: list(Outcome).index(group[0][0]), reverse=True)
+    return tuple(Finding(outcome=outcome, title=title, cells=tuple(group)) for (outcome, title), group in worst_first)
+
+
+def outcome_counts(cells: Iterable[CellReport]) -> str:
+    """ "1 hung, 13 passed", worst first."""
+    outcomes = [cell.verdict.outcome for cell in cells]
+    counts = [(outcomes.count(outcome), outcome.value) for outcome in reversed(Outcome) if outcome in outcomes]
+    return ", ".join(f"{count} {name}" for count, name in counts) or "no cell finished"
+
+
+def _row(name: str, cells: Sequence[CellReport]) -> Row:
+    results = [cell.run.result for cell in cells if cell.run is not None and cell.run.result is not None]
+    outcomes = {cell.verdict.outcome for cell in cells}
+    return Row(
+        workload=name,
+        outcome=outcomes.pop().value if len(outcomes) == 1 else outcome_counts(cells),
+        operations=sum(result.operations for result in results),
+        verified=sum(result.verified for result in results),
+        swapoffs=sum(result.swapoffs for result in results),
+        proof=_proof(cells[0], results),
+        cells=len(cells),
+    )
+
+
+def _proof(cell: CellReport, results: Sequence[WorkloadResult]) -> tuple[str, ...]:
+    if not results:
+        return ()
+    return tuple(
+        f"{name} {sum(result.counters.get(name, 0) for result in results)}"
+        for name in cell.cell.workload.exercised
+        if name not in ("operations", "verified", "swapoffs")
+    )
+
+
+def _head(report: RunReport) -> str:
+    lines = [
+        f"patchrig {report.versions.get('patchrig', '')}, run {report.id}, {report.seconds:.0f} s",
+        outcome_counts(report.cells),
+    ]
+    if report.interrupted:
+        lines.append("INTERRUPTED: only what had finished is listed.")
+    return "\n".join(_wrapped(line) for line in lines)
+
+
+def _table(name: str, cells: Sequence[CellReport], report: RunReport) -> str:
+    release = next((cell.kernel["release"] for cell in cells if "release" in cell.kernel), "")
+    accelerators = sorted({cell.run.accelerator for cell in cells if cell.run is not None and cell.run.accelerator})
+    seconds = f"{report.matrix.seconds} s each"
+    title = ", ".join(part for part in (name, release, *accelerators, seconds) if part)
+    lines = [_wrapped(title), f"  {'workload':<18}{'outcome':<20}{'operations':>12}{'verified':>12}{'swapoffs':>10}"]
+    for row in rows(cells):
+        lines += _row_lines(row)
+    return "\n".join(lines)
+
+
+def _row_lines(row: Row) -> Iterator[str]:
+    name = f"{row.workload} x{row.cells}" if row.cells > 1 else row.workload
+    yield f"  {name[:17]:<18}{row.outcome[:19]:<20}{row.operations:>12}{row.verified:>12}{row.swapoffs:>10}"
+    if row.proof:
+        yield _wrapped(", ".join(row.proof), indent="      ")
+
+
+def _failed_builds(report: RunReport) -> Iterator[str]:
+    seen = {cell.cell.build for cell in report.cells}
+    for build in report.builds:
+        if isinstance(build, BuildFailure) and build.build not in seen:
+            yield _wrapped(f"{build.outcome}: {build.build.name}: {build.title}")
+
+
+def _finding(report: RunReport, finding: Finding) -> str:
+    count = len(finding.cells)
+    lines = [_wrapped(f"{finding.outcome.upper()} ({count} {'cell' if count == 1 else 'cells'}): {finding.title}")]
+    lines += [_wrapped(reason, indent="  ") for reason in finding.cells[0].verdict.reasons[:6]]
+    lines += [f"  {cell.cell.name}" for cell in finding.cells[:_MOST_CELLS]]
+    if count > _MOST_CELLS:
+        lines.append(f"  and {count - _MOST_CELLS} more")
+    lines.append(f"  again: {shlex.join(['patchrig', 'repro', report.id, finding.cells[0].cell.name])}")
+    return "\n".join(lines)
+
+
+def _foot(report: RunReport) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in report.versions.items() if name != "patchrig")
+    hashes = sorted(
+        {
+            f"{key} {value[:12]}"
+            for cell in report.cells
+            for key, value in cell.kernel.items()
+            if key in ("source", "series")
+        }
+    )
+    lines = [
+        "A cell passes only when its counters grew as asked; not-exercised is not a pass.",
+        f"seed {report.matrix.seed}; {'; '.join(hashes)}" if hashes else f"seed {report.matrix.seed}",
+        versions,
+    ]
+    return "\n".join(_wrapped(line) for line in lines if line)
+
+
+def _wrapped(text: str, *, indent: str = "") -> str:
+    further = indent + ("  " if indent else "    ")
+    return textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=further, break_on_hyphens=False)

@@ -1,0 +1,193 @@
+"""Events -> what a person sees: a live view on a terminal, plain lines anywhere else."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.deadline import now
+from orchestrator.events import (
+    BuildEnded,
+    BuildProgress,
+    CellEnded,
+    CellProgress,
+    CellStarted,
+    Download,
+    Event,
+    Listener,
+    Notice,
+    Step,
+)
+from orchestrator.model import Outcome, RunReport
+from orchestrator.report.summary import by_build, outcome_counts, rows
+
+# Without a total, a line for each so many objects or bytes.
+_OBJECTS = 200
+_BYTES = 20_000_000
+_TENTH = 10
+
+_STYLES = {
+    Outcome.PASSED: "green",
+    Outcome.SKIPPED: "yellow",
+    Outcome.NOT_EXERCISED: "yellow",
+    Outcome.LOST: "magenta",
+}
+
+
+@contextmanager
+def terminal(console: Console) -> Iterator[Listener]:
+    """Show events for the length of the block. The listener may be called from any thread."""
+    if not console.is_terminal:
+        yield _Lines(console).show
+        return
+    board = _Board(console)
+    with Live(get_renderable=board.render, console=console, refresh_per_second=4, transient=True):
+        yield board.show
+
+
+def print_table(report: RunReport, console: Console) -> None:
+    """The verdicts of a run: one table for each build."""
+    for name, cells in by_build(report.cells).items():
+        table = Table(title=name, title_justify="left", box=None, pad_edge=False)
+        table.add_column("workload")
+        table.add_column("outcome")
+        for column in ("operations", "verified", "swapoffs"):
+            table.add_column(column, justify="right")
+        for row in rows(cells):
+            figures = (str(row.operations), str(row.verified), str(row.swapoffs))
+            table.add_row(Text(row.workload), _coloured(row.outcome), *figures)
+        console.print(table)
+        console.print()
+    _say(console, outcome_counts(report.cells))
+
+
+def event_text(event: Event) -> str:
+    """One plain line for an event; "" for the ones that only a live view shows each time."""
+    match event:
+        case Step(text=text):
+            return text
+        case Notice(text=text):
+            return f"NOTE: {text}"
+        case Download(what=what, done=done, total=total):
+            return f"{what}: {_share(done, total)}{done // 1_000_000} MB"
+        case BuildProgress(build=build, objects=objects, expected=expected):
+            return f"{build.name}: {_share(objects, expected)}{objects} objects"
+        case BuildEnded(build=build, text=text):
+            return f"{build.name}: {text}"
+        case CellStarted(cell=cell):
+            return f"{cell.name}: started"
+        case CellEnded(report=report):
+            verdict = report.verdict
+            return f"{report.cell.name}: {verdict.outcome.upper()} in {report.seconds:.0f} s: {verdict.title}"
+        case CellProgress():
+            return ""
+
+
+def _share(done: int, total: int | None) -> str:
+    return f"{min(100, 100 * done // total)} %, " if total else ""
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    console.print(Text(text, style=style), soft_wrap=True)
+
+
+def _coloured(outcome: str) -> Text:
+    style = _STYLES.get(Outcome(outcome), "bold red") if outcome in list(Outcome) else "bold red"
+    return Text(outcome, style=style)
+
+
+class _Lines:
+    """One line for a start and an end, and now and then one in between."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._lock = threading.Lock()
+        self._told: dict[str, int] = {}
+
+    def show(self, event: Event) -> None:
+        with self._lock:
+            if text := event_text(event) if self._is_news(event) else "":
+                _say(self._console, text)
+
+    def _is_news(self, event: Event) -> bool:
+        match event:
+            case Download(what=what, done=done, total=total):
+                return self._advanced(what, done, total, _BYTES)
+            case BuildProgress(build=build, objects=objects, expected=expected):
+                return self._advanced(build.name, objects, expected, _OBJECTS)
+        return True
+
+    def _advanced(self, what: str, done: int, total: int | None, step: int) -> bool:
+        mark = _TENTH * done // total if total else done // step
+        if mark <= self._told.get(what, 0):
+            return False
+        self._told[what] = mark
+        return True
+
+
+@dataclass(slots=True)
+class _Task:
+    """Something under way."""
+
+    began: float = field(default_factory=now)
+    done: int = 0
+    total: int | None = None
+    text: str = ""
+
+
+class _Board:
+    """What is under way, redrawn in place; what has ended scrolls away above it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._lock = threading.Lock()
+        self._tasks: dict[str, _Task] = {}
+        self._step = ""
+
+    def show(self, event: Event) -> None:
+        with self._lock:
+            match event:
+                case Step(text=text):
+                    self._step = text
+                case Notice():
+                    _say(self._console, event_text(event), "yellow")
+                case Download(what=what, done=done, total=total):
+                    self._advance(what, done, total, f"{done // 1_000_000} MB")
+                    if done == total:
+                        self._tasks.pop(what, None)
+                case BuildProgress(build=build, objects=objects, expected=expected):
+                    self._advance(build.name, objects, expected, f"{objects} objects")
+                case BuildEnded(build=build, good=good):
+                    self._end(build.name, event_text(event), "" if good else "bold red")
+                case CellStarted(cell=cell):
+                    self._tasks[cell.name] = _Task(total=cell.seconds, text="booting")
+                case CellProgress(cell=cell, operations=operations, swapoffs=swapoffs, seconds=seconds):
+                    self._advance(
+                        cell.name, int(seconds), cell.seconds, f"{operations} operations, {swapoffs} swapoffs"
+                    )
+                case CellEnded(report=report):
+                    style = _STYLES.get(report.verdict.outcome, "bold red")
+                    self._end(report.cell.name, event_text(event), style)
+
+    def render(self) -> RenderableType:
+        with self._lock:
+            table = Table.grid(padding=(0, 1))
+            for name, task in self._tasks.items():
+                bar = ProgressBar(total=task.total, completed=task.done, width=20, pulse=task.total is None)
+                table.add_row(Text(name), bar, Text(f"{now() - task.began:.0f} s"), Text(task.text))
+            return Group(table, Text(self._step)) if self._step else table
+
+    def _advance(self, name: str, done: int, total: int | None, text: str) -> None:
+        self._step = ""
+        task = self._tasks.setdefault(name, _Task())
+        task.done, task.total, task.text = done, total, text
+
+    def _end(self, name: str, text: str, style: str) -> None:
+        self._tasks.pop(name, None)
+        _say(self._console, text, style)

@@ -1,0 +1,124 @@
+"""KVM or TCG? Only a guest that really came up under KVM tells."""
+
+import json
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from orchestrator import process
+from orchestrator.arch import Arch
+from orchestrator.deadline import Deadline
+from orchestrator.errors import OutOfTime
+from orchestrator.vm.argv import VmSpec
+from orchestrator.vm.qemu import boot
+
+_PROBE_SECONDS = 20.0
+_KVM = Path("/dev/kvm")
+_TINY_SIZE = 65536
+_RESET_VECTOR = 0xFFF0
+# QEMU's isa-debug-exit turns the value 0x10 into this status.
+_TINY_STATUS = (0x10 << 1) | 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KvmState:
+    """Whether guests of one arch can run under KVM here, and why not."""
+
+    usable: bool
+    why: str
+
+
+def kvm_state(spec: VmSpec, *, cache: Path) -> KvmState:
+    """Whether `spec` boots under KVM: tried once per host kernel, QEMU and arch, and remembered in the cache."""
+    if (reason := kvm_impossible(spec.arch)) is not None:
+        return KvmState(usable=False, why=reason)
+    remembered = cache / "accelerators.json"
+    remembered.parent.mkdir(parents=True, exist_ok=True)
+    key = f"{platform.release()} {qemu_version(spec.arch)} {spec.arch.name}"
+    with FileLock(f"{remembered}.lock"):
+        known = json.loads(remembered.read_text()) if remembered.exists() else {}
+        if key not in known:
+            why = _trouble(spec)
+            known[key] = {"usable": not why, "why": why}
+            scratch = remembered.with_suffix(".new")
+            scratch.write_text(json.dumps(known, indent=1))
+            scratch.rename(remembered)
+    return KvmState(usable=bool(known[key]["usable"]), why=str(known[key]["why"]))
+
+
+def kvm_impossible(arch: Arch) -> str | None:
+    """Why KVM is out of the question without any trial; None when it has to be tried."""
+    machine = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    if machine != arch.name:
+        return f"the host is {machine}, the guest {arch.name}"
+    if not _KVM.exists():
+        return "there is no /dev/kvm"
+    try:
+        with _KVM.open("r+b"):
+            return None
+    except OSError as e:
+        return f"/dev/kvm can't be opened: {e.strerror}"
+
+
+def qemu_version(arch: Arch) -> str:
+    """The first line of qemu-system-* --version. Raises ToolMissing."""
+    with tempfile.TemporaryDirectory(prefix="patchrig-") as scratch:
+        said = process.check(
+            [f"qemu-system-{arch.qemu}", "--version"],
+            log=Path(scratch) / "log",
+            until=Deadline.after(30, "qemu --version"),
+        )
+    return said.splitlines()[0]
+
+
+def tiny_boot_trouble(arch: Arch) -> str:
+    """What went wrong with one instruction under KVM with -cpu host; "" when nothing, or no such probe for the arch.
+
+    /dev/kvm can open, and KVM_CREATE_VM work, on hosts where QEMU then aborts or hangs.
+    """
+    if not arch.kvm_firmware:
+        return ""
+    with tempfile.TemporaryDirectory(prefix="patchrig-") as scratch:
+        firmware = bytearray(_TINY_SIZE)
+        firmware[_RESET_VECTOR : _RESET_VECTOR + len(arch.kvm_firmware)] = arch.kvm_firmware
+        image = Path(scratch) / "tiny.bin"
+        image.write_bytes(firmware)
+        return _tried(lambda: _run_tiny(arch, image, Path(scratch) / "log"))
+
+
+def _run_tiny(arch: Arch, image: Path, log: Path) -> str:
+    argv = [
+        *(f"qemu-system-{arch.qemu}", "-accel", "kvm", "-cpu", "host", "-machine", "pc", "-m", "16M", "-smp", "2"),
+        *("-nodefaults", "-display", "none", "-no-reboot", "-bios", str(image)),
+        *("-device", "isa-debug-exit,iobase=0xf4,iosize=4"),
+    ]
+    done = process.run(argv, log=log, until=Deadline.after(_PROBE_SECONDS, "the probe under KVM"))
+    if done.status == _TINY_STATUS:
+        return ""
+    return f"QEMU ended with status {done.status} under KVM: {process.last_lines(done.output, 1)}"
+
+
+def _trouble(spec: VmSpec) -> str:
+    return tiny_boot_trouble(spec.arch) or _tried(lambda: _boot_kernel(spec))
+
+
+def _boot_kernel(spec: VmSpec) -> str:
+    scratch = Path(tempfile.mkdtemp(prefix="patchrig-"))
+    try:
+        with boot(spec, console_log=scratch / "console.log", qemu_log=scratch / "qemu.log") as vm:
+            ready = vm.wait_ready(Deadline.after(_PROBE_SECONDS, "a guest's start under KVM"))
+            return "" if ready else f"the guest ended before it was up: {vm.ending()}"
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _tried(attempt: Callable[[], str]) -> str:
+    try:
+        return attempt()
+    except OutOfTime:
+        return f"a guest under KVM did not come up in {_PROBE_SECONDS:.0f} s"

@@ -1,0 +1,115 @@
+"""A guest's QEMU command line and kernel command line (pure)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.arch import Arch
+
+GUEST_SSH = "10.0.2.15:22"
+
+KERNEL_PARAMETERS = (
+    # The console is the evidence: all of it, with whole pointers, and room for long splats.
+    *("ignore_loglevel", "printk.devkmsg=on", "log_buf_len=1M", "no_hash_pointers", "nokaslr"),
+    # Together with -no-reboot, a panic ends QEMU instead of costing a time-out.
+    "panic=-1",
+    # Grace periods that take milliseconds, as the tail of swapoff waits for one.
+    *("rcupdate.rcu_expedited=1", "rcutree.jiffies_till_first_fqs=0", "rcutree.jiffies_till_next_fqs=0"),
+    # A vCPU that the busy host does not run for a while is no stall of the kernel's.
+    *("rcupdate.rcu_cpu_stall_timeout=60", "watchdog_thresh=30", "workqueue.watchdog_thresh=60"),
+    # Emulation gains nothing from mitigations, and the fixed seed of a rdrand-less CPU must not hold up sshd.
+    *("mitigations=off", "random.trust_cpu=on"),
+    # Devices are made when a workload asks for them.
+    *("null_blk.nr_devices=0", "zram.num_devices=1"),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VmSpec:
+    """A guest to be started."""
+
+    arch: Arch
+    image: Path
+    initramfs: Path
+    memory_mib: int
+    cpus: int
+    kvm: bool
+    disk_mib: tuple[int, ...] = ()  # one virtio disk each, serial numbers swap0, swap1, ...; 0: none in this place
+    extra_parameters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VmFiles:
+    """Where a guest's sockets, disks and logs lie. Sockets need short paths: a Unix socket's may have 107 bytes."""
+
+    runtime: Path
+    console_log: Path
+    qemu_log: Path
+
+    @property
+    def console_socket(self) -> Path:
+        return self.runtime / "console"
+
+    @property
+    def qmp_socket(self) -> Path:
+        return self.runtime / "qmp"
+
+    def disk(self, index: int) -> Path:
+        return self.runtime / f"swap{index}.raw"
+
+
+def qemu_argv(vm: VmSpec, files: VmFiles) -> list[str]:
+    """The command line of a guest under the orchestrator's watch."""
+    return [
+        *_machine_argv(vm),
+        # QEMU keeps the log, so it is whole even when we are killed; nobody has to read the socket.
+        *("-chardev", f"socket,id=console,path={files.console_socket},server=on,wait=off,logfile={files.console_log}"),
+        *("-serial", "chardev:console"),
+        *("-qmp", f"unix:{files.qmp_socket},server=on,wait=off"),
+        # restrict: the guest reaches nothing; port 0: the host picks a free one, so two runs can't collide.
+        *("-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-{GUEST_SSH}"),
+        *("-device", f"{vm.arch.net_device},netdev=net"),
+        *_disks_argv(vm, [str(files.disk(index)) for index in range(len(vm.disk_mib))]),
+        *_kernel_argv(vm, str(vm.image), str(vm.initramfs), ()),
+    ]
+
+
+def standalone_argv(
+    vm: VmSpec, *, image: str, initramfs: str, disks: Sequence[str], workload: Sequence[str]
+) -> list[str]:
+    """The command line of a reproducer: console on the terminal, the workload started by init, no orchestrator."""
+    return [
+        *_machine_argv(vm),
+        *("-serial", "mon:stdio"),
+        *_disks_argv(vm, disks),
+        *_kernel_argv(vm, image, initramfs, (f'patchrig.run="{" ".join(workload)}"',)),
+    ]
+
+
+def kernel_cmdline(vm: VmSpec, more: Sequence[str]) -> str:
+    return " ".join((*vm.arch.kernel_parameters, *KERNEL_PARAMETERS, *vm.extra_parameters, *more))
+
+
+def _machine_argv(vm: VmSpec) -> list[str]:
+    tcg = ["-accel", "tcg,thread=multi", "-cpu", vm.arch.tcg_cpu]
+    accelerator = ["-accel", "kvm", "-cpu", "host"] if vm.kvm else tcg
+    return [
+        *(f"qemu-system-{vm.arch.qemu}", *vm.arch.machine, *accelerator),
+        *("-m", f"{vm.memory_mib}M", "-smp", str(vm.cpus)),
+        *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
+        *("-device", vm.arch.rng_device),
+    ]
+
+
+def _disks_argv(vm: VmSpec, paths: Sequence[str]) -> list[str]:
+    argv: list[str] = []
+    for index, (size_mib, path) in enumerate(zip(vm.disk_mib, paths, strict=True)):
+        if size_mib:
+            # What the guest swaps out need not survive the host.
+            argv += ["-drive", f"if=none,id=swap{index},file={path},format=raw,cache=unsafe,discard=unmap"]
+            argv += ["-device", f"{vm.arch.blk_device},drive=swap{index},serial=swap{index}"]
+    return argv
+
+
+def _kernel_argv(vm: VmSpec, image: str, initramfs: str, more: Sequence[str]) -> list[str]:
+    return ["-kernel", image, "-initrd", initramfs, "-append", kernel_cmdline(vm, more)]

@@ -1,0 +1,92 @@
+"""The serial console: QEMU writes its log, we read that; and a shell on the console where SSH fails."""
+
+import re
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pexpect
+import pexpect.socket_pexpect
+
+from orchestrator.deadline import Deadline, pause_seconds
+from orchestrator.errors import InfraError
+
+PROMPT = "patchrig# "
+
+
+class ConsoleLog:
+    """Reads the console log as it grows; each instance has a place of its own in it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._rest = b""
+
+    def new_lines(self) -> list[str]:
+        """The complete lines since the last call."""
+        try:
+            with self._path.open("rb") as log:
+                log.seek(self._offset)
+                fresh = log.read()
+        except FileNotFoundError:
+            return []
+        self._offset += len(fresh)
+        *lines, self._rest = (self._rest + fresh).split(b"\n")
+        return [line.decode(errors="replace").rstrip("\r") for line in lines]
+
+    def wait_for(self, pattern: re.Pattern[str], *, alive: Callable[[], bool], until: Deadline) -> re.Match[str] | None:
+        """The first line from here on that matches; None when the guest ended before it came."""
+        while True:
+            running = alive()
+            for line in self.new_lines():
+                if match := pattern.search(line):
+                    return match
+            if not running:
+                return None
+            until.pause()
+
+    def wait_until_quiet(self, seconds: float, *, until: Deadline) -> None:
+        """Wait until nothing has been printed for so long; a splat takes a while to come out."""
+        size, quiet = -1, Deadline.after(seconds, "a quiet console")
+        while not (quiet.passed() or until.passed()):
+            now = self._path.stat().st_size if self._path.exists() else 0
+            if now != size:
+                size, quiet = now, Deadline.after(seconds, "a quiet console")
+            pause_seconds(0.02)
+
+
+@contextmanager
+def serial_shell(path: Path, until: Deadline) -> Iterator["SerialShell"]:
+    """The shell on the guest's serial console. Raises InfraError when nothing answers there."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
+        try:
+            channel.connect(str(path))
+        except OSError as e:
+            raise InfraError(f"the serial console can't be reached: {e}") from e
+        shell = SerialShell(pexpect.socket_pexpect.SocketSpawn(channel, encoding="utf-8", codec_errors="replace"))
+        shell.wake(until)
+        yield shell
+
+
+class SerialShell:
+    """A shell behind a prompt; commands one at a time."""
+
+    def __init__(self, spawned: "pexpect.socket_pexpect.SocketSpawn[str]") -> None:
+        self._spawned = spawned
+
+    def wake(self, until: Deadline) -> None:
+        self._spawned.sendline("")
+        self._await_prompt(until)
+
+    def run(self, command: str, until: Deadline) -> str:
+        """What the command printed (console messages of the kernel may be mixed in)."""
+        self._spawned.sendline(command)
+        return self._await_prompt(until)
+
+    def _await_prompt(self, until: Deadline) -> str:
+        try:
+            self._spawned.expect_exact(PROMPT, timeout=until.left())
+        except (pexpect.TIMEOUT, pexpect.EOF) as e:
+            raise InfraError("the shell on the serial console does not answer") from e
+        return (self._spawned.before or "").replace("\r\n", "\n")

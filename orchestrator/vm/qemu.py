@@ -1,0 +1,99 @@
+"""A running guest, for the length of a block."""
+
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator import process
+from orchestrator.deadline import Deadline
+from orchestrator.errors import InfraError
+from orchestrator.vm.argv import VmFiles, VmSpec, qemu_argv
+from orchestrator.vm.console import ConsoleLog
+from orchestrator.vm.qmp import forwarded_port
+
+READY = re.compile(r"^patchrig: ready (?P<facts>.*)$")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ready:
+    """What the guest says of itself when it is up; compare it with what was asked for."""
+
+    cpus: int
+    memory_mib: int
+    speed: float  # iterations of a fixed loop per microsecond
+    config: str  # first 16 hex digits of the SHA-256 of its /proc/config.gz, unpacked
+
+
+class Vm:
+    """A QEMU that is alive, or was until a moment ago."""
+
+    def __init__(self, spec: VmSpec, files: VmFiles, child: process.Child) -> None:
+        self.spec = spec
+        self.files = files
+        self._child = child
+        self._log = ConsoleLog(files.console_log)
+
+    def alive(self) -> bool:
+        return self._child.poll() is None
+
+    def ending(self) -> str:
+        """How QEMU ended, in words; "" while it is alive."""
+        status = self._child.poll()
+        if status is None:
+            return ""
+        return f"QEMU was killed by signal {-status}" if status < 0 else f"QEMU ended with status {status}"
+
+    def wait_ready(self, until: Deadline) -> Ready | None:
+        """Wait for init's line; None when the guest ended before it. Raises OutOfTime."""
+        match = self._log.wait_for(READY, alive=self.alive, until=until)
+        return ready_of(match["facts"]) if match else None
+
+    def ssh_port(self, until: Deadline) -> int:
+        return forwarded_port(self.files.qmp_socket, until)
+
+    def wait_quiet(self, seconds: float, until: Deadline) -> None:
+        """Let the console finish what it is printing."""
+        self._log.wait_until_quiet(seconds, until=until)
+
+
+@contextmanager
+def boot(spec: VmSpec, *, console_log: Path, qemu_log: Path) -> Iterator[Vm]:
+    """Start QEMU and yield at once; the guest is still booting. QEMU and its sockets and disks are gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="patchrig-") as runtime:
+        files = VmFiles(runtime=Path(runtime), console_log=console_log, qemu_log=qemu_log)
+        for index, size_mib in enumerate(spec.disk_mib):
+            with files.disk(index).open("wb") as disk:
+                disk.truncate(size_mib << 20)
+        with process.spawn(qemu_argv(spec, files), log=qemu_log) as child:
+            yield Vm(spec, files, child)
+
+
+def ready_of(facts: str) -> Ready:
+    """The facts of init's ready line ("cpus=4 memory_kib=... speed=... config=..."); raises InfraError on nonsense."""
+    try:
+        said: Mapping[str, str] = dict(word.split("=", 1) for word in facts.split())
+        return Ready(
+            cpus=int(said["cpus"]),
+            memory_mib=int(said["memory_kib"]) >> 10,
+            speed=float(said["speed"]),
+            config=said["config"],
+        )
+    except (KeyError, ValueError) as e:
+        raise InfraError(f"the guest's ready line makes no sense: {facts!r}") from e
+
+
+def not_as_asked(spec: VmSpec, ready: Ready, config: str) -> str:
+    """In what the guest differs from what was asked for; "" when in nothing.
+
+    Memory: the kernel keeps some for itself, so at least 80 % of what QEMU gave has to be there.
+    """
+    if ready.cpus != spec.cpus:
+        return f"the guest has {ready.cpus} CPUs, {spec.cpus} were asked for"
+    if not 0.8 * spec.memory_mib <= ready.memory_mib <= spec.memory_mib:
+        return f"the guest has {ready.memory_mib} MiB of memory, {spec.memory_mib} were asked for"
+    if config and ready.config != config:
+        return f"the guest runs a kernel with another config ({ready.config}) than was built ({config})"
+    return ""

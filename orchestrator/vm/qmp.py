@@ -1,0 +1,48 @@
+"""Talking to QEMU itself; the one place that imports qemu.qmp."""
+
+import asyncio
+import re
+from pathlib import Path
+
+from qemu.qmp import QMPClient, QMPError
+
+from orchestrator.deadline import Deadline
+from orchestrator.errors import InfraError
+
+_FORWARD = re.compile(r"TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(?P<port>\d+)\s")
+
+
+def human_command(socket: Path, command: str, until: Deadline) -> str:
+    """What QEMU's human monitor answers ("info usernet", "info registers -a", "info status").
+
+    Raises InfraError when QEMU is gone or does not answer in time.
+    """
+    try:
+        return asyncio.run(asyncio.wait_for(_ask(socket, command), until.left()))
+    except (QMPError, OSError, TimeoutError, EOFError) as e:
+        raise InfraError(f"QEMU does not answer {command!r}: {e}") from e
+
+
+def forwarded_port(socket: Path, until: Deadline) -> int:
+    """The port on 127.0.0.1 that leads to the guest's SSH server."""
+    answer = human_command(socket, "info usernet", until)
+    port = port_of(answer)
+    if port is None:
+        raise InfraError(f"QEMU forwards no port to the guest; it says:\n{answer}")
+    return port
+
+
+def port_of(usernet: str) -> int | None:
+    """The forwarded host port in the text of `info usernet`."""
+    match = _FORWARD.search(usernet)
+    return int(match["port"]) if match else None
+
+
+async def _ask(socket: Path, command: str) -> str:
+    client = QMPClient("patchrig")
+    await client.connect(str(socket))
+    try:
+        answer = await client.execute("human-monitor-command", {"command-line": command})
+    finally:
+        await client.disconnect()
+    return str(answer)

@@ -1,0 +1,325 @@
+"""Builds of a toy kernel with the real make, compiler, compiler cache and sandbox."""
+
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.arch import ARCHES
+from orchestrator.deadline import Deadline
+from orchestrator.errors import InfraError, ToolMissing, UserError
+from orchestrator.events import BuildEnded, BuildProgress, Event
+from orchestrator.kernel.build import check_tools
+from orchestrator.kernel.cache import find_image, prune
+from orchestrator.kernel.prepare import Workbench, from_tree, prepare
+from orchestrator.kernel.sandbox import sandbox_usable
+from orchestrator.kernel.series import BASELINE, Series, parse_series
+from orchestrator.model import Build, BuildFailure, KernelImage, Outcome, Variant
+from orchestrator.process import find_tool, run
+
+# The targets that the orchestrator uses, and as much of Kbuild's behaviour as it relies on.
+MAKEFILE = """\
+VERSION = 6
+PATCHLEVEL = 19
+SUBLEVEL = 6
+
+objects = main.o swap.o
+
+allnoconfig:
+	@mkdir -p $(O)/include/config
+	@echo 6.19.6 > $(O)/include/config/kernel.release
+	@grep -v ZSWAP $(KCONFIG_ALLCONFIG) > $(O)/.config || true
+
+vmlinux: $(addprefix $(O)/,$(objects))
+	@$(CC) -nostdlib -static -Wl,--build-id -o $(O)/vmlinux $^
+
+$(O)/%.o: %.c swap.h
+	@echo "  CC      $*.o"
+	@$(CC) -g -Wall -c -o $@ $(CURDIR)/$*.c
+	@echo "savedcmd_$*.o := x" > $(O)/.$*.o.cmd
+	@echo "source_$*.o := $(CURDIR)/$*.c" >> $(O)/.$*.o.cmd
+	@echo "deps_$*.o := $(CURDIR)/swap.h" >> $(O)/.$*.o.cmd
+"""
+KCONFIG = """\
+config SWAP
+	bool "Swap"
+
+config ZSWAP
+	bool "Compressed swap"
+	depends on CRYPTO
+"""
+SWAP_C = '#include "swap.h"\nint swap(void)\n{\n\treturn SLOTS;\n}\n'
+FILES = {
+    "Makefile": MAKEFILE,
+    "Kconfig": KCONFIG,
+    "Kbuild": "",
+    "main.c": '#include "swap.h"\nvoid _start(void)\n{\n\tswap();\n}\n',
+    "swap.c": SWAP_C,
+    "swap.h": "#define SLOTS 1\nint swap(void);\n",
+}
+MORE_SLOTS = (
+    "--- a/swap.c\n+++ b/swap.c\n@@ -2,4 +2,4 @@\n int swap(void)\n {\n-\treturn SLOTS;\n+\treturn SLOTS + 1;\n }\n"
+)
+
+pytestmark = pytest.mark.skipif(find_tool("ccache") is None, reason="ccache is not installed")
+
+
+class Lab:
+    """A toy kernel tree, a cache, and what a build of it said."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.tmp_path = tmp_path
+        self.tree = tmp_path / "linux"
+        self.events: list[Event] = []
+        self.runs = 0
+        for name, text in FILES.items():
+            self.write(name, text)
+        self.fragment("base", "CONFIG_SWAP=y\n")
+        self.sandbox = sandbox_usable(tmp_path / "probe.log")
+
+    def write(self, name: str, text: str) -> None:
+        (self.tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.tree / name).write_text(text)
+
+    def fragment(self, name: str, text: str) -> None:
+        (self.tmp_path / f"{name}.config").write_text(text)
+
+    def build(self, series: Series = BASELINE, *, sandbox: bool | None = None) -> KernelImage | BuildFailure:
+        self.runs += 1
+        self.events.clear()
+        self.log_dir = self.tmp_path / f"results{self.runs}"
+        variant = Variant.PATCHED if series.patches else Variant.BASELINE
+        return prepare(
+            Build(variant=variant, flavour="plain", arch="x86_64"),
+            source=from_tree(self.tree, log=self.tmp_path / "list.log"),
+            series=series,
+            fragments=[self.tmp_path / "base.config"],
+            bench=Workbench(
+                cache=self.tmp_path / "cache",
+                log_dir=self.log_dir,
+                sandbox=self.sandbox if sandbox is None else sandbox,
+                on_event=self.events.append,
+            ),
+        )
+
+    def compiled(self) -> list[str]:
+        log = self.log_dir / "build.log"
+        return [line.split()[1] for line in log.read_text().splitlines() if line.startswith("  CC ")]
+
+    def progress(self) -> list[tuple[int, int | None]]:
+        return [(event.objects, event.expected) for event in self.events if isinstance(event, BuildProgress)]
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path)
+
+
+def patch(diff: str) -> Series:
+    return parse_series(diff.encode(), "0001-x.patch")
+
+
+def test_a_build_gives_an_image_and_all_that_belongs_to_it(lab: Lab) -> None:
+    image = lab.build()
+
+    assert isinstance(image, KernelImage)
+    assert image.release == "6.19.6"
+    assert image.image.read_bytes()[:4] == b"\x7fELF"
+    assert b".debug_info" not in image.image.read_bytes()
+    assert b".debug_info" in image.vmlinux.read_bytes()
+    assert image.config.read_text() == "CONFIG_SWAP=y\n"
+    assert set(image.hashes) == {"source", "series", "config", "toolchain", "image"}
+    assert sorted(lab.compiled()) == ["main.o", "swap.o"]
+    assert lab.progress()[-1] == (2, None)
+    assert isinstance(lab.events[-1], BuildEnded)
+
+
+def test_the_second_run_builds_nothing(lab: Lab) -> None:
+    first = lab.build()
+    second = lab.build()
+
+    assert isinstance(first, KernelImage)
+    assert isinstance(second, KernelImage)
+    assert second.image == first.image
+    assert second.seconds == 0
+    assert lab.events == [BuildEnded(build=second.build, text="from the cache", good=True)]
+    assert (lab.log_dir / "config").read_text() == "CONFIG_SWAP=y\n"
+
+
+def test_going_to_a_series_and_back_compiles_only_what_it_touches(lab: Lab) -> None:
+    lab.build()
+    patched = lab.build(patch(MORE_SLOTS))
+    compiled_for_series, progress = lab.compiled(), lab.progress()
+    shutil.rmtree(lab.tmp_path / "cache/images")
+    baseline = lab.build()
+
+    assert isinstance(patched, KernelImage)
+    assert isinstance(baseline, KernelImage)
+    assert compiled_for_series == ["swap.o"]
+    assert progress == [(1, 1)]
+    assert lab.compiled() == ["swap.o"]
+    assert patched.hashes["image"] != baseline.hashes["image"]
+
+
+def test_the_same_input_gives_the_same_image(lab: Lab) -> None:
+    first = lab.build()
+    shutil.rmtree(lab.tmp_path / "cache/images")
+    shutil.rmtree(lab.tmp_path / "cache/trees")
+    second = lab.build()
+
+    assert isinstance(first, KernelImage)
+    assert isinstance(second, KernelImage)
+    assert first.hashes == second.hashes
+
+
+def test_a_patch_that_does_not_compile_is_an_outcome_with_the_first_error(lab: Lab) -> None:
+    failure = lab.build(patch(MORE_SLOTS.replace("SLOTS + 1", "NOSUCH")))
+
+    assert isinstance(failure, BuildFailure)
+    assert failure.outcome is Outcome.BUILD_FAILED
+    assert failure.title.startswith("swap.c:4:16: error: ")
+    assert "NOSUCH" in failure.title
+    assert failure.log is not None
+    assert "NOSUCH" in failure.log.read_text()
+    assert isinstance(lab.build(), KernelImage)
+
+
+def test_a_patch_that_does_not_apply_is_an_outcome_and_builds_nothing(lab: Lab) -> None:
+    failure = lab.build(patch(MORE_SLOTS.replace("-\treturn SLOTS;", "-\treturn OTHER;")))
+
+    assert isinstance(failure, BuildFailure)
+    assert failure.outcome is Outcome.NOT_APPLIED
+    assert failure.title == "0001-x.patch: swap.c: hunk #1: does not apply"
+    assert not (lab.log_dir / "build.log").exists()
+
+
+def test_a_symbol_that_is_not_granted_stops_the_build_with_the_reason(lab: Lab) -> None:
+    lab.fragment("base", "CONFIG_SWAP=y\nCONFIG_ZSWAP=y\n")
+
+    failure = lab.build()
+
+    assert isinstance(failure, BuildFailure)
+    assert failure.outcome is Outcome.BUILD_FAILED
+    assert failure.title == "CONFIG_ZSWAP: asked for y, became n (unmet: CRYPTO (CRYPTO=n))"
+
+
+def test_a_warning_in_a_touched_file_is_new_and_stays_known_in_the_cache(lab: Lab) -> None:
+    series = patch(MORE_SLOTS.replace("+\treturn", "+\tint unused;\n+\treturn").replace("+2,4", "+2,5"))
+    lab.build(series)
+
+    image = lab.build(series)
+
+    assert isinstance(image, KernelImage)
+    (warning,) = image.new_warnings
+    assert warning.startswith("swap.c:4:13: warning: unused variable")
+
+
+def test_a_fragment_that_does_not_exist_is_the_users_to_mend(lab: Lab) -> None:
+    (lab.tmp_path / "base.config").unlink()
+
+    with pytest.raises(UserError, match="there is no kconfig fragment"):
+        lab.build()
+
+
+def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(ToolMissing, match="make is not installed"):
+        check_tools(ARCHES["x86_64"])
+
+
+def test_an_image_that_was_damaged_in_the_cache_is_built_again(lab: Lab) -> None:
+    first = lab.build()
+    assert isinstance(first, KernelImage)
+    first.image.write_bytes(b"damaged")
+
+    again = lab.build()
+
+    assert isinstance(again, KernelImage)
+    assert again.image.read_bytes()[:4] == b"\x7fELF"
+
+
+def test_pruning_removes_what_was_used_longest_ago(lab: Lab) -> None:
+    old = lab.build()
+    new = lab.build(patch(MORE_SLOTS))
+    assert isinstance(old, KernelImage)
+    assert isinstance(new, KernelImage)
+    size = sum(file.stat().st_size for file in new.image.parent.iterdir())
+
+    gone = prune(lab.tmp_path / "cache", size)
+
+    assert gone == (old.image.parent,)
+    assert find_image(lab.tmp_path / "cache", new.image.parent.name, new.build) is not None
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port of this machine that answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield int(listener.getsockname()[1])
+
+
+def hostile(victim: Path, port: int, *, home: bool) -> str:
+    """A Makefile that tries each way out, and notes in its own output folder what worked."""
+    attacks = {
+        "source": "echo x >> $(CURDIR)/swap.h",
+        "victim": f"echo x > {victim}/written",
+        "read": f"cat {victim}/secret",
+        "network": f"bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}'",
+    }
+    lines = [f"\t@({command}) && echo {name} >> $(O)/escaped || true" for name, command in attacks.items()]
+    if home:
+        # Succeeds in the sandbox too, where the folder is an empty one of its own.
+        lines.append(f"\t@echo x > {Path.home()}/patchrig-was-here || true")
+        lines.append("\t@mount -o remount,rw,bind / && echo remount >> $(O)/escaped || true")
+    return MAKEFILE.replace("allnoconfig:\n", "\n".join(["allnoconfig:", "\t@echo tried > $(O)/tried", *lines, ""]))
+
+
+def test_a_hostile_makefile_reaches_nothing_but_the_output_folder(lab: Lab, port: int) -> None:
+    if not lab.sandbox:
+        pytest.skip("this host lets nobody make the namespaces that the sandbox needs")
+    victim = lab.tmp_path / "victim"  # Beside the cache, below /tmp: hidden, like a home.
+    victim.mkdir()
+    (victim / "secret").write_text("key\n")
+    lab.write("Makefile", hostile(victim, port, home=True))
+
+    image = lab.build()
+
+    assert isinstance(image, KernelImage)
+    (out,) = (lab.tmp_path / "cache/trees").glob("*/build/plain.x86_64")
+    assert (out / "tried").read_text() == "tried\n"
+    assert not (out / "escaped").exists(), (out / "escaped").read_text()
+    assert not (victim / "written").exists()
+    assert not (Path.home() / "patchrig-was-here").exists()
+
+
+def test_the_same_makefile_does_reach_out_where_the_user_gave_up_the_sandbox(lab: Lab, port: int) -> None:
+    # Else the test above could pass because the attacks don't work anywhere.
+    victim = lab.tmp_path / "victim"
+    victim.mkdir()
+    (victim / "secret").write_text("key\n")
+    lab.write("Makefile", hostile(victim, port, home=False))
+
+    lab.build(sandbox=False)
+
+    (out,) = (lab.tmp_path / "cache/trees").glob("*/build/plain.x86_64")
+    assert (out / "escaped").read_text().split() == ["source", "victim", "read", "network"]
+
+
+def test_a_link_in_place_of_the_image_is_not_followed(lab: Lab) -> None:
+    lab.write(
+        "Makefile", MAKEFILE.replace("\t@$(CC) -nostdlib", "\t@ln -s /etc/hostname $(O)/vmlinux; true $(CC) -nostdlib")
+    )
+
+    with pytest.raises(InfraError, match="no plain file"):
+        lab.build()
+
+
+def test_the_stripped_image_still_has_its_notes(lab: Lab) -> None:
+    image = lab.build()
+
+    assert isinstance(image, KernelImage)
+    notes = run(["readelf", "-n", str(image.image)], log=lab.tmp_path / "n.log", until=Deadline.after(30, "readelf"))
+    assert "Build ID" in notes.output

@@ -1,0 +1,199 @@
+"""The layout's rules, read from the source: who may import what, how long things may get, and what may not be there."""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parent.parent
+PACKAGE = PROJECT / "orchestrator"
+FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+DECISION = PROJECT / "docs" / "decisions" / "0001-dependencies.md"
+
+STAGES = ("plan", "kernel", "vm", "guest", "judge", "report")
+SHARED = ("model", "arch", "events", "errors", "process", "deadline", "paths")
+
+STANDARD_DOORS = {"subprocess": "process.py"}
+
+# PyPI's name -> what is imported, where the two differ.
+IMPORT_NAMES = {"junit-xml": "junit_xml", "pyelftools": "elftools", "PyYAML": "yaml", "qemu.qmp": "qemu"}
+
+PURE = ("judge/", "vm/argv.py", "kernel/kconfig.py", "plan/matrix.py", "plan/names.py", "plan/schema.py", "model.py")
+INPUT_OUTPUT = ("os", "shutil", "socket", "subprocess", "tempfile", "time", "urllib", "threading")
+OUR_INPUT_OUTPUT = ("process", "deadline")
+FILE_METHODS = ("open", "read_text", "write_text", "read_bytes", "write_bytes", "exists", "is_file", "glob", "rglob")
+
+LONGEST_MODULE = 400
+LONGEST_FUNCTION = 50
+LONG_MODULES = {"judge/patterns.py": "a table of kernel messages"}
+LONG_FUNCTIONS: dict[str, str] = {}  # "vm/argv.py:qemu_argv": "an argv literal with a reason for each option"
+
+BANNED_MODULES = ("utils", "helpers", "common", "manager", "base", "misc")
+BANNED_SUFFIXES = ("Manager", "Handler", "Helper", "Info", "Data")
+
+each_file = pytest.mark.parametrize("file", FILES, ids=str)
+
+
+def tree_of(file: Path) -> ast.Module:
+    return ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
+
+
+def imported_modules(file: Path) -> Iterator[str]:
+    """Dotted names, `from orchestrator import process` included as orchestrator.process."""
+    for node in ast.walk(tree_of(file)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: imports are absolute here"
+            ours = node.module == "orchestrator"
+            yield from (f"orchestrator.{alias.name}" for alias in node.names) if ours else [str(node.module)]
+
+
+def our_imports(file: Path) -> Iterator[str]:
+    """What is imported of ourselves, as the first name below orchestrator."""
+    for module in imported_modules(file):
+        if module.startswith("orchestrator."):
+            yield module.split(".")[1]
+
+
+def documented_doors() -> dict[str, str]:
+    """Import name -> door, from the first table of the decision."""
+    rows = re.findall(r"^\| (\S+) \| (`\S+`|anywhere) \| \S.* \|$", DECISION.read_text(encoding="utf-8"), re.MULTILINE)
+    return {IMPORT_NAMES.get(name, name): door.strip("`") for name, door in rows}
+
+
+def dependencies(table: list[str]) -> set[str]:
+    return {re.split(r"[<>=~! ]", entry)[0] for entry in table}
+
+
+def project_table() -> dict[str, list[str]]:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return {"run": project["dependencies"], "dev": project["optional-dependencies"]["dev"]}
+
+
+@each_file
+def test_stages_never_meet(file: Path) -> None:
+    here = file.parts[0]
+    if here in STAGES:
+        strangers = set(our_imports(file)) - {here, *SHARED}
+        assert not strangers, f"{file} may import {here} and {', '.join(SHARED)}, and not {', '.join(strangers)}"
+
+
+@each_file
+def test_shared_modules_know_nothing_of_those_who_share_them(file: Path) -> None:
+    if file.stem in SHARED and len(file.parts) == 1:
+        assert set(our_imports(file)) <= set(SHARED)
+
+
+@each_file
+def test_each_outside_thing_has_one_door(file: Path) -> None:
+    doors = {name: door for name, door in documented_doors().items() if door != "anywhere"} | STANDARD_DOORS
+    for module in imported_modules(file):
+        door = doors.get(module.partition(".")[0])
+        assert door in (None, file.as_posix()), f"{file} imports {module}, whose door is {door}"
+
+
+@each_file
+def test_what_is_imported_is_a_declared_dependency(file: Path) -> None:
+    declared = {IMPORT_NAMES.get(name, name) for name in dependencies(project_table()["run"])}
+    top_level = {module.partition(".")[0] for module in imported_modules(file)}
+    unknown = top_level - declared - set(sys.stdlib_module_names) - {"orchestrator"}
+    # pydantic's own core has no version of its own to choose.
+    assert not unknown - {"pydantic_core"}, f"{file}: not in pyproject.toml"
+
+
+@each_file
+def test_pure_modules_touch_nothing(file: Path) -> None:
+    if not file.as_posix().startswith(PURE):
+        return
+    assert not set(INPUT_OUTPUT) & {module.partition(".")[0] for module in imported_modules(file)}
+    assert not set(OUR_INPUT_OUTPUT) & set(our_imports(file))
+    for node in ast.walk(tree_of(file)):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            assert name not in FILE_METHODS, f"{file}:{node.lineno}: {name}() in a pure module"
+
+
+@each_file
+def test_modules_stay_readable(file: Path) -> None:
+    lines = len((PACKAGE / file).read_text(encoding="utf-8").splitlines())
+    assert lines <= LONGEST_MODULE or file.as_posix() in LONG_MODULES, f"{file} has {lines} lines"
+
+
+@each_file
+def test_functions_stay_short(file: Path) -> None:
+    for node in ast.walk(tree_of(file)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            name = f"{file.as_posix()}:{node.name}"
+            assert lines <= LONGEST_FUNCTION or name in LONG_FUNCTIONS, f"{name} has {lines} lines"
+
+
+@each_file
+def test_only_the_command_line_catches_everything_or_exits(file: Path) -> None:
+    if file.as_posix() == "cli.py":
+        return
+    for node in ast.walk(tree_of(file)):
+        if isinstance(node, ast.ExceptHandler):
+            caught = ast.unparse(node.type) if node.type else "everything"
+            everything = re.search(r"\b(Exception|BaseException|everything)\b", caught)
+            # What cleans up and raises again catches nothing.
+            raises_again = any(isinstance(inner, ast.Raise) and inner.exc is None for inner in ast.walk(node))
+            assert not everything or raises_again, f"{file}:{node.lineno}: except {caught}"
+        if isinstance(node, ast.Attribute):
+            assert ast.unparse(node) not in ("sys.exit", "os._exit"), f"{file}:{node.lineno}: only cli.py exits"
+
+
+@each_file
+def test_names_say_what_a_thing_is(file: Path) -> None:
+    assert file.stem not in BANNED_MODULES, f"{file}: name it after what is in it"
+    for node in ast.walk(tree_of(file)):
+        if isinstance(node, ast.ClassDef):
+            assert not node.name.endswith(BANNED_SUFFIXES), f"{file}:{node.lineno}: {node.name}: use the domain's noun"
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.name == "__init__.py"], ids=str)
+def test_package_files_are_empty(file: Path) -> None:
+    assert not (PACKAGE / file).read_text(encoding="utf-8").strip()
+
+
+def test_each_dependency_has_its_reason() -> None:
+    text = DECISION.read_text(encoding="utf-8")
+    declared = {name for table in project_table().values() for name in dependencies(table)}
+    documented = set(re.findall(r"^\| (?!package )([\w.-]*[a-zA-Z][\w.-]*) \|", text, re.MULTILINE))
+    assert documented == declared, f"{DECISION.name} and pyproject.toml differ"
+
+
+def test_each_door_is_a_module_that_uses_it() -> None:
+    for name, door in documented_doors().items():
+        if door != "anywhere":
+            assert (PACKAGE / door).is_file(), f"{name}: no {door}"
+            assert name in {module.partition(".")[0] for module in imported_modules(Path(door))}, f"{door}: no {name}"
+
+
+def project_files() -> list[Path]:
+    """Everything that git tracks or would."""
+    skipped = {".git", ".venv", "results", "__pycache__"}
+    return [
+        path
+        for path in PROJECT.rglob("*")
+        if path.is_file()
+        and not skipped & set(path.relative_to(PROJECT).parts)
+        and not any(part.endswith(("_cache", ".egg-info")) for part in path.relative_to(PROJECT).parts)
+    ]
+
+
+def test_no_file_names_a_registry_a_mirror_or_a_machine() -> None:
+    # Hosts come from how apt and pip are configured. Put together here, as this file is read as well.
+    names = [
+        ".".join(parts) for parts in (("pypi", "org"), ("pythonhosted", "org"), ("debian", "org"), ("debian", "net"))
+    ]
+    names.append("/".join(("", "work", "")))
+    for path in project_files():
+        text = path.read_bytes().decode("utf-8", errors="replace").lower()
+        found = [name for name in names if name in text]
+        assert not found, f"{path.relative_to(PROJECT)} names {', '.join(found)}"

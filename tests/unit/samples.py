@@ -1,0 +1,165 @@
+"""Values of the model for tests: a cell, its guest's run, a report."""
+
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from orchestrator.model import (
+    Build,
+    Cell,
+    CellReport,
+    Crash,
+    CrashKind,
+    DeviceKind,
+    Ending,
+    GuestRun,
+    KernelImage,
+    Matrix,
+    Outcome,
+    RunReport,
+    Severity,
+    SwapDevice,
+    Variant,
+    Verdict,
+    Workload,
+    WorkloadResult,
+)
+
+HASHES = {"source": "60f1" * 16, "series": "ab12" * 16, "config": "0c0f" * 16}
+VERSIONS = {"patchrig": "0.1.0", "python": "3.11.2", "qemu": "7.2.17"}
+COUNTERS = {"operations": 81_230, "swapoffs": 57, "verified": 40_960, "site.mincore": 9_120}
+
+
+def cell(
+    *, workload: str = "mincore", arch: str = "x86_64", repeat: int = 1, repeats: int = 1, least: int = 100
+) -> Cell:
+    return Cell(
+        build=Build(variant=Variant.PATCHED, flavour="plain", arch=arch),
+        workload=Workload(
+            name=workload,
+            summary="mincore over swapped shared memory",
+            program=PurePosixPath("mincore.c"),
+            devices=(SwapDevice(kind=DeviceKind.VIRTIO_BLK, size_mib=64),),
+            exercised={"site.mincore": least, "swapoffs": 5},
+        ),
+        seconds=20,
+        seed=repeat,
+        repeat=repeat,
+        repeats=repeats,
+    )
+
+
+def result(*, counters: Mapping[str, int] = COUNTERS, **changes: object) -> WorkloadResult:
+    fields: dict[str, object] = {
+        "operations": 81_230,
+        "verified": 40_960,
+        "mismatch_count": 0,
+        "mismatches": (),
+        "errors": (),
+        "swapoffs": 57,
+        "swapoff_longest_ms": 812.5,
+        "swapoff_stuck": False,
+        "counters": dict(counters),
+    }
+    return WorkloadResult(**(fields | changes))  # type: ignore[arg-type]  # The fields have all types.
+
+
+def guest_run(ending: Ending = Ending.REPORTED, **changes: object) -> GuestRun:
+    fields: dict[str, object] = {"boot_seconds": 2.1, "guest_seconds": 20.0, "accelerator": "tcg"}
+    if ending is Ending.REPORTED:
+        fields |= {"result": result(), "exit_status": 0}
+    return GuestRun(ending=ending, **(fields | changes))  # type: ignore[arg-type]  # The fields have all types.
+
+
+def crash(
+    kind: CrashKind = CrashKind.KASAN, title: str = "KASAN: use-after-free Read in f", **changes: object
+) -> Crash:
+    fields: dict[str, object] = {
+        "function": "f",
+        "line": 7,
+        "severity": Severity.FATAL,
+        "text": "[    1.000000] BUG: KASAN: use-after-free in f",
+    }
+    return Crash(kind=kind, title=title, **(fields | changes))  # type: ignore[arg-type]  # The fields have all types.
+
+
+def cell_report(
+    outcome: Outcome = Outcome.PASSED,
+    title: str = "81230 operations, 40960 pages verified, 57 swapoffs",
+    *,
+    of: Cell | None = None,
+    run: GuestRun | None = None,
+    reasons: tuple[str, ...] = (),
+    crashes: tuple[Crash, ...] = (),
+) -> CellReport:
+    return CellReport(
+        cell=of or cell(),
+        verdict=Verdict(outcome=outcome, title=title, reasons=reasons),
+        run=run,
+        crashes=crashes,
+        seconds=24.5,
+        kernel={"release": "6.19.6", **HASHES},
+        folder=f"cells/{(of or cell()).name}",
+    )
+
+
+def image(arch: str = "x86_64") -> KernelImage:
+    return KernelImage(
+        build=Build(variant=Variant.PATCHED, flavour="plain", arch=arch),
+        image=Path("/cache/k/Image"),
+        vmlinux=Path("/cache/k/vmlinux"),
+        config=Path("/cache/k/config"),
+        log=Path("/cache/k/build.log"),
+        release="6.19.6",
+        hashes=HASHES,
+        seconds=312.0,
+    )
+
+
+def run_report(*cells: CellReport, **changes: object) -> RunReport:
+    fields: dict[str, object] = {
+        "id": "2026-11-22T190102Z-7f3a",
+        "folder": Path("results/2026-11-22T190102Z-7f3a"),
+        "argv": ("patchrig", "run", "configs/swapoff.yaml"),
+        "matrix_path": "configs/swapoff.yaml",
+        "matrix": Matrix(kernel="6.19", workloads=("mincore",)),
+        "started": "2026-11-22T19:01:02+00:00",
+        "seconds": 351.0,
+        "versions": VERSIONS,
+        "builds": (image(),),
+        "cells": cells,
+    }
+    return RunReport(**(fields | changes))  # type: ignore[arg-type]  # The fields have all types.
+
+
+def mixed_report() -> RunReport:
+    """Two builds: on one all is well, on the other nearly all that can go wrong did."""
+    waiting = guest_run(Ending.SWAPOFF_STUCK, waiting_in=("swapoff: wait_for_completion",))
+    stuck = ("waiting in swapoff: wait_for_completion",)
+    return run_report(
+        cell_report(run=guest_run(), of=cell(workload="swapin")),
+        cell_report(run=guest_run()),
+        cell_report(Outcome.HUNG, "a swapoff never returned", of=cell(arch="arm64"), run=waiting, reasons=stuck),
+        cell_report(
+            Outcome.HUNG,
+            "a swapoff never returned",
+            of=cell(workload="shmem", arch="arm64"),
+            run=waiting,
+            reasons=stuck,
+        ),
+        cell_report(
+            Outcome.CRASHED,
+            "KASAN: use-after-free Read in f",
+            of=cell(workload="swapin", arch="arm64"),
+            run=guest_run(Ending.GUEST_GONE),
+            crashes=(crash(),),
+        ),
+        cell_report(
+            Outcome.NOT_EXERCISED,
+            "site.mincore grew by 3, at least 100 expected",
+            of=cell(workload="willneed", arch="arm64"),
+            run=guest_run(result=result(counters={"site.mincore": 3})),
+        ),
+        cell_report(Outcome.LOST, "ssh: no route", of=cell(workload="zswap-writeback", arch="arm64")),
+        cell_report(Outcome.SKIPPED, "interrupted before it ended", of=cell(workload="uffd-move", arch="arm64")),
+        builds=(image(), image("arm64")),
+    )

@@ -1,0 +1,218 @@
+"""Evidence -> verdict: pessimistic, in order of authority."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from samples import cell, crash, guest_run, result
+
+from orchestrator.judge.verdict import HANGS, judge
+from orchestrator.model import (
+    Allowed,
+    Crash,
+    CrashKind,
+    Ending,
+    GuestRun,
+    Mismatch,
+    Outcome,
+    Severity,
+    UnexpectedError,
+    Verdict,
+)
+
+MISMATCH = Mismatch(page=17, kind="stale", expected="generation 4", seen="generation 3")
+HUNG_TASK = crash(CrashKind.HANG, "INFO: task hung in sys_swapoff", line=3)
+
+
+def verdict_of(run: GuestRun, *crashes: Crash, allow: tuple[Allowed, ...] = ()) -> Verdict:
+    return judge(cell(), run, crashes, allow)[0]
+
+
+def test_a_complete_report_with_all_counters_passes() -> None:
+    verdict = verdict_of(guest_run())
+
+    assert verdict.outcome is Outcome.PASSED
+    assert verdict.title == "81230 operations, 40960 pages verified, 57 swapoffs"
+
+
+def test_a_crash_outranks_a_zero_exit_status() -> None:
+    verdict = verdict_of(guest_run(), crash())
+
+    assert (verdict.outcome, verdict.title) == (Outcome.CRASHED, "KASAN: use-after-free Read in f")
+
+
+def test_a_crash_outranks_a_hang() -> None:
+    verdict = verdict_of(guest_run(Ending.SWAPOFF_STUCK), HUNG_TASK, crash(line=9))
+
+    assert verdict.outcome is Outcome.CRASHED
+    assert "then, console line 3: INFO: task hung in sys_swapoff" in verdict.reasons
+
+
+def test_a_crash_outranks_wrong_data() -> None:
+    run = guest_run(result=result(mismatch_count=1, mismatches=(MISMATCH,)))
+
+    assert verdict_of(run, crash()).outcome is Outcome.CRASHED
+
+
+def test_the_first_crash_gives_the_title() -> None:
+    assert verdict_of(guest_run(), crash(title="second", line=20), crash(title="first", line=10)).title == "first"
+
+
+def test_a_hung_task_report_is_evidence_of_a_hang() -> None:
+    verdict = verdict_of(guest_run(Ending.SWAPOFF_STUCK, waiting_in=("swapoff: wait_for_completion",)), HUNG_TASK)
+
+    assert (verdict.outcome, verdict.title) == (Outcome.HUNG, "a swapoff never returned")
+    assert verdict.reasons == (
+        "console line 3: INFO: task hung in sys_swapoff",
+        "waiting in swapoff: wait_for_completion",
+        "a swapoff in wait_for_completion is a leaked reference (or a put too many)",
+    )
+
+
+def test_a_hung_task_report_alone_is_a_hang() -> None:
+    assert verdict_of(guest_run(), HUNG_TASK).title == "INFO: task hung in sys_swapoff"
+
+
+@pytest.mark.parametrize("ending", HANGS)
+def test_every_wait_without_end_is_a_hang(ending: Ending) -> None:
+    assert verdict_of(guest_run(ending)).outcome is Outcome.HUNG
+
+
+def test_a_swapoff_that_the_workload_gave_up_on_is_a_hang() -> None:
+    assert verdict_of(guest_run(result=result(swapoff_stuck=True))).title == "a swapoff never returned"
+
+
+def test_a_swapoff_that_waits_elsewhere_is_not_called_a_leak() -> None:
+    verdict = verdict_of(guest_run(Ending.SWAPOFF_STUCK, waiting_in=("swapoff: try_to_unuse",)))
+
+    assert verdict.reasons == ("waiting in swapoff: try_to_unuse",)
+
+
+def test_wrong_data_is_corruption_whatever_the_status() -> None:
+    verdict = verdict_of(guest_run(result=result(mismatch_count=3, mismatches=(MISMATCH,))))
+
+    assert (verdict.outcome, verdict.title) == (Outcome.CORRUPTED, "3 pages have the wrong data (stale)")
+    assert verdict.reasons == ("page 17: stale: expected generation 4, saw generation 3",)
+
+
+def test_wrong_data_is_not_excused_by_an_interrupt() -> None:
+    run = guest_run(Ending.INTERRUPTED, result=result(mismatch_count=1))
+
+    assert verdict_of(run).outcome is Outcome.CORRUPTED
+
+
+def test_an_unexpected_errno_fails() -> None:
+    run = guest_run(result=result(errors=(UnexpectedError(call="swapon", errno="EIO", count=2),)))
+
+    assert (verdict_of(run).outcome, verdict_of(run).title) == (Outcome.FAILED, "swapon failed with EIO, 2 times")
+
+
+def test_a_workload_that_died_fails() -> None:
+    verdict = verdict_of(guest_run(Ending.PROGRAM_DIED, detail="killed by SIGBUS"))
+
+    assert (verdict.outcome, verdict.title) == (Outcome.FAILED, "killed by SIGBUS")
+
+
+def test_a_bad_status_fails() -> None:
+    assert verdict_of(guest_run(exit_status=3)).title == "the workload ended with status 3"
+
+
+@pytest.mark.parametrize("missing", [{"result": None}, {"exit_status": None}])
+def test_a_report_without_result_or_status_is_no_pass(missing: dict[str, None]) -> None:
+    assert verdict_of(guest_run(**missing)).title == "the workload ended without a result"
+
+
+def test_a_guest_that_is_gone_without_a_word_crashed() -> None:
+    verdict = verdict_of(guest_run(Ending.GUEST_GONE, detail="QEMU ended with status 1"))
+
+    assert verdict.outcome is Outcome.CRASHED
+    assert verdict.reasons == ("QEMU ended with status 1",)
+
+
+def test_a_panic_at_boot_is_a_failed_boot_with_the_panics_title() -> None:
+    warning = crash(CrashKind.WARNING, "WARNING in f", line=2)
+    panic = crash(CrashKind.PANIC, "kernel panic: Attempted to kill init!", line=5)
+
+    verdict = verdict_of(guest_run(Ending.NEVER_READY, detail="QEMU ended"), warning, panic)
+
+    assert (verdict.outcome, verdict.title) == (Outcome.BOOT_FAILED, "kernel panic: Attempted to kill init!")
+    assert verdict.reasons == ("console line 5", "QEMU ended", "then, console line 2: WARNING in f")
+
+
+def test_a_silent_boot_is_a_failed_boot() -> None:
+    assert verdict_of(guest_run(Ending.NEVER_READY)).outcome is Outcome.BOOT_FAILED
+
+
+def test_our_trouble_is_lost_and_an_interrupt_skipped() -> None:
+    assert verdict_of(guest_run(Ending.LOST, detail="disk full")) == Verdict(outcome=Outcome.LOST, title="disk full")
+    assert verdict_of(guest_run(Ending.INTERRUPTED)).outcome is Outcome.SKIPPED
+
+
+@pytest.mark.parametrize("ending", [Ending.LOST, Ending.INTERRUPTED])
+def test_a_crash_before_our_trouble_still_counts(ending: Ending) -> None:
+    assert verdict_of(guest_run(ending), crash()).outcome is Outcome.CRASHED
+    assert verdict_of(guest_run(ending), HUNG_TASK).outcome is Outcome.HUNG
+
+
+def test_a_counter_that_did_not_grow_is_named_with_growth_and_minimum() -> None:
+    verdict = verdict_of(guest_run(result=result(counters={"site.mincore": 3, "swapoffs": 2})))
+
+    assert verdict.outcome is Outcome.NOT_EXERCISED
+    assert verdict.title == "site.mincore grew by 3, at least 100 expected"
+    assert verdict.reasons == ("swapoffs grew by 2, at least 5 expected",)
+
+
+def test_a_counter_that_was_not_reported_is_not_exercised() -> None:
+    verdict = verdict_of(guest_run(result=result(counters={"swapoffs": 9})))
+
+    assert verdict.title == "site.mincore was not reported, at least 100 expected"
+
+
+def test_what_the_guest_lacks_is_not_exercised() -> None:
+    verdict = verdict_of(guest_run(result=result(missing="no kretprobe on get_swap_device")))
+
+    assert verdict.title == "the guest could not provide: no kretprobe on get_swap_device"
+
+
+def test_an_allowed_crash_does_not_fail_but_is_told() -> None:
+    allow = (Allowed(title="WARNING in old_friend", reason="reported upstream"),)
+    crashes = (crash(title="WARNING in old_friend", line=1), crash(title="WARNING in old_friend", line=4))
+
+    verdict, marked = judge(cell(), guest_run(), crashes, allow)
+
+    assert verdict.outcome is Outcome.PASSED
+    assert verdict.reasons == ("allowed: WARNING in old_friend (reported upstream)",)
+    assert [found.allowed for found in marked] == ["reported upstream"] * 2
+
+
+def test_the_crash_after_an_allowed_one_is_the_first() -> None:
+    allow = (Allowed(title="WARNING in old_friend", reason="known"),)
+    crashes = (crash(title="WARNING in old_friend", line=1), crash(title="new", line=4, follow_up=True))
+
+    verdict, marked = judge(cell(), guest_run(), crashes, allow)
+
+    assert verdict.title == "new"
+    assert [found.follow_up for found in marked] == [False, False]
+
+
+def test_a_note_does_not_fail_but_is_told() -> None:
+    verdict = verdict_of(guest_run(), crash(CrashKind.LOCKDEP, "lockdep is off", severity=Severity.NOTE))
+
+    assert (verdict.outcome, verdict.reasons) == (Outcome.PASSED, ("noted: lockdep is off",))
+
+
+def runs() -> st.SearchStrategy[GuestRun]:
+    return st.builds(
+        lambda ending, status, report: guest_run(ending, exit_status=status, result=report),
+        st.sampled_from(Ending),
+        st.sampled_from([None, 0, 1, -9]),
+        st.sampled_from([None, result(), result(mismatch_count=1), result(counters={}), result(missing="x")]),
+    )
+
+
+@given(runs(), st.lists(st.sampled_from([crash(), HUNG_TASK]), max_size=2))
+def test_only_a_reported_good_result_passes(run: GuestRun, crashes: list[Crash]) -> None:
+    verdict = verdict_of(run, *crashes)
+
+    good = run.ending is Ending.REPORTED and run.exit_status == 0 and run.result == result() and not crashes
+    assert (verdict.outcome is Outcome.PASSED) == good
+    assert verdict.title

@@ -1,0 +1,93 @@
+"""What is typed for a build: values, before anything runs."""
+
+from itertools import pairwise
+from pathlib import Path
+
+from orchestrator.arch import ARCHES
+from orchestrator.kernel.apply import first_error, first_reject
+from orchestrator.kernel.build import Workshop, in_sandbox, make_argv, make_env
+from orchestrator.kernel.cache import image_key
+from orchestrator.kernel.sandbox import Sandbox, sandbox_argv
+from orchestrator.model import Build, Variant
+
+HASHES = {"source": "1", "series": "2", "config": "3", "toolchain": "4"}
+
+
+def shop(*, sandbox: bool = True) -> Workshop:
+    return Workshop(
+        build=Build(variant=Variant.PATCHED, flavour="plain", arch="arm64"),
+        arch=ARCHES["arm64"],
+        src=Path("/cache/t/src"),
+        out=Path("/cache/t/build/plain.arm64"),
+        ccache=Path("/cache/ccache"),
+        log=Path("/results/build.log"),
+        sandbox=sandbox,
+    )
+
+
+def test_make_is_told_where_for_whom_and_with_what() -> None:
+    assert make_argv(shop(), "Image", jobs=2) == [
+        "make",
+        "-C", "/cache/t/src",
+        "O=/cache/t/build/plain.arm64",
+        "ARCH=arm64",
+        "CROSS_COMPILE=aarch64-linux-gnu-",
+        "CC=ccache aarch64-linux-gnu-gcc",
+        "LOCALVERSION=",
+        "-j2",
+        "Image",
+    ]  # fmt: skip
+
+
+def test_nothing_of_the_users_environment_reaches_a_build() -> None:
+    names = set(make_env(shop()))
+
+    assert {name for name in names if not name.startswith(("CCACHE_", "KBUILD_", "KCONFIG_"))} == {
+        "PATH", "LC_ALL", "HOME", "TMPDIR",
+    }  # fmt: skip
+    assert {"KBUILD_BUILD_USER", "KBUILD_BUILD_HOST", "KBUILD_BUILD_TIMESTAMP", "KBUILD_BUILD_VERSION"} <= names
+
+
+def test_a_build_is_shut_in_unless_it_was_asked_not_to_be() -> None:
+    assert in_sandbox(["make"], shop())[0] == "bwrap"
+    assert in_sandbox(["make"], shop(sandbox=False)) == ["make"]
+
+
+def test_the_sandbox_has_no_network_and_writes_only_where_it_is_told(tmp_path: Path) -> None:
+    argv = sandbox_argv(["make"], Sandbox(writable=(Path("/o"),), readable=(Path("/s"),), home=tmp_path))
+
+    binds = [(argv[i], argv[i + 1]) for i, word in enumerate(argv) if word in ("--bind", "--ro-bind", "--tmpfs")]
+    assert "--unshare-net" in argv
+    assert [place for kind, place in binds if kind == "--bind"] == ["/o"]
+    assert binds[0] == ("--ro-bind", "/")
+    # What is brought back has to come after what hides it.
+    assert binds.index(("--tmpfs", str(tmp_path))) < binds.index(("--ro-bind", "/s")) < binds.index(("--bind", "/o"))
+    assert argv[-2:] == ["--", "make"]
+
+
+def test_a_home_that_is_the_root_folder_does_not_hide_everything() -> None:
+    argv = sandbox_argv(["make"], Sandbox(writable=(), readable=(), home=Path("/")))
+
+    assert ("--tmpfs", "/") not in pairwise(argv)
+
+
+def test_every_input_changes_the_key_of_an_image() -> None:
+    keys = {image_key(HASHES | {name: "other"}, "arm64") for name in HASHES}
+
+    assert len(keys | {image_key(HASHES, "arm64"), image_key(HASHES, "x86_64")}) == 6
+
+
+def test_the_first_rejected_hunk_is_named() -> None:
+    output = (
+        "Checking patch a.c...\nApplied patch a.c cleanly.\nApplying patch mm/b.c with 1 reject...\n"
+        "Hunk #1 applied cleanly.\nRejected hunk #2.\n"
+    )
+
+    assert first_reject(output) == ("mm/b.c", 2)
+
+
+def test_a_missing_file_a_corrupt_patch_and_silence_have_their_own_reasons() -> None:
+    assert first_error("error: mm/x.c: No such file or directory\n") == ("mm/x.c", "No such file or directory")
+    assert first_error("error: corrupt patch at line 12\n")[1].startswith("corrupt patch at line 12: edited by hand")
+    assert first_error("error: patch failed: mm/x.c:7\n") == ("mm/x.c", "does not apply at line 7")
+    assert first_error("") == ("", "git apply failed and did not say why")
