@@ -94,6 +94,7 @@ int audit_start(void);
 
 /* probe.c */
 void probe_start(void);
+void probe_tick(void);
 void probe_end(void);
 
 /* branch.c */

@@ -1,6 +1,9 @@
 /*
  * Who called the probed function: a kretprobe whose hit counts are kept per call stack by the kernel (a histogram
  * trigger), once for all calls and once for those that returned 0, that is, found the device gone.
+ *
+ * A hit costs as much as a hundred lookups. Where hits are frequent the probe rests most of the time, so that it does
+ * not slow down what it counts: calls and failures are then samples (counter site.sampled).
  */
 #define _GNU_SOURCE
 
@@ -16,6 +19,16 @@
 
 #define TRACING "/sys/kernel/tracing/"
 #define EVENT TRACING "events/patchrig/probe/"
+/* An event with a trigger runs whatever its own "enable" says; this takes the breakpoints out. */
+#define ARMED "/sys/kernel/debug/kprobes/enabled"
+
+/* More hits than this in one tick of the supervisor, and the probe rests for some ticks. */
+#define HITS_MOST 400
+#define REST_TICKS 4
+
+static bool enabled;
+static unsigned int resting;
+static uint64_t hits_seen;
 
 static bool put(const char *path, const char *text)
 {
@@ -46,10 +59,43 @@ void probe_start(void)
 		.functions_count = 4,
 	};
 	snprintf(text, sizeof(text), "r512:patchrig/probe %s found=$retval:x64", board->probe);
-	if (put(TRACING "kprobe_events", text) &&
-	    put(EVENT "trigger", "hist:name=calls:keys=common_stacktrace:size=4096") &&
-	    put(EVENT "trigger", "hist:name=failed:keys=common_stacktrace:size=4096 if found==0"))
-		put(EVENT "enable", "1");
+	enabled = put(TRACING "kprobe_events", text) &&
+		  put(EVENT "trigger", "hist:name=calls:keys=common_stacktrace:size=4096") &&
+		  put(EVENT "trigger", "hist:name=failed:keys=common_stacktrace:size=4096 if found==0") &&
+		  put(ARMED, "1");
+}
+
+/* "  probe   HITS   MISSES" */
+static uint64_t hits(void)
+{
+	unsigned long long count = 0;
+	FILE *file = fopen(TRACING "kprobe_profile", "re");
+
+	if (file && fscanf(file, "%*s %llu", &count) != 1)
+		count = 0;
+	if (file)
+		fclose(file);
+	return count;
+}
+
+void probe_tick(void)
+{
+	uint64_t now;
+
+	if (!enabled)
+		return;
+	if (resting) {
+		if (--resting == 0)
+			put(ARMED, "1");
+		return;
+	}
+	now = hits();
+	if (now - hits_seen > HITS_MOST) {
+		put(ARMED, "0");
+		resting = REST_TICKS;
+		atomic_store(counter("site.sampled"), 1);
+	}
+	hits_seen = now;
 }
 
 static bool in_stack(const char *stack, const char *function)
@@ -120,9 +166,10 @@ void probe_end(void)
 {
 	FILE *file;
 
-	if (!board->probe[0] || board->missing[0])
+	if (!enabled)
 		return;
-	put(EVENT "enable", "0");
+	enabled = false;
+	put(ARMED, "0");
 	file = fopen(EVENT "hist", "re");
 	if (!file) {
 		run_missing("cannot read the histogram of %s", board->probe);

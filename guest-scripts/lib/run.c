@@ -183,6 +183,7 @@ static enum watched watch(bool (*done)(int), int argument, double seconds)
 
 	for (;;) {
 		print_progress();
+		probe_tick();
 		if (done(argument))
 			return WATCHED_DONE;
 		if (swapoff_stuck())

@@ -66,11 +66,17 @@ static size_t look(uint8_t *address, size_t pages, uint8_t *vec)
 	}
 	if (vec[pages] != CANARY)
 		complain(pages, "nothing is written beyond the vector", vec[pages]);
-	count(absent, pages - resident);
-	count(present, resident);
 	operations_add(1);
 	verified_add(pages);
 	return resident;
+}
+
+static void look_and_count(uint8_t *address, size_t pages, uint8_t *vec)
+{
+	const size_t resident = look(address, pages, vec);
+
+	count(absent, pages - resident);
+	count(present, resident);
 }
 
 static void look_at_certainties(uint8_t *vec)
@@ -94,7 +100,7 @@ static void look_at_file(struct worker *worker, uint8_t *vec)
 		for (size_t page = 0; page < file_pages; page += HUGE_ALIGN / PAGE)
 			(void)*(volatile uint8_t *)(mapping + page * PAGE);
 	for (uint64_t i = 0; i < looks && !run_over(); i++) {
-		look(mapping, file_pages, vec);
+		look_and_count(mapping, file_pages, vec);
 		count(tables ? table_looks : hole_looks, 1);
 	}
 	munmap(mapping, file_pages * PAGE);
@@ -119,7 +125,7 @@ static void anon_looker(struct worker *worker)
 
 		page_out(anon.base, anon_pages * PAGE);
 		for (uint64_t i = 0; i < looks; i++)
-			look(anon.base, anon_pages, vec);
+			look_and_count(anon.base, anon_pages, vec);
 		count(anon_looks, looks);
 		region_verify(&anon, page, true);
 		region_write(&anon, page, 0);

@@ -28,6 +28,7 @@ struct field {
 	int fd; /* of the memfd; -1: private memory */
 	uint8_t *view; /* where MADV_WILLNEED is given; for a memfd a mapping whose page table stays empty */
 	struct meeting meeting;
+	_Atomic uint64_t at_line;
 };
 
 static uint64_t slice_pages = 256;
@@ -130,11 +131,23 @@ static void cycle(struct worker *worker)
 	}
 }
 
-/* The two sides of a duel must not always start in the same order. */
-static void hesitate(struct rng *rng)
+/*
+ * Both sides start within a microsecond, in no particular order. Who was asleep in meet() would come late, so they
+ * wait for each other once more, awake, and for a millisecond at most: the other one may have lost its CPU.
+ */
+static bool line_up(struct field *field, uint64_t bout, struct rng *rng)
 {
-	for (volatile uint64_t i = rng_below(rng, 300); i > 0; i--)
+	uint64_t latest;
+
+	if (!meet(&field->meeting))
+		return false;
+	latest = now_ns() + 1000000;
+	field->at_line++;
+	while (field->at_line < 2 * (bout + 1) && now_ns() < latest)
 		;
+	for (volatile uint64_t i = rng_below(rng, 200); i > 0; i--)
+		;
+	return true;
 }
 
 static size_t bout_pages(uint64_t bout)
@@ -147,8 +160,7 @@ static void duel_ask(struct worker *worker)
 	struct field *field = worker->argument;
 	size_t page = 0;
 
-	for (uint64_t bout = 0; meet(&field->meeting); bout++) {
-		hesitate(&worker->rng);
+	for (uint64_t bout = 0; line_up(field, bout, &worker->rng); bout++) {
 		ask(field, page, bout_pages(bout));
 		page = (page + bout_pages(bout)) % ARENA_PAGES;
 	}
@@ -177,9 +189,8 @@ static void duel_free(struct worker *worker)
 	for (uint64_t bout = 0;; bout++) {
 		if (page == 0)
 			page_out_fully(field->region.base, ARENA_PAGES * PAGE, 3);
-		if (!meet(&field->meeting))
+		if (!line_up(field, bout, &worker->rng))
 			return;
-		hesitate(&worker->rng);
 		free_backwards(field, page, bout_pages(bout), &worker->rng);
 		count(bouts, 1);
 		page = (page + bout_pages(bout)) % ARENA_PAGES;
@@ -228,6 +239,7 @@ int main(int argc, char **argv)
 {
 	static const struct workload workload = {
 		.options = options,
+		.steady = 1,
 		.prepare = prepare,
 		.setup = setup,
 		.load = load,

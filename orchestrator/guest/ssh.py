@@ -146,7 +146,7 @@ def _raw_terminal(terminal: int) -> Iterator[None]:
 
 
 def _pump(channel: paramiko.Channel, keyboard: int, screen: int) -> None:
-    sources = [channel, keyboard]
+    sources: list[paramiko.Channel | int] = [channel, keyboard]
     while True:
         ready, _, _ = select.select(sources, [], [])
         if channel in ready:

@@ -248,7 +248,10 @@ class _Watch:
 
     def _follows(self, pattern: Pattern, line: Line) -> bool:
         return any(
-            report.pattern.kind in pattern.follows and report.lines < FOLLOW_LINES and report._mine(line)
+            report.pattern.kind in pattern.follows
+            and (report.pattern.severity is Severity.FATAL or pattern.severity is Severity.NOTE)
+            and report.lines < FOLLOW_LINES
+            and report._mine(line)
             for report in self._open
         )
 

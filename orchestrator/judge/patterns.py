@@ -153,7 +153,7 @@ OOPSES = (
         line=re.compile(
             r"(?:Oops: )?(?P<what>general protection fault|divide error|stack segment|segment not present|invalid TSS"
             r"|alignment check|int3|control protection exception|coprocessor segment overrun)"
-            r"(?:, probably for [\w -]+ address \S+|, maybe for address \S+)?: [0-9a-f]{4} \[#"
+            r"(?:,? (?:probably |maybe )?for [\w -]+ \S+)?: [0-9a-f]{4} \[#"
         ),
         title="{what}",
         follows=frozenset({K.KASAN}),

@@ -76,10 +76,14 @@ def patched(
     point the next call puts things right: the journal is written before a file is touched.
     """
     tree = Tree(folder=cache / "trees" / source.key)
-    with full_disk_named(tree.folder), locked(tree.folder / "lock", until):
+
+    def on_wait() -> None:
+        on_event(Step(text=f"waiting for another build in {tree.folder}"))
+
+    with full_disk_named(tree.folder), locked(tree.folder / "lock", until, on_wait):
         _fill(tree, source, on_event, until)
         if series.patches:
-            on_event(Step(text=f"applying the series ({len(series.patches)} patches)"))
+            on_event(Step(text="applying the series"))
         problem = _switch(tree, series, log_dir, until)
         yield problem or tree
 

@@ -4,6 +4,8 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping
 
+# What looks like a shell variable in a kernel command line is the guest's.
+QUOTING = "# shellcheck disable=SC2016"
 _DISK = re.compile(r"@DISK(\d+)@")
 
 
@@ -16,7 +18,16 @@ def repro_script(argv: Iterable[str], *, disks: Mapping[int, int], note: str) ->
     command = tuple(argv)
     comments = [f"# {line}".rstrip() for line in note.splitlines()]
     return "\n".join(
-        ("#!/bin/sh", *comments, "set -eu", 'cd "$(dirname "$0")"', *_making(disks), *_running(command, disks), "")
+        (
+            "#!/bin/sh",
+            *comments,
+            QUOTING,
+            "set -eu",
+            'cd "$(dirname "$0")"',
+            *_making(disks),
+            *_running(command, disks),
+            "",
+        )
     )
 
 

@@ -221,10 +221,11 @@ def _append(path: Path, line: str) -> None:
 
 
 def _new_folder(root: Path, started: datetime) -> Path:
+    with _disk(root):
+        root.mkdir(parents=True, exist_ok=True)
     while True:
         folder = root / f"{started:%Y-%m-%dT%H%M%SZ}-{secrets.token_hex(2)}"
         with _disk(folder), contextlib.suppress(FileExistsError):
-            root.mkdir(parents=True, exist_ok=True)
             folder.mkdir()
             return folder
 

@@ -146,8 +146,13 @@ def _finding(report: RunReport, finding: Finding) -> str:
     lines += [f"  {cell.cell.name}" for cell in finding.cells[:_MOST_CELLS]]
     if count > _MOST_CELLS:
         lines.append(f"  and {count - _MOST_CELLS} more")
-    lines.append(f"  again: {shlex.join(['patchrig', 'repro', report.id, finding.cells[0].cell.name])}")
-    return "\n".join(lines)
+    return "\n".join((*lines, *_again(report, finding.cells[0])))
+
+
+def _again(report: RunReport, cell: CellReport) -> tuple[str, ...]:
+    # A command that a mail program wraps can no longer be pasted.
+    command, name = f"  patchrig repro {shlex.quote(report.id)}", shlex.quote(cell.cell.name)
+    return (f"{command} {name}",) if len(command) + len(name) < WIDTH else (f"{command} \\", f"    {name}")
 
 
 def _foot(report: RunReport) -> str:

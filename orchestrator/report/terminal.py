@@ -40,6 +40,11 @@ _STYLES = {
 }
 
 
+def screen(*, beside_output: bool = False) -> Console:
+    """The user's terminal: standard output, or standard error where a script reads the output."""
+    return Console(stderr=beside_output)
+
+
 @contextmanager
 def terminal(console: Console) -> Iterator[Listener]:
     """Show events for the length of the block. The listener may be called from any thread."""

@@ -1,6 +1,7 @@
 #!/bin/sh
 # patched.plain.x86_64.mincore of 2026-11-22T190102Z-7f3a
 # seed 1; ends with Ctrl-C
+# shellcheck disable=SC2016
 set -eu
 cd "$(dirname "$0")"
 dir=$(mktemp -d)

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
-from rich.console import Console
 
-from orchestrator import cli_guest, cli_host
-from orchestrator.cli_options import (
+from orchestrator.cli import guest, host
+from orchestrator.cli.options import (
     AS_JSON,
     DEFAULT_MATRIX,
     FAIL_FAST,
@@ -31,7 +30,7 @@ from orchestrator.pipeline import GOOD, Request, open_kit, rerun, run_matrix, ve
 from orchestrator.plan.config import Plan
 from orchestrator.plan.matrix import as_json, builds_of, describe
 from orchestrator.report.store import Store, find_cell, find_run, load_run, open_run
-from orchestrator.report.terminal import print_table, terminal
+from orchestrator.report.terminal import print_table, screen, terminal
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -63,7 +62,7 @@ def cli(verbose: bool) -> None:
 @RESULTS
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Also write the JUnit XML here.")
 @AS_JSON
-def run(  # noqa: PLR0913  # click gives each option as an argument
+def run(
     matrix: Path,
     jobs: int | None,
     fail_fast: bool,
@@ -115,8 +114,7 @@ def build(matrix: Path, results: Path, as_json_text: bool, **choice: Any) -> Exi
     """
     request = request_of(matrix, Choice(**choice))
     images = []
-    screen = Console(stderr=True)
-    with terminal(screen) as listener, open_kit(request, listener) as kit:
+    with terminal(screen(beside_output=True)) as listener, open_kit(request, listener) as kit:
         for one in builds_of(request.cells):
             folder = results / "builds" / one.name
             folder.mkdir(parents=True, exist_ok=True)
@@ -148,9 +146,10 @@ def _image_json(image: Any) -> dict[str, object]:
 @click.option("--seed", type=click.IntRange(0), help="Seed instead of the cell's.")
 @JOBS
 @RESULTS
+@AS_JSON
 def repro(  # noqa: PLR0913  # click gives each option as an argument
     name: str, cell: str, repeat: int, until_fail: bool, seconds: int | None, seed: int | None, jobs: int | None,
-    results: Path,
+    results: Path, as_json_text: bool,
 ) -> ExitCode:  # fmt: skip
     """Run a CELL of an earlier RUN again: same kernel, same guest files, same seed, same command line.
 
@@ -166,7 +165,9 @@ def repro(  # noqa: PLR0913  # click gives each option as an argument
     again = tuple(replace(base, repeat=number, repeats=times) for number in range(1, times + 1))
     plan = Plan(path=Path(old.matrix_path), matrix=old.matrix, workloads=(found.workload,))
     request = Request(plan=plan, cells=again, series=(), jobs=jobs, fail_fast=until_fail)
-    return _reported(request, results, None, False, lambda store, listener: rerun(old, again, request, store, listener))
+    return _reported(
+        request, results, None, as_json_text, lambda store, listener: rerun(old, again, request, store, listener)
+    )
 
 
 def _reported(
@@ -177,7 +178,7 @@ def _reported(
     work: Callable[[Store, Any], RunReport],
 ) -> ExitCode:
     # What a script reads goes to standard output, the view of the work beside it.
-    screen = Console(stderr=as_json_text)
+    console = screen(beside_output=as_json_text)
     arches = {cell.build.arch for cell in request.cells}
     with open_run(
         results,
@@ -187,12 +188,12 @@ def _reported(
         versions=versions(sorted(arches)),
     ) as store:
         try:
-            with terminal(screen) as listener:
+            with terminal(console) as listener:
                 work(store, listener)
         finally:
             report = store.save(interrupted=isinstance(sys.exc_info()[1], KeyboardInterrupt | Cancelled))
-            print_table(report, screen)
-            screen.print(f"results: {report.folder}", soft_wrap=True)
+            print_table(report, console)
+            console.print(f"results: {report.folder}", soft_wrap=True)
             if junit:
                 shutil.copyfile(report.folder / "junit.xml", junit)
     if as_json_text:
@@ -218,7 +219,7 @@ def exit_code(report: RunReport) -> ExitCode:
     return ExitCode.OK if outcomes and "lost" not in outcomes and "passed" in outcomes else ExitCode.INFRA
 
 
-for _command in (cli_guest.boot, cli_guest.shell, cli_host.doctor, cli_host.clean, cli_host.schema):
+for _command in (guest.boot, guest.shell, host.doctor, host.clean, host.schema):
     cli.add_command(_command)
 
 

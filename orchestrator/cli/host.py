@@ -9,7 +9,7 @@ import click
 
 from orchestrator import paths
 from orchestrator.arch import ARCHES
-from orchestrator.cli_options import AS_JSON
+from orchestrator.cli.options import AS_JSON
 from orchestrator.errors import ExitCode
 from orchestrator.host import missing_tools
 from orchestrator.kernel.cache import prune

@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from orchestrator import process
 from orchestrator.arch import ARCHES
 from orchestrator.cellrun import BOOT_SECONDS, Bootable, Guests, config_digest, connected, vm_spec
-from orchestrator.cli_options import DEFAULT_MATRIX, MATRIX, Choice, request_of, with_choice
+from orchestrator.cli.options import DEFAULT_MATRIX, MATRIX, Choice, request_of, with_choice
 from orchestrator.deadline import Deadline
 from orchestrator.errors import ExitCode, InfraError, UserError
 from orchestrator.guest.keys import RunKeys, new_keys
 from orchestrator.guest.workload import disk_sizes, limits_for, workload_argv
 from orchestrator.model import BuildFailure, Cell
 from orchestrator.pipeline import Request, make_initramfs, open_kit, usable_kvm, workload_sources
-from orchestrator.report.terminal import terminal
+from orchestrator.report.terminal import screen, terminal
 from orchestrator.vm.argv import standalone_argv
 from orchestrator.vm.qemu import boot as boot_vm
 from orchestrator.vm.qemu import not_as_asked
@@ -106,7 +105,7 @@ def _bootable(request: Request, cell: Cell, keys: RunKeys) -> Iterator[tuple[Boo
     """The cell's kernel and a fresh initramfs, for the length of the block."""
     with tempfile.TemporaryDirectory(prefix="patchrig-") as scratch:
         folder = Path(scratch)
-        with terminal(Console(stderr=True)) as listener, open_kit(request, listener) as kit:
+        with terminal(screen(beside_output=True)) as listener, open_kit(request, listener) as kit:
             image = kit.image(cell.build, log_dir=folder, listener=listener)
             if isinstance(image, BuildFailure):
                 raise UserError(f"{image.outcome}: {image.title}\n{image.detail}")
