@@ -2,9 +2,10 @@
 # make test    set up this machine, then every test, real boots included; ARGS="-k name" is passed on
 # make unit    the tests that need no guest: seconds
 # make lint    formatting, linters, types, shellcheck, the warnings of the guest programs, the import rules
+# make benchmark   the speed of the main job on this machine, as a table
 # make setup   only set up: Debian packages and .venv
 
-.PHONY: help run test unit lint setup
+.PHONY: help run test unit lint benchmark setup
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -21,6 +22,9 @@ unit: setup
 
 lint: setup
 	.venv/bin/pytest tests/test_linters.py tests/test_architecture.py $(ARGS)
+
+benchmark: setup
+	.venv/bin/python benchmarks/measure.py
 
 setup:
 	@tools/setup

@@ -31,7 +31,7 @@ struct field {
 	_Atomic uint64_t at_line;
 };
 
-static uint64_t slice_pages = 256;
+static uint64_t slice_pages = 128;
 static uint64_t cyclers = 2;
 static uint64_t duels = 1;
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import resource
 import shutil
 import signal
 import sys
@@ -206,7 +207,13 @@ def _report_json(report: RunReport) -> dict[str, object]:
         {"cell": cell.cell.name, "outcome": str(cell.verdict.outcome), "title": cell.verdict.title}
         for cell in report.cells
     ]
-    return {"run": report.id, "folder": str(report.folder), "seconds": report.seconds, "cells": cells}
+    return {
+        "run": report.id,
+        "folder": str(report.folder),
+        "seconds": report.seconds,
+        "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "cells": cells,
+    }
 
 
 def exit_code(report: RunReport) -> ExitCode:

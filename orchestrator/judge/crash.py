@@ -83,7 +83,7 @@ class _Report:
         self.lines += 1
         if len(self.text) < LINES_BEFORE + LINES_AFTER:
             self.text.append(line.text)
-        if not self._mine(line):
+        if not self.mine(line):
             self.complete = self.complete or self.lines >= REPORT_LINES
             return
         self._learn(line.text)
@@ -91,7 +91,7 @@ class _Report:
         if self.lines >= REPORT_LINES or _END.match(line.text) or (self.trace_done and self.lines >= LINES_AFTER):
             self.complete = True
 
-    def _mine(self, line: Line) -> bool:
+    def mine(self, line: Line) -> bool:
         return self.pattern.all_callers or not line.caller or line.caller == self.first.caller
 
     def _learn(self, text: str) -> None:
@@ -251,7 +251,7 @@ class _Watch:
             report.pattern.kind in pattern.follows
             and (report.pattern.severity is Severity.FATAL or pattern.severity is Severity.NOTE)
             and report.lines < FOLLOW_LINES
-            and report._mine(line)
+            and report.mine(line)
             for report in self._open
         )
 
@@ -260,7 +260,7 @@ class _Watch:
         assert match is not None
         for report in self._open:
             # With panic_on_warn and the like, the trace of the complaint comes after the panic's own line.
-            if report._mine(line) and (report.trace_done or pattern.kind is not CrashKind.PANIC):
+            if report.mine(line) and (report.trace_done or pattern.kind is not CrashKind.PANIC):
                 report.complete = True
         return _Report(
             pattern=pattern,

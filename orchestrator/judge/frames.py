@@ -11,8 +11,9 @@ ADDRESS = r"(?:\[<[^>\]]*>\] *|\[[0-9a-f]{8,16}\] *)"
 TRACE_START = re.compile(r".*(?:Call [Tt]race|[Bb]acktrace(?: \(crc \w+\))?):")
 # What comes after the last frame: the next part of the report, registers of user mode, or another CPU's stack.
 TRACE_END = re.compile(
-    r"\s*(?:---+\[ end|RIP: 0033:|Modules linked in|Allocated by|Freed by|Code: |={20}|Kernel (?:Offset|panic)|NMI backtrace"
-    r"|Sending NMI|CPU: \d|Uninit was|kfence-#|The buggy address|Memory state|Task dump|task:|Showing all locks|Rebooting in)"
+    r"\s*(?:---+\[ end|RIP: 0033:|Modules linked in|Allocated by|Freed by|Code: |={20}|Kernel (?:Offset|panic)"
+    r"|NMI backtrace|Sending NMI|CPU: \d|Uninit was|kfence-#|The buggy address|Memory state|Task dump|task:"
+    r"|Showing all locks|Rebooting in)"
 )
 # The outermost frames: whatever follows belongs to something else.
 OUTERMOST = re.compile(
@@ -25,11 +26,11 @@ INLINED = re.compile(rf"\s*{ADDRESS}*(?P<function>{NAME}) \S+:\d+ \[inline\]")
 ARM_FRAME = re.compile(rf"\s*(?:{ADDRESS}\((?P<function>{NAME})(?:{OFFSET})?\)|(?P<plain>{NAME})) from ")
 # What may stand between the frames of one trace: stack switches and the registers of an interrupted context.
 NEUTRAL = re.compile(
-    r"\s*(?:</?[A-Z#0-9]+>|r\d+:|R[0-9A-Z]{1,2}P?:|[A-Z]{2,3}[0-9]?: |Code: |EFLAGS|ORIG_RAX|Exception stack|[0-9a-f]{1,4}0: "
-    r"|[0-9a-f]{8,16}(?: [0-9a-f]{8,16})*$|$)"
+    r"\s*(?:</?[A-Z#0-9]+>|r\d+:|R[0-9A-Z]{1,2}P?:|[A-Z]{2,3}[0-9]?: |Code: |EFLAGS|ORIG_RAX|Exception stack"
+    r"|[0-9a-f]{1,4}0: |[0-9a-f]{8,16}(?: [0-9a-f]{8,16})*$|$)"
 )
 PROGRAM_COUNTER = re.compile(
-    rf"\s*(?:(?:R|E|N)?IP(?: at)?:?|PC is at|pc ?:|epc ?:) *(?:[0-9a-f]{{4}}:)?\s*{ADDRESS}*(?P<function>{NAME}){OFFSET}"
+    rf"\s*(?:[REN]?IP(?: at)?:?|PC is at|e?pc ?:) *(?:[0-9a-f]{{4}}:)?\s*{ADDRESS}*(?P<function>{NAME}){OFFSET}"
 )
 
 SUFFIX = re.compile(r"\.(?:isra|constprop|part|cold|llvm|lto_priv)\b.*$")

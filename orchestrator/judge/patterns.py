@@ -51,7 +51,7 @@ STALLED_AT = (Source.BELOW_DISPATCHER, Source.NAMED, Source.COUNTER, Source.TRAC
 WORK = re.compile(rf"Workqueue: \S+ (?P<function>{NAME})")
 NOWHERE: tuple[Source, ...] = ()
 WATCHDOG = r"(?:(?:NMI )?watchdog: |rcu: )?"
-LOCK_REPORT = r"(?:\[ )?(?:INFO|WARNING|BUG|INFO|kernel BUG): (?:\[ )?"
+LOCK_REPORT = r"(?:\[ )?(?:INFO|WARNING|BUG): (?:\[ )?"
 
 OOPSES = (
     Pattern(
@@ -231,11 +231,7 @@ OBJECTS = (
     ),
     Pattern(
         kind=K.SLUB,
-        line=re.compile(
-            rf"INFO: (?P<what>Allocated|Freed) {FUNCTION.replace('?P<function>', '?P<owner>')} age=".replace(
-                "d) ", "d) in "
-            )
-        ),
+        line=re.compile(rf"INFO: (?P<what>Allocated|Freed) in (?:{ADDRESS})*(?P<owner>{NAME})(?:{OFFSET})? age="),
         title="INFO: {what} in {owner}",
         sources=NOWHERE,
         follows=frozenset({K.SLUB, K.KASAN}),
@@ -243,7 +239,7 @@ OBJECTS = (
     Pattern(
         kind=K.MEMORY,
         line=re.compile(
-            r"BUG: (?P<what>Bad (?:page state|page map|page cache|swap file entry|rss-counter state)|non-zero pgtables_bytes)"
+            r"BUG: (?P<what>Bad (?:page (?:state|map|cache)|swap file entry|rss-counter state)|non-zero pgtables_bytes)"
         ),
         title="BUG: {what}",
         sources=TRACE_ONLY,
@@ -363,9 +359,7 @@ LOCKING = (
     ),
     Pattern(
         kind=K.ATOMIC,
-        line=re.compile(
-            r"BUG: (?P<what>sleeping function called from invalid context|scheduling while atomic|atomic scheduling while atomic)"
-        ),
+        line=re.compile(r"BUG: (?P<what>sleeping function called from invalid context|scheduling while atomic)"),
         title="BUG: {what}",
         sources=TRACE_ONLY,
         skip=(*INFRASTRUCTURE, LOCKS, WAITS),

@@ -73,6 +73,10 @@ def make_env(shop: Workshop) -> dict[str, str]:
         # Not the ccache.conf in its folder, which every build can write.
         "CCACHE_CONFIGPATH": os.devnull,
         "CCACHE_BASEDIR": str(shop.src.parent),
+        # Dependencies come from the compiler's own -MMD: no preprocessor run of its own for each file. The generated
+        # headers are always new to a fresh build folder, which says nothing of their content.
+        "CCACHE_DEPEND": "1",
+        "CCACHE_SLOPPINESS": "include_file_ctime,include_file_mtime,time_macros",
         "CCACHE_MAXSIZE": "10G",
         "KCONFIG_ALLCONFIG": str(_request_file(shop)),
         **_FIXED,

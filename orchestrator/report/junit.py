@@ -1,6 +1,7 @@
 """A run as JUnit XML, for whatever CI shows."""
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
 from junit_xml import TestCase, TestSuite, to_xml_report_string
@@ -49,7 +50,7 @@ def _properties(report: RunReport, name: str, cells: Iterable[CellReport]) -> Ma
     return {
         "run": report.id,
         "matrix": report.matrix_path,
-        "argv": " ".join(report.argv),
+        "argv": shlex.join(report.argv),
         "seed": str(report.matrix.seed),
         "interrupted": str(report.interrupted).lower(),
         **{f"kernel.{key}": value for key, value in kernel.items()},

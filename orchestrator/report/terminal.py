@@ -65,8 +65,7 @@ def print_table(report: RunReport, console: Console) -> None:
         for column in ("operations", "verified", "swapoffs"):
             table.add_column(column, justify="right")
         for row in rows(cells):
-            figures = (str(row.operations), str(row.verified), str(row.swapoffs))
-            table.add_row(Text(row.workload), _coloured(row.outcome), *figures)
+            table.add_row(Text(row.workload), _coloured(row.outcome), *row.figures)
         console.print(table)
         console.print()
     _say(console, outcome_counts(report.cells))

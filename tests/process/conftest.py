@@ -1,0 +1,226 @@
+"""A host whose QEMU is a fake: guests that follow a scenario, an earlier run to repeat, and patchrig as a process."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+
+from orchestrator.cellrun import Bootable, Guests, run_cell
+from orchestrator.deadline import Deadline
+from orchestrator.events import Event
+from orchestrator.guest.initramfs import newc, regular
+from orchestrator.guest.keys import new_keys, save_keys
+from orchestrator.model import (
+    Build,
+    Cell,
+    CellReport,
+    DeviceKind,
+    KernelImage,
+    Matrix,
+    Outcome,
+    SwapDevice,
+    Variant,
+    Verdict,
+    Workload,
+)
+from orchestrator.report.store import CELLS_FILE, open_run
+
+PATCHRIG = Path(sys.executable).with_name("patchrig")
+FAKE = Path(__file__).with_name("fake_qemu.py")
+
+Step = Sequence[Any]
+
+BOOT: list[Step] = [["console", "[    0.000000][    T0] Linux version 6.19.6 (patchrig@patchrig) #1 SMP"], ["ready"]]
+PROGRESS = '{"type": "progress", "operations": 5, "swapoffs": 1, "seconds": 0.5}'
+GROWING = PROGRESS.replace("5,", "{n},", 1)
+
+
+def result_line(*, calls: int = 500, **changes: object) -> str:
+    """The line that a workload ends with; `calls` is what its site's counter grew by."""
+    before = {"site.mincore": 7, "swapoffs": 0}
+    said: dict[str, object] = {
+        "type": "result",
+        "operations": 1200,
+        "verified": 800,
+        "mismatch_count": 0,
+        "mismatches": [],
+        "errors": [],
+        "swapoffs": 9,
+        "swapoff_longest_ms": 12.5,
+        "swapoff_stuck": False,
+        "counters": {"before": before, "after": {"site.mincore": 7 + calls, "swapoffs": 9}},
+        "missing": "",
+    }
+    return json.dumps(said | changes)
+
+
+def passing(**changes: object) -> list[Step]:
+    return [["say", PROGRESS], ["say", result_line(**changes)], ["exit", 0]]  # type: ignore[arg-type]  # calls too
+
+
+def sample_cell(arch: str = "x86_64") -> Cell:
+    return Cell(
+        build=Build(variant=Variant.PATCHED, flavour="plain", arch=arch),
+        workload=Workload(
+            name="mincore",
+            summary="mincore over swapped shared memory",
+            program=PurePosixPath("workloads/mincore.c"),
+            devices=(SwapDevice(kind=DeviceKind.VIRTIO_BLK, size_mib=16),),
+            memory_mib=256,
+            cpus=2,
+            exercised={"site.mincore": 100, "swapoffs": 5},
+        ),
+        seconds=1,
+        seed=3,
+        repeat=1,
+        repeats=1,
+    )
+
+
+class Host:
+    """A PATH whose QEMU is ours, and the folders that a run needs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.state = folder / "state"
+        self.results = folder / "results"
+        self.programs = folder / "bin"
+        self.keys = new_keys()
+        self.environment = os.environ | {
+            "PATH": f"{self.programs}:{os.environ['PATH']}",
+            "PATCHRIG_CACHE": str(folder / "cache"),
+            "FAKE_QEMU_SCENARIO": str(self.state / "scenario.json"),
+            "COLUMNS": "200",
+        }
+        for made in (self.state, self.programs, folder / "kernel"):
+            made.mkdir()
+        for name in ("qemu-system-x86_64", "qemu-system-aarch64"):
+            launcher = self.programs / name
+            launcher.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FAKE}" "$@"\n')
+            launcher.chmod(0o755)
+        for name in ("image", "vmlinux", "config", "build.log"):
+            (folder / "kernel" / name).write_text(f"{name}\n")
+        self.initramfs = folder / "initramfs"
+        own = [
+            regular("etc/dropbear/host_key", self.keys.host_key, permissions=0o600),
+            regular("root/.ssh/authorized_keys", self.keys.authorized_keys, permissions=0o600),
+        ]
+        self.initramfs.write_bytes(newc([regular("init", b"#!/bin/sh\n")]) + newc(own))
+
+    def scenario(
+        self,
+        *runs: list[Step],
+        boot: list[Step] = BOOT,
+        answers: Mapping[str, str] | None = None,
+        serial: bool = True,
+        stranger: bool = False,
+    ) -> None:
+        """What the guests do that are started from here on; see fake_qemu.py."""
+        said = {"boot": boot, "runs": runs, "answers": answers or {}, "serial": serial, "stranger": stranger}
+        Path(self.environment["FAKE_QEMU_SCENARIO"]).write_text(json.dumps(said))
+
+    def kernel(self, build: Build) -> KernelImage:
+        place = self.folder / "kernel"
+        return KernelImage(
+            build=build,
+            image=place / "image",
+            vmlinux=place / "vmlinux",
+            config=place / "config",
+            log=place / "build.log",
+            release="6.19.6",
+            hashes={"series": "ab12" * 16},
+            seconds=0.0,
+        )
+
+    def run_cell(self, arch: str = "x86_64", *, boot_seconds: float = 120.0) -> tuple[CellReport, list[Event]]:
+        """One cell through the real run_cell(), its files in cell/."""
+        cell = sample_cell(arch)
+        events: list[Event] = []
+        (self.folder / "cell").mkdir()
+        report = run_cell(
+            cell,
+            Bootable(kernel=self.kernel(cell.build), initramfs=self.initramfs),
+            Guests(keys=self.keys, kvm=frozenset(), allow=(), boot_seconds=boot_seconds),
+            folder=self.folder / "cell",
+            listener=events.append,
+        )
+        return report, events
+
+    def earlier_run(self, arch: str = "arm64") -> None:
+        """results/<id>/ as a run of one passed cell leaves it, for `patchrig repro latest`."""
+        cell = sample_cell(arch)
+        matrix = Matrix(kernel="6.19", workloads=(cell.workload.name,))
+        with open_run(self.results, argv=("patchrig",), matrix_path="m.yaml", matrix=matrix, versions={}) as store:
+            kernel = self.kernel(cell.build)
+            builds, guest = store.build_folder(cell.build), store.folder / "guest"
+            guest.mkdir()
+            for source, name in ((kernel.image, "image"), (kernel.config, "config"), (kernel.log, "build.log")):
+                (builds / name).write_bytes(source.read_bytes())
+            (guest / f"initramfs.{arch}").write_bytes(self.initramfs.read_bytes())
+            save_keys(self.keys, guest)
+            store.add_build(kernel)
+            passed = Verdict(outcome=Outcome.PASSED, title="1200 operations")
+            store.add_cell(CellReport(cell=cell, verdict=passed, run=None))
+        (self.results / "latest").rename(self.results / "earlier")
+
+    def argv(self, *words: str) -> list[str]:
+        return [str(PATCHRIG), "repro", "earlier", "mincore", "--results", str(self.results), *words]
+
+    def repro(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """`patchrig repro` of the earlier run's cell, to its end."""
+        return subprocess.run(
+            self.argv(*words), env=self.environment, capture_output=True, text=True, check=False, timeout=300, **options
+        )
+
+    def start_repro(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.argv(*words), env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def cells(self) -> list[dict[str, Any]]:
+        """The lines of the latest run's cells.jsonl."""
+        text = (self.results / "latest" / CELLS_FILE).read_text()
+        return [json.loads(line) for line in text.splitlines()]
+
+    def outcomes(self) -> list[str]:
+        return [cell["verdict"]["outcome"] for cell in self.cells()]
+
+    def marked(self, name: str) -> int:
+        """Wait for a scenario's mark; returns the process id of the QEMU that made it."""
+        until = Deadline.after(120, f"the mark {name}")
+        return int(until.until(lambda: (self.state / name).read_text() if (self.state / name).exists() else None))
+
+    def guests(self) -> list[int]:
+        """The process ids of all QEMUs that were ever started."""
+        return [int(file.read_text()) for file in sorted(self.state.glob("qemu.*"))]
+
+    def await_no_guest(self) -> None:
+        until = Deadline.after(60, "the end of all guests")
+        until.until(lambda: not any(alive(pid) for pid in self.guests()))
+
+
+def alive(pid: int) -> bool:
+    """Running, and not only waiting for a parent that looks at its status."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    made = Host(tmp_path)
+    for name in ("PATH", "FAKE_QEMU_SCENARIO", "PATCHRIG_CACHE"):
+        monkeypatch.setenv(name, made.environment[name])
+    yield made
+    for pid in made.guests():
+        if alive(pid):
+            os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,215 @@
+"""Stands in for qemu-system-*: the real argv, real sockets, a real SSH server, and a guest that follows a scenario.
+
+FAKE_QEMU_SCENARIO names a JSON file: {"boot": STEPS, "runs": [STEPS, ...], "answers": {PART: TEXT}, "serial": BOOL,
+"stranger": BOOL}. The first guest follows the first of `runs`, the second the next, and so on; the last is for the rest.
+A step is a list of a verb (a method of Guest below) and its arguments. Marks and process ids are files beside the JSON.
+"""
+
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+PROMPT = "patchrig# "
+USERNET = (
+    "Hub -1 (net):\r\n  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ\r\n"
+    "  TCP[HOST_FORWARD]   8       127.0.0.1 {port}       10.0.2.15    22     0     0\r\n"
+)
+GREETING = {
+    "QMP": {"version": {"qemu": {"micro": 22, "minor": 2, "major": 7}, "package": "fake"}, "capabilities": ["oob"]}
+}
+
+
+class Guest:
+    """The machine's argv, its sockets, and what the scenario lets the guest do."""
+
+    def __init__(self, argv: list[str], scenario: dict[str, Any], folder: Path) -> None:
+        self.option = dict(pairwise(argv))
+        self.scenario = scenario
+        self.folder = folder
+        self.chardev = dict(part.split("=", 1) for part in self.option["-chardev"].split(",")[1:])
+        self.files = dict(archive_files(Path(self.option["-initrd"]).read_bytes()))
+        self.ssh = socket.create_server(("127.0.0.1", 0))
+        self.lock = threading.Lock()
+        self.serial: list[socket.socket] = []
+        self.sessions: list[Any] = []
+
+    def follow(self, steps: list[list[Any]], channel: Any = None) -> None:
+        for verb, *arguments in steps:
+            getattr(self, verb)(*arguments, **({"channel": channel} if verb in ("say", "loop", "exit") else {}))
+
+    def console(self, text: str) -> None:
+        """The guest prints on its console: into the log, and to whoever is connected."""
+        data = f"{text}\n".replace("\n", "\r\n").encode()
+        with self.lock, Path(self.chardev["logfile"]).open("ab") as log:
+            log.write(data)
+            log.flush()
+
+    def ready(self, changes: dict[str, str] | None = None) -> None:
+        config = Path(self.option["-kernel"]).with_name("config").read_bytes()
+        facts = {
+            "cpus": self.option["-smp"],
+            "memory_kib": str(int(self.option["-m"].removesuffix("M")) * 970),
+            "speed": "200.0",
+            "config": hashlib.sha256(config).hexdigest()[:16],
+        }
+        self.console(f"patchrig: ready {' '.join(f'{key}={value}' for key, value in (facts | (changes or {})).items())}")
+
+    def say(self, line: str, *, channel: Any) -> None:
+        channel.sendall(f"{line}\n".encode())
+
+    def loop(self, line: str, *, channel: Any) -> None:
+        """Say the line for ever, {n} in it counting up."""
+        count = 0
+        while True:
+            count += 1
+            self.say(line.replace("{n}", str(count)), channel=channel)
+            self.sleep(0.02)
+
+    def exit(self, status: int, *, channel: Any) -> None:
+        channel.send_exit_status(status)
+        channel.close()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def mark(self, name: str) -> None:
+        (self.folder / name).write_text(str(os.getpid()))
+
+    def hang(self) -> None:
+        signal.pause() if threading.current_thread() is threading.main_thread() else threading.Event().wait()
+
+    def die(self, status: int) -> None:
+        """QEMU ends, as it does with -no-reboot when the guest resets."""
+        os._exit(status)
+
+    def cut(self) -> None:
+        """SSH is gone; the guest is not."""
+        self.ssh.shutdown(socket.SHUT_RDWR)
+        self.ssh.close()
+        for session in self.sessions:
+            session.close()
+
+    def answer(self, command: str) -> str:
+        answers: dict[str, str] = self.scenario.get("answers", {})
+        return next((text for part, text in answers.items() if part in command), "")
+
+    def serve_qmp(self, server: socket.socket) -> None:
+        while True:
+            client, _ = server.accept()
+            with client, client.makefile("rw") as lines, contextlib.suppress(OSError):
+                self._qmp_session(lines)
+
+    def _qmp_session(self, lines: Any) -> None:
+        def send(value: object) -> None:
+            lines.write(json.dumps(value) + "\r\n")
+            lines.flush()
+
+        send(GREETING)
+        for line in lines:
+            asked = json.loads(line)
+            said: object = {}
+            if asked["execute"] == "human-monitor-command":
+                said = self._monitor(asked["arguments"]["command-line"])
+            send({"return": said} | ({"id": asked["id"]} if "id" in asked else {}))
+
+    def _monitor(self, command: str) -> str:
+        if command == "info usernet":
+            return USERNET.format(port=self.ssh.getsockname()[1])
+        return "\r\nCPU#0\r\nRAX=0000000000000000\r\n" if command.startswith("info registers") else ""
+
+    def serve_serial(self, server: socket.socket) -> None:
+        """A shell on the console that echoes what is typed, as a terminal does; or one that hangs up at once."""
+        while True:
+            client, _ = server.accept()
+            with client, client.makefile("rw", newline="\n") as lines, contextlib.suppress(OSError):
+                for line in lines if self.scenario.get("serial", True) else ():
+                    lines.write((line + self.answer(line)).replace("\n", "\r\n") + PROMPT)
+                    lines.flush()
+
+    def serve_ssh(self, number: int) -> None:
+        # Imported late: the guest's first lines should not wait for it.
+        from fake_sshd import serve
+
+        runs: list[list[list[Any]]] = self.scenario["runs"]
+        serve(self, runs[min(number, len(runs) - 1)], stranger=self.scenario.get("stranger", False))
+
+
+def archive_files(archive: bytes) -> Iterator[tuple[str, bytes]]:
+    """The files of joined newc archives, in order; a later one of the same path replaces an earlier one."""
+    at = 0
+    while (at := archive.find(b"070701", at)) >= 0:
+        numbers = [int(archive[at + 6 + 8 * n : at + 14 + 8 * n], 16) for n in range(13)]
+        size, name_size = numbers[6], numbers[11]
+        name = archive[at + 110 : at + 110 + name_size - 1].decode()
+        data_at = -(-(at + 110 + name_size) // 4) * 4
+        yield name, archive[data_at : data_at + size]
+        at = -(-(data_at + size) // 4) * 4
+
+
+def private_seed(dropbear_key: bytes) -> bytes:
+    """The 32 bytes that an ed25519 key is made of, from dropbear's key file."""
+    name_size = int.from_bytes(dropbear_key[:4], "big")
+    assert dropbear_key[4 : 4 + name_size] == b"ssh-ed25519"
+    key = dropbear_key[8 + name_size :]
+    assert int.from_bytes(dropbear_key[4 + name_size : 8 + name_size], "big") == len(key) == 64
+    return key[:32]
+
+
+def authorized(line: bytes) -> bytes:
+    """The key of an authorized_keys line, as it goes over the wire."""
+    return base64.b64decode(line.split()[1])
+
+
+def start_number(folder: Path) -> int:
+    number = 0
+    while True:
+        try:
+            with (folder / f"qemu.{number}").open("x") as file:
+                file.write(str(os.getpid()))
+            return number
+        except FileExistsError:
+            number += 1
+
+
+def unix_server(path: str) -> socket.socket:
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    server.bind(path)
+    server.listen()
+    return server
+
+
+def main() -> None:
+    argv = sys.argv[1:]
+    if "--version" in argv:
+        sys.stdout.write("QEMU emulator version 7.2.22 (a fake for tests)\n")
+        return
+    if "kvm" in argv:
+        sys.exit("fake QEMU: no KVM here")
+    path = Path(os.environ["FAKE_QEMU_SCENARIO"])
+    scenario = json.loads(path.read_text())
+    guest = Guest(argv, scenario, path.parent)
+    qmp = guest.option["-qmp"].removeprefix("unix:").partition(",")[0]
+    services = (
+        (guest.serve_qmp, unix_server(qmp)),
+        (guest.serve_serial, unix_server(guest.chardev["path"])),
+        (guest.serve_ssh, start_number(path.parent)),
+    )
+    for serve, argument in services:
+        threading.Thread(target=serve, args=(argument,), daemon=True).start()
+    guest.follow(scenario["boot"])
+    guest.hang()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""The SSH server of the fake QEMU's guest: the keys of the initramfs, and commands that the scenario answers."""
+
+import contextlib
+import io
+import threading
+from typing import TYPE_CHECKING, Any
+
+import paramiko
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+if TYPE_CHECKING:
+    from fake_qemu import Guest
+
+
+def serve(guest: "Guest", steps: list[list[Any]], *, stranger: bool) -> None:
+    """Accept connections for ever; `stranger` shows another host key than the one that the client pins."""
+    from fake_qemu import authorized, private_seed
+
+    seed = bytes(32) if stranger else private_seed(guest.files["etc/dropbear/host_key"])
+    host_key = paramiko.Ed25519Key.from_private_key(io.StringIO(openssh_text(seed)))
+    user_key = authorized(guest.files["root/.ssh/authorized_keys"])
+    while True:
+        try:
+            client, _ = guest.ssh.accept()
+        except OSError:
+            return  # the scenario cut it
+        transport = paramiko.Transport(client)
+        transport.add_server_key(host_key)
+        guest.sessions.append(transport)
+        with contextlib.suppress(paramiko.SSHException, EOFError):
+            transport.start_server(event=threading.Event(), server=Server(guest, steps, user_key))
+
+
+def openssh_text(seed: bytes) -> str:
+    return (
+        Ed25519PrivateKey.from_private_bytes(seed)
+        .private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+        )
+        .decode()
+    )
+
+
+class Server(paramiko.ServerInterface):
+    """Lets the run's key in, and runs commands."""
+
+    def __init__(self, guest: "Guest", steps: list[list[Any]], user_key: bytes) -> None:
+        self.guest = guest
+        self.steps = steps
+        self.user_key = user_key
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "publickey"
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        good = username == "root" and key.asbytes() == self.user_key
+        return paramiko.AUTH_SUCCESSFUL if good else paramiko.AUTH_FAILED
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        return paramiko.OPEN_SUCCEEDED
+
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        threading.Thread(target=self._run, args=(channel, command.decode()), daemon=True).start()
+        return True
+
+    def _run(self, channel: paramiko.Channel, command: str) -> None:
+        # A client that has gone away is no error of the guest's.
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            if "run-workload" in command:
+                self.guest.follow(self.steps, channel)
+            else:
+                channel.sendall(self.guest.answer(command).encode())
+                self.guest.exit(0, channel=channel)
