@@ -41,6 +41,7 @@ class Guests:
     keys: RunKeys
     kvm: frozenset[str]  # the arches whose guests run under KVM here
     allow: tuple[Allowed, ...]
+    boot_seconds: float = BOOT_SECONDS  # from QEMU's start to the ready line, and from there to the first SSH command
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,7 +108,7 @@ def _guest_run(cell: Cell, bootable: Bootable, guests: Guests, folder: Path, lis
     accelerator = "kvm" if spec.kvm else "tcg"
     started = now()
     with boot(spec, console_log=folder / "console.log", qemu_log=folder / "qemu.log") as vm:
-        ready, why = _await_ready(vm)
+        ready, why = _await_ready(vm, guests.boot_seconds)
         if ready is None:
             return GuestRun(ending=Ending.NEVER_READY, detail=why, accelerator=accelerator)
         if differs := not_as_asked(spec, ready, config_digest(bootable.kernel.config)):
@@ -119,11 +120,11 @@ def _guest_run(cell: Cell, bootable: Bootable, guests: Guests, folder: Path, lis
         return replace(run, accelerator=accelerator, speed=ready.speed)
 
 
-def _await_ready(vm: Vm) -> tuple[Ready | None, str]:
+def _await_ready(vm: Vm, seconds: float) -> tuple[Ready | None, str]:
     try:
-        ready = vm.wait_ready(Deadline.after(BOOT_SECONDS, "the guest's ready line"))
+        ready = vm.wait_ready(Deadline.after(seconds, "the guest's ready line"))
     except OutOfTime:
-        return None, f"no ready line on the console after {BOOT_SECONDS:.0f} s"
+        return None, f"no ready line on the console after {seconds:g} s"
     return ready, "" if ready else f"{vm.ending()} before the guest was up"
 
 
@@ -137,7 +138,7 @@ def _session(  # noqa: PLR0913  # a cell's own things, handed down once
             )
         )
 
-    soon = Deadline.after(BOOT_SECONDS, "an SSH session")
+    soon = Deadline.after(guests.boot_seconds, "an SSH session")
     with ExitStack() as stack:
         try:
             guest = stack.enter_context(connected(vm, guests.keys, soon))
