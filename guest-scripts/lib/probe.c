@@ -22,6 +22,9 @@
 /* An event with a trigger runs whatever its own "enable" says; this takes the breakpoints out. */
 #define ARMED "/sys/kernel/debug/kprobes/enabled"
 
+#define CALLS "hist:name=calls:keys=common_stacktrace:size=4096"
+#define FAILED "hist:name=failed:keys=common_stacktrace:size=4096 if found==0"
+
 /* More hits than this in one tick of the supervisor, and the probe rests for some ticks. */
 #define HITS_MOST 400
 #define REST_TICKS 4
@@ -60,8 +63,8 @@ void probe_start(void)
 	};
 	snprintf(text, sizeof(text), "r512:patchrig/probe %s found=$retval:x64", board->probe);
 	enabled = put(TRACING "kprobe_events", text) &&
-		  put(EVENT "trigger", "hist:name=calls:keys=common_stacktrace:size=4096") &&
-		  put(EVENT "trigger", "hist:name=failed:keys=common_stacktrace:size=4096 if found==0") &&
+		  put(EVENT "trigger", CALLS) &&
+		  put(EVENT "trigger", FAILED) &&
 		  put(ARMED, "1");
 }
 
@@ -180,4 +183,8 @@ void probe_end(void)
 	}
 	read_histogram(file);
 	fclose(file);
+	/* Nothing is left for the next program in this guest to stumble over. */
+	if (put(EVENT "trigger", "!" FAILED) && put(EVENT "trigger", "!" CALLS))
+		put(TRACING "kprobe_events", "-:patchrig/probe");
+	put(ARMED, "1");
 }

@@ -64,6 +64,8 @@ static void print_own(bool after)
 	for (unsigned int i = 0; i <= board->sites_count && board->probe[0]; i++) {
 		const struct board_site *site = &board->sites[i];
 
+		if (!site->name[0])
+			continue;
 		printf("\"site.%s.calls\": %" PRIu64 ", \"site.%s.failed\": %" PRIu64 ", ", site->name,
 		       after ? site->calls : 0, site->name, after ? site->failed : 0);
 	}

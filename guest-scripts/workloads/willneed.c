@@ -18,9 +18,11 @@
 #include "run.h"
 
 #define FIELDS_MAX 16
-/* 2, 4, 8 and 16 pages a bout: the bouts of a duel come out even with the arena. */
-#define BOUT_MAX 16
-#define ARENA_PAGES (30 * 4)
+/* 8, 16, 32 and 64 pages a bout: the bouts of a duel come out even with the arena. */
+#define BOUT_MAX 64
+#define ARENA_PAGES (8 + 16 + 32 + 64)
+/* More than the latency of the devices. */
+#define WRITE_US 1000
 
 /* Pages, and how they are asked for. */
 struct field {
@@ -29,6 +31,7 @@ struct field {
 	uint8_t *view; /* where MADV_WILLNEED is given; for a memfd a mapping whose page table stays empty */
 	struct meeting meeting;
 	_Atomic uint64_t at_line;
+	_Atomic uint64_t freed; /* bouts whose pages are all gone */
 };
 
 static uint64_t slice_pages = 128;
@@ -152,7 +155,7 @@ static bool line_up(struct field *field, uint64_t bout, struct rng *rng)
 
 static size_t bout_pages(uint64_t bout)
 {
-	return 2u << (bout % 4);
+	return 8u << (bout % 4);
 }
 
 static void duel_ask(struct worker *worker)
@@ -161,7 +164,10 @@ static void duel_ask(struct worker *worker)
 	size_t page = 0;
 
 	for (uint64_t bout = 0; line_up(field, bout, &worker->rng); bout++) {
-		ask(field, page, bout_pages(bout));
+		/* Each time round the two sides cross once more. */
+		do
+			ask(field, page, bout_pages(bout));
+		while (field->freed <= bout && !run_over());
 		page = (page + bout_pages(bout)) % ARENA_PAGES;
 	}
 }
@@ -177,8 +183,19 @@ static void free_backwards(struct field *field, size_t page, size_t pages, struc
 			vacated[count_vacated++] = vacate(field, page + i);
 		else if (region_verify(&field->region, page + i, false) != LOOK_BAD)
 			region_write(&field->region, page + i, 1); /* gives the swap entry back, too */
+	field->freed++;
 	while (count_vacated > 0)
 		occupy(field, &vacated[--count_vacated]);
+}
+
+/*
+ * Here it does not matter whether a page is in the swap cache: with its entry it is gone from there, too, unless it is
+ * still being written. To have all of them out would take longer than the bouts do.
+ */
+static void page_out_arena(struct field *field)
+{
+	page_out(field->region.base, ARENA_PAGES * PAGE);
+	sleep_us(WRITE_US);
 }
 
 static void duel_free(struct worker *worker)
@@ -188,7 +205,7 @@ static void duel_free(struct worker *worker)
 
 	for (uint64_t bout = 0;; bout++) {
 		if (page == 0)
-			page_out_fully(field->region.base, ARENA_PAGES * PAGE, 3);
+			page_out_arena(field);
 		if (!line_up(field, bout, &worker->rng))
 			return;
 		free_backwards(field, page, bout_pages(bout), &worker->rng);

@@ -23,7 +23,6 @@ LINES_BEFORE = 8
 LINES_AFTER = 32
 # A report's own lines: lockdep's, with all dependency chains, have about 300, an overflown stack's trace 1000.
 REPORT_LINES = 1500
-FOLLOW_LINES = 15
 MOST_FRAMES = 64
 # Lines that interrupt a trace without ending it: few where the kernel names each line's caller.
 FEW_STRANGERS = 2
@@ -32,6 +31,7 @@ MANY_STRANGERS = 8
 CROSS_CALL = "smp_call_function"
 # An endless loop of one complaint fills a disk, not our memory.
 SAME_TITLE = 10
+MOST_TITLES = 1000
 
 NO_WORK = (REPORTING, ENTRY, TICKS)
 
@@ -209,6 +209,14 @@ def _scrub(text: str) -> str:
     return _NUMBER.sub("NUM", _ADDRESS.sub("ADDR", text)).strip()
 
 
+def _ends(report: _Report, pattern: Pattern) -> bool:
+    """Whether a new complaint ends a report that is still open."""
+    if report.trace_done or report.pattern.severity is Severity.NOTE:
+        return True
+    # With panic_on_warn and the like, the trace of the complaint comes after the panic's own line.
+    return pattern.severity is Severity.FATAL and pattern.kind is not CrashKind.PANIC
+
+
 class _Watch:
     """The reports that are still open, and what came before."""
 
@@ -222,7 +230,7 @@ class _Watch:
     def see(self, line: Line) -> Iterator[Crash]:
         opened = self._opened(line)
         for report in self._open:
-            if report is not opened:
+            if not report.complete:
                 report.add(line)
         if opened:
             self._open.append(opened)
@@ -250,7 +258,7 @@ class _Watch:
         return any(
             report.pattern.kind in pattern.follows
             and (report.pattern.severity is Severity.FATAL or pattern.severity is Severity.NOTE)
-            and report.lines < FOLLOW_LINES
+            and report.lines < pattern.within
             and report.mine(line)
             for report in self._open
         )
@@ -259,8 +267,7 @@ class _Watch:
         match = pattern.line.match(line.text)
         assert match is not None
         for report in self._open:
-            # With panic_on_warn and the like, the trace of the complaint comes after the panic's own line.
-            if report.mine(line) and (report.trace_done or pattern.kind is not CrashKind.PANIC):
+            if report.mine(line) and _ends(report, pattern):
                 report.complete = True
         return _Report(
             pattern=pattern,
@@ -273,7 +280,7 @@ class _Watch:
     def _give(self, report: _Report) -> Iterator[Crash]:
         crash = report.crash()
         count = self._given.get(crash.title, 0)
-        if count < SAME_TITLE:
+        if count < SAME_TITLE and (count or len(self._given) < MOST_TITLES):
             self._given[crash.title] = count + 1
             yield crash
 

@@ -34,6 +34,7 @@ class Pattern:
     skip: tuple[re.Pattern[str], ...] = (*INFRASTRUCTURE, LOCKS, WAITS)
     follows: frozenset[CrashKind] = field(default_factory=frozenset)
     """Shortly after a complaint of one of these kinds this line belongs to it."""
+    within: int = 15  # lines that count as shortly
     all_callers: bool = False  # the report is written by several CPUs
     bare_trace: bool = False  # the frames follow without "Call Trace:"
 
@@ -43,6 +44,8 @@ AT_FUNCTION = re.compile(
     rf".* at: (?:{ADDRESS})*(?P<function>{NAME}){OFFSET}|\s*(?:{ADDRESS})+(?P<bare>{NAME}){OFFSET}"
 )
 K = CrashKind
+# Where a WARN()'s own text comes after its first line, it comes at once.
+AFTER_WARNING = 3
 NOTE = Severity.NOTE
 TRACE_ONLY = (Source.TRACE,)
 LINE_FIRST = (Source.LINE, Source.TRACE)
@@ -201,6 +204,7 @@ OBJECTS = (
         line=re.compile(r"refcount_t: "),
         title="WARNING: refcount bug",
         follows=frozenset({K.WARNING}),
+        within=AFTER_WARNING,
     ),
     Pattern(
         kind=K.REFCOUNT,
@@ -208,6 +212,7 @@ OBJECTS = (
         title="WARNING: percpu ref ({release}) <= 0",
         sources=NOWHERE,
         follows=frozenset({K.REFCOUNT, K.WARNING}),
+        within=AFTER_WARNING,
     ),
     Pattern(
         kind=K.REFCOUNT,
@@ -215,12 +220,14 @@ OBJECTS = (
         title="WARNING: percpu_ref underflow",
         sources=NOWHERE,
         follows=frozenset({K.REFCOUNT, K.WARNING}),
+        within=AFTER_WARNING,
     ),
     Pattern(
         kind=K.ODEBUG,
         line=re.compile(r"ODEBUG: (?!selftest|Out of memory)"),
         title="WARNING: ODEBUG bug",
         follows=frozenset({K.WARNING}),
+        within=AFTER_WARNING,
     ),
     Pattern(
         kind=K.SLUB,
@@ -349,6 +356,7 @@ LOCKING = (
         line=re.compile(r"DEBUG_LOCKS_WARN_ON\("),
         title="WARNING: locking bug",
         follows=frozenset({K.WARNING}),
+        within=AFTER_WARNING,
     ),
     Pattern(
         kind=K.LOCKDEP,

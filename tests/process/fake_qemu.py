@@ -107,17 +107,15 @@ class Guest:
     def serve_qmp(self, server: socket.socket) -> None:
         while True:
             client, _ = server.accept()
-            with client, client.makefile("rw") as lines, contextlib.suppress(OSError):
-                self._qmp_session(lines)
+            with client, contextlib.suppress(OSError):
+                self._qmp_session(client)
 
-    def _qmp_session(self, lines: Any) -> None:
+    def _qmp_session(self, client: socket.socket) -> None:
         def send(value: object) -> None:
-            lines.write(json.dumps(value) + "\r\n")
-            lines.flush()
+            client.sendall(f"{json.dumps(value)}\r\n".encode())
 
         send(GREETING)
-        for line in lines:
-            asked = json.loads(line)
+        for asked in messages(client):
             said: object = {}
             if asked["execute"] == "human-monitor-command":
                 said = self._monitor(asked["arguments"]["command-line"])
@@ -132,10 +130,9 @@ class Guest:
         """A shell on the console that echoes what is typed, as a terminal does; or one that hangs up at once."""
         while True:
             client, _ = server.accept()
-            with client, client.makefile("rw", newline="\n") as lines, contextlib.suppress(OSError):
+            with client, client.makefile("r", newline="\n") as lines, contextlib.suppress(OSError):
                 for line in lines if self.scenario.get("serial", True) else ():
-                    lines.write((line + self.answer(line)).replace("\n", "\r\n") + PROMPT)
-                    lines.flush()
+                    client.sendall(f"{line}{self.answer(line)}{PROMPT}".replace("\n", "\r\n").encode())
 
     def serve_ssh(self, number: int) -> None:
         # Imported late: the guest's first lines should not wait for it.
@@ -143,6 +140,20 @@ class Guest:
 
         runs: list[list[list[Any]]] = self.scenario["runs"]
         serve(self, runs[min(number, len(runs) - 1)], stranger=self.scenario.get("stranger", False))
+
+
+def messages(client: socket.socket) -> Iterator[Any]:
+    """The JSON values that a client sends, which need no line ends between them."""
+    text = ""
+    while data := client.recv(65536):
+        text += data.decode()
+        while text:
+            try:
+                value, end = json.JSONDecoder().raw_decode(text)
+            except ValueError:
+                break  # the rest is still on its way
+            text = text[end:].lstrip()
+            yield value
 
 
 def archive_files(archive: bytes) -> Iterator[tuple[str, bytes]]:

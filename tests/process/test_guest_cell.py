@@ -1,0 +1,277 @@
+"""One cell through run_cell(), with a QEMU that does what a scenario says."""
+
+import os
+import signal
+import threading
+
+import pytest
+from conftest import BOOT, PROGRESS, Host, Step, passing, result_line
+
+from orchestrator.events import CellProgress
+from orchestrator.model import Ending, Outcome
+
+KASAN = """[   12.000001][  T400] ==================================================================
+[   12.000002][  T400] BUG: KASAN: slab-use-after-free in swap_cluster_readahead+0x41/0x90
+[   12.000003][  T400] Read of size 8 at addr ffff888003f41000 by task swapin/400
+[   12.000004][  T400] CPU: 1 UID: 0 PID: 400 Comm: swapin Not tainted 6.19.6 #1
+[   12.000005][  T400] Call Trace:
+[   12.000006][  T400]  <TASK>
+[   12.000007][  T400]  swap_cluster_readahead+0x41/0x90
+[   12.000008][  T400]  </TASK>
+[   12.000009][  T400] =================================================================="""
+PANIC = (
+    "[    0.913000][    T1] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\n"
+    "[    0.914000][    T1] CPU: 0 UID: 0 PID: 1 Comm: swapper/0 Not tainted 6.19.6 #1"
+)
+STACKS = """== 1 init S (sleeping)
+[<0>] do_wait+0x5c/0x180
+== 412 swapoff D (disk sleep)
+[<0>] wait_for_completion+0x20/0x40
+[<0>] __do_sys_swapoff+0x5d2/0xa10
+"""
+ANSWERS = {"/proc/[0-9]*": STACKS, "cat /proc/swaps": "Filename Type Size Used Priority\n", "meminfo": "MemTotal: 1 kB\n"}
+STUCK: list[Step] = [["say", PROGRESS], ["say", result_line(swapoff_stuck=True)], ["hang"]]
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "arm64"])
+def test_a_guest_that_proves_its_work_passes(host: Host, arch: str) -> None:
+    host.scenario(passing())
+
+    report, events = host.run_cell(arch)
+
+    assert report.verdict.outcome is Outcome.PASSED, report.verdict
+    assert report.verdict.title == "1200 operations, 800 pages verified, 9 swapoffs"
+    assert report.run is not None
+    assert report.run.result is not None
+    assert report.run.result.counters["site.mincore"] == 500
+    assert report.run.exit_status == 0
+    assert report.run.accelerator == "tcg"
+    assert report.run.boot_seconds
+    assert [event.operations for event in events if isinstance(event, CellProgress)] == [5]
+    assert PROGRESS in (host.folder / "cell" / "workload.log").read_text()
+    assert "Linux version" in (host.folder / "cell" / "console.log").read_text()
+    host.await_no_guest()
+
+
+def test_a_guest_whose_site_was_hardly_reached_is_not_exercised(host: Host) -> None:
+    host.scenario(passing(calls=3))
+
+    report, _ = host.run_cell()
+
+    assert report.verdict.outcome is Outcome.NOT_EXERCISED
+    assert report.verdict.title == "site.mincore grew by 3, at least 100 expected"
+
+
+def test_a_guest_that_can_not_provide_the_devices_is_not_exercised(host: Host) -> None:
+    host.scenario([["say", '{"type": "unprepared", "why": "mkswap /dev/vda failed"}'], ["exit", 4]])
+
+    report, _ = host.run_cell()
+
+    assert report.verdict.outcome is not Outcome.PASSED
+    assert "mkswap /dev/vda failed" in str(report.verdict)
+
+
+def test_wrong_data_is_corruption_although_the_program_ended_well(host: Host) -> None:
+    bad = {"page": 7, "kind": "stale", "expected": "generation 4", "seen": "generation 3"}
+    host.scenario(passing(mismatch_count=2, mismatches=[bad]))
+
+    report, _ = host.run_cell()
+
+    assert report.verdict.outcome is Outcome.CORRUPTED
+    assert report.verdict.title == "2 pages have the wrong data (stale)"
+    assert "page 7: stale: expected generation 4, saw generation 3" in report.verdict.reasons
+
+
+def test_a_splat_in_the_middle_outranks_a_passing_result(host: Host) -> None:
+    host.scenario([["say", PROGRESS], ["console", KASAN], *passing()])
+
+    report, _ = host.run_cell()
+
+    assert report.verdict.outcome is Outcome.CRASHED
+    assert report.verdict.title.startswith("KASAN")
+    assert report.crashes[0].function == "swap_cluster_readahead"
+
+
+def test_a_stuck_swapoff_is_a_hang_with_the_place_where_it_waits(host: Host) -> None:
+    host.scenario(STUCK, answers=ANSWERS)
+
+    report, _ = host.run_cell()
+
+    evidence = host.folder / "cell" / "evidence"
+    assert report.verdict.outcome is Outcome.HUNG
+    assert report.verdict.title == "a swapoff never returned"
+    assert report.run is not None
+    assert report.run.waiting_in == ("swapoff: wait_for_completion <- __do_sys_swapoff",)
+    assert "a swapoff in wait_for_completion is a leaked reference (or a put too many)" in report.verdict.reasons
+    assert set(report.run.evidence) == {"stacks.txt", "stacks-again.txt", "swaps.txt", "memory.txt"}
+    assert all((evidence / name).read_text() for name in report.run.evidence)
+    assert "evidence from: SSH" in report.run.detail
+
+
+def test_where_ssh_stops_the_serial_console_gives_the_evidence(host: Host) -> None:
+    host.scenario([["say", PROGRESS], ["cut"]], answers=ANSWERS)
+
+    report, _ = host.run_cell()
+
+    assert report.verdict.outcome is Outcome.HUNG
+    assert report.verdict.title == "the guest stopped answering over SSH"
+    assert report.run is not None
+    assert "evidence from: serial console" in report.run.detail
+    assert report.run.waiting_in == ("swapoff: wait_for_completion <- __do_sys_swapoff",)
+    assert "127.0.0.1" in (host.folder / "cell" / "evidence" / "no-SSH.txt").read_text()
+
+
+def test_where_the_whole_guest_is_silent_qemu_gives_the_registers(host: Host) -> None:
+    host.scenario([["cut"]], serial=False)
+
+    report, _ = host.run_cell()
+
+    assert report.verdict.outcome is Outcome.HUNG
+    assert report.run is not None
+    assert report.run.evidence == ("registers.txt",)
+    assert "CPU#0" in (host.folder / "cell" / "evidence" / "registers.txt").read_text()
+
+
+def test_a_guest_that_never_lets_ssh_in_is_a_hang(host: Host) -> None:
+    host.scenario([], boot=[*BOOT[:1], ["cut"], ["ready"]], answers=ANSWERS)
+
+    report, _ = host.run_cell()
+
+    assert report.verdict.outcome is Outcome.HUNG
+    assert report.run is not None
+    assert report.run.ending is Ending.SSH_LOST
+
+
+def test_a_stranger_behind_the_port_is_not_our_guest(host: Host) -> None:
+    host.scenario(passing(), stranger=True)
+
+    report, _ = host.run_cell()
+
+    assert report.verdict.outcome is not Outcome.PASSED
+    assert "host key" in str(report.verdict)
+
+
+def test_a_panic_at_boot_is_a_failed_boot_named_after_the_panic(host: Host) -> None:
+    host.scenario([], boot=[*BOOT[:1], ["console", PANIC], ["die", 0]])
+
+    report, _ = host.run_cell()
+
+    assert report.verdict.outcome is Outcome.BOOT_FAILED
+    assert report.verdict.title.startswith("kernel panic: VFS: Unable to mount root fs")
+    assert "QEMU ended with status 0 before the guest was up" in report.verdict.reasons
+
+
+def test_a_guest_that_never_boots_is_a_failed_boot(host: Host) -> None:
+    host.scenario([], boot=[["hang"]])
+
+    report, _ = host.run_cell(boot_seconds=0.5)
+
+    assert report.verdict.outcome is Outcome.BOOT_FAILED
+    assert report.verdict.title == "no ready line on the console after 0.5 s"
+    host.await_no_guest()
+
+
+def test_a_qemu_that_ends_without_a_word_at_boot_is_a_failed_boot(host: Host) -> None:
+    host.scenario([], boot=[["die", 1]])
+
+    report, _ = host.run_cell()
+
+    assert report.verdict.outcome is Outcome.BOOT_FAILED
+    assert report.verdict.title == "QEMU ended with status 1 before the guest was up"
+
+
+def test_a_guest_with_fewer_cpus_than_asked_for_is_lost(host: Host) -> None:
+    host.scenario(passing(), boot=[["ready", {"cpus": "1"}]])
+
+    report, _ = host.run_cell()
+
+    assert report.verdict.outcome is Outcome.LOST
+    assert report.verdict.title == "the guest has 1 CPUs, 2 were asked for"
+
+
+def test_a_guest_with_another_config_than_was_built_is_lost(host: Host) -> None:
+    host.scenario(passing(), boot=[["ready", {"config": "0" * 16}]])
+
+    report, _ = host.run_cell()
+
+    assert report.verdict.outcome is Outcome.LOST
+    assert "another config" in report.verdict.title
+
+
+def test_a_ready_line_that_makes_no_sense_is_lost(host: Host) -> None:
+    host.scenario(passing(), boot=[["console", "patchrig: ready cpus=many"]])
+
+    report, _ = host.run_cell()
+
+    assert report.verdict.outcome is Outcome.LOST
+    assert "makes no sense" in report.verdict.title
+
+
+def test_a_guest_that_dies_silently_in_the_middle_is_crashed(host: Host) -> None:
+    host.scenario([["say", PROGRESS], ["die", 0]])
+
+    report, _ = host.run_cell()
+
+    assert report.verdict.outcome is Outcome.CRASHED
+    assert report.verdict.title == "the guest is gone without a word"
+    assert "QEMU ended with status 0 while the workload ran" in report.verdict.reasons
+
+
+def test_a_guest_that_dies_as_soon_as_it_is_ready_is_no_trouble_of_ours(host: Host) -> None:
+    host.scenario([], boot=[*BOOT, ["die", 0]])
+
+    report, _ = host.run_cell()
+
+    assert report.verdict.outcome is Outcome.CRASHED
+    assert report.run is not None
+    assert report.run.ending is Ending.GUEST_GONE
+
+
+def test_a_qemu_that_is_killed_from_outside_is_named_as_such(host: Host) -> None:
+    host.scenario([["say", PROGRESS], ["mark", "middle"], ["hang"]])
+    killer = threading.Thread(target=lambda: os.kill(host.marked("middle"), signal.SIGKILL))
+    killer.start()
+
+    report, _ = host.run_cell()
+    killer.join()
+
+    assert report.run is not None
+    assert report.run.ending is Ending.GUEST_GONE
+    assert "QEMU was killed by signal 9 while the workload ran" in str(report.verdict)
+    assert PROGRESS in (host.folder / "cell" / "workload.log").read_text()
+
+
+def test_a_program_that_dies_is_a_failure_with_its_last_words(host: Host) -> None:
+    host.scenario([["say", PROGRESS], ["say", "swapin: mmap: Cannot allocate memory"], ["exit", 1]], answers=ANSWERS)
+
+    report, _ = host.run_cell()
+
+    assert report.verdict.outcome is Outcome.FAILED
+    assert "it last said: swapin: mmap: Cannot allocate memory" in report.verdict.title
+
+
+def test_a_result_that_breaks_the_protocol_is_no_pass(host: Host) -> None:
+    host.scenario([["say", '{"type": "result", "operations": "many"}'], ["exit", 0]], answers=ANSWERS)
+
+    report, _ = host.run_cell()
+
+    assert report.verdict.outcome is Outcome.FAILED
+    assert "a line that breaks the protocol" in str(report.verdict)
+
+
+def test_a_program_that_reports_and_then_fails_is_a_failure(host: Host) -> None:
+    host.scenario([["say", result_line()], ["exit", 3]])
+
+    report, _ = host.run_cell()
+
+    assert report.verdict.outcome is Outcome.FAILED
+    assert report.verdict.title == "the workload ended with status 3"
+
+
+def test_an_errno_that_the_kernel_must_not_show_is_a_failure(host: Host) -> None:
+    host.scenario(passing(errors=[{"call": "mincore", "errno": "EFAULT", "count": 4}]))
+
+    report, _ = host.run_cell()
+
+    assert report.verdict.outcome is Outcome.FAILED
+    assert report.verdict.title == "mincore failed with EFAULT, 4 times"
