@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator.arch import ARCHES
@@ -17,6 +17,7 @@ from orchestrator.guest.workload import (
     Progress,
     Watched,
     disk_sizes,
+    is_gone,
     limits_for,
     watch,
     workload_argv,
@@ -30,8 +31,16 @@ from orchestrator.vm.qemu import Ready, Vm, boot, not_as_asked
 from orchestrator.vm.qmp import human_command
 
 BOOT_SECONDS = 120.0
-QUIET_SECONDS = 1.0
 _MODEST = 10.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Patience:
+    """Seconds that are not scaled with the guest's speed, as it is not known yet or does not matter."""
+
+    boot: float = BOOT_SECONDS  # from QEMU's start to the ready line, and from there to the first SSH command
+    second_look: float = 3.0  # a task that is in the same place after so long is stuck
+    quiet: float = 1.0  # a console that says nothing for so long has said all
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +50,7 @@ class Guests:
     keys: RunKeys
     kvm: frozenset[str]  # the arches whose guests run under KVM here
     allow: tuple[Allowed, ...]
-    boot_seconds: float = BOOT_SECONDS  # from QEMU's start to the ready line, and from there to the first SSH command
+    patience: Patience = field(default_factory=Patience)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,6 +88,8 @@ def run_cell(cell: Cell, bootable: Bootable, guests: Guests, *, folder: Path, li
         run = GuestRun(ending=Ending.INTERRUPTED, detail="interrupted by the user")
     except InfraError as e:
         run = GuestRun(ending=Ending.LOST, detail=str(e))
+    except OSError as e:
+        run = GuestRun(ending=Ending.LOST, detail=f"this machine failed: {e}")
     crashes = crashes_of(console_log)
     verdict, crashes = judge(cell, run, crashes, guests.allow)
     return CellReport(
@@ -108,7 +119,7 @@ def _guest_run(cell: Cell, bootable: Bootable, guests: Guests, folder: Path, lis
     accelerator = "kvm" if spec.kvm else "tcg"
     started = now()
     with boot(spec, console_log=folder / "console.log", qemu_log=folder / "qemu.log") as vm:
-        ready, why = _await_ready(vm, guests.boot_seconds)
+        ready, why = _await_ready(vm, guests.patience.boot)
         if ready is None:
             return GuestRun(ending=Ending.NEVER_READY, detail=why, accelerator=accelerator)
         if differs := not_as_asked(spec, ready, config_digest(bootable.kernel.config)):
@@ -116,7 +127,7 @@ def _guest_run(cell: Cell, bootable: Bootable, guests: Guests, folder: Path, lis
         limits = limits_for(cell, ready.speed)
         run = _session(cell, vm, guests, limits, folder, listener, started)
         if run.ending is not Ending.REPORTED and vm.alive():
-            vm.wait_quiet(QUIET_SECONDS, Deadline.after(_MODEST, "a quiet console"))
+            vm.wait_quiet(guests.patience.quiet, Deadline.after(_MODEST, "a quiet console"))
         return replace(run, accelerator=accelerator, speed=ready.speed)
 
 
@@ -138,22 +149,29 @@ def _session(  # noqa: PLR0913  # a cell's own things, handed down once
             )
         )
 
-    soon = Deadline.after(guests.boot_seconds, "an SSH session")
+    soon = Deadline.after(guests.patience.boot, "an SSH session")
     with ExitStack() as stack:
         try:
             guest = stack.enter_context(connected(vm, guests.keys, soon))
             guest.run("true", soon)
-        except ssh.GuestUnreachable as e:
-            ending = Ending.SSH_LOST if vm.alive() else Ending.GUEST_GONE
-            return GuestRun(ending=ending, detail=str(e))
+        except InfraError as e:
+            return _no_session(vm, guests, folder, e)
         boot_seconds = now() - started
         begun = now()
         watched = watch(guest, workload_argv(cell, limits), limits, alive=vm.alive, on_progress=on_progress)
         (folder / "workload.log").write_text(watched.output)
         run = _run_of(watched, vm, boot_seconds=boot_seconds, guest_seconds=now() - begun)
         if watched.ending in _WORTH_A_LOOK and vm.alive():
-            run = _with_evidence(run, vm, guests.keys, folder)
+            run = _with_evidence(run, vm, guests, folder)
     return run
+
+
+def _no_session(vm: Vm, guests: Guests, folder: Path, why: InfraError) -> GuestRun:
+    if is_gone(vm.alive):
+        return GuestRun(ending=Ending.GUEST_GONE, detail=f"{vm.ending()} before the first SSH command was done")
+    if not isinstance(why, ssh.GuestUnreachable):
+        raise why
+    return _with_evidence(GuestRun(ending=Ending.SSH_LOST, detail=str(why)), vm, guests, folder)
 
 
 _WORTH_A_LOOK = (
@@ -171,8 +189,8 @@ def _run_of(watched: Watched, vm: Vm, *, boot_seconds: float, guest_seconds: flo
     detail = watched.detail
     if watched.ending is Ending.GUEST_GONE:
         detail = f"{vm.ending()} while the workload ran"
-    if watched.ending is Ending.PROGRAM_DIED and watched.output:
-        detail = f"{detail}; it last said: {watched.output.strip().splitlines()[-1][:200]}"
+    if watched.ending is Ending.PROGRAM_DIED and (said := watched.output.strip()):
+        detail = f"{detail}; it last said: {said.splitlines()[-1][:200]}"
     return GuestRun(
         ending=watched.ending,
         detail=detail,
@@ -183,18 +201,19 @@ def _run_of(watched: Watched, vm: Vm, *, boot_seconds: float, guest_seconds: flo
     )
 
 
-def _with_evidence(run: GuestRun, vm: Vm, keys: RunKeys, folder: Path) -> GuestRun:
+def _with_evidence(run: GuestRun, vm: Vm, guests: Guests, folder: Path) -> GuestRun:
     with ExitStack() as stack:
         seen = evidence.collect(
             folder / "evidence",
             {
-                "SSH": lambda: _ssh_shell(stack, vm, keys),
+                "SSH": lambda: _ssh_shell(stack, vm, guests.keys),
                 "serial console": lambda: _serial_shell(stack, vm),
             },
             lambda command: human_command(vm.files.qmp_socket, command, evidence.shell_deadline()),
+            second_look=guests.patience.second_look,
         )
         # What sysrq printed belongs to the console log that is judged next.
-        vm.wait_quiet(QUIET_SECONDS, Deadline.after(_MODEST, "a quiet console"))
+        vm.wait_quiet(guests.patience.quiet, Deadline.after(_MODEST, "a quiet console"))
     detail = "; ".join(filter(None, (run.detail, f"evidence from: {seen.source}")))
     return replace(run, detail=detail, evidence=seen.files, waiting_in=tuple(str(task) for task in seen.stuck))
 

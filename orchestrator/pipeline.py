@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -63,6 +64,7 @@ class Request:
     tree: Path | None = None
     jobs: int | None = None  # None: as cores and memory allow
     fail_fast: bool = False
+    until_fail: bool = False  # the cells are repeats: the first that is bad ends them, and the rest were never wanted
     sandbox: bool = True
     cache: Path = field(default_factory=paths.cache_root)
 
@@ -173,6 +175,7 @@ class _Runner:
     listener: Listener
     keys: RunKeys
     _kvm: dict[str, bool] = field(default_factory=dict)
+    _recording: threading.Lock = field(default_factory=threading.Lock)
     _lost: int = 0
     _bad: bool = False
 
@@ -203,18 +206,21 @@ class _Runner:
         jobs = self.request.jobs or jobs_for(cells, cores=os.cpu_count() or 1, memory_mib=available_memory_mib())
         todo = list(cells)
         with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="cell") as pool:
-            running: dict[Future[CellReport], Cell] = {}
+            running: set[Future[None]] = set()
             try:
                 while todo or running:
                     if self._ending():
                         self._skip(todo)
                     while todo and len(running) < jobs:
-                        cell = todo.pop(0)
-                        running[pool.submit(self._one, cell, bootable, guests)] = cell
+                        running.add(pool.submit(self._one, todo.pop(0), bootable, guests))
                     self._collect(running)
             except KeyboardInterrupt as e:
                 self._interrupt(running, todo)
                 raise Cancelled("interrupted; what had finished is reported") from e
+            except BaseException:
+                # A full disk, or a bug of ours: no guest runs on for a report that can't be kept.
+                _end_guests()
+                raise
         if self._lost >= _LOST_IN_A_ROW:
             raise InfraError(
                 f"{self._lost} cells in a row were lost to this machine's own trouble",
@@ -222,38 +228,45 @@ class _Runner:
             )
 
     def record(self, report: CellReport) -> None:
-        self.store.add_cell(report)
-        self.listener(CellEnded(report=report))
-        self._lost = self._lost + 1 if report.verdict.outcome is Outcome.LOST else 0
-        self._bad = self._bad or report.verdict.outcome not in GOOD
+        with self._recording:
+            self.store.add_cell(report)
+            self.listener(CellEnded(report=report))
+            outcome = report.verdict.outcome
+            if outcome is not Outcome.SKIPPED:
+                self._lost = self._lost + 1 if outcome is Outcome.LOST else 0
+            self._bad = self._bad or outcome not in GOOD
 
-    def _one(self, cell: Cell, bootable: Bootable, guests: Guests) -> CellReport:
+    def _one(self, cell: Cell, bootable: Bootable, guests: Guests) -> None:
         folder = self.store.cell_folder(cell)
         write_repro(cell, bootable, guests, folder)
         self.listener(CellStarted(cell=cell))
-        return run_cell(cell, bootable, guests, folder=folder, listener=self.listener)
+        # Recorded by the thread that ran it: the interrupt comes to the main thread and can't tear a record.
+        self.record(run_cell(cell, bootable, guests, folder=folder, listener=self.listener))
 
-    def _collect(self, running: dict[Future[CellReport], Cell]) -> None:
+    def _collect(self, running: set[Future[None]]) -> None:
         done, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
+        running -= done
         for future in done:
-            del running[future]
-            self.record(future.result())
+            future.result()
 
     def _ending(self) -> bool:
-        return self._lost >= _LOST_IN_A_ROW or (self.request.fail_fast and self._bad)
+        stops = self.request.fail_fast or self.request.until_fail
+        return self._lost >= _LOST_IN_A_ROW or (stops and self._bad)
 
     def _skip(self, todo: list[Cell]) -> None:
+        if self.request.until_fail:
+            todo.clear()
         why = "an earlier cell failed and --fail-fast was given" if self._bad and self.request.fail_fast else "given up"
         while todo:
             self.record(interrupted_report(todo.pop(0), why))
 
-    def _interrupt(self, running: dict[Future[CellReport], Cell], todo: list[Cell]) -> None:
-        deadline.cancel()
-        process.end_all()
-        for future in list(running):
-            self.record(future.result())
-        for cell in todo:
-            self.record(interrupted_report(cell, "interrupted by the user before it began"))
+    def _interrupt(self, running: set[Future[None]], todo: list[Cell]) -> None:
+        _end_guests()
+        for future in running:
+            future.result()
+        if not self.request.until_fail:
+            for cell in todo:
+                self.record(interrupted_report(cell, "interrupted by the user before it began"))
 
     def _guests(self, cell: Cell, bootable: Bootable) -> Guests:
         arch = cell.build.arch
@@ -261,6 +274,11 @@ class _Runner:
         if arch not in self._kvm:
             self._kvm[arch] = usable_kvm(cell, bootable, guests, cache=self.request.cache, listener=self.listener)
         return replace(guests, kvm=frozenset({arch}) if self._kvm[arch] else frozenset())
+
+
+def _end_guests() -> None:
+    deadline.cancel()
+    process.end_all()
 
 
 def usable_kvm(cell: Cell, bootable: Bootable, guests: Guests, *, cache: Path, listener: Listener) -> bool:

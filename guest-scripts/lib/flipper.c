@@ -18,6 +18,8 @@
 #define OFF_LONG_LEAST 150000
 #define OFF_LONG_MOST 300000
 #define OFF_LONG_ONE_IN 8
+/* A swapoff that fails so often in a row with ENOMEM is an error. */
+#define ENOMEM_TRIES 5
 
 unsigned int device_count(void)
 {
@@ -79,6 +81,25 @@ static void note_duration(uint64_t ns)
 		;
 }
 
+/*
+ * unuse_pte_range() takes it for a lack of memory when it finds no folio and swap_map is not 0. In Linux 6.19 that is
+ * also so for a moment when the last user of an entry has gone and somebody (zswap writeback) still has SWAP_HAS_CACHE
+ * on it. Such an ENOMEM is gone at the next try; a real one is not.
+ */
+static int leave(const char *path)
+{
+	int status;
+
+	for (unsigned int i = 0; i < ENOMEM_TRIES; i++) {
+		status = swapoff(path) ? errno : 0;
+		if (status != ENOMEM)
+			break;
+		count(counter("swapoff_enomem"), 1);
+		sleep_us(1000);
+	}
+	return status;
+}
+
 bool device_off(unsigned int device)
 {
 	struct board_device *d = &board->devices[device];
@@ -86,7 +107,7 @@ bool device_off(unsigned int device)
 	int status;
 
 	d->leaving_since = start;
-	status = swapoff(d->path) ? errno : 0;
+	status = leave(d->path);
 	d->leaving_since = 0;
 	if (status) {
 		run_error("swapoff", status);

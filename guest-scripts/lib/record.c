@@ -260,7 +260,8 @@ enum look region_verify(const struct region *region, size_t page, bool thorough)
 	return region_verify_at(region, page, region_page(region, page), thorough);
 }
 
-enum look region_verify_copy(const struct region *region, size_t page, uint32_t ticket, const void *copy, bool thorough)
+enum look region_verify_copy(const struct region *region, size_t page, uint32_t ticket, const void *copy,
+			     bool thorough)
 {
 	return look(region, page, ticket, copy, thorough, false);
 }

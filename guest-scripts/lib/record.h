@@ -88,7 +88,8 @@ enum look region_verify_at(const struct region *region, size_t page, const void 
  * written meanwhile.
  */
 uint32_t region_ticket(const struct region *region, size_t page);
-enum look region_verify_copy(const struct region *region, size_t page, uint32_t ticket, const void *copy, bool thorough);
+enum look region_verify_copy(const struct region *region, size_t page, uint32_t ticket, const void *copy,
+			     bool thorough);
 /* All pages, thoroughly: for verify(). */
 void region_verify_all(const struct region *region);
 

@@ -333,6 +333,8 @@ static void prepare(void)
 	expect("/proc/sys/vm/page-cluster", is_window);
 	if (device_count() != DEVICES)
 		run_missing("%u devices, not two", device_count());
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		run_missing("one CPU: it would write all pages to one device");
 	branch_probe("vanished_ahead", "__read_swap_cache_async", "ret==0", "swapin_readahead");
 }
 

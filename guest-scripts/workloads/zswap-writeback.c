@@ -24,6 +24,8 @@
 #include "run.h"
 
 #define SLICES_MAX 8
+/* How long something is waited for that may not come: a pool that fills, a worker that starts. */
+#define WAIT_MS 500ull
 /* Where run-workload starts the program. */
 #define CGROUP "/sys/fs/cgroup/workload/"
 #define ZSWAP "/sys/module/zswap/parameters/"
@@ -74,6 +76,18 @@ static uint64_t written_back(void)
 	return value;
 }
 
+static uint64_t pool_pages(void)
+{
+	unsigned long long value = 0;
+	FILE *file = fopen("/sys/kernel/debug/zswap/stored_pages", "re");
+
+	if (file && fscanf(file, "%llu", &value) != 1)
+		value = 0;
+	if (file)
+		fclose(file);
+	return value;
+}
+
 /* Naps for so long at most; false when the run is over. */
 static bool nap(uint64_t ms)
 {
@@ -82,17 +96,21 @@ static bool nap(uint64_t ms)
 	return !run_over();
 }
 
-/* Something must be in the pool for the next way. */
+/* Something must be in the pool for the next way, however slow the machine is. */
 static void refill(struct rng *rng)
 {
+	const uint64_t latest = now_ns() + WAIT_MS * 1000000;
+
 	nap(rng_between(rng, 20, 60));
+	while (pool_pages() < slice_pages / 2 && now_ns() < latest && nap(5))
+		;
 }
 
 static void squeeze_by_reclaim(struct rng *rng)
 {
 	set(ZSWAP "shrinker_enabled", "Y");
 	/* The first look at an entry only takes its second chance away. */
-	for (unsigned int i = 0; i < 6 && !run_over(); i++) {
+	for (unsigned int i = 0; i < 3 && !run_over(); i++) {
 		reclaim(slice_pages * PAGE / rng_between(rng, 1, 4));
 		nap(rng_below(rng, 10));
 	}
@@ -114,8 +132,13 @@ static void squeeze_by_limit(struct rng *rng)
 static void squeeze_by_pool(struct rng *rng)
 {
 	char percent[32];
+	const uint64_t latest = now_ns() + WAIT_MS * 1000000;
+	const uint64_t before = written_back();
 
 	set(ZSWAP "max_pool_percent", "0");
+	/* The worker starts when the next page is turned away. */
+	while (written_back() == before && now_ns() < latest && nap(5))
+		;
 	nap(rng_between(rng, 20, 100));
 	snprintf(percent, sizeof(percent), "%u", (unsigned int)pool_percent);
 	set(ZSWAP "max_pool_percent", percent);

@@ -1,11 +1,13 @@
 """The commands; the only reader of argv and the only caller of sys.exit."""
 
+import errno
 import json
 import logging
 import resource
 import shutil
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -165,7 +167,7 @@ def repro(  # noqa: PLR0913  # click gives each option as an argument
     base = replace(found, seconds=seconds or found.seconds, seed=found.seed if seed is None else seed)
     again = tuple(replace(base, repeat=number, repeats=times) for number in range(1, times + 1))
     plan = Plan(path=Path(old.matrix_path), matrix=old.matrix, workloads=(found.workload,))
-    request = Request(plan=plan, cells=again, series=(), jobs=jobs, fail_fast=until_fail)
+    request = Request(plan=plan, cells=again, series=(), jobs=jobs, until_fail=until_fail)
     return _reported(
         request, results, None, as_json_text, lambda store, listener: rerun(old, again, request, store, listener)
     )
@@ -267,3 +269,11 @@ def main() -> NoReturn:
         # `patchrig list ... | head`: nobody reads on, and that is fine.
         sys.stderr.close()
         sys.exit(ExitCode.OK)
+    except Exception as e:
+        if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EDQUOT):
+            click.secho(f"patchrig: the disk is full: {e}", fg="red", err=True)
+            click.echo("  df -h; patchrig clean", err=True)
+            sys.exit(ExitCode.INFRA)
+        traceback.print_exc()
+        click.echo("patchrig: this is a bug of patchrig's own; nothing was found out about the kernel", err=True)
+        sys.exit(ExitCode.BUG)

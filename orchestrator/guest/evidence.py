@@ -22,7 +22,6 @@ COMMANDS: Mapping[str, str] = {
 }
 # These print to the console: blocked tasks, and what every CPU runs.
 SYSRQ = "echo w > /proc/sysrq-trigger; echo l > /proc/sysrq-trigger"
-SECOND_LOOK_SECONDS = 3.0
 
 _TASK = re.compile(r"^== (?P<pid>\d+) (?P<comm>.*) (?P<state>[A-Z]) \(.*\)$")
 _FRAME = re.compile(r"^\[<0>\] (?P<function>[\w.]+)\+0x")
@@ -70,15 +69,18 @@ def still_stuck(first: str, second: str) -> tuple[Stuck, ...]:
     return tuple(task for task in stuck_tasks(second) if task in before)
 
 
-def collect(folder: Path, shells: Mapping[str, Callable[[], Shell]], monitor: Callable[[str], str]) -> Evidence:
+def collect(
+    folder: Path, shells: Mapping[str, Callable[[], Shell]], monitor: Callable[[str], str], *, second_look: float
+) -> Evidence:
     """Ask by each way in turn until one answers, and write what was said to `folder`.
 
     `shells` maps a way's name to what opens it; `monitor` is QEMU's, for when the guest itself says nothing.
+    `second_look`: seconds between the two samples of the stacks.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for source, opened in shells.items():
         try:
-            return _by_shell(folder, opened(), source)
+            return _by_shell(folder, opened(), source, second_look)
         except InfraError as e:
             (folder / f"no-{source.replace(' ', '-')}.txt").write_text(f"{e}\n")
     try:
@@ -89,9 +91,9 @@ def collect(folder: Path, shells: Mapping[str, Callable[[], Shell]], monitor: Ca
         return Evidence(files=(), stuck=(), source="nothing")
 
 
-def _by_shell(folder: Path, shell: Shell, source: str) -> Evidence:
+def _by_shell(folder: Path, shell: Shell, source: str, second_look: float) -> Evidence:
     said = {name: shell(command) for name, command in COMMANDS.items()}
-    pause_seconds(SECOND_LOOK_SECONDS)
+    pause_seconds(second_look)
     said["stacks-again.txt"] = shell(STACKS)
     shell(SYSRQ)
     for name, text in said.items():

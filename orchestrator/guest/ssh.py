@@ -9,13 +9,13 @@ import sys
 import termios
 import tty
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 import paramiko
 
 from orchestrator.deadline import Deadline
-from orchestrator.errors import InfraError
+from orchestrator.errors import InfraError, OutOfTime
 
 # A non-login shell of dropbear's has a bare PATH.
 _PATH = "export PATH=/bin:/sbin:/usr/bin:/usr/sbin:/patchrig; "
@@ -47,11 +47,14 @@ class Guest:
         """Run a shell command to its end; standard output and error together."""
         with self.start(f"{{ {command}\n}} 2>&1", until) as running:
             parts: list[str] = []
-            while not running.ended():
+            try:
+                while not running.ended():
+                    parts.append(running.read())
+                    until.pause()
                 parts.append(running.read())
-                until.pause()
-            parts.append(running.read())
-            return Output(status=running.status(until), text="".join(parts))
+                return Output(status=running.status(until), text="".join(parts))
+            except OutOfTime as e:
+                raise GuestUnreachable(f"the guest does not end a command: {e}") from e
 
     def interact(self) -> None:
         """A login shell on the user's own terminal, until it ends."""
@@ -68,11 +71,11 @@ class Guest:
         with ExitStack() as stack:
             try:
                 channel = self._transport.open_session(timeout=until.left())
-                stack.callback(channel.close)
+                stack.callback(_close, channel)
                 channel.settimeout(until.left())
                 channel.exec_command(_PATH + command)
-            except (paramiko.SSHException, OSError, EOFError) as e:
-                raise GuestUnreachable(f"the guest's SSH server no longer answers: {e}") from e
+            except (paramiko.SSHException, OSError, EOFError, OutOfTime) as e:
+                raise GuestUnreachable(f"the guest's SSH server no longer answers: {_said(e)}") from e
             channel.settimeout(0.0)
             yield Running(channel)
 
@@ -111,7 +114,7 @@ Connection = AbstractContextManager[Guest]
 
 @contextmanager
 def connect(port: int, *, user_key: str, pinned_host: str, until: Deadline) -> Iterator[Guest]:
-    """Log in as root on 127.0.0.1:port. The host key must be the pinned one; no other is accepted.
+    """Log in as root on 127.0.0.1:port. The host key must be the pinned one; no other is accepted: InfraError.
 
     Call it after the guest's ready line: slirp accepts a connection before anybody listens in the guest, and one tried
     before the guest's network is up costs seconds of SYN back-off. Raises GuestUnreachable.
@@ -120,14 +123,14 @@ def connect(port: int, *, user_key: str, pinned_host: str, until: Deadline) -> I
         try:
             channel = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=until.left()))
             transport = paramiko.Transport(channel)
-            stack.callback(transport.close)
+            stack.callback(_close, transport)
             # The guest may be a hundred times slower than a real machine.
             transport.banner_timeout = transport.auth_timeout = until.left()
             transport.start_client(timeout=until.left())
             _check_host(transport, pinned_host)
             transport.auth_publickey("root", paramiko.Ed25519Key.from_private_key(io.StringIO(user_key)))
-        except (paramiko.SSHException, OSError, EOFError) as e:
-            raise GuestUnreachable(f"no SSH session on 127.0.0.1:{port}: {e}") from e
+        except (paramiko.SSHException, OSError, EOFError, OutOfTime) as e:
+            raise GuestUnreachable(f"no SSH session on 127.0.0.1:{port}: {_said(e)}") from e
         yield Guest(transport)
 
 
@@ -164,7 +167,18 @@ def _pump(channel: paramiko.Channel, keyboard: int, screen: int) -> None:
                 sources.remove(keyboard)
 
 
+def _close(open_end: paramiko.Channel | paramiko.Transport) -> None:
+    # Where the other side is gone already, the goodbye can't be sent.
+    with suppress(paramiko.SSHException, OSError, EOFError):
+        open_end.close()
+
+
+def _said(error: Exception) -> str:
+    # An EOFError, and a time-out of a socket's, have no words of their own.
+    return str(error) or type(error).__name__
+
+
 def _check_host(transport: paramiko.Transport, pinned_host: str) -> None:
     key = transport.get_remote_server_key()
     if f"{key.get_name()} {key.get_base64()}" != pinned_host:
-        raise GuestUnreachable("the SSH server's host key is not the one made for this run: this is not our guest")
+        raise InfraError("the SSH server's host key is not the one made for this run: this is not our guest")

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from pydantic import TypeAdapter, ValidationError
 
-from orchestrator.deadline import Deadline, now
+from orchestrator.deadline import POLL_SECONDS, Deadline, now, pause_seconds
+from orchestrator.errors import OutOfTime
 from orchestrator.guest.ssh import Guest, GuestUnreachable, Running
 from orchestrator.model import Cell, DeviceKind, Ending, Mismatch, UnexpectedError, WorkloadResult
 
@@ -16,6 +17,8 @@ _ERRORS = TypeAdapter(tuple[UnexpectedError, ...])
 
 # A swapfile needs room for ext2's own blocks beside it.
 _FILE_SYSTEM_MIB = 4
+# A dying QEMU closes its sockets before its process is over, and SSH a channel before its connection.
+_MOMENT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,7 +94,7 @@ def result_of(said: Mapping[str, object]) -> WorkloadResult:
             errors=_ERRORS.validate_python(said["errors"]),
             swapoffs=_whole(said, "swapoffs"),
             swapoff_longest_ms=float(str(said["swapoff_longest_ms"])),
-            swapoff_stuck=said["swapoff_stuck"] is True,
+            swapoff_stuck=_yes_or_no(said, "swapoff_stuck"),
             counters=growth(said["counters"]),
             missing=str(said.get("missing", "")),
         )
@@ -126,6 +129,13 @@ def _whole(said: Mapping[str, object], key: str) -> int:
     value = said[key]
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError(f"{key} is no whole number: {value!r}")  # noqa: TRY004  # one kind of error for a bad line
+    return value
+
+
+def _yes_or_no(said: Mapping[str, object], key: str) -> bool:
+    value = said[key]
+    if not isinstance(value, bool):
+        raise ValueError(f"{key} is neither true nor false: {value!r}")  # noqa: TRY004  # as above
     return value
 
 
@@ -179,15 +189,18 @@ def watch(
 ) -> Watched:
     """Run the workload and watch it until it has reported or something went wrong, which is a value too."""
     told = _Told()
+    status = None
     overall = Deadline.after(limits.overall, "the workload's end")
     try:
         with guest.start(shlex.join(argv), overall) as running:
             ending, detail = _follow(running, guest, told, limits, alive, on_progress, overall)
-            status = running.status(Deadline.after(10, "exit status")) if ending is Ending.REPORTED else None
+            if ending is Ending.REPORTED:
+                ending, detail, status = _ended(running, guest, limits, alive, detail)
+            # The last words of what has just died.
+            told.take(running.read(), on_progress)
             told.output += running.read_errors().splitlines()
     except GuestUnreachable as e:
-        ending, detail = (Ending.SSH_LOST if alive() else Ending.GUEST_GONE), str(e)
-        status = None
+        ending, detail = (Ending.GUEST_GONE if is_gone(alive) else Ending.SSH_LOST), str(e)
     return Watched(
         ending=ending, detail=detail, result=told.result, exit_status=status, output="\n".join([*told.output, ""])
     )
@@ -209,12 +222,42 @@ def _follow(  # noqa: PLR0913  # the watch's own state, handed down once
             return (Ending.SWAPOFF_STUCK if told.result.swapoff_stuck else Ending.REPORTED), told.trouble
         if not alive():
             return Ending.GUEST_GONE, ""
-        if not guest.reachable():
-            return Ending.SSH_LOST, "the SSH connection broke while the workload ran"
-        if ended:
-            return Ending.PROGRAM_DIED, told.trouble or "the program ended without a result"
+        if ended or not guest.reachable():
+            return _broken_off(guest, alive, told.trouble)
         if now() - told.moved_at > limits.no_progress:
             return Ending.NO_PROGRESS, f"no operation was finished for {limits.no_progress:.0f} s"
         if overall.passed():
             return Ending.TIMED_OUT, f"no result after {limits.overall:.0f} s"
-        overall.pause()
+        pause_seconds(POLL_SECONDS)
+
+
+def _broken_off(guest: Guest, alive: Callable[[], bool], trouble: str) -> tuple[Ending, str]:
+    """Nothing more will be said: because the guest, the connection or the program is gone, in this order."""
+    if is_gone(alive):
+        return Ending.GUEST_GONE, ""
+    if not guest.reachable():
+        return Ending.SSH_LOST, "the SSH connection broke while the workload ran"
+    return Ending.PROGRAM_DIED, trouble or "the program ended without a result"
+
+
+def _ended(
+    running: Running, guest: Guest, limits: Limits, alive: Callable[[], bool], detail: str
+) -> tuple[Ending, str, int | None]:
+    """After the result: a process that can't end is a hang of the kernel's, as an exit drops all that it held."""
+    try:
+        status = running.status(Deadline.after(limits.no_progress, "the exit status"))
+    except OutOfTime:
+        return Ending.TIMED_OUT, f"it reported, but its process did not end for {limits.no_progress:.0f} s", None
+    if status < 0:
+        ending, why = _broken_off(guest, alive, "")
+        if ending is not Ending.PROGRAM_DIED:
+            return ending, why, None
+    return Ending.REPORTED, detail, status
+
+
+def is_gone(alive: Callable[[], bool]) -> bool:
+    """Whether the guest has ended, or does within a moment."""
+    moment = Deadline.after(_MOMENT_SECONDS, "QEMU's end")
+    while alive() and not moment.passed():
+        pause_seconds(POLL_SECONDS)
+    return not alive()

@@ -134,7 +134,8 @@ def _failed(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | 
         return Verdict(outcome=Outcome.FAILED, title=texts[0], reasons=texts[1:])
     if run.ending is Ending.PROGRAM_DIED:
         return Verdict(outcome=Outcome.FAILED, title=run.detail or "the workload died")
-    if run.exit_status:
+    # What could not be prepared ends with a status too; `missing` says it better.
+    if run.exit_status and not (result is not None and result.missing):
         return Verdict(outcome=Outcome.FAILED, title=f"the workload ended with status {run.exit_status}")
     if run.exit_status is None or result is None:
         return Verdict(outcome=Outcome.FAILED, title="the workload ended without a result")

@@ -64,7 +64,8 @@ def serial_shell(path: Path, until: Deadline) -> Iterator["SerialShell"]:
             channel.connect(str(path))
         except OSError as e:
             raise InfraError(f"the serial console can't be reached: {e}") from e
-        shell = SerialShell(pexpect.socket_pexpect.SocketSpawn(channel, encoding="utf-8", codec_errors="replace"))
+        # Bytes: with an encoding, SocketSpawn (pexpect 4.9) hands undecoded data to code that wants text.
+        shell = SerialShell(pexpect.socket_pexpect.SocketSpawn(channel))
         shell.wake(until)
         yield shell
 
@@ -72,21 +73,17 @@ def serial_shell(path: Path, until: Deadline) -> Iterator["SerialShell"]:
 class SerialShell:
     """A shell behind a prompt; commands one at a time."""
 
-    def __init__(self, spawned: "pexpect.socket_pexpect.SocketSpawn[str]") -> None:
+    def __init__(self, spawned: "pexpect.socket_pexpect.SocketSpawn[bytes]") -> None:
         self._spawned = spawned
 
     def wake(self, until: Deadline) -> None:
-        self._spawned.sendline("")
-        self._await_prompt(until)
+        self.run("", until)
 
     def run(self, command: str, until: Deadline) -> str:
         """What the command printed (console messages of the kernel may be mixed in)."""
-        self._spawned.sendline(command)
-        return self._await_prompt(until)
-
-    def _await_prompt(self, until: Deadline) -> str:
         try:
-            self._spawned.expect_exact(PROMPT, timeout=until.left())
-        except (pexpect.TIMEOUT, pexpect.EOF) as e:
+            self._spawned.sendline(command)
+            self._spawned.expect_exact(PROMPT.encode(), timeout=until.left())
+        except (pexpect.TIMEOUT, pexpect.EOF, OSError) as e:
             raise InfraError("the shell on the serial console does not answer") from e
-        return (self._spawned.before or "").replace("\r\n", "\n")
+        return (self._spawned.before or b"").decode(errors="replace").replace("\r\n", "\n")

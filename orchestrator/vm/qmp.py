@@ -20,7 +20,8 @@ def human_command(socket: Path, command: str, until: Deadline) -> str:
     try:
         return asyncio.run(asyncio.wait_for(_ask(socket, command), until.left()))
     except (QMPError, OSError, TimeoutError, EOFError) as e:
-        raise InfraError(f"QEMU does not answer {command!r}: {e}") from e
+        # A TimeoutError has no words of its own.
+        raise InfraError(f"QEMU does not answer {command!r}: {str(e) or 'out of time'}") from e
 
 
 def forwarded_port(socket: Path, until: Deadline) -> int:

@@ -1,7 +1,7 @@
 """Stands in for qemu-system-*: the real argv, real sockets, a real SSH server, and a guest that follows a scenario.
 
 FAKE_QEMU_SCENARIO names a JSON file: {"boot": STEPS, "runs": [STEPS, ...], "answers": {PART: TEXT}, "serial": BOOL,
-"stranger": BOOL}. The first guest follows the first of `runs`, the second the next, and so on; the last is for the rest.
+"stranger": BOOL}. The first guest follows the first of `runs`, the second the next; the last is for all the rest.
 A step is a list of a verb (a method of Guest below) and its arguments. Marks and process ids are files beside the JSON.
 """
 
@@ -40,6 +40,7 @@ class Guest:
         self.chardev = dict(part.split("=", 1) for part in self.option["-chardev"].split(",")[1:])
         self.files = dict(archive_files(Path(self.option["-initrd"]).read_bytes()))
         self.ssh = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.ssh.getsockname()[1]
         self.lock = threading.Lock()
         self.serial: list[socket.socket] = []
         self.sessions: list[Any] = []
@@ -63,7 +64,8 @@ class Guest:
             "speed": "200.0",
             "config": hashlib.sha256(config).hexdigest()[:16],
         }
-        self.console(f"patchrig: ready {' '.join(f'{key}={value}' for key, value in (facts | (changes or {})).items())}")
+        said = " ".join(f"{key}={value}" for key, value in (facts | (changes or {})).items())
+        self.console(f"patchrig: ready {said}")
 
     def say(self, line: str, *, channel: Any) -> None:
         channel.sendall(f"{line}\n".encode())
@@ -84,7 +86,11 @@ class Guest:
         time.sleep(seconds)
 
     def mark(self, name: str) -> None:
-        (self.folder / name).write_text(str(os.getpid()))
+        own_file(self.folder).rename(self.folder / name)
+
+    def await_mark(self, name: str) -> None:
+        while not (self.folder / name).exists():
+            time.sleep(0.01)
 
     def hang(self) -> None:
         signal.pause() if threading.current_thread() is threading.main_thread() else threading.Event().wait()
@@ -123,7 +129,7 @@ class Guest:
 
     def _monitor(self, command: str) -> str:
         if command == "info usernet":
-            return USERNET.format(port=self.ssh.getsockname()[1])
+            return USERNET.format(port=self.port)
         return "\r\nCPU#0\r\nRAX=0000000000000000\r\n" if command.startswith("info registers") else ""
 
     def serve_serial(self, server: socket.socket) -> None:
@@ -182,12 +188,19 @@ def authorized(line: bytes) -> bytes:
     return base64.b64decode(line.split()[1])
 
 
+def own_file(folder: Path) -> Path:
+    """A file with our process id, to be given its name when it is whole."""
+    file = folder / f".{os.getpid()}"
+    file.write_text(str(os.getpid()))
+    return file
+
+
 def start_number(folder: Path) -> int:
-    number = 0
+    """How many guests were started before this one."""
+    number, file = 0, own_file(folder)
     while True:
         try:
-            with (folder / f"qemu.{number}").open("x") as file:
-                file.write(str(os.getpid()))
+            (folder / f"qemu.{number}").hardlink_to(file)
             return number
         except FileExistsError:
             number += 1

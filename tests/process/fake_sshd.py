@@ -29,15 +29,14 @@ def serve(guest: "Guest", steps: list[list[Any]], *, stranger: bool) -> None:
         transport.add_server_key(host_key)
         guest.sessions.append(transport)
         with contextlib.suppress(paramiko.SSHException, EOFError):
-            transport.start_server(event=threading.Event(), server=Server(guest, steps, user_key))
+            server = Server(guest, steps, user_key=user_key, transport=transport)
+            transport.start_server(event=threading.Event(), server=server)
 
 
 def openssh_text(seed: bytes) -> str:
     return (
         Ed25519PrivateKey.from_private_bytes(seed)
-        .private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-        )
+        .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption())
         .decode()
     )
 
@@ -45,19 +44,22 @@ def openssh_text(seed: bytes) -> str:
 class Server(paramiko.ServerInterface):
     """Lets the run's key in, and runs commands."""
 
-    def __init__(self, guest: "Guest", steps: list[list[Any]], user_key: bytes) -> None:
+    def __init__(
+        self, guest: "Guest", steps: list[list[Any]], *, user_key: bytes, transport: paramiko.Transport
+    ) -> None:
         self.guest = guest
+        self.transport = transport
         self.steps = steps
         self.user_key = user_key
 
-    def get_allowed_auths(self, username: str) -> str:
+    def get_allowed_auths(self, _username: str) -> str:
         return "publickey"
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         good = username == "root" and key.asbytes() == self.user_key
         return paramiko.AUTH_SUCCESSFUL if good else paramiko.AUTH_FAILED
 
-    def check_channel_request(self, kind: str, chanid: int) -> int:
+    def check_channel_request(self, _kind: str, _number: int) -> int:
         return paramiko.OPEN_SUCCEEDED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
@@ -67,6 +69,9 @@ class Server(paramiko.ServerInterface):
     def _run(self, channel: paramiko.Channel, command: str) -> None:
         # A client that has gone away is no error of the guest's.
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            # Paramiko tells the client that the command was accepted after this thread has begun; its answer to this
+            # one comes later.
+            self.transport.global_request("turn@fake", wait=True)
             if "run-workload" in command:
                 self.guest.follow(self.steps, channel)
             else:

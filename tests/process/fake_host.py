@@ -5,16 +5,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 
-from orchestrator.cellrun import Bootable, Guests, run_cell
+from orchestrator.cellrun import Bootable, Guests, Patience, run_cell
 from orchestrator.deadline import Deadline
-from orchestrator.events import Event
+from orchestrator.events import Event, Listener
 from orchestrator.guest.initramfs import newc, regular
 from orchestrator.guest.keys import new_keys, save_keys
 from orchestrator.model import (
@@ -87,7 +87,7 @@ def sample_cell(arch: str = "x86_64") -> Cell:
 class Host:
     """A PATH whose QEMU is ours, and the folders that a run needs."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, scratch: str) -> None:
         self.folder = folder
         self.state = folder / "state"
         self.results = folder / "results"
@@ -98,6 +98,8 @@ class Host:
             "PATCHRIG_CACHE": str(folder / "cache"),
             "FAKE_QEMU_SCENARIO": str(self.state / "scenario.json"),
             "COLUMNS": "200",
+            # A patchrig that is killed leaves its sockets behind.
+            "TMPDIR": scratch,
         }
         for made in (self.state, self.programs, folder / "kernel"):
             made.mkdir()
@@ -139,17 +141,26 @@ class Host:
             seconds=0.0,
         )
 
-    def run_cell(self, arch: str = "x86_64", *, boot_seconds: float = 120.0) -> tuple[CellReport, list[Event]]:
+    def run_cell(
+        self, arch: str = "x86_64", *, boot_seconds: float = 120.0, on_event: Listener | None = None
+    ) -> tuple[CellReport, list[Event]]:
         """One cell through the real run_cell(), its files in cell/."""
         cell = sample_cell(arch)
         events: list[Event] = []
+
+        def heard(event: Event) -> None:
+            events.append(event)
+            if on_event:
+                on_event(event)
+
         (self.folder / "cell").mkdir()
+        patience = Patience(boot=boot_seconds, second_look=0.1, quiet=0.1)
         report = run_cell(
             cell,
             Bootable(kernel=self.kernel(cell.build), initramfs=self.initramfs),
-            Guests(keys=self.keys, kvm=frozenset(), allow=(), boot_seconds=boot_seconds),
+            Guests(keys=self.keys, kvm=frozenset(), allow=(), patience=patience),
             folder=self.folder / "cell",
-            listener=events.append,
+            listener=heard,
         )
         return report, events
 
@@ -197,6 +208,10 @@ class Host:
         until = Deadline.after(120, f"the mark {name}")
         return int(until.until(lambda: (self.state / name).read_text() if (self.state / name).exists() else None))
 
+    def mark(self, name: str) -> None:
+        """Let a scenario go on that waits for the mark."""
+        (self.state / name).touch()
+
     def guests(self) -> list[int]:
         """The process ids of all QEMUs that were ever started."""
         return [int(file.read_text()) for file in sorted(self.state.glob("qemu.*"))]
@@ -216,11 +231,13 @@ def alive(pid: int) -> bool:
 
 
 @pytest.fixture
-def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    made = Host(tmp_path)
-    for name in ("PATH", "FAKE_QEMU_SCENARIO", "PATCHRIG_CACHE"):
-        monkeypatch.setenv(name, made.environment[name])
-    yield made
-    for pid in made.guests():
-        if alive(pid):
-            os.kill(pid, signal.SIGKILL)
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    # Not below tmp_path, which is too long for a socket's path.
+    with tempfile.TemporaryDirectory() as scratch:
+        made = Host(tmp_path, scratch=scratch)
+        for name in ("PATH", "FAKE_QEMU_SCENARIO", "PATCHRIG_CACHE"):
+            monkeypatch.setenv(name, made.environment[name])
+        yield made
+        for pid in made.guests():
+            if alive(pid):
+                os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,111 @@
+"""QEMU's command line: golden files for both arches, and what must hold for every guest."""
+
+import shlex
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from conftest import GOLDEN, Golden
+
+from orchestrator.arch import ARCHES
+from orchestrator.vm.argv import VmFiles, VmSpec, kernel_cmdline, qemu_argv, standalone_argv
+
+FILES = VmFiles(runtime=Path("/tmp/patchrig-1"), console_log=Path("/cell/console.log"), qemu_log=Path("/cell/qemu.log"))
+
+each_arch = pytest.mark.parametrize("arch", ARCHES)
+
+
+def spec(arch: str) -> VmSpec:
+    return VmSpec(
+        arch=ARCHES[arch],
+        image=Path("/build/image"),
+        initramfs=Path("/run/initramfs"),
+        memory_mib=512,
+        cpus=4,
+        kvm=False,
+        disk_mib=(16, 0, 36),
+    )
+
+
+def one_a_line(argv: list[str]) -> str:
+    """Each option with its value on a line of its own, as a shell would take it."""
+    text = shlex.join(argv)
+    return text.replace(" -", " \\\n  -") + "\n"
+
+
+@each_arch
+def test_a_watched_guest(arch: str, golden: Golden) -> None:
+    golden.text(GOLDEN / "argv" / f"watched-{arch}.txt", one_a_line(qemu_argv(spec(arch), FILES)))
+
+
+@each_arch
+def test_a_reproducer(arch: str, golden: Golden) -> None:
+    argv = standalone_argv(
+        spec(arch),
+        image="image",
+        initramfs="initramfs",
+        disks=["swap0", "swap1", "swap2"],
+        workload=["--device", "zram:16:10:0", "--", "swapin", "--seed", "1"],
+    )
+
+    golden.text(GOLDEN / "argv" / f"reproducer-{arch}.txt", one_a_line(argv))
+
+
+@each_arch
+def test_kvm_takes_the_hosts_cpu_and_tcg_all_of_qemus(arch: str) -> None:
+    emulated, virtual = qemu_argv(spec(arch), FILES), qemu_argv(replace(spec(arch), kvm=True), FILES)
+
+    assert ("-accel", "kvm") in pairwise(virtual)
+    assert ("-cpu", "host") in pairwise(virtual)
+    assert "tcg,thread=multi" in emulated
+
+
+@each_arch
+def test_the_guest_reaches_nothing_and_is_reached_on_the_loopback_only(arch: str) -> None:
+    (network,) = [word for word in qemu_argv(spec(arch), FILES) if word.startswith("user,")]
+
+    assert "restrict=on" in network.split(",")
+    assert "hostfwd=tcp:127.0.0.1:0-" in network
+
+
+@each_arch
+def test_a_device_that_the_guest_makes_itself_has_no_disk_but_keeps_its_number(arch: str) -> None:
+    words = qemu_argv(spec(arch), FILES)
+    text = " ".join(words)
+
+    assert "serial=swap0" in text
+    assert "serial=swap1" not in text
+    assert "serial=swap2" in text
+
+
+@each_arch
+def test_a_panic_ends_qemu(arch: str) -> None:
+    argv = qemu_argv(spec(arch), FILES)
+
+    assert "-no-reboot" in argv
+    assert "panic=-1" in argv[argv.index("-append") + 1].split()
+
+
+@each_arch
+def test_the_console_is_kept_whole_by_qemu(arch: str) -> None:
+    argv = qemu_argv(spec(arch), FILES)
+
+    assert f"logfile={FILES.console_log}" in argv[argv.index("-chardev") + 1].split(",")
+
+
+def test_extra_parameters_come_last_so_that_they_win() -> None:
+    given = replace(spec("x86_64"), extra_parameters=("panic=5",))
+
+    assert kernel_cmdline(given, ("quiet",)).split()[-2:] == ["panic=5", "quiet"]
+
+
+def test_a_reproducer_needs_no_socket_and_no_network() -> None:
+    argv = standalone_argv(spec("x86_64"), image="i", initramfs="r", disks=["a", "b", "c"], workload=())
+
+    assert not {"-qmp", "-chardev", "-netdev"} & set(argv)
+
+
+def test_every_disk_has_a_path() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        standalone_argv(spec("x86_64"), image="i", initramfs="r", disks=["a"], workload=())

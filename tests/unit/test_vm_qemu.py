@@ -1,0 +1,111 @@
+"""What a guest says of itself, and what QEMU says of its network."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.arch import ARCHES
+from orchestrator.deadline import Deadline
+from orchestrator.errors import InfraError, OutOfTime
+from orchestrator.vm.accelerator import kvm_impossible
+from orchestrator.vm.argv import VmSpec
+from orchestrator.vm.console import ConsoleLog
+from orchestrator.vm.qemu import READY, Ready, not_as_asked, ready_of
+from orchestrator.vm.qmp import port_of
+
+FACTS = "cpus=4 memory_kib=498108 speed=212.4 config=0123456789abcdef"
+READ = Ready(cpus=4, memory_mib=486, speed=212.4, config="0123456789abcdef")
+SPEC = VmSpec(arch=ARCHES["x86_64"], image=Path("i"), initramfs=Path("r"), memory_mib=512, cpus=4, kvm=False)
+# QEMU 7.2, with a connection open beside the forward.
+USERNET = (
+    "Hub -1 (net):\r\n  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ\r\n"
+    "  TCP[ESTABLISHED]   9       127.0.0.1 51234       10.0.2.15    22     0     0\r\n"
+    "  TCP[HOST_FORWARD]   8       127.0.0.1 45249       10.0.2.15    22     0     0\r\n"
+)
+
+
+def test_the_forwarded_port_is_that_of_the_listening_line() -> None:
+    assert port_of(USERNET) == 45249
+
+
+@pytest.mark.parametrize("text", ["", "Hub -1 (net):\r\n", USERNET.replace("127.0.0.1", "0.0.0.0")])
+def test_without_a_forward_on_the_loopback_there_is_no_port(text: str) -> None:
+    assert port_of(text) is None
+
+
+def test_the_ready_line_is_read() -> None:
+    match = READY.search(f"patchrig: ready {FACTS}")
+
+    assert match
+    assert ready_of(match["facts"]) == READ
+
+
+def test_an_echo_of_the_ready_line_by_something_else_does_not_count() -> None:
+    assert READY.search(f"[    1.0] sh: patchrig: ready {FACTS}") is None
+
+
+@pytest.mark.parametrize("facts", ["", "cpus=4", FACTS.replace("4", "four", 1), "a b c", FACTS.replace("speed=", "=")])
+def test_a_ready_line_that_makes_no_sense_is_an_error_that_shows_it(facts: str) -> None:
+    with pytest.raises(InfraError, match="makes no sense"):
+        ready_of(facts)
+
+
+def changed(**changes: object) -> Ready:
+    fields = {name: getattr(READ, name) for name in ("cpus", "memory_mib", "speed", "config")}
+    return Ready(**(fields | changes))
+
+
+def test_a_guest_as_asked_for_differs_in_nothing() -> None:
+    assert not_as_asked(SPEC, READ, READ.config) == ""
+
+
+@pytest.mark.parametrize(
+    ("ready", "says"),
+    [
+        (changed(cpus=3), "3 CPUs, 4 were asked for"),
+        (changed(memory_mib=300), "300 MiB of memory, 512 were asked for"),
+        (changed(memory_mib=1024), "1024 MiB of memory"),
+        (changed(config="f" * 16), "another config"),
+    ],
+)
+def test_a_guest_that_differs_is_not_what_was_to_be_tested(ready: Ready, says: str) -> None:
+    assert says in not_as_asked(SPEC, ready, READ.config)
+
+
+def test_the_console_log_gives_whole_lines_as_they_come(tmp_path: Path) -> None:
+    path = tmp_path / "console.log"
+    log = ConsoleLog(path)
+    assert log.new_lines() == []
+
+    path.write_bytes(b"one\r\ntw")
+    assert log.new_lines() == ["one"]
+    with path.open("ab") as more:
+        more.write(b"o\n\xff\n")
+    assert log.new_lines() == ["two", "\ufffd"]
+
+
+def test_what_a_dead_guest_said_last_is_still_found(tmp_path: Path) -> None:
+    path = tmp_path / "console.log"
+    path.write_text(f"booting\npatchrig: ready {FACTS}\n")
+
+    match = ConsoleLog(path).wait_for(READY, alive=lambda: False, until=Deadline.after(60, "the test"))
+
+    assert match
+    assert match["facts"] == FACTS
+
+
+def test_a_guest_that_ended_without_the_line_gives_none(tmp_path: Path) -> None:
+    log = ConsoleLog(tmp_path / "console.log")
+
+    assert log.wait_for(READY, alive=lambda: False, until=Deadline.after(60, "the test")) is None
+
+
+def test_a_guest_that_says_nothing_is_out_of_time(tmp_path: Path) -> None:
+    with pytest.raises(OutOfTime, match="a ready line"):
+        ConsoleLog(tmp_path / "none").wait_for(READY, alive=lambda: True, until=Deadline.after(0.05, "a ready line"))
+
+
+def test_a_foreign_arch_never_runs_under_kvm() -> None:
+    reasons = [kvm_impossible(arch) for arch in ARCHES.values()]
+
+    assert sum("the host is" in (reason or "") for reason in reasons) >= len(ARCHES) - 1
