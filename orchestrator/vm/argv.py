@@ -95,7 +95,8 @@ def _machine_argv(vm: VmSpec) -> list[str]:
     accelerator = ["-accel", "kvm", "-cpu", "host"] if vm.kvm else tcg
     return [
         *(f"qemu-system-{vm.arch.qemu}", *vm.arch.machine, *accelerator),
-        *("-m", f"{vm.memory_mib}M", "-smp", str(vm.cpus)),
+        # A socket each: the firmware's MP table, from which x86_64 without ACPI learns of them, lists sockets only.
+        *("-m", f"{vm.memory_mib}M", "-smp", f"{vm.cpus},sockets={vm.cpus},cores=1,threads=1"),
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
         *("-device", vm.arch.rng_device),
     ]
