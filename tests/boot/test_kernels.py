@@ -1,6 +1,5 @@
 """The mission on real kernels: the series passes, what is broken on purpose is found, and each failure has its name."""
 
-import json
 import subprocess
 from pathlib import Path
 
@@ -121,13 +120,3 @@ def test_a_kernel_that_never_gets_to_the_workload_has_an_outcome_of_its_own(
     assert words in title
     assert ran.status == 1
 
-
-def test_a_debug_kernel_passes_too(tmp_path: Path) -> None:
-    """Lockdep and its like come at the price of a whole build: here on one arch, with the two quickest workloads."""
-    ran = run_matrix(
-        tmp_path, "--arch", "x86_64", "--flavour", "debug", "--workload", "mincore", "--workload", "willneed"
-    )
-
-    assert set(ran.outcomes().values()) == {"passed"}, ran.titles()
-    run = json.loads((ran.folder / "run.json").read_text())
-    assert [build["build"]["flavour"] for build in run["builds"]] == ["debug"]
