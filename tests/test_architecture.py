@@ -174,7 +174,9 @@ def test_each_door_is_a_module_that_uses_it() -> None:
     for name, door in documented_doors().items():
         if door != "anywhere":
             files = (PACKAGE / door).glob("*.py") if door.endswith("/") else [PACKAGE / door]
-            used = {module.partition(".")[0] for path in files for module in imported_modules(path.relative_to(PACKAGE))}
+            used = {
+                module.partition(".")[0] for path in files for module in imported_modules(path.relative_to(PACKAGE))
+            }
             assert name in used, f"{door}: no {name}"
 
 

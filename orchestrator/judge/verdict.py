@@ -114,7 +114,8 @@ def _hung(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | No
     if not what and not waiting:
         return None
     reasons = [run.detail] if run.detail and what else []
-    reasons += [f"console line {crash.line}: {crash.title}" for crash in waiting]
+    first = {crash.title: crash for crash in reversed(waiting)}
+    reasons += [f"console line {crash.line}: {crash.title}" for crash in reversed(first.values())]
     return Verdict(outcome=Outcome.HUNG, title=what or waiting[0].title, reasons=tuple(reasons))
 
 
@@ -197,8 +198,8 @@ RULES: tuple[Rule, ...] = (
 
 def _context(verdict: Verdict, run: GuestRun, crashes: tuple[Crash, ...]) -> list[str]:
     lines = [f"waiting in {place}" for place in run.waiting_in]
-    if verdict.outcome is Outcome.HUNG and any(_waits_for_reference(place) for place in run.waiting_in):
-        lines.append(f"a swapoff in {REFERENCE_WAIT} is a leaked reference (or a put too many)")
+    if verdict.outcome is Outcome.HUNG and _waits_for_reference(run, crashes):
+        lines.insert(0, f"a swapoff in {REFERENCE_WAIT} is a leaked reference (or a put too many)")
     lines += [f"then, console line {crash.line}: {crash.title}" for crash in _later(verdict, crashes)]
     lines += _once(f"allowed: {crash.title} ({crash.allowed})" for crash in crashes if crash.allowed)
     lines += _once(
@@ -220,5 +221,12 @@ def _later(verdict: Verdict, crashes: tuple[Crash, ...]) -> tuple[Crash, ...]:
     return tuple(later.values())[:5]
 
 
-def _waits_for_reference(place: str) -> bool:
-    return place.startswith("swapoff") and REFERENCE_WAIT in place
+def _waits_for_reference(run: GuestRun, crashes: tuple[Crash, ...]) -> bool:
+    # /proc/PID/stack leaves out the scheduler's own functions, wait_for_completion() among them; the kernel's report
+    # of a hung task has them.
+    places = [place.replace(" <- ", " ").split() for place in run.waiting_in]
+    traces = [list(crash.frames) for crash in crashes if crash.kind is CrashKind.HANG]
+    return any(
+        REFERENCE_WAIT in frames and any("swapoff" in frame for frame in frames)
+        for frames in (*places, *traces)
+    )

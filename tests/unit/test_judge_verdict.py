@@ -1,5 +1,7 @@
 """Evidence -> verdict: pessimistic, in order of authority."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,8 +65,8 @@ def test_a_hung_task_report_is_evidence_of_a_hang() -> None:
     assert (verdict.outcome, verdict.title) == (Outcome.HUNG, "a swapoff never returned")
     assert verdict.reasons == (
         "console line 3: INFO: task hung in sys_swapoff",
-        "waiting in swapoff: wait_for_completion",
         "a swapoff in wait_for_completion is a leaked reference (or a put too many)",
+        "waiting in swapoff: wait_for_completion",
     )
 
 
@@ -216,3 +218,13 @@ def test_only_a_reported_good_result_passes(run: GuestRun, crashes: list[Crash])
     good = run.ending is Ending.REPORTED and run.exit_status == 0 and run.result == result() and not crashes
     assert (verdict.outcome is Outcome.PASSED) == good
     assert verdict.title
+
+
+def test_the_kernels_own_trace_tells_that_a_hung_swapoff_waits_for_a_reference() -> None:
+    # What a guest with a dropped put showed: /proc/PID/stack leaves wait_for_completion() out.
+    trace = replace(HUNG_TASK, frames=("__schedule", "schedule", "wait_for_completion", "sys_swapoff"))
+    stuck = ("swapin: __x64_sys_swapoff <- do_syscall_64",)
+
+    verdict = verdict_of(guest_run(Ending.SWAPOFF_STUCK, waiting_in=stuck), trace)
+
+    assert any("leaked reference" in reason for reason in verdict.reasons)
