@@ -227,6 +227,5 @@ def _waits_for_reference(run: GuestRun, crashes: tuple[Crash, ...]) -> bool:
     places = [place.replace(" <- ", " ").split() for place in run.waiting_in]
     traces = [list(crash.frames) for crash in crashes if crash.kind is CrashKind.HANG]
     return any(
-        REFERENCE_WAIT in frames and any("swapoff" in frame for frame in frames)
-        for frames in (*places, *traces)
+        REFERENCE_WAIT in frames and any("swapoff" in frame for frame in frames) for frames in (*places, *traces)
     )
