@@ -20,7 +20,7 @@ from orchestrator.guest.workload import (
 )
 from orchestrator.model import Cell, DeviceKind, SwapDevice, Workload
 
-LIMITS = Limits(swapoff=20.0, no_progress=30.0, overall=170.0)
+LIMITS = Limits(swapoff=45.0, no_progress=60.0, overall=320.0)
 DEVICES = (
     SwapDevice(kind=DeviceKind.NULL_BLK, size_mib=16, priority=10, latency_us=500),
     SwapDevice(kind=DeviceKind.ZRAM, size_mib=16),
@@ -58,7 +58,7 @@ def test_the_command_line_carries_everything_that_the_yaml_says() -> None:
         *("--device", "null_blk:16:10:500", "--device", "zram:16:10:0"),
         *("--device", "virtio-blk:32:5:0", "--device", "swapfile:8:0:0"),
         *("--setting", "/proc/sys/vm/page-cluster=3", "--cgroup", "memory.high=64M"),
-        *("--", "mincore", "--seconds", "20", "--seed", "7", "--swapoff-budget", "20", "--probe", "get_swap_device"),
+        *("--", "mincore", "--seconds", "20", "--seed", "7", "--swapoff-budget", "45", "--probe", "get_swap_device"),
         *("--site", "mincore=mincore_swap,mincore_pte_range", "--threads", "4"),
     ]
 
@@ -78,7 +78,7 @@ def test_a_guest_as_fast_as_the_reference_has_the_plain_limits() -> None:
 def test_a_slow_guest_has_longer_limits_but_the_same_load() -> None:
     slow = limits_for(sample(), REFERENCE_SPEED / 4)
 
-    assert (slow.swapoff, slow.no_progress, slow.overall) == (80.0, 120.0, 20 + 600.0)
+    assert (slow.swapoff, slow.no_progress, slow.overall) == (180.0, 240.0, 20 + 1200.0)
 
 
 @given(st.floats(min_value=0.0, max_value=1e9))
