@@ -59,7 +59,7 @@ class Guest:
     def ready(self, changes: dict[str, str] | None = None) -> None:
         config = Path(self.option["-kernel"]).with_name("config").read_bytes()
         facts = {
-            "cpus": self.option["-smp"],
+            "cpus": self.option["-smp"].partition(",")[0],
             "memory_kib": str(int(self.option["-m"].removesuffix("M")) * 970),
             "speed": "200.0",
             "config": hashlib.sha256(config).hexdigest()[:16],
