@@ -26,7 +26,7 @@ LEAKS = {
 @pytest.fixture(scope="module")
 def green(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """The whole matrix with the project's own series."""
-    return run_matrix(tmp_path_factory.mktemp("green"), "--seconds", "12")
+    return run_matrix(tmp_path_factory.mktemp("green"), "--seconds", "20")
 
 
 def test_the_series_passes_every_workload_on_both_arches(green: Ran) -> None:
@@ -66,8 +66,6 @@ def test_the_reproducer_script_runs_the_workload_with_qemu_alone(green: Ran) -> 
 
 @pytest.mark.parametrize("arch", ARCHES)
 def test_a_cell_of_a_run_can_be_run_again_from_its_folder(green: Ran, arch: str, tmp_path: Path) -> None:
-    (tmp_path / "old").symlink_to(green.folder)
-
     done = run_command("repro", str(green.folder), f"{arch}.willneed", "--results", str(tmp_path), "--json")
 
     assert set(done.outcomes().values()) == {"passed"}, done.titles()
@@ -79,7 +77,7 @@ def test_the_series_as_it_was_mailed_gives_the_same_verdicts(green: Ran, tmp_pat
     if not MAIL.exists():
         pytest.skip(f"{MAIL} is not there")
 
-    mailed = run_matrix(tmp_path, "--seconds", "12", *with_patches(MAIL))
+    mailed = run_matrix(tmp_path, "--seconds", "20", *with_patches(MAIL))
 
     assert mailed.outcomes() == green.outcomes(), mailed.titles()
 
