@@ -21,10 +21,6 @@ def cancel() -> None:
     _cancelled.set()
 
 
-def cancelled() -> bool:
-    return _cancelled.is_set()
-
-
 def pause_seconds(seconds: float) -> None:
     """Sleep a little where the caller looks at its own deadlines; raises Cancelled on an interrupt."""
     if _cancelled.wait(seconds):

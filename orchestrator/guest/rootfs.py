@@ -116,7 +116,7 @@ def _closure(programs: Iterable[Path], libraries: dict[str, Path]) -> set[str]:
         if name in found:
             continue
         if name not in libraries:
-            raise InfraError(f"the guest's root file system lacks the library {name}", hint="patchrig clean --rootfs")
+            raise InfraError(f"the guest's root file system lacks the library {name}", hint="patchrig clean --all")
         found.add(name)
         todo += _needed(libraries[name].resolve())
     return found
