@@ -56,6 +56,9 @@ ARCHES = {
                 # Where the firmware puts q35's PM timer, which ACPI would tell: TSC and APIC timer are calibrated
                 # against it. Without it a busy host makes the calibration fail, and timers finer than a jiffy with it.
                 "pmtmr=0xb008",
+                # As for a TSC of 5 GHz: a delay may be too long, never too short. Measuring it takes each CPU after
+                # the first 0.1 s, and a busy host makes it fail.
+                "lpj=5000000",
                 # A timer interrupt that the busy host delivers late must not end in a panic of the timer test.
                 "no_timer_check",
                 # Stalls are the host's here, and no reason to give up the TSC.

@@ -3,7 +3,6 @@
 import os
 import platform
 import shutil
-import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -88,7 +87,7 @@ class Kit:
 @contextmanager
 def open_kit(request: Request, listener: Listener) -> Iterator[Kit]:
     """Fetch the source and read the series. Raises UserError for a bad patch or tree, InfraError without a source."""
-    with tempfile.TemporaryDirectory(prefix="patchrig-") as scratch:
+    with paths.scratch_folder() as scratch:
         log = Path(scratch) / "log"
         until = Deadline.after(2 * HOURS, "the kernel source")
         # The series first: a patch that is none should not wait for a download.

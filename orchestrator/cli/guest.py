@@ -1,6 +1,5 @@
 """`patchrig boot` and `patchrig shell`: one guest, for a person."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,6 +17,7 @@ from orchestrator.errors import ExitCode, InfraError, UserError
 from orchestrator.guest.keys import RunKeys, new_keys
 from orchestrator.guest.workload import disk_sizes, limits_for, workload_argv
 from orchestrator.model import BuildFailure, Cell
+from orchestrator.paths import scratch_folder
 from orchestrator.pipeline import Request, make_initramfs, open_kit, usable_kvm, workload_sources
 from orchestrator.report.terminal import screen, terminal
 from orchestrator.vm.argv import standalone_argv
@@ -38,7 +38,7 @@ def boot(matrix: Path, **choice: Any) -> ExitCode:
     """
     request = request_of(matrix, Choice(**choice))
     cell = request.cells[0]
-    with _bootable(request, cell, new_keys()) as (bootable, guests), tempfile.TemporaryDirectory() as scratch:
+    with _bootable(request, cell, new_keys()) as (bootable, guests), scratch_folder() as scratch:
         sizes = disk_sizes(cell)
         disks = [Path(scratch) / f"swap{index}.raw" for index in range(len(sizes))]
         for disk, size_mib in zip(disks, sizes, strict=True):
@@ -73,7 +73,7 @@ def shell(cell: str, matrix: Path, **choice: Any) -> ExitCode:
     chosen = _cell_named(request, cell)
     keys = new_keys()
     until = Deadline.after(BOOT_SECONDS, "the guest's start")
-    with _bootable(request, chosen, keys) as (bootable, guests), tempfile.TemporaryDirectory() as scratch:
+    with _bootable(request, chosen, keys) as (bootable, guests), scratch_folder() as scratch:
         logs = Path(scratch)
         spec = vm_spec(chosen, bootable, guests)
         with boot_vm(spec, console_log=logs / "console.log", qemu_log=logs / "qemu.log") as vm:
@@ -103,7 +103,7 @@ def _cell_named(request: Request, name: str) -> Cell:
 @contextmanager
 def _bootable(request: Request, cell: Cell, keys: RunKeys) -> Iterator[tuple[Bootable, Guests]]:
     """The cell's kernel and a fresh initramfs, for the length of the block."""
-    with tempfile.TemporaryDirectory(prefix="patchrig-") as scratch:
+    with scratch_folder() as scratch:
         folder = Path(scratch)
         with terminal(screen(beside_output=True)) as listener, open_kit(request, listener) as kit:
             image = kit.image(cell.build, log_dir=folder, listener=listener)

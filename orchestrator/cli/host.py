@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import tempfile
 from pathlib import Path
 
 import click
@@ -41,7 +40,7 @@ def doctor(as_json_text: bool) -> ExitCode:
     missing = missing_tools()
     # Without QEMU there is nothing to try.
     kvm = {name: kvm_impossible(arch) or ("" if missing else tiny_boot_trouble(arch)) for name, arch in ARCHES.items()}
-    with tempfile.TemporaryDirectory() as scratch:
+    with paths.scratch_folder() as scratch:
         sandbox = not missing and sandbox_usable(Path(scratch) / "log")
     free_gib = shutil.disk_usage(_existing(paths.cache_root())).free // _GIB
     good = not missing and sandbox and free_gib >= _WANTED_GIB
@@ -75,7 +74,7 @@ _NO_SANDBOX = (
 @click.option("--keep-gib", type=click.IntRange(0), default=2, show_default=True, help="Built kernels to keep.")
 @click.option("--dry-run", is_flag=True, help="Only say what there is.")
 def clean(everything: bool, keep_gib: int, dry_run: bool) -> ExitCode:
-    """Free disk space in the user cache: old kernels, or everything.
+    """Free disk space in the user cache: old kernels, or everything. What killed runs left behind goes too.
 
     \b
     patchrig clean --keep-gib 1
@@ -85,8 +84,14 @@ def clean(everything: bool, keep_gib: int, dry_run: bool) -> ExitCode:
     for name, what in _CACHES.items():
         if (cache / name).exists():
             click.echo(f"{_size(cache / name) / _GIB:7.2f} GiB  {cache / name}  ({what})")
+    abandoned = paths.abandoned_scratch()
+    for folder in abandoned:
+        click.echo(f"{_size(folder) / _GIB:7.2f} GiB  {folder}  (left behind by a run that was killed)")
     if dry_run:
         return ExitCode.OK
+    for folder in abandoned:
+        shutil.rmtree(folder, ignore_errors=True)
+        click.echo(f"removed {folder}")
     if everything:
         shutil.rmtree(cache, ignore_errors=True)
         click.echo(f"removed {cache}")

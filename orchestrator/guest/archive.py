@@ -57,6 +57,7 @@ def _own_entries(arch: Arch, keys: RunKeys, files: GuestFiles, until: Deadline) 
         scripts / "speed.c", arch, Library(folder=None), cache=files.cache, log=files.log, until=until
     )
     return [
+        regular("etc/fstab", (scripts / "fstab").read_bytes()),
         regular("init", (scripts / "init").read_bytes(), permissions=_EXECUTABLE),
         regular("root/.profile", (scripts / "profile").read_bytes()),
         regular("patchrig/run-workload", (scripts / "run-workload").read_bytes(), permissions=_EXECUTABLE),

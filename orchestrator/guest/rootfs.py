@@ -3,7 +3,6 @@
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from orchestrator.arch import Arch
 from orchestrator.deadline import Deadline
 from orchestrator.errors import InfraError
 from orchestrator.guest.initramfs import Entry, character_device, directory, newc, regular, symlink
+from orchestrator.paths import scratch_folder
 
 PACKAGES = ("busybox-static", "dropbear-bin")
 PROGRAMS = ("bin/busybox", "usr/sbin/dropbear", "usr/bin/dropbear")
@@ -27,7 +27,7 @@ FOLDERS = (
     *("run", "sys", "tmp", "usr", "usr/bin", "usr/sbin", "var", "var/log", "var/run"),
 )
 LIBRARY_FOLDERS = ("lib", "usr/lib")
-FORMAT = "1"  # part of the cache key: raise it when the archive's content is put together in another way
+FORMAT = "2"  # part of the cache key: raise it when the archive's content is put together in another way
 
 
 def base_archive(arch: Arch, *, cache: Path, log: Path, until: Deadline) -> Path:
@@ -72,7 +72,7 @@ def sources_of(listing: str) -> tuple[str, ...]:
 
 
 def _make(archive: Path, arch: Arch, sources: Iterable[str], *, log: Path, until: Deadline) -> None:
-    with tempfile.TemporaryDirectory(prefix="patchrig-root-") as scratch:
+    with scratch_folder() as scratch:
         root = Path(scratch) / "root"
         listed = Path(scratch) / "sources.list"
         listed.write_text("\n".join(sources) + "\n")
@@ -95,6 +95,7 @@ def mmdebstrap_argv(arch: Arch, *, root: Path, sources: Path) -> list[str]:
 def root_entries(root: Path) -> Iterator[Entry]:
     """The few files that the guest needs: the programs and the shared libraries that they name."""
     yield from (directory(path) for path in FOLDERS)
+    yield symlink("bin/sh", "busybox")
     yield character_device("dev/console", 5, 1)
     yield regular("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n")
     yield regular("etc/group", b"root:x:0:\n")

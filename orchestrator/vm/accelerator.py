@@ -2,8 +2,6 @@
 
 import json
 import platform
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from orchestrator import process
 from orchestrator.arch import Arch
 from orchestrator.deadline import Deadline
 from orchestrator.errors import OutOfTime
+from orchestrator.paths import scratch_folder
 from orchestrator.vm.argv import VmSpec
 from orchestrator.vm.qemu import boot
 
@@ -67,7 +66,7 @@ def kvm_impossible(arch: Arch) -> str | None:
 
 def qemu_version(arch: Arch) -> str:
     """The first line of qemu-system-* --version. Raises ToolMissing."""
-    with tempfile.TemporaryDirectory(prefix="patchrig-") as scratch:
+    with scratch_folder() as scratch:
         said = process.check(
             [f"qemu-system-{arch.qemu}", "--version"],
             log=Path(scratch) / "log",
@@ -83,7 +82,7 @@ def tiny_boot_trouble(arch: Arch) -> str:
     """
     if not arch.kvm_firmware:
         return ""
-    with tempfile.TemporaryDirectory(prefix="patchrig-") as scratch:
+    with scratch_folder() as scratch:
         firmware = bytearray(_TINY_SIZE)
         firmware[_RESET_VECTOR : _RESET_VECTOR + len(arch.kvm_firmware)] = arch.kvm_firmware
         image = Path(scratch) / "tiny.bin"
@@ -108,13 +107,11 @@ def _trouble(spec: VmSpec) -> str:
 
 
 def _boot_kernel(spec: VmSpec) -> str:
-    scratch = Path(tempfile.mkdtemp(prefix="patchrig-"))
-    try:
+    with scratch_folder() as name:
+        scratch = Path(name)
         with boot(spec, console_log=scratch / "console.log", qemu_log=scratch / "qemu.log") as vm:
             ready = vm.wait_ready(Deadline.after(_PROBE_SECONDS, "a guest's start under KVM"))
             return "" if ready else f"the guest ended before it was up: {vm.ending()}"
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _tried(attempt: Callable[[], str]) -> str:

@@ -1,7 +1,6 @@
 """A running guest, for the length of a block."""
 
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,11 +9,13 @@ from pathlib import Path
 from orchestrator import process
 from orchestrator.deadline import Deadline
 from orchestrator.errors import InfraError
+from orchestrator.paths import scratch_folder
 from orchestrator.vm.argv import VmFiles, VmSpec, qemu_argv
 from orchestrator.vm.console import ConsoleLog
 from orchestrator.vm.qmp import forwarded_port
 
-READY = re.compile(r"^patchrig: ready (?P<facts>.*)$")
+# Through /dev/kmsg, so with the kernel's stamps before it; anywhere else on a line somebody only speaks of it.
+READY = re.compile(r"^(?:\[[^\]]*\] ?)*patchrig: ready (?P<facts>.*)$")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +63,7 @@ class Vm:
 @contextmanager
 def boot(spec: VmSpec, *, console_log: Path, qemu_log: Path) -> Iterator[Vm]:
     """Start QEMU and yield at once; the guest is still booting. QEMU and its sockets and disks are gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="patchrig-") as runtime:
+    with scratch_folder() as runtime:
         files = VmFiles(runtime=Path(runtime), console_log=console_log, qemu_log=qemu_log)
         for index, size_mib in enumerate(spec.disk_mib):
             with files.disk(index).open("wb") as disk:

@@ -65,7 +65,7 @@ class Guest:
             "config": hashlib.sha256(config).hexdigest()[:16],
         }
         said = " ".join(f"{key}={value}" for key, value in (facts | (changes or {})).items())
-        self.console(f"patchrig: ready {said}")
+        self.console(f"[    1.204117][   T41] patchrig: ready {said}")
 
     def say(self, line: str, *, channel: Any) -> None:
         channel.sendall(f"{line}\n".encode())

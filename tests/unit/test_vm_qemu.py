@@ -33,8 +33,9 @@ def test_without_a_forward_on_the_loopback_there_is_no_port(text: str) -> None:
     assert port_of(text) is None
 
 
-def test_the_ready_line_is_read() -> None:
-    match = READY.search(f"patchrig: ready {FACTS}")
+@pytest.mark.parametrize("stamps", ["", "[    1.204117] ", "[    1.204117][   T41] "])
+def test_the_ready_line_is_read(stamps: str) -> None:
+    match = READY.search(f"{stamps}patchrig: ready {FACTS}")
 
     assert match
     assert ready_of(match["facts"]) == READ
