@@ -277,6 +277,7 @@ class Crash:
     line: int  # of the console text, from 1
     severity: Severity
     frames: tuple[str, ...] = ()
+    task: str = ""  # its name; "" where the report does not tell
     corrupted: bool = False
     follow_up: bool = False  # came after a first fatal crash of the same guest
     allowed: str = ""  # the matrix's reason for not failing on it

@@ -2,7 +2,7 @@
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.judge.frames import (
@@ -12,10 +12,11 @@ from orchestrator.judge.frames import (
     TRACE_END,
     TRACE_START,
     find_frame,
+    find_task,
     plain_name,
 )
 from orchestrator.judge.infrastructure import DISPATCHERS, ENTRY, REPORTING, TICKS
-from orchestrator.judge.lines import Line, kernel_lines
+from orchestrator.judge.lines import Line, kernel_lines, starts_of_messages
 from orchestrator.judge.patterns import CHECK_PLACES, CHECK_TITLES, PATTERNS, Pattern, Source
 from orchestrator.model import Crash, CrashKind, Severity
 
@@ -29,6 +30,11 @@ FEW_STRANGERS = 2
 MANY_STRANGERS = 8
 # A CPU that waits for all others in one of these is the victim, whoever called it.
 CROSS_CALL = "smp_call_function"
+# What is kept of a line; a kernel's own are shorter, a workload's are not ours to keep.
+LONGEST_TEXT = 400
+LONGEST_NAME = 200
+# Reports that are put together at the same time: one of each CPU, and some that never came to an end.
+MOST_OPEN = 16
 # An endless loop of one complaint fills a disk, not our memory.
 SAME_TITLE = 10
 MOST_TITLES = 1000
@@ -50,10 +56,15 @@ def find_crashes(lines: Iterable[str]) -> Iterator[Crash]:
     `lines` may be endless: no more than the reports still open are kept. A crash title that was given ten times
     is not given again.
     """
-    watch = _Watch()
+    watch = Watch()
     for line in kernel_lines(lines):
         yield from watch.see(line)
     yield from watch.end()
+
+
+def may_complain(raw: str) -> bool:
+    """Whether a console line, stamps and all, can begin a report; True where only what came before can tell."""
+    return any(_ANY.match(raw, at) or _BOOT.match(raw, at) for at in starts_of_messages(raw))
 
 
 @dataclass(slots=True)
@@ -70,6 +81,7 @@ class _Report:
     times: int = 0
     detail: str = ""
     counter: str = ""
+    task: str = ""
     in_trace: bool = False
     trace_done: bool = False
     strangers: int = 0
@@ -82,13 +94,14 @@ class _Report:
     def add(self, line: Line) -> None:
         self.lines += 1
         if len(self.text) < LINES_BEFORE + LINES_AFTER:
-            self.text.append(line.text)
+            self.text.append(line.text[:LONGEST_TEXT])
         if not self.mine(line):
             self.complete = self.complete or self.lines >= REPORT_LINES
             return
         self._learn(line.text)
         self._trace(line.text)
-        if self.lines >= REPORT_LINES or _END.match(line.text) or (self.trace_done and self.lines >= LINES_AFTER):
+        enough = self.trace_done or not self.pattern.sources
+        if self.lines >= REPORT_LINES or (enough and self.lines >= LINES_AFTER) or _END.match(line.text):
             self.complete = True
 
     def mine(self, line: Line) -> bool:
@@ -103,14 +116,15 @@ class _Report:
             self.times += 1
             if self.times == pattern.nth:
                 self.named = plain_name(next(filter(None, found.groupdict().values()), ""))
-        if not self.trace_done and (found := PROGRAM_COUNTER.match(text)):
+        self.task = self.task or find_task(text)
+        if not self.trace_done and "+0x" in text and (found := PROGRAM_COUNTER.match(text)):
             self.counter = self.counter or plain_name(found["function"])
             self.cross_call = self.cross_call or found["function"].startswith(CROSS_CALL)
 
     def _trace(self, text: str) -> None:
         if self.trace_done:
             return
-        if TRACE_START.match(text):
+        if "race" in text and TRACE_START.match(text):
             self._end_trace()
             if not self.trace_done:
                 self.in_trace, self.frames, self.inner, self.below, self.strangers = True, [], "", "", 0
@@ -171,6 +185,7 @@ class _Report:
             line=self.first.number,
             severity=self.pattern.severity,
             frames=tuple(self.frames),
+            task=self.task,
             corrupted=bool(self.pattern.sources) and not self._whole(),
             follow_up=self.follow_up,
             text="\n".join(self.text),
@@ -217,7 +232,7 @@ def _ends(report: _Report, pattern: Pattern) -> bool:
     return pattern.severity is Severity.FATAL and pattern.kind is not CrashKind.PANIC
 
 
-class _Watch:
+class Watch:
     """The reports that are still open, and what came before."""
 
     def __init__(self) -> None:
@@ -227,17 +242,36 @@ class _Watch:
         self._given: dict[str, int] = {}
         self._seconds = 0.0
 
-    def see(self, line: Line) -> Iterator[Crash]:
-        opened = self._opened(line)
+    @property
+    def busy(self) -> bool:
+        """Whether the lines that come next may belong to a report."""
+        return bool(self._open)
+
+    def remember(self, line: Line) -> None:
+        """A line that is part of no report."""
+        self._before.append(line.text[:LONGEST_TEXT])
+        self.clock(line.seconds or 0.0)
+
+    def clock(self, seconds: float) -> None:
+        """What time the kernel has reached."""
+        self._seconds = max(self._seconds, seconds)
+
+    def see(self, line: Line, *, suspect: bool = True) -> Sequence[Crash]:
+        """A line, which begins a report only if it is suspect; the crashes whose reports are complete with it."""
+        opened = self._opened(line) if suspect else None
         for report in self._open:
             if not report.complete:
                 report.add(line)
         if opened:
             self._open.append(opened)
             self._fatal_seen = self._fatal_seen or opened.pattern.severity is Severity.FATAL
-        self._before.append(line.text)
-        self._seconds = max(self._seconds, line.seconds or 0.0)
-        while self._open and self._open[0].complete:
+        self.remember(line)
+        if not self._open or not (self._open[0].complete or len(self._open) > MOST_OPEN):
+            return ()
+        return tuple(self._complete())
+
+    def _complete(self) -> Iterator[Crash]:
+        while self._open and (self._open[0].complete or len(self._open) > MOST_OPEN):
             yield from self._give(self._open.popleft())
 
     def end(self) -> Iterator[Crash]:
@@ -274,7 +308,8 @@ class _Watch:
             first=line,
             match=match,
             follow_up=self._fatal_seen,
-            text=[*self._before, line.text],
+            text=[*self._before, line.text[:LONGEST_TEXT]],
+            task=find_task(line.text),
         )
 
     def _give(self, report: _Report) -> Iterator[Crash]:

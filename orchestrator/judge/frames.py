@@ -33,6 +33,14 @@ PROGRAM_COUNTER = re.compile(
     rf"\s*(?:[REN]?IP(?: at)?:?|PC is at|e?pc ?:) *(?:[0-9a-f]{{4}}:)?\s*{ADDRESS}*(?P<function>{NAME}){OFFSET}"
 )
 
+# Who was running: CPU and Comm (since v6.11 with a UID), KASAN, hung tasks, lockups, lockdep, kmemleak, arm64.
+TASK = re.compile(
+    r"CPU: \d+ (?:UID: \d+ )?PID: -?\d+ Comm: (?P<a>.{1,15}?) (?:Not t|T)ainted|, CPU#\d+: (?P<b>.{1,15})/\d+$"
+    r"|(?:by task |in process |code: )(?P<c>.{1,15}?)(?:/\d+| +pfn:|$)|INFO: task (?P<d>.{1,15}?):\d+ "
+    r"|! \[(?P<e>.{1,15}?):\d+\]|^\s*(?P<f>\S.{0,14}?)/\d+ (?:\[HC\S+ )?(?:is|just) |^Process (?P<g>.{1,15}?) \(pid: "
+    r"|^  comm \"(?P<h>.{1,15}?)\", pid"
+)
+
 SUFFIX = re.compile(r"\.(?:isra|constprop|part|cold|llvm|lto_priv)\b.*$")
 # How each arch and compiler spells the entry of one system call.
 SYSCALL = re.compile(
@@ -55,6 +63,12 @@ def find_frame(text: str) -> Frame | None:
     if found := ARM_FRAME.match(text):
         return Frame(function=plain_name(found["function"] or found["plain"]), guess=False)
     return None
+
+
+def find_task(text: str) -> str:
+    """The name of the task that a line says was running, or ""."""
+    found = TASK.search(text)
+    return next(filter(None, found.groups()), "") if found else ""
 
 
 def plain_name(function: str) -> str:

@@ -630,3 +630,20 @@ CHECK_PLACES = (
     CheckPlace(file=re.compile(r".*mm/usercopy\.c"), kind=K.MEMORY, title="BUG: bad usercopy"),
     CheckPlace(file=re.compile(r".*kernel/rcu/tree_plugin\.h"), kind=K.RCU, title="WARNING"),
 )
+
+# Each line that begins a report has one of these in it: plain words are what makes much text quick to search.
+WORDS = (
+    "BUG", "WARNING", "INFO:", "KASAN:", "UBSAN:", "nable to handle kernel", "Insufficient stack space",
+    "ernel stack overflow", "PANIC: double fault", "general protection fault", "divide error", "stack segment",
+    "segment not present", "invalid TSS", "alignment check", "int3", "control protection exception",
+    "coprocessor segment overrun", "Unhandled fault", "SError Interrupt on CPU", "Bad mode in", "Internal error",
+    "invalid opcode", "Oops", "stack guard page", "unchecked MSR access", " corruption", "refcount_t: ",
+    "percpu ref (", "percpu_ref underflow", "corrupted stack end", "VM_FAULT_OOM leaked", "page dumped because: VM_",
+    "usercopy: Kernel", "swap file entry", "swap offset entry", "error on swap-device", "Decompression error",
+    "suspected memory leaks", "non-static key", "DEBUG_LOCKS_WARN_ON", "in preemptible", "bad: scheduling",
+    "switch within RCU", "blocked for more than", "kthread starved", "kthread timer wakeup", "hard LOCKUP",
+    "Kernel panic", "already registered", "kobject_add_internal", "unregister_netdevice: waiting", "VFS: Close",
+    "VFS: Busy inodes", "panicked at", "trusty", "FAULT_INJECTION", "ut of memory", "page allocation failure",
+    "hogged CPU", "fatal error: ", "panic: runtime", "SYZFAIL", "Linux version ", "Booting Linux on physical",
+    "ODEBUG: ",
+)  # fmt: skip
