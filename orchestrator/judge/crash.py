@@ -15,7 +15,7 @@ from orchestrator.judge.frames import (
     find_task,
     plain_name,
 )
-from orchestrator.judge.infrastructure import DISPATCHERS, ENTRY, REPORTING, TICKS
+from orchestrator.judge.infrastructure import CLOCK, DISPATCHERS, ENTRY, REPORTING, TICKS
 from orchestrator.judge.lines import Line, kernel_lines, starts_of_messages
 from orchestrator.judge.patterns import CHECK_PLACES, CHECK_TITLES, PATTERNS, Pattern, Source
 from orchestrator.model import Crash, CrashKind, Severity
@@ -28,6 +28,7 @@ MOST_FRAMES = 64
 # Lines that interrupt a trace without ending it: few where the kernel names each line's caller.
 FEW_STRANGERS = 2
 MANY_STRANGERS = 8
+CUT_SHORT = 10
 # A CPU that waits for all others in one of these is the victim, whoever called it.
 CROSS_CALL = "smp_call_function"
 # What is kept of a line; a kernel's own are shorter, a workload's are not ours to keep.
@@ -85,8 +86,10 @@ class _Report:
     in_trace: bool = False
     trace_done: bool = False
     strangers: int = 0
+    early: list[str] = field(default_factory=list)
     inner: str = ""  # the frame before
     below: str = ""
+    clock_seen: bool = False
     cross_call: bool = False
     frames: list[str] = field(default_factory=list)
     complete: bool = False
@@ -133,23 +136,30 @@ class _Report:
         if frame is not None and self.pattern.bare_trace and not self.frames:
             self.in_trace = True
         if not self.in_trace:
+            if frame and not frame.inlined and not self.frames and len(self.early) < MOST_FRAMES:
+                self.early.append(frame.function)
             return
         if frame is None:
             self._stranger(text)
-        elif not frame.guess:
+        elif not frame.guess and not frame.inlined:
             self.strangers = 0
-            self._add_frame(frame.function)
+            for function in filter(None, (frame.function, frame.caller)):
+                if not frame.caller or function != self.inner:
+                    self._add_frame(function)
 
     def _stranger(self, text: str) -> None:
         """A line that is no frame ends the trace, unless another task's message may have come between."""
         if not self.frames or NEUTRAL.match(text):
             return
-        self.strangers += 1
+        self.strangers += self._says_something() or bool(self.first.caller)
         most = FEW_STRANGERS if self.first.caller else MANY_STRANGERS
         if TRACE_END.match(text) or (self.strangers > most and not PROGRAM_COUNTER.match(text)):
             self._end_trace()
 
     def _add_frame(self, function: str) -> None:
+        # The clock's interrupt noticed the stall; what an interrupt did before it is not what the CPU was busy with.
+        if not self.clock_seen and CLOCK.match(function):
+            self.clock_seen, self.below, self.inner = True, "", ""
         if not self.below and self.inner and DISPATCHERS.match(function):
             useless = DISPATCHERS.match(self.inner) or any(skip.match(self.inner) for skip in NO_WORK)
             self.below = "" if useless else self.inner
@@ -165,7 +175,10 @@ class _Report:
         if not self.in_trace:
             return
         self.in_trace = False
-        self.trace_done = any(not self._skipped(name) for name in self.frames)
+        self.trace_done = self._says_something()
+
+    def _says_something(self) -> bool:
+        return any(not self._skipped(name) for name in self.frames)
 
     def _skipped(self, function: str) -> bool:
         return any(skip.match(function) for skip in self.pattern.skip)
@@ -193,7 +206,7 @@ class _Report:
 
     def _whole(self) -> bool:
         wants_trace = any(source in self.pattern.sources for source in (Source.TRACE, Source.BELOW_DISPATCHER))
-        return not wants_trace or any(not self._skipped(name) for name in self.frames)
+        return not wants_trace or self._says_something()
 
     def _function(self, groups: dict[str, str]) -> str:
         for source in self.pattern.sources:
@@ -207,6 +220,7 @@ class _Report:
             Source.LINE: (plain_name(groups.get("function") or groups.get("place") or ""),),
             Source.NAMED: (self.named,),
             Source.COUNTER: (self.counter,),
+            Source.EARLY: tuple(self.early),
             Source.TRACE: tuple(self.frames),
             Source.BELOW_DISPATCHER: (CROSS_CALL if self.cross_call else self.below,),
         }[source]
@@ -228,6 +242,9 @@ def _ends(report: _Report, pattern: Pattern) -> bool:
     """Whether a new complaint ends a report that is still open."""
     if report.trace_done or report.pattern.severity is Severity.NOTE:
         return True
+    # The report was cut short by a crash of the same task: its trace will be the crash's.
+    if report.first.caller and report.lines < CUT_SHORT and pattern.kind is CrashKind.OOPS:
+        return False
     # With panic_on_warn and the like, the trace of the complaint comes after the panic's own line.
     return pattern.severity is Severity.FATAL and pattern.kind is not CrashKind.PANIC
 

@@ -8,7 +8,7 @@ NAME = r"(?:[A-Za-z_$][\w.$]*|<[^+]*>(?:::\w+)+|_?\w+(?:::\w+)+)"
 OFFSET = r"\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?"
 ADDRESS = r"(?:\[<[^>\]]*>\] *|\[[0-9a-f]{8,16}\] *)"
 
-TRACE_START = re.compile(r".*(?:Call [Tt]race|[Bb]acktrace(?: \(crc \w+\))?):")
+TRACE_START = re.compile(r".*(?:Call [Tt]race|[Bb]acktrace(?: \(crc \w+\))?):|.*\(unwind_backtrace\) from ")
 # What comes after the last frame: the next part of the report, registers of user mode, or another CPU's stack.
 TRACE_END = re.compile(
     r"\s*(?:---+\[ end|RIP: 0033:|Modules linked in|Allocated by|Freed by|Code: |={20}|Kernel (?:Offset|panic)"
@@ -23,7 +23,9 @@ OUTERMOST = re.compile(
 FRAME = re.compile(rf"\s*(?:<[A-Z#0-9]+> *)?{ADDRESS}*(?P<guess>\? *)?(?P<function>{NAME}){OFFSET}")
 INLINED = re.compile(rf"\s*{ADDRESS}*(?P<function>{NAME}) \S+:\d+ \[inline\]")
 # 32-bit arm prints callee and caller on one line.
-ARM_FRAME = re.compile(rf"\s*(?:{ADDRESS}\((?P<function>{NAME})(?:{OFFSET})?\)|(?P<plain>{NAME})) from ")
+ARM_FRAME = re.compile(
+    rf"\s*(?:{ADDRESS}\((?P<function>{NAME})(?:{OFFSET})?\)|(?P<plain>{NAME})) from (?:{ADDRESS}\(?)?(?P<caller>{NAME})"
+)
 # What may stand between the frames of one trace: stack switches and the registers of an interrupted context.
 NEUTRAL = re.compile(
     r"\s*(?:</?[A-Z#0-9]+>|r\d+:|R[0-9A-Z]{1,2}P?:|[A-Z]{2,3}[0-9]?: |Code: |EFLAGS|ORIG_RAX|Exception stack"
@@ -53,15 +55,19 @@ class Frame:
     """One line of a stack trace. A guess is an address that merely lay on the stack."""
 
     function: str
-    guess: bool
+    guess: bool = False
+    inlined: bool = False  # only a symbolised trace has those, and a bug's name must not depend on that
+    caller: str = ""
 
 
 def find_frame(text: str) -> Frame | None:
     """The frame that a line shows, or None."""
-    if found := FRAME.match(text) or INLINED.match(text):
-        return Frame(function=plain_name(found["function"]), guess=bool(found.groupdict().get("guess")))
-    if found := ARM_FRAME.match(text):
-        return Frame(function=plain_name(found["function"] or found["plain"]), guess=False)
+    if found := FRAME.match(text):
+        return Frame(function=plain_name(found["function"]), guess=bool(found["guess"]))
+    if "[inline]" in text and (found := INLINED.match(text)):
+        return Frame(function=plain_name(found["function"]), inlined=True)
+    if " from " in text and (found := ARM_FRAME.match(text)):
+        return Frame(function=plain_name(found["function"] or found["plain"]), caller=plain_name(found["caller"]))
     return None
 
 

@@ -33,7 +33,7 @@ ENTRY = _family(r"""
     do_kernel_fault die_kernel_fault arm64_notify_die debug_exception_enter und_svc stack_\w*overflow handle_stack\w*
     handle_bad_stack bad_stack do_bad_area ret_from_fork\w* kthread kthreadd worker_thread kernel_thread entry_\w+
     do_syscall_\w+ do_fast_syscall\w* ret_fast_syscall ret_to_user tracesys\w* el0\w* invoke_syscall do_el0_svc
-    smpboot_thread_fn secondary_startup\w* x86_64_start\w* ret_from_exception
+    process_one_work smpboot_thread_fn secondary_startup\w* x86_64_start\w* ret_from_exception
 """)
 
 # Allocators, strings, copies, bits, lists, trees, formatting: called by the code at fault.
@@ -57,10 +57,16 @@ LIBRARY = _family(r"""
     cipher_\w+ iput init_timer\w* aes\w+_(?:en|de)crypt aes_\w+ crypto_\w+ xts_\w+ ecb_\w+ (?:fast_)?dput
     proc_register proc_create\w* proc_mkdir\w* sock_k?m?alloc\w* alloc_inode unregister_netdev\w*
     rollback_registered\w* put_device get_device sha\d+\w* \w+_(?:readq?|write)[bwlq] ioread\w* iowrite\w* sysfs_\w+
-    dpm_sysfs\w* \w*_sysfs_\w+_?\w* device_remove_file
+    (?:dpm|device|bus|driver)_sysfs_\w+ device_remove_file i2c_(?:add|del)_adapter drbg_\w+ rng_\w+
     device_(?:add|del|unregister|destroy|release|create|initialize)\w* get_device_parent class_\w+
     dev_(?:err|warn|info|\w*printk\w*) usb_(?:submit|kill|poison|unlink)_\w+ usb_start_wait_urb usb_\w+_msg
     usb_(?:anchor|free)_urb static_key_\w+ jump_label_\w+ text_poke\w* sock_hold sock_put \w*fake_map\w*
+""")
+
+# The page cache's ways to allocate and free: never the owner of a page.
+PAGE_CACHE = _family(r"""
+    (?:filemap_)?(?:alloc|get|grab)_folio\w* folio_alloc\w* vma_alloc_\w+ filemap_\w*folio\w* pagecache_get_page
+    (?:re)?set_page_owner page_pool_\w+ find_or_create_page grab_cache_page\w* find_get_\w+ alloc_page\w* read_cache_\w+
 """)
 
 # Locks, lockdep's own functions, and what merely turns interrupts off and on.
@@ -73,7 +79,7 @@ LOCKS = _family(r"""
     native_queued_\w+ pv_queued\w* pv_kick\w* read_lock\w* write_lock\w* read_unlock\w* write_unlock\w* mutex_\w+
     ww_mutex\w* rt_mutex\w* rtlock\w* rt_spin\w* task_blocks_on_rt_mutex down\w* up up_read up_write rwsem_\w+
     rwbase\w* percpu_down\w* percpu_up\w* ldsem_\w+ rcu_read_\w+ rcu_lock_\w+ rcu_note\w* trace_hardirqs\w*
-    trace_softirqs\w* trace_preempt\w* trace_irq\w* local_bh\w* seqcount_\w+ class_\w+_constructor fs_reclaim_\w+
+    trace_softirqs\w* trace_preempt\w* trace_irq\w* local_bh\w* seqcount_\w+ class_\w+_constructor
     console_(?:lock|unlock|trylock)\w* sock_(?:lock|owned)\w* atomic_dec_and_\w*lock\w* refcount_dec_and_\w*lock\w*
     bit_spin\w* folio_unlock\w* unlock_page\w* print_lock\w* print_circular\w* print_bad\w* irq_\w+_handler
     preempt_count\w* debug_mutex\w* debug_rt\w* owner_on_cpu
@@ -113,9 +119,12 @@ INFRASTRUCTURE = (REPORTING, ENTRY, LIBRARY)
 # every report of one bug.
 DISPATCHERS = _family(r"""
     do_syscall_\w+ do_fast_syscall\w* entry_\w+ el0_svc\w* invoke_syscall tracesys\w* ret_fast_syscall
-    process_one_work vfs_ioctl do_vfs_ioctl ksys_ioctl sys_ioctl vfs_(?:read|write|readv|writev|iter_\w+|open)
+    process_one_work vfs_ioctl do_vfs_ioctl \w+_compat_ioctl hrtimer_run_\w+ run_hrtimer ksys_ioctl sys_ioctl vfs_(?:read|write|readv|writev|iter_\w+|open)
     new_sync_\w+ do_iter_\w+ call_\w+_iter do_dentry_open fput call_timer_fn netif_receive_skb\w* cpu_startup_entry
     start_secondary kthread run_ksoftirqd netlink_rcv_skb nfnetlink_rcv_msg rtnetlink_rcv_msg genl_\w*rcv\w*
     netlink_dump\w* sock_common_setsockopt sys_setsockopt sock_sendmsg\w* do_fault irq_exit do_softirq mmap_region
     flush_smp_call_function\w* \w*rcu_do_batch
 """)
+
+# The timer interrupt's first function, on either arch.
+CLOCK = _family(r"(?:\w*sysvec_)?(?:smp_)?apic_timer_interrupt arch_timer_handler_\w+")

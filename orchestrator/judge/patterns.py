@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from orchestrator.judge.frames import ADDRESS, NAME, OFFSET
-from orchestrator.judge.infrastructure import INFRASTRUCTURE, LOCKS, TICKS, WAITS
+from orchestrator.judge.infrastructure import INFRASTRUCTURE, LOCKS, PAGE_CACHE, TICKS, WAITS
 from orchestrator.model import CrashKind, Severity
 
 
@@ -15,6 +15,7 @@ class Source(Enum):
     LINE = auto()  # group `function` of the first line
     NAMED = auto()  # group `function` of the pattern's `named`, on a later line
     COUNTER = auto()  # the program counter
+    EARLY = auto()  # first frame that says something of a stack printed before the trace: a lock's history, a page's owner
     TRACE = auto()  # first frame of a trace that says something
     BELOW_DISPATCHER = auto()  # the frame called by a system call, work item or timer entry
 
@@ -50,6 +51,8 @@ NOTE = Severity.NOTE
 TRACE_ONLY = (Source.TRACE,)
 LINE_FIRST = (Source.LINE, Source.TRACE)
 NAMED_FIRST = (Source.NAMED, Source.TRACE)
+# A lock taken by machinery says little; where it was taken first says more.
+LOCK_PLACES = (Source.NAMED, Source.EARLY, Source.TRACE)
 STALLED_AT = (Source.BELOW_DISPATCHER, Source.NAMED, Source.COUNTER, Source.TRACE)
 WORK = re.compile(rf"Workqueue: \S+ (?P<function>{NAME})")
 NOWHERE: tuple[Source, ...] = ()
@@ -149,7 +152,7 @@ OOPSES = (
         line=re.compile(r"(?:traps: )?PANIC: double fault"),
         title="PANIC: double fault",
         follows=frozenset({K.OOPS}),
-        skip=(*INFRASTRUCTURE, LOCKS, TICKS),
+        skip=(*INFRASTRUCTURE, LOCKS),
     ),
     Pattern(
         kind=K.OOPS,
@@ -249,7 +252,9 @@ OBJECTS = (
             r"BUG: (?P<what>Bad (?:page (?:state|map|cache)|swap file entry|rss-counter state)|non-zero pgtables_bytes)"
         ),
         title="BUG: {what}",
-        sources=TRACE_ONLY,
+        # With page_owner=on, whose page it was comes first: who freed it last may be anybody.
+        sources=(Source.EARLY, Source.TRACE),
+        skip=(*INFRASTRUCTURE, LOCKS, WAITS, PAGE_CACHE),
     ),
     Pattern(
         kind=K.MEMORY,
@@ -293,17 +298,22 @@ LOCKING = (
         kind=K.LOCKDEP,
         line=re.compile(LOCK_REPORT + r"possible (?:circular|recursive) locking"),
         title="possible deadlock",
-        sources=NAMED_FIRST,
+        sources=LOCK_PLACES,
         named=AT_FUNCTION,
     ),
     Pattern(
         kind=K.LOCKDEP,
-        line=re.compile(LOCK_REPORT + r"(?:possible irq lock inversion|\S+-safe -> \S+-unsafe lock order)"),
+        line=re.compile(LOCK_REPORT + r"possible irq lock inversion"),
         title="possible deadlock",
-        sources=NAMED_FIRST,
+        sources=LOCK_PLACES,
         named=AT_FUNCTION,
-        # The lock held already is the one that an interrupt takes, too.
-        nth=2,
+    ),
+    Pattern(
+        kind=K.LOCKDEP,
+        line=re.compile(LOCK_REPORT + r"\S+-safe -> \S+-unsafe lock order"),
+        title="possible deadlock",
+        # What interrupts do with the lock comes first; that is the half of the bug that is always the same.
+        sources=(Source.EARLY, Source.TRACE),
     ),
     Pattern(
         kind=K.LOCKDEP,
