@@ -264,6 +264,7 @@ class CrashKind(StrEnum):
 
 class Severity(StrEnum):
     NOTE = "note"  # reported, fails nothing
+    COVERAGE = "coverage"  # fails nothing, but from here on a check of the kernel's own is off
     FATAL = "fatal"  # fails the cell
 
 

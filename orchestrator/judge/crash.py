@@ -47,6 +47,7 @@ _GROUP_NAME = re.compile(r"\(\?P<\w+>")
 _ANY = re.compile("|".join(f"(?:{_GROUP_NAME.sub('(?:', pattern.line.pattern)})" for pattern in PATTERNS))
 _END = re.compile(r"-+\[ end (?:trace|Kernel panic)")
 _BOOT = re.compile(r"(?:Linux version |Booting Linux on physical CPU )")
+_FIRMWARE = re.compile(r"SeaBIOS \(version |UEFI firmware \(version |U-Boot 20\d\d\.")
 _ADDRESS = re.compile(r"\b(?:0x[0-9a-f]+|[0-9a-f]{8,16})\b")
 _NUMBER = re.compile(r"(?<![\w-])-?\d+\b")
 
@@ -65,7 +66,9 @@ def find_crashes(lines: Iterable[str]) -> Iterator[Crash]:
 
 def may_complain(raw: str) -> bool:
     """Whether a console line, stamps and all, can begin a report; True where only what came before can tell."""
-    return any(_ANY.match(raw, at) or _BOOT.match(raw, at) for at in starts_of_messages(raw))
+    return any(
+        _ANY.match(raw, at) or _BOOT.match(raw, at) or _FIRMWARE.match(raw, at) for at in starts_of_messages(raw)
+    )
 
 
 @dataclass(slots=True)
@@ -88,6 +91,7 @@ class _Report:
     strangers: int = 0
     early: list[str] = field(default_factory=list)
     inner: str = ""  # the frame before
+    caller: str = ""  # of a frame whose line names both
     below: str = ""
     clock_seen: bool = False
     cross_call: bool = False
@@ -114,7 +118,7 @@ class _Report:
         """What the lines around the trace tell: the access, the program counter, the lock's place."""
         pattern = self.pattern
         if pattern.detail and not self.detail and (found := pattern.detail.match(text)):
-            self.detail = found["detail"]
+            self.detail = _scrub(found["detail"])
         if pattern.named and not self.named and (found := pattern.named.match(text)):
             self.times += 1
             if self.times == pattern.nth:
@@ -143,9 +147,11 @@ class _Report:
             self._stranger(text)
         elif not frame.guess and not frame.inlined:
             self.strangers = 0
-            for function in filter(None, (frame.function, frame.caller)):
-                if not frame.caller or function != self.inner:
-                    self._add_frame(function)
+            self._add_frame(frame.function)
+            # The next line names its caller again, and better, unless this was the last one.
+            self.caller = frame.caller
+            if DISPATCHERS.match(frame.caller) or OUTERMOST.match(frame.caller):
+                self._add_frame(frame.caller)
 
     def _stranger(self, text: str) -> None:
         """A line that is no frame ends the trace, unless another task's message may have come between."""
@@ -175,6 +181,9 @@ class _Report:
         if not self.in_trace:
             return
         self.in_trace = False
+        if self.caller and self.caller != self.inner:
+            self.frames.append(self.caller)
+        self.caller = ""
         self.trace_done = self._says_something()
 
     def _says_something(self) -> bool:
@@ -187,8 +196,9 @@ class _Report:
         kind, title = self.pattern.kind, self.pattern.title
         groups = {name: value or "" for name, value in self.match.groupdict().items()}
         file = groups.get("file") or groups.get("path") or ""
+        named = groups.get("function") or groups.get("place") or self.counter
         for place in CHECK_PLACES:
-            if title in CHECK_TITLES and place.file.match(file):
+            if title in CHECK_TITLES and place.file.match(file) and place.function.match(named):
                 kind, title = place.kind, place.title
         function = self._function(groups)
         return Crash(
@@ -240,7 +250,7 @@ def _scrub(text: str) -> str:
 
 def _ends(report: _Report, pattern: Pattern) -> bool:
     """Whether a new complaint ends a report that is still open."""
-    if report.trace_done or report.pattern.severity is Severity.NOTE:
+    if report.trace_done or report.pattern.severity is not Severity.FATAL:
         return True
     # The report was cut short by a crash of the same task: its trace will be the crash's.
     if report.first.caller and report.lines < CUT_SHORT and pattern.kind is CrashKind.OOPS:
@@ -296,6 +306,8 @@ class Watch:
             yield from self._give(self._open.popleft())
 
     def _opened(self, line: Line) -> _Report | None:
+        if _FIRMWARE.match(line.text) and any(text.strip() and not _FIRMWARE.match(text) for text in self._before):
+            return self._report(FIRMWARE, line)
         if _BOOT.match(line.text) and self._seconds > 1.0 and line.seconds is not None and line.seconds < 1.0:
             return self._report(REBOOT, line)
         if not _ANY.match(line.text):
@@ -308,7 +320,7 @@ class Watch:
     def _follows(self, pattern: Pattern, line: Line) -> bool:
         return any(
             report.pattern.kind in pattern.follows
-            and (report.pattern.severity is Severity.FATAL or pattern.severity is Severity.NOTE)
+            and (report.pattern.severity is Severity.FATAL or pattern.severity is not Severity.FATAL)
             and report.lines < pattern.within
             and report.mine(line)
             for report in self._open
@@ -331,6 +343,8 @@ class Watch:
 
     def _give(self, report: _Report) -> Iterator[Crash]:
         crash = report.crash()
+        if report.pattern.silent:
+            return
         count = self._given.get(crash.title, 0)
         if count < SAME_TITLE and (count or len(self._given) < MOST_TITLES):
             self._given[crash.title] = count + 1
@@ -338,3 +352,7 @@ class Watch:
 
 
 REBOOT = Pattern(kind=CrashKind.REBOOT, line=_BOOT, title="unexpected kernel reboot", sources=())
+# Something ran before: a kernel without time stamps, perhaps, or just another program on the same line.
+FIRMWARE = Pattern(
+    kind=CrashKind.REBOOT, line=_FIRMWARE, title="unexpected kernel reboot", severity=Severity.NOTE, sources=()
+)

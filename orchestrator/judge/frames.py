@@ -43,6 +43,11 @@ TASK = re.compile(
     r"|^  comm \"(?P<h>.{1,15}?)\", pid"
 )
 
+# C++, and Rust in its two ways (legacy and v0); a v0 name has disambiguators and back references between its parts.
+MANGLED = ("_Z", "_R")
+_MANGLED_PART = re.compile(r"[sB][0-9A-Za-z]*_|(?P<length>\d{1,3})_?")
+_RUST_HASH = re.compile(r"h[0-9a-f]{16}$")
+
 SUFFIX = re.compile(r"\.(?:isra|constprop|part|cold|llvm|lto_priv)\b.*$")
 # How each arch and compiler spells the entry of one system call.
 SYSCALL = re.compile(
@@ -79,4 +84,22 @@ def find_task(text: str) -> str:
 
 def plain_name(function: str) -> str:
     """A function's name as both arches and all compilers have it: no suffixes, one spelling for a system call."""
+    if function.startswith(MANGLED):
+        function = _demangled(function)
     return SYSCALL.sub("sys_", SUFFIX.sub("", function))
+
+
+def _demangled(symbol: str) -> str:
+    """The path in a mangled name, without types and hashes: core::panicking::panic_fmt. Itself if there is none."""
+    parts, at = [], 2
+    while at < len(symbol):
+        found = _MANGLED_PART.match(symbol, at)
+        at = found.end() if found else at + 1
+        if found and found["length"]:
+            end = at + int(found["length"])
+            parts.append(symbol[at:end])
+            at = end
+            # Itanium's plain names have one part, and the types of the arguments after it.
+            if symbol[:3] not in ("_ZN", "_RN", "_RI", "_RC"):
+                break
+    return "::".join(part for part in parts if not _RUST_HASH.match(part)) or symbol

@@ -20,7 +20,8 @@ REPORTING = _family(r"""
     sanitizer_cov\w* printk\w* vprintk\w* stack_chk_fail schedule_bug assert_\w+_locked object_err dump_page
     check_preemption_disabled (?:debug_)?smp_processor_id this_cpu_preempt_check might_\w+ cant_\w+
     preempt_schedule\w*_check lockdep_\w+ debug_\w*object\w* debug_check_no_\w+ \w+_is_static_object should_fail\w*
-    fail_dump fault_create\w* rust_helper_\w+ rust_panic rust_begin_unwind .*core.*panic\w* handle_bug seqprop_\w+
+    fail_dump fault_create\w* rust_helper_\w+ rust_panic
+    (?:\w+::)*rust_begin_unwind .*core.*panic\w* handle_bug seqprop_\w+
     \w*fortify_panic \w*_warn_saturate
 """)
 
@@ -87,7 +88,8 @@ LOCKS = _family(r"""
 
 # The scheduler, and all ways to wait for an event.
 WAITS = _family(r"""
-    schedule(?:_timeout\w*|_hrtimeout\w*|_preempt_disabled|_idle|_user)? sched_\w+ context_switch switch_to\w*
+    schedule(?:_timeout\w*|_hrtimeout\w*|_preempt_disabled|_idle|_user)?
+    sched_(?:show_\w+|clock\w*|submit_work|update_worker|ttwu\w*|exec|switch\w*|info\w*) context_switch switch_to\w*
     io_schedule\w* preempt_schedule\w* cond_resched\w* do_wait_(?:for|intr)\w* wait_(?:for|on|event|rcu|woken)\w*
     do_wait_for\w* out_of_line_wait\w* bit_wait\w* prepare_to_\w*wait\w* autoremove_\w+ finish_wait\w*
     add_wait_queue\w* remove_wait_queue_\w+ wake_up\w* try_to_wake_up complete complete_\w+ flush_\w*work\w*
@@ -119,7 +121,8 @@ INFRASTRUCTURE = (REPORTING, ENTRY, LIBRARY)
 # every report of one bug.
 DISPATCHERS = _family(r"""
     do_syscall_\w+ do_fast_syscall\w* entry_\w+ el0_svc\w* invoke_syscall tracesys\w* ret_fast_syscall
-    process_one_work vfs_ioctl do_vfs_ioctl \w+_compat_ioctl hrtimer_run_\w+ run_hrtimer ksys_ioctl sys_ioctl vfs_(?:read|write|readv|writev|iter_\w+|open)
+    process_one_work vfs_ioctl do_vfs_ioctl \w+_compat_ioctl
+    hrtimer_run_\w+ run_hrtimer ksys_ioctl sys_ioctl vfs_(?:read|write|readv|writev|iter_\w+|open)
     new_sync_\w+ do_iter_\w+ call_\w+_iter do_dentry_open fput call_timer_fn netif_receive_skb\w* cpu_startup_entry
     start_secondary kthread run_ksoftirqd netlink_rcv_skb nfnetlink_rcv_msg rtnetlink_rcv_msg genl_\w*rcv\w*
     netlink_dump\w* sock_common_setsockopt sys_setsockopt sock_sendmsg\w* do_fault irq_exit do_softirq mmap_region

@@ -15,7 +15,9 @@ class Source(Enum):
     LINE = auto()  # group `function` of the first line
     NAMED = auto()  # group `function` of the pattern's `named`, on a later line
     COUNTER = auto()  # the program counter
-    EARLY = auto()  # first frame that says something of a stack printed before the trace: a lock's history, a page's owner
+    EARLY = (
+        auto()
+    )  # first frame that says something of a stack printed before the trace: a lock's history, a page's owner
     TRACE = auto()  # first frame of a trace that says something
     BELOW_DISPATCHER = auto()  # the frame called by a system call, work item or timer entry
 
@@ -37,6 +39,7 @@ class Pattern:
     """Shortly after a complaint of one of these kinds this line belongs to it."""
     within: int = 15  # lines that count as shortly
     all_callers: bool = False  # the report is written by several CPUs
+    silent: bool = False  # no complaint at all: known so that it is not taken for one, or for a part of one
     bare_trace: bool = False  # the frames follow without "Call Trace:"
 
 
@@ -48,6 +51,7 @@ K = CrashKind
 # Where a WARN()'s own text comes after its first line, it comes at once.
 AFTER_WARNING = 3
 NOTE = Severity.NOTE
+COVERAGE = Severity.COVERAGE
 TRACE_ONLY = (Source.TRACE,)
 LINE_FIRST = (Source.LINE, Source.TRACE)
 NAMED_FIRST = (Source.NAMED, Source.TRACE)
@@ -97,6 +101,12 @@ OOPSES = (
         title="KMSAN: {bug}",
         sources=LINE_FIRST,
         bare_trace=True,
+    ),
+    Pattern(
+        kind=K.UBSAN,
+        line=re.compile(r"UBSAN: Undefined behaviour in \S+"),  # until v5.6
+        title="UBSAN: undefined-behaviour",
+        sources=TRACE_ONLY,
     ),
     Pattern(
         kind=K.UBSAN,
@@ -157,11 +167,17 @@ OOPSES = (
     Pattern(
         kind=K.OOPS,
         line=re.compile(
-            r"(?:Oops: )?(?P<what>general protection fault|divide error|stack segment|segment not present|invalid TSS"
+            r"(?:Oops: )?(?P<what>general protection fault|divide error|segment not present|invalid TSS"
             r"|alignment check|int3|control protection exception|coprocessor segment overrun)"
             r"(?:,? (?:probably |maybe )?for [\w -]+ \S+)?: [0-9a-f]{4} \[#"
         ),
         title="{what}",
+        follows=frozenset({K.KASAN}),
+    ),
+    Pattern(
+        kind=K.OOPS,
+        line=re.compile(r"(?:Oops: )?stack segment: [0-9a-f]{4} \[#"),
+        title="stack segment fault",
         follows=frozenset({K.KASAN}),
     ),
     Pattern(
@@ -317,6 +333,20 @@ LOCKING = (
     ),
     Pattern(
         kind=K.LOCKDEP,
+        line=re.compile(LOCK_REPORT + r"[Nn]ested lock was not taken"),
+        title="WARNING: nested lock was not taken",
+        sources=NAMED_FIRST,
+        named=AT_FUNCTION,
+    ),
+    Pattern(
+        kind=K.LOCKDEP,
+        line=re.compile(r"(?:\[ )?BUG: held lock freed"),  # until v4.18
+        title="BUG: held lock freed",
+        sources=NAMED_FIRST,
+        named=AT_FUNCTION,
+    ),
+    Pattern(
+        kind=K.LOCKDEP,
         line=re.compile(LOCK_REPORT + r"inconsistent lock state"),
         title="inconsistent lock state",
         sources=NAMED_FIRST,
@@ -331,9 +361,7 @@ LOCKING = (
     ),
     Pattern(
         kind=K.LOCKDEP,
-        line=re.compile(
-            LOCK_REPORT + r"(?P<what>held lock freed|[Nn]ested lock was not taken|[Ii]nvalid wait context)"
-        ),
+        line=re.compile(LOCK_REPORT + r"(?P<what>held lock freed|[Ii]nvalid wait context)"),
         title="WARNING: {what}",
         sources=NAMED_FIRST,
         named=AT_FUNCTION,
@@ -368,11 +396,34 @@ LOCKING = (
         follows=frozenset({K.WARNING}),
         within=AFTER_WARNING,
     ),
+    # Checks that switch themselves off: what comes later was not looked for.
     Pattern(
         kind=K.LOCKDEP,
-        line=re.compile(r"BUG: (?P<what>MAX_\w+ too low!)"),
-        title="lockdep is off, its coverage lost: {what}",
-        severity=NOTE,
+        line=re.compile(r"(?P<what>BUG: MAX_\w+ too low!)"),
+        title="{what} (lockdep is off)",
+        severity=COVERAGE,
+        sources=NOWHERE,
+    ),
+    Pattern(
+        kind=K.LOCKDEP,
+        line=re.compile(r"turning off the locking correctness validator"),
+        title="lockdep is off",
+        severity=COVERAGE,
+        sources=NOWHERE,
+        follows=frozenset({K.LOCKDEP}),
+    ),
+    Pattern(
+        kind=K.LEAK,
+        line=re.compile(r"kmemleak: (?:Kernel memory leak detector disabled|Automatic memory scanning thread ended)"),
+        title="kmemleak is off",
+        severity=COVERAGE,
+        sources=NOWHERE,
+    ),
+    Pattern(
+        kind=K.ODEBUG,
+        line=re.compile(r"ODEBUG: Out of memory\. ODEBUG disabled"),
+        title="debugobjects is off",
+        severity=COVERAGE,
         sources=NOWHERE,
     ),
     Pattern(
@@ -486,7 +537,8 @@ ENDINGS = (
         kind=K.BUG,
         line=re.compile(r"kernel BUG at (?P<file>\S+):\d+"),
         title="kernel BUG",
-        follows=frozenset({K.LIST, K.MEMORY, K.SLUB, K.REFCOUNT, K.OTHER, K.ODEBUG}),
+        # A panic of Rust's ends in a BUG().
+        follows=frozenset({K.BUG, K.LIST, K.MEMORY, K.SLUB, K.REFCOUNT, K.OTHER, K.ODEBUG}),
     ),
     Pattern(
         kind=K.PANIC,
@@ -523,7 +575,7 @@ OTHERS = (
     Pattern(
         kind=K.OTHER,
         line=re.compile(r"BUG: Dentry .* still in use .*\[unmount"),
-        title="BUG: Dentry still in use",
+        title="BUG: Dentry still in use in unmount",
         sources=NOWHERE,
     ),
     Pattern(
@@ -537,24 +589,27 @@ OTHERS = (
     Pattern(
         kind=K.OTHER,
         line=re.compile(r"unregister_netdevice: waiting for \S+ to become free"),
-        title="unregister_netdevice: waiting for a device to become free",
+        title="unregister_netdevice: waiting for DEV to become free",
         sources=NOWHERE,
     ),
     Pattern(
         kind=K.OTHER,
-        line=re.compile(r"VFS: (?:Close: file count is (?:zero|0)|Busy inodes after unmount)"),
-        title="VFS: a count is wrong",
+        line=re.compile(
+            r"(?P<what>VFS: (?:Close: file count is (?:zero|0)(?: \([a-z -]+\))?|Busy inodes after unmount))"
+        ),
+        title="{what}",
         sources=NOWHERE,
     ),
     Pattern(
         kind=K.BUG,
         line=re.compile(r"rust_kernel: panicked at "),
-        title="rust panic",
+        title="rust panic:",
         sources=TRACE_ONLY,
+        detail=re.compile(r"(?P<detail>(?!-+\[)\S.*)"),
     ),
     Pattern(
         kind=K.PANIC,
-        line=re.compile(r"(?:trusty|trusty_\w+): *(?:.* )?(?P<why>panic|ASSERT FAILED)"),
+        line=re.compile(r"(?:trusty|trusty_\w+): *(?:.* )?(?P<why>(?:panic|ASSERT FAILED)\b.*)"),
         title="trusty: {why}",
         sources=NOWHERE,
     ),
@@ -564,6 +619,14 @@ OTHERS = (
         # A kernel's own word for something odd, without a trace. Boot has its share of harmless ones.
         line=re.compile(r"WARNING: (?!The mand mount option)(?P<what>\S.*)"),
         title="WARNING: {what}",
+        severity=NOTE,
+        sources=NOWHERE,
+    ),
+    Pattern(
+        kind=K.OTHER,
+        # What a driver says of a device: "usb 5-1: WARNING: ...".
+        line=re.compile(r"[\w-]+ [\w.:-]*\d[\w.:-]*: (?P<what>(?:WARNING|BUG): \S.*)"),
+        title="{what}",
         severity=NOTE,
         sources=NOWHERE,
     ),
@@ -579,10 +642,12 @@ OTHERS = (
 NOTES = (
     Pattern(
         kind=K.OTHER,
+        # Asked for. It has a stack of its own, which must not become that of a report.
         line=re.compile(r"FAULT_INJECTION: forcing a failure"),
         title="injected failure",
         severity=NOTE,
         sources=NOWHERE,
+        silent=True,
     ),
     Pattern(
         kind=K.OTHER,
@@ -625,6 +690,7 @@ class CheckPlace:
     file: re.Pattern[str]
     kind: CrashKind
     title: str
+    function: re.Pattern[str] = re.compile("")  # what the first line names; some files hold checks of many sorts
 
 
 CHECK_TITLES = ("WARNING", "kernel BUG")
@@ -638,6 +704,18 @@ CHECK_PLACES = (
     CheckPlace(file=re.compile(r".*kernel/locking/"), kind=K.LOCKDEP, title="WARNING: locking bug"),
     CheckPlace(file=re.compile(r".*lib/kobject\.c"), kind=K.WARNING, title="WARNING: kobject bug"),
     CheckPlace(file=re.compile(r".*mm/usercopy\.c"), kind=K.MEMORY, title="BUG: bad usercopy"),
+    CheckPlace(
+        file=re.compile(r".*mm/(?:slab_common|util)\.c"),
+        kind=K.WARNING,
+        title="WARNING: kmalloc bug",
+        function=re.compile(r"_*k(?:v|z)?m?alloc\w*$"),
+    ),
+    CheckPlace(
+        file=re.compile(r".*mm/vmalloc\.c"),
+        kind=K.WARNING,
+        title="WARNING: zero-size vmalloc",
+        function=re.compile(r"__vmalloc_node_range"),
+    ),
     CheckPlace(file=re.compile(r".*kernel/rcu/tree_plugin\.h"), kind=K.RCU, title="WARNING"),
 )
 
@@ -650,10 +728,11 @@ WORDS = (
     "invalid opcode", "Oops", "stack guard page", "unchecked MSR access", " corruption", "refcount_t: ",
     "percpu ref (", "percpu_ref underflow", "corrupted stack end", "VM_FAULT_OOM leaked", "page dumped because: VM_",
     "usercopy: Kernel", "swap file entry", "swap offset entry", "error on swap-device", "Decompression error",
-    "suspected memory leaks", "non-static key", "DEBUG_LOCKS_WARN_ON", "in preemptible", "bad: scheduling",
+    "non-static key", "DEBUG_LOCKS_WARN_ON", "in preemptible", "bad: scheduling",
     "switch within RCU", "blocked for more than", "kthread starved", "kthread timer wakeup", "hard LOCKUP",
     "Kernel panic", "already registered", "kobject_add_internal", "unregister_netdevice: waiting", "VFS: Close",
     "VFS: Busy inodes", "panicked at", "trusty", "FAULT_INJECTION", "ut of memory", "page allocation failure",
     "hogged CPU", "fatal error: ", "panic: runtime", "SYZFAIL", "Linux version ", "Booting Linux on physical",
-    "ODEBUG: ",
+    "ODEBUG: ", "turning off the lock", "kmemleak: ",
+    "SeaBIOS (version", "UEFI firmware (version", "U-Boot 20",
 )  # fmt: skip
