@@ -309,6 +309,7 @@ class Watch:
         if _FIRMWARE.match(line.text) and any(text.strip() and not _FIRMWARE.match(text) for text in self._before):
             return self._report(FIRMWARE, line)
         if _BOOT.match(line.text) and self._seconds > 1.0 and line.seconds is not None and line.seconds < 1.0:
+            self._seconds = 0.0  # "Booting Linux" and "Linux version" are of one boot.
             return self._report(REBOOT, line)
         if not _ANY.match(line.text):
             return None

@@ -37,10 +37,20 @@ PROGRAM_COUNTER = re.compile(
 
 # Who was running: CPU and Comm (since v6.11 with a UID), KASAN, hung tasks, lockups, lockdep, kmemleak, arm64.
 TASK = re.compile(
-    r"CPU: \d+ (?:UID: \d+ )?PID: -?\d+ Comm: (?P<a>.{1,15}?) (?:Not t|T)ainted|, CPU#\d+: (?P<b>.{1,15})/\d+$"
-    r"|(?:by task |in process |code: )(?P<c>.{1,15}?)(?:/\d+| +pfn:|$)|INFO: task (?P<d>.{1,15}?):\d+ "
-    r"|! \[(?P<e>.{1,15}?):\d+\]|^\s*(?P<f>\S.{0,14}?)/\d+ (?:\[HC\S+ )?(?:is|just) |^Process (?P<g>.{1,15}?) \(pid: "
-    r"|^  comm \"(?P<h>.{1,15}?)\", pid"
+    "|".join(
+        (
+            r"CPU: \d+ (?:UID: \d+ )?PID: -?\d+ Comm: (.{1,15}?) (?:Not t|T)ainted",
+            r", CPU#\d+: (.{1,15})/\d+$",
+            r"(?:by task |preemptible \[\d+\] code: )(.{1,15})/\d+",
+            r"in process (.{1,15}?) +p(?:fn|te|md):",
+            r"INFO: task (.{1,15}?):\d+ ",
+            r"^task:(.{1,15}?) +state:",
+            r"! \[(.{1,15}?):\d+\]",
+            r"^\s*(?:WARNING: )?(\S.{0,14}?)/\d+ (?:\[HC\S+ )?(?:is|just|takes|still)\b",
+            r"^Process (.{1,15}?) \(pid: ",
+            r"^  comm \"(.{1,15}?)\", pid",
+        )
+    )
 )
 
 # C++, and Rust in its two ways (legacy and v0); a v0 name has disambiguators and back references between its parts.

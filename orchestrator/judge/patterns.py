@@ -110,6 +110,12 @@ OOPSES = (
     ),
     Pattern(
         kind=K.UBSAN,
+        line=re.compile(rf"UBSAN: (?P<bug>[\w /-]+?) at {FUNCTION}"),  # trap mode, x86
+        title="UBSAN: {bug}",
+        sources=LINE_FIRST,
+    ),
+    Pattern(
+        kind=K.UBSAN,
         line=re.compile(r"UBSAN: (?P<bug>[\w -]+?) in \S+"),
         title="UBSAN: {bug}",
         sources=TRACE_ONLY,
@@ -188,6 +194,17 @@ OOPSES = (
         title="{what}",
         follows=frozenset({K.OOPS}),
     ),
+    Pattern(
+        kind=K.UBSAN,
+        line=re.compile(r"Internal error: UBSAN: (?P<bug>[\w /-]+):"),  # trap mode, arm64
+        title="UBSAN: {bug}",
+    ),
+    Pattern(
+        kind=K.OOPS,
+        line=re.compile(rf"(?:traps: )?(?P<what>Missing ENDBR|CFI failure)(?: at|:) {FUNCTION}"),
+        title="{what}",
+        sources=LINE_FIRST,
+    ),
     # "Internal error: " is arm64's "Oops: "; both come second where the fault has a line of its own.
     Pattern(
         kind=K.OOPS,
@@ -215,6 +232,9 @@ OBJECTS = (
         kind=K.LIST,
         line=re.compile(r"(?:list_(?:add|del)|hlist_\w+|plist_\w+|llist_\w+) corruption"),
         title="BUG: corrupted list",
+        # Until v4.9 a WARNING came before its text.
+        follows=frozenset({K.WARNING}),
+        within=AFTER_WARNING,
         # The program counter is the checker's own.
         sources=TRACE_ONLY,
     ),
@@ -264,13 +284,17 @@ OBJECTS = (
     ),
     Pattern(
         kind=K.MEMORY,
-        line=re.compile(
-            r"BUG: (?P<what>Bad (?:page (?:state|map|cache)|swap file entry|rss-counter state)|non-zero pgtables_bytes)"
-        ),
+        line=re.compile(r"BUG: (?P<what>Bad (?:page (?:state|map|cache)|swap file entry))"),
         title="BUG: {what}",
         # With page_owner=on, whose page it was comes first: who freed it last may be anybody.
         sources=(Source.EARLY, Source.TRACE),
         skip=(*INFRASTRUCTURE, LOCKS, WAITS, PAGE_CACHE),
+    ),
+    Pattern(
+        kind=K.MEMORY,
+        line=re.compile(r"BUG: (?P<what>Bad rss-counter state|non-zero pgtables_bytes)"),
+        title="BUG: {what}",
+        sources=NOWHERE,
     ),
     Pattern(
         kind=K.MEMORY,
@@ -303,9 +327,15 @@ OBJECTS = (
     ),
     Pattern(
         kind=K.LEAK,
-        line=re.compile(r"BUG: memory leak|kmemleak: \d+ new suspected memory leaks"),
+        line=re.compile(r"BUG: memory leak"),
         title="memory leak",
         sources=TRACE_ONLY,
+    ),
+    Pattern(
+        kind=K.LEAK,
+        line=re.compile(r"kmemleak: \d+ new suspected memory leaks"),
+        title="memory leak",
+        sources=NOWHERE,
     ),
 )
 
@@ -373,7 +403,7 @@ LOCKING = (
             + r"(?:\S+/\d+ )?(?P<what>(?:still has )locks held|lock held (?:when returning to user space|at task exit))"
         ),
         title="WARNING: {what}",
-        sources=NAMED_FIRST,
+        sources=(Source.NAMED,),
         named=AT_FUNCTION,
     ),
     Pattern(
@@ -444,7 +474,7 @@ LOCKING = (
         line=re.compile(r"BUG: workqueue leaked (?:lock or atomic|atomic)"),
         title="BUG: workqueue leaked lock or atomic",
         sources=NAMED_FIRST,
-        named=re.compile(rf"\s*last function: (?P<function>{NAME})"),
+        named=re.compile(rf"\s*(?:last function: |preempt=.* workfn=)(?P<function>{NAME})"),
     ),
     Pattern(
         kind=K.ATOMIC,
@@ -470,6 +500,12 @@ STALLS = (
         title="INFO: task hung",
         sources=TRACE_ONLY,
         skip=(*INFRASTRUCTURE, LOCKS, WAITS),
+    ),
+    Pattern(
+        kind=K.HANG,
+        line=re.compile(r"INFO: task .* can't die for more than \d+ seconds"),
+        title="INFO: task can't die",
+        sources=TRACE_ONLY,
     ),
     # A name with line breaks in it tears the line apart; its end is still as good as a fingerprint.
     Pattern(
@@ -502,13 +538,14 @@ STALLS = (
     ),
     Pattern(
         kind=K.LOCKUP,
-        line=re.compile(WATCHDOG + r"BUG: (?P<what>soft lockup|workqueue lockup|spinlock lockup)"),
+        line=re.compile(WATCHDOG + r"BUG: (?P<what>soft lockup|spinlock lockup)"),
         title="BUG: {what}",
         sources=STALLED_AT,
         named=WORK,
         skip=(*INFRASTRUCTURE, LOCKS, WAITS, TICKS),
         all_callers=True,
     ),
+    Pattern(kind=K.LOCKUP, line=re.compile(r"BUG: workqueue lockup"), title="BUG: workqueue lockup", sources=NOWHERE),
     Pattern(
         kind=K.LOCKUP,
         line=re.compile(WATCHDOG + r"(?:CPU ?\d+: )?Watchdog detected hard LOCKUP"),
@@ -538,7 +575,7 @@ ENDINGS = (
         line=re.compile(r"kernel BUG at (?P<file>\S+):\d+"),
         title="kernel BUG",
         # A panic of Rust's ends in a BUG().
-        follows=frozenset({K.BUG, K.LIST, K.MEMORY, K.SLUB, K.REFCOUNT, K.OTHER, K.ODEBUG}),
+        follows=frozenset({K.BUG, K.LIST, K.MEMORY, K.SLUB, K.REFCOUNT, K.OTHER, K.ODEBUG, K.OOPS}),
     ),
     Pattern(
         kind=K.PANIC,
@@ -725,14 +762,14 @@ WORDS = (
     "ernel stack overflow", "PANIC: double fault", "general protection fault", "divide error", "stack segment",
     "segment not present", "invalid TSS", "alignment check", "int3", "control protection exception",
     "coprocessor segment overrun", "Unhandled fault", "SError Interrupt on CPU", "Bad mode in", "Internal error",
-    "invalid opcode", "Oops", "stack guard page", "unchecked MSR access", " corruption", "refcount_t: ",
-    "percpu ref (", "percpu_ref underflow", "corrupted stack end", "VM_FAULT_OOM leaked", "page dumped because: VM_",
-    "usercopy: Kernel", "swap file entry", "swap offset entry", "error on swap-device", "Decompression error",
-    "non-static key", "DEBUG_LOCKS_WARN_ON", "in preemptible", "bad: scheduling",
-    "switch within RCU", "blocked for more than", "kthread starved", "kthread timer wakeup", "hard LOCKUP",
-    "Kernel panic", "already registered", "kobject_add_internal", "unregister_netdevice: waiting", "VFS: Close",
-    "VFS: Busy inodes", "panicked at", "trusty", "FAULT_INJECTION", "ut of memory", "page allocation failure",
-    "hogged CPU", "fatal error: ", "panic: runtime", "SYZFAIL", "Linux version ", "Booting Linux on physical",
-    "ODEBUG: ", "turning off the lock", "kmemleak: ",
-    "SeaBIOS (version", "UEFI firmware (version", "U-Boot 20",
+    "Missing ENDBR", "CFI failure", "invalid opcode", "Oops", "stack guard page", "unchecked MSR access",
+    " corruption", "refcount_t: ", "percpu ref (", "percpu_ref underflow", "corrupted stack end",
+    "VM_FAULT_OOM leaked", "page dumped because: VM_", "usercopy: Kernel", "swap file entry", "swap offset entry",
+    "error on swap-device", "Decompression error", "non-static key", "DEBUG_LOCKS_WARN_ON", "in preemptible",
+    "bad: scheduling", "switch within RCU", "blocked for more than", "in I/O wait for more than", "die for more than",
+    "kthread starved", "kthread timer wakeup", "hard LOCKUP", "Kernel panic", "already registered",
+    "kobject_add_internal", "unregister_netdevice: waiting", "VFS: Close", "VFS: Busy inodes", "panicked at",
+    "trusty", "FAULT_INJECTION", "ut of memory", "page allocation failure", "hogged CPU", "fatal error: ",
+    "panic: runtime", "SYZFAIL", "Linux version ", "Booting Linux on physical", "ODEBUG: ", "turning off the lock",
+    "kmemleak: ", "SeaBIOS (version", "UEFI firmware (version", "U-Boot 20",
 )  # fmt: skip
