@@ -3,9 +3,10 @@
 # make unit    the tests that need no guest: seconds
 # make lint    formatting, linters, types, shellcheck, the warnings of the guest programs, the import rules
 # make benchmark   the speed of the main job on this machine, as a table
+# make corpus  how the judge does on a folder of console logs with verdicts; CORPUS=DIR if it is not beside the project
 # make setup   only set up: Debian packages and .venv
 
-.PHONY: help run test unit lint benchmark setup
+.PHONY: help run test unit lint benchmark corpus setup
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -25,6 +26,9 @@ lint: setup
 
 benchmark: setup
 	.venv/bin/python benchmarks/measure.py
+
+corpus: setup
+	@CORPUS="$(CORPUS)" PYTHONPATH=. .venv/bin/python tests/corpus.py
 
 setup:
 	@tools/setup

@@ -22,7 +22,7 @@ from orchestrator.guest.workload import (
     watch,
     workload_argv,
 )
-from orchestrator.judge.crash import find_crashes
+from orchestrator.judge.scan import crashes_in
 from orchestrator.judge.verdict import judge
 from orchestrator.model import Allowed, Cell, CellReport, Crash, Ending, GuestRun, KernelImage
 from orchestrator.vm.argv import VmSpec
@@ -32,6 +32,7 @@ from orchestrator.vm.qmp import human_command
 
 BOOT_SECONDS = 120.0
 _MODEST = 10.0
+_CHUNK = 1 << 18
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,9 +105,9 @@ def run_cell(cell: Cell, bootable: Bootable, guests: Guests, *, folder: Path, li
 
 
 def crashes_of(console_log: Path) -> tuple[Crash, ...]:
-    """The crashes of a console log, read line by line."""
-    with console_log.open(encoding="utf-8", errors="replace", newline="\n") as lines:
-        return tuple(find_crashes(lines))
+    """The crashes of a console log, read piece by piece."""
+    with console_log.open("rb") as file:
+        return tuple(crashes_in(iter(lambda: file.read(_CHUNK), b"")))
 
 
 def config_digest(config: Path) -> str:

@@ -264,6 +264,7 @@ class CrashKind(StrEnum):
 
 class Severity(StrEnum):
     NOTE = "note"  # reported, fails nothing
+    COVERAGE = "coverage"  # fails nothing, but from here on a check of the kernel's own is off
     FATAL = "fatal"  # fails the cell
 
 
@@ -277,6 +278,7 @@ class Crash:
     line: int  # of the console text, from 1
     severity: Severity
     frames: tuple[str, ...] = ()
+    task: str = ""  # its name; "" where the report does not tell
     corrupted: bool = False
     follow_up: bool = False  # came after a first fatal crash of the same guest
     allowed: str = ""  # the matrix's reason for not failing on it

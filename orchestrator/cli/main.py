@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import click
 
-from orchestrator.cli import guest, host
+from orchestrator.cli import guest, host, judge
 from orchestrator.cli.options import (
     AS_JSON,
     DEFAULT_MATRIX,
@@ -228,7 +228,7 @@ def exit_code(report: RunReport) -> ExitCode:
     return ExitCode.OK if outcomes and "lost" not in outcomes and "passed" in outcomes else ExitCode.INFRA
 
 
-for _command in (guest.boot, guest.shell, host.doctor, host.clean, host.schema):
+for _command in (judge.judge, guest.boot, guest.shell, host.doctor, host.clean, host.schema):
     cli.add_command(_command)
 
 

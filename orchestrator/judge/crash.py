@@ -2,7 +2,7 @@
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.judge.frames import (
@@ -12,10 +12,11 @@ from orchestrator.judge.frames import (
     TRACE_END,
     TRACE_START,
     find_frame,
+    find_task,
     plain_name,
 )
-from orchestrator.judge.infrastructure import DISPATCHERS, ENTRY, REPORTING, TICKS
-from orchestrator.judge.lines import Line, kernel_lines
+from orchestrator.judge.infrastructure import CLOCK, DISPATCHERS, ENTRY, REPORTING, TICKS
+from orchestrator.judge.lines import Line, kernel_lines, starts_of_messages
 from orchestrator.judge.patterns import CHECK_PLACES, CHECK_TITLES, PATTERNS, Pattern, Source
 from orchestrator.model import Crash, CrashKind, Severity
 
@@ -27,8 +28,14 @@ MOST_FRAMES = 64
 # Lines that interrupt a trace without ending it: few where the kernel names each line's caller.
 FEW_STRANGERS = 2
 MANY_STRANGERS = 8
+CUT_SHORT = 10
 # A CPU that waits for all others in one of these is the victim, whoever called it.
 CROSS_CALL = "smp_call_function"
+# What is kept of a line; a kernel's own are shorter, a workload's are not ours to keep.
+LONGEST_TEXT = 400
+LONGEST_NAME = 200
+# Reports that are put together at the same time: one of each CPU, and some that never came to an end.
+MOST_OPEN = 16
 # An endless loop of one complaint fills a disk, not our memory.
 SAME_TITLE = 10
 MOST_TITLES = 1000
@@ -40,6 +47,7 @@ _GROUP_NAME = re.compile(r"\(\?P<\w+>")
 _ANY = re.compile("|".join(f"(?:{_GROUP_NAME.sub('(?:', pattern.line.pattern)})" for pattern in PATTERNS))
 _END = re.compile(r"-+\[ end (?:trace|Kernel panic)")
 _BOOT = re.compile(r"(?:Linux version |Booting Linux on physical CPU )")
+_FIRMWARE = re.compile(r"SeaBIOS \(version |UEFI firmware \(version |U-Boot 20\d\d\.")
 _ADDRESS = re.compile(r"\b(?:0x[0-9a-f]+|[0-9a-f]{8,16})\b")
 _NUMBER = re.compile(r"(?<![\w-])-?\d+\b")
 
@@ -50,10 +58,17 @@ def find_crashes(lines: Iterable[str]) -> Iterator[Crash]:
     `lines` may be endless: no more than the reports still open are kept. A crash title that was given ten times
     is not given again.
     """
-    watch = _Watch()
+    watch = Watch()
     for line in kernel_lines(lines):
         yield from watch.see(line)
     yield from watch.end()
+
+
+def may_complain(raw: str) -> bool:
+    """Whether a console line, stamps and all, can begin a report; True where only what came before can tell."""
+    return any(
+        _ANY.match(raw, at) or _BOOT.match(raw, at) or _FIRMWARE.match(raw, at) for at in starts_of_messages(raw)
+    )
 
 
 @dataclass(slots=True)
@@ -70,11 +85,15 @@ class _Report:
     times: int = 0
     detail: str = ""
     counter: str = ""
+    task: str = ""
     in_trace: bool = False
     trace_done: bool = False
     strangers: int = 0
+    early: list[str] = field(default_factory=list)
     inner: str = ""  # the frame before
+    caller: str = ""  # of a frame whose line names both
     below: str = ""
+    clock_seen: bool = False
     cross_call: bool = False
     frames: list[str] = field(default_factory=list)
     complete: bool = False
@@ -82,13 +101,14 @@ class _Report:
     def add(self, line: Line) -> None:
         self.lines += 1
         if len(self.text) < LINES_BEFORE + LINES_AFTER:
-            self.text.append(line.text)
+            self.text.append(line.text[:LONGEST_TEXT])
         if not self.mine(line):
             self.complete = self.complete or self.lines >= REPORT_LINES
             return
         self._learn(line.text)
         self._trace(line.text)
-        if self.lines >= REPORT_LINES or _END.match(line.text) or (self.trace_done and self.lines >= LINES_AFTER):
+        enough = self.trace_done or not self.pattern.sources
+        if self.lines >= REPORT_LINES or (enough and self.lines >= LINES_AFTER) or _END.match(line.text):
             self.complete = True
 
     def mine(self, line: Line) -> bool:
@@ -98,19 +118,20 @@ class _Report:
         """What the lines around the trace tell: the access, the program counter, the lock's place."""
         pattern = self.pattern
         if pattern.detail and not self.detail and (found := pattern.detail.match(text)):
-            self.detail = found["detail"]
+            self.detail = _scrub(found["detail"])
         if pattern.named and not self.named and (found := pattern.named.match(text)):
             self.times += 1
             if self.times == pattern.nth:
                 self.named = plain_name(next(filter(None, found.groupdict().values()), ""))
-        if not self.trace_done and (found := PROGRAM_COUNTER.match(text)):
+        self.task = self.task or find_task(text)
+        if not self.trace_done and "+0x" in text and (found := PROGRAM_COUNTER.match(text)):
             self.counter = self.counter or plain_name(found["function"])
             self.cross_call = self.cross_call or found["function"].startswith(CROSS_CALL)
 
     def _trace(self, text: str) -> None:
         if self.trace_done:
             return
-        if TRACE_START.match(text):
+        if "race" in text and TRACE_START.match(text):
             self._end_trace()
             if not self.trace_done:
                 self.in_trace, self.frames, self.inner, self.below, self.strangers = True, [], "", "", 0
@@ -119,23 +140,32 @@ class _Report:
         if frame is not None and self.pattern.bare_trace and not self.frames:
             self.in_trace = True
         if not self.in_trace:
+            if frame and not frame.inlined and not self.frames and len(self.early) < MOST_FRAMES:
+                self.early.append(frame.function)
             return
         if frame is None:
             self._stranger(text)
-        elif not frame.guess:
+        elif not frame.guess and not frame.inlined:
             self.strangers = 0
             self._add_frame(frame.function)
+            # The next line names its caller again, and better, unless this was the last one.
+            self.caller = frame.caller
+            if DISPATCHERS.match(frame.caller) or OUTERMOST.match(frame.caller):
+                self._add_frame(frame.caller)
 
     def _stranger(self, text: str) -> None:
         """A line that is no frame ends the trace, unless another task's message may have come between."""
         if not self.frames or NEUTRAL.match(text):
             return
-        self.strangers += 1
+        self.strangers += self._says_something() or bool(self.first.caller)
         most = FEW_STRANGERS if self.first.caller else MANY_STRANGERS
         if TRACE_END.match(text) or (self.strangers > most and not PROGRAM_COUNTER.match(text)):
             self._end_trace()
 
     def _add_frame(self, function: str) -> None:
+        # The clock's interrupt noticed the stall; what an interrupt did before it is not what the CPU was busy with.
+        if not self.clock_seen and CLOCK.match(function):
+            self.clock_seen, self.below, self.inner = True, "", ""
         if not self.below and self.inner and DISPATCHERS.match(function):
             useless = DISPATCHERS.match(self.inner) or any(skip.match(self.inner) for skip in NO_WORK)
             self.below = "" if useless else self.inner
@@ -151,7 +181,13 @@ class _Report:
         if not self.in_trace:
             return
         self.in_trace = False
-        self.trace_done = any(not self._skipped(name) for name in self.frames)
+        if self.caller and self.caller != self.inner:
+            self.frames.append(self.caller)
+        self.caller = ""
+        self.trace_done = self._says_something()
+
+    def _says_something(self) -> bool:
+        return any(not self._skipped(name) for name in self.frames)
 
     def _skipped(self, function: str) -> bool:
         return any(skip.match(function) for skip in self.pattern.skip)
@@ -160,8 +196,9 @@ class _Report:
         kind, title = self.pattern.kind, self.pattern.title
         groups = {name: value or "" for name, value in self.match.groupdict().items()}
         file = groups.get("file") or groups.get("path") or ""
+        named = groups.get("function") or groups.get("place") or self.counter
         for place in CHECK_PLACES:
-            if title in CHECK_TITLES and place.file.match(file):
+            if title in CHECK_TITLES and place.file.match(file) and place.function.match(named):
                 kind, title = place.kind, place.title
         function = self._function(groups)
         return Crash(
@@ -171,6 +208,7 @@ class _Report:
             line=self.first.number,
             severity=self.pattern.severity,
             frames=tuple(self.frames),
+            task=self.task,
             corrupted=bool(self.pattern.sources) and not self._whole(),
             follow_up=self.follow_up,
             text="\n".join(self.text),
@@ -178,7 +216,7 @@ class _Report:
 
     def _whole(self) -> bool:
         wants_trace = any(source in self.pattern.sources for source in (Source.TRACE, Source.BELOW_DISPATCHER))
-        return not wants_trace or any(not self._skipped(name) for name in self.frames)
+        return not wants_trace or self._says_something()
 
     def _function(self, groups: dict[str, str]) -> str:
         for source in self.pattern.sources:
@@ -192,6 +230,7 @@ class _Report:
             Source.LINE: (plain_name(groups.get("function") or groups.get("place") or ""),),
             Source.NAMED: (self.named,),
             Source.COUNTER: (self.counter,),
+            Source.EARLY: tuple(self.early),
             Source.TRACE: tuple(self.frames),
             Source.BELOW_DISPATCHER: (CROSS_CALL if self.cross_call else self.below,),
         }[source]
@@ -211,13 +250,16 @@ def _scrub(text: str) -> str:
 
 def _ends(report: _Report, pattern: Pattern) -> bool:
     """Whether a new complaint ends a report that is still open."""
-    if report.trace_done or report.pattern.severity is Severity.NOTE:
+    if report.trace_done or report.pattern.severity is not Severity.FATAL:
         return True
+    # The report was cut short by a crash of the same task: its trace will be the crash's.
+    if report.first.caller and report.lines < CUT_SHORT and pattern.kind is CrashKind.OOPS:
+        return False
     # With panic_on_warn and the like, the trace of the complaint comes after the panic's own line.
     return pattern.severity is Severity.FATAL and pattern.kind is not CrashKind.PANIC
 
 
-class _Watch:
+class Watch:
     """The reports that are still open, and what came before."""
 
     def __init__(self) -> None:
@@ -227,17 +269,36 @@ class _Watch:
         self._given: dict[str, int] = {}
         self._seconds = 0.0
 
-    def see(self, line: Line) -> Iterator[Crash]:
-        opened = self._opened(line)
+    @property
+    def busy(self) -> bool:
+        """Whether the lines that come next may belong to a report."""
+        return bool(self._open)
+
+    def remember(self, line: Line) -> None:
+        """A line that is part of no report."""
+        self._before.append(line.text[:LONGEST_TEXT])
+        self.clock(line.seconds or 0.0)
+
+    def clock(self, seconds: float) -> None:
+        """What time the kernel has reached."""
+        self._seconds = max(self._seconds, seconds)
+
+    def see(self, line: Line, *, suspect: bool = True) -> Sequence[Crash]:
+        """A line, which begins a report only if it is suspect; the crashes whose reports are complete with it."""
+        opened = self._opened(line) if suspect else None
         for report in self._open:
             if not report.complete:
                 report.add(line)
         if opened:
             self._open.append(opened)
             self._fatal_seen = self._fatal_seen or opened.pattern.severity is Severity.FATAL
-        self._before.append(line.text)
-        self._seconds = max(self._seconds, line.seconds or 0.0)
-        while self._open and self._open[0].complete:
+        self.remember(line)
+        if not self._open or not (self._open[0].complete or len(self._open) > MOST_OPEN):
+            return ()
+        return tuple(self._complete())
+
+    def _complete(self) -> Iterator[Crash]:
+        while self._open and (self._open[0].complete or len(self._open) > MOST_OPEN):
             yield from self._give(self._open.popleft())
 
     def end(self) -> Iterator[Crash]:
@@ -245,7 +306,10 @@ class _Watch:
             yield from self._give(self._open.popleft())
 
     def _opened(self, line: Line) -> _Report | None:
+        if _FIRMWARE.match(line.text) and any(text.strip() and not _FIRMWARE.match(text) for text in self._before):
+            return self._report(FIRMWARE, line)
         if _BOOT.match(line.text) and self._seconds > 1.0 and line.seconds is not None and line.seconds < 1.0:
+            self._seconds = 0.0  # "Booting Linux" and "Linux version" are of one boot.
             return self._report(REBOOT, line)
         if not _ANY.match(line.text):
             return None
@@ -257,7 +321,7 @@ class _Watch:
     def _follows(self, pattern: Pattern, line: Line) -> bool:
         return any(
             report.pattern.kind in pattern.follows
-            and (report.pattern.severity is Severity.FATAL or pattern.severity is Severity.NOTE)
+            and (report.pattern.severity is Severity.FATAL or pattern.severity is not Severity.FATAL)
             and report.lines < pattern.within
             and report.mine(line)
             for report in self._open
@@ -274,11 +338,14 @@ class _Watch:
             first=line,
             match=match,
             follow_up=self._fatal_seen,
-            text=[*self._before, line.text],
+            text=[*self._before, line.text[:LONGEST_TEXT]],
+            task=find_task(line.text),
         )
 
     def _give(self, report: _Report) -> Iterator[Crash]:
         crash = report.crash()
+        if report.pattern.silent:
+            return
         count = self._given.get(crash.title, 0)
         if count < SAME_TITLE and (count or len(self._given) < MOST_TITLES):
             self._given[crash.title] = count + 1
@@ -286,3 +353,7 @@ class _Watch:
 
 
 REBOOT = Pattern(kind=CrashKind.REBOOT, line=_BOOT, title="unexpected kernel reboot", sources=())
+# Something ran before: a kernel without time stamps, perhaps, or just another program on the same line.
+FIRMWARE = Pattern(
+    kind=CrashKind.REBOOT, line=_FIRMWARE, title="unexpected kernel reboot", severity=Severity.NOTE, sources=()
+)

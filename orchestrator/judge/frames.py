@@ -8,7 +8,7 @@ NAME = r"(?:[A-Za-z_$][\w.$]*|<[^+]*>(?:::\w+)+|_?\w+(?:::\w+)+)"
 OFFSET = r"\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?"
 ADDRESS = r"(?:\[<[^>\]]*>\] *|\[[0-9a-f]{8,16}\] *)"
 
-TRACE_START = re.compile(r".*(?:Call [Tt]race|[Bb]acktrace(?: \(crc \w+\))?):")
+TRACE_START = re.compile(r".*(?:Call [Tt]race|[Bb]acktrace(?: \(crc \w+\))?):|.*\(unwind_backtrace\) from ")
 # What comes after the last frame: the next part of the report, registers of user mode, or another CPU's stack.
 TRACE_END = re.compile(
     r"\s*(?:---+\[ end|RIP: 0033:|Modules linked in|Allocated by|Freed by|Code: |={20}|Kernel (?:Offset|panic)"
@@ -23,7 +23,9 @@ OUTERMOST = re.compile(
 FRAME = re.compile(rf"\s*(?:<[A-Z#0-9]+> *)?{ADDRESS}*(?P<guess>\? *)?(?P<function>{NAME}){OFFSET}")
 INLINED = re.compile(rf"\s*{ADDRESS}*(?P<function>{NAME}) \S+:\d+ \[inline\]")
 # 32-bit arm prints callee and caller on one line.
-ARM_FRAME = re.compile(rf"\s*(?:{ADDRESS}\((?P<function>{NAME})(?:{OFFSET})?\)|(?P<plain>{NAME})) from ")
+ARM_FRAME = re.compile(
+    rf"\s*(?:{ADDRESS}\((?P<function>{NAME})(?:{OFFSET})?\)|(?P<plain>{NAME})) from (?:{ADDRESS}\(?)?(?P<caller>{NAME})"
+)
 # What may stand between the frames of one trace: stack switches and the registers of an interrupted context.
 NEUTRAL = re.compile(
     r"\s*(?:</?[A-Z#0-9]+>|r\d+:|R[0-9A-Z]{1,2}P?:|[A-Z]{2,3}[0-9]?: |Code: |EFLAGS|ORIG_RAX|Exception stack"
@@ -32,6 +34,29 @@ NEUTRAL = re.compile(
 PROGRAM_COUNTER = re.compile(
     rf"\s*(?:[REN]?IP(?: at)?:?|PC is at|e?pc ?:) *(?:[0-9a-f]{{4}}:)?\s*{ADDRESS}*(?P<function>{NAME}){OFFSET}"
 )
+
+# Who was running: CPU and Comm (since v6.11 with a UID), KASAN, hung tasks, lockups, lockdep, kmemleak, arm64.
+TASK = re.compile(
+    "|".join(
+        (
+            r"CPU: \d+ (?:UID: \d+ )?PID: -?\d+ Comm: (.{1,15}?) (?:Not t|T)ainted",
+            r", CPU#\d+: (.{1,15})/\d+$",
+            r"(?:by task |preemptible \[\d+\] code: )(.{1,15})/\d+",
+            r"in process (.{1,15}?) +p(?:fn|te|md):",
+            r"INFO: task (.{1,15}?):\d+ ",
+            r"^task:(.{1,15}?) +state:",
+            r"! \[(.{1,15}?):\d+\]",
+            r"^\s*(?:WARNING: )?(\S.{0,14}?)/\d+ (?:\[HC\S+ )?(?:is|just|takes|still)\b",
+            r"^Process (.{1,15}?) \(pid: ",
+            r"^  comm \"(.{1,15}?)\", pid",
+        )
+    )
+)
+
+# C++, and Rust in its two ways (legacy and v0); a v0 name has disambiguators and back references between its parts.
+MANGLED = ("_Z", "_R")
+_MANGLED_PART = re.compile(r"[sB][0-9A-Za-z]*_|(?P<length>\d{1,3})_?")
+_RUST_HASH = re.compile(r"h[0-9a-f]{16}$")
 
 SUFFIX = re.compile(r"\.(?:isra|constprop|part|cold|llvm|lto_priv)\b.*$")
 # How each arch and compiler spells the entry of one system call.
@@ -45,18 +70,46 @@ class Frame:
     """One line of a stack trace. A guess is an address that merely lay on the stack."""
 
     function: str
-    guess: bool
+    guess: bool = False
+    inlined: bool = False  # only a symbolised trace has those, and a bug's name must not depend on that
+    caller: str = ""
 
 
 def find_frame(text: str) -> Frame | None:
     """The frame that a line shows, or None."""
-    if found := FRAME.match(text) or INLINED.match(text):
-        return Frame(function=plain_name(found["function"]), guess=bool(found.groupdict().get("guess")))
-    if found := ARM_FRAME.match(text):
-        return Frame(function=plain_name(found["function"] or found["plain"]), guess=False)
+    if found := FRAME.match(text):
+        return Frame(function=plain_name(found["function"]), guess=bool(found["guess"]))
+    if "[inline]" in text and (found := INLINED.match(text)):
+        return Frame(function=plain_name(found["function"]), inlined=True)
+    if " from " in text and (found := ARM_FRAME.match(text)):
+        return Frame(function=plain_name(found["function"] or found["plain"]), caller=plain_name(found["caller"]))
     return None
+
+
+def find_task(text: str) -> str:
+    """The name of the task that a line says was running, or ""."""
+    found = TASK.search(text)
+    return next(filter(None, found.groups()), "") if found else ""
 
 
 def plain_name(function: str) -> str:
     """A function's name as both arches and all compilers have it: no suffixes, one spelling for a system call."""
+    if function.startswith(MANGLED):
+        function = _demangled(function)
     return SYSCALL.sub("sys_", SUFFIX.sub("", function))
+
+
+def _demangled(symbol: str) -> str:
+    """The path in a mangled name, without types and hashes: core::panicking::panic_fmt. Itself if there is none."""
+    parts, at = [], 2
+    while at < len(symbol):
+        found = _MANGLED_PART.match(symbol, at)
+        at = found.end() if found else at + 1
+        if found and found["length"]:
+            end = at + int(found["length"])
+            parts.append(symbol[at:end])
+            at = end
+            # Itanium's plain names have one part, and the types of the arguments after it.
+            if symbol[:3] not in ("_ZN", "_RN", "_RI", "_RC"):
+                break
+    return "::".join(part for part in parts if not _RUST_HASH.match(part)) or symbol

@@ -20,7 +20,8 @@ REPORTING = _family(r"""
     sanitizer_cov\w* printk\w* vprintk\w* stack_chk_fail schedule_bug assert_\w+_locked object_err dump_page
     check_preemption_disabled (?:debug_)?smp_processor_id this_cpu_preempt_check might_\w+ cant_\w+
     preempt_schedule\w*_check lockdep_\w+ debug_\w*object\w* debug_check_no_\w+ \w+_is_static_object should_fail\w*
-    fail_dump fault_create\w* rust_helper_\w+ rust_panic rust_begin_unwind .*core.*panic\w* handle_bug seqprop_\w+
+    fail_dump fault_create\w* rust_helper_\w+ rust_panic
+    (?:\w+::)*rust_begin_unwind .*core.*panic\w* handle_bug seqprop_\w+
     \w*fortify_panic \w*_warn_saturate
 """)
 
@@ -33,12 +34,12 @@ ENTRY = _family(r"""
     do_kernel_fault die_kernel_fault arm64_notify_die debug_exception_enter und_svc stack_\w*overflow handle_stack\w*
     handle_bad_stack bad_stack do_bad_area ret_from_fork\w* kthread kthreadd worker_thread kernel_thread entry_\w+
     do_syscall_\w+ do_fast_syscall\w* ret_fast_syscall ret_to_user tracesys\w* el0\w* invoke_syscall do_el0_svc
-    smpboot_thread_fn secondary_startup\w* x86_64_start\w* ret_from_exception
+    process_one_work smpboot_thread_fn secondary_startup\w* x86_64_start\w* ret_from_exception
 """)
 
 # Allocators, strings, copies, bits, lists, trees, formatting: called by the code at fault.
 LIBRARY = _family(r"""
-    \w*kmem_cache_\w+ kmem_\w+ slab_\w+ \w+_slab check_slab free_debug_processing on_freelist cache_\w+ new_slab\w*
+    \w*kmem_cache_\w+ kmem_\w+ slab_\w+ \w+_slab check_slab check_bytes\w* free_to_partial_list free_debug_processing on_freelist cache_\w+ new_slab\w*
     k[mzc]alloc\w* k[mzc]alloc_\w+ do_kmalloc\w* kfree\w* kvfree\w* kzfree kstrdup\w* kmemdup\w* krealloc\w*
     k?vzalloc\w* k?v[mz]alloc\w* vmalloc\w* vfree\w* alloc_pages?\w* get_free_pages\w* \w+_noprof
     get_page_from_freelist prep_new_page check_new_page\w* post_alloc_hook rmqueue\w* free_unref_\w+ free_pages?\w*
@@ -57,10 +58,16 @@ LIBRARY = _family(r"""
     cipher_\w+ iput init_timer\w* aes\w+_(?:en|de)crypt aes_\w+ crypto_\w+ xts_\w+ ecb_\w+ (?:fast_)?dput
     proc_register proc_create\w* proc_mkdir\w* sock_k?m?alloc\w* alloc_inode unregister_netdev\w*
     rollback_registered\w* put_device get_device sha\d+\w* \w+_(?:readq?|write)[bwlq] ioread\w* iowrite\w* sysfs_\w+
-    dpm_sysfs\w* \w*_sysfs_\w+_?\w* device_remove_file
+    (?:dpm|device|bus|driver)_sysfs_\w+ device_remove_file i2c_(?:add|del)_adapter drbg_\w+ rng_\w+
     device_(?:add|del|unregister|destroy|release|create|initialize)\w* get_device_parent class_\w+
     dev_(?:err|warn|info|\w*printk\w*) usb_(?:submit|kill|poison|unlink)_\w+ usb_start_wait_urb usb_\w+_msg
     usb_(?:anchor|free)_urb static_key_\w+ jump_label_\w+ text_poke\w* sock_hold sock_put \w*fake_map\w*
+""")
+
+# The page cache's ways to allocate and free: never the owner of a page.
+PAGE_CACHE = _family(r"""
+    (?:filemap_)?(?:alloc|get|grab)_folio\w* folio_alloc\w* vma_alloc_\w+ filemap_\w*folio\w* pagecache_get_page
+    (?:re)?set_page_owner page_pool_\w+ find_or_create_page grab_cache_page\w* find_get_\w+ alloc_page\w* read_cache_\w+
 """)
 
 # Locks, lockdep's own functions, and what merely turns interrupts off and on.
@@ -73,7 +80,7 @@ LOCKS = _family(r"""
     native_queued_\w+ pv_queued\w* pv_kick\w* read_lock\w* write_lock\w* read_unlock\w* write_unlock\w* mutex_\w+
     ww_mutex\w* rt_mutex\w* rtlock\w* rt_spin\w* task_blocks_on_rt_mutex down\w* up up_read up_write rwsem_\w+
     rwbase\w* percpu_down\w* percpu_up\w* ldsem_\w+ rcu_read_\w+ rcu_lock_\w+ rcu_note\w* trace_hardirqs\w*
-    trace_softirqs\w* trace_preempt\w* trace_irq\w* local_bh\w* seqcount_\w+ class_\w+_constructor fs_reclaim_\w+
+    trace_softirqs\w* trace_preempt\w* trace_irq\w* local_bh\w* seqcount_\w+ class_\w+_constructor
     console_(?:lock|unlock|trylock)\w* sock_(?:lock|owned)\w* atomic_dec_and_\w*lock\w* refcount_dec_and_\w*lock\w*
     bit_spin\w* folio_unlock\w* unlock_page\w* print_lock\w* print_circular\w* print_bad\w* irq_\w+_handler
     preempt_count\w* debug_mutex\w* debug_rt\w* owner_on_cpu
@@ -81,7 +88,8 @@ LOCKS = _family(r"""
 
 # The scheduler, and all ways to wait for an event.
 WAITS = _family(r"""
-    schedule(?:_timeout\w*|_hrtimeout\w*|_preempt_disabled|_idle|_user)? sched_\w+ context_switch switch_to\w*
+    schedule(?:_timeout\w*|_hrtimeout\w*|_preempt_disabled|_idle|_user)?
+    sched_(?:show_\w+|clock\w*|submit_work|update_worker|ttwu\w*|exec|switch\w*|info\w*) context_switch switch_to\w*
     io_schedule\w* preempt_schedule\w* cond_resched\w* do_wait_(?:for|intr)\w* wait_(?:for|on|event|rcu|woken)\w*
     do_wait_for\w* out_of_line_wait\w* bit_wait\w* prepare_to_\w*wait\w* autoremove_\w+ finish_wait\w*
     add_wait_queue\w* remove_wait_queue_\w+ wake_up\w* try_to_wake_up complete complete_\w+ flush_\w*work\w*
@@ -113,9 +121,13 @@ INFRASTRUCTURE = (REPORTING, ENTRY, LIBRARY)
 # every report of one bug.
 DISPATCHERS = _family(r"""
     do_syscall_\w+ do_fast_syscall\w* entry_\w+ el0_svc\w* invoke_syscall tracesys\w* ret_fast_syscall
-    process_one_work vfs_ioctl do_vfs_ioctl ksys_ioctl sys_ioctl vfs_(?:read|write|readv|writev|iter_\w+|open)
+    process_one_work vfs_ioctl do_vfs_ioctl \w+_compat_ioctl
+    hrtimer_run_\w+ run_hrtimer ksys_ioctl sys_ioctl vfs_(?:read|write|readv|writev|iter_\w+|open)
     new_sync_\w+ do_iter_\w+ call_\w+_iter do_dentry_open fput call_timer_fn netif_receive_skb\w* cpu_startup_entry
     start_secondary kthread run_ksoftirqd netlink_rcv_skb nfnetlink_rcv_msg rtnetlink_rcv_msg genl_\w*rcv\w*
     netlink_dump\w* sock_common_setsockopt sys_setsockopt sock_sendmsg\w* do_fault irq_exit do_softirq mmap_region
     flush_smp_call_function\w* \w*rcu_do_batch
 """)
+
+# The timer interrupt's first function, on either arch.
+CLOCK = _family(r"(?:\w*sysvec_)?(?:smp_)?apic_timer_interrupt arch_timer_handler_\w+")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from orchestrator.judge.frames import ADDRESS, NAME, OFFSET
-from orchestrator.judge.infrastructure import INFRASTRUCTURE, LOCKS, TICKS, WAITS
+from orchestrator.judge.infrastructure import INFRASTRUCTURE, LOCKS, PAGE_CACHE, TICKS, WAITS
 from orchestrator.model import CrashKind, Severity
 
 
@@ -15,6 +15,9 @@ class Source(Enum):
     LINE = auto()  # group `function` of the first line
     NAMED = auto()  # group `function` of the pattern's `named`, on a later line
     COUNTER = auto()  # the program counter
+    EARLY = (
+        auto()
+    )  # first frame that says something of a stack printed before the trace: a lock's history, a page's owner
     TRACE = auto()  # first frame of a trace that says something
     BELOW_DISPATCHER = auto()  # the frame called by a system call, work item or timer entry
 
@@ -36,6 +39,7 @@ class Pattern:
     """Shortly after a complaint of one of these kinds this line belongs to it."""
     within: int = 15  # lines that count as shortly
     all_callers: bool = False  # the report is written by several CPUs
+    silent: bool = False  # no complaint at all: known so that it is not taken for one, or for a part of one
     bare_trace: bool = False  # the frames follow without "Call Trace:"
 
 
@@ -47,9 +51,12 @@ K = CrashKind
 # Where a WARN()'s own text comes after its first line, it comes at once.
 AFTER_WARNING = 3
 NOTE = Severity.NOTE
+COVERAGE = Severity.COVERAGE
 TRACE_ONLY = (Source.TRACE,)
 LINE_FIRST = (Source.LINE, Source.TRACE)
 NAMED_FIRST = (Source.NAMED, Source.TRACE)
+# A lock taken by machinery says little; where it was taken first says more.
+LOCK_PLACES = (Source.NAMED, Source.EARLY, Source.TRACE)
 STALLED_AT = (Source.BELOW_DISPATCHER, Source.NAMED, Source.COUNTER, Source.TRACE)
 WORK = re.compile(rf"Workqueue: \S+ (?P<function>{NAME})")
 NOWHERE: tuple[Source, ...] = ()
@@ -94,6 +101,18 @@ OOPSES = (
         title="KMSAN: {bug}",
         sources=LINE_FIRST,
         bare_trace=True,
+    ),
+    Pattern(
+        kind=K.UBSAN,
+        line=re.compile(r"UBSAN: Undefined behaviour in \S+"),  # until v5.6
+        title="UBSAN: undefined-behaviour",
+        sources=TRACE_ONLY,
+    ),
+    Pattern(
+        kind=K.UBSAN,
+        line=re.compile(rf"UBSAN: (?P<bug>[\w /-]+?) at {FUNCTION}"),  # trap mode, x86
+        title="UBSAN: {bug}",
+        sources=LINE_FIRST,
     ),
     Pattern(
         kind=K.UBSAN,
@@ -149,16 +168,22 @@ OOPSES = (
         line=re.compile(r"(?:traps: )?PANIC: double fault"),
         title="PANIC: double fault",
         follows=frozenset({K.OOPS}),
-        skip=(*INFRASTRUCTURE, LOCKS, TICKS),
+        skip=(*INFRASTRUCTURE, LOCKS),
     ),
     Pattern(
         kind=K.OOPS,
         line=re.compile(
-            r"(?:Oops: )?(?P<what>general protection fault|divide error|stack segment|segment not present|invalid TSS"
+            r"(?:Oops: )?(?P<what>general protection fault|divide error|segment not present|invalid TSS"
             r"|alignment check|int3|control protection exception|coprocessor segment overrun)"
             r"(?:,? (?:probably |maybe )?for [\w -]+ \S+)?: [0-9a-f]{4} \[#"
         ),
         title="{what}",
+        follows=frozenset({K.KASAN}),
+    ),
+    Pattern(
+        kind=K.OOPS,
+        line=re.compile(r"(?:Oops: )?stack segment: [0-9a-f]{4} \[#"),
+        title="stack segment fault",
         follows=frozenset({K.KASAN}),
     ),
     Pattern(
@@ -168,6 +193,17 @@ OOPSES = (
         ),
         title="{what}",
         follows=frozenset({K.OOPS}),
+    ),
+    Pattern(
+        kind=K.UBSAN,
+        line=re.compile(r"Internal error: UBSAN: (?P<bug>[\w /-]+):"),  # trap mode, arm64
+        title="UBSAN: {bug}",
+    ),
+    Pattern(
+        kind=K.OOPS,
+        line=re.compile(rf"(?:traps: )?(?P<what>Missing ENDBR|CFI failure)(?: at|:) {FUNCTION}"),
+        title="{what}",
+        sources=LINE_FIRST,
     ),
     # "Internal error: " is arm64's "Oops: "; both come second where the fault has a line of its own.
     Pattern(
@@ -196,6 +232,9 @@ OBJECTS = (
         kind=K.LIST,
         line=re.compile(r"(?:list_(?:add|del)|hlist_\w+|plist_\w+|llist_\w+) corruption"),
         title="BUG: corrupted list",
+        # Until v4.9 a WARNING came before its text.
+        follows=frozenset({K.WARNING}),
+        within=AFTER_WARNING,
         # The program counter is the checker's own.
         sources=TRACE_ONLY,
     ),
@@ -245,11 +284,17 @@ OBJECTS = (
     ),
     Pattern(
         kind=K.MEMORY,
-        line=re.compile(
-            r"BUG: (?P<what>Bad (?:page (?:state|map|cache)|swap file entry|rss-counter state)|non-zero pgtables_bytes)"
-        ),
+        line=re.compile(r"BUG: (?P<what>Bad (?:page (?:state|map|cache)|swap file entry))"),
         title="BUG: {what}",
-        sources=TRACE_ONLY,
+        # With page_owner=on, whose page it was comes first: who freed it last may be anybody.
+        sources=(Source.EARLY, Source.TRACE),
+        skip=(*INFRASTRUCTURE, LOCKS, WAITS, PAGE_CACHE),
+    ),
+    Pattern(
+        kind=K.MEMORY,
+        line=re.compile(r"BUG: (?P<what>Bad rss-counter state|non-zero pgtables_bytes)"),
+        title="BUG: {what}",
+        sources=NOWHERE,
     ),
     Pattern(
         kind=K.MEMORY,
@@ -282,9 +327,15 @@ OBJECTS = (
     ),
     Pattern(
         kind=K.LEAK,
-        line=re.compile(r"BUG: memory leak|kmemleak: \d+ new suspected memory leaks"),
+        line=re.compile(r"BUG: memory leak"),
         title="memory leak",
         sources=TRACE_ONLY,
+    ),
+    Pattern(
+        kind=K.LEAK,
+        line=re.compile(r"kmemleak: \d+ new suspected memory leaks"),
+        title="memory leak",
+        sources=NOWHERE,
     ),
 )
 
@@ -293,17 +344,36 @@ LOCKING = (
         kind=K.LOCKDEP,
         line=re.compile(LOCK_REPORT + r"possible (?:circular|recursive) locking"),
         title="possible deadlock",
+        sources=LOCK_PLACES,
+        named=AT_FUNCTION,
+    ),
+    Pattern(
+        kind=K.LOCKDEP,
+        line=re.compile(LOCK_REPORT + r"possible irq lock inversion"),
+        title="possible deadlock",
+        sources=LOCK_PLACES,
+        named=AT_FUNCTION,
+    ),
+    Pattern(
+        kind=K.LOCKDEP,
+        line=re.compile(LOCK_REPORT + r"\S+-safe -> \S+-unsafe lock order"),
+        title="possible deadlock",
+        # What interrupts do with the lock comes first; that is the half of the bug that is always the same.
+        sources=(Source.EARLY, Source.TRACE),
+    ),
+    Pattern(
+        kind=K.LOCKDEP,
+        line=re.compile(LOCK_REPORT + r"[Nn]ested lock was not taken"),
+        title="WARNING: nested lock was not taken",
         sources=NAMED_FIRST,
         named=AT_FUNCTION,
     ),
     Pattern(
         kind=K.LOCKDEP,
-        line=re.compile(LOCK_REPORT + r"(?:possible irq lock inversion|\S+-safe -> \S+-unsafe lock order)"),
-        title="possible deadlock",
+        line=re.compile(r"(?:\[ )?BUG: held lock freed"),  # until v4.18
+        title="BUG: held lock freed",
         sources=NAMED_FIRST,
         named=AT_FUNCTION,
-        # The lock held already is the one that an interrupt takes, too.
-        nth=2,
     ),
     Pattern(
         kind=K.LOCKDEP,
@@ -321,9 +391,7 @@ LOCKING = (
     ),
     Pattern(
         kind=K.LOCKDEP,
-        line=re.compile(
-            LOCK_REPORT + r"(?P<what>held lock freed|[Nn]ested lock was not taken|[Ii]nvalid wait context)"
-        ),
+        line=re.compile(LOCK_REPORT + r"(?P<what>held lock freed|[Ii]nvalid wait context)"),
         title="WARNING: {what}",
         sources=NAMED_FIRST,
         named=AT_FUNCTION,
@@ -335,7 +403,7 @@ LOCKING = (
             + r"(?:\S+/\d+ )?(?P<what>(?:still has )locks held|lock held (?:when returning to user space|at task exit))"
         ),
         title="WARNING: {what}",
-        sources=NAMED_FIRST,
+        sources=(Source.NAMED,),
         named=AT_FUNCTION,
     ),
     Pattern(
@@ -358,11 +426,34 @@ LOCKING = (
         follows=frozenset({K.WARNING}),
         within=AFTER_WARNING,
     ),
+    # Checks that switch themselves off: what comes later was not looked for.
     Pattern(
         kind=K.LOCKDEP,
-        line=re.compile(r"BUG: (?P<what>MAX_\w+ too low!)"),
-        title="lockdep is off, its coverage lost: {what}",
-        severity=NOTE,
+        line=re.compile(r"(?P<what>BUG: MAX_\w+ too low!)"),
+        title="{what} (lockdep is off)",
+        severity=COVERAGE,
+        sources=NOWHERE,
+    ),
+    Pattern(
+        kind=K.LOCKDEP,
+        line=re.compile(r"turning off the locking correctness validator"),
+        title="lockdep is off",
+        severity=COVERAGE,
+        sources=NOWHERE,
+        follows=frozenset({K.LOCKDEP}),
+    ),
+    Pattern(
+        kind=K.LEAK,
+        line=re.compile(r"kmemleak: (?:Kernel memory leak detector disabled|Automatic memory scanning thread ended)"),
+        title="kmemleak is off",
+        severity=COVERAGE,
+        sources=NOWHERE,
+    ),
+    Pattern(
+        kind=K.ODEBUG,
+        line=re.compile(r"ODEBUG: Out of memory\. ODEBUG disabled"),
+        title="debugobjects is off",
+        severity=COVERAGE,
         sources=NOWHERE,
     ),
     Pattern(
@@ -383,7 +474,7 @@ LOCKING = (
         line=re.compile(r"BUG: workqueue leaked (?:lock or atomic|atomic)"),
         title="BUG: workqueue leaked lock or atomic",
         sources=NAMED_FIRST,
-        named=re.compile(rf"\s*last function: (?P<function>{NAME})"),
+        named=re.compile(rf"\s*(?:last function: |preempt=.* workfn=)(?P<function>{NAME})"),
     ),
     Pattern(
         kind=K.ATOMIC,
@@ -409,6 +500,12 @@ STALLS = (
         title="INFO: task hung",
         sources=TRACE_ONLY,
         skip=(*INFRASTRUCTURE, LOCKS, WAITS),
+    ),
+    Pattern(
+        kind=K.HANG,
+        line=re.compile(r"INFO: task .* can't die for more than \d+ seconds"),
+        title="INFO: task can't die",
+        sources=TRACE_ONLY,
     ),
     # A name with line breaks in it tears the line apart; its end is still as good as a fingerprint.
     Pattern(
@@ -441,13 +538,14 @@ STALLS = (
     ),
     Pattern(
         kind=K.LOCKUP,
-        line=re.compile(WATCHDOG + r"BUG: (?P<what>soft lockup|workqueue lockup|spinlock lockup)"),
+        line=re.compile(WATCHDOG + r"BUG: (?P<what>soft lockup|spinlock lockup)"),
         title="BUG: {what}",
         sources=STALLED_AT,
         named=WORK,
         skip=(*INFRASTRUCTURE, LOCKS, WAITS, TICKS),
         all_callers=True,
     ),
+    Pattern(kind=K.LOCKUP, line=re.compile(r"BUG: workqueue lockup"), title="BUG: workqueue lockup", sources=NOWHERE),
     Pattern(
         kind=K.LOCKUP,
         line=re.compile(WATCHDOG + r"(?:CPU ?\d+: )?Watchdog detected hard LOCKUP"),
@@ -476,7 +574,8 @@ ENDINGS = (
         kind=K.BUG,
         line=re.compile(r"kernel BUG at (?P<file>\S+):\d+"),
         title="kernel BUG",
-        follows=frozenset({K.LIST, K.MEMORY, K.SLUB, K.REFCOUNT, K.OTHER, K.ODEBUG}),
+        # A panic of Rust's ends in a BUG().
+        follows=frozenset({K.BUG, K.LIST, K.MEMORY, K.SLUB, K.REFCOUNT, K.OTHER, K.ODEBUG, K.OOPS}),
     ),
     Pattern(
         kind=K.PANIC,
@@ -513,7 +612,7 @@ OTHERS = (
     Pattern(
         kind=K.OTHER,
         line=re.compile(r"BUG: Dentry .* still in use .*\[unmount"),
-        title="BUG: Dentry still in use",
+        title="BUG: Dentry still in use in unmount",
         sources=NOWHERE,
     ),
     Pattern(
@@ -527,24 +626,27 @@ OTHERS = (
     Pattern(
         kind=K.OTHER,
         line=re.compile(r"unregister_netdevice: waiting for \S+ to become free"),
-        title="unregister_netdevice: waiting for a device to become free",
+        title="unregister_netdevice: waiting for DEV to become free",
         sources=NOWHERE,
     ),
     Pattern(
         kind=K.OTHER,
-        line=re.compile(r"VFS: (?:Close: file count is (?:zero|0)|Busy inodes after unmount)"),
-        title="VFS: a count is wrong",
+        line=re.compile(
+            r"(?P<what>VFS: (?:Close: file count is (?:zero|0)(?: \([a-z -]+\))?|Busy inodes after unmount))"
+        ),
+        title="{what}",
         sources=NOWHERE,
     ),
     Pattern(
         kind=K.BUG,
         line=re.compile(r"rust_kernel: panicked at "),
-        title="rust panic",
+        title="rust panic:",
         sources=TRACE_ONLY,
+        detail=re.compile(r"(?P<detail>(?!-+\[)\S.*)"),
     ),
     Pattern(
         kind=K.PANIC,
-        line=re.compile(r"(?:trusty|trusty_\w+): *(?:.* )?(?P<why>panic|ASSERT FAILED)"),
+        line=re.compile(r"(?:trusty|trusty_\w+): *(?:.* )?(?P<why>(?:panic|ASSERT FAILED)\b.*)"),
         title="trusty: {why}",
         sources=NOWHERE,
     ),
@@ -554,6 +656,14 @@ OTHERS = (
         # A kernel's own word for something odd, without a trace. Boot has its share of harmless ones.
         line=re.compile(r"WARNING: (?!The mand mount option)(?P<what>\S.*)"),
         title="WARNING: {what}",
+        severity=NOTE,
+        sources=NOWHERE,
+    ),
+    Pattern(
+        kind=K.OTHER,
+        # What a driver says of a device: "usb 5-1: WARNING: ...".
+        line=re.compile(r"[\w-]+ [\w.:-]*\d[\w.:-]*: (?P<what>(?:WARNING|BUG): \S.*)"),
+        title="{what}",
         severity=NOTE,
         sources=NOWHERE,
     ),
@@ -569,10 +679,12 @@ OTHERS = (
 NOTES = (
     Pattern(
         kind=K.OTHER,
+        # Asked for. It has a stack of its own, which must not become that of a report.
         line=re.compile(r"FAULT_INJECTION: forcing a failure"),
         title="injected failure",
         severity=NOTE,
         sources=NOWHERE,
+        silent=True,
     ),
     Pattern(
         kind=K.OTHER,
@@ -615,6 +727,7 @@ class CheckPlace:
     file: re.Pattern[str]
     kind: CrashKind
     title: str
+    function: re.Pattern[str] = re.compile("")  # what the first line names; some files hold checks of many sorts
 
 
 CHECK_TITLES = ("WARNING", "kernel BUG")
@@ -628,5 +741,35 @@ CHECK_PLACES = (
     CheckPlace(file=re.compile(r".*kernel/locking/"), kind=K.LOCKDEP, title="WARNING: locking bug"),
     CheckPlace(file=re.compile(r".*lib/kobject\.c"), kind=K.WARNING, title="WARNING: kobject bug"),
     CheckPlace(file=re.compile(r".*mm/usercopy\.c"), kind=K.MEMORY, title="BUG: bad usercopy"),
+    CheckPlace(
+        file=re.compile(r".*mm/(?:slab_common|util)\.c"),
+        kind=K.WARNING,
+        title="WARNING: kmalloc bug",
+        function=re.compile(r"_*k(?:v|z)?m?alloc\w*$"),
+    ),
+    CheckPlace(
+        file=re.compile(r".*mm/vmalloc\.c"),
+        kind=K.WARNING,
+        title="WARNING: zero-size vmalloc",
+        function=re.compile(r"__vmalloc_node_range"),
+    ),
     CheckPlace(file=re.compile(r".*kernel/rcu/tree_plugin\.h"), kind=K.RCU, title="WARNING"),
 )
+
+# Each line that begins a report has one of these in it: plain words are what makes much text quick to search.
+WORDS = (
+    "BUG", "WARNING", "INFO:", "KASAN:", "UBSAN:", "nable to handle kernel", "Insufficient stack space",
+    "ernel stack overflow", "PANIC: double fault", "general protection fault", "divide error", "stack segment",
+    "segment not present", "invalid TSS", "alignment check", "int3", "control protection exception",
+    "coprocessor segment overrun", "Unhandled fault", "SError Interrupt on CPU", "Bad mode in", "Internal error",
+    "Missing ENDBR", "CFI failure", "invalid opcode", "Oops", "stack guard page", "unchecked MSR access",
+    " corruption", "refcount_t: ", "percpu ref (", "percpu_ref underflow", "corrupted stack end",
+    "VM_FAULT_OOM leaked", "page dumped because: VM_", "usercopy: Kernel", "swap file entry", "swap offset entry",
+    "error on swap-device", "Decompression error", "non-static key", "DEBUG_LOCKS_WARN_ON", "in preemptible",
+    "bad: scheduling", "switch within RCU", "blocked for more than", "in I/O wait for more than", "die for more than",
+    "kthread starved", "kthread timer wakeup", "hard LOCKUP", "Kernel panic", "already registered",
+    "kobject_add_internal", "unregister_netdevice: waiting", "VFS: Close", "VFS: Busy inodes", "panicked at",
+    "trusty", "FAULT_INJECTION", "ut of memory", "page allocation failure", "hogged CPU", "fatal error: ",
+    "panic: runtime", "SYZFAIL", "Linux version ", "Booting Linux on physical", "ODEBUG: ", "turning off the lock",
+    "kmemleak: ", "SeaBIOS (version", "UEFI firmware (version", "U-Boot 20",
+)  # fmt: skip

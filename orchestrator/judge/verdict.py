@@ -202,6 +202,12 @@ def _context(verdict: Verdict, run: GuestRun, crashes: tuple[Crash, ...]) -> lis
         lines.insert(0, f"a swapoff in {REFERENCE_WAIT} is a leaked reference (or a put too many)")
     lines += [f"then, console line {crash.line}: {crash.title}" for crash in _later(verdict, crashes)]
     lines += _once(f"allowed: {crash.title} ({crash.allowed})" for crash in crashes if crash.allowed)
+    # Green without a check that was asked for is less than green: the reader has to know.
+    lines += _once(
+        f"coverage lost from console line {crash.line} on: {crash.title}"
+        for crash in crashes
+        if crash.severity is Severity.COVERAGE and not crash.allowed
+    )
     lines += _once(
         f"noted: {crash.title}" for crash in crashes if crash.severity is Severity.NOTE and not crash.allowed
     )
