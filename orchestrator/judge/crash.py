@@ -13,11 +13,13 @@ from orchestrator.judge.frames import (
     TRACE_START,
     find_frame,
     plain_name,
+    stack_frame,
+    task_name,
 )
 from orchestrator.judge.infrastructure import DISPATCHERS, ENTRY, REPORTING, TICKS
 from orchestrator.judge.lines import Line, kernel_lines
 from orchestrator.judge.patterns import CHECK_PLACES, CHECK_TITLES, PATTERNS, Pattern, Source
-from orchestrator.model import Crash, CrashKind, Severity
+from orchestrator.model import Crash, CrashKind, Severity, StackFrame
 
 LINES_BEFORE = 8
 LINES_AFTER = 32
@@ -77,6 +79,9 @@ class _Report:
     below: str = ""
     cross_call: bool = False
     frames: list[str] = field(default_factory=list)
+    task: str = ""
+    executed: StackFrame | None = None  # where the program counter stood
+    stack: list[StackFrame] = field(default_factory=list)
     complete: bool = False
 
     def add(self, line: Line) -> None:
@@ -97,6 +102,7 @@ class _Report:
     def _learn(self, text: str) -> None:
         """What the lines around the trace tell: the access, the program counter, the lock's place."""
         pattern = self.pattern
+        self.task = self.task or task_name(text)
         if pattern.detail and not self.detail and (found := pattern.detail.match(text)):
             self.detail = found["detail"]
         if pattern.named and not self.named and (found := pattern.named.match(text)):
@@ -105,7 +111,16 @@ class _Report:
                 self.named = plain_name(next(filter(None, found.groupdict().values()), ""))
         if not self.trace_done and (found := PROGRAM_COUNTER.match(text)):
             self.counter = self.counter or plain_name(found["function"])
+            self._note_counter(text)
             self.cross_call = self.cross_call or found["function"].startswith(CROSS_CALL)
+
+    def _note_counter(self, text: str) -> None:
+        """Above a trace the counter is where it all happened; inside one, where an interrupt came."""
+        frame = stack_frame(text, exact=True)
+        if frame and self.in_trace and self.frames:
+            self.stack.append(frame)
+        else:
+            self.executed = self.executed or frame
 
     def _trace(self, text: str) -> None:
         if self.trace_done:
@@ -114,6 +129,7 @@ class _Report:
             self._end_trace()
             if not self.trace_done:
                 self.in_trace, self.frames, self.inner, self.below, self.strangers = True, [], "", "", 0
+                self.stack = []
             return
         frame = find_frame(text)
         if frame is not None and self.pattern.bare_trace and not self.frames:
@@ -125,6 +141,8 @@ class _Report:
         elif not frame.guess:
             self.strangers = 0
             self._add_frame(frame.function)
+            if shown := stack_frame(text):
+                self.stack.append(shown)
 
     def _stranger(self, text: str) -> None:
         """A line that is no frame ends the trace, unless another task's message may have come between."""
@@ -174,7 +192,18 @@ class _Report:
             corrupted=bool(self.pattern.sources) and not self._whole(),
             follow_up=self.follow_up,
             text="\n".join(self.text),
+            task=task_name(self.first.text) or self.task,
+            stack=self._whole_stack(),
         )
+
+    def _whole_stack(self) -> tuple[StackFrame, ...]:
+        """x86 leaves the program counter's own frame out of the trace, arm64 begins with it."""
+        stack = self.stack[:MOST_FRAMES]
+        if self.executed is None:
+            return tuple(stack)
+        if stack and (stack[0].function, stack[0].offset) == (self.executed.function, self.executed.offset):
+            stack = stack[1:]
+        return (self.executed, *stack)
 
     def _whole(self) -> bool:
         wants_trace = any(source in self.pattern.sources for source in (Source.TRACE, Source.BELOW_DISPATCHER))
