@@ -10,6 +10,7 @@ from orchestrator.arch import ARCHES
 from orchestrator.deadline import Deadline, now
 from orchestrator.errors import Cancelled, InfraError, OutOfTime
 from orchestrator.events import CellProgress, Listener
+from orchestrator.explain import Explainer
 from orchestrator.guest import evidence, ssh
 from orchestrator.guest.keys import RunKeys
 from orchestrator.guest.workload import (
@@ -59,6 +60,7 @@ class Bootable:
 
     kernel: KernelImage
     initramfs: Path
+    explainer: Explainer | None = None  # of this kernel's crashes
 
 
 def vm_spec(cell: Cell, bootable: Bootable, guests: Guests) -> VmSpec:
@@ -92,6 +94,8 @@ def run_cell(cell: Cell, bootable: Bootable, guests: Guests, *, folder: Path, li
         run = GuestRun(ending=Ending.LOST, detail=f"this machine failed: {e}")
     crashes = crashes_of(console_log)
     verdict, crashes = judge(cell, run, crashes, guests.allow)
+    if bootable.explainer:
+        crashes = bootable.explainer.explained(crashes)
     return CellReport(
         cell=cell,
         verdict=verdict,

@@ -18,6 +18,7 @@ from orchestrator.cellrun import Bootable, Guests, interrupted_report, run_cell,
 from orchestrator.deadline import Deadline
 from orchestrator.errors import Cancelled, InfraError
 from orchestrator.events import CellEnded, CellStarted, Listener, Notice, Step
+from orchestrator.explain import kept_explainer, new_explainer
 from orchestrator.guest.archive import GuestFiles, build_initramfs, program_path
 from orchestrator.guest.keys import RunKeys, load_keys, new_keys, save_keys
 from orchestrator.guest.workload import Limits, disk_sizes, workload_argv
@@ -122,7 +123,10 @@ def run_matrix(request: Request, store: Store, listener: Listener) -> RunReport:
                 for cell in cells:
                     runner.record(unbuilt_report(cell, image))
             else:
-                runner.run(cells, runner.bootable(image))
+                explainer = new_explainer(
+                    image, kit.series, cache=request.cache, folder=store.build_folder(build), sandbox=kit.sandbox
+                )
+                runner.run(cells, replace(runner.bootable(image), explainer=explainer))
     return store.save()
 
 
@@ -138,7 +142,13 @@ def rerun(report: RunReport, cells: Sequence[Cell], request: Request, store: Sto
         image = kept_image(known, old)
         store.add_build(image)
         chosen = tuple(cell for cell in cells if cell.build == build)
-        bootable = Bootable(kernel=image, initramfs=old / "guest" / f"initramfs.{build.arch}")
+        bootable = Bootable(
+            kernel=image,
+            initramfs=old / "guest" / f"initramfs.{build.arch}",
+            explainer=kept_explainer(
+                image, old, cache=request.cache, folder=store.build_folder(build), sandbox=request.sandbox
+            ),
+        )
         runner.keep(bootable, store)
         runner.run(chosen, bootable)
     return store.save()
