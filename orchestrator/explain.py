@@ -115,9 +115,7 @@ def _explainer(image: KernelImage, changes: Changes | None, why: str, *, cache: 
 
 def first_place(crash: Crash) -> Place | None:
     """The place to look at first: in the frame that the title names, past inlined helpers that say nothing."""
-    named = [frame for frame in crash.stack if plain_name(frame.function) == crash.function]
-    useful = [frame for frame in crash.stack if not _is_machinery(plain_name(frame.function))]
-    for frame in chain(named, useful):
+    for frame in crash.stack[crash.first :]:
         if frame.places:
             telling = (place for place in frame.places if not _is_machinery(plain_name(place.function)))
             return next(telling, frame.places[-1])

@@ -311,6 +311,7 @@ class Crash:
     text: str = ""  # the lines around it
     task: str = ""  # the command that ran, or that hangs; "" where the report does not say
     stack: tuple[StackFrame, ...] = ()  # the frames with their offsets; an exact one may come first
+    first: int = 0  # of the stack, the frame of `function`, or else the first that is not infrastructure
     excerpt: tuple[str, ...] = ()  # the source around the first frame that is no infrastructure
     unexplained: str = ""  # why file and line, or the functions that the series changed, are not known
 
@@ -360,6 +361,42 @@ class CellReport:
     folder: str = ""  # relative to the run's folder
 
 
+class Comparison(StrEnum):
+    """Whose a complaint is, where a run has cells with the series and cells without."""
+
+    ONLY_WITH = "only with the series"
+    BOTH = "with and without"
+    ONLY_WITHOUT = "only without"
+    # No matching cell of the other variant ran to its end, so its silence says nothing.
+    NOT_KNOWN_WITHOUT = "with the series, not known without"
+    NOT_KNOWN_WITH = "without the series, not known with"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tally:
+    """In how many cells of one variant something was seen, of how many that tell."""
+
+    seen: int
+    cells: int  # that show it, or ran to their end without it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CrashEntry:
+    """One complaint of the kernel, however many cells and repeats show it."""
+
+    title: str
+    kind: CrashKind
+    severity: Severity
+    count: int  # cells
+    cells: tuple[str, ...]  # their names
+    reports: int  # on all consoles together; one console gives a title ten times at most
+    follow_up: bool  # it never came first
+    allowed: str = ""
+    compared: Comparison | None = None  # None where only one variant ran
+    with_series: Tally | None = None
+    without_series: Tally | None = None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunReport:
     """Everything of one invocation; run.json without the cells."""
@@ -375,3 +412,4 @@ class RunReport:
     builds: tuple[KernelImage | BuildFailure, ...]
     cells: tuple[CellReport, ...]
     interrupted: bool = False
+    crashes: tuple[CrashEntry, ...] = ()  # each once, worst first

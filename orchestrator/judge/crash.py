@@ -182,6 +182,7 @@ class _Report:
             if title in CHECK_TITLES and place.file.match(file):
                 kind, title = place.kind, place.title
         function = self._function(groups)
+        stack = self._whole_stack()
         return Crash(
             kind=kind,
             title=self._title(title, groups, function),
@@ -193,7 +194,8 @@ class _Report:
             follow_up=self.follow_up,
             text="\n".join(self.text),
             task=task_name(self.first.text) or self.task,
-            stack=self._whole_stack(),
+            stack=stack,
+            first=self._first_of(stack, function),
         )
 
     def _whole_stack(self) -> tuple[StackFrame, ...]:
@@ -204,6 +206,12 @@ class _Report:
         if stack and (stack[0].function, stack[0].offset) == (self.executed.function, self.executed.offset):
             stack = stack[1:]
         return (self.executed, *stack)
+
+    def _first_of(self, stack: tuple[StackFrame, ...], function: str) -> int:
+        names = [plain_name(frame.function) for frame in stack]
+        if function in names:
+            return names.index(function)
+        return next((index for index, name in enumerate(names) if not self._skipped(name)), 0)
 
     def _whole(self) -> bool:
         wants_trace = any(source in self.pattern.sources for source in (Source.TRACE, Source.BELOW_DISPATCHER))
