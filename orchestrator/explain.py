@@ -1,5 +1,6 @@
 """A crash's stack -> file and line, what of it the series changed, and the source around it, for one kernel."""
 
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -117,8 +118,7 @@ def first_place(crash: Crash) -> Place | None:
     """The place to look at first: in the frame that the title names, past inlined helpers that say nothing."""
     for frame in crash.stack[crash.first :]:
         if frame.places:
-            telling = (place for place in frame.places if not _is_machinery(plain_name(place.function)))
-            return next(telling, frame.places[-1])
+            return next(filter(_tells, frame.places), frame.places[-1])
     return None
 
 
@@ -141,8 +141,11 @@ def _printable(line: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in line.expandtabs(_TAB))
 
 
-def _is_machinery(function: str) -> bool:
-    return any(family.match(function) for family in (*INFRASTRUCTURE, LOCKS, WAITS))
+def _tells(place: Place) -> bool:
+    # What headers for everybody define is inlined everywhere; those of a subsystem lie beside its code.
+    shared = place.file.startswith("include/") or re.match(r"arch/[^/]+/include/", place.file)
+    machinery = any(family.match(plain_name(place.function)) for family in (*INFRASTRUCTURE, LOCKS, WAITS))
+    return not shared and not machinery
 
 
 def _first_line(error: Exception) -> str:
