@@ -1,6 +1,5 @@
 """A crash's stack -> file and line, what of it the series changed, and the source around it, for one kernel."""
 
-import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from orchestrator.kernel.series import Series
 from orchestrator.kernel.symbols import Symbols
 from orchestrator.kernel.tree import kept_tree
 from orchestrator.model import Crash, KernelImage, Place, StackFrame, Variant
+from orchestrator.report.stack import in_shared_header
 
 # Of a console that complains without end, the first ones are enough.
 MOST_CRASHES = 100
@@ -142,10 +142,8 @@ def _printable(line: str) -> str:
 
 
 def _tells(place: Place) -> bool:
-    # What headers for everybody define is inlined everywhere; those of a subsystem lie beside its code.
-    shared = place.file.startswith("include/") or re.match(r"arch/[^/]+/include/", place.file)
     machinery = any(family.match(plain_name(place.function)) for family in (*INFRASTRUCTURE, LOCKS, WAITS))
-    return not shared and not machinery
+    return not machinery and not in_shared_header(place)
 
 
 def _first_line(error: Exception) -> str:

@@ -1,23 +1,26 @@
 """A crash in plain text: where, whose, the stack with file and line, and the source (pure)."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from orchestrator.model import Crash, StackFrame, Variant
+from orchestrator.model import Crash, Place, StackFrame, Variant
 
 LEGEND = "stack, innermost first"
+_SHARED = re.compile(r"(?:arch/[^/]+/)?include/")
 
 
 def crash_lines(crash: Crash, variant: Variant) -> Iterator[str]:
     """The whole stack, and all that is known of it."""
     yield from _head(crash, variant)
-    yield from _stack(crash, 0, len(crash.stack))
+    yield from _stack(crash, crash.stack, len(crash.stack))
     yield from crash.excerpt
 
 
 def short_crash_lines(crash: Crash, variant: Variant, *, frames: int) -> Iterator[str]:
     """What a developer reads first: the stack from the first frame on that is not infrastructure."""
     yield from _head(crash, variant)
-    yield from _stack(crash, crash.first, crash.first + frames)
+    yield from _stack(crash, tuple(map(_shortened, crash.stack[crash.first :])), frames)
     yield from crash.excerpt
 
 
@@ -29,14 +32,30 @@ def _head(crash: Crash, variant: Variant) -> Iterator[str]:
         yield blame
 
 
-def _stack(crash: Crash, first: int, last: int) -> Iterator[str]:
-    if not crash.stack:
+def _stack(crash: Crash, frames: Sequence[StackFrame], most: int) -> Iterator[str]:
+    if not frames:
         return
     yield f"{LEGEND}, * in a changed function:" if changed_functions(crash) else f"{LEGEND}:"
-    for frame in crash.stack[first:last]:
+    for frame in frames[:most]:
         yield from frame_lines(frame)
-    if len(crash.stack) > last:
-        yield f"    and {len(crash.stack) - last} more"
+    if len(frames) > most:
+        yield f"    and {len(frames) - most} more"
+
+
+def _shortened(frame: StackFrame) -> StackFrame:
+    """Of calls between headers for everybody only the outermost: what the code called, without how that is done."""
+    following = [*frame.places[1:], None]
+    kept = tuple(
+        place
+        for place, outer in zip(frame.places, following, strict=True)
+        if place.changed or outer is None or not (in_shared_header(place) and in_shared_header(outer))
+    )
+    return replace(frame, places=kept)
+
+
+def in_shared_header(place: Place) -> bool:
+    """Whether it lies in a header for everybody; those of a subsystem lie beside its code."""
+    return bool(_SHARED.match(place.file))
 
 
 def frame_lines(frame: StackFrame) -> Iterator[str]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from samples import crash, explained_crash
 
-from orchestrator.model import Variant
+from orchestrator.model import Place, StackFrame, Variant
 from orchestrator.report.stack import changed_functions, crash_lines, short_crash_lines
 
 PATCHED = Variant.PATCHED
@@ -27,6 +27,18 @@ def test_the_short_form_begins_where_the_title_points_and_says_how_much_is_left_
 
     assert "dump_stack_lvl" not in "\n".join(lines)
     assert "    and 2 more" in lines
+
+
+def test_the_short_form_names_what_the_code_called_and_not_how_that_is_done() -> None:
+    files = ("arch/arm64/include/asm/atomic.h", "include/linux/atomic.h", "include/linux/mm.h", "mm/zswap.c")
+    places = tuple(Place(function=f"f{n}", file=file, line=n, inlined=n < 3) for n, file in enumerate(files))
+    one = explained_crash(first=0, stack=(StackFrame(function="f3", offset=1, size=2, places=places),))
+
+    short = list(short_crash_lines(one, PATCHED, frames=8))
+
+    assert "    f2 [inlined] include/linux/mm.h:2" in short
+    assert not any("f1" in line or "f0" in line for line in short)
+    assert any("f0" in line for line in crash_lines(one, PATCHED))
 
 
 def test_a_stack_that_misses_the_series_says_so() -> None:
