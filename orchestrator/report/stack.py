@@ -44,12 +44,10 @@ def _stack(crash: Crash, frames: Sequence[StackFrame], most: int) -> Iterator[st
 
 def _shortened(frame: StackFrame) -> StackFrame:
     """Of calls between headers for everybody only the outermost: what the code called, without how that is done."""
-    following = [*frame.places[1:], None]
-    kept = tuple(
-        place
-        for place, outer in zip(frame.places, following, strict=True)
-        if place.changed or outer is None or not (in_shared_header(place) and in_shared_header(outer))
-    )
+    kept = frame.places[-1:]
+    for place in reversed(frame.places[:-1]):
+        if place.changed or not (in_shared_header(place) and in_shared_header(kept[0])):
+            kept = (place, *kept)
     return replace(frame, places=kept)
 
 
