@@ -161,6 +161,37 @@ class BuildFailure:
     log: Path | None
 
 
+# --- stacks ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """A line of the source that a frame of a stack stands for."""
+
+    function: str
+    file: str  # relative to the source tree
+    line: int
+    inlined: bool = False  # into the function of the next place
+    changed: bool = False  # the series under test changed this function
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StackFrame:
+    """One line of a stack as the kernel printed it, and what it stands for in the source."""
+
+    function: str  # suffixes of the compiler included
+    offset: int  # bytes
+    size: int  # of the function, in bytes; 0 where the kernel did not print it
+    exact: bool = False  # the instruction that was executed; else where a call will return to
+    module: str = ""
+    places: tuple[Place, ...] = ()  # innermost first, one for each inlined call; () where nothing is known
+
+    def __str__(self) -> str:
+        size = f"/{self.size:#x}" if self.size else ""
+        module = f" [{self.module}]" if self.module else ""
+        return f"{self.function}+{self.offset:#x}{size}{module}"
+
+
 # --- guest -------------------------------------------------------------------------------------
 
 
@@ -215,6 +246,25 @@ class Ending(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class StuckTask:
+    """A task of a hung guest that two looks found in the same place, or running without an end."""
+
+    task: str
+    pid: int
+    running: bool  # it used a CPU in between; else it sleeps uninterruptibly
+    stack: tuple[StackFrame, ...]  # () where the kernel did not show it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standstill:
+    """What the host gave a guest in the time in which it should have got on and did not."""
+
+    seconds: float
+    ran: float  # CPU seconds that QEMU's threads got, all together
+    waited: float  # seconds in which they were ready and another program had the CPU, all together
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class GuestRun:
     """All that is known after a guest has ended, the console apart."""
 
@@ -227,7 +277,10 @@ class GuestRun:
     speed: float | None = None  # the guest's fixed loop, iterations per microsecond
     accelerator: str = ""
     evidence: tuple[str, ...] = ()  # names of the files in evidence/
-    waiting_in: tuple[str, ...] = ()  # "swapoff: wait_for_completion", one for each stuck task
+    waiting_in: tuple[str, ...] = ()  # "swapoff: wait_for_completion", one for each task that sleeps
+    stuck: tuple[StuckTask, ...] = ()
+    moved: Mapping[str, int] = field(default_factory=dict)  # counters of a hung guest that grew between two looks
+    standstill: Standstill | None = None  # None: it got on, or this host does not tell
 
 
 # --- judge -------------------------------------------------------------------------------------
@@ -265,34 +318,6 @@ class CrashKind(StrEnum):
 class Severity(StrEnum):
     NOTE = "note"  # reported, fails nothing
     FATAL = "fatal"  # fails the cell
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
-    """A line of the source that a frame of a stack stands for."""
-
-    function: str
-    file: str  # relative to the source tree
-    line: int
-    inlined: bool = False  # into the function of the next place
-    changed: bool = False  # the series under test changed this function
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StackFrame:
-    """One line of a stack as the kernel printed it, and what it stands for in the source."""
-
-    function: str  # suffixes of the compiler included
-    offset: int  # bytes
-    size: int  # of the function, in bytes; 0 where the kernel did not print it
-    exact: bool = False  # the instruction that was executed; else where a call will return to
-    module: str = ""
-    places: tuple[Place, ...] = ()  # innermost first, one for each inlined call; () where nothing is known
-
-    def __str__(self) -> str:
-        size = f"/{self.size:#x}" if self.size else ""
-        module = f" [{self.module}]" if self.module else ""
-        return f"{self.function}+{self.offset:#x}{size}{module}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -67,6 +67,7 @@ class Request:
     fail_fast: bool = False
     until_fail: bool = False  # the cells are repeats: the first that is bad ends them, and the rest were never wanted
     sandbox: bool = True
+    dump_memory: bool = False  # keep the whole memory of a guest that hangs
     cache: Path = field(default_factory=paths.cache_root)
 
 
@@ -280,7 +281,8 @@ class _Runner:
 
     def _guests(self, cell: Cell, bootable: Bootable) -> Guests:
         arch = cell.build.arch
-        guests = Guests(keys=self.keys, kvm=frozenset(), allow=self.request.plan.matrix.allow)
+        allow, dump = self.request.plan.matrix.allow, self.request.dump_memory
+        guests = Guests(keys=self.keys, kvm=frozenset(), allow=allow, dump_memory=dump)
         if arch not in self._kvm:
             self._kvm[arch] = usable_kvm(cell, bootable, guests, cache=self.request.cache, listener=self.listener)
         return replace(guests, kvm=frozenset({arch}) if self._kvm[arch] else frozenset())

@@ -11,6 +11,7 @@ from orchestrator.report.stack import short_crash_lines
 
 WIDTH = 78
 _MOST_CELLS = 4
+_MOST_REASONS = 8
 _MOST_FRAMES = 8
 _MOST_ENTRIES = 12
 _GOOD = (Outcome.PASSED, Outcome.SKIPPED)
@@ -157,7 +158,7 @@ def _finding(report: RunReport, finding: Finding) -> str:
     count = len(finding.cells)
     lines = [_wrapped(f"{finding.outcome.upper()} ({count} {'cell' if count == 1 else 'cells'}): {finding.title}")]
     lines += [_wrapped(told, indent="  ") for told in _whose(report, finding)]
-    lines += [_wrapped(reason, indent="  ") for reason in finding.cells[0].verdict.reasons[:6]]
+    lines += [_wrapped(reason, indent="  ") for reason in finding.cells[0].verdict.reasons[:_MOST_REASONS]]
     lines += list(_crash(finding))
     lines += [f"  {cell.cell.name}" for cell in finding.cells[:_MOST_CELLS]]
     if count > _MOST_CELLS:
