@@ -2,7 +2,8 @@
 
 FAKE_QEMU_SCENARIO names a JSON file: {"boot": STEPS, "runs": [STEPS, ...], "answers": {PART: TEXT}, "serial": BOOL,
 "stranger": BOOL, "sysrq": {KEY: TEXT}}. The first guest follows the first of `runs`, the second the next; the last is
-for all the rest. A step is a list of a verb (a method of Guest below) and its arguments. Marks and process ids are files beside the JSON.
+for all the rest. A step is a list of a verb (a method of Guest below) and its arguments. Marks and process ids are
+files beside the JSON.
 """
 
 import base64
