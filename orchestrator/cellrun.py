@@ -10,6 +10,7 @@ from orchestrator.arch import ARCHES
 from orchestrator.deadline import Deadline, now
 from orchestrator.errors import Cancelled, InfraError, OutOfTime
 from orchestrator.events import CellProgress, Listener
+from orchestrator.explain import Explainer
 from orchestrator.guest import evidence, ssh
 from orchestrator.guest.keys import RunKeys
 from orchestrator.guest.workload import (
@@ -22,13 +23,14 @@ from orchestrator.guest.workload import (
     watch,
     workload_argv,
 )
+from orchestrator.judge.hang import merged, place_text, shown_tasks
 from orchestrator.judge.scan import crashes_in
 from orchestrator.judge.verdict import judge
-from orchestrator.model import Allowed, Cell, CellReport, Crash, Ending, GuestRun, KernelImage
-from orchestrator.vm.argv import VmSpec
-from orchestrator.vm.console import serial_shell
+from orchestrator.model import Allowed, Cell, CellReport, Crash, Ending, GuestRun, KernelImage, Standstill
+from orchestrator.vm.argv import CONSOLE, VmSpec
+from orchestrator.vm.console import serial_shell, sysrq
 from orchestrator.vm.qemu import Ready, Vm, boot, not_as_asked
-from orchestrator.vm.qmp import human_command
+from orchestrator.vm.qmp import dump_memory, human_command, send_break
 
 BOOT_SECONDS = 120.0
 _MODEST = 10.0
@@ -52,6 +54,7 @@ class Guests:
     kvm: frozenset[str]  # the arches whose guests run under KVM here
     allow: tuple[Allowed, ...]
     patience: Patience = field(default_factory=Patience)
+    dump_memory: bool = False  # keep the whole memory of a guest that hangs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +63,7 @@ class Bootable:
 
     kernel: KernelImage
     initramfs: Path
+    explainer: Explainer | None = None  # of this kernel's crashes
 
 
 def vm_spec(cell: Cell, bootable: Bootable, guests: Guests) -> VmSpec:
@@ -91,8 +95,11 @@ def run_cell(cell: Cell, bootable: Bootable, guests: Guests, *, folder: Path, li
         run = GuestRun(ending=Ending.LOST, detail=str(e))
     except OSError as e:
         run = GuestRun(ending=Ending.LOST, detail=f"this machine failed: {e}")
+    run = _with_places(_with_shown_tasks(run, console_log), bootable.explainer)
     crashes = crashes_of(console_log)
     verdict, crashes = judge(cell, run, crashes, guests.allow)
+    if bootable.explainer:
+        crashes = bootable.explainer.explained(crashes)
     return CellReport(
         cell=cell,
         verdict=verdict,
@@ -110,6 +117,24 @@ def crashes_of(console_log: Path) -> tuple[Crash, ...]:
         return tuple(crashes_in(iter(lambda: file.read(_CHUNK), b"")))
 
 
+def _with_shown_tasks(run: GuestRun, console_log: Path) -> GuestRun:
+    """The stacks that the kernel printed of the tasks that are stuck: they have more than those of /proc."""
+    if not run.evidence:
+        return run
+    with console_log.open(encoding="utf-8", errors="replace", newline="\n") as lines:
+        return replace(run, stuck=merged(run.stuck, shown_tasks(lines)))
+
+
+def _with_places(run: GuestRun, explainer: Explainer | None) -> GuestRun:
+    frames = tuple(dict.fromkeys(frame for task in run.stuck for frame in task.stack))
+    places = explainer.places(frames)[0] if explainer and frames else {}
+    stuck = tuple(
+        replace(task, stack=tuple(replace(frame, places=places.get(frame, ())) for frame in task.stack))
+        for task in run.stuck
+    )
+    return replace(run, stuck=stuck, waiting_in=tuple(place_text(task) for task in stuck if not task.running))
+
+
 def config_digest(config: Path) -> str:
     """What init reports of its /proc/config.gz, computed from the .config that was built."""
     return hashlib.sha256(config.read_bytes()).hexdigest()[:16]
@@ -120,9 +145,11 @@ def _guest_run(cell: Cell, bootable: Bootable, guests: Guests, folder: Path, lis
     accelerator = "kvm" if spec.kvm else "tcg"
     started = now()
     with boot(spec, console_log=folder / "console.log", qemu_log=folder / "qemu.log") as vm:
+        pulse = _Pulse(vm)
         ready, why = _await_ready(vm, guests.patience.boot)
         if ready is None:
-            return GuestRun(ending=Ending.NEVER_READY, detail=why, accelerator=accelerator)
+            run = GuestRun(ending=Ending.NEVER_READY, detail=why, accelerator=accelerator)
+            return replace(_with_evidence(run, vm, guests, folder, pulse), detail=why) if vm.alive() else run
         if differs := not_as_asked(spec, ready, config_digest(bootable.kernel.config)):
             return GuestRun(ending=Ending.LOST, detail=differs, accelerator=accelerator)
         limits = limits_for(cell, ready.speed)
@@ -144,35 +171,61 @@ def _session(  # noqa: PLR0913  # a cell's own things, handed down once
     cell: Cell, vm: Vm, guests: Guests, limits: Limits, folder: Path, listener: Listener, started: float
 ) -> GuestRun:
     def on_progress(progress: Progress) -> None:
+        pulse.beat(progress.operations)
         listener(
             CellProgress(
                 cell=cell, operations=progress.operations, swapoffs=progress.swapoffs, seconds=progress.seconds
             )
         )
 
+    pulse = _Pulse(vm)
     soon = Deadline.after(guests.patience.boot, "an SSH session")
     with ExitStack() as stack:
         try:
             guest = stack.enter_context(connected(vm, guests.keys, soon))
             guest.run("true", soon)
         except InfraError as e:
-            return _no_session(vm, guests, folder, e)
+            return _no_session(vm, guests, folder, e, pulse)
         boot_seconds = now() - started
+        pulse = _Pulse(vm)
         begun = now()
         watched = watch(guest, workload_argv(cell, limits), limits, alive=vm.alive, on_progress=on_progress)
         (folder / "workload.log").write_text(watched.output)
         run = _run_of(watched, vm, boot_seconds=boot_seconds, guest_seconds=now() - begun)
         if watched.ending in _WORTH_A_LOOK and vm.alive():
-            run = _with_evidence(run, vm, guests, folder)
+            run = _with_evidence(run, vm, guests, folder, pulse)
     return run
 
 
-def _no_session(vm: Vm, guests: Guests, folder: Path, why: InfraError) -> GuestRun:
+class _Pulse:
+    """What the host gave a guest since it last got on."""
+
+    def __init__(self, vm: Vm) -> None:
+        self._vm = vm
+        self._operations = -1
+        self._began = self._moved = (now(), vm.processor_time())
+
+    def beat(self, operations: int) -> None:
+        if operations != self._operations:
+            self._operations, self._moved = operations, (now(), self._vm.processor_time())
+
+    def standstill(self, ending: Ending) -> Standstill | None:
+        """Since the last operation; since the beginning for a guest that moved all the time and was too late."""
+        at, before = self._began if ending is Ending.TIMED_OUT else self._moved
+        after = self._vm.processor_time()
+        if before is None or after is None:
+            return None
+        # A thread that has ended takes its share with it.
+        ran, waited = max(0.0, after.ran - before.ran), max(0.0, after.waited - before.waited)
+        return Standstill(seconds=now() - at, ran=ran, waited=waited)
+
+
+def _no_session(vm: Vm, guests: Guests, folder: Path, why: InfraError, pulse: _Pulse) -> GuestRun:
     if is_gone(vm.alive):
         return GuestRun(ending=Ending.GUEST_GONE, detail=f"{vm.ending()} before the first SSH command was done")
     if not isinstance(why, ssh.GuestUnreachable):
         raise why
-    return _with_evidence(GuestRun(ending=Ending.SSH_LOST, detail=str(why)), vm, guests, folder)
+    return _with_evidence(GuestRun(ending=Ending.SSH_LOST, detail=str(why)), vm, guests, folder, pulse)
 
 
 _WORTH_A_LOOK = (
@@ -202,21 +255,36 @@ def _run_of(watched: Watched, vm: Vm, *, boot_seconds: float, guest_seconds: flo
     )
 
 
-def _with_evidence(run: GuestRun, vm: Vm, guests: Guests, folder: Path) -> GuestRun:
+def _with_evidence(run: GuestRun, vm: Vm, guests: Guests, folder: Path, pulse: _Pulse) -> GuestRun:
+    standstill = pulse.standstill(run.ending)
     with ExitStack() as stack:
         seen = evidence.collect(
             folder / "evidence",
-            {
-                "SSH": lambda: _ssh_shell(stack, vm, guests.keys),
-                "serial console": lambda: _serial_shell(stack, vm),
-            },
-            lambda command: human_command(vm.files.qmp_socket, command, evidence.shell_deadline()),
+            _ways(stack, vm, guests, booted=run.ending is not Ending.NEVER_READY),
             second_look=guests.patience.second_look,
         )
         # What sysrq printed belongs to the console log that is judged next.
         vm.wait_quiet(guests.patience.quiet, Deadline.after(_MODEST, "a quiet console"))
-    detail = "; ".join(filter(None, (run.detail, f"evidence from: {seen.source}")))
-    return replace(run, detail=detail, evidence=seen.files, waiting_in=tuple(str(task) for task in seen.stuck))
+    return replace(
+        run,
+        detail="; ".join(filter(None, (run.detail, f"evidence from: {seen.source}"))),
+        evidence=seen.files,
+        stuck=seen.stuck,
+        moved=dict(seen.moved or {}),
+        standstill=standstill,
+    )
+
+
+def _ways(stack: ExitStack, vm: Vm, guests: Guests, *, booted: bool) -> evidence.Ways:
+    qmp, console = vm.files.qmp_socket, vm.files.console_socket
+    # Before init has started them, there is nobody to ask.
+    shells = {"SSH": lambda: _ssh_shell(stack, vm, guests.keys), "serial console": lambda: _serial_shell(stack, vm)}
+    return evidence.Ways(
+        shells=shells if booted else {},
+        sysrq=lambda keys: sysrq(console, keys, lambda: send_break(qmp, CONSOLE, evidence.shell_deadline())),
+        monitor=lambda command: human_command(qmp, command, evidence.shell_deadline()),
+        dump_memory=(lambda file: dump_memory(qmp, file, evidence.dump_deadline())) if guests.dump_memory else None,
+    )
 
 
 def _ssh_shell(stack: ExitStack, vm: Vm, keys: RunKeys) -> Callable[[str], str]:

@@ -161,6 +161,37 @@ class BuildFailure:
     log: Path | None
 
 
+# --- stacks ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """A line of the source that a frame of a stack stands for."""
+
+    function: str
+    file: str  # relative to the source tree
+    line: int
+    inlined: bool = False  # into the function of the next place
+    changed: bool = False  # the series under test changed this function
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StackFrame:
+    """One line of a stack as the kernel printed it, and what it stands for in the source."""
+
+    function: str  # suffixes of the compiler included
+    offset: int  # bytes
+    size: int  # of the function, in bytes; 0 where the kernel did not print it
+    exact: bool = False  # the instruction that was executed; else where a call will return to
+    module: str = ""
+    places: tuple[Place, ...] = ()  # innermost first, one for each inlined call; () where nothing is known
+
+    def __str__(self) -> str:
+        size = f"/{self.size:#x}" if self.size else ""
+        module = f" [{self.module}]" if self.module else ""
+        return f"{self.function}+{self.offset:#x}{size}{module}"
+
+
 # --- guest -------------------------------------------------------------------------------------
 
 
@@ -215,6 +246,25 @@ class Ending(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class StuckTask:
+    """A task of a hung guest that two looks found in the same place, or running without an end."""
+
+    task: str
+    pid: int
+    running: bool  # it used a CPU in between; else it sleeps uninterruptibly
+    stack: tuple[StackFrame, ...]  # () where the kernel did not show it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standstill:
+    """What the host gave a guest in the time in which it should have got on and did not."""
+
+    seconds: float
+    ran: float  # CPU seconds that QEMU's threads got, all together
+    waited: float  # seconds in which they were ready and another program had the CPU, all together
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class GuestRun:
     """All that is known after a guest has ended, the console apart."""
 
@@ -227,7 +277,10 @@ class GuestRun:
     speed: float | None = None  # the guest's fixed loop, iterations per microsecond
     accelerator: str = ""
     evidence: tuple[str, ...] = ()  # names of the files in evidence/
-    waiting_in: tuple[str, ...] = ()  # "swapoff: wait_for_completion", one for each stuck task
+    waiting_in: tuple[str, ...] = ()  # "swapoff: wait_for_completion", one for each task that sleeps
+    stuck: tuple[StuckTask, ...] = ()
+    moved: Mapping[str, int] = field(default_factory=dict)  # counters of a hung guest that grew between two looks
+    standstill: Standstill | None = None  # None: it got on, or this host does not tell
 
 
 # --- judge -------------------------------------------------------------------------------------
@@ -278,11 +331,15 @@ class Crash:
     line: int  # of the console text, from 1
     severity: Severity
     frames: tuple[str, ...] = ()
-    task: str = ""  # its name; "" where the report does not tell
     corrupted: bool = False
     follow_up: bool = False  # came after a first fatal crash of the same guest
     allowed: str = ""  # the matrix's reason for not failing on it
     text: str = ""  # the lines around it
+    task: str = ""  # the command that ran, or that hangs; "" where the report does not say
+    stack: tuple[StackFrame, ...] = ()  # the frames with their offsets; an exact one may come first
+    first: int = 0  # of the stack, the frame of `function`, or else the first that is not infrastructure
+    excerpt: tuple[str, ...] = ()  # the source around the first frame that is no infrastructure
+    unexplained: str = ""  # why file and line, or the functions that the series changed, are not known
 
 
 # --- verdict and report ------------------------------------------------------------------------
@@ -330,6 +387,42 @@ class CellReport:
     folder: str = ""  # relative to the run's folder
 
 
+class Comparison(StrEnum):
+    """Whose a complaint is, where a run has cells with the series and cells without."""
+
+    ONLY_WITH = "only with the series"
+    BOTH = "with and without"
+    ONLY_WITHOUT = "only without"
+    # No matching cell of the other variant ran to its end, so its silence says nothing.
+    NOT_KNOWN_WITHOUT = "with the series, not known without"
+    NOT_KNOWN_WITH = "without the series, not known with"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tally:
+    """In how many cells of one variant something was seen, of how many that tell."""
+
+    seen: int
+    cells: int  # that show it, or ran to their end without it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CrashEntry:
+    """One complaint of the kernel, however many cells and repeats show it."""
+
+    title: str
+    kind: CrashKind
+    severity: Severity
+    count: int  # cells
+    cells: tuple[str, ...]  # their names
+    reports: int  # on all consoles together; one console gives a title ten times at most
+    follow_up: bool  # it never came first
+    allowed: str = ""
+    compared: Comparison | None = None  # None where only one variant ran
+    with_series: Tally | None = None
+    without_series: Tally | None = None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunReport:
     """Everything of one invocation; run.json without the cells."""
@@ -345,3 +438,4 @@ class RunReport:
     builds: tuple[KernelImage | BuildFailure, ...]
     cells: tuple[CellReport, ...]
     interrupted: bool = False
+    crashes: tuple[CrashEntry, ...] = ()  # each once, worst first

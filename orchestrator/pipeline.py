@@ -17,6 +17,7 @@ from orchestrator.cellrun import Bootable, Guests, interrupted_report, run_cell,
 from orchestrator.deadline import Deadline
 from orchestrator.errors import Cancelled, InfraError
 from orchestrator.events import CellEnded, CellStarted, Listener, Notice, Step
+from orchestrator.explain import kept_explainer, new_explainer
 from orchestrator.guest.archive import GuestFiles, build_initramfs, program_path
 from orchestrator.guest.keys import RunKeys, load_keys, new_keys, save_keys
 from orchestrator.guest.workload import Limits, disk_sizes, workload_argv
@@ -65,6 +66,7 @@ class Request:
     fail_fast: bool = False
     until_fail: bool = False  # the cells are repeats: the first that is bad ends them, and the rest were never wanted
     sandbox: bool = True
+    dump_memory: bool = False  # keep the whole memory of a guest that hangs
     cache: Path = field(default_factory=paths.cache_root)
 
 
@@ -121,7 +123,10 @@ def run_matrix(request: Request, store: Store, listener: Listener) -> RunReport:
                 for cell in cells:
                     runner.record(unbuilt_report(cell, image))
             else:
-                runner.run(cells, runner.bootable(image))
+                explainer = new_explainer(
+                    image, kit.series, cache=request.cache, folder=store.build_folder(build), sandbox=kit.sandbox
+                )
+                runner.run(cells, replace(runner.bootable(image), explainer=explainer))
     return store.save()
 
 
@@ -137,7 +142,13 @@ def rerun(report: RunReport, cells: Sequence[Cell], request: Request, store: Sto
         image = kept_image(known, old)
         store.add_build(image)
         chosen = tuple(cell for cell in cells if cell.build == build)
-        bootable = Bootable(kernel=image, initramfs=old / "guest" / f"initramfs.{build.arch}")
+        bootable = Bootable(
+            kernel=image,
+            initramfs=old / "guest" / f"initramfs.{build.arch}",
+            explainer=kept_explainer(
+                image, old, cache=request.cache, folder=store.build_folder(build), sandbox=request.sandbox
+            ),
+        )
         runner.keep(bootable, store)
         runner.run(chosen, bootable)
     return store.save()
@@ -269,7 +280,8 @@ class _Runner:
 
     def _guests(self, cell: Cell, bootable: Bootable) -> Guests:
         arch = cell.build.arch
-        guests = Guests(keys=self.keys, kvm=frozenset(), allow=self.request.plan.matrix.allow)
+        allow, dump = self.request.plan.matrix.allow, self.request.dump_memory
+        guests = Guests(keys=self.keys, kvm=frozenset(), allow=allow, dump_memory=dump)
         if arch not in self._kvm:
             self._kvm[arch] = usable_kvm(cell, bootable, guests, cache=self.request.cache, listener=self.listener)
         return replace(guests, kvm=frozenset({arch}) if self._kvm[arch] else frozenset())

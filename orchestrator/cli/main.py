@@ -19,6 +19,7 @@ from orchestrator.cli import guest, host, judge
 from orchestrator.cli.options import (
     AS_JSON,
     DEFAULT_MATRIX,
+    DUMP_MEMORY,
     FAIL_FAST,
     JOBS,
     MATRIX,
@@ -64,13 +65,15 @@ def cli(verbose: bool) -> None:
 @FAIL_FAST
 @RESULTS
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Also write the JUnit XML here.")
+@DUMP_MEMORY
 @AS_JSON
-def run(
+def run(  # noqa: PLR0913  # click gives each option as an argument
     matrix: Path,
     jobs: int | None,
     fail_fast: bool,
     results: Path,
     junit: Path | None,
+    dump_memory: bool,
     as_json_text: bool,
     **choice: Any,
 ) -> ExitCode:
@@ -79,7 +82,8 @@ def run(
     \b
     patchrig run configs/swapoff.yaml --arch x86_64 --workload swapin --seconds 60 --repeat 5
     """
-    request = replace(request_of(matrix, Choice(**choice)), jobs=jobs, fail_fast=fail_fast)
+    request = request_of(matrix, Choice(**choice))
+    request = replace(request, jobs=jobs, fail_fast=fail_fast, dump_memory=dump_memory)
     return _reported(
         request, results, junit, as_json_text, lambda store, listener: run_matrix(request, store, listener)
     )
@@ -147,12 +151,13 @@ def _image_json(image: Any) -> dict[str, object]:
 @click.option("--until-fail", is_flag=True, help="Go on until it fails (at most --repeat times, 1000 if not given).")
 @click.option("--seconds", type=click.IntRange(1), help="Load seconds instead of the run's.")
 @click.option("--seed", type=click.IntRange(0), help="Seed instead of the cell's.")
+@DUMP_MEMORY
 @JOBS
 @RESULTS
 @AS_JSON
 def repro(  # noqa: PLR0913  # click gives each option as an argument
-    name: str, cell: str, repeat: int, until_fail: bool, seconds: int | None, seed: int | None, jobs: int | None,
-    results: Path, as_json_text: bool,
+    name: str, cell: str, repeat: int, until_fail: bool, seconds: int | None, seed: int | None, dump_memory: bool,
+    jobs: int | None, results: Path, as_json_text: bool,
 ) -> ExitCode:  # fmt: skip
     """Run a CELL of an earlier RUN again: same kernel, same guest files, same seed, same command line.
 
@@ -167,7 +172,7 @@ def repro(  # noqa: PLR0913  # click gives each option as an argument
     base = replace(found, seconds=seconds or found.seconds, seed=found.seed if seed is None else seed)
     again = tuple(replace(base, repeat=number, repeats=times) for number in range(1, times + 1))
     plan = Plan(path=Path(old.matrix_path), matrix=old.matrix, workloads=(found.workload,))
-    request = Request(plan=plan, cells=again, series=(), jobs=jobs, until_fail=until_fail)
+    request = Request(plan=plan, cells=again, series=(), jobs=jobs, until_fail=until_fail, dump_memory=dump_memory)
     return _reported(
         request, results, None, as_json_text, lambda store, listener: rerun(old, again, request, store, listener)
     )

@@ -59,6 +59,7 @@ RESULTS = click.option("--results", type=click.Path(file_okay=False, path_type=P
                         show_default="results/", help="Where the run's folder is made.")  # fmt: skip
 JOBS = click.option("--jobs", type=click.IntRange(1), help="Guests side by side; as cores and memory allow if unset.")
 FAIL_FAST = click.option("--fail-fast/--keep-going", default=False, help="Stop after the first cell that is bad.")
+DUMP_MEMORY = click.option("--dump-memory", is_flag=True, help="Keep the memory of a guest that hangs: memory.elf.")
 AS_JSON = click.option("--json", "as_json_text", is_flag=True, help="Print JSON for scripts.")
 
 

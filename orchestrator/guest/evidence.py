@@ -1,4 +1,4 @@
-"""What a hung guest still tells before it is ended: over SSH, else the serial console, else QEMU's monitor."""
+"""What a hung guest still tells before it is ended: over SSH, else the serial console, sysrq, and QEMU's monitor."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -7,100 +7,200 @@ from pathlib import Path
 
 from orchestrator.deadline import Deadline, pause_seconds
 from orchestrator.errors import InfraError
+from orchestrator.model import StackFrame, StuckTask
 
 Shell = Callable[[str], str]
 
-# comm, state and kernel stack of every task. One block a task, so that two samples can be compared.
+# comm, state and kernel stack of every thread. One block each, so that two samples can be compared.
 STACKS = (
-    "for p in /proc/[0-9]*; do echo \"== ${p#/proc/} $(cat $p/comm) $(sed -n 's/^State:.//p' $p/status)\"; "
-    "cat $p/task/*/stack; done 2>/dev/null"
+    "for t in /proc/[0-9]*/task/[0-9]*; do echo \"== ${t##*/} $(cat $t/comm) $(sed -n 's/^State:.//p' $t/status)\"; "
+    "cat $t/stack; done 2>/dev/null"
 )
-COMMANDS: Mapping[str, str] = {
-    "stacks.txt": STACKS,
-    "swaps.txt": "cat /proc/swaps",
-    "memory.txt": "cat /proc/meminfo /proc/vmstat",
-}
-# These print to the console: blocked tasks, and what every CPU runs.
-SYSRQ = "echo w > /proc/sysrq-trigger; echo l > /proc/sysrq-trigger"
+# The guest's clock and the CPU time of every process, and the kernel's counters: what still moves.
+TIMES = "cat /proc/uptime /proc/[0-9]*/stat 2>/dev/null"
+COUNTERS = "cat /proc/vmstat"
+ONCE: Mapping[str, str] = {"swaps.txt": "cat /proc/swaps", "memory.txt": "cat /proc/meminfo"}
+TWICE: Mapping[str, str] = {"stacks": STACKS, "times": TIMES, "vmstat": COUNTERS}
+# Blocked tasks, what every CPU runs, and the locks that are held where the kernel keeps a list: on the console.
+SYSRQ_KEYS = "wld"
+# The same where nobody can list the tasks.
+SYSRQ_KEYS_WITHOUT_SHELL = "wldt"
+
+# A process that used less of a CPU between the two looks only does its bookkeeping.
+RUNNING_SHARE = 0.2
+_TICKS = 100  # USER_HZ on both arches
+_CORE = "memory.elf"
 
 _TASK = re.compile(r"^== (?P<pid>\d+) (?P<comm>.*) (?P<state>[A-Z]) \(.*\)$")
-_FRAME = re.compile(r"^\[<0>\] (?P<function>[\w.]+)\+0x")
+_FRAME = re.compile(
+    r"^\[<0>\] (?P<function>[\w.]+)\+(?P<offset>0x[0-9a-f]+)/(?P<size>0x[0-9a-f]+)(?: \[(?P<module>[\w-]+)\])?"
+)
+_STAT = re.compile(r"^(?P<pid>\d+) \((?P<comm>.*)\) [A-Z] (?P<rest>[\d -]+)$")
+# Counters that swapping, reclaim and migration move; the looks themselves move those of plain allocations.
+_TELLING = re.compile(
+    r"^(?P<name>(?:pswp|swap_|swpin|swpout|zsw|pgmajfault|pgscan|pgsteal|pgrotated|allocstall|compact_|workingset_refault"
+    r"|pgmigrate|thp_)\w*) (?P<value>\d+)$",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stuck:
-    """A task that sleeps uninterruptibly: its name and where, innermost function first."""
+class Ways:
+    """How a guest can be asked."""
 
-    pid: int
-    comm: str
-    frames: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"{self.comm}: {' <- '.join(self.frames[:6])}"
+    shells: Mapping[str, Callable[[], Shell]]  # a way's name -> what opens it; tried in order
+    sysrq: Callable[[str], None]  # sysrq keys on the serial line, for when no shell answers
+    monitor: Callable[[str], str]  # QEMU's
+    dump_memory: Callable[[Path], None] | None = None  # where the user asked for it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evidence:
-    """The files written, and the tasks that were found stuck in the same place twice."""
+    """The files written, what was found in them, and who answered."""
 
     files: tuple[str, ...]
-    stuck: tuple[Stuck, ...]
-    source: str  # where the answers came from: "SSH", "serial console", "QEMU monitor"
+    source: str  # "SSH, QEMU monitor"
+    stuck: tuple[StuckTask, ...] = ()
+    moved: Mapping[str, int] | None = None  # None: nobody could look twice
 
 
-def stuck_tasks(stacks: str) -> tuple[Stuck, ...]:
+def stuck_tasks(stacks: str) -> tuple[StuckTask, ...]:
     """Tasks in state D in the output of STACKS. Kernel threads that wait idly are not in state D."""
-    found: list[Stuck] = []
+    found: list[StuckTask] = []
     task: re.Match[str] | None = None
-    frames: list[str] = []
+    frames: list[StackFrame] = []
     for line in [*stacks.splitlines(), "== 0 end R (end)"]:
         if header := _TASK.match(line):
             if task and task["state"] == "D":
-                found.append(Stuck(pid=int(task["pid"]), comm=task["comm"], frames=tuple(frames)))
+                found.append(StuckTask(task=task["comm"], pid=int(task["pid"]), running=False, stack=tuple(frames)))
             task, frames = header, []
         elif frame := _FRAME.match(line):
-            frames.append(frame["function"])
+            frames.append(
+                StackFrame(
+                    function=frame["function"],
+                    offset=int(frame["offset"], 16),
+                    size=int(frame["size"], 16),
+                    module=frame["module"] or "",
+                )
+            )
     return tuple(found)
 
 
-def still_stuck(first: str, second: str) -> tuple[Stuck, ...]:
+def still_stuck(first: str, second: str) -> tuple[StuckTask, ...]:
     """The tasks that both samples show stuck in the same place."""
     before = set(stuck_tasks(first))
     return tuple(task for task in stuck_tasks(second) if task in before)
 
 
-def collect(
-    folder: Path, shells: Mapping[str, Callable[[], Shell]], monitor: Callable[[str], str], *, second_look: float
-) -> Evidence:
-    """Ask by each way in turn until one answers, and write what was said to `folder`.
+def running_tasks(first: str, second: str) -> tuple[StuckTask, ...]:
+    """The processes that used a CPU between two outputs of TIMES, the busiest first; their stacks are not in there."""
+    before, after = _ticks(first), _ticks(second)
+    seconds = _uptime(second) - _uptime(first)
+    if seconds <= 0:
+        return ()
+    shares = {key: (after[key] - before[key]) / _TICKS / seconds for key in after if key in before}
+    busy = sorted((key for key in shares if shares[key] >= RUNNING_SHARE), key=lambda key: -shares[key])
+    return tuple(StuckTask(task=comm, pid=pid, running=True, stack=()) for pid, comm in busy)
 
-    `shells` maps a way's name to what opens it; `monitor` is QEMU's, for when the guest itself says nothing.
-    `second_look`: seconds between the two samples of the stacks.
+
+def growth(first: str, second: str) -> dict[str, int]:
+    """The telling counters that grew between two outputs of COUNTERS, the largest growth first."""
+    before = {found["name"]: int(found["value"]) for found in _TELLING.finditer(first)}
+    after = {found["name"]: int(found["value"]) for found in _TELLING.finditer(second)}
+    grown = {name: after[name] - before[name] for name in after if after[name] > before.get(name, after[name])}
+    return dict(sorted(grown.items(), key=lambda item: -item[1]))
+
+
+def _uptime(times: str) -> float:
+    first = times.split(maxsplit=1)[:1]
+    try:
+        return float(first[0]) if first else 0.0
+    except ValueError:
+        return 0.0
+
+
+def _ticks(times: str) -> dict[tuple[int, str], int]:
+    """(pid, name) -> user and system time of all threads, source: fields 14 and 15 of proc(5)'s stat."""
+    found = {}
+    for line in times.splitlines():
+        stat = _STAT.match(line)
+        fields = stat["rest"].split() if stat else []
+        if stat and len(fields) > 11:
+            found[int(stat["pid"]), stat["comm"]] = int(fields[10]) + int(fields[11])
+    return found
+
+
+def collect(folder: Path, ways: Ways, *, second_look: float) -> Evidence:
+    """Ask by each way in turn and write what was said to `folder`; a way that fails leaves a file that says so.
+
+    The first shell that answers is the only one asked. `second_look`: seconds between the two samples.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    seen, source = _by_shells(folder, ways.shells, second_look)
+    sources = [source] if source else []
+    if not source and _tried(folder, "sysrq", lambda: ways.sysrq(SYSRQ_KEYS_WITHOUT_SHELL)):
+        sources.append("sysrq")
+    files = [*seen.files]
+    if _tried(folder, "monitor", lambda: _write(folder / "registers.txt", ways.monitor("info registers -a"))):
+        sources.append("QEMU monitor")
+        files.append("registers.txt")
+    dump = ways.dump_memory
+    if dump and _tried(folder, "memory-dump", lambda: dump(folder / _CORE)):
+        files.append(_CORE)
+    said = ", ".join(sources) or "nothing"
+    return Evidence(files=tuple(files), source=said, stuck=seen.stuck, moved=seen.moved)
+
+
+def _by_shells(folder: Path, shells: Mapping[str, Callable[[], Shell]], second_look: float) -> tuple[Evidence, str]:
     for source, opened in shells.items():
         try:
-            return _by_shell(folder, opened(), source, second_look)
+            return _by_shell(folder, opened(), second_look), source
         except InfraError as e:
-            (folder / f"no-{source.replace(' ', '-')}.txt").write_text(f"{e}\n")
-    try:
-        (folder / "registers.txt").write_text(monitor("info registers -a"))
-        return Evidence(files=("registers.txt",), stuck=(), source="QEMU monitor")
-    except InfraError as e:
-        (folder / "no-monitor.txt").write_text(f"{e}\n")
-        return Evidence(files=(), stuck=(), source="nothing")
+            _failed(folder, source, e)
+    return Evidence(files=(), source=""), ""
 
 
-def _by_shell(folder: Path, shell: Shell, source: str, second_look: float) -> Evidence:
-    said = {name: shell(command) for name, command in COMMANDS.items()}
+def _by_shell(folder: Path, shell: Shell, second_look: float) -> Evidence:
+    first = {name: shell(command) for name, command in TWICE.items()}
+    said = {name: shell(command) for name, command in ONCE.items()}
     pause_seconds(second_look)
-    said["stacks-again.txt"] = shell(STACKS)
-    shell(SYSRQ)
+    second = {name: shell(command) for name, command in TWICE.items()}
+    shell(sysrq_command(SYSRQ_KEYS))
+    said |= {f"{name}.txt": text for name, text in first.items()}
+    said |= {f"{name}-again.txt": text for name, text in second.items()}
     for name, text in said.items():
-        (folder / name).write_text(text)
-    stuck = still_stuck(said["stacks.txt"], said["stacks-again.txt"])
-    return Evidence(files=tuple(said), stuck=stuck, source=source)
+        _write(folder / name, text)
+    sleeping = still_stuck(first["stacks"], second["stacks"])
+    running = running_tasks(first["times"], second["times"])
+    moved = growth(first["vmstat"], second["vmstat"])
+    return Evidence(files=tuple(said), source="", stuck=(*sleeping, *running), moved=moved)
+
+
+def sysrq_command(keys: str) -> str:
+    """The shell command for sysrq keys, one after the other: each says what it has to say before the next."""
+    return "; ".join(f"echo {key} > /proc/sysrq-trigger" for key in keys)
+
+
+def _tried(folder: Path, way: str, asked: Callable[[], None]) -> bool:
+    try:
+        asked()
+    except InfraError as e:
+        _failed(folder, way, e)
+        return False
+    return True
+
+
+def _failed(folder: Path, way: str, error: InfraError) -> None:
+    _write(folder / f"no-{way.replace(' ', '-')}.txt", f"{error}\n")
+
+
+def _write(file: Path, text: str) -> None:
+    file.write_text(text)
 
 
 def shell_deadline() -> Deadline:
     return Deadline.after(30, "an answer of the hung guest")
+
+
+def dump_deadline() -> Deadline:
+    return Deadline.after(300, "the dump of the guest's memory")

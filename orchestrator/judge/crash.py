@@ -11,14 +11,16 @@ from orchestrator.judge.frames import (
     PROGRAM_COUNTER,
     TRACE_END,
     TRACE_START,
+    Frame,
     find_frame,
     find_task,
     plain_name,
+    stack_frame,
 )
 from orchestrator.judge.infrastructure import CLOCK, DISPATCHERS, ENTRY, REPORTING, TICKS
 from orchestrator.judge.lines import Line, kernel_lines, starts_of_messages
 from orchestrator.judge.patterns import CHECK_PLACES, CHECK_TITLES, PATTERNS, Pattern, Source
-from orchestrator.model import Crash, CrashKind, Severity
+from orchestrator.model import Crash, CrashKind, Severity, StackFrame
 
 LINES_BEFORE = 8
 LINES_AFTER = 32
@@ -96,6 +98,8 @@ class _Report:
     clock_seen: bool = False
     cross_call: bool = False
     frames: list[str] = field(default_factory=list)
+    executed: StackFrame | None = None  # where the program counter stood
+    stack: list[StackFrame] = field(default_factory=list)
     complete: bool = False
 
     def add(self, line: Line) -> None:
@@ -126,7 +130,16 @@ class _Report:
         self.task = self.task or find_task(text)
         if not self.trace_done and "+0x" in text and (found := PROGRAM_COUNTER.match(text)):
             self.counter = self.counter or plain_name(found["function"])
+            self._note_counter(text)
             self.cross_call = self.cross_call or found["function"].startswith(CROSS_CALL)
+
+    def _note_counter(self, text: str) -> None:
+        """Above a trace the counter is where it all happened; inside one, where an interrupt came."""
+        frame = stack_frame(text, exact=True)
+        if frame and self.in_trace and self.frames:
+            self.stack.append(frame)
+        else:
+            self.executed = self.executed or frame
 
     def _trace(self, text: str) -> None:
         if self.trace_done:
@@ -135,6 +148,7 @@ class _Report:
             self._end_trace()
             if not self.trace_done:
                 self.in_trace, self.frames, self.inner, self.below, self.strangers = True, [], "", "", 0
+                self.stack = []
             return
         frame = find_frame(text)
         if frame is not None and self.pattern.bare_trace and not self.frames:
@@ -146,12 +160,17 @@ class _Report:
         if frame is None:
             self._stranger(text)
         elif not frame.guess and not frame.inlined:
-            self.strangers = 0
-            self._add_frame(frame.function)
-            # The next line names its caller again, and better, unless this was the last one.
-            self.caller = frame.caller
-            if DISPATCHERS.match(frame.caller) or OUTERMOST.match(frame.caller):
-                self._add_frame(frame.caller)
+            self._traced(frame, text)
+
+    def _traced(self, frame: Frame, text: str) -> None:
+        self.strangers = 0
+        self._add_frame(frame.function)
+        # The next line names its caller again, and better, unless this was the last one.
+        self.caller = frame.caller
+        if DISPATCHERS.match(frame.caller) or OUTERMOST.match(frame.caller):
+            self._add_frame(frame.caller)
+        if shown := stack_frame(text):
+            self.stack.append(shown)
 
     def _stranger(self, text: str) -> None:
         """A line that is no frame ends the trace, unless another task's message may have come between."""
@@ -201,6 +220,7 @@ class _Report:
             if title in CHECK_TITLES and place.file.match(file) and place.function.match(named):
                 kind, title = place.kind, place.title
         function = self._function(groups)
+        stack = self._whole_stack()
         return Crash(
             kind=kind,
             title=self._title(title, groups, function),
@@ -212,7 +232,24 @@ class _Report:
             corrupted=bool(self.pattern.sources) and not self._whole(),
             follow_up=self.follow_up,
             text="\n".join(self.text),
+            stack=stack,
+            first=self._first_of(stack, function),
         )
+
+    def _whole_stack(self) -> tuple[StackFrame, ...]:
+        """x86 leaves the program counter's own frame out of the trace, arm64 begins with it."""
+        stack = self.stack[:MOST_FRAMES]
+        if self.executed is None:
+            return tuple(stack)
+        if stack and (stack[0].function, stack[0].offset) == (self.executed.function, self.executed.offset):
+            stack = stack[1:]
+        return (self.executed, *stack)
+
+    def _first_of(self, stack: tuple[StackFrame, ...], function: str) -> int:
+        names = [plain_name(frame.function) for frame in stack]
+        if function in names:
+            return names.index(function)
+        return next((index for index, name in enumerate(names) if not self._skipped(name)), 0)
 
     def _whole(self) -> bool:
         wants_trace = any(source in self.pattern.sources for source in (Source.TRACE, Source.BELOW_DISPATCHER))

@@ -3,9 +3,15 @@
 import re
 from dataclasses import dataclass
 
+from orchestrator.model import StackFrame
+
 # A C function, or a path of a Rust one. The suffixes that compilers add are cut off: they differ between builds.
 NAME = r"(?:[A-Za-z_$][\w.$]*|<[^+]*>(?:::\w+)+|_?\w+(?:::\w+)+)"
 OFFSET = r"\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?"
+# What OFFSET matches, taken apart; the module may be followed by its build id.
+STACK_FRAME = re.compile(
+    rf"(?P<function>{NAME})\+(?P<offset>0x[0-9a-f]+)(?:/(?P<size>0x[0-9a-f]+))?(?: \[(?P<module>[\w-]+)[ \]])?"
+)
 ADDRESS = r"(?:\[<[^>\]]*>\] *|\[[0-9a-f]{8,16}\] *)"
 
 TRACE_START = re.compile(r".*(?:Call [Tt]race|[Bb]acktrace(?: \(crc \w+\))?):|.*\(unwind_backtrace\) from ")
@@ -64,6 +70,8 @@ SYSCALL = re.compile(
     r"^(?:(?:__)?(?:x64|arm64|ia32|se|do|x32)_(?:compat_)?sys_|(?:__)?(?:compat_)?SyS_|SYSC_|SyS_)(?=\w)"
 )
 
+# Who was running: the line with the taint, a sanitizer's "by task", or a hung task's own lines.
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Frame:
@@ -84,6 +92,20 @@ def find_frame(text: str) -> Frame | None:
     if " from " in text and (found := ARM_FRAME.match(text)):
         return Frame(function=plain_name(found["function"] or found["plain"]), caller=plain_name(found["caller"]))
     return None
+
+
+def stack_frame(text: str, *, exact: bool = False) -> StackFrame | None:
+    """The frame of a line that find_frame() or PROGRAM_COUNTER knows, with offset and size; None for one without."""
+    found = STACK_FRAME.search(text)
+    if found is None:
+        return None
+    return StackFrame(
+        function=found["function"],
+        offset=int(found["offset"], 16),
+        size=int(found["size"] or "0", 16),
+        exact=exact,
+        module=found["module"] or "",
+    )
 
 
 def find_task(text: str) -> str:

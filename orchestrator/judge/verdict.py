@@ -3,6 +3,15 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from orchestrator.judge.hang import (
+    LEAK,
+    is_busy,
+    is_starved,
+    meaning,
+    place_text,
+    standstill_text,
+    waits_for_reference,
+)
 from orchestrator.model import (
     Allowed,
     Cell,
@@ -25,8 +34,10 @@ HANGS = {
     Ending.TIMED_OUT: "the workload did not end in time",
     Ending.SSH_LOST: "the guest stopped answering over SSH",
 }
-# swapoff waits there, uninterruptibly, for the last reference to the device (mm/swapfile.c, v6.19).
-REFERENCE_WAIT = "wait_for_completion"
+LIVELOCK = "livelock: the guest ran, and the workload made no progress"
+MOST_COUNTERS = 6
+# The endings of a guest that was given too little of this machine.
+_MAY_BE_STARVED = (Ending.NEVER_READY, Ending.NO_PROGRESS, Ending.TIMED_OUT, Ending.SSH_LOST)
 
 Rule = Callable[[Cell, GuestRun, tuple[Crash, ...]], Verdict | None]
 
@@ -54,6 +65,19 @@ def mark_allowed(crashes: Iterable[Crash], allow: Iterable[Allowed]) -> tuple[Cr
 
 def _fatal(crashes: Iterable[Crash]) -> tuple[Crash, ...]:
     return tuple(crash for crash in crashes if crash.severity is Severity.FATAL and not crash.allowed)
+
+
+def _starved(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
+    """A guest that hardly ran because this machine did other things: its silence says nothing of the kernel."""
+    del cell
+    standstill = run.standstill
+    # A task that waits for what another one must do is no matter of speed.
+    if run.ending not in _MAY_BE_STARVED or run.waiting_in or _fatal(crashes) or standstill is None:
+        return None
+    if not is_starved(standstill):
+        return None
+    title = f"this machine was too busy: the guest had {standstill.ran:.0f} CPU seconds in {standstill.seconds:.0f} s"
+    return Verdict(outcome=Outcome.LOST, title=title, reasons=(run.detail,) if run.detail else ())
 
 
 def _boot(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
@@ -109,6 +133,8 @@ def _hung(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | No
     del cell
     waiting = [crash for crash in _fatal(crashes) if crash.kind in WAITING]
     what = HANGS.get(run.ending, "")
+    if run.ending is Ending.NO_PROGRESS and is_busy(run.standstill) and not run.waiting_in:
+        what = LIVELOCK
     if not what and run.result is not None and run.result.swapoff_stuck:
         what = HANGS[Ending.SWAPOFF_STUCK]
     if not what and not waiting:
@@ -183,6 +209,7 @@ def _unknown(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict:
 # In order of authority: what the kernel said of itself outranks what the workload measured, and that outranks what
 # we conclude from silence. Our own trouble excuses a cell only where neither has spoken.
 RULES: tuple[Rule, ...] = (
+    _starved,
     _boot,
     _crashed,
     _corrupted,
@@ -197,9 +224,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def _context(verdict: Verdict, run: GuestRun, crashes: tuple[Crash, ...]) -> list[str]:
-    lines = [f"waiting in {place}" for place in run.waiting_in]
-    if verdict.outcome is Outcome.HUNG and _waits_for_reference(run, crashes):
-        lines.insert(0, f"a swapoff in {REFERENCE_WAIT} is a leaked reference (or a put too many)")
+    lines = list(_hang(run, crashes) if verdict.outcome is Outcome.HUNG else _waiting(run))
     lines += [f"then, console line {crash.line}: {crash.title}" for crash in _later(verdict, crashes)]
     lines += _once(f"allowed: {crash.title} ({crash.allowed})" for crash in crashes if crash.allowed)
     # Green without a check that was asked for is less than green: the reader has to know.
@@ -227,11 +252,22 @@ def _later(verdict: Verdict, crashes: tuple[Crash, ...]) -> tuple[Crash, ...]:
     return tuple(later.values())[:5]
 
 
-def _waits_for_reference(run: GuestRun, crashes: tuple[Crash, ...]) -> bool:
-    # /proc/PID/stack leaves out the scheduler's own functions, wait_for_completion() among them; the kernel's report
-    # of a hung task has them.
-    places = [place.replace(" <- ", " ").split() for place in run.waiting_in]
-    traces = [list(crash.frames) for crash in crashes if crash.kind is CrashKind.HANG]
-    return any(
-        REFERENCE_WAIT in frames and any("swapoff" in frame for frame in frames) for frames in (*places, *traces)
-    )
+def _hang(run: GuestRun, crashes: tuple[Crash, ...]) -> Iterable[str]:
+    """Who waits for what, who runs, and what that means; the most telling first."""
+    # The kernel's own report of a hung task counts where nobody could look.
+    reported = [crash.frames for crash in crashes if crash.kind is CrashKind.HANG]
+    sentences = list(meaning(run.stuck))
+    if LEAK not in sentences and any(waits_for_reference(frames) for frames in reported):
+        sentences.insert(0, LEAK)
+    yield from sentences
+    yield from _waiting(run)
+    yield from (f"running: {place_text(task)}" for task in run.stuck if task.running)
+    if told := standstill_text(run.standstill):
+        yield told
+    if run.moved and run.ending is Ending.NO_PROGRESS:
+        grown = list(run.moved.items())[:MOST_COUNTERS]
+        yield f"counters that still grew: {', '.join(f'{name} +{growth}' for name, growth in grown)}"
+
+
+def _waiting(run: GuestRun) -> Iterable[str]:
+    return (f"waiting in {place}" for place in run.waiting_in)

@@ -12,7 +12,7 @@ from unidiff.errors import UnidiffParseError
 from unidiff.patch import PatchSet
 
 from orchestrator.deadline import Deadline
-from orchestrator.errors import UserError
+from orchestrator.errors import InfraError, UserError
 from orchestrator.kernel.git import git, is_git_checkout
 from orchestrator.kernel.mail import MailedPatch, mailed_patches
 from orchestrator.process import last_lines
@@ -144,6 +144,30 @@ def touched_files(diff: str) -> tuple[PurePosixPath, ...]:
         # Wrong line counts: whether that applies is for git to say. A name too many does no harm.
         names = set(_FILE_LINE.findall(diff))
     return tuple(sorted({PurePosixPath(_without_prefix(name)) for name in names if name and name != "/dev/null"}))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChangedLines:
+    """What a diff did to one file, in line numbers of the file as it is afterwards."""
+
+    added: tuple[int, ...]
+    cuts: tuple[int, ...]  # behind this line something was taken away, and nothing put in its place
+
+
+def changed_lines(diff: str) -> ChangedLines:
+    """The changed lines in a diff without context (git diff -U0) of one file. Raises InfraError where it is none."""
+    added: list[int] = []
+    cuts: list[int] = []
+    try:
+        hunks = [hunk for file in PatchSet(io.StringIO(diff)) for hunk in file]
+    except UnidiffParseError as error:
+        raise InfraError(f"git printed a diff that can't be read: {error}") from error
+    for hunk in hunks:
+        if hunk.target_length:
+            added += range(hunk.target_start, hunk.target_start + hunk.target_length)
+        else:
+            cuts.append(hunk.target_start)
+    return ChangedLines(added=tuple(added), cuts=tuple(cuts))
 
 
 def _without_prefix(name: str) -> str:

@@ -1,7 +1,8 @@
 """Our private source trees: one per source, patched and restored in place, so that a rebuild compiles what differs.
 
 A tree folder holds `src/`, `build/` (an output folder for each flavour and arch), `applied.json` (the files of `src/`
-that are not pristine now), `pristine/` (what they were), `listing.json` (what has been copied of a developer's tree).
+that are not pristine now), `pristine/` (what they were), `listing.json` (what has been copied of a developer's tree),
+`source.sha256` (which source that is).
 """
 
 import json
@@ -65,6 +66,11 @@ class Tree:
     def listing(self) -> Path:
         return self.folder / "listing.json"
 
+    @property
+    def stamp(self) -> Path:
+        """Holds PreparedSource.sha256 of what src/ is, series apart."""
+        return self.folder / "source.sha256"
+
 
 @contextmanager
 def patched(
@@ -81,11 +87,37 @@ def patched(
         on_event(Step(text=f"waiting for another build in {tree.folder}"))
 
     with full_disk_named(tree.folder), locked(tree.folder / "lock", until, on_wait):
+        if source.sha256 != _text(tree.stamp):
+            _remove(tree.stamp)
         _fill(tree, source, on_event, until)
+        tree.stamp.write_text(source.sha256)
         if series.patches:
             on_event(Step(text="applying the series"))
         problem = _switch(tree, series, log_dir, until)
         yield problem or tree
+
+
+def kept_tree(cache: Path, source_sha256: str) -> Tree | None:
+    """The private tree that holds a source now, with whatever series on it; None when it has gone or is another by now.
+
+    For readers that do not lock it.
+    """
+    for folder in sorted((cache / "trees").glob("*/src")):
+        tree = Tree(folder=folder.parent)
+        # A tarball's tree has its hash in its name, and had so before there were stamps.
+        if _text(tree.stamp) == source_sha256 or tree.folder.name.endswith(f"-{source_sha256[:12]}"):
+            return tree
+    return None
+
+
+def pristine_content(tree: Tree, path: str) -> Content | None:
+    """What the source has at the path without any series, even while another process is changing series."""
+    while True:
+        journal = _load(tree.journal)
+        content = _pristine(tree, journal, path)
+        # A file is kept aside before the journal names it and changed after that; on the way back it is the reverse.
+        if (path in _load(tree.journal)) == (path in journal):
+            return content
 
 
 def content_at(root: Path, relative: str) -> Content | None:
@@ -249,6 +281,10 @@ def _forget(tree: Tree, touched: Iterable[str], journal: Mapping[str, str]) -> N
 
 def _load(path: Path) -> dict[str, str]:
     return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
 
 
 def _remove(path: Path) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from junit_xml import TestCase, TestSuite, to_xml_report_string
 
-from orchestrator.model import BuildFailure, CellReport, Crash, Outcome, RunReport, Severity
+from orchestrator.model import BuildFailure, CellReport, Crash, Outcome, RunReport, Severity, Variant
+from orchestrator.report.entries import crash_entries, tally_text
+from orchestrator.report.stack import crash_lines
 
 # What XML 1.0 cannot hold, not even as a character reference; a console has it.
 _INVALID = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -29,7 +31,8 @@ def valid_xml(text: str) -> str:
 
 def _suite(report: RunReport, name: str, cells: Sequence[CellReport]) -> TestSuite:
     failure = next((b for b in report.builds if isinstance(b, BuildFailure) and b.build.name == name), None)
-    cases = [_case(cell) for cell in cells]
+    whose = {entry.title: tally_text(entry) for entry in crash_entries(report.cells)}
+    cases = [_case(cell, whose) for cell in cells]
     if failure is not None and not cells:
         cases = [_build_case(failure)]
     return TestSuite(
@@ -58,7 +61,7 @@ def _properties(report: RunReport, name: str, cells: Iterable[CellReport]) -> Ma
     }
 
 
-def _case(cell: CellReport) -> TestCase:
+def _case(cell: CellReport, whose: Mapping[str, str]) -> TestCase:
     suffix = f".{cell.cell.repeat}" if cell.cell.repeats > 1 else ""
     case = TestCase(
         name=valid_xml(cell.cell.workload.name + suffix),
@@ -67,18 +70,18 @@ def _case(cell: CellReport) -> TestCase:
         stdout=valid_xml(_facts(cell)),
         allow_multiple_subelements=True,
     )
-    _judge(case, cell)
+    _judge(case, cell, whose)
     return case
 
 
-def _judge(case: TestCase, cell: CellReport) -> None:
+def _judge(case: TestCase, cell: CellReport, whose: Mapping[str, str]) -> None:
     outcome, title = cell.verdict.outcome, valid_xml(cell.verdict.title)
     if outcome is Outcome.SKIPPED:
         case.add_skipped_info(message=title)
     elif outcome is Outcome.LOST:
-        case.add_error_info(message=title, output=valid_xml(_why(cell)), error_type=outcome.value)
+        case.add_error_info(message=title, output=valid_xml(_why(cell, whose)), error_type=outcome.value)
     elif outcome is not Outcome.PASSED:
-        case.add_failure_info(message=title, output=valid_xml(_why(cell)), failure_type=outcome.value)
+        case.add_failure_info(message=title, output=valid_xml(_why(cell, whose)), failure_type=outcome.value)
 
 
 def _build_case(failure: BuildFailure) -> TestCase:
@@ -89,15 +92,18 @@ def _build_case(failure: BuildFailure) -> TestCase:
     return case
 
 
-def _why(cell: CellReport) -> str:
+def _why(cell: CellReport, whose: Mapping[str, str]) -> str:
     parts = ["\n".join((cell.verdict.title, *cell.verdict.reasons))]
-    parts += [_crash_text(crash) for crash in cell.crashes[:_MOST_CRASHES] if crash.severity is Severity.FATAL]
+    variant = cell.cell.build.variant
+    fatal = [crash for crash in cell.crashes[:_MOST_CRASHES] if crash.severity is Severity.FATAL]
+    parts += [_crash_text(crash, variant, whose.get(crash.title, "")) for crash in fatal]
     return "\n\n".join(parts)
 
 
-def _crash_text(crash: Crash) -> str:
+def _crash_text(crash: Crash, variant: Variant, whose: str) -> str:
     allowed = f" (allowed: {crash.allowed})" if crash.allowed else ""
-    return f"console line {crash.line}: {crash.title}{allowed}\n{crash.text}"
+    head = [f"{crash.title}{allowed}", *([whose] if whose else [])]
+    return "\n".join((*head, *crash_lines(crash, variant), "console:", crash.text))
 
 
 def _facts(cell: CellReport) -> str:

@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from orchestrator.deadline import now
 from orchestrator.errors import Cancelled, InfraError, UserError
 from orchestrator.model import Build, BuildFailure, Cell, CellReport, KernelImage, Matrix, RunReport, WorkloadResult
+from orchestrator.report.entries import crash_entries
 from orchestrator.report.junit import junit_text
 from orchestrator.report.summary import summary_text
 
@@ -79,7 +80,10 @@ class Store:
         """Write run.json, junit.xml and summary.txt as of now."""
         with self._lock:
             self._report = replace(
-                self._report, seconds=round(now() - self._began, 3), interrupted=interrupted or self._report.interrupted
+                self._report,
+                seconds=round(now() - self._began, 3),
+                interrupted=interrupted or self._report.interrupted,
+                crashes=crash_entries(self._report.cells),
             )
             report = self._report
         self._save_run()

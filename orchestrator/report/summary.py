@@ -5,11 +5,18 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from orchestrator.model import BuildFailure, CellReport, Outcome, RunReport, WorkloadResult
+from orchestrator.model import BuildFailure, CellReport, CrashEntry, Outcome, RunReport, Severity, WorkloadResult
+from orchestrator.report.entries import compared_text, comparison, crash_entries, tally_text
+from orchestrator.report.stack import short_crash_lines
 
 WIDTH = 78
 _MOST_CELLS = 4
+_MOST_REASONS = 8
+_MOST_FRAMES = 8
+_MOST_ENTRIES = 12
 _GOOD = (Outcome.PASSED, Outcome.SKIPPED)
+# What a kernel did; the other outcomes say what could not be found out.
+_COMPARED = (Outcome.FAILED, Outcome.HUNG, Outcome.CORRUPTED, Outcome.CRASHED, Outcome.BOOT_FAILED)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +46,7 @@ def summary_text(report: RunReport) -> str:
         *(_table(name, cells, report) for name, cells in by_build(report.cells).items()),
         *_failed_builds(report),
         *(_finding(report, finding) for finding in findings(report.cells)),
+        _others(report),
         _foot(report),
     ]
     text = "\n\n".join(block for block in blocks if block)
@@ -149,11 +157,56 @@ def _failed_builds(report: RunReport) -> Iterator[str]:
 def _finding(report: RunReport, finding: Finding) -> str:
     count = len(finding.cells)
     lines = [_wrapped(f"{finding.outcome.upper()} ({count} {'cell' if count == 1 else 'cells'}): {finding.title}")]
-    lines += [_wrapped(reason, indent="  ") for reason in finding.cells[0].verdict.reasons[:6]]
+    lines += [_wrapped(told, indent="  ") for told in _whose(report, finding)]
+    lines += [_wrapped(reason, indent="  ") for reason in finding.cells[0].verdict.reasons[:_MOST_REASONS]]
+    lines += list(_crash(finding))
     lines += [f"  {cell.cell.name}" for cell in finding.cells[:_MOST_CELLS]]
     if count > _MOST_CELLS:
         lines.append(f"  and {count - _MOST_CELLS} more")
     return "\n".join((*lines, *_again(report, finding.cells[0])))
+
+
+def _whose(report: RunReport, finding: Finding) -> Iterator[str]:
+    """Whether the series is to blame, as far as cells with and without it tell."""
+    if finding.outcome in _COMPARED:
+        names = {cell.cell.name for cell in finding.cells}
+        found = comparison(report.cells, lambda cell: cell.cell.name in names or _shows(cell, finding.title))
+        if told := compared_text(*found):
+            yield told
+
+
+def _shows(cell: CellReport, title: str) -> bool:
+    return any(crash.title == title for crash in cell.crashes)
+
+
+def _crash(finding: Finding) -> Iterator[str]:
+    """The complaint that gave the finding its name, or else the first that fails the cell."""
+    cell = finding.cells[0]
+    fatal = [crash for crash in cell.crashes if crash.severity is Severity.FATAL and not crash.allowed]
+    named = [crash for crash in fatal if crash.title == finding.title]
+    for crash in (named or fatal)[:1]:
+        for line in short_crash_lines(crash, cell.cell.build.variant, frames=_MOST_FRAMES):
+            # What is indented is a stack or source, whose columns mean something.
+            yield _wrapped(line, indent="  ") if line[:1].strip() and line[:1] != ">" else f"  {line}"[:WIDTH].rstrip()
+
+
+def _others(report: RunReport) -> str:
+    """The complaints that gave no finding its name, each once."""
+    named = {cell.verdict.title for cell in report.cells}
+    entries = [entry for entry in crash_entries(report.cells) if entry.title not in named]
+    lines = [_wrapped(_entry_text(entry), indent="  ") for entry in entries[:_MOST_ENTRIES]]
+    if len(entries) > _MOST_ENTRIES:
+        lines.append(f"  and {len(entries) - _MOST_ENTRIES} more, in run.json")
+    return "\n".join(("What else the kernels said:", *lines)) if lines else ""
+
+
+def _entry_text(entry: CrashEntry) -> str:
+    marks = ["noted only"] if entry.severity is Severity.NOTE else []
+    marks += [f"allowed: {entry.allowed}"] if entry.allowed else []
+    marks += ["only after another"] if entry.follow_up else []
+    marks += [told] if (told := tally_text(entry)) else []
+    count = f"{entry.count} {'cell' if entry.count == 1 else 'cells'}"
+    return f"{entry.title} ({'; '.join((count, *marks))})"
 
 
 def _again(report: RunReport, cell: CellReport) -> tuple[str, ...]:

@@ -24,13 +24,15 @@ from orchestrator.events import (
     Notice,
     Step,
 )
-from orchestrator.model import Outcome, RunReport
+from orchestrator.model import Outcome, RunReport, Severity
+from orchestrator.report.entries import crash_entries, tally_text
 from orchestrator.report.summary import by_build, outcome_counts, rows
 
 # Without a total, a line for each so many objects or bytes.
 _OBJECTS = 200
 _BYTES = 20_000_000
 _TENTH = 10
+_MOST_ENTRIES = 12
 
 _STYLES = {
     Outcome.PASSED: "green",
@@ -68,7 +70,25 @@ def print_table(report: RunReport, console: Console) -> None:
             table.add_row(Text(row.workload), _coloured(row.outcome), *row.figures)
         console.print(table)
         console.print()
+    _print_crashes(report, console)
     _say(console, outcome_counts(report.cells))
+
+
+def _print_crashes(report: RunReport, console: Console) -> None:
+    entries = [entry for entry in crash_entries(report.cells) if entry.severity is Severity.FATAL and not entry.allowed]
+    if not entries:
+        return
+    table = Table(title="what the kernels said", title_justify="left", box=None, pad_edge=False)
+    table.add_column("cells", justify="right")
+    table.add_column("complaint", overflow="fold")
+    for entry in entries[:_MOST_ENTRIES]:
+        told = f"  {tally_text(entry)}" if entry.compared else ""
+        after = "  (only after another)" if entry.follow_up else ""
+        table.add_row(str(entry.count), Text.assemble((entry.title, "bold red"), after, told))
+    console.print(table)
+    if len(entries) > _MOST_ENTRIES:
+        _say(console, f"and {len(entries) - _MOST_ENTRIES} more, in {report.folder / 'run.json'}")
+    console.print()
 
 
 def event_text(event: Event) -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 from orchestrator.arch import Arch
 
 GUEST_SSH = "10.0.2.15:22"
+# QEMU's name for the serial line.
+CONSOLE = "console"
 
 KERNEL_PARAMETERS = (
     # The console is the evidence: all of it, with whole pointers, and room for long splats.
@@ -63,8 +65,11 @@ def qemu_argv(vm: VmSpec, files: VmFiles) -> list[str]:
     return [
         *_machine_argv(vm),
         # QEMU keeps the log, so it is whole even when we are killed; nobody has to read the socket.
-        *("-chardev", f"socket,id=console,path={files.console_socket},server=on,wait=off,logfile={files.console_log}"),
-        *("-serial", "chardev:console"),
+        *(
+            "-chardev",
+            f"socket,id={CONSOLE},path={files.console_socket},server=on,wait=off,logfile={files.console_log}",
+        ),
+        *("-serial", f"chardev:{CONSOLE}"),
         *("-qmp", f"unix:{files.qmp_socket},server=on,wait=off"),
         # restrict: the guest reaches nothing; port 0: the host picks a free one, so two runs can't collide.
         *("-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-{GUEST_SSH}"),

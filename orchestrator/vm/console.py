@@ -13,6 +13,8 @@ from orchestrator.deadline import Deadline, pause_seconds
 from orchestrator.errors import InfraError
 
 PROMPT = "patchrig# "
+# Two keys at once would share a break.
+_KEY_SECONDS = 0.5
 
 
 class ConsoleLog:
@@ -68,6 +70,23 @@ def serial_shell(path: Path, until: Deadline) -> Iterator["SerialShell"]:
         shell = SerialShell(pexpect.socket_pexpect.SocketSpawn(channel))
         shell.wake(until)
         yield shell
+
+
+def sysrq(path: Path, keys: str, send_break: Callable[[], None]) -> None:
+    """Give the kernel sysrq commands on the serial line itself, for when nobody in the guest runs a command.
+
+    `send_break` makes the break after which the line's driver takes the next key within 5 s for itself. What the kernel
+    says comes on the console. Raises InfraError where the line can't be reached.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
+        try:
+            channel.connect(str(path))
+            for key in keys:
+                send_break()
+                channel.sendall(key.encode())
+                pause_seconds(_KEY_SECONDS)
+        except OSError as e:
+            raise InfraError(f"the serial console can't be reached: {e}") from e
 
 
 class SerialShell:

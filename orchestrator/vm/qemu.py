@@ -13,6 +13,7 @@ from orchestrator.paths import scratch_folder
 from orchestrator.vm.argv import VmFiles, VmSpec, qemu_argv
 from orchestrator.vm.console import ConsoleLog
 from orchestrator.vm.qmp import forwarded_port
+from orchestrator.vm.schedstat import ProcessorTime, processor_time
 
 # Through /dev/kmsg, so with the kernel's stamps before it; anywhere else on a line somebody only speaks of it.
 READY = re.compile(r"^(?:\[[^\]]*\] ?)*patchrig: ready (?P<facts>.*)$")
@@ -46,6 +47,10 @@ class Vm:
         if status is None:
             return ""
         return f"QEMU was killed by signal {-status}" if status < 0 else f"QEMU ended with status {status}"
+
+    def processor_time(self) -> ProcessorTime | None:
+        """What the host's scheduler says of QEMU's threads so far; None where it does not."""
+        return processor_time(self._child.pid)
 
     def wait_ready(self, until: Deadline) -> Ready | None:
         """Wait for init's line; None when the guest ended before it. Raises OutOfTime."""

@@ -123,9 +123,11 @@ class Host:
         answers: Mapping[str, str] | None = None,
         serial: bool = True,
         stranger: bool = False,
+        sysrq: Mapping[str, str] | None = None,
     ) -> None:
         """What the guests do that are started from here on; see fake_qemu.py."""
         said = {"boot": boot, "runs": runs, "answers": answers or {}, "serial": serial, "stranger": stranger}
+        said["sysrq"] = sysrq or {}
         Path(self.environment["FAKE_QEMU_SCENARIO"]).write_text(json.dumps(said))
 
     def kernel(self, build: Build) -> KernelImage:
@@ -142,7 +144,12 @@ class Host:
         )
 
     def run_cell(
-        self, arch: str = "x86_64", *, boot_seconds: float = 120.0, on_event: Listener | None = None
+        self,
+        arch: str = "x86_64",
+        *,
+        boot_seconds: float = 120.0,
+        on_event: Listener | None = None,
+        dump_memory: bool = False,
     ) -> tuple[CellReport, list[Event]]:
         """One cell through the real run_cell(), its files in cell/."""
         cell = sample_cell(arch)
@@ -158,7 +165,7 @@ class Host:
         report = run_cell(
             cell,
             Bootable(kernel=self.kernel(cell.build), initramfs=self.initramfs),
-            Guests(keys=self.keys, kvm=frozenset(), allow=(), patience=patience),
+            Guests(keys=self.keys, kvm=frozenset(), allow=(), patience=patience, dump_memory=dump_memory),
             folder=self.folder / "cell",
             listener=heard,
         )

@@ -1,8 +1,9 @@
 """Stands in for qemu-system-*: the real argv, real sockets, a real SSH server, and a guest that follows a scenario.
 
 FAKE_QEMU_SCENARIO names a JSON file: {"boot": STEPS, "runs": [STEPS, ...], "answers": {PART: TEXT}, "serial": BOOL,
-"stranger": BOOL}. The first guest follows the first of `runs`, the second the next; the last is for all the rest.
-A step is a list of a verb (a method of Guest below) and its arguments. Marks and process ids are files beside the JSON.
+"stranger": BOOL, "sysrq": {KEY: TEXT}}. The first guest follows the first of `runs`, the second the next; the last is
+for all the rest. A step is a list of a verb (a method of Guest below) and its arguments. Marks and process ids are
+files beside the JSON.
 """
 
 import base64
@@ -10,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -44,6 +46,7 @@ class Guest:
         self.lock = threading.Lock()
         self.serial: list[socket.socket] = []
         self.sessions: list[Any] = []
+        self.breaks = 0
 
     def follow(self, steps: list[list[Any]], channel: Any = None) -> None:
         for verb, *arguments in steps:
@@ -108,6 +111,8 @@ class Guest:
 
     def answer(self, command: str) -> str:
         answers: dict[str, str] = self.scenario.get("answers", {})
+        for key in re.findall(r"echo (\w) > /proc/sysrq-trigger", command):
+            self.sysrq(key)
         return next((text for part, text in answers.items() if part in command), "")
 
     def serve_qmp(self, server: socket.socket) -> None:
@@ -125,6 +130,11 @@ class Guest:
             said: object = {}
             if asked["execute"] == "human-monitor-command":
                 said = self._monitor(asked["arguments"]["command-line"])
+            elif asked["execute"] == "chardev-send-break":
+                assert asked["arguments"]["id"] == self.chardev["id"]
+                self.breaks += 1
+            elif asked["execute"] == "dump-guest-memory":
+                Path(asked["arguments"]["protocol"].removeprefix("file:")).write_bytes(b"\x7fELF")
             send({"return": said} | ({"id": asked["id"]} if "id" in asked else {}))
 
     def _monitor(self, command: str) -> str:
@@ -133,12 +143,35 @@ class Guest:
         return "\r\nCPU#0\r\nRAX=0000000000000000\r\n" if command.startswith("info registers") else ""
 
     def serve_serial(self, server: socket.socket) -> None:
-        """A shell on the console that echoes what is typed, as a terminal does; or one that hangs up at once."""
+        """A shell on the console that echoes what is typed, as a terminal does, or nobody; and sysrq after a break."""
         while True:
             client, _ = server.accept()
-            with client, client.makefile("r", newline="\n") as lines, contextlib.suppress(OSError):
-                for line in lines if self.scenario.get("serial", True) else ():
-                    client.sendall(f"{line}{self.answer(line)}{PROMPT}".replace("\n", "\r\n").encode())
+            with client, contextlib.suppress(OSError):
+                self._serial_session(client)
+
+    def _serial_session(self, client: socket.socket) -> None:
+        line = ""
+        while data := client.recv(1):
+            if self.breaks:
+                self.breaks -= 1
+                self.sysrq(data.decode())
+                continue
+            line += data.decode()
+            if line.endswith("\n"):
+                self._typed(client, line)
+                line = ""
+
+    def _typed(self, client: socket.socket, line: str) -> None:
+        if not self.scenario.get("serial", True):
+            client.shutdown(socket.SHUT_RDWR)
+            return
+        client.sendall(f"{line}{self.answer(line)}{PROMPT}".replace("\n", "\r\n").encode())
+
+    def sysrq(self, key: str) -> None:
+        """The kernel says on the console what it was asked, whoever asked."""
+        said: dict[str, str] = self.scenario.get("sysrq", {})
+        if key in said:
+            self.console(said[key])
 
     def serve_ssh(self, number: int) -> None:
         # Imported late: the guest's first lines should not wait for it.

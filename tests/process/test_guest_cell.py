@@ -28,10 +28,33 @@ PANIC = (
 STACKS = """== 1 init S (sleeping)
 [<0>] do_wait+0x5c/0x180
 == 412 swapoff D (disk sleep)
-[<0>] wait_for_completion+0x20/0x40
 [<0>] __do_sys_swapoff+0x5d2/0xa10
 """
-ANSWERS = {"/proc/[0-9]*": STACKS, "/proc/swaps": "Filename Type Size\n", "/proc/meminfo": "MemTotal: 1 kB\n"}
+# What the kernel prints of the same task has the functions in which it waits.
+BLOCKED = """[   61.000001][  T440] sysrq: Show Blocked State
+[   61.000002][  T440] task:swapoff         state:D stack:13424 pid:412   tgid:412   ppid:398    flags:0x00080000
+[   61.000003][  T440] Call Trace:
+[   61.000004][  T440]  <TASK>
+[   61.000005][  T440]  __schedule+0x3f1/0xb50
+[   61.000006][  T440]  schedule+0x27/0xd0
+[   61.000007][  T440]  schedule_timeout+0xbd/0x100
+[   61.000008][  T440]  __wait_for_common+0x96/0x1b0
+[   61.000009][  T440]  wait_for_completion+0x20/0x40
+[   61.000010][  T440]  __do_sys_swapoff+0x5d2/0xa10
+[   61.000011][  T440]  do_syscall_64+0xa4/0x2d0
+[   61.000012][  T440]  </TASK>"""
+IN_WAIT = "swapoff: wait_for_completion <- __do_sys_swapoff"
+LEAK = "a swapoff in wait_for_completion is a leaked reference (or a put too many)"
+FILES = {"swaps.txt", "memory.txt", "registers.txt"} | {
+    f"{name}{again}.txt" for name in ("stacks", "times", "vmstat") for again in ("", "-again")
+}
+ANSWERS = {
+    "/task/[0-9]*": STACKS,
+    "/proc/uptime": "61.10 200.00\n1 (init) S 0 1 1 0 -1 0 0 0 0 0 3 4 0 0 20 0 1 0 5\n",
+    "/proc/vmstat": "pswpin 7\n",
+    "/proc/swaps": "Filename Type Size\n",
+    "/proc/meminfo": "MemTotal: 1 kB\n",
+}
 STUCK: list[Step] = [["say", PROGRESS], ["say", result_line(swapoff_stuck=True)], ["hang"]]
 
 
@@ -95,7 +118,7 @@ def test_a_splat_in_the_middle_outranks_a_passing_result(host: Host) -> None:
 
 
 def test_a_stuck_swapoff_is_a_hang_with_the_place_where_it_waits(host: Host) -> None:
-    host.scenario(STUCK, answers=ANSWERS)
+    host.scenario(STUCK, answers=ANSWERS, sysrq={"w": BLOCKED})
 
     report, _ = host.run_cell()
 
@@ -103,24 +126,56 @@ def test_a_stuck_swapoff_is_a_hang_with_the_place_where_it_waits(host: Host) -> 
     assert report.verdict.outcome is Outcome.HUNG
     assert report.verdict.title == "a swapoff never returned"
     assert report.run is not None
-    assert report.run.waiting_in == ("swapoff: wait_for_completion <- __do_sys_swapoff",)
-    assert "a swapoff in wait_for_completion is a leaked reference (or a put too many)" in report.verdict.reasons
-    assert set(report.run.evidence) == {"stacks.txt", "stacks-again.txt", "swaps.txt", "memory.txt"}
+    assert report.run.waiting_in == (f"{IN_WAIT} <- do_syscall_64",)
+    assert LEAK in report.verdict.reasons
+    assert set(report.run.evidence) == FILES
     assert all((evidence / name).read_text() for name in report.run.evidence)
-    assert "evidence from: SSH" in report.run.detail
+    assert "evidence from: SSH, QEMU monitor" in report.run.detail
+
+
+def test_a_kernel_that_prints_no_blocked_task_leaves_what_proc_shows(host: Host) -> None:
+    host.scenario(STUCK, answers=ANSWERS)
+
+    report, _ = host.run_cell()
+
+    assert report.run is not None
+    assert report.run.waiting_in == ("swapoff: __do_sys_swapoff",)
+    assert LEAK in report.verdict.reasons
+
+
+def test_the_memory_of_a_hung_guest_is_kept_where_it_was_asked_for(host: Host) -> None:
+    host.scenario(STUCK, answers=ANSWERS)
+
+    report, _ = host.run_cell(dump_memory=True)
+
+    assert report.run is not None
+    assert "memory.elf" in report.run.evidence
+    assert (host.folder / "cell" / "evidence" / "memory.elf").read_bytes() == b"\x7fELF"
 
 
 def test_where_ssh_stops_the_serial_console_gives_the_evidence(host: Host) -> None:
-    host.scenario([["say", PROGRESS], ["cut"]], answers=ANSWERS)
+    host.scenario([["say", PROGRESS], ["cut"]], answers=ANSWERS, sysrq={"w": BLOCKED})
 
     report, _ = host.run_cell()
 
     assert report.verdict.outcome is Outcome.HUNG
     assert report.verdict.title == "the guest stopped answering over SSH"
     assert report.run is not None
-    assert "evidence from: serial console" in report.run.detail
-    assert report.run.waiting_in == ("swapoff: wait_for_completion <- __do_sys_swapoff",)
+    assert "evidence from: serial console, QEMU monitor" in report.run.detail
+    assert report.run.waiting_in == (f"{IN_WAIT} <- do_syscall_64",)
     assert "127.0.0.1" in (host.folder / "cell" / "evidence" / "no-SSH.txt").read_text()
+
+
+def test_where_no_program_answers_the_kernel_itself_is_asked(host: Host) -> None:
+    host.scenario([["say", PROGRESS], ["cut"]], serial=False, sysrq={"w": BLOCKED})
+
+    report, _ = host.run_cell()
+
+    assert report.verdict.outcome is Outcome.HUNG
+    assert report.run is not None
+    assert "evidence from: sysrq, QEMU monitor" in report.run.detail
+    assert report.run.waiting_in == (f"{IN_WAIT} <- do_syscall_64",)
+    assert LEAK in report.verdict.reasons
 
 
 def test_where_the_whole_guest_is_silent_qemu_gives_the_registers(host: Host) -> None:
@@ -171,6 +226,8 @@ def test_a_guest_that_never_boots_is_a_failed_boot(host: Host) -> None:
 
     assert report.verdict.outcome is Outcome.BOOT_FAILED
     assert report.verdict.title == "no ready line on the console after 0.5 s"
+    assert report.run is not None
+    assert report.run.evidence == ("registers.txt",)
     host.await_no_guest()
 
 

@@ -15,8 +15,10 @@ from orchestrator.model import (
     KernelImage,
     Matrix,
     Outcome,
+    Place,
     RunReport,
     Severity,
+    StackFrame,
     SwapDevice,
     Variant,
     Verdict,
@@ -30,10 +32,16 @@ COUNTERS = {"operations": 81_230, "swapoffs": 57, "verified": 40_960, "site.minc
 
 
 def cell(
-    *, workload: str = "mincore", arch: str = "x86_64", repeat: int = 1, repeats: int = 1, least: int = 100
+    *,
+    workload: str = "mincore",
+    arch: str = "x86_64",
+    repeat: int = 1,
+    repeats: int = 1,
+    least: int = 100,
+    variant: Variant = Variant.PATCHED,
 ) -> Cell:
     return Cell(
-        build=Build(variant=Variant.PATCHED, flavour="plain", arch=arch),
+        build=Build(variant=variant, flavour="plain", arch=arch),
         workload=Workload(
             name=workload,
             summary="mincore over swapped shared memory",
@@ -80,6 +88,33 @@ def crash(
         "text": "[    1.000000] BUG: KASAN: use-after-free in f",
     }
     return Crash(kind=kind, title=title, **(fields | changes))  # type: ignore[arg-type]  # The fields have all types.
+
+
+def explained_crash(**changes: object) -> Crash:
+    """A crash whose frames have places: an inlined call, a function that the series changed, one that nobody knows."""
+    put = Place(function="percpu_ref_put", file="include/linux/percpu-refcount.h", line=334, inlined=True)
+    use = Place(function="swap_cache_get_folio", file="mm/swap_state.c", line=412, changed=True)
+    dump = Place(function="dump_stack_lvl", file="lib/dump_stack.c", line=94)
+    fault = Place(function="do_swap_page", file="mm/memory.c", line=4701)
+    stack = (
+        StackFrame(function="dump_stack_lvl", offset=0x5D, size=0x80, places=(dump,)),
+        StackFrame(function="swap_cache_get_folio.isra.0", offset=0x12C, size=0x180, places=(put, use)),
+        StackFrame(function="do_swap_page", offset=0x1A8, size=0x1500, places=(fault,)),
+        StackFrame(function="zram_submit_bio", offset=0x10, size=0x90, module="zram"),
+    )
+    fields: dict[str, object] = {
+        "title": "KASAN: use-after-free Read in swap_cache_get_folio",
+        "function": "swap_cache_get_folio",
+        "task": "swapin",
+        "stack": stack,
+        "first": 1,
+        "excerpt": (
+            "mm/swap_state.c:412 in swap_cache_get_folio",
+            "   411 if (folio)",
+            ">  412         put_swap_entry(entry);",
+        ),
+    }
+    return crash(**(fields | changes))  # type: ignore[arg-type]  # The fields have all types.
 
 
 def cell_report(
@@ -129,6 +164,31 @@ def run_report(*cells: CellReport, **changes: object) -> RunReport:
         "cells": cells,
     }
     return RunReport(**(fields | changes))  # type: ignore[arg-type]  # The fields have all types.
+
+
+def compared_report() -> RunReport:
+    """Both variants, three repeats: a crash that only the series brings, one of both, one without any comparison."""
+    later = crash(CrashKind.WARNING, "WARNING in swap_free", follow_up=True, line=90)
+    common = crash(CrashKind.LOCKDEP, "possible deadlock in swapoff", line=3)
+    noted = crash(CrashKind.OTHER, "injected failure", severity=Severity.NOTE, line=2)
+
+    def bad(what: Crash, of: Cell, *more: Crash) -> CellReport:
+        return cell_report(Outcome.CRASHED, what.title, of=of, run=guest_run(), crashes=(what, *more))
+
+    cells = [
+        bad(explained_crash(), cell(repeat=1, repeats=3), later),
+        bad(explained_crash(), cell(repeat=2, repeats=3)),
+        cell_report(of=cell(repeat=3, repeats=3), run=guest_run(), crashes=(noted,)),
+        bad(common, cell(workload="shmem")),
+        bad(explained_crash(title="KASAN: use-after-free Read in g"), cell(workload="willneed")),
+    ]
+    for number in (1, 2, 3):
+        of = cell(repeat=number, repeats=3, variant=Variant.BASELINE)
+        cells.append(cell_report(of=of, run=guest_run()))
+    cells.append(bad(common, cell(workload="shmem", variant=Variant.BASELINE)))
+    lost = cell(workload="willneed", variant=Variant.BASELINE)
+    cells.append(cell_report(Outcome.LOST, "ssh: no route", of=lost))
+    return run_report(*cells)
 
 
 def mixed_report() -> RunReport:

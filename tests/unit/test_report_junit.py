@@ -7,7 +7,7 @@ from conftest import GOLDEN, Golden
 from hypothesis import given
 from hypothesis import strategies as st
 from junitparser import Error, Failure, JUnitXml, Skipped
-from samples import cell, cell_report, crash, guest_run, image, mixed_report, run_report
+from samples import cell, cell_report, compared_report, crash, guest_run, image, mixed_report, run_report
 
 from orchestrator.model import BuildFailure, Outcome
 from orchestrator.report.junit import junit_text, valid_xml
@@ -15,6 +15,10 @@ from orchestrator.report.junit import junit_text, valid_xml
 
 def test_the_report_is_the_golden_one(golden: Golden) -> None:
     golden.text(GOLDEN / "junit" / "mixed.xml", junit_text(mixed_report()))
+
+
+def test_a_failure_has_the_whole_stack_with_file_and_line(golden: Golden) -> None:
+    golden.text(GOLDEN / "junit" / "compared.xml", junit_text(compared_report()))
 
 
 def test_junitparser_opens_it_and_counts_the_same(tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 """The text for a mail."""
 
+import pytest
 from conftest import GOLDEN, Golden
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import cell, cell_report, guest_run, image, mixed_report, run_report
+from samples import cell, cell_report, compared_report, guest_run, image, mixed_report, run_report
 
-from orchestrator.model import BuildFailure, Outcome
+from orchestrator.model import BuildFailure, Outcome, RunReport
 from orchestrator.report.summary import findings, outcome_counts, rows, summary_text
 
 
@@ -13,8 +14,13 @@ def test_the_summary_is_the_golden_one(golden: Golden) -> None:
     golden.text(GOLDEN / "summary" / "mixed.txt", summary_text(mixed_report()))
 
 
-def test_no_line_is_too_wide_for_a_mail() -> None:
-    assert max(map(len, summary_text(mixed_report()).splitlines())) <= 78
+def test_the_summary_of_both_variants_is_the_golden_one(golden: Golden) -> None:
+    golden.text(GOLDEN / "summary" / "compared.txt", summary_text(compared_report()))
+
+
+@pytest.mark.parametrize("report", [mixed_report(), compared_report()], ids=["mixed", "compared"])
+def test_no_line_is_too_wide_for_a_mail(report: RunReport) -> None:
+    assert max(len(line.expandtabs()) for line in summary_text(report).splitlines()) <= 78
 
 
 def test_a_finding_of_two_cells_is_told_once() -> None:

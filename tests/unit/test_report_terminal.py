@@ -2,9 +2,10 @@
 
 import io
 
+import pytest
 from conftest import GOLDEN, Golden
 from rich.console import Console
-from samples import cell, cell_report, guest_run, image, mixed_report
+from samples import cell, cell_report, compared_report, guest_run, image, mixed_report
 
 from orchestrator.events import (
     BuildEnded,
@@ -17,7 +18,7 @@ from orchestrator.events import (
     Notice,
     Step,
 )
-from orchestrator.model import Outcome
+from orchestrator.model import Outcome, RunReport
 from orchestrator.report.terminal import print_table, terminal
 
 BUILD = image().build
@@ -48,13 +49,14 @@ def test_plain_lines_are_the_golden_ones(golden: Golden) -> None:
     golden.text(GOLDEN / "terminal" / "lines.txt", shown(*EVENTS))
 
 
-def test_the_table_is_the_golden_one(golden: Golden) -> None:
+@pytest.mark.parametrize(("name", "report"), [("table", mixed_report()), ("compared", compared_report())])
+def test_the_table_is_the_golden_one(name: str, report: RunReport, golden: Golden) -> None:
     screen = io.StringIO()
 
-    print_table(mixed_report(), Console(file=screen, width=100))
+    print_table(report, Console(file=screen, width=100))
 
     lines = [line.rstrip() for line in screen.getvalue().splitlines()]
-    golden.text(GOLDEN / "terminal" / "table.txt", "\n".join(lines) + "\n")
+    golden.text(GOLDEN / "terminal" / f"{name}.txt", "\n".join(lines) + "\n")
 
 
 def test_a_build_is_told_at_most_every_tenth() -> None:

@@ -1,0 +1,29 @@
+"""How much CPU this host gave a process, and how long it let it wait: what tells a slow guest from a stuck one."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+_NS = 1e9
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProcessorTime:
+    """Seconds since the threads began, all together."""
+
+    ran: float
+    waited: float  # ready to run, while the CPUs had other things to do
+
+
+def processor_time(pid: int, proc: Path = Path("/proc")) -> ProcessorTime | None:
+    """The sums over a process' threads; None where the process has gone or the kernel keeps no such statistics.
+
+    Source: /proc/PID/task/TID/schedstat, "ran waited slices", in nanoseconds (Documentation/scheduler/sched-stats.rst).
+    """
+    ran = waited = 0
+    try:
+        for file in (proc / str(pid) / "task").glob("*/schedstat"):
+            said = file.read_text().split()
+            ran, waited = ran + int(said[0]), waited + int(said[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return ProcessorTime(ran=ran / _NS, waited=waited / _NS) if ran else None
