@@ -60,7 +60,7 @@ def shown_tasks(lines: Iterable[str]) -> dict[int, StuckTask]:
             open_tasks[line.caller] = task
             backtrace.discard(line.caller)
             found[task.pid] = task
-        elif _END.match(line.text):
+        elif _END.match(line.text) or _SLEEPER.match(line.text) or _OLD_SLEEPER.match(line.text):
             open_tasks.pop(line.caller, None)
         elif line.caller in open_tasks:
             _add(open_tasks[line.caller], line.text)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import cell, crash, guest_run, result
 
-from orchestrator.judge.verdict import HANGS, judge
+from orchestrator.judge.verdict import HANGS, LIVELOCK, judge
 from orchestrator.model import (
     Allowed,
     Crash,
@@ -17,12 +17,20 @@ from orchestrator.model import (
     Mismatch,
     Outcome,
     Severity,
+    StackFrame,
+    Standstill,
+    StuckTask,
     UnexpectedError,
     Verdict,
 )
 
 MISMATCH = Mismatch(page=17, kind="stale", expected="generation 4", seen="generation 3")
 HUNG_TASK = crash(CrashKind.HANG, "INFO: task hung in sys_swapoff", line=3)
+
+
+def waiting(*functions: str) -> StuckTask:
+    stack = tuple(StackFrame(function=name, offset=1, size=2) for name in functions)
+    return StuckTask(task="swapoff", pid=412, running=False, stack=stack)
 
 
 def verdict_of(run: GuestRun, *crashes: Crash, allow: tuple[Allowed, ...] = ()) -> Verdict:
@@ -60,7 +68,9 @@ def test_the_first_crash_gives_the_title() -> None:
 
 
 def test_a_hung_task_report_is_evidence_of_a_hang() -> None:
-    verdict = verdict_of(guest_run(Ending.SWAPOFF_STUCK, waiting_in=("swapoff: wait_for_completion",)), HUNG_TASK)
+    stuck = (waiting("wait_for_completion", "__do_sys_swapoff"),)
+    run = guest_run(Ending.SWAPOFF_STUCK, stuck=stuck, waiting_in=("swapoff: wait_for_completion",))
+    verdict = verdict_of(run, HUNG_TASK)
 
     assert (verdict.outcome, verdict.title) == (Outcome.HUNG, "a swapoff never returned")
     assert verdict.reasons == (
@@ -87,6 +97,57 @@ def test_a_swapoff_that_waits_elsewhere_is_not_called_a_leak() -> None:
     verdict = verdict_of(guest_run(Ending.SWAPOFF_STUCK, waiting_in=("swapoff: try_to_unuse",)))
 
     assert verdict.reasons == ("waiting in swapoff: try_to_unuse",)
+
+
+STARVED = Standstill(seconds=60.0, ran=1.2, waited=130.0)
+BUSY = Standstill(seconds=60.0, ran=110.0, waited=20.0)
+IDLE = Standstill(seconds=60.0, ran=0.9, waited=0.2)
+MAY_BE_STARVED = [Ending.NEVER_READY, Ending.NO_PROGRESS, Ending.TIMED_OUT, Ending.SSH_LOST]
+
+
+@pytest.mark.parametrize("ending", MAY_BE_STARVED)
+def test_a_guest_that_this_machine_did_not_let_run_is_lost_and_not_hung(ending: Ending) -> None:
+    verdict = verdict_of(guest_run(ending, standstill=STARVED))
+
+    assert verdict.outcome is Outcome.LOST
+    assert verdict.title == "this machine was too busy: the guest had 1 CPU seconds in 60 s"
+
+
+def test_a_crash_or_a_task_that_waits_is_no_matter_of_speed() -> None:
+    run = guest_run(Ending.NO_PROGRESS, standstill=STARVED)
+
+    assert verdict_of(run, crash()).outcome is Outcome.CRASHED
+    assert verdict_of(replace(run, waiting_in=("swapoff: f",))).outcome is Outcome.HUNG
+
+
+def test_a_guest_that_runs_and_does_not_get_on_is_in_a_livelock() -> None:
+    stack = tuple(StackFrame(function=name, offset=1, size=2) for name in ("try_to_unuse", "__do_sys_swapoff"))
+    runs = StuckTask(task="swapoff", pid=412, running=True, stack=stack)
+    verdict = verdict_of(
+        guest_run(Ending.NO_PROGRESS, standstill=BUSY, stuck=(runs,), moved={"pswpin": 1200, "pgscan_direct": 3})
+    )
+
+    assert (verdict.outcome, verdict.title) == (Outcome.HUNG, LIVELOCK)
+    assert verdict.reasons == (
+        "a swapoff that goes on in try_to_unuse still finds swapped pages: a swap slot that nobody frees",
+        "running: swapoff: try_to_unuse <- __do_sys_swapoff",
+        "in the 60 s without progress the guest ran for 110 CPU seconds",
+        "counters that still grew: pswpin +1200, pgscan_direct +3",
+    )
+
+
+def test_a_guest_that_is_idle_waits_for_something_that_nobody_does() -> None:
+    verdict = verdict_of(guest_run(Ending.NO_PROGRESS, standstill=IDLE))
+
+    assert verdict.title == HANGS[Ending.NO_PROGRESS]
+    assert any(reason.endswith("it was idle, so something waits that nobody wakes") for reason in verdict.reasons)
+
+
+@pytest.mark.parametrize("standstill", [None, Standstill(seconds=1.0, ran=0.0, waited=4.0)])
+def test_where_the_host_tells_nothing_a_hang_stays_one(standstill: Standstill | None) -> None:
+    verdict = verdict_of(guest_run(Ending.NO_PROGRESS, standstill=standstill))
+
+    assert (verdict.outcome, verdict.reasons) == (Outcome.HUNG, ())
 
 
 def test_wrong_data_is_corruption_whatever_the_status() -> None:
