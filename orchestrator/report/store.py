@@ -107,7 +107,25 @@ def open_run(
     Raises InfraError where the disk is full or the folder cannot be written; what was recorded stays.
     """
     started = datetime.now(UTC)
-    folder = _new_folder(root, started)
+    folder = new_folder(root, started)
+    _point_latest(root, folder)
+    with open_run_at(folder, started, argv=argv, matrix_path=matrix_path, matrix=matrix, versions=versions) as store:
+        yield store
+
+
+@contextmanager
+def open_run_at(
+    folder: Path,
+    started: datetime,
+    *,
+    argv: Sequence[str],
+    matrix_path: str,
+    matrix: Matrix,
+    versions: Mapping[str, str],
+) -> Iterator[Store]:
+    """open_run() for a folder that is part of something larger."""
+    with _disk(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     store = Store(
         RunReport(
             id=folder.name,
@@ -122,7 +140,6 @@ def open_run(
             cells=(),
         )
     )
-    _point_latest(root, folder)
     try:
         yield store
     except BaseException as why:
@@ -220,11 +237,12 @@ def _append(path: Path, line: str) -> None:
             raise
 
 
-def _new_folder(root: Path, started: datetime) -> Path:
+def new_folder(root: Path, started: datetime, prefix: str = "") -> Path:
+    """Make a folder below `root` that is named after the time and like no other."""
     with _disk(root):
         root.mkdir(parents=True, exist_ok=True)
     while True:
-        folder = root / f"{started:%Y-%m-%dT%H%M%SZ}-{secrets.token_hex(2)}"
+        folder = root / f"{prefix}{started:%Y-%m-%dT%H%M%SZ}-{secrets.token_hex(2)}"
         with _disk(folder), contextlib.suppress(FileExistsError):
             folder.mkdir()
             return folder
