@@ -1,6 +1,7 @@
 """The story of `patchrig sensitivity`: a kernel for each seeded bug, and workloads until one of them finds it."""
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -53,17 +54,17 @@ _READING_SECONDS = 600.0
 _LOST_IN_A_ROW = 2
 
 
-def read_bugs(place: Path, ids: Sequence[str], ledger: Ledger) -> tuple[SeededBug, ...]:
-    """The bugs to try. Those that nothing can tell from the original are only noted, unless asked for by name."""
-    until = Deadline.after(_READING_SECONDS, f"reading {place}")
-    bugs = load_bugs(place, ids, log=ledger.folder / "git.log", until=until)
+def read_bugs(place: Path, ids: Sequence[str]) -> tuple[tuple[SeededBug, ...], tuple[SeededBug, ...]]:
+    """The bugs to try, and those that nothing can tell from the original: these are tried only when named in `ids`."""
+    with tempfile.TemporaryDirectory(prefix="patchrig-") as scratch:
+        until = Deadline.after(_READING_SECONDS, f"reading {place}")
+        bugs = load_bugs(place, ids, log=Path(scratch) / "log", until=until)
     if ids:
-        return bugs
-    ledger.not_counted(tuple(bug for bug in bugs if bug.undetectable))
+        return bugs, ()
     counted = tuple(bug for bug in bugs if not bug.undetectable)
     if not counted:
         raise UserError(f"{place}: every bug there says that it can't be detected", hint=f"ls {place}")
-    return counted
+    return counted, tuple(bug for bug in bugs if bug.undetectable)
 
 
 def measure(

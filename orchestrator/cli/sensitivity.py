@@ -65,6 +65,7 @@ def sensitivity(  # noqa: PLR0913  # one parameter an option
     """  # fmt: skip
     whole = Choice(**choice, variant=(str(Variant.PATCHED),), seconds=None, repeat=1)
     request = replace(request_of(matrix, whole), jobs=jobs)
+    to_try, not_counted = read_bugs(bugs, ids)
     console = screen(beside_output=as_json_text)
     started = datetime.now(UTC)
     folder = new_folder(results, started, prefix="sensitivity-")
@@ -76,11 +77,12 @@ def sensitivity(  # noqa: PLR0913  # one parameter an option
             matrix_path=str(matrix),
             started=started.isoformat(timespec="seconds"),
             versions=versions(sorted({cell.build.arch for cell in request.cells})),
+            not_counted=not_counted,
         )
     )
     try:
         with terminal(console) as listener:
-            measure(request, read_bugs(bugs, ids, ledger), seconds, ledger, listener)
+            measure(request, to_try, seconds, ledger, listener)
     finally:
         report = ledger.save(interrupted=isinstance(sys.exc_info()[1], KeyboardInterrupt | Cancelled))
         print_sensitivity(report, console)

@@ -45,11 +45,6 @@ class Ledger:
     def knows(self, bug: SeededBug, build: Build) -> bool:
         return any(known.bug.id == bug.id and known.build == build for known in self.report().bugs)
 
-    def not_counted(self, bugs: Sequence[SeededBug]) -> None:
-        with self._lock:
-            self._report = replace(self._report, not_counted=tuple(bugs))
-        self.save()
-
     def add_control(self, control: Control) -> None:
         with self._lock:
             self._report = replace(self._report, control=(*self._report.control, control))

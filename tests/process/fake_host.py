@@ -120,12 +120,14 @@ class Host:
         self,
         *runs: list[Step],
         boot: list[Step] = BOOT,
+        boots: Sequence[list[Step]] = (),
         answers: Mapping[str, str] | None = None,
         serial: bool = True,
         stranger: bool = False,
     ) -> None:
         """What the guests do that are started from here on; see fake_qemu.py."""
-        said = {"boot": boot, "runs": runs, "answers": answers or {}, "serial": serial, "stranger": stranger}
+        each = boots or [boot]
+        said = {"boots": each, "runs": runs, "answers": answers or {}, "serial": serial, "stranger": stranger}
         Path(self.environment["FAKE_QEMU_SCENARIO"]).write_text(json.dumps(said))
 
     def kernel(self, build: Build) -> KernelImage:
@@ -142,7 +144,12 @@ class Host:
         )
 
     def run_cell(
-        self, arch: str = "x86_64", *, boot_seconds: float = 120.0, on_event: Listener | None = None
+        self,
+        arch: str = "x86_64",
+        *,
+        boot_seconds: float = 120.0,
+        stop_at_crash: bool = False,
+        on_event: Listener | None = None,
     ) -> tuple[CellReport, list[Event]]:
         """One cell through the real run_cell(), its files in cell/."""
         cell = sample_cell(arch)
@@ -158,7 +165,7 @@ class Host:
         report = run_cell(
             cell,
             Bootable(kernel=self.kernel(cell.build), initramfs=self.initramfs),
-            Guests(keys=self.keys, kvm=frozenset(), allow=(), patience=patience),
+            Guests(keys=self.keys, kvm=frozenset(), allow=(), stop_at_crash=stop_at_crash, patience=patience),
             folder=self.folder / "cell",
             listener=heard,
         )
