@@ -222,9 +222,11 @@ def _later(verdict: Verdict, crashes: tuple[Crash, ...]) -> tuple[Crash, ...]:
 
 
 def _waits_for_reference(run: GuestRun, crashes: tuple[Crash, ...]) -> bool:
-    # /proc/PID/stack leaves out the scheduler's own functions, wait_for_completion() among them; the kernel's report
-    # of a hung task has them.
+    # /proc/PID/stack leaves out the scheduler's own functions, wait_for_completion() among them: a swapoff that sleeps
+    # uninterruptibly with nothing else inside it is there. The kernel's report of a hung task has them.
     places = [place.replace(" <- ", " ").split() for place in run.waiting_in]
+    if any("sys_swapoff" in place.partition(": ")[2].partition(" <- ")[0] for place in run.waiting_in):
+        return True
     traces = [list(crash.frames) for crash in crashes if crash.kind is CrashKind.HANG]
     return any(
         REFERENCE_WAIT in frames and any("swapoff" in frame for frame in frames) for frames in (*places, *traces)

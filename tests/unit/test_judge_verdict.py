@@ -89,6 +89,12 @@ def test_a_swapoff_that_waits_elsewhere_is_not_called_a_leak() -> None:
     assert verdict.reasons == ("waiting in swapoff: try_to_unuse",)
 
 
+def test_a_swapoff_with_nothing_inside_it_waits_for_a_reference() -> None:
+    verdict = verdict_of(guest_run(Ending.SWAPOFF_STUCK, waiting_in=("swapin: __x64_sys_swapoff <- do_syscall_64",)))
+
+    assert "a swapoff in wait_for_completion is a leaked reference (or a put too many)" in verdict.reasons
+
+
 def test_wrong_data_is_corruption_whatever_the_status() -> None:
     verdict = verdict_of(guest_run(result=result(mismatch_count=3, mismatches=(MISMATCH,))))
 
