@@ -42,7 +42,7 @@ from orchestrator.pipeline import (
     write_repro,
 )
 from orchestrator.plan.matrix import builds_of
-from orchestrator.plan.sensitivity import budget_of, bug_cells, promising, rebuild_order
+from orchestrator.plan.sensitivity import budget_of, bug_cells, leading, promising, rebuild_order
 from orchestrator.report.sensitivity import Ledger
 from orchestrator.report.store import Store, open_run_at
 from orchestrator.seeded import Attempt, BugReport, BugStatus, Control, SeededBug, Sensitivity
@@ -146,7 +146,8 @@ class _Bench:
         budget = budget_of(bug, self.seconds)
         if not chosen:
             return ()
-        return bug_cells(self.build, chosen, budget=budget, first=min(matrix.seconds, budget), seed=matrix.seed)
+        lead, first = leading(bug, chosen), min(matrix.seconds, budget)
+        return bug_cells(self.build, chosen, lead=lead, budget=budget, first=first, seed=matrix.seed)
 
     def _jobs(self, cells: Sequence[Cell]) -> int:
         wanted = self.kit.request.jobs
@@ -208,7 +209,7 @@ class _Bench:
             store.add_build(bootable.kernel)
             keep(bootable, self.keys, store)
             for load in workloads:
-                (cell,) = bug_cells(self.build, [load], budget=seconds, first=seconds, seed=matrix.seed)
+                (cell,) = bug_cells(self.build, [load], lead=1, budget=seconds, first=seconds, seed=matrix.seed)
                 lanes.start(partial(one, cell, store))
         return frozenset(red)
 

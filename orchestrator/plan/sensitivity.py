@@ -27,20 +27,31 @@ def rebuild_order(bugs: Sequence[SeededBug]) -> tuple[SeededBug, ...]:
 def promising(bug: SeededBug, workloads: Sequence[Workload]) -> tuple[Workload, ...]:
     """The workloads that reach the bug, most promising first; all of them when nothing tells.
 
-    In this order: those that its header names; those with a site in a function that its diff is in; those that name a
-    file that it touches, the earlier in their list the better.
+    Those that its header names, and no other. Else those with a site in a function that its diff is in, and then those
+    that name a file that it touches, the earlier in their list the better.
     """
+    by_name = {workload.name: workload for workload in workloads}
+    if named := tuple(by_name[name] for name in bug.workloads if name in by_name):
+        return named
+    ranked = sorted(workloads, key=lambda workload: _rank(bug, workload))
+    return tuple(workload for workload in ranked if _rank(bug, workload) != _NOWHERE) or tuple(workloads)
 
-    def rank(workload: Workload) -> tuple[int, bool, int]:
-        named = bug.workloads.index(workload.name) if workload.name in bug.workloads else len(bug.workloads)
-        return named, not _meets_site(bug, workload), _file_rank(bug, workload)
 
-    ranked = sorted(workloads, key=rank)
-    nowhere = (len(bug.workloads), True, _NOT_NAMED)
-    return tuple(workload for workload in ranked if rank(workload) != nowhere) or tuple(workloads)
+def leading(bug: SeededBug, workloads: Sequence[Workload]) -> int:
+    """How many of the workloads that promising() gave are as good as the first of them."""
+    if any(workload.name in bug.workloads for workload in workloads):
+        return len(workloads)
+    return sum(1 for workload in workloads if _rank(bug, workload) == _rank(bug, workloads[0]))
 
 
 _NOT_NAMED = 1000
+_NOWHERE = (True, _NOT_NAMED)
+
+
+def _rank(bug: SeededBug, workload: Workload) -> tuple[bool, int]:
+    if _meets_site(bug, workload):
+        return False, 0
+    return True, _file_rank(bug, workload)
 
 
 def _file_rank(bug: SeededBug, workload: Workload) -> int:
@@ -65,29 +76,32 @@ def _functions(diff: str) -> Iterator[str]:
             yield found[1]
 
 
-def slices(count: int, *, budget: int, first: int) -> Iterator[tuple[int, int]]:
+def slices(count: int, *, lead: int, budget: int, first: int) -> Iterator[tuple[int, int]]:
     """(index of the workload, load seconds) of each cell: rounds over all `count`, each twice as long as the last.
 
-    In the first round each gets `first` seconds, or its share of a small budget. A new cell has a new seed: many short
-    ones see more than a long one, and long ones what takes time to build up.
+    In the first round each gets `first` seconds, or its share of a small budget, where the `lead` first come first.
+    A new cell has a new seed: many short ones see more than a long one, and long ones what takes time to build up.
     """
-    length = max(SHORTEST, min(first, budget // count))
+    length = max(SHORTEST, min(first, budget // lead))
+    rest = min(length, (budget - length * lead) // max(1, count - lead))
     left = budget
     while True:
         for index in range(count):
-            now = min(length, left)
-            if now < SHORTEST and left < budget:
-                return
-            yield index, now
-            left -= now
-            if left <= 0:
-                return
-        length *= 2
+            wanted = min(length if index < lead else rest, left)
+            # A budget that is smaller than that is what the user wants.
+            if wanted >= min(SHORTEST, budget):
+                yield index, wanted
+                left -= wanted
+        if left < SHORTEST:
+            return
+        length, rest = length * 2, rest * 2
 
 
-def bug_cells(build: Build, workloads: Sequence[Workload], *, budget: int, first: int, seed: int) -> tuple[Cell, ...]:
+def bug_cells(
+    build: Build, workloads: Sequence[Workload], *, lead: int, budget: int, first: int, seed: int
+) -> tuple[Cell, ...]:
     """The cells of one bug in the order in which they run, until one finds it; `workloads` most promising first."""
-    planned = list(slices(len(workloads), budget=budget, first=first))
+    planned = list(slices(len(workloads), lead=lead, budget=budget, first=first))
     times = {index: sum(1 for other, _ in planned if other == index) for index, _ in planned}
     so_far: dict[int, int] = {}
     cells = []

@@ -79,11 +79,13 @@ def print_sensitivity(report: Sensitivity, console: Console) -> None:
     """What became of each bug: one table for each build."""
     for name, bugs in bugs_by_build(report).items():
         table = Table(title=name, title_justify="left", box=None, pad_edge=False)
-        for column in ("bug", "class", "found by", "outcome"):
-            table.add_column(column)
-        table.add_column("guest seconds", justify="right")
-        table.add_column("what was seen")
-        for row in bug_rows(bugs):
+        shown = bug_rows(bugs)
+        for place, column in enumerate(("bug", "class", "found by", "outcome", "guest s")):
+            # An id that is cut off can't be given to --bug: on a narrow terminal only the last column is folded.
+            width = max(len(column), *(len(row.cells[place]) for row in shown))
+            table.add_column(column, justify="right" if column == "guest s" else "left", min_width=width)
+        table.add_column("what was seen", min_width=20, overflow="fold")
+        for row in shown:
             style = "" if row.found else "bold red"
             table.add_row(*(Text(cell, style=style) for cell in row.cells))
         console.print(table)

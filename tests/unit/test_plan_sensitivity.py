@@ -13,6 +13,7 @@ from orchestrator.plan.sensitivity import (
     budget_of,
     bug_cells,
     functions_in,
+    leading,
     promising,
     rebuild_order,
     slices,
@@ -39,10 +40,24 @@ def names(workloads: tuple[Workload, ...]) -> list[str]:
     return [one.name for one in workloads]
 
 
-def test_what_the_header_names_comes_first_and_what_names_the_file_after_it() -> None:
-    found = promising(bug("mm/memory.c", workloads=("readahead", "no-such-load")), ALL)
+def test_what_the_header_names_is_all_that_is_run() -> None:
+    found = promising(bug("mm/memory.c", workloads=("readahead", "no-such-load", "willneed")), ALL)
 
-    assert names(found) == ["readahead", "swapin"]
+    assert names(found) == ["readahead", "willneed"]
+
+
+def test_a_header_that_names_nothing_of_the_matrix_says_nothing() -> None:
+    assert names(promising(bug("mm/memory.c", workloads=("no-such-load",)), ALL)) == ["swapin"]
+
+
+def test_the_leading_workloads_are_as_good_as_the_first() -> None:
+    diff = "@@ -768,8 +768,6 @@ static struct folio *swap_vma_readahead(swp_entry_t targ_entry, gfp_t gfp_mask,\n"
+    by_site, by_file = bug("mm/swap_state.c", diff=diff), bug("mm/swap_state.c")
+    by_header, unknown = bug("mm/swap_state.c", workloads=("swapin", "willneed")), bug("mm/swapfile.c")
+
+    bugs = (by_site, by_file, by_header, unknown)
+
+    assert [leading(one, promising(one, ALL)) for one in bugs] == [1, 2, 2, 3]
 
 
 def test_without_a_header_the_function_that_the_diff_is_in_decides() -> None:
@@ -95,18 +110,25 @@ def test_a_bug_of_an_easy_class_gets_less_time_unless_the_user_says_how_much() -
 
 
 def test_rounds_grow_until_the_time_is_used_up() -> None:
-    assert list(slices(1, budget=120, first=20)) == [(0, 20), (0, 40), (0, 60)]
-    assert list(slices(2, budget=120, first=20)) == [(0, 20), (1, 20), (0, 40), (1, 40)]
+    assert list(slices(1, lead=1, budget=120, first=20)) == [(0, 20), (0, 40), (0, 60)]
+    assert list(slices(2, lead=1, budget=120, first=20)) == [(0, 20), (1, 20), (0, 40), (1, 40)]
 
 
 def test_a_small_budget_is_shared() -> None:
-    assert list(slices(3, budget=20, first=20)) == [(0, 6), (1, 6), (2, 6)]
-    assert list(slices(1, budget=2, first=2)) == [(0, 2)]
+    assert list(slices(3, lead=3, budget=20, first=20)) == [(0, 6), (1, 6), (2, 6)]
+    assert list(slices(1, lead=1, budget=2, first=2)) == [(0, 2)]
 
 
-@given(count=st.integers(1, 9), budget=st.integers(1, 2000), first=st.integers(1, 60))
-def test_no_more_time_is_planned_than_there_is_and_no_cell_is_too_short(count: int, budget: int, first: int) -> None:
-    planned = [seconds for _, seconds in slices(count, budget=budget, first=first)]
+def test_the_leading_ones_get_theirs_before_the_others() -> None:
+    assert list(slices(3, lead=1, budget=20, first=20)) == [(0, 20)]
+    assert list(slices(3, lead=1, budget=40, first=20)) == [(0, 20), (1, 10), (2, 10)]
+
+
+@given(count=st.integers(1, 9), lead=st.integers(1, 9), budget=st.integers(1, 2000), first=st.integers(1, 60))
+def test_no_more_is_planned_than_there_is_and_no_cell_is_too_short(
+    count: int, lead: int, budget: int, first: int
+) -> None:
+    planned = [seconds for _, seconds in slices(count, lead=min(lead, count), budget=budget, first=first)]
 
     assert 0 < sum(planned) <= budget
     assert sum(planned) > budget - SHORTEST
@@ -116,7 +138,7 @@ def test_no_more_time_is_planned_than_there_is_and_no_cell_is_too_short(count: i
 def test_cells_of_one_bug_have_names_and_seeds_of_their_own() -> None:
     build = cell().build
 
-    cells = bug_cells(build, [SWAPIN, WILLNEED], budget=100, first=20, seed=1)
+    cells = bug_cells(build, [SWAPIN, WILLNEED], lead=2, budget=100, first=20, seed=1)
 
     assert [one.name for one in cells] == [
         "patched.plain.x86_64.swapin.1",
