@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -220,7 +219,7 @@ class _Bench:
         known = self.ledger.report()
         with open_run_at(
             self._place(bug),
-            datetime.now(UTC),
+            str(self._place(bug).relative_to(known.folder.parent)),
             argv=known.argv,
             matrix_path=str(plan.path),
             matrix=plan.matrix,

@@ -109,31 +109,33 @@ def open_run(
     started = datetime.now(UTC)
     folder = new_folder(root, started)
     _point_latest(root, folder)
-    with open_run_at(folder, started, argv=argv, matrix_path=matrix_path, matrix=matrix, versions=versions) as store:
+    with open_run_at(
+        folder, folder.name, argv=argv, matrix_path=matrix_path, matrix=matrix, versions=versions
+    ) as store:
         yield store
 
 
 @contextmanager
 def open_run_at(
     folder: Path,
-    started: datetime,
+    name: str,
     *,
     argv: Sequence[str],
     matrix_path: str,
     matrix: Matrix,
     versions: Mapping[str, str],
 ) -> Iterator[Store]:
-    """open_run() for a folder that is part of something larger."""
+    """open_run() for a folder that is part of something larger; `name` is its path below the root, for find_run()."""
     with _disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
     store = Store(
         RunReport(
-            id=folder.name,
+            id=name,
             folder=folder,
             argv=tuple(argv),
             matrix_path=matrix_path,
             matrix=matrix,
-            started=started.isoformat(timespec="seconds"),
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
             seconds=0.0,
             versions=dict(versions),
             builds=(),

@@ -158,7 +158,9 @@ def test_when_all_are_found_the_exit_code_is_0_and_a_finding_can_be_run_again(be
     assert "1 of 1 found" in done.stdout
     run = bench.result() / "bugs" / "crash.plain.x86_64"
     assert (run / "cells" / "patched.plain.x86_64.mincore" / "repro.sh").exists()
-    again = [str(PATCHRIG), "repro", str(run), "mincore", "--results", str(bench.host.results)]
+    name = str(run.relative_to(bench.host.results))
+    assert json.loads((run / "run.json").read_text())["id"] == name
+    again = [str(PATCHRIG), "repro", name, "mincore", "--results", str(bench.host.results)]
     bench.host.scenario([["say", PROGRESS], ["die", 0]])
     repeated = subprocess.run(
         again, env=bench.host.environment, capture_output=True, text=True, check=False, timeout=300
