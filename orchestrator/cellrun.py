@@ -25,8 +25,8 @@ from orchestrator.guest.workload import (
 )
 from orchestrator.judge.hang import merged, place_text, shown_tasks
 from orchestrator.judge.scan import crashes_in
-from orchestrator.judge.verdict import judge
-from orchestrator.model import Allowed, Cell, CellReport, Crash, Ending, GuestRun, KernelImage, Standstill
+from orchestrator.judge.verdict import WAITING, judge, mark_allowed
+from orchestrator.model import Allowed, Cell, CellReport, Crash, Ending, GuestRun, KernelImage, Severity, Standstill
 from orchestrator.vm.argv import CONSOLE, VmSpec
 from orchestrator.vm.console import serial_shell, sysrq
 from orchestrator.vm.qemu import Ready, Vm, boot, not_as_asked
@@ -35,6 +35,7 @@ from orchestrator.vm.qmp import dump_memory, human_command, send_break
 BOOT_SECONDS = 120.0
 _MODEST = 10.0
 _CHUNK = 1 << 18
+_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +54,7 @@ class Guests:
     keys: RunKeys
     kvm: frozenset[str]  # the arches whose guests run under KVM here
     allow: tuple[Allowed, ...]
+    stop_at_crash: bool = False  # a workload ends at the first complaint of the kernel that is fatal
     patience: Patience = field(default_factory=Patience)
     dump_memory: bool = False  # keep the whole memory of a guest that hangs
 
@@ -189,12 +191,40 @@ def _session(  # noqa: PLR0913  # a cell's own things, handed down once
         boot_seconds = now() - started
         pulse = _Pulse(vm)
         begun = now()
-        watched = watch(guest, workload_argv(cell, limits), limits, alive=vm.alive, on_progress=on_progress)
+        enough = _CrashSeen(folder / "console.log", guests.allow) if guests.stop_at_crash else lambda: False
+        argv = workload_argv(cell, limits)
+        watched = watch(guest, argv, limits, alive=vm.alive, on_progress=on_progress, enough=enough)
         (folder / "workload.log").write_text(watched.output)
         run = _run_of(watched, vm, boot_seconds=boot_seconds, guest_seconds=now() - begun)
         if watched.ending in _WORTH_A_LOOK and vm.alive():
             run = _with_evidence(run, vm, guests, folder, pulse)
     return run
+
+
+class _CrashSeen:
+    """Whether a console holds a fatal crash by now; looks once a second, and only at one that has grown.
+
+    Complaints about waiting don't count: a hang is given its time and looked into.
+    """
+
+    def __init__(self, console_log: Path, allow: tuple[Allowed, ...]) -> None:
+        self._log = console_log
+        self._allow = allow
+        self._size = 0
+        self._looked_at = now()
+
+    def __call__(self) -> bool:
+        if now() - self._looked_at < _LOOK_SECONDS:
+            return False
+        self._looked_at = now()
+        size = self._log.stat().st_size
+        if size == self._size:
+            return False
+        self._size = size
+        crashes = mark_allowed(crashes_of(self._log), self._allow)
+        return any(
+            crash.severity is Severity.FATAL and not crash.allowed and crash.kind not in WAITING for crash in crashes
+        )
 
 
 class _Pulse:

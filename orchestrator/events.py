@@ -63,5 +63,33 @@ class Notice:
     text: str
 
 
-Event = Step | Download | BuildProgress | BuildEnded | CellStarted | CellProgress | CellEnded | Notice
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialProgress:
+    """A seeded bug (or the control) is being tried: `done` of `total` load seconds of one cell."""
+
+    name: str
+    text: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialEnded:
+    name: str
+    text: str  # "found by swapin: hung after 14 s: a swapoff never returned", "survived"
+    good: bool
+
+
+Event = (
+    Step
+    | Download
+    | BuildProgress
+    | BuildEnded
+    | CellStarted
+    | CellProgress
+    | CellEnded
+    | TrialProgress
+    | TrialEnded
+    | Notice
+)
 Listener = Callable[[Event], None]

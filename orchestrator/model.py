@@ -54,6 +54,8 @@ class Workload(_Schema):
     """Kernel function whose calls are counted per site (a kretprobe that records the call stack)."""
     sites: Mapping[str, tuple[str, ...]] = {}
     """Site -> functions any one of which, in the probe's call stack, says that this is the site."""
+    files: tuple[str, ...] = ()
+    """Kernel source files that it is meant to reach, its own first: who looks for a bug in one of them runs it."""
     exercised: Annotated[Mapping[Counter, Annotated[int, Field(gt=0)]], Field(min_length=1)]
     """Counter -> how much it must grow, else the cell ends as not exercised."""
 
@@ -241,6 +243,7 @@ class Ending(StrEnum):
     SSH_LOST = "ssh-lost"
     NEVER_READY = "never-ready"
     PROGRAM_DIED = "program-died"
+    STOPPED = "stopped"  # by us, at a complaint of the kernel: the console says which
     INTERRUPTED = "interrupted"
     LOST = "lost"  # our own trouble; `detail` says which
 

@@ -79,9 +79,12 @@ class Kit:
     series: Series
     sandbox: bool
 
-    def image(self, build: Build, *, log_dir: Path, listener: Listener) -> KernelImage | BuildFailure:
-        """Build one kernel, or take it from the cache."""
+    def image(
+        self, build: Build, *, log_dir: Path, listener: Listener, more: Series = BASELINE
+    ) -> KernelImage | BuildFailure:
+        """Build one kernel, or take it from the cache; `more` is applied on top of the series."""
         series = BASELINE if build.variant is Variant.BASELINE else self.series
+        series = replace(series, patches=(*series.patches, *more.patches))
         bench = Workbench(cache=self.request.cache, log_dir=log_dir, sandbox=self.sandbox, on_event=listener)
         return prepare(build, source=self.source, series=series, fragments=fragments_of(build), bench=bench)
 
@@ -202,14 +205,7 @@ class _Runner:
         return bootable
 
     def keep(self, bootable: Bootable, store: Store) -> None:
-        """Copies (hard links where possible) of what a guest of this build starts from."""
-        folder = store.build_folder(bootable.kernel.build)
-        _link(bootable.kernel.image, folder / "image")
-        _link(bootable.kernel.config, folder / "config")
-        _link(bootable.kernel.log, folder / "build.log")
-        guest = _guest_folder(store)
-        _link(bootable.initramfs, guest / bootable.initramfs.name)
-        save_keys(self.keys, guest)
+        keep(bootable, self.keys, store)
 
     def run(self, cells: Sequence[Cell], bootable: Bootable) -> None:
         guests = self._guests(cells[0], bootable)
@@ -229,7 +225,7 @@ class _Runner:
                 raise Cancelled("interrupted; what had finished is reported") from e
             except BaseException:
                 # A full disk, or a bug of ours: no guest runs on for a report that can't be kept.
-                _end_guests()
+                end_guests()
                 raise
         if self._lost >= _LOST_IN_A_ROW:
             raise InfraError(
@@ -271,7 +267,7 @@ class _Runner:
             self.record(interrupted_report(todo.pop(0), why))
 
     def _interrupt(self, running: set[Future[None]], todo: list[Cell]) -> None:
-        _end_guests()
+        end_guests()
         for future in running:
             future.result()
         if not self.request.until_fail:
@@ -287,7 +283,19 @@ class _Runner:
         return replace(guests, kvm=frozenset({arch}) if self._kvm[arch] else frozenset())
 
 
-def _end_guests() -> None:
+def keep(bootable: Bootable, keys: RunKeys, store: Store) -> None:
+    """Copies (hard links where possible), in the run's folder, of what a guest of this build starts from."""
+    folder = store.build_folder(bootable.kernel.build)
+    _link(bootable.kernel.image, folder / "image")
+    _link(bootable.kernel.config, folder / "config")
+    _link(bootable.kernel.log, folder / "build.log")
+    guest = _guest_folder(store)
+    _link(bootable.initramfs, guest / bootable.initramfs.name)
+    save_keys(keys, guest)
+
+
+def end_guests() -> None:
+    """End every wait and every child process: the run is over."""
     deadline.cancel()
     process.end_all()
 

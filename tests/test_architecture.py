@@ -15,14 +15,24 @@ FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 DECISION = PROJECT / "docs" / "decisions" / "0001-dependencies.md"
 
 STAGES = ("plan", "kernel", "vm", "guest", "judge", "report")
-SHARED = ("model", "arch", "events", "errors", "process", "deadline", "paths")
+SHARED = ("model", "seeded", "arch", "events", "errors", "process", "deadline", "paths")
 
 STANDARD_DOORS = {"subprocess": "process.py"}
 
 # PyPI's name -> what is imported, where the two differ.
 IMPORT_NAMES = {"junit-xml": "junit_xml", "pyelftools": "elftools", "PyYAML": "yaml", "qemu.qmp": "qemu"}
 
-PURE = ("judge/", "vm/argv.py", "kernel/kconfig.py", "plan/matrix.py", "plan/names.py", "plan/schema.py", "model.py")
+PURE = (
+    "judge/",
+    "vm/argv.py",
+    "kernel/kconfig.py",
+    "plan/matrix.py",
+    "plan/sensitivity.py",
+    "plan/names.py",
+    "plan/schema.py",
+    "model.py",
+    "seeded.py",
+)
 INPUT_OUTPUT = ("os", "shutil", "socket", "subprocess", "tempfile", "time", "urllib", "threading")
 OUR_INPUT_OUTPUT = ("process", "deadline")
 FILE_METHODS = ("open", "read_text", "write_text", "read_bytes", "write_bytes", "exists", "is_file", "glob", "rglob")

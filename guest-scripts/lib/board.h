@@ -26,6 +26,8 @@ struct board_device {
 	bool flipped;
 	_Atomic bool on;
 	_Atomic uint64_t leaving_since; /* ns; 0 when no swapoff of it is running */
+	_Atomic int leaving_task; /* the thread that runs that swapoff */
+	uint64_t waiting_since; /* the supervisor's: ns since when it has been seen in its last wait only; 0 = not there */
 };
 
 struct board_counter {

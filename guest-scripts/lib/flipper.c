@@ -1,4 +1,6 @@
 /* Devices on and off: the antagonist of every workload, and the audit at the end. */
+#define _GNU_SOURCE
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,6 +108,7 @@ bool device_off(unsigned int device)
 	const uint64_t start = now_ns();
 	int status;
 
+	d->leaving_task = gettid();
 	d->leaving_since = start;
 	status = leave(d->path);
 	d->leaving_since = 0;

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import click
 
-from orchestrator.cli import guest, host, judge
+from orchestrator.cli import guest, host, judge, sensitivity
 from orchestrator.cli.options import (
     AS_JSON,
     DEFAULT_MATRIX,
@@ -50,6 +50,7 @@ def cli(verbose: bool) -> None:
     patchrig run configs/swapoff.yaml                       # the whole matrix
     patchrig run configs/swapoff.yaml --patch series.mbox --tree ~/linux --arch x86_64
     patchrig repro latest swapin --until-fail               # one cell of a run, again
+    patchrig sensitivity configs/swapoff.yaml               # would it have noticed?
 
     Shell completion: eval "$(_PATCHRIG_COMPLETE=bash_source patchrig)" (also zsh_source, fish_source).
     """
@@ -233,7 +234,10 @@ def exit_code(report: RunReport) -> ExitCode:
     return ExitCode.OK if outcomes and "lost" not in outcomes and "passed" in outcomes else ExitCode.INFRA
 
 
-for _command in (judge.judge, guest.boot, guest.shell, host.doctor, host.clean, host.schema):
+for _command in (
+    *(sensitivity.sensitivity, judge.judge, guest.boot, guest.shell),
+    *(host.doctor, host.clean, host.schema),
+):
     cli.add_command(_command)
 
 

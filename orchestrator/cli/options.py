@@ -37,7 +37,7 @@ class Choice:
     sandbox: bool
 
 
-_CHOICE = (
+_BUILD_CHOICE = (
     click.option("--patch", multiple=True, type=click.Path(path_type=Path), metavar="PATH",
                  help="Series under test instead of the matrix's: a patch, a mail, an mbox, a folder of patches, or a "
                  "git range of --tree. May be given several times."),
@@ -47,13 +47,16 @@ _CHOICE = (
     click.option("--arch", multiple=True, type=click.Choice(sorted(ARCHES)), help="Only this architecture."),
     click.option("--flavour", multiple=True, metavar="F", help="Only this flavour: plain, debug, or several as a+b."),
     click.option("--workload", multiple=True, metavar="W", help="Only this workload: a name, or the path of a YAML."),
+    click.option("--seed", type=click.IntRange(0), help="Where all randomness of the workloads comes from."),
+    click.option("--no-sandbox", "sandbox", flag_value=False, default=True, type=bool,
+                 help="Build without bubblewrap: the series' build files then run with your rights."),
+)  # fmt: skip
+_CHOICE = (
+    *_BUILD_CHOICE,
     click.option("--variant", multiple=True, type=click.Choice([str(one) for one in Variant]),
                  help="Only this variant: with the series or without."),
     click.option("--seconds", type=click.IntRange(1), help="Load seconds of each cell."),
-    click.option("--seed", type=click.IntRange(0), help="Where all randomness of the workloads comes from."),
     click.option("--repeat", type=click.IntRange(1), help="Run each cell so many times, with a seed each."),
-    click.option("--no-sandbox", "sandbox", flag_value=False, default=True, type=bool,
-                 help="Build without bubblewrap: the series' build files then run with your rights."),
 )  # fmt: skip
 RESULTS = click.option("--results", type=click.Path(file_okay=False, path_type=Path), default=paths.RESULTS,
                         show_default="results/", help="Where the run's folder is made.")  # fmt: skip
@@ -65,6 +68,13 @@ AS_JSON = click.option("--json", "as_json_text", is_flag=True, help="Print JSON 
 
 def with_choice(command: F) -> F:
     for option in reversed(_CHOICE):
+        command = option(command)
+    return command
+
+
+def with_build_choice(command: F) -> F:
+    """with_choice() for a command that has its own mind on variants, repeats and seconds."""
+    for option in reversed(_BUILD_CHOICE):
         command = option(command)
     return command
 

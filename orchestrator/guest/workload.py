@@ -187,14 +187,18 @@ def watch(
     *,
     alive: Callable[[], bool],
     on_progress: Callable[[Progress], None],
+    enough: Callable[[], bool] = lambda: False,
 ) -> Watched:
-    """Run the workload and watch it until it has reported or something went wrong, which is a value too."""
+    """Run the workload and watch it until it has reported or something went wrong, which is a value too.
+
+    `enough` is asked all the time; when it says yes nothing more can be learned, and the watch ends as STOPPED.
+    """
     told = _Told()
     status = None
     overall = Deadline.after(limits.overall, "the workload's end")
     try:
         with guest.start(shlex.join(argv), overall) as running:
-            ending, detail = _follow(running, guest, told, limits, alive, on_progress, overall)
+            ending, detail = _follow(running, guest, told, limits, alive, on_progress, enough, overall)
             if ending is Ending.REPORTED:
                 ending, detail, status = _ended(running, guest, limits, alive, detail)
             # The last words of what has just died.
@@ -214,6 +218,7 @@ def _follow(  # noqa: PLR0913  # the watch's own state, handed down once
     limits: Limits,
     alive: Callable[[], bool],
     on_progress: Callable[[Progress], None],
+    enough: Callable[[], bool],
     overall: Deadline,
 ) -> tuple[Ending, str]:
     while True:
@@ -225,6 +230,8 @@ def _follow(  # noqa: PLR0913  # the watch's own state, handed down once
             return Ending.GUEST_GONE, ""
         if ended or not guest.reachable():
             return _broken_off(guest, alive, told.trouble)
+        if enough():
+            return Ending.STOPPED, ""
         if now() - told.moved_at > limits.no_progress:
             return Ending.NO_PROGRESS, f"no operation was finished for {limits.no_progress:.0f} s"
         if overall.passed():

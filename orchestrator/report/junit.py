@@ -9,6 +9,7 @@ from junit_xml import TestCase, TestSuite, to_xml_report_string
 from orchestrator.model import BuildFailure, CellReport, Crash, Outcome, RunReport, Severity, Variant
 from orchestrator.report.entries import crash_entries, tally_text
 from orchestrator.report.stack import crash_lines
+from orchestrator.seeded import BugReport, BugStatus, Control, SeededBug, Sensitivity
 
 # What XML 1.0 cannot hold, not even as a character reference; a console has it.
 _INVALID = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -22,6 +23,67 @@ def junit_text(report: RunReport) -> str:
         suites.setdefault(cell.cell.build.name, []).append(cell)
     text: str = to_xml_report_string([_suite(report, name, cells) for name, cells in suites.items()], encoding="utf-8")
     return text
+
+
+def sensitivity_junit_text(report: Sensitivity) -> str:
+    """One suite for each build, one case for each seeded bug (a failure unless it was found) and for each control."""
+    builds = dict.fromkeys([*(one.build for one in report.control), *(bug.build for bug in report.bugs)])
+    suites = []
+    for build in builds:
+        cases = [_control_case(one) for one in report.control if one.build == build]
+        cases += [_bug_case(bug) for bug in report.bugs if bug.build == build]
+        suites.append(_bug_suite(report, f"sensitivity.{build.flavour}.{build.arch}", cases))
+    if report.not_counted:
+        skipped = [_uncounted_case(bug) for bug in report.not_counted]
+        suites.append(_bug_suite(report, "sensitivity.not-counted", skipped))
+    text: str = to_xml_report_string(suites, encoding="utf-8")
+    return text
+
+
+def _bug_suite(report: Sensitivity, name: str, cases: Sequence[TestCase]) -> TestSuite:
+    facts = {"run": report.id, "matrix": report.matrix_path, "argv": shlex.join(report.argv)}
+    properties = {key: valid_xml(value) for key, value in facts.items()}
+    return TestSuite(name=name, test_cases=cases, timestamp=report.started, properties=properties)
+
+
+def _bug_case(bug: BugReport) -> TestCase:
+    tried = "\n".join(
+        f"{one.workload} for {one.seconds} s: {one.outcome} after {one.guest_seconds} s: {one.title} ({one.folder})"
+        for one in bug.attempts
+    )
+    case = TestCase(
+        name=valid_xml(bug.bug.id),
+        classname=f"sensitivity.{bug.build.flavour}.{bug.build.arch}",
+        elapsed_sec=bug.guest_seconds,
+        stdout=valid_xml(tried),
+    )
+    why = valid_xml(bug.title or f"survived: {bug.bug.broken or 'no workload noticed it'}")
+    if bug.status is BugStatus.LOST:
+        case.add_error_info(message=why, error_type=bug.status.value)
+    elif bug.status is BugStatus.UNTRIED:
+        case.add_skipped_info(message=why)
+    elif bug.status is not BugStatus.FOUND:
+        case.add_failure_info(message=why, failure_type=bug.status.value)
+    return case
+
+
+def _control_case(control: Control) -> TestCase:
+    attempt = control.attempt
+    case = TestCase(
+        name=valid_xml(f"control.{attempt.workload}"),
+        classname=f"sensitivity.{control.build.flavour}.{control.build.arch}",
+        elapsed_sec=attempt.guest_seconds,
+    )
+    if attempt.found:
+        message = valid_xml(f"red without any seeded bug: {attempt.title}")
+        case.add_failure_info(message=message, failure_type=attempt.outcome.value)
+    return case
+
+
+def _uncounted_case(bug: SeededBug) -> TestCase:
+    case = TestCase(name=valid_xml(bug.id), classname="sensitivity.not-counted")
+    case.add_skipped_info(message=valid_xml(bug.undetectable))
+    return case
 
 
 def valid_xml(text: str) -> str:

@@ -111,22 +111,41 @@ def open_run(
     Raises InfraError where the disk is full or the folder cannot be written; what was recorded stays.
     """
     started = datetime.now(UTC)
-    folder = _new_folder(root, started)
+    folder = new_folder(root, started)
+    _point_latest(root, folder)
+    with open_run_at(
+        folder, folder.name, argv=argv, matrix_path=matrix_path, matrix=matrix, versions=versions
+    ) as store:
+        yield store
+
+
+@contextmanager
+def open_run_at(
+    folder: Path,
+    name: str,
+    *,
+    argv: Sequence[str],
+    matrix_path: str,
+    matrix: Matrix,
+    versions: Mapping[str, str],
+) -> Iterator[Store]:
+    """open_run() for a folder that is part of something larger; `name` is its path below the root, for find_run()."""
+    with _disk(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     store = Store(
         RunReport(
-            id=folder.name,
+            id=name,
             folder=folder,
             argv=tuple(argv),
             matrix_path=matrix_path,
             matrix=matrix,
-            started=started.isoformat(timespec="seconds"),
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
             seconds=0.0,
             versions=dict(versions),
             builds=(),
             cells=(),
         )
     )
-    _point_latest(root, folder)
     try:
         yield store
     except BaseException as why:
@@ -224,11 +243,12 @@ def _append(path: Path, line: str) -> None:
             raise
 
 
-def _new_folder(root: Path, started: datetime) -> Path:
+def new_folder(root: Path, started: datetime, prefix: str = "") -> Path:
+    """Make a folder below `root` that is named after the time and like no other."""
     with _disk(root):
         root.mkdir(parents=True, exist_ok=True)
     while True:
-        folder = root / f"{started:%Y-%m-%dT%H%M%SZ}-{secrets.token_hex(2)}"
+        folder = root / f"{prefix}{started:%Y-%m-%dT%H%M%SZ}-{secrets.token_hex(2)}"
         with _disk(folder), contextlib.suppress(FileExistsError):
             folder.mkdir()
             return folder

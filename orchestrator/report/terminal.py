@@ -23,10 +23,14 @@ from orchestrator.events import (
     Listener,
     Notice,
     Step,
+    TrialEnded,
+    TrialProgress,
 )
 from orchestrator.model import Outcome, RunReport, Severity
 from orchestrator.report.entries import crash_entries, tally_text
+from orchestrator.report.sensitivity import bug_rows, bugs_by_build, conclusions
 from orchestrator.report.summary import by_build, outcome_counts, rows
+from orchestrator.seeded import Sensitivity
 
 # Without a total, a line for each so many objects or bytes.
 _OBJECTS = 200
@@ -91,6 +95,25 @@ def _print_crashes(report: RunReport, console: Console) -> None:
     console.print()
 
 
+def print_sensitivity(report: Sensitivity, console: Console) -> None:
+    """What became of each bug: one table for each build."""
+    for name, bugs in bugs_by_build(report).items():
+        table = Table(title=name, title_justify="left", box=None, pad_edge=False)
+        shown = bug_rows(bugs)
+        for place, column in enumerate(("bug", "class", "found by", "outcome", "guest s")):
+            # An id that is cut off can't be given to --bug: on a narrow terminal only the last column is folded.
+            width = max(len(column), *(len(row.cells[place]) for row in shown))
+            table.add_column(column, justify="right" if column == "guest s" else "left", min_width=width)
+        table.add_column("what was seen", min_width=20, overflow="fold")
+        for row in shown:
+            style = "" if row.found else "bold red"
+            table.add_row(*(Text(cell, style=style) for cell in row.cells))
+        console.print(table)
+        console.print()
+    for line in conclusions(report):
+        _say(console, line)
+
+
 def event_text(event: Event) -> str:
     """One plain line for an event; "" for the ones that only a live view shows each time."""
     match event:
@@ -109,7 +132,9 @@ def event_text(event: Event) -> str:
         case CellEnded(report=report):
             verdict = report.verdict
             return f"{report.cell.name}: {verdict.outcome.upper()} in {report.seconds:.0f} s: {verdict.title}"
-        case CellProgress():
+        case TrialEnded(name=name, text=text):
+            return f"{name}: {text}"
+        case CellProgress() | TrialProgress():
             return ""
 
 
@@ -189,15 +214,22 @@ class _Board:
                     self._advance(build.name, objects, expected, f"{objects} objects")
                 case BuildEnded(build=build, good=good):
                     self._end(build.name, event_text(event), "" if good else "bold red")
-                case CellStarted(cell=cell):
-                    self._tasks[cell.name] = _Task(total=cell.seconds, text="booting")
-                case CellProgress(cell=cell, operations=operations, swapoffs=swapoffs, seconds=seconds):
-                    self._advance(
-                        cell.name, int(seconds), cell.seconds, f"{operations} operations, {swapoffs} swapoffs"
-                    )
-                case CellEnded(report=report):
-                    style = _STYLES.get(report.verdict.outcome, "bold red")
-                    self._end(report.cell.name, event_text(event), style)
+                case _:
+                    self._show_guest(event)
+
+    def _show_guest(self, event: Event) -> None:
+        match event:
+            case CellStarted(cell=cell):
+                self._tasks[cell.name] = _Task(total=cell.seconds, text="booting")
+            case CellProgress(cell=cell, operations=operations, swapoffs=swapoffs, seconds=seconds):
+                self._advance(cell.name, int(seconds), cell.seconds, f"{operations} operations, {swapoffs} swapoffs")
+            case TrialProgress(name=name, text=text, done=done, total=total):
+                self._advance(name, done, total, text)
+            case TrialEnded(name=name, good=good):
+                self._end(name, event_text(event), "green" if good else "bold red")
+            case CellEnded(report=report):
+                style = _STYLES.get(report.verdict.outcome, "bold red")
+                self._end(report.cell.name, event_text(event), style)
 
     def render(self) -> RenderableType:
         with self._lock:

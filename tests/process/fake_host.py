@@ -120,13 +120,15 @@ class Host:
         self,
         *runs: list[Step],
         boot: list[Step] = BOOT,
+        boots: Sequence[list[Step]] = (),
         answers: Mapping[str, str] | None = None,
         serial: bool = True,
         stranger: bool = False,
         sysrq: Mapping[str, str] | None = None,
     ) -> None:
         """What the guests do that are started from here on; see fake_qemu.py."""
-        said = {"boot": boot, "runs": runs, "answers": answers or {}, "serial": serial, "stranger": stranger}
+        each = boots or [boot]
+        said = {"boots": each, "runs": runs, "answers": answers or {}, "serial": serial, "stranger": stranger}
         said["sysrq"] = sysrq or {}
         Path(self.environment["FAKE_QEMU_SCENARIO"]).write_text(json.dumps(said))
 
@@ -148,6 +150,7 @@ class Host:
         arch: str = "x86_64",
         *,
         boot_seconds: float = 120.0,
+        stop_at_crash: bool = False,
         on_event: Listener | None = None,
         dump_memory: bool = False,
     ) -> tuple[CellReport, list[Event]]:
@@ -165,7 +168,14 @@ class Host:
         report = run_cell(
             cell,
             Bootable(kernel=self.kernel(cell.build), initramfs=self.initramfs),
-            Guests(keys=self.keys, kvm=frozenset(), allow=(), patience=patience, dump_memory=dump_memory),
+            Guests(
+                keys=self.keys,
+                kvm=frozenset(),
+                allow=(),
+                stop_at_crash=stop_at_crash,
+                patience=patience,
+                dump_memory=dump_memory,
+            ),
             folder=self.folder / "cell",
             listener=heard,
         )

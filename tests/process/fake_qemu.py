@@ -1,9 +1,9 @@
 """Stands in for qemu-system-*: the real argv, real sockets, a real SSH server, and a guest that follows a scenario.
 
-FAKE_QEMU_SCENARIO names a JSON file: {"boot": STEPS, "runs": [STEPS, ...], "answers": {PART: TEXT}, "serial": BOOL,
-"stranger": BOOL, "sysrq": {KEY: TEXT}}. The first guest follows the first of `runs`, the second the next; the last is
-for all the rest. A step is a list of a verb (a method of Guest below) and its arguments. Marks and process ids are
-files beside the JSON.
+FAKE_QEMU_SCENARIO names a JSON file: {"boots": [STEPS, ...], "runs": [STEPS, ...], "answers": {PART: TEXT},
+"serial": BOOL, "stranger": BOOL, "sysrq": {KEY: TEXT}}. The first guest follows the first of `boots` and, when somebody
+runs a workload, the first of `runs`, the second the next; the last is for all the rest.
+A step is a list of a verb (a method of Guest below) and its arguments. Marks and process ids are files beside the JSON.
 """
 
 import base64
@@ -257,14 +257,16 @@ def main() -> None:
     scenario = json.loads(path.read_text())
     guest = Guest(argv, scenario, path.parent)
     qmp = guest.option["-qmp"].removeprefix("unix:").partition(",")[0]
+    number = start_number(path.parent)
     services = (
         (guest.serve_qmp, unix_server(qmp)),
         (guest.serve_serial, unix_server(guest.chardev["path"])),
-        (guest.serve_ssh, start_number(path.parent)),
+        (guest.serve_ssh, number),
     )
     for serve, argument in services:
         threading.Thread(target=serve, args=(argument,), daemon=True).start()
-    guest.follow(scenario["boot"])
+    boots = scenario["boots"]
+    guest.follow(boots[min(number, len(boots) - 1)])
     guest.hang()
 
 

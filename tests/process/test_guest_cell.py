@@ -5,7 +5,7 @@ import signal
 
 import fake_host
 import pytest
-from fake_host import BOOT, PROGRESS, Host, Step, passing, result_line
+from fake_host import BOOT, GROWING, PROGRESS, Host, Step, passing, result_line
 
 from orchestrator.events import CellProgress, Event
 from orchestrator.model import Ending, Outcome
@@ -115,6 +115,25 @@ def test_a_splat_in_the_middle_outranks_a_passing_result(host: Host) -> None:
     assert report.verdict.outcome is Outcome.CRASHED
     assert report.verdict.title.startswith("KASAN")
     assert report.crashes[0].function == "swap_cluster_readahead"
+
+
+def test_a_guest_that_is_to_stop_at_a_crash_does_not_run_on(host: Host) -> None:
+    host.scenario([["say", PROGRESS], ["console", KASAN], ["loop", GROWING]])
+
+    report, _ = host.run_cell(stop_at_crash=True)
+
+    assert report.verdict.outcome is Outcome.CRASHED
+    assert report.run is not None
+    assert report.run.ending is Ending.STOPPED
+    host.await_no_guest()
+
+
+def test_a_guest_that_is_to_stop_at_a_crash_runs_to_its_end_without_one(host: Host) -> None:
+    host.scenario([["say", PROGRESS], ["sleep", 1.5], *passing()])
+
+    report, _ = host.run_cell(stop_at_crash=True)
+
+    assert report.verdict.outcome is Outcome.PASSED
 
 
 def test_a_stuck_swapoff_is_a_hang_with_the_place_where_it_waits(host: Host) -> None:

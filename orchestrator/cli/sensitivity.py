@@ -1,0 +1,103 @@
+"""`patchrig sensitivity`: how much the silence of a run is worth."""
+
+import json
+import shutil
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orchestrator import paths
+from orchestrator.cli.options import AS_JSON, JOBS, MATRIX, RESULTS, Choice, request_of, with_build_choice
+from orchestrator.errors import Cancelled, ExitCode
+from orchestrator.model import Variant
+from orchestrator.pipeline import versions
+from orchestrator.report.sensitivity import Ledger, as_json
+from orchestrator.report.store import JUNIT_FILE, new_folder
+from orchestrator.report.terminal import print_sensitivity, screen, terminal
+from orchestrator.seeded import BugStatus, Sensitivity
+from orchestrator.sensitivity import measure, read_bugs
+
+
+@click.command()
+@click.argument("matrix", type=MATRIX)
+@click.option(
+    "--bugs",
+    type=click.Path(path_type=Path),
+    default=paths.KERNELS / "bugs",
+    show_default="kernels/bugs/",
+    help="A folder of seeded bugs: any patches that apply on top of the series, one bug each.",
+)
+@click.option("--bug", "ids", multiple=True, metavar="ID", help="Only this bug: its file's name without .patch.")
+@click.option(
+    "--seconds",
+    type=click.IntRange(1),
+    help="Load seconds that each bug gets over all its cells; if unset 30, 120 or 300 for a bug that its header "
+    "puts into class A, B or C, and 300 for any other.",
+)
+@with_build_choice
+@JOBS
+@RESULTS
+@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Also write the JUnit XML here.")
+@AS_JSON
+def sensitivity(  # noqa: PLR0913  # one parameter an option
+    matrix: Path,
+    bugs: Path,
+    ids: tuple[str, ...],
+    seconds: int | None,
+    jobs: int | None,
+    results: Path,
+    junit: Path | None,
+    as_json_text: bool,
+    **choice: Any,
+) -> ExitCode:
+    """Break the series of MATRIX on purpose, bug by bug, and see which workload notices.
+
+    Each bug is applied on top of the series, built and booted, and the workloads that reach it run, most promising
+    first, until one of them fails, crashes, hangs or reads wrong data, or its time is used up.
+
+    \b
+    patchrig sensitivity configs/swapoff.yaml --arch x86_64
+    patchrig sensitivity configs/swapoff.yaml --bugs my-bugs/ --seconds 60 --json
+    """  # fmt: skip
+    whole = Choice(**choice, variant=(str(Variant.PATCHED),), seconds=None, repeat=1)
+    request = replace(request_of(matrix, whole), jobs=jobs)
+    to_try, not_counted = read_bugs(bugs, ids)
+    console = screen(beside_output=as_json_text)
+    started = datetime.now(UTC)
+    folder = new_folder(results, started, prefix="sensitivity-")
+    ledger = Ledger(
+        Sensitivity(
+            id=folder.name,
+            folder=folder,
+            argv=("patchrig", *sys.argv[1:]),
+            matrix_path=str(matrix),
+            started=started.isoformat(timespec="seconds"),
+            versions=versions(sorted({cell.build.arch for cell in request.cells})),
+            not_counted=not_counted,
+        )
+    )
+    try:
+        with terminal(console) as listener:
+            measure(request, to_try, seconds, ledger, listener)
+    finally:
+        report = ledger.save(interrupted=isinstance(sys.exc_info()[1], KeyboardInterrupt | Cancelled))
+        print_sensitivity(report, console)
+        console.print(f"results: {report.folder}", soft_wrap=True)
+        if junit:
+            shutil.copyfile(report.folder / JUNIT_FILE, junit)
+        if as_json_text:
+            click.echo(json.dumps(as_json(report), indent=2))
+    return exit_code(report)
+
+
+def exit_code(report: Sensitivity) -> ExitCode:
+    """0 when every bug was found and the control is green, 3 when one was lost and nothing worse is known, else 1."""
+    statuses = {bug.status for bug in report.bugs}
+    red = any(one.attempt.found for one in report.control)
+    if red or statuses - {BugStatus.FOUND, BugStatus.LOST}:
+        return ExitCode.BAD_KERNEL
+    return ExitCode.OK if statuses == {BugStatus.FOUND} else ExitCode.INFRA
