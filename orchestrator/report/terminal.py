@@ -37,6 +37,7 @@ _OBJECTS = 200
 _BYTES = 20_000_000
 _TENTH = 10
 _MOST_ENTRIES = 12
+_LEAST_SEEN = 50
 
 _STYLES = {
     Outcome.PASSED: "green",
@@ -100,14 +101,17 @@ def print_sensitivity(report: Sensitivity, console: Console) -> None:
     for name, bugs in bugs_by_build(report).items():
         table = Table(title=name, title_justify="left", box=None, pad_edge=False)
         shown = bug_rows(bugs)
+        fixed = 0
         for place, column in enumerate(("bug", "class", "found by", "outcome", "guest s")):
-            # An id that is cut off can't be given to --bug: on a narrow terminal only the last column is folded.
             width = max(len(column), *(len(row.cells[place]) for row in shown))
             table.add_column(column, justify="right" if column == "guest s" else "left", min_width=width)
-        table.add_column("what was seen", min_width=20, overflow="fold")
+            fixed += width + 2
+        table.add_column("what was seen", overflow="fold")
         for row in shown:
             style = "" if row.found else "bold red"
             table.add_row(*(Text(cell, style=style) for cell in row.cells))
+        # An id that is cut off can't be given to --bug: only the last column is folded, and has some room everywhere.
+        console.width = max(console.width, fixed + _LEAST_SEEN)
         console.print(table)
         console.print()
     for line in conclusions(report):
