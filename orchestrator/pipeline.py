@@ -14,13 +14,14 @@ from pathlib import Path
 
 from orchestrator import deadline, paths, process
 from orchestrator.arch import ARCHES, Arch
-from orchestrator.cellrun import Bootable, Guests, interrupted_report, run_cell, vm_spec
+from orchestrator.cellrun import Bootable, Guests, check_targets, interrupted_report, run_cell, vm_spec
 from orchestrator.deadline import Deadline
 from orchestrator.errors import Cancelled, InfraError
 from orchestrator.events import CellEnded, CellStarted, Listener, Notice, Step
-from orchestrator.guest.archive import GuestFiles, build_initramfs, program_path
+from orchestrator.guest.archive import GuestFiles, add_blocks, build_initramfs, program_path
 from orchestrator.guest.keys import RunKeys, load_keys, new_keys, save_keys
 from orchestrator.guest.workload import Limits, disk_sizes, workload_argv
+from orchestrator.kernel.overlay import Overlay, load_overlay
 from orchestrator.kernel.prepare import Workbench, from_tarball, from_tree, prepare
 from orchestrator.kernel.sandbox import sandbox_usable
 from orchestrator.kernel.series import BASELINE, Series, load_series
@@ -38,6 +39,7 @@ from orchestrator.model import (
     Workload,
 )
 from orchestrator.plan.config import Plan, load_kernel_source
+from orchestrator.plan.flavours import needs_of
 from orchestrator.plan.matrix import builds_of
 from orchestrator.report.repro import repro_script
 from orchestrator.report.store import Store
@@ -82,7 +84,10 @@ class Kit:
         """Build one kernel, or take it from the cache."""
         series = BASELINE if build.variant is Variant.BASELINE else self.series
         bench = Workbench(cache=self.request.cache, log_dir=log_dir, sandbox=self.sandbox, on_event=listener)
-        return prepare(build, source=self.source, series=series, fragments=fragments_of(build), bench=bench)
+        overlay = overlay_of(build, self.series)
+        return prepare(
+            build, source=self.source, series=series, fragments=fragments_of(build), bench=bench, overlay=overlay
+        )
 
 
 @contextmanager
@@ -106,6 +111,12 @@ def fragments_of(build: Build) -> tuple[Path, ...]:
     """The kconfig fragments of a build, in the order in which they are merged."""
     names = ("base", build.arch, *build.flavour.split("+"))
     return tuple(paths.KCONFIG / f"{name}.config" for name in names)
+
+
+def overlay_of(build: Build, series: Series) -> Overlay | None:
+    """The code that a flavour adds to the kernel, aimed at the series; the baseline is widened in the same places."""
+    name = next((part for part in build.flavour.split("+") if needs_of(part).overlay), "")
+    return load_overlay(paths.OVERLAYS / name, series) if name else None
 
 
 def run_matrix(request: Request, store: Store, listener: Listener) -> RunReport:
@@ -138,7 +149,7 @@ def rerun(report: RunReport, cells: Sequence[Cell], request: Request, store: Sto
         image = kept_image(known, old)
         store.add_build(image)
         chosen = tuple(cell for cell in cells if cell.build == build)
-        bootable = Bootable(kernel=image, initramfs=old / "guest" / f"initramfs.{build.arch}")
+        bootable = Bootable(kernel=image, initramfs=old / "guest" / initramfs_name(image))
         runner.keep(bootable, store)
         runner.run(chosen, bootable)
     return store.save()
@@ -150,6 +161,11 @@ def kept_image(image: KernelImage, folder: Path) -> KernelImage:
     if not (builds / "image").exists():
         raise InfraError(f"{builds / 'image'} is gone", hint="patchrig run ...  # makes a run of its own again")
     return replace(image, image=builds / "image", config=builds / "config", log=builds / "build.log")
+
+
+def initramfs_name(image: KernelImage) -> str:
+    """One for each arch, and for an instrumented kernel one of its own, as that has the kernel's blocks in it."""
+    return f"initramfs.{image.build.name if image.coverage else image.build.arch}"
 
 
 def unbuilt_report(cell: Cell, failure: BuildFailure) -> CellReport:
@@ -187,6 +203,8 @@ class _Runner:
             self.listener(Step(text=f"the guest's root file system for {arch.name}"))
             workloads = workload_sources(cell.workload for cell in self.request.cells)
             initramfs = make_initramfs(arch, workloads, self.keys, cache=self.request.cache, output=initramfs)
+        if image.coverage:
+            initramfs = add_blocks(initramfs, image.coverage.blocks, output=initramfs.with_name(initramfs_name(image)))
         bootable = Bootable(kernel=image, initramfs=initramfs)
         self.keep(bootable, self.store)
         return bootable
@@ -202,6 +220,7 @@ class _Runner:
         save_keys(self.keys, guest)
 
     def run(self, cells: Sequence[Cell], bootable: Bootable) -> None:
+        check_targets(cells, bootable.kernel)
         guests = self._guests(cells[0], bootable)
         jobs = self.request.jobs or jobs_for(cells, cores=os.cpu_count() or 1, memory_mib=available_memory_mib())
         todo = list(cells)
@@ -310,7 +329,7 @@ def write_repro(cell: Cell, bootable: Bootable, guests: Guests, folder: Path) ->
     argv = standalone_argv(
         spec,
         image=f"../../builds/{cell.build.name}/image",
-        initramfs=f"../../guest/initramfs.{cell.build.arch}",
+        initramfs=f"../../guest/{bootable.initramfs.name}",
         disks=[f"@DISK{index}@" for index in range(len(sizes))],
         workload=workload_argv(cell, limits)[1:],
     )

@@ -34,6 +34,7 @@ class Choice:
     seconds: int | None
     seed: int | None
     repeat: int | None
+    widen: str | None
     sandbox: bool
 
 
@@ -45,13 +46,17 @@ _CHOICE = (
                  help="Build this kernel tree, which is copied and never touched, instead of the matrix's kernel."),
     click.option("--kernel", metavar="NAME", help="Build kernels/NAME.yaml instead of the matrix's kernel."),
     click.option("--arch", multiple=True, type=click.Choice(sorted(ARCHES)), help="Only this architecture."),
-    click.option("--flavour", multiple=True, metavar="F", help="Only this flavour: plain, debug, or several as a+b."),
+    click.option("--flavour", multiple=True, metavar="F",
+                 help="Only this flavour: plain, debug, widened, kasan, kcsan, or several as a+b."),
     click.option("--workload", multiple=True, metavar="W", help="Only this workload: a name, or the path of a YAML."),
     click.option("--variant", multiple=True, type=click.Choice([str(one) for one in Variant]),
                  help="Only this variant: with the series or without."),
     click.option("--seconds", type=click.IntRange(1), help="Load seconds of each cell."),
     click.option("--seed", type=click.IntRange(0), help="Where all randomness of the workloads comes from."),
     click.option("--repeat", type=click.IntRange(1), help="Run each cell so many times, with a seed each."),
+    click.option("--widen", metavar="K=V,...",
+                 help="How a widened flavour delays: chance=2%,max=30ms,spin=1ms,only=FUNCTION+FUNCTION; what is left "
+                 "out is so."),
     click.option("--no-sandbox", "sandbox", flag_value=False, default=True, type=bool,
                  help="Build without bubblewrap: the series' build files then run with your rights."),
 )  # fmt: skip
@@ -80,6 +85,7 @@ def request_of(matrix: Path, choice: Choice) -> Request:
         seconds=choice.seconds,
         seed=choice.seed,
         repeat=choice.repeat,
+        widen=choice.widen,
     )
     plan = load_plan(matrix, selection)
     series = choice.patch or plan.matrix.series

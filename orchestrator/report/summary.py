@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.model import BuildFailure, CellReport, Outcome, RunReport, WorkloadResult
+from orchestrator.report.coverage import BuildCoverage, coverage_of, headline, not_run
 
 WIDTH = 78
 _MOST_CELLS = 4
@@ -39,6 +40,7 @@ def summary_text(report: RunReport) -> str:
         *(_table(name, cells, report) for name, cells in by_build(report.cells).items()),
         *_failed_builds(report),
         *(_finding(report, finding) for finding in findings(report.cells)),
+        *(_coverage(coverage) for coverage in coverage_of(report)),
         _foot(report),
     ]
     text = "\n\n".join(block for block in blocks if block)
@@ -154,6 +156,19 @@ def _finding(report: RunReport, finding: Finding) -> str:
     if count > _MOST_CELLS:
         lines.append(f"  and {count - _MOST_CELLS} more")
     return "\n".join((*lines, *_again(report, finding.cells[0])))
+
+
+def _coverage(coverage: BuildCoverage) -> str:
+    lines = [_wrapped(f"{coverage.build}: {headline(coverage)}")]
+    for one in not_run(coverage):
+        lines.append(
+            _wrapped(f"NOT RUN by any workload: {one.line.file}:{one.line.line}: {one.line.text.strip()}", indent="  ")
+        )
+    for site in coverage.sites:
+        least = "at least " if site.sampled else ""
+        counts = f"{least}{site.calls} calls, {site.failed} try-gets failed, {site.delays.sleeps} sleeps"
+        lines.append(_wrapped(f"{site.workload}: {site.site}: {counts}", indent="  "))
+    return "\n".join(lines)
 
 
 def _again(report: RunReport, cell: CellReport) -> tuple[str, ...]:
