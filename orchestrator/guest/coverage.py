@@ -18,7 +18,8 @@ def blocks_text(blocks: Iterable[Block]) -> str:
 
 def widen_argument(widening: Widening, seed: int) -> str:
     """The value of run-workload's --widen."""
-    return f"{widening.chance_ppm}:{widening.sleep_us}:{widening.spin_us}:{seed}:{'+'.join(widening.only)}"
+    knobs = (widening.chance_ppm, widening.sleep_us, widening.spin_us, widening.rest_percent, seed)
+    return f"{':'.join(map(str, knobs))}:{'+'.join(widening.only)}"
 
 
 def executed_of(text: str) -> Executed:

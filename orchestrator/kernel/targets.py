@@ -20,6 +20,11 @@ CALLBACK = "__sanitizer_cov_trace_pc"
 # Functions of one source lie side by side, those of another section far away.
 _FAR = 1 << 18
 
+# Two words or more, and no value or a constant: `bool pinned = false;`. A statement has one word before its "=".
+_DECLARATION = re.compile(
+    r"\s+(?!(?:return|goto|else|case|do)\b)(?:\w+[\s*]+)+\w+(?:\[\w*\])?(?:\s*=\s*(?:-?\w*\d\w*|NULL|true|false|\{[\s0]*\}))?[;,]\s*(?:/\*.*)?$"
+)
+
 Side = Literal["new", "old"]
 Sources = Callable[[str], str]
 """The text of a source file of the tree that was built; "" for none."""
@@ -284,7 +289,8 @@ def _line(path: str, number: int, text: str, found: _Found) -> ChangedLine:
     line = ChangedLine(file=path, line=number, text=text, state=LineState.NO_CODE)
     if path not in found.built:
         return replace(line, state=LineState.NOT_BUILT)
-    if (path, number) not in found.lines:
+    # The initial value of a variable is put where it is needed, which is not where it is written.
+    if (path, number) not in found.lines or _DECLARATION.match(text):
         return line
     pieces = tuple(sorted(found.lines[path, number], key=lambda piece: (piece.inside, piece.terms)))
     return replace(line, state=LineState.CODE if pieces else LineState.NOT_INSTRUMENTED, pieces=pieces)

@@ -34,14 +34,14 @@ def parse_widening(text: str) -> Widening:
         if field in given:
             raise UserError(f"widen: {key} is there twice; for example {_EXAMPLE}")
         given[field] = parsed
-    whole = {name: getattr(DEFAULT, name) for name in ("chance_ppm", "sleep_us", "spin_us", "only")}
+    whole = {name: getattr(DEFAULT, name) for name in ("chance_ppm", "sleep_us", "spin_us", "rest_percent", "only")}
     return Widening(**(whole | given))
 
 
 def widening_text(widening: Widening) -> str:
     """The text that parse_widening() makes the same value of."""
     parts = [f"chance={widening.chance_ppm / 10_000:.4f}".rstrip("0").rstrip(".") + "%"]
-    parts += [f"max={widening.sleep_us}us", f"spin={widening.spin_us}us"]
+    parts += [f"max={widening.sleep_us}us", f"spin={widening.spin_us}us", f"rest={widening.rest_percent}%"]
     return ",".join([*parts, *([f"only={'+'.join(widening.only)}"] if widening.only else [])])
 
 
@@ -62,6 +62,11 @@ def _time(most: int) -> Callable[[str], int | None]:
     return parse
 
 
+def _rest(value: str) -> int | None:
+    m = re.fullmatch(r"(\d{1,4})%", value)
+    return int(m[1]) if m else None
+
+
 def _names(value: str) -> tuple[str, ...] | None:
     names = tuple(value.split("+"))
     return names if all(re.fullmatch(r"[A-Za-z_]\w*", name) for name in names) else None
@@ -72,5 +77,6 @@ _KEYS: Mapping[str, tuple[str, _Parse, str]] = {
     "chance": ("chance_ppm", _chance, "a share from 0% to 100%"),
     "max": ("sleep_us", _time(_LONGEST_US), "a time from 0 to 10s (us, ms, s): the longest sleep"),
     "spin": ("spin_us", _time(_LONGEST_SPIN_US), "a time from 0 to 100ms: the longest wait where none may sleep"),
+    "rest": ("rest_percent", _rest, "a share of the delay before it, from 0% to 9999%"),
     "only": ("only", _names, "changed functions, joined by +"),
 }

@@ -15,7 +15,16 @@ from orchestrator.elf import Place, open_binary
 from orchestrator.guest.coverage import blocks_text, executed_of
 from orchestrator.kernel.build import OBJDUMP
 from orchestrator.kernel.flow import BRANCHES
-from orchestrator.kernel.targets import Kernel, Quiet, anchors, changed_lines, coverage_map, extents, quiet_lines
+from orchestrator.kernel.targets import (
+    _DECLARATION,
+    Kernel,
+    Quiet,
+    anchors,
+    changed_lines,
+    coverage_map,
+    extents,
+    quiet_lines,
+)
 from orchestrator.model import Build, Variant
 from orchestrator.paths import OVERLAYS
 from orchestrator.report.coverage import BuildCoverage, line_counts, not_run
@@ -288,3 +297,22 @@ def test_a_function_ends_with_the_brace_in_the_first_column() -> None:
 
     assert extent.last == len(LOOKUP.splitlines())
     assert quiet_lines(Quiet(function="lookup", first="no such", last="", reason=""), extent, LOOKUP) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "declares"),
+    [
+        ("\tbool pinned = false;", True),
+        ("\tswp_entry_t pinned_entry = {};", True),
+        ("\tstruct swap_info_struct *si = NULL, *other;", False),
+        ("\tint error, nr_pages, order;", False),
+        ("\tstruct folio *folio;", True),
+        ("\tstruct swap_info_struct *si = get_swap_device(entry);", False),
+        ("\tint found = entry % 7;", False),
+        ("\tpinned = true;", False),
+        ("\treturn error;", False),
+        ("\tgoto out;", False),
+    ],
+)
+def test_a_variable_with_a_constant_is_a_declaration(text: str, declares: bool) -> None:
+    assert bool(_DECLARATION.match(text)) is declares

@@ -28,21 +28,24 @@ def test_what_is_left_out_is_the_default() -> None:
 
 
 def test_every_key_is_taken() -> None:
-    widening = parse_widening("chance=2%,max=1.5ms,spin=0,only=do_swap_page+mincore_swap")
+    widening = parse_widening("chance=2%,max=1.5ms,spin=0,rest=50%,only=do_swap_page+mincore_swap")
 
-    assert widening == Widening(chance_ppm=20_000, sleep_us=1_500, spin_us=0, only=("do_swap_page", "mincore_swap"))
+    assert widening == Widening(
+        chance_ppm=20_000, sleep_us=1_500, spin_us=0, rest_percent=50, only=("do_swap_page", "mincore_swap")
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("chanse=2%", "unknown key 'chanse', did you mean 'chance'?; allowed: chance, max, only, spin"),
+        ("chanse=2%", "unknown key 'chanse', did you mean 'chance'?; allowed: chance, max, only, rest, spin"),
         ("chance", "chance=: must be a share from 0% to 100%"),
         ("chance=2", "chance=2: must be a share from 0% to 100%"),
         ("chance=101%", "chance=101%: must be a share"),
         ("max=30", "max=30: must be a time from 0 to 10s (us, ms, s)"),
         ("max=11s", "max=11s: must be a time"),
         ("spin=1s", "spin=1s: must be a time from 0 to 100ms"),
+        ("rest=half", "rest=half: must be a share of the delay before it"),
         ("only=do_swap_page++x", "only=do_swap_page++x: must be changed functions, joined by +"),
         ("max=1ms,max=2ms", "max is there twice"),
     ],
@@ -61,6 +64,7 @@ def test_what_is_wrong_is_named_with_what_is_allowed(text: str, said: str) -> No
         chance_ppm=st.integers(0, 1_000_000),
         sleep_us=st.integers(0, 10_000_000),
         spin_us=st.integers(0, 100_000),
+        rest_percent=st.integers(0, 9999),
         only=st.lists(st.from_regex(r"[a-z_]\w{0,20}", fullmatch=True).filter(str.isascii)).map(tuple),
     )
 )

@@ -12,6 +12,8 @@
  *   patchrig/chance    how likely a delay is, in millionths for each execution of a block
  *   patchrig/sleep_us  the longest sleep; 0: none
  *   patchrig/spin_us   the longest busy wait, where sleeping is not allowed but time may be lost; 0: none
+ *   patchrig/rest      for how long a task is left alone after a delay, in hundredths of the delay: with 100 it has half
+ *                      its time for its own work, whatever the chance
  *   patchrig/seed      of the random choices: whether, and for how long
  *   patchrig/kthreads  delay kernel threads as well
  *   patchrig/on        1: from here on the blocks count and delay. The blocks can't be changed any more.
@@ -74,12 +76,13 @@ static u32 places_bits;
 static char targets[TARGETS_MAX][NAME_LENGTH];
 static u32 targets_count;
 
-static u32 chance, sleep_us = 30000, spin_us = 1000;
+static u32 chance, sleep_us = 30000, spin_us = 1000, rest = 100;
 static u64 seed;
 static bool kthreads;
 
 /* How many choices a task has had, and who is being delayed right now. Tasks that share a slot do each other no harm. */
 static u32 turns[1 << TURNS_BITS];
+static u64 rested_at[1 << TURNS_BITS];
 static struct task_struct *delayed[1 << DELAYED_BITS];
 
 void __sanitizer_cov_trace_pc(void);
@@ -159,8 +162,20 @@ static notrace void spin(u32 us)
 		cpu_relax();
 }
 
+static notrace u64 rest_until(u64 start)
+{
+	const u64 now = ktime_get_mono_fast_ns();
+
+	return now + (now - start) * READ_ONCE(rest) / 100;
+}
+
 static notrace void delay(struct block *block, u32 random)
 {
+	u64 *rested = &rested_at[hash_32(current->pid, TURNS_BITS)];
+	const u64 start = ktime_get_mono_fast_ns();
+
+	if (start < READ_ONCE(*rested))
+		return;
 	if (may_sleep()) {
 		atomic_inc(&block->sleeps);
 		random %= READ_ONCE(sleep_us);
@@ -171,7 +186,9 @@ static notrace void delay(struct block *block, u32 random)
 		spin(random % READ_ONCE(spin_us) + 1);
 	} else {
 		atomic_inc(&block->refused);
+		return;
 	}
+	WRITE_ONCE(*rested, rest_until(start));
 }
 
 /* In its own slot a task comes here once at a time, although what delays it may be instrumented itself. */
@@ -408,6 +425,7 @@ static int __init widen_init(void)
 	debugfs_create_u32("chance", 0600, folder, &chance);
 	debugfs_create_u32("sleep_us", 0600, folder, &sleep_us);
 	debugfs_create_u32("spin_us", 0600, folder, &spin_us);
+	debugfs_create_u32("rest", 0600, folder, &rest);
 	debugfs_create_u64("seed", 0600, folder, &seed);
 	debugfs_create_bool("kthreads", 0600, folder, &kthreads);
 	debugfs_create_file("on", 0600, folder, NULL, &on_file);
