@@ -1,17 +1,19 @@
 """One cell: boot a guest, run its workload, take the evidence, judge."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator.arch import ARCHES
+from orchestrator.coverage import Executed
 from orchestrator.deadline import Deadline, now
-from orchestrator.errors import Cancelled, InfraError, OutOfTime
+from orchestrator.errors import Cancelled, InfraError, OutOfTime, UserError
 from orchestrator.events import CellProgress, Listener
 from orchestrator.explain import Explainer
 from orchestrator.guest import evidence, ssh
+from orchestrator.guest.coverage import READ_COUNTS, executed_of
 from orchestrator.guest.keys import RunKeys
 from orchestrator.guest.workload import (
     Limits,
@@ -27,6 +29,7 @@ from orchestrator.judge.hang import merged, place_text, shown_tasks
 from orchestrator.judge.scan import crashes_in
 from orchestrator.judge.verdict import WAITING, judge, mark_allowed
 from orchestrator.model import Allowed, Cell, CellReport, Crash, Ending, GuestRun, KernelImage, Severity, Standstill
+from orchestrator.plan.flavours import needs_of
 from orchestrator.vm.argv import CONSOLE, VmSpec
 from orchestrator.vm.console import serial_shell, sysrq
 from orchestrator.vm.qemu import Ready, Vm, boot, not_as_asked
@@ -66,6 +69,16 @@ class Bootable:
     kernel: KernelImage
     initramfs: Path
     explainer: Explainer | None = None  # of this kernel's crashes
+
+
+def check_targets(cells: Iterable[Cell], kernel: KernelImage) -> None:
+    """Raise UserError for a function that is to be widened and is none of those that the series changes."""
+    known = {block.target for block in kernel.coverage.blocks} if kernel.coverage else set()
+    for cell in cells:
+        for name in cell.widening.only if cell.widening else ():
+            if name not in known:
+                there = ", ".join(sorted(known)) or "none"
+                raise UserError(f"widen: only={name}: the series changes no such function; it changes: {there}")
 
 
 def vm_spec(cell: Cell, bootable: Bootable, guests: Guests) -> VmSpec:
@@ -154,7 +167,7 @@ def _guest_run(cell: Cell, bootable: Bootable, guests: Guests, folder: Path, lis
             return replace(_with_evidence(run, vm, guests, folder, pulse), detail=why) if vm.alive() else run
         if differs := not_as_asked(spec, ready, config_digest(bootable.kernel.config)):
             return GuestRun(ending=Ending.LOST, detail=differs, accelerator=accelerator)
-        limits = limits_for(cell, ready.speed)
+        limits = limits_for(cell, ready.speed, kernel_slower=needs_of(cell.build.flavour).slower)
         run = _session(cell, vm, guests, limits, folder, listener, started)
         if run.ending is not Ending.REPORTED and vm.alive():
             vm.wait_quiet(guests.patience.quiet, Deadline.after(_MODEST, "a quiet console"))
@@ -196,9 +209,20 @@ def _session(  # noqa: PLR0913  # a cell's own things, handed down once
         watched = watch(guest, argv, limits, alive=vm.alive, on_progress=on_progress, enough=enough)
         (folder / "workload.log").write_text(watched.output)
         run = _run_of(watched, vm, boot_seconds=boot_seconds, guest_seconds=now() - begun)
+        if cell.widening and vm.alive():
+            run = replace(run, executed=_executed(guest))
         if watched.ending in _WORTH_A_LOOK and vm.alive():
             run = _with_evidence(run, vm, guests, folder, pulse)
     return run
+
+
+def _executed(guest: ssh.Guest) -> Executed | None:
+    """Which blocks ran; None when the guest does not say, which is no verdict of its own."""
+    try:
+        said = guest.run(READ_COUNTS, Deadline.after(_MODEST, "the executed blocks"))
+        return executed_of(said.text) if said.status == 0 else None
+    except (ssh.GuestUnreachable, ValueError):
+        return None
 
 
 class _CrashSeen:

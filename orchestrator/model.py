@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from orchestrator.coverage import CoverageMap, Executed, Widening
+
 # --- plan: what the YAML files say -------------------------------------------------------------
 
 
@@ -86,6 +88,8 @@ class Matrix(_Schema):
     seconds: Annotated[int, Field(gt=0, le=86_400)] = 20
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     repeat: Annotated[int, Field(gt=0, le=10_000)] = 1
+    widen: str = ""
+    """How a widened flavour delays: chance=2%,max=30ms,spin=1ms,only=FUNCTION+FUNCTION; what is left out is so."""
     allow: tuple[Allowed, ...] = ()
 
 
@@ -127,6 +131,7 @@ class Cell:
     seed: int
     repeat: int  # counts from 1
     repeats: int
+    widening: Widening | None = None  # None: this flavour does not widen anything
 
     @property
     def name(self) -> str:
@@ -150,6 +155,7 @@ class KernelImage:
     hashes: Mapping[str, str]  # source, series, config, toolchain, image -> SHA-256
     seconds: float  # what the build took; 0 when it came from the cache
     new_warnings: tuple[str, ...] = ()
+    coverage: CoverageMap | None = None  # what can be counted, of a kernel that is instrumented
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -284,6 +290,7 @@ class GuestRun:
     stuck: tuple[StuckTask, ...] = ()
     moved: Mapping[str, int] = field(default_factory=dict)  # counters of a hung guest that grew between two looks
     standstill: Standstill | None = None  # None: it got on, or this host does not tell
+    executed: Executed | None = None  # None: not an instrumented kernel, or the guest was gone before it could be asked
 
 
 # --- judge -------------------------------------------------------------------------------------

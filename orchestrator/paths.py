@@ -12,6 +12,7 @@ KCONFIG = CONFIGS / "kconfig"
 WORKLOADS = CONFIGS / "workloads"
 GUEST_SCRIPTS = PROJECT / "guest-scripts"
 KERNELS = PROJECT / "kernels"
+OVERLAYS = KERNELS / "overlays"
 RESULTS = PROJECT / "results"
 
 

@@ -13,14 +13,16 @@ from pathlib import Path
 
 from orchestrator import deadline, paths, process
 from orchestrator.arch import ARCHES, Arch
-from orchestrator.cellrun import Bootable, Guests, interrupted_report, run_cell, vm_spec
+from orchestrator.cellrun import Bootable, Guests, check_targets, interrupted_report, run_cell, vm_spec
 from orchestrator.deadline import Deadline
 from orchestrator.errors import Cancelled, InfraError
 from orchestrator.events import CellEnded, CellStarted, Listener, Notice, Step
 from orchestrator.explain import kept_explainer, new_explainer
-from orchestrator.guest.archive import GuestFiles, build_initramfs, program_path
+from orchestrator.guest.archive import GuestFiles, add_blocks, build_initramfs, program_path
 from orchestrator.guest.keys import RunKeys, load_keys, new_keys, save_keys
 from orchestrator.guest.workload import Limits, disk_sizes, workload_argv
+from orchestrator.jobs import available_memory_mib, jobs_for
+from orchestrator.kernel.overlay import Overlay, load_overlay
 from orchestrator.kernel.prepare import Workbench, from_tarball, from_tree, prepare
 from orchestrator.kernel.sandbox import sandbox_usable
 from orchestrator.kernel.series import BASELINE, Series, load_series
@@ -38,6 +40,7 @@ from orchestrator.model import (
     Workload,
 )
 from orchestrator.plan.config import Plan, load_kernel_source
+from orchestrator.plan.flavours import needs_of
 from orchestrator.plan.matrix import builds_of
 from orchestrator.report.repro import repro_script
 from orchestrator.report.store import Store
@@ -45,10 +48,6 @@ from orchestrator.vm.accelerator import kvm_impossible, kvm_state, qemu_version
 from orchestrator.vm.argv import standalone_argv
 
 HOURS = 3600.0
-# QEMU's own memory beside the guest's.
-_QEMU_MIB = 200
-# So much of the machine's memory stays free for everything else.
-_SPARE_MIB = 1024
 # One lost cell may be an accident; two in a row say that this machine can't do it.
 _LOST_IN_A_ROW = 2
 GOOD = frozenset({Outcome.PASSED, Outcome.SKIPPED})
@@ -86,7 +85,10 @@ class Kit:
         series = BASELINE if build.variant is Variant.BASELINE else self.series
         series = replace(series, patches=(*series.patches, *more.patches))
         bench = Workbench(cache=self.request.cache, log_dir=log_dir, sandbox=self.sandbox, on_event=listener)
-        return prepare(build, source=self.source, series=series, fragments=fragments_of(build), bench=bench)
+        overlay = overlay_of(build, self.series)
+        return prepare(
+            build, source=self.source, series=series, fragments=fragments_of(build), bench=bench, overlay=overlay
+        )
 
 
 @contextmanager
@@ -110,6 +112,12 @@ def fragments_of(build: Build) -> tuple[Path, ...]:
     """The kconfig fragments of a build, in the order in which they are merged."""
     names = ("base", build.arch, *build.flavour.split("+"))
     return tuple(paths.KCONFIG / f"{name}.config" for name in names)
+
+
+def overlay_of(build: Build, series: Series) -> Overlay | None:
+    """The code that a flavour adds to the kernel, aimed at the series; the baseline is widened in the same places."""
+    name = next((part for part in build.flavour.split("+") if needs_of(part).overlay), "")
+    return load_overlay(paths.OVERLAYS / name, series) if name else None
 
 
 def run_matrix(request: Request, store: Store, listener: Listener) -> RunReport:
@@ -147,7 +155,7 @@ def rerun(report: RunReport, cells: Sequence[Cell], request: Request, store: Sto
         chosen = tuple(cell for cell in cells if cell.build == build)
         bootable = Bootable(
             kernel=image,
-            initramfs=old / "guest" / f"initramfs.{build.arch}",
+            initramfs=old / "guest" / initramfs_name(image),
             explainer=kept_explainer(
                 image, old, cache=request.cache, folder=store.build_folder(build), sandbox=request.sandbox
             ),
@@ -163,6 +171,11 @@ def kept_image(image: KernelImage, folder: Path) -> KernelImage:
     if not (builds / "image").exists():
         raise InfraError(f"{builds / 'image'} is gone", hint="patchrig run ...  # makes a run of its own again")
     return replace(image, image=builds / "image", config=builds / "config", log=builds / "build.log")
+
+
+def initramfs_name(image: KernelImage) -> str:
+    """One for each arch, and for an instrumented kernel one of its own, as that has the kernel's blocks in it."""
+    return f"initramfs.{image.build.name if image.coverage else image.build.arch}"
 
 
 def unbuilt_report(cell: Cell, failure: BuildFailure) -> CellReport:
@@ -200,6 +213,8 @@ class _Runner:
             self.listener(Step(text=f"the guest's root file system for {arch.name}"))
             workloads = workload_sources(cell.workload for cell in self.request.cells)
             initramfs = make_initramfs(arch, workloads, self.keys, cache=self.request.cache, output=initramfs)
+        if image.coverage:
+            initramfs = add_blocks(initramfs, image.coverage.blocks, output=initramfs.with_name(initramfs_name(image)))
         bootable = Bootable(kernel=image, initramfs=initramfs)
         self.keep(bootable, self.store)
         return bootable
@@ -208,6 +223,7 @@ class _Runner:
         keep(bootable, self.keys, store)
 
     def run(self, cells: Sequence[Cell], bootable: Bootable) -> None:
+        check_targets(cells, bootable.kernel)
         guests = self._guests(cells[0], bootable)
         jobs = self.request.jobs or jobs_for(cells, cores=os.cpu_count() or 1, memory_mib=available_memory_mib())
         todo = list(cells)
@@ -329,7 +345,7 @@ def write_repro(cell: Cell, bootable: Bootable, guests: Guests, folder: Path) ->
     argv = standalone_argv(
         spec,
         image=f"../../builds/{cell.build.name}/image",
-        initramfs=f"../../guest/initramfs.{cell.build.arch}",
+        initramfs=f"../../guest/{bootable.initramfs.name}",
         disks=[f"@DISK{index}@" for index in range(len(sizes))],
         workload=workload_argv(cell, limits)[1:],
     )
@@ -337,19 +353,6 @@ def write_repro(cell: Cell, bootable: Bootable, guests: Guests, folder: Path) ->
     script = folder / "repro.sh"
     script.write_text(repro_script(argv, disks={index: size for index, size in enumerate(sizes) if size}, note=note))
     script.chmod(0o755)
-
-
-def jobs_for(cells: Sequence[Cell], *, cores: int, memory_mib: int) -> int:
-    """How many guests run side by side: one a core, and no more than memory holds."""
-    largest = max(cell.workload.memory_mib for cell in cells) + _QEMU_MIB
-    return max(1, min(cores, len(cells), (memory_mib - _SPARE_MIB) // largest))
-
-
-def available_memory_mib() -> int:
-    """MemAvailable of this machine; source: proc(5)."""
-    text = Path("/proc/meminfo").read_text()
-    line = next(line for line in text.splitlines() if line.startswith("MemAvailable:"))
-    return int(line.split()[1]) >> 10
 
 
 def versions(arches: Iterable[str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from orchestrator.deadline import Deadline
 from orchestrator.errors import Cancelled, InfraError, UserError
 from orchestrator.events import BuildEnded, CellProgress, Event, Listener, Step, TrialEnded, TrialProgress
 from orchestrator.guest.keys import RunKeys, new_keys
+from orchestrator.jobs import available_memory_mib, jobs_for
 from orchestrator.kernel.bugs import load_bugs
 from orchestrator.kernel.series import load_series
 from orchestrator.model import (
@@ -30,9 +31,7 @@ from orchestrator.model import (
 from orchestrator.pipeline import (
     Kit,
     Request,
-    available_memory_mib,
     end_guests,
-    jobs_for,
     keep,
     make_initramfs,
     open_kit,

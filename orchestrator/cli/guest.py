@@ -14,6 +14,7 @@ from orchestrator.cellrun import BOOT_SECONDS, Bootable, Guests, config_digest, 
 from orchestrator.cli.options import DEFAULT_MATRIX, MATRIX, Choice, request_of, with_choice
 from orchestrator.deadline import Deadline
 from orchestrator.errors import ExitCode, InfraError, UserError
+from orchestrator.guest.archive import add_blocks
 from orchestrator.guest.keys import RunKeys, new_keys
 from orchestrator.guest.workload import disk_sizes, limits_for, workload_argv
 from orchestrator.model import BuildFailure, Cell
@@ -116,6 +117,8 @@ def _bootable(request: Request, cell: Cell, keys: RunKeys) -> Iterator[tuple[Boo
                 cache=request.cache,
                 output=folder / "initramfs",
             )
+            if image.coverage:
+                initramfs = add_blocks(initramfs, image.coverage.blocks, output=folder / "initramfs.blocks")
             bootable = Bootable(kernel=image, initramfs=initramfs)
             guests = Guests(keys=keys, kvm=frozenset(), allow=())
             if usable_kvm(cell, bootable, guests, cache=request.cache, listener=listener):

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import click
 
-from orchestrator.cli import guest, host, judge, sensitivity
+from orchestrator.cli import coverage, guest, host, judge, sensitivity
 from orchestrator.cli.options import (
     AS_JSON,
     DEFAULT_MATRIX,
@@ -28,11 +28,12 @@ from orchestrator.cli.options import (
     request_of,
     with_choice,
 )
-from orchestrator.errors import Cancelled, ExitCode, OrchestratorError
+from orchestrator.errors import Cancelled, ExitCode, OrchestratorError, UserError
 from orchestrator.model import BuildFailure, RunReport
 from orchestrator.pipeline import GOOD, Request, open_kit, rerun, run_matrix, versions
 from orchestrator.plan.config import Plan
 from orchestrator.plan.matrix import as_json, builds_of, describe
+from orchestrator.plan.widening import parse_widening
 from orchestrator.report.store import Store, find_cell, find_run, load_run, open_run
 from orchestrator.report.terminal import print_table, screen, terminal
 
@@ -153,11 +154,13 @@ def _image_json(image: Any) -> dict[str, object]:
 @click.option("--seconds", type=click.IntRange(1), help="Load seconds instead of the run's.")
 @click.option("--seed", type=click.IntRange(0), help="Seed instead of the cell's.")
 @DUMP_MEMORY
+@click.option("--widen", metavar="K=V,...", help="Delays of a widened cell instead of the run's: chance=2%,max=30ms.")
 @JOBS
 @RESULTS
 @AS_JSON
 def repro(  # noqa: PLR0913  # click gives each option as an argument
     name: str, cell: str, repeat: int, until_fail: bool, seconds: int | None, seed: int | None, dump_memory: bool,
+    widen: str | None,
     jobs: int | None, results: Path, as_json_text: bool,
 ) -> ExitCode:  # fmt: skip
     """Run a CELL of an earlier RUN again: same kernel, same guest files, same seed, same command line.
@@ -171,6 +174,10 @@ def repro(  # noqa: PLR0913  # click gives each option as an argument
     found = find_cell(old, cell).cell
     times = 1000 if until_fail and repeat == 1 else repeat
     base = replace(found, seconds=seconds or found.seconds, seed=found.seed if seed is None else seed)
+    if widen is not None:
+        if found.widening is None:
+            raise UserError(f"--widen: {found.name} is not of a widened flavour")
+        base = replace(base, widening=parse_widening(widen))
     again = tuple(replace(base, repeat=number, repeats=times) for number in range(1, times + 1))
     plan = Plan(path=Path(old.matrix_path), matrix=old.matrix, workloads=(found.workload,))
     request = Request(plan=plan, cells=again, series=(), jobs=jobs, until_fail=until_fail, dump_memory=dump_memory)
@@ -235,8 +242,8 @@ def exit_code(report: RunReport) -> ExitCode:
 
 
 for _command in (
-    *(sensitivity.sensitivity, judge.judge, guest.boot, guest.shell),
-    *(host.doctor, host.clean, host.schema),
+    *(sensitivity.sensitivity, judge.judge, coverage.coverage),
+    *(guest.boot, guest.shell, host.doctor, host.clean, host.schema),
 ):
     cli.add_command(_command)
 

@@ -34,6 +34,7 @@ class Choice:
     seconds: int | None
     seed: int | None
     repeat: int | None
+    widen: str | None
     sandbox: bool
 
 
@@ -45,7 +46,8 @@ _BUILD_CHOICE = (
                  help="Build this kernel tree, which is copied and never touched, instead of the matrix's kernel."),
     click.option("--kernel", metavar="NAME", help="Build kernels/NAME.yaml instead of the matrix's kernel."),
     click.option("--arch", multiple=True, type=click.Choice(sorted(ARCHES)), help="Only this architecture."),
-    click.option("--flavour", multiple=True, metavar="F", help="Only this flavour: plain, debug, or several as a+b."),
+    click.option("--flavour", multiple=True, metavar="F",
+                 help="Only this flavour: plain, debug, widened, kasan, kcsan, or several as a+b."),
     click.option("--workload", multiple=True, metavar="W", help="Only this workload: a name, or the path of a YAML."),
     click.option("--seed", type=click.IntRange(0), help="Where all randomness of the workloads comes from."),
     click.option("--no-sandbox", "sandbox", flag_value=False, default=True, type=bool,
@@ -57,6 +59,9 @@ _CHOICE = (
                  help="Only this variant: with the series or without."),
     click.option("--seconds", type=click.IntRange(1), help="Load seconds of each cell."),
     click.option("--repeat", type=click.IntRange(1), help="Run each cell so many times, with a seed each."),
+    click.option("--widen", metavar="K=V,...",
+                 help="How a widened flavour delays: chance=2%,max=30ms,spin=1ms,only=FUNCTION+FUNCTION; what is left "
+                 "out is so."),
 )  # fmt: skip
 RESULTS = click.option("--results", type=click.Path(file_okay=False, path_type=Path), default=paths.RESULTS,
                         show_default="results/", help="Where the run's folder is made.")  # fmt: skip
@@ -91,6 +96,7 @@ def request_of(matrix: Path, choice: Choice) -> Request:
         seconds=choice.seconds,
         seed=choice.seed,
         repeat=choice.repeat,
+        widen=choice.widen,
     )
     plan = load_plan(matrix, selection)
     series = choice.patch or plan.matrix.series

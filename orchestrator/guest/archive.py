@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.arch import Arch
+from orchestrator.coverage import Block
 from orchestrator.deadline import Deadline
 from orchestrator.errors import UserError
+from orchestrator.guest.coverage import BLOCKS_FILE, blocks_text
 from orchestrator.guest.initramfs import Entry, newc, regular
 from orchestrator.guest.keys import RunKeys
 from orchestrator.guest.programs import Library, program_bytes
@@ -39,6 +41,12 @@ def build_initramfs(
     base = base_archive(arch, cache=files.cache, log=files.log, until=until).read_bytes()
     entries = [*_own_entries(arch, keys, files, until), *_program_entries(arch, workloads, files, until)]
     output.write_bytes(base + newc(entries))
+    return output
+
+
+def add_blocks(initramfs: Path, blocks: Iterable[Block], *, output: Path) -> Path:
+    """The initramfs of a run for one instrumented kernel: with the blocks that run-workload tells it to look at."""
+    output.write_bytes(initramfs.read_bytes() + newc([regular(BLOCKS_FILE, blocks_text(blocks).encode())]))
     return output
 
 

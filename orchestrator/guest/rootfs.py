@@ -6,15 +6,12 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.dynamic import DynamicSection
-from elftools.elf.elffile import ELFFile
-from elftools.elf.segments import InterpSegment
 from filelock import FileLock
 
 from orchestrator import process
 from orchestrator.arch import Arch
 from orchestrator.deadline import Deadline
+from orchestrator.elf import needed_libraries
 from orchestrator.errors import InfraError
 from orchestrator.guest.initramfs import Entry, character_device, directory, newc, regular, symlink
 from orchestrator.paths import scratch_folder
@@ -111,7 +108,7 @@ def root_entries(root: Path) -> Iterator[Entry]:
 
 
 def _closure(programs: Iterable[Path], libraries: dict[str, Path]) -> set[str]:
-    todo, found = [name for path in programs for name in _needed(path)], set[str]()
+    todo, found = [name for path in programs for name in needed_libraries(path)], set[str]()
     while todo:
         name = todo.pop()
         if name in found:
@@ -119,18 +116,5 @@ def _closure(programs: Iterable[Path], libraries: dict[str, Path]) -> set[str]:
         if name not in libraries:
             raise InfraError(f"the guest's root file system lacks the library {name}", hint="patchrig clean --all")
         found.add(name)
-        todo += _needed(libraries[name].resolve())
+        todo += needed_libraries(libraries[name].resolve())
     return found
-
-
-def _needed(path: Path) -> list[str]:
-    with path.open("rb") as file:
-        try:
-            elf = ELFFile(file)
-        except ELFError:
-            return []
-        dynamic = (section for section in elf.iter_sections() if isinstance(section, DynamicSection))
-        # pyelftools gives a DT_NEEDED tag the attribute, its type does not say so.
-        names = [str(vars(tag)["needed"]) for section in dynamic for tag in section.iter_tags("DT_NEEDED")]
-        segments = (segment for segment in elf.iter_segments() if isinstance(segment, InterpSegment))
-        return names + [Path(segment.get_interp_name()).name for segment in segments]

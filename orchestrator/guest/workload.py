@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.deadline import POLL_SECONDS, Deadline, now, pause_seconds
 from orchestrator.errors import OutOfTime
+from orchestrator.guest.coverage import widen_argument
 from orchestrator.guest.ssh import Guest, GuestUnreachable, Running
 from orchestrator.model import Cell, DeviceKind, Ending, Mismatch, UnexpectedError, WorkloadResult
 
@@ -52,9 +53,9 @@ REFERENCE_SPEED = 200.0
 """Iterations per microsecond of speed.c at which limits are as below; the reference machine under TCG, one guest."""
 
 
-def limits_for(cell: Cell, speed: float) -> Limits:
-    """Time limits of a cell in a guest of this speed."""
-    slower = max(1.0, REFERENCE_SPEED / max(speed, 0.1))
+def limits_for(cell: Cell, speed: float, *, kernel_slower: float = 1.0) -> Limits:
+    """Time limits of a cell in a guest of this speed, whose kernel takes longer by a factor that no program shows."""
+    slower = max(1.0, REFERENCE_SPEED / max(speed, 0.1)) * kernel_slower
     # A swapoff that reads 16 MiB back at a millisecond a page has taken 11 s beside another guest; a leak never ends.
     return Limits(swapoff=45.0 * slower, no_progress=60.0 * slower, overall=cell.seconds + 300.0 * slower)
 
@@ -77,6 +78,8 @@ def workload_argv(cell: Cell, limits: Limits) -> list[str]:
         argv += ["--setting", f"{path}={value}"]
     for file, value in load.cgroup.items():
         argv += ["--cgroup", f"{file}={value}"]
+    if cell.widening:
+        argv += ["--widen", widen_argument(cell.widening, cell.seed)]
     argv += ["--", load.name, "--seconds", str(cell.seconds), "--seed", str(cell.seed)]
     argv += ["--swapoff-budget", f"{limits.swapoff:.0f}", "--probe", load.probe]
     for site, functions in load.sites.items():

@@ -15,7 +15,7 @@ from orchestrator.kernel.kconfig import config_text, not_granted, parse_config
 from orchestrator.kernel.progress import Progress
 from orchestrator.kernel.sandbox import Sandbox, sandbox_argv
 from orchestrator.model import Build, BuildFailure, Outcome
-from orchestrator.process import find_tool, last_lines, spawn
+from orchestrator.process import check, find_tool, last_lines, spawn
 
 HOST_TOOLS = ("make", "flex", "bison", "bc", "ccache", "gcc", "ld", "perl")
 PROGRESS_SECONDS = 0.25
@@ -97,6 +97,7 @@ def check_tools(arch: Arch) -> None:
         f"{arch.compiler_prefix}gcc",
         f"{arch.compiler_prefix}ld",
         f"{arch.compiler_prefix}objcopy",
+        f"{arch.compiler_prefix}objdump",
     ):
         if find_tool(tool) is None:
             raise ToolMissing(tool)
@@ -128,6 +129,19 @@ def run_tool(shop: Workshop, argv: Sequence[str], until: Deadline) -> bool:
     """Run a tool on what the build made, as shut in as the build; says whether it succeeded."""
     with spawn(in_sandbox(argv, shop), log=shop.log, env=make_env(shop)) as child:
         return until.until(child.poll) == 0
+
+
+def disassembly(shop: Workshop, program: Path, span: tuple[int, int], log: Path, until: Deadline) -> str:
+    """What objdump prints of the code between two addresses, as shut in as the build."""
+    argv = [f"{shop.arch.compiler_prefix}objdump", *OBJDUMP, *_span(span), str(program)]
+    return check(in_sandbox(argv, shop), log=log, until=until, env=make_env(shop))
+
+
+OBJDUMP = ("--disassemble", "--no-show-raw-insn", "--wide")
+
+
+def _span(span: tuple[int, int]) -> tuple[str, str]:
+    return f"--start-address={span[0]:#x}", f"--stop-address={span[1]:#x}"
 
 
 def _make(shop: Workshop, targets: Sequence[str], progress: Progress | None, until: Deadline) -> BuildFailure | None:

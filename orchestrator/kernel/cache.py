@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
+from orchestrator.coverage import CoverageMap
 from orchestrator.errors import InfraError
 from orchestrator.kernel.files import full_disk_named, sha256_of, write_json
 from orchestrator.model import Build, KernelImage
@@ -15,6 +18,9 @@ from orchestrator.model import Build, KernelImage
 RECIPE = "1"
 
 _FILES = ("image", "vmlinux", "config", "build.log")
+COVERAGE = "coverage.json"
+
+_MAP = TypeAdapter(CoverageMap)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,11 +33,14 @@ class Built:
     log: Path
     release: str
     new_warnings: tuple[str, ...]
+    coverage: CoverageMap | None = None
 
 
 def image_key(hashes: Mapping[str, str], arch: str) -> str:
     """One hash for all that decides what an image is: source, series, config, toolchain, arch and our recipe."""
     inputs = {name: hashes[name] for name in ("source", "series", "config", "toolchain")}
+    # Only where there is one: images of before there were overlays are still found.
+    inputs |= {name: hashes[name] for name in ("overlay",) if name in hashes}
     text = json.dumps({**inputs, "arch": arch, "recipe": RECIPE}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -46,7 +55,9 @@ def find_image(cache: Path, key: str, build: Build) -> KernelImage | None:
         if sha256_of(folder / "image") != card["hashes"]["image"]:
             return None
         (folder / "image.json").touch()  # prune() goes by when an image was last used.
-        return _kernel_image(folder, build, card["release"], card["hashes"], tuple(card["new_warnings"]))
+        coverage = _MAP.validate_json((folder / COVERAGE).read_bytes()) if "overlay" in card["hashes"] else None
+        warnings = tuple(card["new_warnings"])
+        return _kernel_image(folder, build, card["release"], card["hashes"], warnings, coverage)
     except (OSError, ValueError, KeyError):
         return None
 
@@ -62,10 +73,12 @@ def store_image(cache: Path, key: str, build: Build, *, built: Built, hashes: Ma
             _copy_plain(path, fresh / name)
         complete = {**hashes, "image": sha256_of(fresh / "image")}
         card = {"release": built.release, "hashes": complete, "new_warnings": built.new_warnings}
+        if built.coverage:
+            (fresh / COVERAGE).write_bytes(_MAP.dump_json(built.coverage))
         write_json(fresh / "image.json", card)
         shutil.rmtree(folder, ignore_errors=True)
         fresh.rename(folder)
-    return _kernel_image(folder, build, built.release, complete, built.new_warnings)
+    return _kernel_image(folder, build, built.release, complete, built.new_warnings, built.coverage)
 
 
 def prune(cache: Path, keep_bytes: int) -> tuple[Path, ...]:
@@ -98,8 +111,13 @@ def _copy_plain(source: Path, target: Path) -> None:
     shutil.copyfile(source, target, follow_symlinks=False)
 
 
-def _kernel_image(
-    folder: Path, build: Build, release: str, hashes: Mapping[str, str], new_warnings: tuple[str, ...]
+def _kernel_image(  # the parts of an image
+    folder: Path,
+    build: Build,
+    release: str,
+    hashes: Mapping[str, str],
+    new_warnings: tuple[str, ...],
+    coverage: CoverageMap | None,
 ) -> KernelImage:
     return KernelImage(
         build=build,
@@ -111,4 +129,5 @@ def _kernel_image(
         hashes=hashes,
         seconds=0.0,
         new_warnings=new_warnings,
+        coverage=coverage,
     )

@@ -6,22 +6,29 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from orchestrator.arch import ARCHES, Arch
+from orchestrator.coverage import CoverageMap
 from orchestrator.deadline import Deadline, now
+from orchestrator.elf import open_binary
 from orchestrator.errors import InfraError, UserError
 from orchestrator.events import BuildEnded, Listener, Step
 from orchestrator.kernel.apply import NotApplied
-from orchestrator.kernel.build import Workshop, check_tools, compile_kernel, configure, run_tool
+from orchestrator.kernel.build import Workshop, check_tools, compile_kernel, configure, disassembly, run_tool
 from orchestrator.kernel.buildlog import warnings_in
 from orchestrator.kernel.cache import Built, find_image, image_key, store_image
 from orchestrator.kernel.checkout import read_checkout
 from orchestrator.kernel.files import full_disk_named, write_whole
+from orchestrator.kernel.flow import BRANCHES
 from orchestrator.kernel.kconfig import config_text, merge, parse_fragment
+from orchestrator.kernel.overlay import Overlay
 from orchestrator.kernel.progress import Progress, expected_objects
 from orchestrator.kernel.series import Series
 from orchestrator.kernel.sources import fetch
-from orchestrator.kernel.tree import PreparedSource, Tree, patched
+from orchestrator.kernel.targets import Kernel, coverage_map
+from orchestrator.kernel.tree import PreparedSource, Tree, content_at, patched
+from orchestrator.kernel.wholediff import whole_diff
 from orchestrator.model import Build, BuildFailure, KernelImage, KernelSource, Outcome
 from orchestrator.process import check
 
@@ -61,8 +68,14 @@ def from_tree(folder: Path, *, revision: str = "", log: Path) -> PreparedSource:
     return PreparedSource(key=f"tree-{place[:12]}", sha256=checkout.sha256, version=checkout.version, origin=checkout)
 
 
-def prepare(
-    build: Build, *, source: PreparedSource, series: Series, fragments: Sequence[Path], bench: Workbench
+def prepare(  # what a kernel is made of
+    build: Build,
+    *,
+    source: PreparedSource,
+    series: Series,
+    fragments: Sequence[Path],
+    bench: Workbench,
+    overlay: Overlay | None = None,
 ) -> KernelImage | BuildFailure:
     """Return the image of a build, from the cache or built now; or the outcome that all of its cells get.
 
@@ -74,12 +87,14 @@ def prepare(
     arch = ARCHES[build.arch]
     check_tools(arch)
     asked = merge(_read_fragment(path) for path in fragments)
-    hashes = _hashes(source, series, asked, toolchain_of(arch, log=bench.log_dir / "toolchain.log", until=until))
+    hashes = _hashes(
+        source, series, asked, overlay, toolchain_of(arch, log=bench.log_dir / "toolchain.log", until=until)
+    )
     key = image_key(hashes, arch.name)
     if image := find_image(bench.cache, key, build):
         return _finished(image, "from the cache", bench)
     started = now()
-    made = _build_patched(build, source, series, asked, bench, until)
+    made = _build_patched(build, Recipe(source=source, series=series, overlay=overlay, asked=asked), bench, until)
     if isinstance(made, BuildFailure):
         bench.on_event(BuildEnded(build=build, text=f"{made.outcome}: {made.title}", good=False))
         return made
@@ -100,32 +115,73 @@ def _read_fragment(path: Path) -> dict[str, str]:
         raise UserError(f"there is no kconfig fragment {path}", hint=f"ls {path.parent}") from error
 
 
-def _hashes(source: PreparedSource, series: Series, asked: Mapping[str, str], toolchain: str) -> dict[str, str]:
-    return {
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """What goes into a kernel, the compiler apart."""
+
+    source: PreparedSource
+    series: Series
+    overlay: Overlay | None
+    asked: Mapping[str, str]
+
+
+def _hashes(
+    source: PreparedSource, series: Series, asked: Mapping[str, str], overlay: Overlay | None, toolchain: str
+) -> dict[str, str]:
+    hashes = {
         "source": source.sha256,
         "series": series.sha256,
         "config": hashlib.sha256(config_text(asked).encode()).hexdigest(),
         "toolchain": hashlib.sha256(toolchain.encode()).hexdigest(),
     }
+    return hashes | ({"overlay": overlay.sha256} if overlay else {})
 
 
-def _build_patched(
-    build: Build, source: PreparedSource, series: Series, asked: Mapping[str, str], bench: Workbench, until: Deadline
-) -> Built | BuildFailure:
+def _build_patched(build: Build, recipe: Recipe, bench: Workbench, until: Deadline) -> Built | BuildFailure:
     (bench.log_dir / "build.log").unlink(missing_ok=True)
     with patched(
-        source, series, cache=bench.cache, log_dir=bench.log_dir, on_event=bench.on_event, until=until
+        recipe.source,
+        recipe.series,
+        cache=bench.cache,
+        log_dir=bench.log_dir,
+        on_event=bench.on_event,
+        until=until,
+        overlay=recipe.overlay,
     ) as tree:
         if isinstance(tree, NotApplied):
             return BuildFailure(
                 build=build, outcome=Outcome.NOT_APPLIED, title=tree.title, detail=tree.detail, log=tree.log
             )
-        shop = _workshop(build, tree, bench)
+        shop = _workshop(build, tree, recipe, bench)
         with full_disk_named(shop.out):
-            return _build_in(shop, series, asked, bench, until)
+            built = _build_in(shop, recipe.series, recipe.asked, bench, until)
+            if isinstance(built, BuildFailure):
+                return built
+            return replace(built, coverage=_coverage(shop, recipe, tree, bench, until))
 
 
-def _workshop(build: Build, tree: Tree, bench: Workbench) -> Workshop:
+def _coverage(shop: Workshop, recipe: Recipe, tree: Tree, bench: Workbench, until: Deadline) -> CoverageMap | None:
+    if recipe.overlay is None:
+        return None
+    bench.on_event(Step(text="finding the changed lines in the kernel's code"))
+    changed = whole_diff(recipe.overlay.aimed_at, tree, until=until)
+    vmlinux = shop.out / "vmlinux"
+
+    def source(path: str) -> str:
+        content = content_at(tree.src, path)
+        return content.data.decode("utf-8", "replace") if content and content.kind != "link" else ""
+
+    with TemporaryDirectory() as scratch, open_binary(vmlinux, tree.src) as binary:
+        kernel = Kernel(
+            binary=binary,
+            sources=source,
+            disassemble=lambda start, end: disassembly(shop, vmlinux, (start, end), Path(scratch) / "log", until),
+            branches=BRANCHES[shop.arch.name],
+        )
+        return coverage_map(changed, "new" if recipe.series.patches else "old", kernel)
+
+
+def _workshop(build: Build, tree: Tree, recipe: Recipe, bench: Workbench) -> Workshop:
     shop = Workshop(
         build=build,
         arch=ARCHES[build.arch],
@@ -136,9 +192,28 @@ def _workshop(build: Build, tree: Tree, bench: Workbench) -> Workshop:
         log=bench.log_dir / "build.log",
         sandbox=bench.sandbox,
     )
+    if recipe.overlay:
+        _start_from_sibling(shop, recipe.overlay, bench)
     for folder in (shop.out, shop.ccache / "tmp"):
         folder.mkdir(parents=True, exist_ok=True)
     return shop
+
+
+def _start_from_sibling(shop: Workshop, overlay: Overlay, bench: Workbench) -> None:
+    """Begin a flavour that adds an overlay with the objects of the one without: make finds out which of them differ.
+
+    The compiler cache can't help: each object includes all symbols of the configuration, of which one is new.
+    """
+    without = [part for part in shop.build.flavour.split("+") if part != overlay.name]
+    sibling = shop.out.with_name(f"{'+'.join(without) or 'plain'}.{shop.build.arch}")
+    if shop.out.exists() or sibling == shop.out or not (sibling / "vmlinux").exists():
+        return
+    bench.on_event(Step(text=f"starting from the objects of {sibling.name}"))
+    fresh = shop.out.with_name(f"{shop.out.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    # With their times, by which make goes; links as links.
+    shutil.copytree(sibling, fresh, symlinks=True)
+    fresh.rename(shop.out)
 
 
 def _build_in(

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from unidiff.errors import UnidiffParseError
 from unidiff.patch import PatchSet
 
+from orchestrator.coverage import DiffLine
 from orchestrator.deadline import Deadline
 from orchestrator.errors import InfraError, UserError
 from orchestrator.kernel.git import git, is_git_checkout
@@ -168,6 +170,18 @@ def changed_lines(diff: str) -> ChangedLines:
         else:
             cuts.append(hunk.target_start)
     return ChangedLines(added=tuple(added), cuts=tuple(cuts))
+
+
+def diff_lines(text: str) -> Iterator[tuple[str, tuple[tuple[DiffLine, ...], ...]]]:
+    """Path and hunks of each file that a diff of ours (correct line counts) changes; no hunks: a binary file."""
+    for file in PatchSet(io.StringIO(text)):
+        name = file.source_file if file.target_file == "/dev/null" else file.target_file
+        yield name, tuple(tuple(_diff_line(line) for line in hunk if line.line_type in "+- ") for hunk in file)
+
+
+def _diff_line(line: Any) -> DiffLine:
+    text = line.value.rstrip("\n")
+    return DiffLine(kind=line.line_type, old=line.source_line_no or 0, new=line.target_line_no or 0, text=text)
 
 
 def _without_prefix(name: str) -> str:

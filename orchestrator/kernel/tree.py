@@ -21,6 +21,7 @@ from orchestrator.kernel.apply import NotApplied, apply_series
 from orchestrator.kernel.checkout import Checkout, place_of
 from orchestrator.kernel.files import full_disk_named, write_json
 from orchestrator.kernel.lock import locked
+from orchestrator.kernel.overlay import Overlay, lay
 from orchestrator.kernel.series import Series
 from orchestrator.kernel.sources import Tarball
 from orchestrator.process import check
@@ -73,10 +74,19 @@ class Tree:
 
 
 @contextmanager
-def patched(
-    source: PreparedSource, series: Series, *, cache: Path, log_dir: Path, on_event: Listener, until: Deadline
+def patched(  # noqa: PLR0913  # what lies in the tree, and where that is done
+    source: PreparedSource,
+    series: Series,
+    *,
+    cache: Path,
+    log_dir: Path,
+    on_event: Listener,
+    until: Deadline,
+    overlay: Overlay | None = None,
 ) -> Iterator[Tree | NotApplied]:
     """Yield the private tree with exactly this series on it, ours alone for the length of the block.
+
+    An overlay is laid on top of the series.
 
     Yields NotApplied, and leaves the tree as it was, when the series does not fit. After a crash at any
     point the next call puts things right: the journal is written before a file is touched.
@@ -93,7 +103,7 @@ def patched(
         tree.stamp.write_text(source.sha256)
         if series.patches:
             on_event(Step(text="applying the series"))
-        problem = _switch(tree, series, log_dir, until)
+        problem = _switch(tree, series, overlay, log_dir, until)
         yield problem or tree
 
 
@@ -118,6 +128,13 @@ def pristine_content(tree: Tree, path: str) -> Content | None:
         # A file is kept aside before the journal names it and changed after that; on the way back it is the reverse.
         if (path in _load(tree.journal)) == (path in journal):
             return content
+
+
+def pristine_files(tree: Tree, paths: Iterable[str], folder: Path) -> None:
+    """Copy files of the tree as they are without any series, and the symbolic links on their way, into a folder."""
+    journal = _load(tree.journal)
+    for path in _with_links(tree, journal, paths):
+        put_content(folder, path, _pristine(tree, journal, path))
 
 
 def content_at(root: Path, relative: str) -> Content | None:
@@ -227,15 +244,17 @@ def _adopt(tree: Tree, path: str, content: Content | None, journal: dict[str, st
         write_json(tree.journal, journal)
 
 
-def _switch(tree: Tree, series: Series, log_dir: Path, until: Deadline) -> NotApplied | None:
+def _switch(tree: Tree, series: Series, overlay: Overlay | None, log_dir: Path, until: Deadline) -> NotApplied | None:
     journal = _load(tree.journal)
-    touched = [str(path) for path in series.touched]
+    added = overlay.touched if overlay else ()
+    touched = sorted({*(str(path) for path in series.touched), *added})
     with TemporaryDirectory(prefix="apply-", dir=tree.folder) as scratch:
-        for path in _with_links(tree, journal, touched):
-            put_content(Path(scratch), path, _pristine(tree, journal, path))
+        pristine_files(tree, touched, Path(scratch))
         problem = apply_series(series, Path(scratch), log_dir=log_dir, until=until)
         if problem:
             return problem
+        if overlay:
+            lay(overlay, Path(scratch))
         wanted = {path: content_at(Path(scratch), path) for path in touched}
     wanted |= {path: _pristine(tree, journal, path) for path in journal if path not in wanted}
     _record(tree, wanted, journal)

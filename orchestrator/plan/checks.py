@@ -10,6 +10,7 @@ from orchestrator.model import DeviceKind, KernelSource, Matrix, SwapDevice, Wor
 from orchestrator.paths import PROJECT
 from orchestrator.plan.names import repeated, unknown
 from orchestrator.plan.schema import Problem
+from orchestrator.plan.widening import parse_widening
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -66,6 +67,10 @@ def matrix_problems(matrix: Matrix, folder: Path, project: Path) -> Iterator[Pro
     for at, flavour in enumerate(matrix.flavours):
         if text := flavour_problem(flavour, known_flavours(project)):
             yield Problem(key=("flavours", at), text=text)
+    try:
+        parse_widening(matrix.widen)
+    except UserError as e:
+        yield Problem(key=("widen",), text=str(e).removeprefix("widen: "))
     yield from _missing_files(matrix, folder, project)
     for axis in ("arches", "flavours", "variants", "workloads"):
         for name in repeated(getattr(matrix, axis)):

@@ -10,7 +10,9 @@ from pydantic import ValidationError
 from orchestrator.arch import ARCHES
 from orchestrator.errors import UserError
 from orchestrator.model import Build, Cell, Matrix, Variant, Workload
+from orchestrator.plan.flavours import fitted, needs_of
 from orchestrator.plan.names import repeated, unknown
+from orchestrator.plan.widening import parse_widening
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,6 +26,7 @@ class Selection:
     seconds: int | None = None
     seed: int | None = None
     repeat: int | None = None
+    widen: str | None = None
 
 
 AS_WRITTEN = Selection()
@@ -36,6 +39,7 @@ _OPTIONS = {
     "seconds": "--seconds",
     "seed": "--seed",
     "repeat": "--repeat",
+    "widen": "--widen",
 }
 
 
@@ -64,15 +68,18 @@ def expand(matrix: Matrix, workloads: Sequence[Workload], selection: Selection =
     `workloads` are the loaded ones, in the order of the matrix. Raises UserError for a workload that is not among them.
     """
     matrix = selected(matrix, selection)
+    if matrix.widen and not any(needs_of(flavour).overlay for flavour in matrix.flavours):
+        raise UserError("widen: no flavour of the matrix is widened", hint="--flavour widened")
     chosen = _chosen(workloads, selection.workloads)
     return tuple(
         Cell(
             build=Build(variant=variant, flavour=flavour, arch=arch),
-            workload=workload,
+            workload=fitted(workload, flavour),
             seconds=matrix.seconds,
             seed=cell_seed(matrix.seed, workload=workload.name, repeat=repeat),
             repeat=repeat,
             repeats=matrix.repeat,
+            widening=parse_widening(matrix.widen) if needs_of(flavour).overlay else None,
         )
         for variant, flavour, arch in product(matrix.variants, matrix.flavours, matrix.arches)
         # Repeats outside, workloads inside: each workload has run once before any runs twice.

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.model import BuildFailure, CellReport, CrashEntry, Outcome, RunReport, Severity, WorkloadResult
+from orchestrator.report.coverage import BuildCoverage, coverage_of, headline, not_run
 from orchestrator.report.entries import compared_text, comparison, crash_entries, tally_text
 from orchestrator.report.stack import short_crash_lines
 
@@ -47,6 +48,7 @@ def summary_text(report: RunReport) -> str:
         *_failed_builds(report),
         *(_finding(report, finding) for finding in findings(report.cells)),
         _others(report),
+        *(_coverage(coverage) for coverage in coverage_of(report)),
         _foot(report),
     ]
     text = "\n\n".join(block for block in blocks if block)
@@ -207,6 +209,19 @@ def _entry_text(entry: CrashEntry) -> str:
     marks += [told] if (told := tally_text(entry)) else []
     count = f"{entry.count} {'cell' if entry.count == 1 else 'cells'}"
     return f"{entry.title} ({'; '.join((count, *marks))})"
+
+
+def _coverage(coverage: BuildCoverage) -> str:
+    lines = [_wrapped(f"{coverage.build}: {headline(coverage)}")]
+    for one in not_run(coverage):
+        lines.append(
+            _wrapped(f"NOT RUN by any workload: {one.line.file}:{one.line.line}: {one.line.text.strip()}", indent="  ")
+        )
+    for site in coverage.sites:
+        least = "at least " if site.sampled else ""
+        counts = f"{least}{site.calls} calls, {site.failed} try-gets failed, {site.delays.sleeps} sleeps"
+        lines.append(_wrapped(f"{site.workload}: {site.site}: {counts}", indent="  "))
+    return "\n".join(lines)
 
 
 def _again(report: RunReport, cell: CellReport) -> tuple[str, ...]:

@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which blocks of the code under test ran, and a wider window at each of them.
+ *
+ * The compiler calls __sanitizer_cov_trace_pc() at the start of every basic block of the objects that objects.mk names.
+ * The blocks that matter are written to debugfs before anything is switched on:
+ *
+ *   patchrig/blocks    write: "OFFSET FUNCTION FLAGS" a line. OFFSET, in hex, is the callback's return address as
+ *                      distance from _stext; FLAGS is '-', or 'q' for a block where no time may be lost.
+ *                      read: "OFFSET FUNCTION HITS SLEEPS SPINS REFUSED" of each block that ran
+ *   patchrig/targets   read: the same per function, with its number of blocks and how many of them ran
+ *   patchrig/chance    how likely a delay is, in millionths for each execution of a block
+ *   patchrig/sleep_us  the longest sleep; 0: none
+ *   patchrig/spin_us   the longest busy wait, where sleeping is not allowed but time may be lost; 0: none
+ *   patchrig/rest      for how long a task is left alone after a delay, in hundredths of the delay: with 100 it has half
+ *                      its time for its own work, whatever the chance
+ *   patchrig/seed      of the random choices: whether, and for how long
+ *   patchrig/kthreads  delay kernel threads as well
+ *   patchrig/on        1: from here on the blocks count and delay. The blocks can't be changed any more.
+ *
+ * A sleep is nothing but a preemption that lasts: it is taken only where the task could have been preempted and is not
+ * in an RCU read section, which would hold up the grace period that the other side of the race waits for.
+ */
+#include <linux/atomic.h>
+#include <linux/debugfs.h>
+#include <linux/delay.h>
+#include <linux/hash.h>
+#include <linux/init.h>
+#include <linux/jump_label.h>
+#include <linux/log2.h>
+#include <linux/ktime.h>
+#include <linux/mutex.h>
+#include <linux/oom.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/sched/task_stack.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+#include <asm/sections.h>
+#include <asm/syscall.h>
+#include <asm/unistd.h>
+
+#define BLOCKS_MAX 65536
+#define TARGETS_MAX 1024
+#define NAME_LENGTH 64
+#define LINE_LENGTH 128
+#define TURNS_BITS 10
+#define DELAYED_BITS 8
+#define MILLION 1000000
+
+struct block {
+	u32 offset;
+	u16 target;
+	bool quiet;
+	atomic_t sleeps, spins, refused;
+	atomic64_t hits;
+};
+
+struct line {
+	char text[LINE_LENGTH];
+	size_t used;
+};
+
+static DEFINE_STATIC_KEY_FALSE(patchrig_on);
+/* Held while the blocks or the switch change; what the callback reads is settled before it is switched on. */
+static DEFINE_MUTEX(patchrig_lock);
+
+static struct block *blocks;
+static u32 blocks_count;
+/* Open addressing: a block's number plus 1, by its offset. At most half full. */
+static u32 *places;
+static u32 places_bits;
+static char targets[TARGETS_MAX][NAME_LENGTH];
+static u32 targets_count;
+
+static u32 chance, sleep_us = 30000, spin_us = 1000, rest = 100;
+static u64 seed;
+static bool kthreads;
+
+/* How many choices a task has had, and who is being delayed right now. Tasks that share a slot do each other no harm. */
+static u32 turns[1 << TURNS_BITS];
+static u64 rested_at[1 << TURNS_BITS];
+static struct task_struct *delayed[1 << DELAYED_BITS];
+
+void __sanitizer_cov_trace_pc(void);
+
+static notrace struct block *find(u32 offset)
+{
+	u32 at = hash_32(offset, places_bits);
+
+	for (; places[at]; at = (at + 1) & ((1u << places_bits) - 1))
+		if (blocks[places[at] - 1].offset == offset)
+			return &blocks[places[at] - 1];
+	return NULL;
+}
+
+/* splitmix64 */
+static notrace u64 mixed(u64 x)
+{
+	x += 0x9e3779b97f4a7c15ull;
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+	return x ^ (x >> 31);
+}
+
+/* A function of the seed, the task and how often it was asked, so that a run can be replayed. */
+static notrace u64 chosen(void)
+{
+	u32 *turn = &turns[hash_32(current->pid, TURNS_BITS)];
+	const u32 now = READ_ONCE(*turn);
+
+	WRITE_ONCE(*turn, now + 1);
+	return mixed(mixed(seed ^ ((u64)current->pid << 32)) ^ now);
+}
+
+/* arm64 has nothing to take the permission back for a while: no sleep with it. */
+static notrace bool accessing_user(void)
+{
+#ifdef CONFIG_ARM64
+	return system_uses_ttbr0_pan() || (system_uses_hw_pan() && !read_sysreg_s(SYS_PSTATE_PAN));
+#else
+	return false;
+#endif
+}
+
+/* swapoff, whose sleeps would only keep the others waiting. */
+static notrace bool swapping_off(void)
+{
+	if (current->flags & PF_KTHREAD)
+		return false;
+	return oom_task_origin(current) || syscall_get_nr(current, task_pt_regs(current)) == __NR_swapoff;
+}
+
+static notrace bool may_be_delayed(const struct block *block)
+{
+	if (block->quiet || system_state != SYSTEM_RUNNING || is_idle_task(current))
+		return false;
+	if ((current->flags & PF_KTHREAD) && !READ_ONCE(kthreads))
+		return false;
+	return !irqs_disabled() && !swapping_off();
+}
+
+static notrace bool may_sleep(void)
+{
+#ifdef CONFIG_DEBUG_ATOMIC_SLEEP
+	if (current->non_block_count)
+		return false;
+#endif
+	/* A task that has said what it waits for would find itself running. */
+	return READ_ONCE(sleep_us) && preemptible() && !rcu_preempt_depth() &&
+	       READ_ONCE(current->__state) == TASK_RUNNING && !accessing_user();
+}
+
+static notrace void spin(u32 us)
+{
+	const u64 end = ktime_get_mono_fast_ns() + (u64)us * NSEC_PER_USEC;
+
+	while (ktime_get_mono_fast_ns() < end)
+		cpu_relax();
+}
+
+static notrace u64 rest_until(u64 start)
+{
+	const u64 now = ktime_get_mono_fast_ns();
+
+	return now + (now - start) * READ_ONCE(rest) / 100;
+}
+
+static notrace void delay(struct block *block, u32 random)
+{
+	u64 *rested = &rested_at[hash_32(current->pid, TURNS_BITS)];
+	const u64 start = ktime_get_mono_fast_ns();
+
+	if (start < READ_ONCE(*rested))
+		return;
+	if (may_sleep()) {
+		atomic_inc(&block->sleeps);
+		random %= READ_ONCE(sleep_us);
+		/* Neither load nor a hung task. */
+		usleep_range_state(random + 1, random + 1 + random / 8, TASK_IDLE);
+	} else if (READ_ONCE(spin_us)) {
+		atomic_inc(&block->spins);
+		spin(random % READ_ONCE(spin_us) + 1);
+	} else {
+		atomic_inc(&block->refused);
+		return;
+	}
+	WRITE_ONCE(*rested, rest_until(start));
+}
+
+/* In its own slot a task comes here once at a time, although what delays it may be instrumented itself. */
+static notrace void delay_once(struct block *block, u32 random)
+{
+	struct task_struct **slot = &delayed[hash_ptr(current, DELAYED_BITS)];
+
+	if (cmpxchg(slot, NULL, current)) {
+		atomic_inc(&block->refused);
+		return;
+	}
+	delay(block, random);
+	smp_store_release(slot, NULL);
+}
+
+static noinline notrace void block_reached(u32 offset)
+{
+	struct block *block = find(offset);
+	u64 random;
+
+	if (!block)
+		return;
+	atomic64_inc(&block->hits);
+	if (!READ_ONCE(chance) || !in_task())
+		return;
+	random = chosen();
+	if ((random >> 32) % MILLION >= READ_ONCE(chance))
+		return;
+	if (may_be_delayed(block))
+		delay_once(block, (u32)random);
+	else
+		atomic_inc(&block->refused);
+}
+
+void notrace __sanitizer_cov_trace_pc(void)
+{
+	if (static_branch_unlikely(&patchrig_on)) {
+		/* Between user_access_begin() and user_access_end(), x86's permission must not leave with the task. */
+		const unsigned long access = user_access_save();
+
+		block_reached((u32)(_RET_IP_ - (unsigned long)_stext));
+		user_access_restore(access);
+	}
+}
+EXPORT_SYMBOL(__sanitizer_cov_trace_pc);
+
+static int target_of(const char *name)
+{
+	for (u32 i = 0; i < targets_count; i++)
+		if (!strcmp(targets[i], name))
+			return i;
+	if (targets_count == TARGETS_MAX)
+		return -ENOSPC;
+	strscpy(targets[targets_count], name, NAME_LENGTH);
+	return targets_count++;
+}
+
+static int add_block(const char *text)
+{
+	char name[NAME_LENGTH], flags;
+	struct block *block;
+	u32 offset;
+	int target;
+
+	if (sscanf(text, "%x %63s %c", &offset, name, &flags) != 3)
+		return -EINVAL;
+	if (blocks_count == BLOCKS_MAX)
+		return -ENOSPC;
+	target = target_of(name);
+	if (target < 0)
+		return target;
+	block = &blocks[blocks_count++];
+	block->offset = offset;
+	block->target = target;
+	block->quiet = flags == 'q';
+	return 0;
+}
+
+/* Lines come in pieces of any size. */
+static ssize_t blocks_write(struct file *file, const char __user *from, size_t size, loff_t *at)
+{
+	struct seq_file *seq = file->private_data;
+	struct line *line = seq->private;
+	char *text = memdup_user_nul(from, size);
+	int error = 0;
+
+	if (IS_ERR(text))
+		return PTR_ERR(text);
+	mutex_lock(&patchrig_lock);
+	if (places)
+		error = -EBUSY;
+	for (size_t i = 0; i < size && !error; i++) {
+		if (line->used == LINE_LENGTH)
+			error = -E2BIG;
+		else if (text[i] != '\n')
+			line->text[line->used++] = text[i];
+		else {
+			line->text[line->used] = 0;
+			line->used = 0;
+			error = add_block(line->text);
+		}
+	}
+	mutex_unlock(&patchrig_lock);
+	kfree(text);
+	return error ?: size;
+}
+
+static void *blocks_start(struct seq_file *seq, loff_t *at)
+{
+	return *at < blocks_count ? &blocks[*at] : NULL;
+}
+
+static void *blocks_next(struct seq_file *seq, void *block, loff_t *at)
+{
+	++*at;
+	return blocks_start(seq, at);
+}
+
+static void blocks_stop(struct seq_file *seq, void *block)
+{
+}
+
+static int blocks_show(struct seq_file *seq, void *at)
+{
+	const struct block *block = at;
+	const u64 hits = atomic64_read(&block->hits);
+
+	if (hits)
+		seq_printf(seq, "%x %s %llu %d %d %d\n", block->offset, targets[block->target], hits,
+			   atomic_read(&block->sleeps), atomic_read(&block->spins), atomic_read(&block->refused));
+	return 0;
+}
+
+static const struct seq_operations blocks_seq = {
+	.start = blocks_start,
+	.next = blocks_next,
+	.stop = blocks_stop,
+	.show = blocks_show,
+};
+
+static int blocks_open(struct inode *inode, struct file *file)
+{
+	return seq_open_private(file, &blocks_seq, sizeof(struct line));
+}
+
+static const struct file_operations blocks_file = {
+	.owner = THIS_MODULE,
+	.open = blocks_open,
+	.read = seq_read,
+	.write = blocks_write,
+	.llseek = seq_lseek,
+	.release = seq_release_private,
+};
+
+static void show_target(struct seq_file *seq, u32 target)
+{
+	u64 hits = 0, sleeps = 0, spins = 0, refused = 0;
+	u32 count = 0, ran = 0;
+
+	for (const struct block *block = blocks; block < blocks + blocks_count; block++) {
+		const u64 own = atomic64_read(&block->hits);
+
+		if (block->target != target)
+			continue;
+		count++;
+		ran += own > 0;
+		hits += own;
+		sleeps += atomic_read(&block->sleeps);
+		spins += atomic_read(&block->spins);
+		refused += atomic_read(&block->refused);
+	}
+	seq_printf(seq, "%s %u %u %llu %llu %llu %llu\n", targets[target], count, ran, hits, sleeps, spins, refused);
+}
+
+static int targets_show(struct seq_file *seq, void *unused)
+{
+	for (u32 i = 0; i < targets_count; i++)
+		show_target(seq, i);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(targets);
+
+static int fill_places(void)
+{
+	if (!blocks_count)
+		return -ENODATA;
+	places_bits = max(4, ilog2(blocks_count) + 2);
+	places = vcalloc(1u << places_bits, sizeof(*places));
+	if (!places)
+		return -ENOMEM;
+	for (u32 i = 0; i < blocks_count; i++) {
+		u32 at = hash_32(blocks[i].offset, places_bits);
+
+		while (places[at])
+			at = (at + 1) & ((1u << places_bits) - 1);
+		places[at] = i + 1;
+	}
+	return 0;
+}
+
+static int on_set(void *unused, u64 value)
+{
+	int error = 0;
+
+	mutex_lock(&patchrig_lock);
+	if (value && !static_key_enabled(&patchrig_on)) {
+		if (!places)
+			error = fill_places();
+		if (!error)
+			static_branch_enable(&patchrig_on);
+	} else if (!value && static_key_enabled(&patchrig_on)) {
+		static_branch_disable(&patchrig_on);
+	}
+	mutex_unlock(&patchrig_lock);
+	return error;
+}
+
+static int on_get(void *unused, u64 *value)
+{
+	*value = static_key_enabled(&patchrig_on);
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(on_file, on_get, on_set, "%llu\n");
+
+static int __init widen_init(void)
+{
+	struct dentry *folder = debugfs_create_dir("patchrig", NULL);
+
+	blocks = vcalloc(BLOCKS_MAX, sizeof(*blocks));
+	if (!blocks)
+		return -ENOMEM;
+	debugfs_create_file("blocks", 0600, folder, NULL, &blocks_file);
+	debugfs_create_file("targets", 0400, folder, NULL, &targets_fops);
+	debugfs_create_u32("chance", 0600, folder, &chance);
+	debugfs_create_u32("sleep_us", 0600, folder, &sleep_us);
+	debugfs_create_u32("spin_us", 0600, folder, &spin_us);
+	debugfs_create_u32("rest", 0600, folder, &rest);
+	debugfs_create_u64("seed", 0600, folder, &seed);
+	debugfs_create_bool("kthreads", 0600, folder, &kthreads);
+	debugfs_create_file("on", 0600, folder, NULL, &on_file);
+	return 0;
+}
+late_initcall(widen_init);

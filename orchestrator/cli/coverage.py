@@ -1,0 +1,128 @@
+"""`patchrig coverage`: which of the lines that a series changes ran in a run."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from orchestrator.cli.options import RESULTS
+from orchestrator.coverage import LineState
+from orchestrator.errors import ExitCode, UserError
+from orchestrator.report.coverage import (
+    LEGEND,
+    MARKS,
+    NOT_RUN,
+    BuildCoverage,
+    annotated_patch,
+    cobertura_text,
+    coverage_of,
+    headline,
+    lcov_text,
+    line_counts,
+    target_counts,
+)
+from orchestrator.report.store import find_run, load_run
+
+_COLOURS = {"ran": "green", "not-run": "red", "": None}
+
+
+@click.command()
+@click.argument("name", metavar="RUN", default="latest")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "patch", "lcov", "cobertura"]),
+    default="table",
+    show_default=True,
+    help="A table, the patch with counts, or a file for tools that read coverage.",
+)
+@click.option("--build", metavar="B", default="", help="Only builds with this in their name: arm64, baseline.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write here, not on the terminal.")
+@RESULTS
+def coverage(name: str, form: str, build: str, output: Path | None, results: Path) -> ExitCode:  # fmt: skip
+    """Which of the changed lines ran in RUN, per workload and altogether.
+
+    RUN is an id, the start of one, a path, or "latest"; it must have cells of a widened flavour.
+
+    \b
+    patchrig coverage latest
+    patchrig coverage latest --format patch --build x86_64
+    patchrig coverage latest --format lcov --output changed.info
+    """
+    report = load_run(find_run(results, name))
+    every = coverage_of(report)
+    chosen = [one for one in every if build in one.build]
+    if not chosen:
+        which = f"; its instrumented builds: {', '.join(one.build for one in every)}" if every else ""
+        raise UserError(
+            f"{report.id} has no instrumented build{f' called {build!r}' if build else ''}{which}",
+            hint=f"patchrig run {report.matrix_path} --flavour widened",
+        )
+    if form == "lcov":
+        _write(lcov_text(chosen), output)
+    elif form == "cobertura":
+        started = datetime.fromisoformat(report.started)
+        _write(cobertura_text(chosen, timestamp=int(started.timestamp())), output)
+    else:
+        lines = [line for one in chosen for line in (_table(one) if form == "table" else _patch(one))]
+        _write("".join(f"{line}\n" for line in lines), output)
+    return ExitCode.OK
+
+
+def _write(text: str, output: Path | None) -> None:
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        output.write_text(click.unstyle(text), encoding="utf-8")
+
+
+def _patch(one: BuildCoverage) -> Iterator[str]:
+    yield f"{one.build}: {headline(one)}"
+    yield LEGEND
+    for line in annotated_patch(one):
+        colour = _COLOURS[line.mark]
+        yield click.style(line.text, fg=colour) if colour else line.text
+    yield ""
+
+
+def _table(one: BuildCoverage) -> Iterator[str]:
+    yield f"{one.build}: {headline(one)}"
+    yield ""
+    yield from _lines(one)
+    yield ""
+    rows = [
+        (target.name, f"{target.ran}/{target.blocks}", *map(str, target.total))
+        for target in target_counts(one)
+    ]  # fmt: skip
+    yield from _columns(("changed function", "blocks", "executions", "sleeps", "spins", "refused"), rows)
+    yield ""
+    sites = [
+        (site.workload, site.site, f"{site.calls}{'+' if site.sampled else ''}",
+         f"{site.failed}{'+' if site.sampled else ''}", str(site.delays.sleeps), str(site.delays.spins))
+        for site in one.sites
+    ]  # fmt: skip
+    yield from _columns(("workload", "site", "calls", "failed try-gets", "sleeps", "spins"), sites)
+    if any(site.sampled for site in one.sites):
+        yield "+ at least: the probe rested, so that it did not slow down what it counts"
+    yield ""
+
+
+def _lines(one: BuildCoverage) -> Iterator[str]:
+    rows = []
+    for counted in line_counts(one):
+        line = counted.line
+        shown = str(counted.count) if counted.count else NOT_RUN
+        shown = shown if line.state is LineState.CODE else MARKS[line.state]
+        rows.append((shown, f"{line.file}:{line.line}", ",".join(counted.workloads) or "-", line.text.strip()[:60]))
+    yield from _columns(("count", "changed line", "run by", "text"), rows)
+    if rows:
+        yield LEGEND
+
+
+def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    if not rows:
+        return
+    widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
+    for row in (head, *rows):
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -1,0 +1,98 @@
+"""What a series changed, which machine code came of it, and what of that ran: values that cross stages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, NamedTuple
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Widening:
+    """How race windows are widened: the knobs of kernels/overlays/widened."""
+
+    chance_ppm: int  # a delay for each execution of a block of a target, in millionths
+    sleep_us: int  # the longest sleep; 0: none
+    spin_us: int  # the longest busy wait where sleeping is not allowed; 0: none
+    rest_percent: int = 100  # of a delay: for so long the task is left alone after it
+    only: tuple[str, ...] = ()  # targets that are delayed; empty: all
+
+
+class LineState(StrEnum):
+    """What became of a changed line."""
+
+    CODE = "code"  # it has instructions whose execution is counted
+    NO_CODE = "no-code"  # a comment, a declaration, a macro, or what the compiler had no instruction for
+    NOT_INSTRUMENTED = "not-instrumented"  # it has instructions, but only such as nobody can count
+    NOT_BUILT = "not-built"  # this configuration does not compile its file
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DiffLine:
+    """A line of the diff; a number is 0 where the line is not there."""
+
+    kind: Literal["+", "-", " "]
+    old: int
+    new: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChangedFile:
+    """What the whole series does to one file: its hunks, with context."""
+
+    path: str
+    hunks: tuple[tuple[DiffLine, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Piece:
+    """Instructions of a line that run together: how often is a sum of block counts."""
+
+    inside: str  # the function of the machine code that they lie in
+    terms: tuple[tuple[int, int], ...]  # offset of a block, and how often its count is added or (below zero) taken away
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChangedLine:
+    """A line that the series adds or, in a baseline kernel, one that it takes away."""
+
+    file: str
+    line: int
+    text: str
+    state: LineState
+    pieces: tuple[Piece, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Block:
+    """A basic block of a changed function."""
+
+    offset: int  # of the return address of its callback, from _stext: what names it in the guest
+    target: str  # the changed function that it belongs to
+    inside: str  # the function of the machine code that it lies in: another one for an inlined copy
+    file: str
+    line: int  # where it begins
+    quiet: bool = False  # no time may be lost here: see kernel/targets.py
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CoverageMap:
+    """What can be counted in one kernel image."""
+
+    side: Literal["new", "old"]  # the lines are the series' own, or those that it replaces
+    diff: tuple[ChangedFile, ...]
+    lines: tuple[ChangedLine, ...]
+    blocks: tuple[Block, ...]
+
+
+class BlockCount(NamedTuple):
+    """What one block of a guest did; a tuple, as a report has thousands of them."""
+
+    hits: int
+    sleeps: int = 0
+    spins: int = 0
+    refused: int = 0  # chosen for a delay where none is allowed
+
+
+Executed = Mapping[int, BlockCount]
+"""Block offset -> its counts; a block that did not run is not in it."""

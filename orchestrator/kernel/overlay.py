@@ -1,0 +1,80 @@
+"""Code that a flavour adds to a kernel, kept apart from the series under test.
+
+An overlay is a folder in kernels/overlays/: `files/` has what is new in the tree, `appended/` what is put at the end of
+files that are there. No line of the kernel or of the series is changed.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from orchestrator.errors import UserError
+from orchestrator.kernel.series import Series
+
+# Included by the overlay's own makefile lines: which objects are compiled with the callback.
+OBJECTS = "lib/patchrig/objects.mk"
+# Part of the key of an image: to be raised when coverage maps are put together in another way.
+FORMAT = "1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overlay:
+    """An overlay's files, and the series that it is laid on top of or, in a baseline kernel, that it is aimed at."""
+
+    name: str
+    files: Mapping[str, bytes]
+    appended: Mapping[str, bytes]
+    aimed_at: Series
+
+    @property
+    def touched(self) -> tuple[str, ...]:
+        return tuple(sorted({*self.files, *self.appended}))
+
+    @cached_property
+    def sha256(self) -> str:
+        digest = hashlib.sha256(f"{FORMAT} {self.aimed_at.sha256}".encode())
+        for kind in (self.files, self.appended):
+            for path in sorted(kind):
+                digest.update(b"\n%s %d\n" % (path.encode(), len(kind[path])) + kind[path])
+        return digest.hexdigest()
+
+
+def load_overlay(folder: Path, aimed_at: Series) -> Overlay:
+    """The overlay in a folder, with the objects of the series' C files as the ones that it instruments."""
+    own = _files_below(folder / "files")
+    return Overlay(
+        name=folder.name,
+        files={**own, OBJECTS: objects_text(aimed_at).encode()},
+        appended=_files_below(folder / "appended"),
+        aimed_at=aimed_at,
+    )
+
+
+def objects_text(series: Series) -> str:
+    """The makefile line that names the objects of the C files that a series touches."""
+    names = [str(file.with_suffix(".o")) for file in series.touched if file.suffix == ".c"]
+    return f"patchrig-objects := {' '.join(names)}\n"
+
+
+def lay(overlay: Overlay, folder: Path) -> None:
+    """Put the overlay on a folder of files that is ours, with those that it appends to. Raises UserError."""
+    for path, content in overlay.files.items():
+        place = folder / path
+        if place.exists():
+            raise UserError(
+                f"{path} is in this tree already, or the series brings it: the overlay {overlay.name} can't"
+            )
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+    for path, content in overlay.appended.items():
+        place = folder / path
+        if not place.is_file() or place.is_symlink():
+            raise UserError(f"{path} is not in this tree, and the overlay {overlay.name} needs it: not a kernel's?")
+        with place.open("ab") as file:
+            file.write(content)
+
+
+def _files_below(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}

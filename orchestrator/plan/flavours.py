@@ -1,0 +1,52 @@
+"""What each flavour needs of a guest beyond what its workload asks for: a table."""
+
+from dataclasses import dataclass
+from functools import reduce
+from math import ceil
+
+from orchestrator.model import Workload
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Needs:
+    """What a kernel of some flavour costs; the figures are for TCG on both arches."""
+
+    memory_mib: int = 0  # more than the workload's own
+    slower: float = 1.0  # how much longer the kernel takes for the same: time limits grow with it
+    less: float = 1.0  # how much less a workload gets done in the same time: its minimums shrink with it
+    overlay: str = ""  # folder in kernels/overlays/ that is laid on the source
+
+
+# The part of a flavour's name, which is a fragment in configs/kconfig/ as well, -> what it costs.
+FLAVOURS = {
+    "plain": Needs(),
+    # Lock classes and chains are static tables; all else is time.
+    "debug": Needs(memory_mib=64, slower=2.5, less=2.5),
+    # Its delays take half of the time of the load's tasks, and now and then keep swapoff waiting for a lock.
+    "widened": Needs(slower=1.5, less=4.0, overlay="widened"),
+    # An eighth of the memory as shadow, the quarantine of freed objects (a 32nd), red zones, larger stacks.
+    "kasan": Needs(memory_mib=320, slower=3.0, less=3.0),
+    # The compiler's calls around each access of memory, and a stall of 80 us at every 4000th.
+    "kcsan": Needs(memory_mib=64, slower=6.0, less=6.0),
+}
+
+
+def needs_of(flavour: str) -> Needs:
+    """What a flavour costs; one of several parts ("widened+debug") costs what they cost together."""
+    return reduce(_both, (FLAVOURS.get(part, Needs()) for part in flavour.split("+")))
+
+
+def fitted(workload: Workload, flavour: str) -> Workload:
+    """The workload as it is run on a kernel of this flavour: with memory for it, and minimums that it can reach."""
+    needs = needs_of(flavour)
+    exercised = {counter: ceil(least / needs.less) for counter, least in workload.exercised.items()}
+    return workload.model_copy(update={"memory_mib": workload.memory_mib + needs.memory_mib, "exercised": exercised})
+
+
+def _both(one: Needs, other: Needs) -> Needs:
+    return Needs(
+        memory_mib=one.memory_mib + other.memory_mib,
+        slower=one.slower * other.slower,
+        less=one.less * other.less,
+        overlay=one.overlay or other.overlay,
+    )
