@@ -129,7 +129,7 @@ def _guest_run(cell: Cell, bootable: Bootable, guests: Guests, folder: Path, lis
         run = _session(cell, vm, guests, limits, folder, listener, started)
         if run.ending is not Ending.REPORTED and vm.alive():
             vm.wait_quiet(guests.patience.quiet, Deadline.after(_MODEST, "a quiet console"))
-        return replace(run, accelerator=accelerator, speed=ready.speed)
+        return replace(run, accelerator=accelerator, speed=ready.speed, starved=vm.starved())
 
 
 def _await_ready(vm: Vm, seconds: float) -> tuple[Ready | None, str]:

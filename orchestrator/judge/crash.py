@@ -24,6 +24,8 @@ LINES_BEFORE = 8
 LINES_AFTER = 32
 # A report's own lines: lockdep's, with all dependency chains, have about 300, an overflown stack's trace 1000.
 REPORT_LINES = 1500
+# No report has as many lines in a row without a frame; what comes after them is something else.
+IDLE_LINES = 200
 MOST_FRAMES = 64
 # Lines that interrupt a trace without ending it: few where the kernel names each line's caller.
 FEW_STRANGERS = 2
@@ -89,6 +91,7 @@ class _Report:
     in_trace: bool = False
     trace_done: bool = False
     strangers: int = 0
+    idle: int = 0  # lines since the last frame
     early: list[str] = field(default_factory=list)
     inner: str = ""  # the frame before
     caller: str = ""  # of a frame whose line names both
@@ -107,7 +110,7 @@ class _Report:
             return
         self._learn(line.text)
         self._trace(line.text)
-        enough = self.trace_done or not self.pattern.sources
+        enough = self.trace_done or not self.pattern.sources or self.idle > IDLE_LINES
         if self.lines >= REPORT_LINES or (enough and self.lines >= LINES_AFTER) or _END.match(line.text):
             self.complete = True
 
@@ -123,7 +126,8 @@ class _Report:
             self.times += 1
             if self.times == pattern.nth:
                 self.named = plain_name(next(filter(None, found.groupdict().values()), ""))
-        self.task = self.task or find_task(text)
+        if not self.task and self.lines <= LINES_AFTER:
+            self.task = find_task(text)
         if not self.trace_done and "+0x" in text and (found := PROGRAM_COUNTER.match(text)):
             self.counter = self.counter or plain_name(found["function"])
             self.cross_call = self.cross_call or found["function"].startswith(CROSS_CALL)
@@ -137,6 +141,7 @@ class _Report:
                 self.in_trace, self.frames, self.inner, self.below, self.strangers = True, [], "", "", 0
             return
         frame = find_frame(text)
+        self.idle = 0 if frame else self.idle + 1
         if frame is not None and self.pattern.bare_trace and not self.frames:
             self.in_trace = True
         if not self.in_trace:
@@ -277,7 +282,8 @@ class Watch:
     def remember(self, line: Line) -> None:
         """A line that is part of no report."""
         self._before.append(line.text[:LONGEST_TEXT])
-        self.clock(line.seconds or 0.0)
+        if line.seconds and line.seconds > self._seconds:
+            self._seconds = line.seconds
 
     def clock(self, seconds: float) -> None:
         """What time the kernel has reached."""

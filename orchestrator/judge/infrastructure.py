@@ -39,7 +39,8 @@ ENTRY = _family(r"""
 
 # Allocators, strings, copies, bits, lists, trees, formatting: called by the code at fault.
 LIBRARY = _family(r"""
-    \w*kmem_cache_\w+ kmem_\w+ slab_\w+ \w+_slab check_slab check_bytes\w* free_to_partial_list free_debug_processing on_freelist cache_\w+ new_slab\w*
+    \w*kmem_cache_\w+ kmem_\w+ slab_\w+ \w+_slab check_slab check_bytes\w*
+    free_to_partial_list free_debug_processing on_freelist cache_\w+ new_slab\w*
     k[mzc]alloc\w* k[mzc]alloc_\w+ do_kmalloc\w* kfree\w* kvfree\w* kzfree kstrdup\w* kmemdup\w* krealloc\w*
     k?vzalloc\w* k?v[mz]alloc\w* vmalloc\w* vfree\w* alloc_pages?\w* get_free_pages\w* \w+_noprof
     get_page_from_freelist prep_new_page check_new_page\w* post_alloc_hook rmqueue\w* free_unref_\w+ free_pages?\w*

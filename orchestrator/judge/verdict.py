@@ -25,6 +25,9 @@ HANGS = {
     Ending.TIMED_OUT: "the workload did not end in time",
     Ending.SSH_LOST: "the guest stopped answering over SSH",
 }
+# What a guest reports that did not get to run; a host that waits itself makes these complaints worthless.
+STARVATION = frozenset({CrashKind.LOCKUP, CrashKind.STALL})
+STARVED = 0.5
 # swapoff waits there, uninterruptibly, for the last reference to the device (mm/swapfile.c, v6.19).
 REFERENCE_WAIT = "wait_for_completion"
 
@@ -103,6 +106,18 @@ def _our_trouble(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdi
     if run.ending is Ending.INTERRUPTED:
         return Verdict(outcome=Outcome.SKIPPED, title=run.detail or "interrupted before it ended")
     return Verdict(outcome=Outcome.LOST, title=run.detail or "we lost this cell and cannot say why")
+
+
+def _starved(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
+    """The workload came to its end, and all that the kernel has to say is that it could not run."""
+    del cell
+    fatal = _fatal(crashes)
+    if run.ending is not Ending.REPORTED or run.starved is None or run.starved < STARVED or not fatal:
+        return None
+    if any(crash.kind not in STARVATION for crash in fatal):
+        return None
+    title = f"this machine starved the guest: QEMU waited for a CPU {run.starved:.0%} of the time that it wanted one"
+    return Verdict(outcome=Outcome.LOST, title=title, reasons=(f"console line {fatal[0].line}: {fatal[0].title}",))
 
 
 def _hung(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
@@ -187,6 +202,7 @@ RULES: tuple[Rule, ...] = (
     _crashed,
     _corrupted,
     _our_trouble,
+    _starved,
     _hung,
     _gone,
     _failed,
@@ -200,6 +216,8 @@ def _context(verdict: Verdict, run: GuestRun, crashes: tuple[Crash, ...]) -> lis
     lines = [f"waiting in {place}" for place in run.waiting_in]
     if verdict.outcome is Outcome.HUNG and _waits_for_reference(run, crashes):
         lines.insert(0, f"a swapoff in {REFERENCE_WAIT} is a leaked reference (or a put too many)")
+    if verdict.outcome is Outcome.HUNG and run.starved is not None and run.starved >= STARVED:
+        lines.append(f"QEMU waited for a CPU {run.starved:.0%} of the time that it wanted one: this machine is slow")
     lines += [f"then, console line {crash.line}: {crash.title}" for crash in _later(verdict, crashes)]
     lines += _once(f"allowed: {crash.title} ({crash.allowed})" for crash in crashes if crash.allowed)
     # Green without a check that was asked for is less than green: the reader has to know.

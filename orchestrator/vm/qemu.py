@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +46,17 @@ class Vm:
             return ""
         return f"QEMU was killed by signal {-status}" if status < 0 else f"QEMU ended with status {status}"
 
+    def starved(self) -> float | None:
+        """The share of the time in which QEMU's threads wanted a CPU of this machine and had none; None once it ended.
+
+        /proc/PID/task/TID/schedstat: nanoseconds on a CPU, nanoseconds waiting for one, slices.
+        """
+        try:
+            texts = [file.read_text() for file in Path(f"/proc/{self._child.pid}/task").glob("*/schedstat")]
+        except OSError:
+            return None  # A thread ended while we looked, or QEMU did, or this kernel keeps no such statistics.
+        return wait_share(texts)
+
     def wait_ready(self, until: Deadline) -> Ready | None:
         """Wait for init's line; None when the guest ended before it. Raises OutOfTime."""
         match = self._log.wait_for(READY, alive=self.alive, until=until)
@@ -69,6 +80,15 @@ def boot(spec: VmSpec, *, console_log: Path, qemu_log: Path) -> Iterator[Vm]:
                 disk.truncate(size_mib << 20)
         with process.spawn(qemu_argv(spec, files), log=qemu_log) as child:
             yield Vm(spec, files, child)
+
+
+def wait_share(schedstats: Iterable[str]) -> float | None:
+    """Waiting over waiting and running, for all threads together; None where nothing was counted."""
+    ran = waited = 0
+    for text in schedstats:
+        numbers = [int(word) for word in text.split() if word.isdigit()]
+        ran, waited = ran + sum(numbers[:1]), waited + sum(numbers[1:2])
+    return waited / (ran + waited) if ran + waited else None
 
 
 def ready_of(facts: str) -> Ready:

@@ -13,7 +13,7 @@ from samples import cell_report, run_report
 from orchestrator.cli.judge import judge
 from orchestrator.errors import ExitCode
 from orchestrator.judge.scan import crashes_in
-from orchestrator.report.junit import junit_xml
+from orchestrator.report.junit import junit_text
 
 BAD = "[    1.000000][   T77] BUG: Bad rss-counter state mm:00000000a1b2c3d4 type:MM_SWAPENTS val:1\n"
 NOTED = "[    1.000000][   T77] Memory cgroup out of memory: Killed process 77 (swapin) total-vm:1kB\n"
@@ -91,6 +91,6 @@ def test_a_missing_file_is_a_mistake_of_usage(tmp_path: Path) -> None:
 def test_any_console_gives_valid_junit(junk: bytes, start: str) -> None:
     crashes = tuple(crashes_in([start.encode(), junk]))
 
-    text = junit_xml(run_report(cell_report(crashes=crashes)))
+    text = junit_text(run_report(cell_report(crashes=crashes)))
 
     assert JUnitXml.fromstring(text.encode()) is not None

@@ -10,7 +10,7 @@ from orchestrator.errors import InfraError, OutOfTime
 from orchestrator.vm.accelerator import kvm_impossible
 from orchestrator.vm.argv import VmSpec
 from orchestrator.vm.console import ConsoleLog
-from orchestrator.vm.qemu import READY, Ready, not_as_asked, ready_of
+from orchestrator.vm.qemu import READY, Ready, not_as_asked, ready_of, wait_share
 from orchestrator.vm.qmp import port_of
 
 FACTS = "cpus=4 memory_kib=498108 speed=212.4 config=0123456789abcdef"
@@ -109,3 +109,9 @@ def test_a_foreign_arch_never_runs_under_kvm() -> None:
     reasons = [kvm_impossible(arch) for arch in ARCHES.values()]
 
     assert sum("the host is" in (reason or "") for reason in reasons) >= len(ARCHES) - 1
+
+
+def test_the_share_of_waiting_is_over_all_threads() -> None:
+    assert wait_share(["300 100 7\n", "100 300 9\n"]) == 0.5
+    assert wait_share(["0 0 0\n"]) is None
+    assert wait_share([]) is None
