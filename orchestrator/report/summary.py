@@ -39,6 +39,7 @@ def summary_text(report: RunReport) -> str:
         *(_table(name, cells, report) for name, cells in by_build(report.cells).items()),
         *_failed_builds(report),
         *(_finding(report, finding) for finding in findings(report.cells)),
+        _beside_passes(report),
         _foot(report),
     ]
     text = "\n\n".join(block for block in blocks if block)
@@ -154,6 +155,17 @@ def _finding(report: RunReport, finding: Finding) -> str:
     if count > _MOST_CELLS:
         lines.append(f"  and {count - _MOST_CELLS} more")
     return "\n".join((*lines, *_again(report, finding.cells[0])))
+
+
+def _beside_passes(report: RunReport) -> str:
+    """What a green row does not show: crashes that the matrix allows, coverage that was lost."""
+    told: dict[str, int] = {}
+    for cell in report.cells:
+        if cell.verdict.outcome is Outcome.PASSED:
+            for reason in cell.verdict.reasons:
+                told[reason] = told.get(reason, 0) + 1
+    lines = [f"{reason} ({count} passed {'cell' if count == 1 else 'cells'})" for reason, count in told.items()]
+    return "\n".join(_wrapped(line) for line in lines)
 
 
 def _again(report: RunReport, cell: CellReport) -> tuple[str, ...]:
