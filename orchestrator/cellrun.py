@@ -171,7 +171,9 @@ def _guest_run(cell: Cell, bootable: Bootable, guests: Guests, folder: Path, lis
         run = _session(cell, vm, guests, limits, folder, listener, started)
         if run.ending is not Ending.REPORTED and vm.alive():
             vm.wait_quiet(guests.patience.quiet, Deadline.after(_MODEST, "a quiet console"))
-        return replace(run, accelerator=accelerator, speed=ready.speed)
+        spent = vm.processor_time()
+        starved = spent.waited_share if spent else None
+        return replace(run, accelerator=accelerator, speed=ready.speed, starved=starved)
 
 
 def _await_ready(vm: Vm, seconds: float) -> tuple[Ready | None, str]:

@@ -286,6 +286,7 @@ class GuestRun:
     speed: float | None = None  # the guest's fixed loop, iterations per microsecond
     accelerator: str = ""
     evidence: tuple[str, ...] = ()  # names of the files in evidence/
+    starved: float | None = None  # share of the time wanted on a CPU that QEMU waited for one; None: not known
     waiting_in: tuple[str, ...] = ()  # "swapoff: wait_for_completion", one for each task that sleeps
     stuck: tuple[StuckTask, ...] = ()
     moved: Mapping[str, int] = field(default_factory=dict)  # counters of a hung guest that grew between two looks

@@ -4,6 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# No test measures time, and a busy machine is no bug.
+settings.register_profile("patchrig", deadline=None)
+settings.load_profile("patchrig")
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -1,8 +1,6 @@
 """Console lines -> crashes, in constant memory."""
 
 import re
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.judge.frames import (
@@ -18,14 +16,21 @@ from orchestrator.judge.frames import (
     stack_frame,
 )
 from orchestrator.judge.infrastructure import CLOCK, DISPATCHERS, ENTRY, REPORTING, TICKS
-from orchestrator.judge.lines import Line, kernel_lines, starts_of_messages
-from orchestrator.judge.patterns import CHECK_PLACES, CHECK_TITLES, PATTERNS, Pattern, Source
+from orchestrator.judge.lines import Line
+from orchestrator.judge.patterns import (
+    CHECK_PLACES,
+    CHECK_TITLES,
+    Pattern,
+    Source,
+)
 from orchestrator.model import Crash, CrashKind, Severity, StackFrame
 
 LINES_BEFORE = 8
 LINES_AFTER = 32
 # A report's own lines: lockdep's, with all dependency chains, have about 300, an overflown stack's trace 1000.
 REPORT_LINES = 1500
+# No report has as many lines in a row without a frame; what comes after them is something else.
+IDLE_LINES = 200
 MOST_FRAMES = 64
 # Lines that interrupt a trace without ending it: few where the kernel names each line's caller.
 FEW_STRANGERS = 2
@@ -36,45 +41,16 @@ CROSS_CALL = "smp_call_function"
 # What is kept of a line; a kernel's own are shorter, a workload's are not ours to keep.
 LONGEST_TEXT = 400
 LONGEST_NAME = 200
-# Reports that are put together at the same time: one of each CPU, and some that never came to an end.
-MOST_OPEN = 16
-# An endless loop of one complaint fills a disk, not our memory.
-SAME_TITLE = 10
-MOST_TITLES = 1000
 
 NO_WORK = (REPORTING, ENTRY, TICKS)
 
-_GROUP_NAME = re.compile(r"\(\?P<\w+>")
-# One search tells the many harmless lines from the few that are worth trying each pattern on.
-_ANY = re.compile("|".join(f"(?:{_GROUP_NAME.sub('(?:', pattern.line.pattern)})" for pattern in PATTERNS))
 _END = re.compile(r"-+\[ end (?:trace|Kernel panic)")
-_BOOT = re.compile(r"(?:Linux version |Booting Linux on physical CPU )")
-_FIRMWARE = re.compile(r"SeaBIOS \(version |UEFI firmware \(version |U-Boot 20\d\d\.")
 _ADDRESS = re.compile(r"\b(?:0x[0-9a-f]+|[0-9a-f]{8,16})\b")
 _NUMBER = re.compile(r"(?<![\w-])-?\d+\b")
 
 
-def find_crashes(lines: Iterable[str]) -> Iterator[Crash]:
-    """The kernel's complaints on a console, in the order of their first lines, each once its report is complete.
-
-    `lines` may be endless: no more than the reports still open are kept. A crash title that was given ten times
-    is not given again.
-    """
-    watch = Watch()
-    for line in kernel_lines(lines):
-        yield from watch.see(line)
-    yield from watch.end()
-
-
-def may_complain(raw: str) -> bool:
-    """Whether a console line, stamps and all, can begin a report; True where only what came before can tell."""
-    return any(
-        _ANY.match(raw, at) or _BOOT.match(raw, at) or _FIRMWARE.match(raw, at) for at in starts_of_messages(raw)
-    )
-
-
 @dataclass(slots=True)
-class _Report:
+class Report:
     """One complaint while its lines come in."""
 
     pattern: Pattern
@@ -91,6 +67,7 @@ class _Report:
     in_trace: bool = False
     trace_done: bool = False
     strangers: int = 0
+    idle: int = 0  # lines since the last frame
     early: list[str] = field(default_factory=list)
     inner: str = ""  # the frame before
     caller: str = ""  # of a frame whose line names both
@@ -111,7 +88,7 @@ class _Report:
             return
         self._learn(line.text)
         self._trace(line.text)
-        enough = self.trace_done or not self.pattern.sources
+        enough = self.trace_done or not self.pattern.sources or self.idle > IDLE_LINES
         if self.lines >= REPORT_LINES or (enough and self.lines >= LINES_AFTER) or _END.match(line.text):
             self.complete = True
 
@@ -127,7 +104,8 @@ class _Report:
             self.times += 1
             if self.times == pattern.nth:
                 self.named = plain_name(next(filter(None, found.groupdict().values()), ""))
-        self.task = self.task or find_task(text)
+        if not self.task and self.lines <= LINES_AFTER:
+            self.task = find_task(text)
         if not self.trace_done and "+0x" in text and (found := PROGRAM_COUNTER.match(text)):
             self.counter = self.counter or plain_name(found["function"])
             self._note_counter(text)
@@ -151,6 +129,7 @@ class _Report:
                 self.stack = []
             return
         frame = find_frame(text)
+        self.idle = 0 if frame else self.idle + 1
         if frame is not None and self.pattern.bare_trace and not self.frames:
             self.in_trace = True
         if not self.in_trace:
@@ -285,7 +264,7 @@ def _scrub(text: str) -> str:
     return _NUMBER.sub("NUM", _ADDRESS.sub("ADDR", text)).strip()
 
 
-def _ends(report: _Report, pattern: Pattern) -> bool:
+def ends(report: Report, pattern: Pattern) -> bool:
     """Whether a new complaint ends a report that is still open."""
     if report.trace_done or report.pattern.severity is not Severity.FATAL:
         return True
@@ -294,103 +273,3 @@ def _ends(report: _Report, pattern: Pattern) -> bool:
         return False
     # With panic_on_warn and the like, the trace of the complaint comes after the panic's own line.
     return pattern.severity is Severity.FATAL and pattern.kind is not CrashKind.PANIC
-
-
-class Watch:
-    """The reports that are still open, and what came before."""
-
-    def __init__(self) -> None:
-        self._before: deque[str] = deque(maxlen=LINES_BEFORE)
-        self._open: deque[_Report] = deque()
-        self._fatal_seen = False
-        self._given: dict[str, int] = {}
-        self._seconds = 0.0
-
-    @property
-    def busy(self) -> bool:
-        """Whether the lines that come next may belong to a report."""
-        return bool(self._open)
-
-    def remember(self, line: Line) -> None:
-        """A line that is part of no report."""
-        self._before.append(line.text[:LONGEST_TEXT])
-        self.clock(line.seconds or 0.0)
-
-    def clock(self, seconds: float) -> None:
-        """What time the kernel has reached."""
-        self._seconds = max(self._seconds, seconds)
-
-    def see(self, line: Line, *, suspect: bool = True) -> Sequence[Crash]:
-        """A line, which begins a report only if it is suspect; the crashes whose reports are complete with it."""
-        opened = self._opened(line) if suspect else None
-        for report in self._open:
-            if not report.complete:
-                report.add(line)
-        if opened:
-            self._open.append(opened)
-            self._fatal_seen = self._fatal_seen or opened.pattern.severity is Severity.FATAL
-        self.remember(line)
-        if not self._open or not (self._open[0].complete or len(self._open) > MOST_OPEN):
-            return ()
-        return tuple(self._complete())
-
-    def _complete(self) -> Iterator[Crash]:
-        while self._open and (self._open[0].complete or len(self._open) > MOST_OPEN):
-            yield from self._give(self._open.popleft())
-
-    def end(self) -> Iterator[Crash]:
-        while self._open:
-            yield from self._give(self._open.popleft())
-
-    def _opened(self, line: Line) -> _Report | None:
-        if _FIRMWARE.match(line.text) and any(text.strip() and not _FIRMWARE.match(text) for text in self._before):
-            return self._report(FIRMWARE, line)
-        if _BOOT.match(line.text) and self._seconds > 1.0 and line.seconds is not None and line.seconds < 1.0:
-            self._seconds = 0.0  # "Booting Linux" and "Linux version" are of one boot.
-            return self._report(REBOOT, line)
-        if not _ANY.match(line.text):
-            return None
-        for pattern in PATTERNS:
-            if pattern.line.match(line.text):
-                return None if self._follows(pattern, line) else self._report(pattern, line)
-        return None
-
-    def _follows(self, pattern: Pattern, line: Line) -> bool:
-        return any(
-            report.pattern.kind in pattern.follows
-            and (report.pattern.severity is Severity.FATAL or pattern.severity is not Severity.FATAL)
-            and report.lines < pattern.within
-            and report.mine(line)
-            for report in self._open
-        )
-
-    def _report(self, pattern: Pattern, line: Line) -> _Report:
-        match = pattern.line.match(line.text)
-        assert match is not None
-        for report in self._open:
-            if report.mine(line) and _ends(report, pattern):
-                report.complete = True
-        return _Report(
-            pattern=pattern,
-            first=line,
-            match=match,
-            follow_up=self._fatal_seen,
-            text=[*self._before, line.text[:LONGEST_TEXT]],
-            task=find_task(line.text),
-        )
-
-    def _give(self, report: _Report) -> Iterator[Crash]:
-        crash = report.crash()
-        if report.pattern.silent:
-            return
-        count = self._given.get(crash.title, 0)
-        if count < SAME_TITLE and (count or len(self._given) < MOST_TITLES):
-            self._given[crash.title] = count + 1
-            yield crash
-
-
-REBOOT = Pattern(kind=CrashKind.REBOOT, line=_BOOT, title="unexpected kernel reboot", sources=())
-# Something ran before: a kernel without time stamps, perhaps, or just another program on the same line.
-FIRMWARE = Pattern(
-    kind=CrashKind.REBOOT, line=_FIRMWARE, title="unexpected kernel reboot", severity=Severity.NOTE, sources=()
-)

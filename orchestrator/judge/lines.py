@@ -125,7 +125,8 @@ _STAMP_WIDTH = 40
 def _stamped(number: int, text: str, stamp: re.Match[str], end: int) -> Line:
     seconds, caller = stamp.groups()
     start = stamp.end()
-    return Line(number, text[start : min(end, start + LONGEST)].rstrip(), caller or "", float(seconds))
+    end = end if end - start <= LONGEST else start + LONGEST
+    return Line(number, text[start:end].rstrip(), caller or "", float(seconds))
 
 
 def _unstamped(number: int, text: str) -> Line:

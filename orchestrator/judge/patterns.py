@@ -773,3 +773,12 @@ WORDS = (
     "panic: runtime", "SYZFAIL", "Linux version ", "Booting Linux on physical", "ODEBUG: ", "turning off the lock",
     "kmemleak: ", "SeaBIOS (version", "UEFI firmware (version", "U-Boot 20",
 )  # fmt: skip
+
+# The beginning of a boot: a complaint where something ran before, which only its reader knows.
+BOOT = re.compile(r"(?:Linux version |Booting Linux on physical CPU )")
+FIRMWARE_BANNER = re.compile(r"SeaBIOS \(version |UEFI firmware \(version |U-Boot 20\d\d\.")
+REBOOT = Pattern(kind=CrashKind.REBOOT, line=BOOT, title="unexpected kernel reboot", sources=())
+# Something ran before: a kernel without time stamps, perhaps, or just another program on the same line.
+FIRMWARE = Pattern(
+    kind=CrashKind.REBOOT, line=FIRMWARE_BANNER, title="unexpected kernel reboot", severity=Severity.NOTE, sources=()
+)

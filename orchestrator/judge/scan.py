@@ -2,9 +2,10 @@
 
 from collections.abc import Generator, Iterable, Iterator
 
-from orchestrator.judge.crash import LINES_BEFORE, Watch, may_complain
+from orchestrator.judge.crash import LINES_BEFORE
 from orchestrator.judge.lines import SECONDS, Reader, blocks
 from orchestrator.judge.patterns import WORDS
+from orchestrator.judge.watch import Watch, may_complain
 from orchestrator.model import Crash
 
 # How far back the clock is read in text that is passed over.

@@ -38,6 +38,9 @@ LIVELOCK = "livelock: the guest ran, and the workload made no progress"
 MOST_COUNTERS = 6
 # The endings of a guest that was given too little of this machine.
 _MAY_BE_STARVED = (Ending.NEVER_READY, Ending.NO_PROGRESS, Ending.TIMED_OUT, Ending.SSH_LOST)
+# What a guest reports that did not get to run; a host that waits itself makes these complaints worthless.
+STARVATION = frozenset({CrashKind.LOCKUP, CrashKind.STALL})
+STARVED = 0.5
 
 Rule = Callable[[Cell, GuestRun, tuple[Crash, ...]], Verdict | None]
 
@@ -129,6 +132,18 @@ def _our_trouble(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdi
     return Verdict(outcome=Outcome.LOST, title=run.detail or "we lost this cell and cannot say why")
 
 
+def _stalled_by_host(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
+    """The workload came to its end, and all that the kernel has to say is that it could not run."""
+    del cell
+    fatal = _fatal(crashes)
+    if run.ending is not Ending.REPORTED or run.starved is None or run.starved < STARVED or not fatal:
+        return None
+    if any(crash.kind not in STARVATION for crash in fatal):
+        return None
+    title = f"this machine starved the guest: QEMU waited for a CPU {run.starved:.0%} of the time that it wanted one"
+    return Verdict(outcome=Outcome.LOST, title=title, reasons=(f"console line {fatal[0].line}: {fatal[0].title}",))
+
+
 def _hung(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
     del cell
     waiting = [crash for crash in _fatal(crashes) if crash.kind in WAITING]
@@ -214,6 +229,7 @@ RULES: tuple[Rule, ...] = (
     _crashed,
     _corrupted,
     _our_trouble,
+    _stalled_by_host,
     _hung,
     _gone,
     _failed,

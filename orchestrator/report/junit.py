@@ -176,4 +176,6 @@ def _facts(cell: CellReport) -> str:
             facts["boot seconds"] = f"{cell.run.boot_seconds:.1f}"
         if cell.run.result is not None:
             facts |= {name: str(growth) for name, growth in sorted(cell.run.result.counters.items())}
-    return "\n".join(f"{name}: {value}" for name, value in facts.items())
+    # A failure has its reasons in its own text; a pass beside an allowed crash would hide them.
+    reasons = cell.verdict.reasons if cell.verdict.outcome is Outcome.PASSED else ()
+    return "\n".join((*(f"{name}: {value}" for name, value in facts.items()), *reasons))

@@ -48,6 +48,7 @@ def summary_text(report: RunReport) -> str:
         *_failed_builds(report),
         *(_finding(report, finding) for finding in findings(report.cells)),
         _others(report),
+        _beside_passes(report),
         *(_coverage(coverage) for coverage in coverage_of(report)),
         _foot(report),
     ]
@@ -222,6 +223,17 @@ def _coverage(coverage: BuildCoverage) -> str:
         counts = f"{least}{site.calls} calls, {site.failed} try-gets failed, {site.delays.sleeps} sleeps"
         lines.append(_wrapped(f"{site.workload}: {site.site}: {counts}", indent="  "))
     return "\n".join(lines)
+
+
+def _beside_passes(report: RunReport) -> str:
+    """What a green row does not show: crashes that the matrix allows, coverage that was lost."""
+    told: dict[str, int] = {}
+    for cell in report.cells:
+        if cell.verdict.outcome is Outcome.PASSED:
+            for reason in cell.verdict.reasons:
+                told[reason] = told.get(reason, 0) + 1
+    lines = [f"{reason} ({count} passed {'cell' if count == 1 else 'cells'})" for reason, count in told.items()]
+    return "\n".join(_wrapped(line) for line in lines)
 
 
 def _again(report: RunReport, cell: CellReport) -> tuple[str, ...]:

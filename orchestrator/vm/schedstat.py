@@ -13,6 +13,12 @@ class ProcessorTime:
     ran: float
     waited: float  # ready to run, while the CPUs had other things to do
 
+    @property
+    def waited_share(self) -> float:
+        """Of the time in which they wanted a CPU, how much they waited for one; between 0 and 1."""
+        wanted = self.ran + self.waited
+        return self.waited / wanted if wanted else 0.0
+
 
 def processor_time(pid: int, proc: Path = Path("/proc")) -> ProcessorTime | None:
     """The sums over a process' threads; None where the process has gone or the kernel keeps no such statistics.

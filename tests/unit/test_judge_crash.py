@@ -9,9 +9,9 @@ from conftest import Golden
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.judge.crash import find_crashes
 from orchestrator.judge.infrastructure import INFRASTRUCTURE
 from orchestrator.judge.patterns import PATTERNS
+from orchestrator.judge.watch import find_crashes
 from orchestrator.model import Crash, CrashKind, Severity
 
 CASES = sorted((Path(__file__).parents[1] / "golden" / "console").glob("*.txt"))

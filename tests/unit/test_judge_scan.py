@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from conftest import Golden
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.judge.crash import find_crashes
 from orchestrator.judge.lines import LONGEST
 from orchestrator.judge.patterns import PATTERNS, WORDS, Pattern
 from orchestrator.judge.scan import crashes_in
+from orchestrator.judge.watch import find_crashes
 from orchestrator.model import Crash
 
 CONSOLES = sorted((Path(__file__).parents[1] / "golden" / "console").glob("*.txt"))
@@ -47,6 +47,7 @@ def test_all_consoles_in_a_row_give_what_the_lines_give(golden: Golden) -> None:
 
 @pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.title)
 @given(data=st.data())
+@settings(max_examples=25)
 def test_every_line_that_begins_a_report_has_a_word(pattern: Pattern, data: st.DataObject) -> None:
     line = data.draw(st.from_regex(pattern.line))
 

@@ -3,8 +3,8 @@
 import pytest
 from conftest import GOLDEN, Golden
 
-from orchestrator.judge.crash import find_crashes
 from orchestrator.judge.frames import find_task, stack_frame
+from orchestrator.judge.watch import find_crashes
 from orchestrator.model import Crash, StackFrame
 
 

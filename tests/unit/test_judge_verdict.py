@@ -289,3 +289,37 @@ def test_the_kernels_own_trace_tells_that_a_hung_swapoff_waits_for_a_reference()
     verdict = verdict_of(guest_run(Ending.SWAPOFF_STUCK, waiting_in=stuck), trace)
 
     assert any("leaked reference" in reason for reason in verdict.reasons)
+
+
+STALL = crash(CrashKind.STALL, "INFO: rcu detected stall in f", line=5)
+
+
+def test_a_stall_on_a_starved_host_is_our_trouble() -> None:
+    verdict = verdict_of(guest_run(starved=0.8), STALL)
+
+    assert verdict.outcome is Outcome.LOST
+    assert verdict.reasons[0] == "console line 5: INFO: rcu detected stall in f"
+
+
+@pytest.mark.parametrize(
+    ("run", "crashes", "outcome"),
+    [
+        (guest_run(starved=0.1), [STALL], Outcome.HUNG),
+        (guest_run(starved=None), [STALL], Outcome.HUNG),
+        (guest_run(starved=0.8), [STALL, HUNG_TASK], Outcome.HUNG),
+        (guest_run(starved=0.8), [STALL, crash(line=9)], Outcome.CRASHED),
+        (guest_run(Ending.NO_PROGRESS, starved=0.8), [STALL], Outcome.HUNG),
+        (guest_run(starved=0.8), [], Outcome.PASSED),
+    ],
+)
+def test_a_starved_host_excuses_nothing_else(run: GuestRun, crashes: list[Crash], outcome: Outcome) -> None:
+    assert verdict_of(run, *crashes).outcome is outcome
+
+
+def test_coverage_that_was_lost_is_told_with_its_line() -> None:
+    off = crash(CrashKind.LOCKDEP, "lockdep is off", severity=Severity.COVERAGE, line=40)
+
+    verdict = verdict_of(guest_run(), off)
+
+    assert verdict.outcome is Outcome.PASSED
+    assert verdict.reasons == ("coverage lost from console line 40 on: lockdep is off",)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from samples import cell, cell_report, compared_report, guest_run, image, mixed_report, run_report
 
 from orchestrator.model import BuildFailure, Outcome, RunReport
+from orchestrator.report.junit import junit_text
 from orchestrator.report.summary import findings, outcome_counts, rows, summary_text
 
 
@@ -16,6 +17,14 @@ def test_the_summary_is_the_golden_one(golden: Golden) -> None:
 
 def test_the_summary_of_both_variants_is_the_golden_one(golden: Golden) -> None:
     golden.text(GOLDEN / "summary" / "compared.txt", summary_text(compared_report()))
+
+
+def test_an_allowed_crash_shows_beside_a_pass() -> None:
+    reason = "allowed: WARNING in f (fixed upstream)"
+    report = run_report(cell_report(run=guest_run(), reasons=(reason,)))
+
+    assert f"{reason} (1 passed cell)" in summary_text(report)
+    assert reason in junit_text(report)
 
 
 @pytest.mark.parametrize("report", [mixed_report(), compared_report()], ids=["mixed", "compared"])

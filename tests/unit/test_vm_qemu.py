@@ -12,6 +12,7 @@ from orchestrator.vm.argv import VmSpec
 from orchestrator.vm.console import ConsoleLog
 from orchestrator.vm.qemu import READY, Ready, not_as_asked, ready_of
 from orchestrator.vm.qmp import port_of
+from orchestrator.vm.schedstat import ProcessorTime
 
 FACTS = "cpus=4 memory_kib=498108 speed=212.4 config=0123456789abcdef"
 READ = Ready(cpus=4, memory_mib=486, speed=212.4, config="0123456789abcdef")
@@ -110,3 +111,8 @@ def test_a_foreign_arch_never_runs_under_kvm() -> None:
     reasons = [kvm_impossible(arch) for arch in ARCHES.values()]
 
     assert sum("the host is" in (reason or "") for reason in reasons) >= len(ARCHES) - 1
+
+
+def test_the_share_of_waiting_is_of_the_time_that_was_wanted() -> None:
+    assert ProcessorTime(ran=4.0, waited=4.0).waited_share == 0.5
+    assert ProcessorTime(ran=0.0, waited=0.0).waited_share == 0.0
