@@ -1,4 +1,4 @@
-"""Console lines -> crashes, in constant memory."""
+"""One report on the console: its lines, its stack, and the crash that it tells of."""
 
 import re
 from dataclasses import dataclass, field
