@@ -22,8 +22,8 @@ FLAVOURS = {
     "plain": Needs(),
     # Lock classes and chains are static tables; all else is time.
     "debug": Needs(memory_mib=64, slower=2.5, less=2.5),
-    # Its delays take half of the time of the load's tasks, and now and then keep swapoff waiting for a lock.
-    "widened": Needs(slower=1.5, less=4.0, overlay="widened"),
+    # Its delays take most of the time of the load's tasks, and now and then keep swapoff waiting for a lock.
+    "widened": Needs(slower=1.5, less=8.0, overlay="widened"),
     # An eighth of the memory as shadow, the quarantine of freed objects (a 32nd), red zones, larger stacks.
     "kasan": Needs(memory_mib=320, slower=3.0, less=3.0),
     # The compiler's calls around each access of memory, and a stall of 80 us at every 4000th.

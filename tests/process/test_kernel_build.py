@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from orchestrator.arch import ARCHES
+from orchestrator.coverage import LineState
 from orchestrator.deadline import Deadline
 from orchestrator.errors import InfraError, ToolMissing, UserError
 from orchestrator.events import BuildEnded, BuildProgress, Event
 from orchestrator.kernel.build import check_tools
 from orchestrator.kernel.cache import find_image, prune
+from orchestrator.kernel.overlay import Overlay, load_overlay
 from orchestrator.kernel.prepare import Workbench, from_tree, prepare
 from orchestrator.kernel.sandbox import sandbox_usable
 from orchestrator.kernel.series import BASELINE, Series, parse_series
@@ -86,7 +88,9 @@ class Lab:
     def fragment(self, name: str, text: str) -> None:
         (self.tmp_path / f"{name}.config").write_text(text)
 
-    def build(self, series: Series = BASELINE, *, sandbox: bool | None = None) -> KernelImage | BuildFailure:
+    def build(
+        self, series: Series = BASELINE, *, sandbox: bool | None = None, overlay: Overlay | None = None
+    ) -> KernelImage | BuildFailure:
         self.runs += 1
         self.events.clear()
         self.log_dir = self.tmp_path / f"results{self.runs}"
@@ -102,6 +106,7 @@ class Lab:
                 sandbox=self.sandbox if sandbox is None else sandbox,
                 on_event=self.events.append,
             ),
+            overlay=overlay,
         )
 
     def compiled(self) -> list[str]:
@@ -323,3 +328,40 @@ def test_the_stripped_image_still_has_its_notes(lab: Lab) -> None:
     assert isinstance(image, KernelImage)
     notes = run(["readelf", "-n", str(image.image)], log=lab.tmp_path / "n.log", until=Deadline.after(30, "readelf"))
     assert "Build ID" in notes.output
+
+
+@pytest.fixture
+def overlay(lab: Lab) -> Overlay:
+    folder = lab.tmp_path / "overlay"
+    for place, text in {"files/lib/patchrig/hook.txt": "hook\n", "appended/Makefile": "\n# the hook\n"}.items():
+        (folder / place).parent.mkdir(parents=True)
+        (folder / place).write_text(text)
+    return load_overlay(folder, patch(MORE_SLOTS))
+
+
+def test_an_overlay_is_laid_on_the_series_and_gone_in_the_next_build(lab: Lab, overlay: Overlay) -> None:
+    image = lab.build(patch(MORE_SLOTS), overlay=overlay)
+    src = next((lab.tmp_path / "cache" / "trees").glob("*/src"))
+    laid = (src / "lib/patchrig/hook.txt").exists(), "# the hook" in (src / "Makefile").read_text()
+    lab.build()
+
+    assert isinstance(image, KernelImage)
+    assert laid == (True, True)
+    assert "overlay" in image.hashes
+    assert not (src / "lib/patchrig/hook.txt").exists()
+    assert (src / "Makefile").read_text() == MAKEFILE
+
+
+@pytest.mark.parametrize("series", [patch(MORE_SLOTS), BASELINE], ids=["patched", "baseline"])
+def test_an_instrumented_kernel_comes_with_its_changed_lines(lab: Lab, overlay: Overlay, series: Series) -> None:
+    built = lab.build(series, overlay=overlay)
+    again = lab.build(series, overlay=overlay)
+
+    assert isinstance(built, KernelImage)
+    assert isinstance(again, KernelImage)
+    assert built.coverage
+    assert again.coverage == built.coverage
+    (line,) = built.coverage.lines
+    # The toy's make knows of no callback.
+    assert (line.file, line.line, line.state) == ("swap.c", 4, LineState.NOT_INSTRUMENTED)
+    assert line.text == ("\treturn SLOTS + 1;" if series.patches else "\treturn SLOTS;")

@@ -20,7 +20,7 @@ def test_the_guest_is_told_which_blocks_and_which_of_them_are_quiet() -> None:
 def test_the_knobs_and_the_seed_are_one_argument() -> None:
     widening = Widening(chance_ppm=20_000, sleep_us=30_000, spin_us=1_000, only=("f", "g"))
 
-    assert widen_argument(widening, 7) == "20000:30000:1000:100:7:f+g"
+    assert widen_argument(widening, 7) == "20000:30000:1000:10:7:f+g"
 
 
 def test_what_ran_is_read_back() -> None:

@@ -12,8 +12,8 @@
  *   patchrig/chance    how likely a delay is, in millionths for each execution of a block
  *   patchrig/sleep_us  the longest sleep; 0: none
  *   patchrig/spin_us   the longest busy wait, where sleeping is not allowed but time may be lost; 0: none
- *   patchrig/rest      for how long a task is left alone after a delay, in hundredths of the delay: with 100 it has half
- *                      its time for its own work, whatever the chance
+ *   patchrig/rest      for how long a task is left alone after a delay, in hundredths of the delay: what is executed in a
+ *                      loop is not delayed at each turn
  *   patchrig/seed      of the random choices: whether, and for how long
  *   patchrig/kthreads  delay kernel threads as well
  *   patchrig/on        1: from here on the blocks count and delay. The blocks can't be changed any more.
@@ -76,7 +76,7 @@ static u32 places_bits;
 static char targets[TARGETS_MAX][NAME_LENGTH];
 static u32 targets_count;
 
-static u32 chance, sleep_us = 30000, spin_us = 1000, rest = 100;
+static u32 chance, sleep_us = 30000, spin_us = 1000, rest = 10;
 static u64 seed;
 static bool kthreads;
 
