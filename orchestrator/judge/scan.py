@@ -63,7 +63,7 @@ class _Scan:
         last = end
         for _ in range(LINES_BEFORE + 1):
             last = max(text.rfind("\n", start, last), start)
-        for raw in text[last:end].split("\n"):
+        for raw in text[last:end].removesuffix("\n").split("\n"):
             for line in self._reader.read(self._number, raw):
                 self.watch.remember(line)
 
