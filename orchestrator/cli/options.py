@@ -50,6 +50,9 @@ _BUILD_CHOICE = (
                  help="Only this flavour: plain, debug, widened, kasan, kcsan, or several as a+b."),
     click.option("--workload", multiple=True, metavar="W", help="Only this workload: a name, or the path of a YAML."),
     click.option("--seed", type=click.IntRange(0), help="Where all randomness of the workloads comes from."),
+    click.option("--widen", metavar="K=V,...",
+                 help="How a widened flavour delays: chance=2%,max=30ms,spin=1ms,only=FUNCTION+FUNCTION; what is left "
+                 "out is so."),
     click.option("--no-sandbox", "sandbox", flag_value=False, default=True, type=bool,
                  help="Build without bubblewrap: the series' build files then run with your rights."),
 )  # fmt: skip
@@ -59,9 +62,6 @@ _CHOICE = (
                  help="Only this variant: with the series or without."),
     click.option("--seconds", type=click.IntRange(1), help="Load seconds of each cell."),
     click.option("--repeat", type=click.IntRange(1), help="Run each cell so many times, with a seed each."),
-    click.option("--widen", metavar="K=V,...",
-                 help="How a widened flavour delays: chance=2%,max=30ms,spin=1ms,only=FUNCTION+FUNCTION; what is left "
-                 "out is so."),
 )  # fmt: skip
 RESULTS = click.option("--results", type=click.Path(file_okay=False, path_type=Path), default=paths.RESULTS,
                         show_default="results/", help="Where the run's folder is made.")  # fmt: skip
