@@ -1,5 +1,6 @@
 """What was seen of one guest -> the cell's verdict. Pure and pessimistic: silence is never a pass."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -286,4 +287,5 @@ def _hang(run: GuestRun, crashes: tuple[Crash, ...]) -> Iterable[str]:
 
 
 def _waiting(run: GuestRun) -> Iterable[str]:
-    return (f"waiting in {place}" for place in run.waiting_in)
+    times = Counter(run.waiting_in)
+    return (f"waiting in {place}{f' ({count} tasks)' if count > 1 else ''}" for place, count in times.items())

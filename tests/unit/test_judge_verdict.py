@@ -323,3 +323,9 @@ def test_coverage_that_was_lost_is_told_with_its_line() -> None:
 
     assert verdict.outcome is Outcome.PASSED
     assert verdict.reasons == ("coverage lost from console line 40 on: lockdep is off",)
+
+
+def test_tasks_that_wait_in_one_place_are_told_once() -> None:
+    verdict = verdict_of(guest_run(Ending.SWAPOFF_STUCK, waiting_in=("swapoff: f", "swapoff: f", "swapin: g")))
+
+    assert verdict.reasons[-2:] == ("waiting in swapoff: f (2 tasks)", "waiting in swapin: g")
