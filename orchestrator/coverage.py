@@ -13,6 +13,7 @@ class Widening:
     chance_ppm: int  # a delay for each execution of a block of a target, in millionths
     sleep_us: int  # the longest sleep; 0: none
     spin_us: int  # the longest busy wait where sleeping is not allowed; 0: none
+    hold_us: int = 0  # the longest sleep while a swapoff is under way, which lasts until that is over; 0: none
     rest_percent: int = 10  # of a delay: for so long the task is left alone after it
     only: tuple[str, ...] = ()  # targets that are delayed; empty: all
 

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 #define ON_LEAST 20000
 #define ON_MOST 300000
 #define FILL_WAIT 400000
-#define OFF_LEAST 5000
+#define OFF_LEAST 20000
 #define OFF_MOST 80000
 /* Now and then off for longer than a stalled user of a stale entry sleeps: a swapon in between would hide it. */
 #define OFF_LONG_LEAST 150000
@@ -102,15 +103,21 @@ static int leave(const char *path)
 	return status;
 }
 
+/* Open while a swapoff is under way; where the kernel widens race windows, it holds some of the others until then. */
+#define RACE "/sys/kernel/debug/patchrig/race"
+
 bool device_off(unsigned int device)
 {
 	struct board_device *d = &board->devices[device];
 	const uint64_t start = now_ns();
-	int status;
+	int status, race;
 
 	d->leaving_task = gettid();
 	d->leaving_since = start;
+	race = open(RACE, O_RDONLY | O_CLOEXEC);
 	status = leave(d->path);
+	if (race >= 0)
+		close(race);
 	d->leaving_since = 0;
 	if (status) {
 		run_error("swapoff", status);

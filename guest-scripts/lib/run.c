@@ -123,20 +123,28 @@ static void print_progress(void)
 	fflush(stdout);
 }
 
-static bool in_state_d(int task)
+/* The first line of a file of /proc/TASK; "" when the task has gone. */
+static const char *first_line(int task, const char *name, char *line, int size)
 {
-	char path[64], line[512] = "";
-	const char *end;
+	char path[64];
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", task);
+	line[0] = 0;
+	snprintf(path, sizeof(path), "/proc/%d/%s", task, name);
 	file = fopen(path, "re");
 	if (!file)
-		return false;
-	if (!fgets(line, sizeof(line), file))
+		return line;
+	if (!fgets(line, size, file))
 		line[0] = 0;
 	fclose(file);
-	end = strrchr(line, ')');
+	return line;
+}
+
+static bool in_state_d(int task)
+{
+	char line[512];
+	const char *end = strrchr(first_line(task, "stat", line, sizeof(line)), ')');
+
 	return end && end[1] == ' ' && end[2] == 'D';
 }
 
@@ -146,19 +154,9 @@ static bool in_state_d(int task)
  */
 static bool waits_for_reference(int task)
 {
-	char path[64], line[256] = "";
-	FILE *file;
+	char line[256];
 
-	if (!in_state_d(task))
-		return false;
-	snprintf(path, sizeof(path), "/proc/%d/stack", task);
-	file = fopen(path, "re");
-	if (!file)
-		return false;
-	if (!fgets(line, sizeof(line), file))
-		line[0] = 0;
-	fclose(file);
-	return strstr(line, "sys_swapoff+");
+	return in_state_d(task) && strstr(first_line(task, "stack", line, sizeof(line)), "sys_swapoff+");
 }
 
 static bool reference_lost(struct board_device *d, uint64_t since, uint64_t now)

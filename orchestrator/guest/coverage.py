@@ -1,6 +1,6 @@
 """Which blocks an instrumented guest ran: what it is told before, and what it says afterwards."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from orchestrator.coverage import Block, BlockCount, Executed, Widening
 
@@ -13,12 +13,24 @@ READ_COUNTS = f"[ ! -s /{BLOCKS_FILE} ] || {{ echo 0 >{DEBUGFS}/on && cat {DEBUG
 
 def blocks_text(blocks: Iterable[Block]) -> str:
     """What the kernel is told of its blocks, a line each; run-workload makes those quiet that are not chosen."""
-    return "".join(f"{block.offset:x} {block.target} {'q' if block.quiet else '-'}\n" for block in blocks)
+    ordered = tuple(blocks)
+    # The first block of each copy of a function: the compiler lays code out in the order of the source, mostly.
+    first: dict[tuple[str, str], int] = {}
+    for block in ordered:
+        copy = (block.target, block.inside)
+        first[copy] = min(block.offset, first.get(copy, block.offset))
+    return "".join(f"{block.offset:x} {block.target} {_flag(block, first)}\n" for block in ordered)
+
+
+def _flag(block: Block, first: Mapping[tuple[str, str], int]) -> str:
+    if block.quiet:
+        return "q"
+    return "e" if first[block.target, block.inside] == block.offset else "-"
 
 
 def widen_argument(widening: Widening, seed: int) -> str:
     """The value of run-workload's --widen."""
-    knobs = (widening.chance_ppm, widening.sleep_us, widening.spin_us, widening.rest_percent, seed)
+    knobs = (widening.chance_ppm, widening.sleep_us, widening.spin_us, widening.hold_us, widening.rest_percent, seed)
     return f"{':'.join(map(str, knobs))}:{'+'.join(widening.only)}"
 
 

@@ -8,7 +8,7 @@ from orchestrator.errors import UserError
 from orchestrator.plan.names import unknown
 
 # Measured on two cores under TCG: with these the kernel without its lock-out is found out within seconds.
-DEFAULT = Widening(chance_ppm=20_000, sleep_us=30_000, spin_us=1_000)
+DEFAULT = Widening(chance_ppm=20_000, sleep_us=30_000, spin_us=1_000, hold_us=300_000)
 
 _LONGEST_US = 10_000_000
 _LONGEST_SPIN_US = 100_000
@@ -34,14 +34,18 @@ def parse_widening(text: str) -> Widening:
         if field in given:
             raise UserError(f"widen: {key} is there twice; for example {_EXAMPLE}")
         given[field] = parsed
-    whole = {name: getattr(DEFAULT, name) for name in ("chance_ppm", "sleep_us", "spin_us", "rest_percent", "only")}
+    whole = {
+        name: getattr(DEFAULT, name)
+        for name in ("chance_ppm", "sleep_us", "spin_us", "hold_us", "rest_percent", "only")
+    }
     return Widening(**(whole | given))
 
 
 def widening_text(widening: Widening) -> str:
     """The text that parse_widening() makes the same value of."""
     parts = [f"chance={widening.chance_ppm / 10_000:.4f}".rstrip("0").rstrip(".") + "%"]
-    parts += [f"max={widening.sleep_us}us", f"spin={widening.spin_us}us", f"rest={widening.rest_percent}%"]
+    parts += [f"max={widening.sleep_us}us", f"spin={widening.spin_us}us", f"hold={widening.hold_us}us"]
+    parts += [f"rest={widening.rest_percent}%"]
     return ",".join([*parts, *([f"only={'+'.join(widening.only)}"] if widening.only else [])])
 
 
@@ -77,6 +81,7 @@ _KEYS: Mapping[str, tuple[str, _Parse, str]] = {
     "chance": ("chance_ppm", _chance, "a share from 0% to 100%"),
     "max": ("sleep_us", _time(_LONGEST_US), "a time from 0 to 10s (us, ms, s): the longest sleep"),
     "spin": ("spin_us", _time(_LONGEST_SPIN_US), "a time from 0 to 100ms: the longest wait where none may sleep"),
+    "hold": ("hold_us", _time(_LONGEST_US), "a time from 0 to 10s: the longest sleep while a swapoff is under way"),
     "rest": ("rest_percent", _rest, "a share of the delay before it, from 0% to 9999%"),
     "only": ("only", _names, "changed functions, joined by +"),
 }

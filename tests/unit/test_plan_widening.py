@@ -28,17 +28,22 @@ def test_what_is_left_out_is_the_default() -> None:
 
 
 def test_every_key_is_taken() -> None:
-    widening = parse_widening("chance=2%,max=1.5ms,spin=0,rest=50%,only=do_swap_page+mincore_swap")
+    widening = parse_widening("chance=2%,max=1.5ms,spin=0,hold=1s,rest=50%,only=do_swap_page+mincore_swap")
 
     assert widening == Widening(
-        chance_ppm=20_000, sleep_us=1_500, spin_us=0, rest_percent=50, only=("do_swap_page", "mincore_swap")
+        chance_ppm=20_000,
+        sleep_us=1_500,
+        spin_us=0,
+        hold_us=1_000_000,
+        rest_percent=50,
+        only=("do_swap_page", "mincore_swap"),
     )
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("chanse=2%", "unknown key 'chanse', did you mean 'chance'?; allowed: chance, max, only, rest, spin"),
+        ("chanse=2%", "unknown key 'chanse', did you mean 'chance'?; allowed: chance, hold, max, only, rest, spin"),
         ("chance", "chance=: must be a share from 0% to 100%"),
         ("chance=2", "chance=2: must be a share from 0% to 100%"),
         ("chance=101%", "chance=101%: must be a share"),
@@ -64,6 +69,7 @@ def test_what_is_wrong_is_named_with_what_is_allowed(text: str, said: str) -> No
         chance_ppm=st.integers(0, 1_000_000),
         sleep_us=st.integers(0, 10_000_000),
         spin_us=st.integers(0, 100_000),
+        hold_us=st.integers(0, 10_000_000),
         rest_percent=st.integers(0, 9999),
         only=st.lists(st.from_regex(r"[a-z_]\w{0,20}", fullmatch=True).filter(str.isascii)).map(tuple),
     )

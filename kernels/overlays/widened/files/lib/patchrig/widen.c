@@ -6,12 +6,17 @@
  * The blocks that matter are written to debugfs before anything is switched on:
  *
  *   patchrig/blocks    write: "OFFSET FUNCTION FLAGS" a line. OFFSET, in hex, is the callback's return address as
- *                      distance from _stext; FLAGS is '-', or 'q' for a block where no time may be lost.
+ *                      distance from _stext; FLAGS is '-', 'e' for the first block of a function, or 'q' for a
+ *                      block where no time may be lost.
  *                      read: "OFFSET FUNCTION HITS SLEEPS SPINS REFUSED" of each block that ran
  *   patchrig/targets   read: the same per function, with its number of blocks and how many of them ran
  *   patchrig/chance    how likely a delay is, in millionths for each execution of a block
  *   patchrig/sleep_us  the longest sleep; 0: none
  *   patchrig/spin_us   the longest busy wait, where sleeping is not allowed but time may be lost; 0: none
+ *   patchrig/hold_us   the longest hold: of some calls of a function, early in it, a sleep until the other side of the race is
+ *                      over the next time, so that what was read before is used after. 0: none
+ *   patchrig/held, held_to_the_end   how many holds there were, and how many of them did not run out of time before
+ *   patchrig/race      open for as long as the other side of the race is under way
  *   patchrig/rest      for how long a task is left alone after a delay, in hundredths of the delay: what is executed in a
  *                      loop is not delayed at each turn
  *   patchrig/seed      of the random choices: whether, and for how long
@@ -39,6 +44,7 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
+#include <linux/wait.h>
 #include <asm/sections.h>
 #include <asm/syscall.h>
 #include <asm/unistd.h>
@@ -50,11 +56,16 @@
 #define TURNS_BITS 10
 #define DELAYED_BITS 8
 #define MILLION 1000000
+/* Of the calls of a function, how many are held, and within how many blocks after its first. */
+#define HELD_PPM 200000
+#define HELD_WITHIN 16
+/* Where an RCU reader can't sleep, the end of the race waits for it: so long at the most. */
+#define HELD_SPIN_US 20000
 
 struct block {
 	u32 offset;
 	u16 target;
-	bool quiet;
+	bool quiet, entry;
 	atomic_t sleeps, spins, refused;
 	atomic64_t hits;
 };
@@ -76,13 +87,18 @@ static u32 places_bits;
 static char targets[TARGETS_MAX][NAME_LENGTH];
 static u32 targets_count;
 
-static u32 chance, sleep_us = 30000, spin_us = 1000, rest = 10;
+static u32 chance, sleep_us = 30000, spin_us = 1000, hold_us, rest = 10;
+static u32 held, held_to_the_end;
+static u32 races_over;
+static DECLARE_WAIT_QUEUE_HEAD(race_over);
 static u64 seed;
 static bool kthreads;
 
 /* How many choices a task has had, and who is being delayed right now. Tasks that share a slot do each other no harm. */
 static u32 turns[1 << TURNS_BITS];
-static u64 rested_at[1 << TURNS_BITS];
+static u64 rested_at[1 << TURNS_BITS], held_again_at[1 << TURNS_BITS];
+/* Blocks until a task is held; 0: it is not to be. */
+static u8 held_in[1 << TURNS_BITS];
 static struct task_struct *delayed[1 << DELAYED_BITS];
 
 void __sanitizer_cov_trace_pc(void);
@@ -162,11 +178,27 @@ static notrace void spin(u32 us)
 		cpu_relax();
 }
 
-static notrace u64 rest_until(u64 start)
+static notrace void sleep_for(u32 random)
+{
+	random %= READ_ONCE(sleep_us);
+	/* Neither load nor a hung task. */
+	usleep_range_state(random + 1, random + 1 + random / 8, TASK_IDLE);
+}
+
+static notrace void hold(void)
+{
+	const u32 seen = READ_ONCE(races_over);
+
+	WRITE_ONCE(held, held + 1);
+	if (wait_event_idle_timeout(race_over, READ_ONCE(races_over) != seen, usecs_to_jiffies(READ_ONCE(hold_us))))
+		WRITE_ONCE(held_to_the_end, held_to_the_end + 1);
+}
+
+static notrace u64 rest_until(u64 start, u32 percent)
 {
 	const u64 now = ktime_get_mono_fast_ns();
 
-	return now + (now - start) * READ_ONCE(rest) / 100;
+	return now + (now - start) * percent / 100;
 }
 
 static notrace void delay(struct block *block, u32 random)
@@ -178,9 +210,7 @@ static notrace void delay(struct block *block, u32 random)
 		return;
 	if (may_sleep()) {
 		atomic_inc(&block->sleeps);
-		random %= READ_ONCE(sleep_us);
-		/* Neither load nor a hung task. */
-		usleep_range_state(random + 1, random + 1 + random / 8, TASK_IDLE);
+		sleep_for(random);
 	} else if (READ_ONCE(spin_us)) {
 		atomic_inc(&block->spins);
 		spin(random % READ_ONCE(spin_us) + 1);
@@ -188,11 +218,28 @@ static notrace void delay(struct block *block, u32 random)
 		atomic_inc(&block->refused);
 		return;
 	}
-	WRITE_ONCE(*rested, rest_until(start));
+	WRITE_ONCE(*rested, rest_until(start, READ_ONCE(rest)));
+}
+
+/* A task that was held is left alone for as long afterwards, or nobody would get anywhere. */
+static notrace void delay_till_race_over(struct block *block, u32 random)
+{
+	const u64 start = ktime_get_mono_fast_ns();
+
+	if (may_sleep()) {
+		atomic_inc(&block->sleeps);
+		hold();
+	} else if (preemptible() && rcu_preempt_depth()) {
+		atomic_inc(&block->spins);
+		spin(random % HELD_SPIN_US);
+	} else {
+		return;
+	}
+	WRITE_ONCE(held_again_at[hash_32(current->pid, TURNS_BITS)], rest_until(start, 100));
 }
 
 /* In its own slot a task comes here once at a time, although what delays it may be instrumented itself. */
-static notrace void delay_once(struct block *block, u32 random)
+static notrace void delay_once(struct block *block, u32 random, bool holding)
 {
 	struct task_struct **slot = &delayed[hash_ptr(current, DELAYED_BITS)];
 
@@ -200,13 +247,35 @@ static notrace void delay_once(struct block *block, u32 random)
 		atomic_inc(&block->refused);
 		return;
 	}
-	delay(block, random);
+	if (holding)
+		delay_till_race_over(block, random);
+	else
+		delay(block, random);
 	smp_store_release(slot, NULL);
+}
+
+/* Whether this is the block at which the call that the task is in is held. */
+static notrace bool held_here(const struct block *block, u64 random)
+{
+	const u32 slot = hash_32(current->pid, TURNS_BITS);
+	u8 *left = &held_in[slot];
+
+	if (block->entry) {
+		const bool chosen = READ_ONCE(hold_us) && READ_ONCE(races_over) && (random >> 32) % MILLION < HELD_PPM &&
+				    ktime_get_mono_fast_ns() > READ_ONCE(held_again_at[slot]);
+
+		WRITE_ONCE(*left, chosen ? 1 + (u32)random % HELD_WITHIN : 0);
+	}
+	if (!READ_ONCE(*left))
+		return false;
+	WRITE_ONCE(*left, READ_ONCE(*left) - 1);
+	return !READ_ONCE(*left);
 }
 
 static noinline notrace void block_reached(u32 offset)
 {
 	struct block *block = find(offset);
+	bool holding;
 	u64 random;
 
 	if (!block)
@@ -215,10 +284,11 @@ static noinline notrace void block_reached(u32 offset)
 	if (!READ_ONCE(chance) || !in_task())
 		return;
 	random = chosen();
-	if ((random >> 32) % MILLION >= READ_ONCE(chance))
+	holding = held_here(block, random);
+	if (!holding && (random >> 32) % MILLION >= READ_ONCE(chance))
 		return;
 	if (may_be_delayed(block))
-		delay_once(block, (u32)random);
+		delay_once(block, (u32)random, holding);
 	else
 		atomic_inc(&block->refused);
 }
@@ -264,6 +334,7 @@ static int add_block(const char *text)
 	block->offset = offset;
 	block->target = target;
 	block->quiet = flags == 'q';
+	block->entry = flags == 'e';
 	return 0;
 }
 
@@ -413,6 +484,19 @@ static int on_get(void *unused, u64 *value)
 }
 DEFINE_DEBUGFS_ATTRIBUTE(on_file, on_get, on_set, "%llu\n");
 
+static int race_release(struct inode *inode, struct file *file)
+{
+	WRITE_ONCE(races_over, races_over + 1);
+	wake_up_all(&race_over);
+	return 0;
+}
+
+static const struct file_operations race_file = {
+	.owner = THIS_MODULE,
+	.open = nonseekable_open,
+	.release = race_release,
+};
+
 static int __init widen_init(void)
 {
 	struct dentry *folder = debugfs_create_dir("patchrig", NULL);
@@ -425,6 +509,10 @@ static int __init widen_init(void)
 	debugfs_create_u32("chance", 0600, folder, &chance);
 	debugfs_create_u32("sleep_us", 0600, folder, &sleep_us);
 	debugfs_create_u32("spin_us", 0600, folder, &spin_us);
+	debugfs_create_u32("hold_us", 0600, folder, &hold_us);
+	debugfs_create_u32("held", 0400, folder, &held);
+	debugfs_create_u32("held_to_the_end", 0400, folder, &held_to_the_end);
+	debugfs_create_file("race", 0400, folder, NULL, &race_file);
 	debugfs_create_u32("rest", 0600, folder, &rest);
 	debugfs_create_u64("seed", 0600, folder, &seed);
 	debugfs_create_bool("kthreads", 0600, folder, &kthreads);
