@@ -14,6 +14,7 @@ from orchestrator.cellrun import Bootable, Guests, run_cell
 from orchestrator.deadline import Deadline
 from orchestrator.errors import Cancelled, InfraError, UserError
 from orchestrator.events import BuildEnded, CellProgress, Event, Listener, Step, TrialEnded, TrialProgress
+from orchestrator.guest.archive import add_blocks
 from orchestrator.guest.keys import RunKeys, new_keys
 from orchestrator.jobs import available_memory_mib, jobs_for
 from orchestrator.kernel.bugs import load_bugs
@@ -32,6 +33,7 @@ from orchestrator.pipeline import (
     Kit,
     Request,
     end_guests,
+    initramfs_name,
     keep,
     make_initramfs,
     open_kit,
@@ -130,8 +132,9 @@ class _Bench:
         if isinstance(image, BuildFailure):
             raise UserError(f"without any seeded bug: {image.outcome}: {image.title}\n{image.detail}")
         initramfs = self._initramfs(needed)
-        guests = self._guests(plans[bugs[0].id][0], Bootable(kernel=image, initramfs=initramfs))
-        red = self._control(needed, Bootable(kernel=image, initramfs=initramfs), guests, jobs)
+        bootable = self._bootable(image, initramfs, None)
+        guests = self._guests(plans[bugs[0].id][0], bootable)
+        red = self._control(needed, bootable, guests, jobs)
         with side_by_side(jobs) as lanes:
             for bug in bugs:
                 cells = self._cells(bug, [load for load in workloads if load.name not in red])
@@ -145,7 +148,7 @@ class _Bench:
         if not chosen:
             return ()
         lead, first = leading(bug, chosen), min(matrix.seconds, budget)
-        return bug_cells(self.build, chosen, lead=lead, budget=budget, first=first, seed=matrix.seed)
+        return bug_cells(self.build, chosen, matrix, lead=lead, budget=budget, first=first)
 
     def _jobs(self, cells: Sequence[Cell]) -> int:
         wanted = self.kit.request.jobs
@@ -183,6 +186,13 @@ class _Bench:
         cache = self.kit.request.cache
         return make_initramfs(arch, workload_sources(workloads), self.keys, cache=cache, output=output)
 
+    def _bootable(self, image: KernelImage, initramfs: Path, bug: SeededBug | None) -> Bootable:
+        """An instrumented kernel has blocks of its own to be told of."""
+        if image.coverage:
+            output = self._place(bug) / initramfs_name(image)
+            initramfs = add_blocks(initramfs, image.coverage.blocks, output=output)
+        return Bootable(kernel=image, initramfs=initramfs)
+
     def _guests(self, cell: Cell, bootable: Bootable) -> Guests:
         request = self.kit.request
         guests = Guests(keys=self.keys, kvm=frozenset(), allow=request.plan.matrix.allow, stop_at_crash=True)
@@ -207,7 +217,7 @@ class _Bench:
             store.add_build(bootable.kernel)
             keep(bootable, self.keys, store)
             for load in workloads:
-                (cell,) = bug_cells(self.build, [load], lead=1, budget=seconds, first=seconds, seed=matrix.seed)
+                (cell,) = bug_cells(self.build, [load], matrix, lead=1, budget=seconds, first=seconds)
                 lanes.start(partial(one, cell, store))
         return frozenset(red)
 
@@ -242,7 +252,7 @@ class _Bench:
                 f"{self._lost} bugs in a row were lost to this machine's own trouble",
                 hint=f"less {self.ledger.folder / 'sensitivity.json'}; patchrig doctor",
             )
-        bootable = Bootable(kernel=image, initramfs=initramfs)
+        bootable = self._bootable(image, initramfs, bug)
         lanes.start(partial(self._try, bug, cells, bootable, guests))
 
     def _try(self, bug: SeededBug, cells: Sequence[Cell], bootable: Bootable, guests: Guests) -> None:

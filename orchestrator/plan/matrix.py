@@ -8,6 +8,7 @@ from itertools import product
 from pydantic import ValidationError
 
 from orchestrator.arch import ARCHES
+from orchestrator.coverage import Widening
 from orchestrator.errors import UserError
 from orchestrator.model import Build, Cell, Matrix, Variant, Workload
 from orchestrator.plan.flavours import fitted, needs_of
@@ -62,6 +63,11 @@ def selected(matrix: Matrix, selection: Selection) -> Matrix:
         raise UserError(f"{option}: {wrong['msg'].replace('Input should', 'must')} (got {wrong['input']!r})") from e
 
 
+def widening_of(matrix: Matrix, flavour: str) -> Widening | None:
+    """How the cells of a flavour delay; None for one that does not."""
+    return parse_widening(matrix.widen) if needs_of(flavour).overlay else None
+
+
 def expand(matrix: Matrix, workloads: Sequence[Workload], selection: Selection = AS_WRITTEN) -> tuple[Cell, ...]:
     """The cells of the matrix after `selection`, those of one build side by side.
 
@@ -79,7 +85,7 @@ def expand(matrix: Matrix, workloads: Sequence[Workload], selection: Selection =
             seed=cell_seed(matrix.seed, workload=workload.name, repeat=repeat),
             repeat=repeat,
             repeats=matrix.repeat,
-            widening=parse_widening(matrix.widen) if needs_of(flavour).overlay else None,
+            widening=widening_of(matrix, flavour),
         )
         for variant, flavour, arch in product(matrix.variants, matrix.flavours, matrix.arches)
         # Repeats outside, workloads inside: each workload has run once before any runs twice.

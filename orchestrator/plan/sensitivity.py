@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from orchestrator.model import Build, Cell, Workload
-from orchestrator.plan.matrix import cell_seed
+from orchestrator.model import Build, Cell, Matrix, Workload
+from orchestrator.plan.flavours import fitted
+from orchestrator.plan.matrix import cell_seed, widening_of
 from orchestrator.seeded import SeededBug
 
 # Guest seconds of load by class, where the command line does not say: what a suite of any worth should need.
@@ -98,9 +99,10 @@ def slices(count: int, *, lead: int, budget: int, first: int) -> Iterator[tuple[
 
 
 def bug_cells(
-    build: Build, workloads: Sequence[Workload], *, lead: int, budget: int, first: int, seed: int
+    build: Build, workloads: Sequence[Workload], matrix: Matrix, *, lead: int, budget: int, first: int
 ) -> tuple[Cell, ...]:
     """The cells of one bug in the order in which they run, until one finds it; `workloads` most promising first."""
+    widening = widening_of(matrix, build.flavour)
     planned = list(slices(len(workloads), lead=lead, budget=budget, first=first))
     times = {index: sum(1 for other, _ in planned if other == index) for index, _ in planned}
     so_far: dict[int, int] = {}
@@ -111,11 +113,12 @@ def bug_cells(
         cells.append(
             Cell(
                 build=build,
-                workload=workloads[index],
+                workload=fitted(workloads[index], build.flavour),
                 seconds=seconds,
-                seed=cell_seed(seed, workload=name, repeat=so_far[index]),
+                seed=cell_seed(matrix.seed, workload=name, repeat=so_far[index]),
                 repeat=so_far[index],
                 repeats=times[index],
+                widening=widening,
             )
         )
     return tuple(cells)

@@ -1,5 +1,6 @@
 """Seeded bugs to cells: which workloads, in which order, for how long."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import cell
 
-from orchestrator.model import Workload
+from orchestrator.model import Matrix, Workload
+from orchestrator.plan.flavours import fitted
 from orchestrator.plan.sensitivity import (
     SHORTEST,
     budget_of,
@@ -25,6 +27,7 @@ def workload(name: str, *files: str, **sites: tuple[str, ...]) -> Workload:
     return cell(workload=name).workload.model_copy(update={"files": files, "sites": sites})
 
 
+MATRIX = Matrix(kernel="6.19", workloads=("swapin", "willneed"), seed=1)
 SWAPIN = workload("swapin", "mm/memory.c", "mm/swap_state.c", do_swap_page=("do_swap_page",))
 WILLNEED = workload("willneed", "mm/swap_state.c", read_swap_cache_async=("read_swap_cache_async",))
 READAHEAD = workload("readahead", "mm/swap_state.c", swap_vma_readahead=("swap_vma_readahead", "swapin_readahead"))
@@ -138,7 +141,7 @@ def test_no_more_is_planned_than_there_is_and_no_cell_is_too_short(
 def test_cells_of_one_bug_have_names_and_seeds_of_their_own() -> None:
     build = cell().build
 
-    cells = bug_cells(build, [SWAPIN, WILLNEED], lead=2, budget=100, first=20, seed=1)
+    cells = bug_cells(build, [SWAPIN, WILLNEED], MATRIX, lead=2, budget=100, first=20)
 
     assert [one.name for one in cells] == [
         "patched.plain.x86_64.swapin.1",
@@ -148,3 +151,14 @@ def test_cells_of_one_bug_have_names_and_seeds_of_their_own() -> None:
     ][: len(cells)]
     assert len({one.seed for one in cells}) == len(cells)
     assert sum(one.seconds for one in cells) == 100
+
+
+def test_cells_of_a_widened_flavour_are_widened_and_have_its_memory() -> None:
+    build = replace(cell().build, flavour="widened+debug")
+    matrix = MATRIX.model_copy(update={"widen": "max=7ms"})
+
+    (one,) = bug_cells(build, [SWAPIN], matrix, lead=1, budget=20, first=20)
+
+    assert one.widening is not None
+    assert one.widening.sleep_us == 7_000
+    assert one.workload == fitted(SWAPIN, "widened+debug") != SWAPIN
