@@ -1,7 +1,6 @@
 """The story of `patchrig sensitivity`: a kernel for each seeded bug, and workloads until one of them finds it."""
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from orchestrator.model import (
     Severity,
     Workload,
 )
+from orchestrator.paths import scratch_folder
 from orchestrator.pipeline import (
     Kit,
     Request,
@@ -56,7 +56,7 @@ _LOST_IN_A_ROW = 2
 
 def read_bugs(place: Path, ids: Sequence[str]) -> tuple[tuple[SeededBug, ...], tuple[SeededBug, ...]]:
     """The bugs to try, and those that nothing can tell from the original: these are tried only when named in `ids`."""
-    with tempfile.TemporaryDirectory(prefix="patchrig-") as scratch:
+    with scratch_folder() as scratch:
         until = Deadline.after(_READING_SECONDS, f"reading {place}")
         bugs = load_bugs(place, ids, log=Path(scratch) / "log", until=until)
     if ids:

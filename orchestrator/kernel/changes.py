@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import InfraError
@@ -14,6 +13,7 @@ from orchestrator.kernel.functions import function_extents
 from orchestrator.kernel.git import git, plain_folder_env
 from orchestrator.kernel.series import ChangedLines, Series, changed_lines
 from orchestrator.kernel.tree import Content, Tree, kept_tree, pristine_content, put_content
+from orchestrator.paths import scratch_folder
 
 APPLY_SECONDS = 60.0
 _FUNCTIONS = "functions.json"
@@ -52,7 +52,7 @@ def changes_of(series: Series, *, cache: Path, source_sha256: str, until: Deadli
     tree = kept_tree(cache, source_sha256)
     if tree is None:
         raise InfraError("the private source tree is gone", hint="patchrig run ...  # makes it again")
-    with TemporaryDirectory(prefix="patchrig-") as scratch:
+    with scratch_folder() as scratch:
         before, after = Path(scratch) / "before", Path(scratch) / "after"
         for folder in (before, after):
             folder.mkdir()

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from orchestrator.arch import ARCHES, Arch
 from orchestrator.coverage import CoverageMap
@@ -30,6 +29,7 @@ from orchestrator.kernel.targets import Kernel, coverage_map
 from orchestrator.kernel.tree import PreparedSource, Tree, content_at, patched
 from orchestrator.kernel.wholediff import whole_diff
 from orchestrator.model import Build, BuildFailure, KernelImage, KernelSource, Outcome
+from orchestrator.paths import scratch_folder
 from orchestrator.process import check
 
 # Two cores under other load need a quarter of an hour for a small config; a distribution's takes many times that.
@@ -171,7 +171,7 @@ def _coverage(shop: Workshop, recipe: Recipe, tree: Tree, bench: Workbench, unti
         content = content_at(tree.src, path)
         return content.data.decode("utf-8", "replace") if content and content.kind != "link" else ""
 
-    with TemporaryDirectory() as scratch, open_binary(vmlinux, tree.src) as binary:
+    with scratch_folder() as scratch, open_binary(vmlinux, tree.src) as binary:
         kernel = Kernel(
             binary=binary,
             sources=source,

@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from orchestrator.arch import Arch
 from orchestrator.deadline import Deadline
 from orchestrator.errors import InfraError
 from orchestrator.kernel.sandbox import Sandbox, sandbox_argv
 from orchestrator.model import Place, StackFrame
+from orchestrator.paths import scratch_folder
 from orchestrator.process import check
 
 TOOL_SECONDS = 120.0
@@ -155,7 +155,7 @@ class Symbols:
         argv = [f"{self.arch.compiler_prefix}{tool}", *arguments]
         if self.sandbox:
             argv = sandbox_argv(argv, Sandbox(writable=(), readable=(self.vmlinux,), home=Path.home()))
-        with TemporaryDirectory(prefix="patchrig-") as scratch:
+        with scratch_folder() as scratch:
             output = check(argv, log=Path(scratch) / "log", until=until)
         # Warnings come in between: "x86_64-linux-gnu-addr2line: DWARF error: ...".
         return "\n".join(line for line in output.splitlines() if not re.match(rf"\S*{tool}: ", line))

@@ -7,7 +7,7 @@ from orchestrator.coverage import Widening
 from orchestrator.errors import UserError
 from orchestrator.plan.names import unknown
 
-# Measured on two cores under TCG: with these the kernel without its lock-out is found out within seconds.
+# Two cores under TCG: all workloads still come to their minimums, and docs/sensitivity.md says what was found.
 DEFAULT = Widening(chance_ppm=20_000, sleep_us=30_000, spin_us=1_000, hold_us=300_000)
 
 _LONGEST_US = 10_000_000
