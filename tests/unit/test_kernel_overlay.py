@@ -1,5 +1,6 @@
 """Overlays: what they add to a tree, and to whose."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -93,7 +94,11 @@ def test_only_what_is_named_is_compiled_in_another_way(
     lay(OVERLAY, tree(tmp_path))
     (tmp_path / "Makefile").write_text(MAKEFILE)
 
-    said = subprocess.run(["make", target, *settings], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    # Under `make test` this make would be a sub-make of that one: it would take its options and announce its folder.
+    unrelated = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}}
+    said = subprocess.run(
+        ["make", target, *settings], cwd=tmp_path, check=True, capture_output=True, text=True, env=unrelated
+    ).stdout
 
     flags = said.partition(": ")[2].split()
     expected = {"-fsanitize-coverage=trace-pc", "--no-unreachable"} if instrumented else set()
