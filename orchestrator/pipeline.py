@@ -214,7 +214,7 @@ class _Runner:
             workloads = workload_sources(cell.workload for cell in self.request.cells)
             initramfs = make_initramfs(arch, workloads, self.keys, cache=self.request.cache, output=initramfs)
         if image.coverage:
-            initramfs = add_blocks(initramfs, image.coverage.blocks, output=initramfs.with_name(initramfs_name(image)))
+            initramfs = add_blocks(initramfs, image.coverage, output=initramfs.with_name(initramfs_name(image)))
         bootable = Bootable(kernel=image, initramfs=initramfs)
         self.keep(bootable, self.store)
         return bootable

@@ -190,7 +190,7 @@ class _Bench:
         """An instrumented kernel has blocks of its own to be told of."""
         if image.coverage:
             output = self._place(bug) / initramfs_name(image)
-            initramfs = add_blocks(initramfs, image.coverage.blocks, output=output)
+            initramfs = add_blocks(initramfs, image.coverage, output=output)
         return Bootable(kernel=image, initramfs=initramfs)
 
     def _guests(self, cell: Cell, bootable: Bootable) -> Guests:

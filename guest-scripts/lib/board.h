@@ -69,6 +69,7 @@ struct board {
 	/* state */
 	_Atomic int phase;
 	_Atomic bool over;
+	_Atomic int alone; /* 1 + the device whose turn it is to be the only one that is off */
 	_Atomic uint64_t operations, verified, swapoffs, longest_ns;
 
 	/* findings, under the lock */
@@ -91,6 +92,7 @@ void board_unlock(void);
 void parse_options(const struct workload *workload, int argc, char **argv);
 
 /* flipper.c: children of the supervisor */
+void race_prepare(void);
 int flipper_start(unsigned int device);
 int audit_start(void);
 

@@ -15,12 +15,17 @@
 #define ON_LEAST 20000
 #define ON_MOST 300000
 #define FILL_WAIT 400000
-#define OFF_LEAST 20000
-#define OFF_MOST 80000
+#define OFF_LEAST 30000
+#define OFF_MOST 100000
 /* Now and then off for longer than a stalled user of a stale entry sleeps: a swapon in between would hide it. */
 #define OFF_LONG_LEAST 150000
 #define OFF_LONG_MOST 300000
 #define OFF_LONG_ONE_IN 8
+/*
+ * Of several devices mostly one is off at a time: what is paged out goes to another one that will be swapped off, and who is
+ * held until a swapoff is over finds that device off, and not on again. Now and then they go at once.
+ */
+#define TOGETHER_ONE_IN 4
 /* A swapoff that fails so often in a row with ENOMEM is an error. */
 #define ENOMEM_TRIES 5
 
@@ -103,8 +108,25 @@ static int leave(const char *path)
 	return status;
 }
 
-/* Open while a swapoff is under way; where the kernel widens race windows, it holds some of the others until then. */
+/* Where the kernel widens race windows: open while a swapoff is under way, until whose end some of the others are held. */
 #define RACE "/sys/kernel/debug/patchrig/race"
+/* Called by swapoff when no new reference to its device can be had any more. */
+#define MOMENT "/sys/kernel/debug/patchrig/moment"
+#define FIRST_CALL_AFTER_THE_KILL "synchronize_rcu"
+#define ARRIVAL 30000
+
+void race_prepare(void)
+{
+	const char *name = FIRST_CALL_AFTER_THE_KILL;
+	const int fd = open(MOMENT, O_WRONLY | O_CLOEXEC);
+
+	/* Other kernels have no such file. */
+	if (fd < 0)
+		return;
+	if (write(fd, name, strlen(name)) < 0)
+		run_error("telling the moment of a race", errno);
+	close(fd);
+}
 
 bool device_off(unsigned int device)
 {
@@ -115,6 +137,9 @@ bool device_off(unsigned int device)
 	d->leaving_task = gettid();
 	d->leaving_since = start;
 	race = open(RACE, O_RDONLY | O_CLOEXEC);
+	/* Before it: who is to be held until its end has read an entry of the device, and swapoff is quick. */
+	if (race >= 0)
+		sleep_us(ARRIVAL);
 	status = leave(d->path);
 	if (race >= 0)
 		close(race);
@@ -148,12 +173,31 @@ static void wait_until_used(unsigned int device)
 		sleep_us(5000);
 }
 
+static void wait_for_turn(unsigned int device)
+{
+	int nobody = 0;
+
+	while (!atomic_compare_exchange_strong(&board->alone, &nobody, (int)device + 1) && !run_over()) {
+		nobody = 0;
+		sleep_us(2000);
+	}
+}
+
+static void end_turn(unsigned int device)
+{
+	int own = (int)device + 1;
+
+	atomic_compare_exchange_strong(&board->alone, &own, 0);
+}
+
 static void flip(unsigned int device, struct rng *rng)
 {
 	if (!board->devices[device].on && !device_on(device, board->devices[device].priority))
 		return rest(ON_LEAST);
 	rest(rng_between(rng, ON_LEAST, ON_MOST));
 	wait_until_used(device);
+	if (rng_below(rng, TOGETHER_ONE_IN))
+		wait_for_turn(device);
 	if (run_over())
 		return;
 	device_off(device);
@@ -161,6 +205,7 @@ static void flip(unsigned int device, struct rng *rng)
 		rest(rng_between(rng, OFF_LEAST, OFF_MOST));
 	else
 		rest(rng_between(rng, OFF_LONG_LEAST, OFF_LONG_MOST));
+	end_turn(device);
 }
 
 int flipper_start(unsigned int device)

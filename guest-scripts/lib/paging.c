@@ -67,8 +67,32 @@ int memory_file(const char *name, size_t length)
 	return fd;
 }
 
+/* Pages that go to a device which is never swapped off race with nobody. */
+#define FLIPPED_WAIT 150000
+
+static bool flipped_on(void)
+{
+	bool any = false;
+
+	for (unsigned int i = 0; i < board->devices_count; i++) {
+		if (board->devices[i].flipped && board->devices[i].on && !board->devices[i].leaving_since)
+			return true;
+		any |= board->devices[i].flipped;
+	}
+	return !any;
+}
+
+static void wait_for_flipped(void)
+{
+	const uint64_t end = now_ns() + FLIPPED_WAIT * 1000ull;
+
+	while (!flipped_on() && !run_over() && now_ns() < end)
+		sleep_us(2000);
+}
+
 void page_out(void *address, size_t length)
 {
+	wait_for_flipped();
 	if (madvise(address, length, MADV_PAGEOUT))
 		run_error("MADV_PAGEOUT", errno);
 }
@@ -81,6 +105,7 @@ bool reclaim(size_t bytes)
 
 	if (!board->cgroup[0])
 		return false;
+	wait_for_flipped();
 	snprintf(path, sizeof(path), "%s/memory.reclaim", board->cgroup);
 	snprintf(amount, sizeof(amount), "%zu", bytes);
 	fd = open(path, O_WRONLY | O_CLOEXEC);

@@ -266,6 +266,7 @@ static enum watched wait_or_blame(bool (*done)(int), int argument, const char *w
 
 static void devices_on(void)
 {
+	race_prepare();
 	for (unsigned int i = 0; i < board->devices_count; i++)
 		device_on(i, board->devices[i].priority);
 }

@@ -20,9 +20,10 @@
 #define CANARY 0xa5
 #define LOCKED_PAGES 4
 #define HOLE_PAGES 64
+#define FILE_LOOKERS 5
 
-static uint64_t file_pages = 2048; /* four page tables */
-static uint64_t anon_pages = 512;
+static uint64_t file_pages = 512; /* one page table */
+static uint64_t anon_pages = 256;
 static uint64_t chunk = 64;
 static uint64_t looks = 3; /* mincore() calls for each fresh mapping */
 
@@ -91,10 +92,9 @@ static void look_at_certainties(uint8_t *vec)
 }
 
 /* One look at a mapping of its own, so that no page table of an earlier one is left. */
-static void look_at_file(struct worker *worker, uint8_t *vec)
+static void look_at_file(bool tables, uint8_t *vec)
 {
 	uint8_t *mapping = map_file(file, file_pages * PAGE);
-	const bool tables = worker->index % 2;
 
 	if (tables)
 		for (size_t page = 0; page < file_pages; page += HUGE_ALIGN / PAGE)
@@ -102,16 +102,20 @@ static void look_at_file(struct worker *worker, uint8_t *vec)
 	for (uint64_t i = 0; i < looks && !run_over(); i++) {
 		look_and_count(mapping, file_pages, vec);
 		count(tables ? table_looks : hole_looks, 1);
+		/* Looks are cheap, and the CPUs are for swapoff as well. */
+		sleep_us(500);
 	}
 	munmap(mapping, file_pages * PAGE);
 }
 
-static void file_looker(struct worker *worker)
+/* A process each: who is in mincore() keeps others of its address space from mapping anew. */
+static void file_looker(void *argument)
 {
+	const bool tables = argument != NULL;
 	uint8_t *vec = locked_memory(file_pages + 1);
 
 	while (!run_over()) {
-		look_at_file(worker, vec);
+		look_at_file(tables, vec);
 		look_at_certainties(vec);
 	}
 }
@@ -182,12 +186,15 @@ static void setup(void)
 static void load(void)
 {
 	static struct crew crew;
-	const int child = child_start(owner, NULL);
+	int children[1 + FILE_LOOKERS];
 
-	crew_add(&crew, 4, file_looker, NULL);
+	children[0] = child_start(owner, NULL);
+	for (size_t i = 0; i < FILE_LOOKERS; i++)
+		children[1 + i] = child_start(file_looker, i % 4 == 0 ? &file : NULL);
 	crew_add(&crew, 1, anon_looker, NULL);
 	crew_join(&crew);
-	child_join(child);
+	for (size_t i = 0; i < 1 + FILE_LOOKERS; i++)
+		child_join(children[i]);
 }
 
 /* swapoff has brought everything back, so for once mincore() has no choice. */
@@ -206,7 +213,7 @@ static void verify(void)
 int main(int argc, char **argv)
 {
 	static const struct workload workload = {
-		.options = OPTIONS, .steady = 1, .setup = setup, .load = load, .verify = verify,
+		.options = OPTIONS, .setup = setup, .load = load, .verify = verify,
 	};
 
 	return run_workload(&workload, argc, argv);

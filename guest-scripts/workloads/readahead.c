@@ -29,7 +29,7 @@ enum { ODD, EVEN, DEVICES }; /* by the pages they get */
 /* 2 ^ page-cluster as the YAML file sets it. */
 #define WINDOW 8
 /* Passes over a slice until its pages are dealt out anew. */
-#define PASSES 12
+#define PASSES 24
 
 struct slice {
 	struct region region;
@@ -38,8 +38,8 @@ struct slice {
 	_Atomic bool contested; /* the dropper takes part in this pass */
 };
 
-static uint64_t slice_pages = 256;
-static uint64_t slices_count = 2;
+static uint64_t slice_pages = 128;
+static uint64_t slices_count = 4;
 
 static const struct number_option options[] = {
 	{ "pages", &slice_pages },
@@ -296,7 +296,7 @@ static void dealer(struct worker *worker)
 		/* And here the odd ones; then they walk. */
 		if (!meet(dealing))
 			return;
-		watch_them_walk(rng_below(rng, 3 * slice_pages * slices_count));
+		watch_them_walk(rng_below(rng, slice_pages * slices_count));
 		if (!leave_at_random(rng))
 			return;
 		/* Off for a moment, so that whoever still holds an entry meets a dead device. */

@@ -18,7 +18,7 @@
 #include "record.h"
 #include "run.h"
 
-static uint64_t pages = 2048; /* 8 MiB */
+static uint64_t pages = 1024; /* 4 MiB */
 static uint64_t pair_pages = 32;
 static uint64_t hole_pages = 128;
 static uint64_t chunk = 32;
@@ -263,7 +263,7 @@ static void verify(void)
 int main(int argc, char **argv)
 {
 	static const struct workload workload = {
-		.options = OPTIONS, .steady = 1, .setup = setup, .load = load, .verify = verify,
+		.options = OPTIONS, .setup = setup, .load = load, .verify = verify,
 	};
 
 	return run_workload(&workload, argc, argv);

@@ -15,10 +15,10 @@
 #include "record.h"
 #include "run.h"
 
-static uint64_t pages = 3072; /* 12 MiB: what two small devices hold together with the rest */
+static uint64_t pages = 1024; /* 4 MiB: a small device is swapped off soon */
 static uint64_t chunk = 64;
 static uint64_t collide_pages = 32;
-static uint64_t walk_pages = 512;
+static uint64_t walk_pages = 256;
 static uint64_t family_pages = 64;
 
 static const struct number_option OPTIONS[] = {
@@ -263,7 +263,7 @@ static void verify(void)
 int main(int argc, char **argv)
 {
 	static const struct workload workload = {
-		.options = OPTIONS, .steady = 1, .setup = setup, .load = load, .verify = verify,
+		.options = OPTIONS, .setup = setup, .load = load, .verify = verify,
 	};
 
 	return run_workload(&workload, argc, argv);

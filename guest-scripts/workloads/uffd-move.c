@@ -114,8 +114,9 @@ static void arrived(struct pair *pair, size_t page, size_t pages, unsigned int t
 
 /*
  * Linux 6.19 forgets to clear -EAGAIN in move_pages(): once a move has been retried inside the kernel, its success is
- * taken for one more -EAGAIN, the page that has just arrived is moved again, and EEXIST is all that is told. The
- * ledger says whether it was that: how many pages, from this one on, are in the other area and only there.
+ * taken for one more -EAGAIN, the page that has just arrived is moved again, and EEXIST is all that is told, or how
+ * many pages were moved before it. The ledger says whether it was that: how many pages, from this one on, are in the
+ * other area and only there.
  */
 static size_t untold(const struct pair *pair, size_t page, size_t pages, unsigned int to)
 {
@@ -151,8 +152,9 @@ static size_t move_pages(struct pair *pair, size_t page, size_t pages, unsigned 
 	const int error = ioctl(uffd, UFFDIO_MOVE, &move) ? errno : 0;
 	size_t done = move.move > 0 ? move.move / PAGE : 0;
 
-	if (error == EEXIST)
-		done = untold(pair, page, pages, to);
+	/* Told as EEXIST, or as EAGAIN where pages before it were moved. */
+	if (error)
+		done += untold(pair, page + done, pages - done, to);
 	if (error && !done && !is_legal(pair, error)) {
 		run_error("UFFDIO_MOVE", error);
 		pair->broken = true;
@@ -367,7 +369,6 @@ int main(int argc, char **argv)
 {
 	static const struct workload workload = {
 		.options = options,
-		.steady = 1,
 		.prepare = prepare,
 		.setup = setup,
 		.load = load,

@@ -256,7 +256,6 @@ int main(int argc, char **argv)
 {
 	static const struct workload workload = {
 		.options = options,
-		.steady = 1,
 		.prepare = prepare,
 		.setup = setup,
 		.load = load,

@@ -118,7 +118,7 @@ def _bootable(request: Request, cell: Cell, keys: RunKeys) -> Iterator[tuple[Boo
                 output=folder / "initramfs",
             )
             if image.coverage:
-                initramfs = add_blocks(initramfs, image.coverage.blocks, output=folder / "initramfs.blocks")
+                initramfs = add_blocks(initramfs, image.coverage, output=folder / "initramfs.blocks")
             bootable = Bootable(kernel=image, initramfs=initramfs)
             guests = Guests(keys=keys, kvm=frozenset(), allow=())
             if usable_kvm(cell, bootable, guests, cache=request.cache, listener=listener):

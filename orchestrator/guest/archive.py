@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.arch import Arch
-from orchestrator.coverage import Block
+from orchestrator.coverage import CoverageMap
 from orchestrator.deadline import Deadline
 from orchestrator.errors import UserError
 from orchestrator.guest.coverage import BLOCKS_FILE, blocks_text
@@ -44,9 +44,9 @@ def build_initramfs(
     return output
 
 
-def add_blocks(initramfs: Path, blocks: Iterable[Block], *, output: Path) -> Path:
+def add_blocks(initramfs: Path, found: CoverageMap, *, output: Path) -> Path:
     """The initramfs of a run for one instrumented kernel: with the blocks that run-workload tells it to look at."""
-    output.write_bytes(initramfs.read_bytes() + newc([regular(BLOCKS_FILE, blocks_text(blocks).encode())]))
+    output.write_bytes(initramfs.read_bytes() + newc([regular(BLOCKS_FILE, blocks_text(found).encode())]))
     return output
 
 

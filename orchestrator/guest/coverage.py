@@ -1,8 +1,8 @@
 """Which blocks an instrumented guest ran: what it is told before, and what it says afterwards."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from orchestrator.coverage import Block, BlockCount, Executed, Widening
+from orchestrator.coverage import Block, BlockCount, CoverageMap, Executed, Widening
 
 # Where kernels/overlays/widened has its files, and where run-workload looks for what it tells it.
 DEBUGFS = "/sys/kernel/debug/patchrig"
@@ -10,22 +10,47 @@ BLOCKS_FILE = "patchrig/blocks"
 # Off first: nothing moves while it is read. Without C code in the series it was never on.
 READ_COUNTS = f"[ ! -s /{BLOCKS_FILE} ] || {{ echo 0 >{DEBUGFS}/on && cat {DEBUGFS}/blocks; }}"
 
+_Copy = tuple[str, str]
+"""A changed function, and the function of the machine code that this copy of it lies in."""
 
-def blocks_text(blocks: Iterable[Block]) -> str:
+
+def blocks_text(found: CoverageMap) -> str:
     """What the kernel is told of its blocks, a line each; run-workload makes those quiet that are not chosen."""
-    ordered = tuple(blocks)
-    # The first block of each copy of a function: the compiler lays code out in the order of the source, mostly.
-    first: dict[tuple[str, str], int] = {}
-    for block in ordered:
-        copy = (block.target, block.inside)
-        first[copy] = min(block.offset, first.get(copy, block.offset))
-    return "".join(f"{block.offset:x} {block.target} {_flag(block, first)}\n" for block in ordered)
+    gates = _gates(found)
+    return "".join(f"{block.offset:x} {block.target} {_flag(block, gates)}\n" for block in found.blocks)
 
 
-def _flag(block: Block, first: Mapping[tuple[str, str], int]) -> str:
+def _gates(found: CoverageMap) -> Mapping[_Copy, int]:
+    """For each copy of a function the offset of the block that leads into what the series changed.
+
+    It is the first one with a changed line, or the last before that where time may be lost. The compiler lays code
+    out in the order of the source, mostly. A callback is at the start of its block: the line itself comes after it.
+    """
+    changed = {
+        offset
+        for line in found.lines
+        for piece in line.pieces
+        for offset, times in piece.terms
+        if times > 0 and len(piece.terms) == 1
+    }
+    copies: dict[_Copy, list[Block]] = {}
+    for block in sorted(found.blocks, key=lambda block: block.offset):
+        copies.setdefault((block.target, block.inside), []).append(block)
+    gates = {}
+    for copy, blocks in copies.items():
+        last = next((at for at, block in enumerate(blocks) if block.offset in changed), 0)
+        loud = [block.offset for block in blocks[: last + 1] if not block.quiet]
+        if loud:
+            gates[copy] = loud[-1]
+    return gates
+
+
+def _flag(block: Block, gates: Mapping[_Copy, int]) -> str:
+    """A letter of kernels/overlays/widened: quiet, before the gate, the gate, after it."""
     if block.quiet:
         return "q"
-    return "e" if first[block.target, block.inside] == block.offset else "-"
+    gate = gates.get((block.target, block.inside), block.offset)
+    return "g" if block.offset == gate else "-" if block.offset < gate else "a"
 
 
 def widen_argument(widening: Widening, seed: int) -> str:

@@ -8,7 +8,7 @@ from orchestrator.errors import UserError
 from orchestrator.plan.names import unknown
 
 # Two cores under TCG: all workloads still come to their minimums, and docs/sensitivity.md says what was found.
-DEFAULT = Widening(chance_ppm=20_000, sleep_us=30_000, spin_us=1_000, hold_us=300_000)
+DEFAULT = Widening(chance_ppm=20_000, sleep_us=30_000, spin_us=1_000, hold_us=500_000)
 
 _LONGEST_US = 10_000_000
 _LONGEST_SPIN_US = 100_000

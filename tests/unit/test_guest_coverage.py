@@ -1,29 +1,58 @@
 """What an instrumented guest is told and what it says."""
 
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.coverage import Block, BlockCount, Widening
+from orchestrator.coverage import Block, BlockCount, ChangedLine, CoverageMap, LineState, Piece, Widening
 from orchestrator.guest.coverage import blocks_text, executed_of, widen_argument
 
 
-def test_the_guest_is_told_which_blocks_and_which_of_them_are_quiet() -> None:
-    loud = Block(offset=0x1A2B, target="do_swap_page", inside="do_swap_page", file="mm/memory.c", line=7)
-    quiet = Block(offset=0x1A40, target="f", inside="g", file="mm/shmem.c", line=9, quiet=True)
+def whole(blocks: Sequence[Block], *changed: int) -> CoverageMap:
+    """A map of these blocks, of which those at the offsets `changed` have changed lines in them."""
+    pieces = tuple(Piece(inside="f", terms=((at, 1),)) for at in changed)
+    line = ChangedLine(file="a.c", line=1, text="tryget();", state=LineState.CODE, pieces=pieces)
+    return CoverageMap(side="new", diff=(), lines=(line,), blocks=tuple(blocks))
 
-    assert blocks_text((loud, quiet)) == "1a2b do_swap_page e\n1a40 f q\n"
+
+def copy(offsets: Sequence[int], *, inside: str = "f", quiet: Collection[int] = ()) -> list[Block]:
+    return [Block(offset=at, target="f", inside=inside, file="a.c", line=1, quiet=at in quiet) for at in offsets]
 
 
-def test_the_first_block_of_each_copy_of_a_function_is_its_entry() -> None:
-    places = ((0x30, "f", "f"), (0x20, "f", "f"), (0x50, "f", "g"), (0x60, "f", "g"))
-    blocks = [Block(offset=at, target=name, inside=copy, file="a.c", line=1) for at, name, copy in places]
+def flags(found: CoverageMap) -> dict[int, str]:
+    return {int(line.split()[0], 16): line.split()[2] for line in blocks_text(found).splitlines()}
 
-    flags = [line.split()[2] for line in blocks_text(blocks).splitlines()]
 
-    assert flags == ["-", "e", "e", "-"]
+def test_the_guest_is_told_each_block_with_its_function() -> None:
+    assert blocks_text(whole(copy([0x1A2B]))) == "1a2b f g\n"
+
+
+def test_the_gate_leads_into_the_first_changed_line() -> None:
+    assert flags(whole(copy([0x10, 0x20, 0x30, 0x40, 0x50]), 0x30, 0x50)) == {
+        0x10: "-",
+        0x20: "-",
+        0x30: "g",
+        0x40: "a",
+        0x50: "a",
+    }
+
+
+def test_each_copy_of_a_function_has_a_gate() -> None:
+    blocks = [*copy([0x10, 0x20]), *copy([0x30, 0x40], inside="g")]
+
+    assert flags(whole(blocks, 0x20, 0x40)) == {0x10: "-", 0x20: "g", 0x30: "-", 0x40: "g"}
+
+
+def test_a_quiet_gate_is_the_block_before_it() -> None:
+    assert flags(whole(copy([0x10, 0x20, 0x30], quiet=[0x30]), 0x30)) == {0x10: "-", 0x20: "g", 0x30: "q"}
+    assert flags(whole(copy([0x10, 0x20], quiet=[0x10, 0x20]), 0x10)) == {0x10: "q", 0x20: "q"}
+
+
+def test_a_function_that_only_lost_lines_is_entered_through_its_first_block() -> None:
+    assert flags(whole(copy([0x10, 0x20]))) == {0x10: "g", 0x20: "a"}
 
 
 def test_the_knobs_and_the_seed_are_one_argument() -> None:

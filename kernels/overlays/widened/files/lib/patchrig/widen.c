@@ -6,21 +6,24 @@
  * The blocks that matter are written to debugfs before anything is switched on:
  *
  *   patchrig/blocks    write: "OFFSET FUNCTION FLAGS" a line. OFFSET, in hex, is the callback's return address as
- *                      distance from _stext; FLAGS is '-', 'e' for the first block of a function, or 'q' for a
- *                      block where no time may be lost.
+ *                      distance from _stext; FLAGS is 'g' for the gate of a function (the block that leads into what
+ *                      the series changed), '-' for one before it, 'a' for one after it, and 'q' for a block where
+ *                      no time may be lost.
  *                      read: "OFFSET FUNCTION HITS SLEEPS SPINS REFUSED" of each block that ran
  *   patchrig/targets   read: the same per function, with its number of blocks and how many of them ran
  *   patchrig/chance    how likely a delay is, in millionths for each execution of a block
  *   patchrig/sleep_us  the longest sleep; 0: none
  *   patchrig/spin_us   the longest busy wait, where sleeping is not allowed but time may be lost; 0: none
- *   patchrig/hold_us   the longest hold: of some calls of a function, early in it, a sleep until the other side of the race is
- *                      over the next time, so that what was read before is used after. 0: none
+ *   patchrig/hold_us   the longest hold: a sleep at a gate until the race that is on is over, so that what was read before is
+ *                      used after. 0: none
  *   patchrig/held, held_to_the_end   how many holds there were, and how many of them did not run out of time before
  *   patchrig/race      open for as long as the other side of the race is under way
+ *   patchrig/moment    write: a kernel function, the first call of which by the task that has the race open is the moment from
+ *                      which on the other side says no to newcomers. RCU readers, for whom it waits, are held until then
  *   patchrig/rest      for how long a task is left alone after a delay, in hundredths of the delay: what is executed in a
  *                      loop is not delayed at each turn
  *   patchrig/seed      of the random choices: whether, and for how long
- *   patchrig/kthreads  delay kernel threads as well
+ *   patchrig/kthreads  0: not kernel threads
  *   patchrig/on        1: from here on the blocks count and delay. The blocks can't be changed any more.
  *
  * A sleep is nothing but a preemption that lasts: it is taken only where the task could have been preempted and is not
@@ -30,8 +33,11 @@
 #include <linux/debugfs.h>
 #include <linux/delay.h>
 #include <linux/hash.h>
+#include <linux/irqflags.h>
 #include <linux/init.h>
+#include <linux/irq_work.h>
 #include <linux/jump_label.h>
+#include <linux/kprobes.h>
 #include <linux/log2.h>
 #include <linux/ktime.h>
 #include <linux/mutex.h>
@@ -45,6 +51,9 @@
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 #include <linux/wait.h>
+#ifdef CONFIG_ARM64
+#include <asm/proc-fns.h>
+#endif
 #include <asm/sections.h>
 #include <asm/syscall.h>
 #include <asm/unistd.h>
@@ -54,18 +63,28 @@
 #define NAME_LENGTH 64
 #define LINE_LENGTH 128
 #define TURNS_BITS 10
-#define DELAYED_BITS 8
+#define DELAYED_BITS 12
+#define RACERS_MAX 16
 #define MILLION 1000000
-/* Of the calls of a function, how many are held, and within how many blocks after its first. */
-#define HELD_PPM 200000
-#define HELD_WITHIN 16
-/* Where an RCU reader can't sleep, the end of the race waits for it: so long at the most. */
-#define HELD_SPIN_US 20000
+/* Of the times that a task comes to a gate or to a block after it while a race is on, how many are holds. */
+#define HELD_AT_GATE_PPM 500000
+#define HELD_AFTER_PPM 30000
+/* Who is held after the gate may have locked what the other side needs: a part of the longest hold, and past the moment. */
+#define HELD_AFTER_SHARE 3
+#define HELD_AFTER_US 100000
+/* Where a spin lock is held everybody waits. */
+#define HELD_ATOMIC_US 10000
+
+/* What a race is used for; the next one may be another. */
+enum use { HOLD_AT_GATES, HOLD_AFTER_GATES, NO_HOLDS };
+static const enum use USES[] = { HOLD_AT_GATES, HOLD_AT_GATES, HOLD_AFTER_GATES, NO_HOLDS };
+
+enum where { BEFORE_GATE, GATE, AFTER_GATE, QUIET };
 
 struct block {
 	u32 offset;
 	u16 target;
-	bool quiet, entry;
+	enum where where;
 	atomic_t sleeps, spins, refused;
 	atomic64_t hits;
 };
@@ -89,16 +108,19 @@ static u32 targets_count;
 
 static u32 chance, sleep_us = 30000, spin_us = 1000, hold_us, rest = 10;
 static u32 held, held_to_the_end;
-static u32 races_over;
-static DECLARE_WAIT_QUEUE_HEAD(race_over);
+/* How many races are on, how many are over, and how many of all came to their moment. */
+static atomic_t races_on, races_over, moments;
+static DECLARE_WAIT_QUEUE_HEAD(race_moved);
+static struct task_struct *racers[RACERS_MAX];
+static char moment_name[NAME_LENGTH];
 static u64 seed;
-static bool kthreads;
+static bool kthreads = true;
 
 /* How many choices a task has had, and who is being delayed right now. Tasks that share a slot do each other no harm. */
 static u32 turns[1 << TURNS_BITS];
-static u64 rested_at[1 << TURNS_BITS], held_again_at[1 << TURNS_BITS];
-/* Blocks until a task is held; 0: it is not to be. */
-static u8 held_in[1 << TURNS_BITS];
+static u64 rested_at[1 << TURNS_BITS];
+/* The race that a task was last held in, as the number of those over by its end. */
+static u32 held_in[1 << TURNS_BITS];
 static struct task_struct *delayed[1 << DELAYED_BITS];
 
 void __sanitizer_cov_trace_pc(void);
@@ -152,7 +174,7 @@ static notrace bool swapping_off(void)
 
 static notrace bool may_be_delayed(const struct block *block)
 {
-	if (block->quiet || system_state != SYSTEM_RUNNING || is_idle_task(current))
+	if (block->where == QUIET || system_state != SYSTEM_RUNNING || is_idle_task(current))
 		return false;
 	if ((current->flags & PF_KTHREAD) && !READ_ONCE(kthreads))
 		return false;
@@ -185,15 +207,6 @@ static notrace void sleep_for(u32 random)
 	usleep_range_state(random + 1, random + 1 + random / 8, TASK_IDLE);
 }
 
-static notrace void hold(void)
-{
-	const u32 seen = READ_ONCE(races_over);
-
-	WRITE_ONCE(held, held + 1);
-	if (wait_event_idle_timeout(race_over, READ_ONCE(races_over) != seen, usecs_to_jiffies(READ_ONCE(hold_us))))
-		WRITE_ONCE(held_to_the_end, held_to_the_end + 1);
-}
-
 static notrace u64 rest_until(u64 start, u32 percent)
 {
 	const u64 now = ktime_get_mono_fast_ns();
@@ -221,62 +234,143 @@ static notrace void delay(struct block *block, u32 random)
 	WRITE_ONCE(*rested, rest_until(start, READ_ONCE(rest)));
 }
 
-/* A task that was held is left alone for as long afterwards, or nobody would get anywhere. */
-static notrace void delay_till_race_over(struct block *block, u32 random)
+/* Until the next interrupt, the tick at the latest: the CPUs of a guest share those of its host. */
+static notrace void wait_for_interrupt(void)
 {
-	const u64 start = ktime_get_mono_fast_ns();
+	local_irq_disable();
+#ifdef CONFIG_X86
+	safe_halt();
+#else
+	cpu_do_idle();
+	local_irq_enable();
+#endif
+}
 
+/* Off the CPU as after a preemption, which RCU readers may be, too. */
+static notrace void be_preempted(void)
+{
+	preempt_disable();
+	set_tsk_need_resched(current);
+	set_preempt_need_resched();
+	preempt_enable();
+	wait_for_interrupt();
+}
+
+struct hold {
+	u64 end; /* ktime */
+	int over, moment; /* the counts that end it */
+	bool after_gate;
+};
+
+static notrace bool hold_ends(struct hold *hold)
+{
+	const u64 now = ktime_get_mono_fast_ns();
+
+	if (hold->after_gate && atomic_read(&moments) - hold->moment >= 0) {
+		hold->end = min(hold->end, now + HELD_AFTER_US * NSEC_PER_USEC);
+		hold->after_gate = false;
+	}
+	return atomic_read(&races_over) - hold->over >= 0 || now >= hold->end;
+}
+
+static notrace bool moment_ends(const struct hold *hold)
+{
+	return atomic_read(&moments) - hold->moment >= 0 || ktime_get_mono_fast_ns() >= hold->end;
+}
+
+static notrace void hold(struct hold *hold)
+{
+	WRITE_ONCE(held, held + 1);
+	while (!hold_ends(hold))
+		/* The tick bounds what nobody wakes up. */
+		wait_event_idle_timeout(race_moved, hold_ends(hold), msecs_to_jiffies(10));
+	if (atomic_read(&races_over) - hold->over >= 0)
+		WRITE_ONCE(held_to_the_end, held_to_the_end + 1);
+}
+
+static notrace void hold_reader(struct hold *hold)
+{
+	WRITE_ONCE(held, held + 1);
+	while (!moment_ends(hold))
+		be_preempted();
+	if (atomic_read(&moments) - hold->moment >= 0)
+		WRITE_ONCE(held_to_the_end, held_to_the_end + 1);
+}
+
+static notrace void hold_atomic(struct hold *hold)
+{
+	hold->end = min(hold->end, ktime_get_mono_fast_ns() + HELD_ATOMIC_US * NSEC_PER_USEC);
+	while (!moment_ends(hold))
+		cpu_relax();
+}
+
+static notrace void delay_till_race_over(struct block *block)
+{
+	const bool after = block->where == AFTER_GATE;
+	const u64 longest = READ_ONCE(hold_us) / (after ? HELD_AFTER_SHARE : 1);
+	struct hold until = {
+		.end = ktime_get_mono_fast_ns() + longest * NSEC_PER_USEC,
+		.over = atomic_read(&races_over) + 1,
+		.moment = atomic_read(&moments) + 1,
+		.after_gate = after,
+	};
+
+	const u32 slot = hash_32(current->pid, TURNS_BITS);
+
+	/* Once in a race: where it is the race that waits for the task, it gets on. */
+	if (READ_ONCE(held_in[slot]) == until.over)
+		return;
+	WRITE_ONCE(held_in[slot], until.over);
 	if (may_sleep()) {
 		atomic_inc(&block->sleeps);
-		hold();
-	} else if (preemptible() && rcu_preempt_depth()) {
+		hold(&until);
+	} else if (block->where == GATE) {
 		atomic_inc(&block->spins);
-		spin(random % HELD_SPIN_US);
-	} else {
-		return;
+		if (preemptible() && !accessing_user())
+			hold_reader(&until);
+		else
+			hold_atomic(&until);
 	}
-	WRITE_ONCE(held_again_at[hash_32(current->pid, TURNS_BITS)], rest_until(start, 100));
 }
 
 /* In its own slot a task comes here once at a time, although what delays it may be instrumented itself. */
 static notrace void delay_once(struct block *block, u32 random, bool holding)
 {
-	struct task_struct **slot = &delayed[hash_ptr(current, DELAYED_BITS)];
+	struct task_struct **slot = &delayed[hash_32(current->pid, DELAYED_BITS)];
 
 	if (cmpxchg(slot, NULL, current)) {
 		atomic_inc(&block->refused);
 		return;
 	}
 	if (holding)
-		delay_till_race_over(block, random);
+		delay_till_race_over(block);
 	else
 		delay(block, random);
 	smp_store_release(slot, NULL);
 }
 
-/* Whether this is the block at which the call that the task is in is held. */
-static notrace bool held_here(const struct block *block, u64 random)
+/* What the races that are on are used for. */
+static notrace enum use use_now(void)
 {
-	const u32 slot = hash_32(current->pid, TURNS_BITS);
-	u8 *left = &held_in[slot];
+	if (!READ_ONCE(hold_us) || !atomic_read(&races_on))
+		return NO_HOLDS;
+	return USES[mixed(seed + atomic_read(&races_over)) % ARRAY_SIZE(USES)];
+}
 
-	if (block->entry) {
-		const bool chosen = READ_ONCE(hold_us) && READ_ONCE(races_over) && (random >> 32) % MILLION < HELD_PPM &&
-				    ktime_get_mono_fast_ns() > READ_ONCE(held_again_at[slot]);
-
-		WRITE_ONCE(*left, chosen ? 1 + (u32)random % HELD_WITHIN : 0);
-	}
-	if (!READ_ONCE(*left))
-		return false;
-	WRITE_ONCE(*left, READ_ONCE(*left) - 1);
-	return !READ_ONCE(*left);
+static notrace bool held_here(const struct block *block, enum use use, u32 at)
+{
+	if (use == HOLD_AT_GATES)
+		return block->where == GATE && at < HELD_AT_GATE_PPM;
+	return use == HOLD_AFTER_GATES && block->where == AFTER_GATE && at < HELD_AFTER_PPM;
 }
 
 static noinline notrace void block_reached(u32 offset)
 {
 	struct block *block = find(offset);
+	enum use use;
 	bool holding;
 	u64 random;
+	u32 at;
 
 	if (!block)
 		return;
@@ -284,8 +378,11 @@ static noinline notrace void block_reached(u32 offset)
 	if (!READ_ONCE(chance) || !in_task())
 		return;
 	random = chosen();
-	holding = held_here(block, random);
-	if (!holding && (random >> 32) % MILLION >= READ_ONCE(chance))
+	at = (u32)(random >> 32) % MILLION;
+	use = use_now();
+	holding = held_here(block, use, at);
+	/* On the way to a gate nobody is kept, and nobody with a reference in hand, who would keep the race from its end. */
+	if (!holding && (use == HOLD_AT_GATES || at >= READ_ONCE(chance)))
 		return;
 	if (may_be_delayed(block))
 		delay_once(block, (u32)random, holding);
@@ -333,8 +430,7 @@ static int add_block(const char *text)
 	block = &blocks[blocks_count++];
 	block->offset = offset;
 	block->target = target;
-	block->quiet = flags == 'q';
-	block->entry = flags == 'e';
+	block->where = flags == 'g' ? GATE : flags == 'a' ? AFTER_GATE : flags == 'q' ? QUIET : BEFORE_GATE;
 	return 0;
 }
 
@@ -484,17 +580,80 @@ static int on_get(void *unused, u64 *value)
 }
 DEFINE_DEBUGFS_ATTRIBUTE(on_file, on_get, on_set, "%llu\n");
 
+static int race_open(struct inode *inode, struct file *file)
+{
+	for (u32 i = 0; i < RACERS_MAX; i++)
+		if (!cmpxchg(&racers[i], NULL, current)) {
+			file->private_data = &racers[i];
+			atomic_inc(&races_on);
+			return nonseekable_open(inode, file);
+		}
+	return -EBUSY;
+}
+
 static int race_release(struct inode *inode, struct file *file)
 {
-	WRITE_ONCE(races_over, races_over + 1);
-	wake_up_all(&race_over);
+	WRITE_ONCE(*(struct task_struct **)file->private_data, NULL);
+	atomic_dec(&races_on);
+	atomic_inc(&races_over);
+	wake_up_all(&race_moved);
 	return 0;
 }
 
 static const struct file_operations race_file = {
 	.owner = THIS_MODULE,
-	.open = nonseekable_open,
+	.open = race_open,
 	.release = race_release,
+};
+
+static void wake_held(struct irq_work *work)
+{
+	wake_up_all(&race_moved);
+}
+
+static DEFINE_IRQ_WORK(moment_work, wake_held);
+
+static int moment_reached(struct kprobe *probe, struct pt_regs *regs)
+{
+	for (u32 i = 0; i < RACERS_MAX; i++)
+		if (READ_ONCE(racers[i]) == current) {
+			atomic_inc(&moments);
+			/* Whoever is to be woken may not be woken from here. */
+			irq_work_queue(&moment_work);
+		}
+	return 0;
+}
+
+static struct kprobe moment_probe = { .symbol_name = moment_name, .pre_handler = moment_reached };
+
+static ssize_t moment_write(struct file *file, const char __user *from, size_t size, loff_t *at)
+{
+	char name[NAME_LENGTH];
+	int error;
+
+	if (size >= sizeof(name))
+		return -E2BIG;
+	if (copy_from_user(name, from, size))
+		return -EFAULT;
+	name[size] = 0;
+	mutex_lock(&patchrig_lock);
+	/* Once: it is part of what the load is. */
+	if (moment_name[0]) {
+		error = strcmp(moment_name, strim(name)) ? -EBUSY : 0;
+	} else {
+		strscpy(moment_name, strim(name), sizeof(moment_name));
+		error = register_kprobe(&moment_probe);
+		if (error)
+			moment_name[0] = 0;
+	}
+	mutex_unlock(&patchrig_lock);
+	return error ?: size;
+}
+
+static const struct file_operations moment_file = {
+	.owner = THIS_MODULE,
+	.open = simple_open,
+	.write = moment_write,
 };
 
 static int __init widen_init(void)
@@ -513,6 +672,7 @@ static int __init widen_init(void)
 	debugfs_create_u32("held", 0400, folder, &held);
 	debugfs_create_u32("held_to_the_end", 0400, folder, &held_to_the_end);
 	debugfs_create_file("race", 0400, folder, NULL, &race_file);
+	debugfs_create_file("moment", 0200, folder, NULL, &moment_file);
 	debugfs_create_u32("rest", 0600, folder, &rest);
 	debugfs_create_u64("seed", 0600, folder, &seed);
 	debugfs_create_bool("kthreads", 0600, folder, &kthreads);
