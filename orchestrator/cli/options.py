@@ -51,7 +51,7 @@ _BUILD_CHOICE = (
     click.option("--workload", multiple=True, metavar="W", help="Only this workload: a name, or the path of a YAML."),
     click.option("--seed", type=click.IntRange(0), help="Where all randomness of the workloads comes from."),
     click.option("--widen", metavar="K=V,...",
-                 help="How a widened flavour delays: chance=2%,max=30ms,spin=1ms,hold=300ms,only=FUNCTION+FUNCTION; "
+                 help="How a widened flavour delays: chance=2%,max=30ms,spin=1ms,hold=500ms,only=FUNCTION+FUNCTION; "
                  "what is left out is so."),
     click.option("--no-sandbox", "sandbox", flag_value=False, default=True, type=bool,
                  help="Build without bubblewrap: the series' build files then run with your rights."),
