@@ -17,6 +17,7 @@ WORKLOADS = (
     "readahead",
     "uffd-move",
     "zswap-writeback",
+    "large",
     "io-error",
 )
 ARCHES = ("x86_64", "arm64")
