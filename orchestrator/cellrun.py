@@ -206,7 +206,8 @@ def _session(  # noqa: PLR0913  # a cell's own things, handed down once
         boot_seconds = now() - started
         pulse = _Pulse(vm)
         begun = now()
-        enough = _CrashSeen(folder / "console.log", guests.allow) if guests.stop_at_crash else lambda: False
+        allow = (*guests.allow, *cell.workload.allow)
+        enough = _CrashSeen(folder / "console.log", allow) if guests.stop_at_crash else lambda: False
         argv = workload_argv(cell, limits)
         watched = watch(guest, argv, limits, alive=vm.alive, on_progress=on_progress, enough=enough)
         (folder / "workload.log").write_text(watched.output)

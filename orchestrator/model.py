@@ -37,6 +37,13 @@ class SwapDevice(_Schema):
 Counter = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.\-]+$")]
 
 
+class Allowed(_Schema):
+    """A crash title that does not fail a cell, with the reason why."""
+
+    title: str
+    reason: Annotated[str, Field(min_length=1)]
+
+
 class Workload(_Schema):
     """One guest program and what it must prove; configs/workloads/*.yaml."""
 
@@ -60,13 +67,8 @@ class Workload(_Schema):
     """Kernel source files that it is meant to reach, its own first: who looks for a bug in one of them runs it."""
     exercised: Annotated[Mapping[Counter, Annotated[int, Field(gt=0)]], Field(min_length=1)]
     """Counter -> how much it must grow, else the cell ends as not exercised."""
-
-
-class Allowed(_Schema):
-    """A crash title that does not fail a cell, with the reason why."""
-
-    title: str
-    reason: Annotated[str, Field(min_length=1)]
+    allow: tuple[Allowed, ...] = ()
+    """What the workload itself makes every kernel say."""
 
 
 class Variant(StrEnum):

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/swap.h>
 #include <unistd.h>
 
@@ -208,9 +209,19 @@ static void flip(unsigned int device, struct rng *rng)
 	end_turn(device);
 }
 
-int flipper_start(unsigned int device)
+/* Locks are not inherited, and who swaps off must not wait for a page of its own that is on the device. */
+static pid_t fork_locked(void)
 {
 	const pid_t child = fork();
+
+	if (!child && mlockall(MCL_CURRENT | MCL_FUTURE))
+		run_error("mlockall", errno);
+	return child;
+}
+
+int flipper_start(unsigned int device)
+{
+	const pid_t child = fork_locked();
 	struct rng rng;
 
 	if (child)
@@ -237,7 +248,7 @@ static void audit(void)
 
 int audit_start(void)
 {
-	const pid_t child = fork();
+	const pid_t child = fork_locked();
 
 	if (child)
 		return child;

@@ -15,6 +15,9 @@ static const char *const ZSWAP[] = {
 	"written_back_pages", "reject_reclaim_fail", "pool_limit_hit", "stored_pages",
 };
 
+/* Of the folios of 64 KiB; 0 where there are none. */
+static const char *const LARGE[] = { "swpin", "swpin_fallback", "swpout", "swpout_fallback" };
+
 static void add(struct kernel_counters *counters, const char *prefix, const char *name, uint64_t value)
 {
 	char full[NAME_SIZE];
@@ -62,22 +65,30 @@ static void read_device(struct kernel_counters *counters, const struct board_dev
 	fclose(file);
 }
 
-void kernel_counters_read(struct kernel_counters *counters)
+static void read_files(struct kernel_counters *counters, const char *folder, const char *prefix,
+		       const char *const *names, size_t count)
 {
 	char path[128];
 	uint64_t value;
 	FILE *file;
 
+	for (size_t i = 0; i < count; i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+		file = fopen(path, "re");
+		if (file && fscanf(file, "%" SCNu64, &value) == 1)
+			add(counters, prefix, names[i], value);
+		if (file)
+			fclose(file);
+	}
+}
+
+void kernel_counters_read(struct kernel_counters *counters)
+{
 	counters->count = 0;
 	read_vmstat(counters);
 	for (unsigned int i = 0; i < board->devices_count; i++)
 		read_device(counters, &board->devices[i]);
-	for (size_t i = 0; i < sizeof(ZSWAP) / sizeof(ZSWAP[0]); i++) {
-		snprintf(path, sizeof(path), "/sys/kernel/debug/zswap/%s", ZSWAP[i]);
-		file = fopen(path, "re");
-		if (file && fscanf(file, "%" SCNu64, &value) == 1)
-			add(counters, "zswap.", ZSWAP[i], value);
-		if (file)
-			fclose(file);
-	}
+	read_files(counters, "/sys/kernel/debug/zswap", "zswap.", ZSWAP, sizeof(ZSWAP) / sizeof(ZSWAP[0]));
+	read_files(counters, "/sys/kernel/mm/transparent_hugepage/hugepages-64kB/stats", "large.", LARGE,
+		   sizeof(LARGE) / sizeof(LARGE[0]));
 }

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/userfaultfd.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -22,23 +21,10 @@
 #include <unistd.h>
 
 #include "branch.h"
+#include "move.h"
 #include "paging.h"
 #include "record.h"
 #include "run.h"
-
-#ifndef UFFDIO_MOVE /* headers older than Linux 6.8 */
-#define UFFD_FEATURE_MOVE (1 << 16)
-#define UFFDIO_MOVE_MODE_DONTWAKE ((__u64)1 << 0)
-#define UFFDIO_MOVE _IOWR(UFFDIO, 0x05, struct uffdio_move)
-
-struct uffdio_move {
-	__u64 dst;
-	__u64 src;
-	__u64 len;
-	__u64 mode;
-	__s64 move;
-};
-#endif
 
 #define PAIRS_MAX 8
 #define CHUNK_MAX 16

@@ -49,14 +49,17 @@ Rule = Callable[[Cell, GuestRun, tuple[Crash, ...]], Verdict | None]
 def judge(
     cell: Cell, run: GuestRun, crashes: Iterable[Crash], allow: Iterable[Allowed]
 ) -> tuple[Verdict, tuple[Crash, ...]]:
-    """The verdict, and the crashes by line with what the matrix allows marked. The first rule that speaks decides."""
-    marked = mark_allowed(sorted(crashes, key=lambda crash: crash.line), allow)
+    """The verdict, and the crashes by line, marked where the matrix or the workload allows them.
+
+    The first rule that speaks decides.
+    """
+    marked = mark_allowed(sorted(crashes, key=lambda crash: crash.line), (*allow, *cell.workload.allow))
     verdict = next(verdict for rule in RULES if (verdict := rule(cell, run, marked)))
     return replace(verdict, reasons=(*verdict.reasons, *_context(verdict, run, marked))), marked
 
 
 def mark_allowed(crashes: Iterable[Crash], allow: Iterable[Allowed]) -> tuple[Crash, ...]:
-    """Give each crash whose title the matrix allows the reason; the next fatal one is then the first of the guest."""
+    """Give each crash whose title is allowed the reason; the next fatal one is then the first of the guest."""
     reasons = {allowed.title: allowed.reason for allowed in allow}
     marked = []
     fatal_seen = False

@@ -9,7 +9,17 @@ from boot_runs import BUGS, PATCHES, PROJECT, SERIES, Ran, run_command, run_matr
 
 pytestmark = [pytest.mark.boot, pytest.mark.timeout(5400)]
 
-WORKLOADS = ("swapin", "mincore", "shmem", "willneed", "readahead", "uffd-move", "zswap-writeback")
+WORKLOADS = (
+    "swapin",
+    "mincore",
+    "shmem",
+    "willneed",
+    "readahead",
+    "uffd-move",
+    "zswap-writeback",
+    "large",
+    "io-error",
+)
 ARCHES = ("x86_64", "arm64")
 # One guest at a time: whatever else this machine does, the load of a cell should get to its minimums.
 ALONE = ("--jobs", "1")

@@ -247,6 +247,15 @@ def test_an_allowed_crash_does_not_fail_but_is_told() -> None:
     assert [found.allowed for found in marked] == ["reported upstream"] * 2
 
 
+def test_what_a_workload_makes_every_kernel_say_is_allowed_in_its_cells_only() -> None:
+    own = Allowed(title="Read-error on swap-device", reason="the workload makes its devices fail")
+    failing = replace(cell(), workload=cell().workload.model_copy(update={"allow": (own,)}))
+    said = (crash(CrashKind.SWAP, "Read-error on swap-device", line=1),)
+
+    assert judge(failing, guest_run(), said, ())[0].outcome is Outcome.PASSED
+    assert judge(cell(), guest_run(), said, ())[0].outcome is Outcome.CRASHED
+
+
 def test_the_crash_after_an_allowed_one_is_the_first() -> None:
     allow = (Allowed(title="WARNING in old_friend", reason="known"),)
     crashes = (crash(title="WARNING in old_friend", line=1), crash(title="new", line=4, follow_up=True))

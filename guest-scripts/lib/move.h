@@ -1,0 +1,21 @@
+/* UFFDIO_MOVE, also where the headers are older than Linux 6.8. */
+#ifndef PATCHRIG_MOVE_H
+#define PATCHRIG_MOVE_H
+
+#include <linux/userfaultfd.h>
+
+#ifndef UFFDIO_MOVE
+#define UFFD_FEATURE_MOVE (1 << 16)
+#define UFFDIO_MOVE_MODE_DONTWAKE ((__u64)1 << 0)
+#define UFFDIO_MOVE _IOWR(UFFDIO, 0x05, struct uffdio_move)
+
+struct uffdio_move {
+	__u64 dst;
+	__u64 src;
+	__u64 len;
+	__u64 mode;
+	__s64 move;
+};
+#endif
+
+#endif

@@ -1,0 +1,449 @@
+/*
+ * Swap devices that fail: null_blk with bad blocks that a saboteur switches on and off, under swapoff.
+ *   victims      fault anonymous pages that can't be read: do_swap_page() must answer with a bus error, and
+ *   file owners  read pages of a tmpfs file that can't be read: shmem_swapin_folio() must answer with EIO.
+ * Writes fail at such times, too; then the page just stays in memory. swapoff (Linux 6.19) gives up a page that it can't
+ * read and returns 0: a poison marker takes the place of the entry, in the page table or in the file.
+ *
+ * So what is legal is not "any bus error", it is: a page may be lost if errors were on at some time since it was
+ * written, else it may not; what can be read at all must be right; and a page of a file that was given up once says
+ * EIO for ever, and is not resident.
+ */
+#define _GNU_SOURCE
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "device.h"
+#include "guard.h"
+#include "paging.h"
+#include "record.h"
+#include "run.h"
+
+#define FILES "/tmp/io-error"
+#define SECTOR 512
+/* mkswap's header is the first page: without it there is no swapon. */
+#define HEADER_SECTORS (PAGE / SECTOR)
+#define SLICES_MAX 8
+/* In microseconds. Off for longer than a slice takes to be written and paged out. */
+#define GOOD_LEAST 20000
+#define GOOD_MOST 60000
+#define BAD_LEAST 5000
+#define BAD_MOST 25000
+#define PATIENCE 200000
+/* Long enough for a swapoff to meet the pages first. */
+#define LEFT_ALONE 60000
+/* The last number of a swap type; devices come first. An entry of it is a marker, no page (Linux 6.19, swapops.h). */
+#define MARKER_TYPE 31
+
+static uint64_t slice_pages = 64;
+static uint64_t victims = 2;
+static uint64_t owners = 2;
+
+static const struct number_option options[] = {
+	{ "pages", &slice_pages },
+	{ "victims", &victims },
+	{ "owners", &owners },
+	{ 0 },
+};
+
+/* Pages with one owner. */
+struct slice {
+	struct region region;
+	uint32_t *written; /* for each page: the epoch just before it was written */
+	bool *lost; /* for each page: not to be read again */
+	int fd; /* of a file; -1 for anonymous memory */
+	unsigned int files;
+};
+
+/* Odd while errors are on. Raised before they begin and after they have ended. */
+static _Atomic uint32_t epoch;
+/* Of each device. Read once: a stream of stdio would put pages into play that nobody guards. */
+static unsigned long long sectors[DEVICES_MAX];
+static struct slice slices[SLICES_MAX];
+static counter_t *spells, *bus_errors, *eio_reads, *eio_faults, *markers, *readable, *files_spoiled, *failed_writes;
+
+static unsigned long long sectors_of(unsigned int device)
+{
+	unsigned long long sectors = 0;
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/block/%s/size", strrchr(device_path(device), '/') + 1);
+	file = fopen(path, "re");
+	if (file && fscanf(file, "%llu", &sectors) != 1)
+		sectors = 0;
+	if (file)
+		fclose(file);
+	return sectors;
+}
+
+/* "first-last" in sectors, all of the device but its header; + makes them bad, - good. */
+static bool set_bad_blocks(unsigned int device, char sign)
+{
+	char path[128], text[64];
+	bool done;
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/kernel/config/nullb/swap%u/badblocks", device);
+	snprintf(text, sizeof(text), "%c%u-%llu", sign, HEADER_SECTORS, sectors[device] - 1);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	done = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	close(fd);
+	return done;
+}
+
+static void set_errors(bool on)
+{
+	for (unsigned int i = 0; i < device_count(); i++)
+		if (!set_bad_blocks(i, on ? '+' : '-'))
+			run_error("bad blocks of null_blk", errno);
+}
+
+static void rest(uint64_t us)
+{
+	const uint64_t end = now_ns() + us * 1000;
+
+	while (!run_over() && now_ns() < end)
+		sleep_us(1000);
+}
+
+static void saboteur(struct worker *worker)
+{
+	while (!run_over()) {
+		rest(rng_between(&worker->rng, GOOD_LEAST, GOOD_MOST));
+		epoch++;
+		set_errors(true);
+		rest(rng_between(&worker->rng, BAD_LEAST, BAD_MOST));
+		set_errors(false);
+		epoch++;
+		count(spells, 1);
+	}
+}
+
+/* False when it takes too long: another round will do. */
+static bool wait_for_errors(bool on)
+{
+	const uint64_t end = now_ns() + PATIENCE * 1000ull;
+
+	while (epoch % 2 != on && !run_over() && now_ns() < end)
+		sleep_us(500);
+	return epoch % 2 == on;
+}
+
+/* Asked after a page was found unreadable. */
+static void judge_loss(const struct slice *slice, size_t page, const char *call, const char *error)
+{
+	const uint32_t now = epoch;
+
+	slice->lost[page] = true;
+	operations_add(1);
+	if (now % 2 == 0 && now == slice->written[page])
+		run_error_named(call, error);
+}
+
+struct touch {
+	struct slice *slice;
+	size_t page;
+	struct identity identity;
+};
+
+static void write_body(void *argument)
+{
+	const struct touch *touch = argument;
+
+	record_write(region_page(&touch->slice->region, touch->page), &touch->identity, 0);
+}
+
+/* A page that is swapped out half written may be lost at the other half. */
+static void write_page(struct slice *slice, size_t page)
+{
+	struct touch touch = { .slice = slice, .page = page, .identity = region_begin(&slice->region, page) };
+	const uint32_t before = epoch;
+
+	if (slice->fd < 0 && madvise(region_page(&slice->region, page), PAGE, MADV_DONTNEED))
+		run_error("MADV_DONTNEED", errno);
+	if (slice->fd < 0)
+		slice->written[page] = before;
+	if (guarded(write_body, &touch)) {
+		slice->written[page] = before;
+		slice->lost[page] = false;
+	} else {
+		judge_loss(slice, page, "a write to memory that no error hit", "SIGBUS");
+		count(failed_writes, 1);
+	}
+	region_end(&slice->region, page);
+}
+
+static void verify_body(void *argument)
+{
+	const struct touch *touch = argument;
+
+	region_verify(&touch->slice->region, touch->page, true);
+}
+
+static bool is_marker(const void *address)
+{
+	const uint64_t word = pagemap_word(address);
+
+	return word & PAGEMAP_SWAPPED && pagemap_type(word) == MARKER_TYPE;
+}
+
+static void read_memory(struct slice *slice, size_t page, counter_t *failed)
+{
+	struct touch touch = { .slice = slice, .page = page };
+
+	if (guarded(verify_body, &touch)) {
+		count(readable, 1);
+		return;
+	}
+	judge_loss(slice, page, "a read of memory that no error hit", "SIGBUS");
+	count(is_marker(region_page(&slice->region, page)) ? markers : failed, 1);
+}
+
+static void shuffle(size_t *order, struct rng *rng)
+{
+	for (size_t i = 0; i < slice_pages; i++) {
+		const size_t other = rng_below(rng, i + 1);
+
+		order[i] = order[other];
+		order[other] = i;
+	}
+}
+
+/* Everything is on the device, and the device has gone bad: false when that did not come about. */
+static bool strand(struct slice *slice, struct rng *rng)
+{
+	page_out_fully(slice->region.base, slice_pages * PAGE, 3);
+	if (!wait_for_errors(true))
+		return false;
+	if (rng_below(rng, 4) == 0 && madvise(slice->region.base, slice_pages * PAGE, MADV_WILLNEED))
+		run_error("MADV_WILLNEED", errno);
+	if (rng_below(rng, 4) == 0)
+		rest(LEFT_ALONE);
+	return !run_over();
+}
+
+static void victim(struct worker *worker)
+{
+	struct slice *slice = worker->argument;
+	size_t *order = locked_memory(slice_pages * sizeof(*order));
+
+	while (!run_over()) {
+		wait_for_errors(false);
+		for (size_t i = 0; i < slice_pages; i++)
+			if (slice->lost[i] || rng_below(&worker->rng, 4) == 0)
+				write_page(slice, i);
+		if (!strand(slice, &worker->rng))
+			continue;
+		shuffle(order, &worker->rng);
+		for (size_t i = 0; i < slice_pages && !run_over(); i++)
+			if (!slice->lost[order[i]])
+				read_memory(slice, order[i], bus_errors);
+	}
+}
+
+static void said(size_t page, const char *expected, const char *what, long value)
+{
+	char seen[64];
+
+	snprintf(seen, sizeof(seen), "%s %ld", what, value);
+	run_mismatch(page, KIND_WRONG, expected, seen);
+}
+
+/* Given up once is given up for good: the file has no page and no entry there, and nobody is told anything else. */
+static void check_given_up(const struct slice *slice, size_t page)
+{
+	uint64_t buffer[PAGE / 8];
+	unsigned char resident = 0;
+	const ssize_t got = pread(slice->fd, buffer, PAGE, page * PAGE);
+
+	if (got >= 0 || errno != EIO)
+		said(page, "EIO again for a page that was lost", got < 0 ? "errno" : "bytes", got < 0 ? errno : got);
+	if (mincore(region_page(&slice->region, page), PAGE, &resident) || resident & 1)
+		said(page, "a lost page is not resident", "mincore", resident);
+	verified_add(1);
+}
+
+static void read_file(struct slice *slice, size_t page)
+{
+	const uint32_t ticket = region_ticket(&slice->region, page);
+	uint64_t buffer[PAGE / 8];
+	const ssize_t got = pread(slice->fd, buffer, PAGE, page * PAGE);
+
+	if (got == PAGE) {
+		region_verify_copy(&slice->region, page, ticket, buffer, true);
+		count(readable, 1);
+	} else if (got < 0 && errno == EIO) {
+		judge_loss(slice, page, "pread of a page that no error hit", "EIO");
+		count(eio_reads, 1);
+	} else {
+		slice->lost[page] = true;
+		run_error("pread", got < 0 ? errno : ENODATA);
+	}
+}
+
+static void read_somehow(struct slice *slice, size_t page, struct rng *rng)
+{
+	if (rng_below(rng, 2))
+		read_file(slice, page);
+	else
+		read_memory(slice, page, eio_faults);
+	if (slice->lost[page])
+		check_given_up(slice, page);
+}
+
+/*
+ * Linux 6.19 looks for the device of a marker when it is cut off or punched out ("get_swap_device: Bad swap file
+ * entry"). So a file that was spoiled stays behind, in a file system of its own, without those of its pages that are
+ * good: locked first, so that none of them is lost between the look and the hole.
+ */
+static void leave_file(struct slice *slice)
+{
+	for (size_t page = 0; page < slice_pages; page++) {
+		void *memory = region_page(&slice->region, page);
+
+		if (slice->lost[page] || mlock(memory, PAGE))
+			continue;
+		if (fallocate(slice->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, page * PAGE, PAGE))
+			run_error("FALLOC_FL_PUNCH_HOLE", errno);
+	}
+	munmap(slice->region.base, slice_pages * PAGE);
+	close(slice->fd);
+}
+
+static void new_file(struct slice *slice)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), FILES "/%" PRIu64 ".%u", slice->region.id, slice->files++);
+	slice->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (slice->fd < 0 || ftruncate(slice->fd, slice_pages * PAGE))
+		run_fail("a file of tmpfs");
+	slice->region.base = map_file(slice->fd, slice_pages * PAGE);
+	for (size_t page = 0; page < slice_pages; page++) {
+		slice->lost[page] = false;
+		write_page(slice, page);
+	}
+}
+
+static size_t lost_pages(const struct slice *slice)
+{
+	size_t lost = 0;
+
+	for (size_t page = 0; page < slice_pages; page++)
+		lost += slice->lost[page];
+	return lost;
+}
+
+static void file_owner(struct worker *worker)
+{
+	struct slice *slice = worker->argument;
+	struct rng *rng = &worker->rng;
+
+	while (!run_over()) {
+		wait_for_errors(false);
+		if (lost_pages(slice) > slice_pages / 2) {
+			leave_file(slice);
+			new_file(slice);
+			count(files_spoiled, 1);
+		}
+		for (size_t i = 0; i < slice_pages; i++)
+			if (!slice->lost[i] && rng_below(rng, 2))
+				write_page(slice, i);
+			else if (!slice->lost[i])
+				/* Only mapped pages are paged out on request. */
+				read_memory(slice, i, eio_faults);
+		if (!strand(slice, rng))
+			continue;
+		for (size_t i = 0; i < slice_pages && !run_over(); i++)
+			if (!slice->lost[i])
+				read_somehow(slice, i, rng);
+	}
+}
+
+static void prepare(void)
+{
+	for (unsigned int i = 0; i < device_count(); i++) {
+		sectors[i] = sectors_of(i);
+		if (strcmp(device_kind(i), "null_blk") || !set_bad_blocks(i, '+') || !set_bad_blocks(i, '-'))
+			run_missing("bad blocks of %s: null_blk only, /sys/kernel/config/nullb/swap%u", device_path(i), i);
+	}
+	/* No limits: what a lost page was counted for is given back with its file only. */
+	mkdir(FILES, 0700);
+	if (mount("io-error", FILES, "tmpfs", 0, "size=0,nr_inodes=0"))
+		run_missing("a tmpfs in " FILES ": %m");
+}
+
+static void slice_new(struct slice *slice, uint64_t id, bool is_file)
+{
+	void *memory = is_file ? NULL : private_memory(slice_pages * PAGE);
+
+	slice->region = region_over(memory, id, slice_pages);
+	slice->written = locked_memory(slice_pages * sizeof(*slice->written));
+	slice->lost = locked_memory(slice_pages * sizeof(*slice->lost));
+	slice->fd = -1;
+	if (is_file)
+		new_file(slice);
+	else
+		for (size_t page = 0; page < slice_pages; page++)
+			write_page(slice, page);
+}
+
+static void setup(void)
+{
+	spells = counter("error_spells");
+	bus_errors = counter("bus_errors");
+	eio_reads = counter("eio_reads");
+	eio_faults = counter("eio_faults");
+	markers = counter("markers");
+	readable = counter("readable");
+	files_spoiled = counter("files_spoiled");
+	failed_writes = counter("failed_writes");
+	guard_bus_errors();
+	if (victims + owners > SLICES_MAX)
+		run_fail("--victims and --owners");
+	for (uint64_t i = 0; i < victims + owners; i++)
+		slice_new(&slices[i], i + 1, i >= victims);
+}
+
+static void load(void)
+{
+	static struct crew crew;
+
+	crew_add(&crew, 1, saboteur, NULL);
+	for (uint64_t i = 0; i < victims + owners; i++)
+		crew_add(&crew, 1, i < victims ? victim : file_owner, &slices[i]);
+	crew_join(&crew);
+}
+
+/* Errors are off. What has not been given up by now is right. */
+static void verify(void)
+{
+	for (uint64_t i = 0; i < victims + owners; i++)
+		for (size_t page = 0; page < slice_pages; page++)
+			if (!slices[i].lost[page])
+				read_memory(&slices[i], page, i < victims ? bus_errors : eio_faults);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct workload workload = {
+		.options = options,
+		.prepare = prepare,
+		.setup = setup,
+		.load = load,
+		.verify = verify,
+	};
+
+	return run_workload(&workload, argc, argv);
+}
