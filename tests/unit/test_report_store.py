@@ -73,6 +73,7 @@ def test_the_layout_is_the_documented_one(tmp_path: Path) -> None:
         "junit.xml",
         "run.json",
         "summary.txt",
+        "timeline.svg",
     ]
     assert (tmp_path / "latest").resolve() == store.folder
 
