@@ -166,7 +166,8 @@ def rerun(report: RunReport, cells: Sequence[Cell], request: Request, store: Sto
     runner = _Runner(request=request, store=store, listener=listener, keys=keys)
 
     def load(build: Build, background: bool, listener: Listener) -> Bootable:
-        del background, listener
+        del background
+        listener(PhaseBegan(what=build.name, phase=Phase.PACK))
         known = next((image for image in report.builds if image.build == build), None)
         if not isinstance(known, KernelImage):
             raise InfraError(f"{report.id} has no kernel for {build.name}: it was never built")
@@ -277,11 +278,11 @@ class _Runner:
         folder = self.store.cell_folder(cell)
         write_repro(cell, loaded.bootable, loaded.guests, folder)
         self.listener(CellStarted(cell=cell))
-        self.record(
-            run_cell(
-                cell, loaded.bootable, loaded.guests, folder=folder, listener=self.listener, guest_ended=guest_ended
-            )
-        )
+        if self.request.until_fail:
+            # Whether there is to be another one, the verdict decides.
+            guest_ended = _later
+        bootable, guests = loaded.bootable, loaded.guests
+        self.record(run_cell(cell, bootable, guests, folder=folder, listener=self.listener, guest_ended=guest_ended))
 
     def _stop(self) -> Stop | None:
         if self._lost >= _LOST_IN_A_ROW:
@@ -301,6 +302,10 @@ class _Runner:
         if arch not in self._kvm:
             self._kvm[arch] = usable_kvm(cell, bootable, guests, cache=self.request.cache, listener=self.listener)
         return replace(guests, kvm=frozenset({arch}) if self._kvm[arch] else frozenset())
+
+
+def _later() -> None:
+    """The room of a guest is given back with its cell's end."""
 
 
 def end_guests(why: str = INTERRUPTED) -> None:

@@ -26,10 +26,10 @@ class Stopwatch:
     def stop(self) -> tuple[Span, ...]:
         """All phases, the last of which ends now."""
         with self._lock:
-            starts = [at for _, at in self._began]
-            ends = [*starts[1:], now()]
+            ends = [*(at for _, at in self._began[1:]), now()]
             return tuple(
-                Span(phase=phase, start=start, end=end) for (phase, start), end in zip(self._began, ends, strict=True)
+                Span(phase=phase, start=start, end=end)
+                for (phase, start), end in zip(self._began, ends, strict=False)  # nothing ended where nothing began
             )
 
     def listening(self, listener: Listener) -> Listener:
