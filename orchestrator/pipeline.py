@@ -264,8 +264,8 @@ class _Runner:
             )
 
     def record(self, *reports: CellReport) -> None:
+        self.store.add_cells(reports)
         with self._recording:
-            self.store.add_cells(reports)
             for report in reports:
                 self.listener(CellEnded(report=report))
                 outcome = report.verdict.outcome

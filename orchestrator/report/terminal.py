@@ -167,7 +167,9 @@ class _Lines:
     def show(self, event: Event) -> None:
         with self._lock:
             if text := event_text(event) if self._is_news(event) else "":
-                _say(self._console, text)
+                # Not through rich, which takes a millisecond a line: there may be twenty thousand.
+                self._console.file.write(f"{text}\n")
+                self._console.file.flush()
 
     def _is_news(self, event: Event) -> bool:
         match event:

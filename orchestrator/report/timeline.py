@@ -115,7 +115,7 @@ def _lane_row(number: int, cells: Sequence[CellReport]) -> Row:
 
 
 def _svg(report: RunReport, rows: Sequence[Row], seconds: float) -> str:
-    left = 2 * _MARGIN + _CHAR * max((len(row.name) for row in rows), default=0)
+    left = 2 * _MARGIN + _CHAR * max((len(valid_xml(row.name)) for row in rows), default=0)
     right = 2 * _MARGIN + _CHAR * max((len(row.note) for row in rows), default=0)
     legend = _legend_lines([phase for phase in Phase if any(span.phase is phase for _, span in _spans(rows))])
     top = _MARGIN + _TITLE + _ROW * len(legend) + _ROW
