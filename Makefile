@@ -2,7 +2,7 @@
 # make test    set up this machine, then every test, real boots included; ARGS="-k name" is passed on
 # make unit    the tests that need no guest: seconds
 # make lint    formatting, linters, types, shellcheck, the warnings of the guest programs, the import rules
-# make benchmark   the speed of the main job on this machine, as a table
+# make benchmark   the speed of the main job on this machine, as a table; ARGS="--only boot" for one row, --list for all
 # make corpus  how the judge does on a folder of console logs with verdicts; CORPUS=DIR if it is not beside the project
 # make setup   only set up: Debian packages and .venv
 
@@ -25,7 +25,7 @@ lint: setup
 	.venv/bin/pytest tests/test_linters.py tests/test_architecture.py $(ARGS)
 
 benchmark: setup
-	.venv/bin/python benchmarks/measure.py
+	.venv/bin/python benchmarks/measure.py $(ARGS)
 
 corpus: setup
 	@CORPUS="$(CORPUS)" PYTHONPATH=. .venv/bin/python tests/corpus.py

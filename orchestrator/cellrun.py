@@ -8,9 +8,9 @@ from pathlib import Path
 
 from orchestrator.arch import ARCHES
 from orchestrator.coverage import Executed
-from orchestrator.deadline import Deadline, now
+from orchestrator.deadline import Deadline, now, why_cancelled
 from orchestrator.errors import Cancelled, InfraError, OutOfTime, UserError
-from orchestrator.events import CellProgress, Listener
+from orchestrator.events import CellProgress, Listener, PhaseBegan
 from orchestrator.explain import Explainer
 from orchestrator.guest import evidence, ssh
 from orchestrator.guest.coverage import READ_COUNTS, executed_of
@@ -26,10 +26,19 @@ from orchestrator.guest.workload import (
     workload_argv,
 )
 from orchestrator.judge.hang import merged, place_text, shown_tasks
-from orchestrator.judge.scan import crashes_in
-from orchestrator.judge.verdict import WAITING, judge, mark_allowed
-from orchestrator.model import Allowed, Cell, CellReport, Crash, Ending, GuestRun, KernelImage, Severity, Standstill
+from orchestrator.judge.verdict import judge
+from orchestrator.lookout import CrashSeen, Pulse, crashes_of
+from orchestrator.model import (
+    Allowed,
+    Cell,
+    CellReport,
+    Ending,
+    GuestRun,
+    KernelImage,
+    Phase,
+)
 from orchestrator.plan.flavours import needs_of
+from orchestrator.stopwatch import Stopwatch
 from orchestrator.vm.argv import CONSOLE, VmSpec
 from orchestrator.vm.console import serial_shell, sysrq
 from orchestrator.vm.qemu import Ready, Vm, boot, not_as_asked
@@ -37,8 +46,6 @@ from orchestrator.vm.qmp import dump_memory, human_command, send_break
 
 BOOT_SECONDS = 120.0
 _MODEST = 10.0
-_CHUNK = 1 << 18
-_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,22 +101,36 @@ def vm_spec(cell: Cell, bootable: Bootable, guests: Guests) -> VmSpec:
     )
 
 
-def run_cell(cell: Cell, bootable: Bootable, guests: Guests, *, folder: Path, listener: Listener) -> CellReport:
+def run_cell(  # what a cell needs, and who is told
+    cell: Cell,
+    bootable: Bootable,
+    guests: Guests,
+    *,
+    folder: Path,
+    listener: Listener,
+    guest_ended: Callable[[], None] = lambda: None,
+) -> CellReport:
     """Boot, run, judge; the folder then holds console.log, workload.log, qemu.log and evidence/.
 
-    Our own trouble does not raise: it is a run that ended as LOST, so that the other cells go on.
+    Our own trouble does not raise: it is a run that ended as LOST, so that the other cells go on. `guest_ended` is
+    called when QEMU is gone and its CPUs and memory are free; what was collected is judged after that.
     """
     started = now()
+    stopwatch = Stopwatch(cell.name)
+    listener = stopwatch.listening(listener)
     console_log = folder / "console.log"
     console_log.touch()
     try:
         run = _guest_run(cell, bootable, guests, folder, listener)
     except Cancelled:
-        run = GuestRun(ending=Ending.INTERRUPTED, detail="interrupted by the user")
+        run = GuestRun(ending=Ending.INTERRUPTED)
     except InfraError as e:
         run = GuestRun(ending=Ending.LOST, detail=str(e))
     except OSError as e:
         run = GuestRun(ending=Ending.LOST, detail=f"this machine failed: {e}")
+    guest_ended()
+    run = _not_of_our_making(run)
+    listener(PhaseBegan(what=cell.name, phase=Phase.JUDGE))
     run = _with_places(_with_shown_tasks(run, console_log), bootable.explainer)
     crashes = crashes_of(console_log)
     verdict, crashes = judge(cell, run, crashes, guests.allow)
@@ -123,13 +144,20 @@ def run_cell(cell: Cell, bootable: Bootable, guests: Guests, *, folder: Path, li
         seconds=now() - started,
         kernel={"release": bootable.kernel.release, **bootable.kernel.hashes},
         folder=folder.name,
+        spans=stopwatch.stop(),
     )
 
 
-def crashes_of(console_log: Path) -> tuple[Crash, ...]:
-    """The crashes of a console log, read piece by piece."""
-    with console_log.open("rb") as file:
-        return tuple(crashes_in(iter(lambda: file.read(_CHUNK), b"")))
+# What a guest looks like whose QEMU we have just killed.
+_LIKE_KILLED = (Ending.GUEST_GONE, Ending.SSH_LOST, Ending.PROGRAM_DIED, Ending.NEVER_READY, Ending.LOST)
+
+
+def _not_of_our_making(run: GuestRun) -> GuestRun:
+    """The run; or an interrupted one where the end of everything came before its own."""
+    why = why_cancelled()
+    if why and (run.ending is Ending.INTERRUPTED or run.ending in _LIKE_KILLED):
+        return replace(run, ending=Ending.INTERRUPTED, detail=f"ended early: {why}")
+    return run
 
 
 def _with_shown_tasks(run: GuestRun, console_log: Path) -> GuestRun:
@@ -159,14 +187,16 @@ def _guest_run(cell: Cell, bootable: Bootable, guests: Guests, folder: Path, lis
     spec = vm_spec(cell, bootable, guests)
     accelerator = "kvm" if spec.kvm else "tcg"
     started = now()
+    listener(PhaseBegan(what=cell.name, phase=Phase.BOOT))
     with boot(spec, console_log=folder / "console.log", qemu_log=folder / "qemu.log") as vm:
-        pulse = _Pulse(vm)
+        pulse = Pulse(vm)
         ready, why = _await_ready(vm, guests.patience.boot)
         if ready is None:
             run = GuestRun(ending=Ending.NEVER_READY, detail=why, accelerator=accelerator)
             return replace(_with_evidence(run, vm, guests, folder, pulse), detail=why) if vm.alive() else run
         if differs := not_as_asked(spec, ready, config_digest(bootable.kernel.config)):
             return GuestRun(ending=Ending.LOST, detail=differs, accelerator=accelerator)
+        listener(PhaseBegan(what=cell.name, phase=Phase.SETUP))
         limits = limits_for(cell, ready.speed, kernel_slower=needs_of(cell.build.flavour).slower)
         run = _session(cell, vm, guests, limits, folder, listener, started)
         if run.ending is not Ending.REPORTED and vm.alive():
@@ -195,7 +225,7 @@ def _session(  # noqa: PLR0913  # a cell's own things, handed down once
             )
         )
 
-    pulse = _Pulse(vm)
+    pulse = Pulse(vm)
     soon = Deadline.after(guests.patience.boot, "an SSH session")
     with ExitStack() as stack:
         try:
@@ -204,17 +234,19 @@ def _session(  # noqa: PLR0913  # a cell's own things, handed down once
         except InfraError as e:
             return _no_session(vm, guests, folder, e, pulse)
         boot_seconds = now() - started
-        pulse = _Pulse(vm)
+        pulse = Pulse(vm)
         begun = now()
         allow = (*guests.allow, *cell.workload.allow)
-        enough = _CrashSeen(folder / "console.log", allow) if guests.stop_at_crash else lambda: False
+        enough = CrashSeen(folder / "console.log", allow) if guests.stop_at_crash else lambda: False
         argv = workload_argv(cell, limits)
         watched = watch(guest, argv, limits, alive=vm.alive, on_progress=on_progress, enough=enough)
+        listener(PhaseBegan(what=cell.name, phase=Phase.COLLECT))
         (folder / "workload.log").write_text(watched.output)
         run = _run_of(watched, vm, boot_seconds=boot_seconds, guest_seconds=now() - begun)
         if cell.widening and vm.alive():
             run = replace(run, executed=_executed(guest))
         if watched.ending in _WORTH_A_LOOK and vm.alive():
+            listener(PhaseBegan(what=cell.name, phase=Phase.EVIDENCE))
             run = _with_evidence(run, vm, guests, folder, pulse)
     return run
 
@@ -228,56 +260,7 @@ def _executed(guest: ssh.Guest) -> Executed | None:
         return None
 
 
-class _CrashSeen:
-    """Whether a console holds a fatal crash by now; looks once a second, and only at one that has grown.
-
-    Complaints about waiting don't count: a hang is given its time and looked into.
-    """
-
-    def __init__(self, console_log: Path, allow: tuple[Allowed, ...]) -> None:
-        self._log = console_log
-        self._allow = allow
-        self._size = 0
-        self._looked_at = now()
-
-    def __call__(self) -> bool:
-        if now() - self._looked_at < _LOOK_SECONDS:
-            return False
-        self._looked_at = now()
-        size = self._log.stat().st_size
-        if size == self._size:
-            return False
-        self._size = size
-        crashes = mark_allowed(crashes_of(self._log), self._allow)
-        return any(
-            crash.severity is Severity.FATAL and not crash.allowed and crash.kind not in WAITING for crash in crashes
-        )
-
-
-class _Pulse:
-    """What the host gave a guest since it last got on."""
-
-    def __init__(self, vm: Vm) -> None:
-        self._vm = vm
-        self._operations = -1
-        self._began = self._moved = (now(), vm.processor_time())
-
-    def beat(self, operations: int) -> None:
-        if operations != self._operations:
-            self._operations, self._moved = operations, (now(), self._vm.processor_time())
-
-    def standstill(self, ending: Ending) -> Standstill | None:
-        """Since the last operation; since the beginning for a guest that moved all the time and was too late."""
-        at, before = self._began if ending is Ending.TIMED_OUT else self._moved
-        after = self._vm.processor_time()
-        if before is None or after is None:
-            return None
-        # A thread that has ended takes its share with it.
-        ran, waited = max(0.0, after.ran - before.ran), max(0.0, after.waited - before.waited)
-        return Standstill(seconds=now() - at, ran=ran, waited=waited)
-
-
-def _no_session(vm: Vm, guests: Guests, folder: Path, why: InfraError, pulse: _Pulse) -> GuestRun:
+def _no_session(vm: Vm, guests: Guests, folder: Path, why: InfraError, pulse: Pulse) -> GuestRun:
     if is_gone(vm.alive):
         return GuestRun(ending=Ending.GUEST_GONE, detail=f"{vm.ending()} before the first SSH command was done")
     if not isinstance(why, ssh.GuestUnreachable):
@@ -312,7 +295,7 @@ def _run_of(watched: Watched, vm: Vm, *, boot_seconds: float, guest_seconds: flo
     )
 
 
-def _with_evidence(run: GuestRun, vm: Vm, guests: Guests, folder: Path, pulse: _Pulse) -> GuestRun:
+def _with_evidence(run: GuestRun, vm: Vm, guests: Guests, folder: Path, pulse: Pulse) -> GuestRun:
     standstill = pulse.standstill(run.ending)
     with ExitStack() as stack:
         seen = evidence.collect(

@@ -12,13 +12,20 @@ POLL_SECONDS = 0.01
 
 T = TypeVar("T")
 
-# Set once, when the user interrupts: every wait of every thread ends at its next look.
+# Set once, when the run is to end: every wait of every thread ends at its next look.
 _cancelled = threading.Event()
+_why: list[str] = []
 
 
-def cancel() -> None:
-    """End every wait in the process, now and from here on."""
+def cancel(why: str = "interrupted by the user") -> None:
+    """End every wait in the process, now and from here on. The first reason stays."""
+    _why.append(why)
     _cancelled.set()
+
+
+def why_cancelled() -> str:
+    """The reason that cancel() was given; "" while waits are waits."""
+    return _why[0] if _cancelled.is_set() else ""
 
 
 def pause_seconds(seconds: float) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orchestrator.model import Build, Cell, CellReport
+from orchestrator.model import Build, Cell, CellReport, Phase
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -11,6 +11,17 @@ class Step:
     """Something that takes a while began: a download, the root file system, applying a series."""
 
     text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PhaseBegan:
+    """A piece of work entered its next phase: the kernel source, a build, a cell; the time line is made of these."""
+
+    what: str  # SOURCE, or the name of the build or cell
+    phase: Phase
+
+
+SOURCE = "kernel source"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +93,7 @@ class TrialEnded:
 
 Event = (
     Step
+    | PhaseBegan
     | Download
     | BuildProgress
     | BuildEnded

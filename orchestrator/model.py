@@ -202,6 +202,43 @@ class StackFrame:
         return f"{self.function}+{self.offset:#x}{size}{module}"
 
 
+# --- what took how long -----------------------------------------------------------------------
+
+
+class Phase(StrEnum):
+    """What a piece of work spends its time on, in the order in which things happen."""
+
+    FETCH = "fetch"  # the source, or files of a guest
+    PATCH = "patch"  # waiting for the tree, applying the series
+    CONFIGURE = "configure"
+    COMPILE = "compile"
+    PACK = "pack"  # what a guest starts from: changed lines, initramfs, copies in the run's folder
+    BOOT = "boot"  # QEMU's start to the ready line
+    RESTORE = "restore"  # a saved guest instead
+    SETUP = "setup"  # the SSH session, the workload's devices and settings
+    WORKLOAD = "workload"
+    EVIDENCE = "evidence"  # of a hang
+    COLLECT = "collect"  # what is left to read, and QEMU's end
+    JUDGE = "judge"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Span:
+    """A phase from its start to its end, in seconds since the run began."""
+
+    phase: Phase
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Timing:
+    """What something that is no cell spent its time on: the kernel source, a build."""
+
+    name: str
+    spans: tuple[Span, ...]
+
+
 # --- guest -------------------------------------------------------------------------------------
 
 
@@ -397,7 +434,8 @@ class CellReport:
     crashes: tuple[Crash, ...] = ()
     seconds: float = 0.0  # on the host, from QEMU's start to the verdict
     kernel: Mapping[str, str] = field(default_factory=dict)  # release and hashes of the image
-    folder: str = ""  # relative to the run's folder
+    folder: str = ""  # relative to the run's folder; "" where the cell never began
+    spans: tuple[Span, ...] = ()
 
 
 class Comparison(StrEnum):
@@ -452,3 +490,5 @@ class RunReport:
     cells: tuple[CellReport, ...]
     interrupted: bool = False
     crashes: tuple[CrashEntry, ...] = ()  # each once, worst first
+    timings: tuple[Timing, ...] = ()  # of all that is no cell
+    series: Mapping[str, str] | None = None  # what the series does to each file, as Series.by_file; None: not told

@@ -2,26 +2,25 @@
 
 import os
 import platform
-import shutil
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
 from orchestrator import deadline, paths, process
-from orchestrator.arch import ARCHES, Arch
+from orchestrator.arch import ARCHES
 from orchestrator.cellrun import Bootable, Guests, check_targets, interrupted_report, run_cell, vm_spec
 from orchestrator.deadline import Deadline
-from orchestrator.errors import Cancelled, InfraError
-from orchestrator.events import CellEnded, CellStarted, Listener, Notice, Step
+from orchestrator.dispatch import INTERRUPTED, Duties, Stop, dispatch
+from orchestrator.errors import InfraError
+from orchestrator.events import SOURCE, CellEnded, CellStarted, Listener, Notice, PhaseBegan, Step
 from orchestrator.explain import kept_explainer, new_explainer
-from orchestrator.guest.archive import GuestFiles, add_blocks, build_initramfs, program_path
+from orchestrator.guest.archive import add_blocks
 from orchestrator.guest.keys import RunKeys, load_keys, new_keys, save_keys
-from orchestrator.guest.workload import Limits, disk_sizes, workload_argv
-from orchestrator.jobs import available_memory_mib, jobs_for
+from orchestrator.guestfiles import guest_folder, initramfs_name, keep, make_initramfs, workload_sources, write_repro
+from orchestrator.jobs import Room, available_memory_mib
 from orchestrator.kernel.overlay import Overlay, load_overlay
 from orchestrator.kernel.prepare import Workbench, from_tarball, from_tree, prepare
 from orchestrator.kernel.sandbox import sandbox_usable
@@ -34,18 +33,18 @@ from orchestrator.model import (
     CellReport,
     KernelImage,
     Outcome,
+    Phase,
     RunReport,
     Variant,
     Verdict,
-    Workload,
 )
 from orchestrator.plan.config import Plan, load_kernel_source
 from orchestrator.plan.flavours import needs_of
-from orchestrator.plan.matrix import builds_of
-from orchestrator.report.repro import repro_script
+from orchestrator.report.earlier import read_earlier
 from orchestrator.report.store import Store
+from orchestrator.schedule import Schedule, as_given, edited_files, scheduled
+from orchestrator.stopwatch import Stopwatch
 from orchestrator.vm.accelerator import kvm_impossible, kvm_state, qemu_version
-from orchestrator.vm.argv import standalone_argv
 
 HOURS = 3600.0
 # One lost cell may be an accident; two in a row say that this machine can't do it.
@@ -79,12 +78,27 @@ class Kit:
     sandbox: bool
 
     def image(
-        self, build: Build, *, log_dir: Path, listener: Listener, more: Series = BASELINE
+        self,
+        build: Build,
+        *,
+        log_dir: Path,
+        listener: Listener,
+        more: Series = BASELINE,
+        background: bool = False,
     ) -> KernelImage | BuildFailure:
-        """Build one kernel, or take it from the cache; `more` is applied on top of the series."""
+        """Build one kernel, or take it from the cache; `more` is applied on top of the series.
+
+        In the background, guests go first.
+        """
         series = BASELINE if build.variant is Variant.BASELINE else self.series
         series = replace(series, patches=(*series.patches, *more.patches))
-        bench = Workbench(cache=self.request.cache, log_dir=log_dir, sandbox=self.sandbox, on_event=listener)
+        bench = Workbench(
+            cache=self.request.cache,
+            log_dir=log_dir,
+            sandbox=self.sandbox,
+            on_event=listener,
+            background=background,
+        )
         overlay = overlay_of(build, self.series)
         return prepare(
             build, source=self.source, series=series, fragments=fragments_of(build), bench=bench, overlay=overlay
@@ -122,22 +136,26 @@ def overlay_of(build: Build, series: Series) -> Overlay | None:
 
 def run_matrix(request: Request, store: Store, listener: Listener) -> RunReport:
     """Build and run every cell; what has finished is in the store whatever happens."""
-    with open_kit(request, listener) as kit:
+    stopwatch = Stopwatch(SOURCE)
+    stopwatch.begin(Phase.FETCH)
+    with open_kit(request, stopwatch.listening(listener)) as kit:
+        store.add_timing(SOURCE, stopwatch.stop())
         keys = new_keys()
-        save_keys(keys, _guest_folder(store))
+        save_keys(keys, guest_folder(store))
         runner = _Runner(request=request, store=store, listener=listener, keys=keys)
-        for build in builds_of(request.cells):
-            cells = tuple(cell for cell in request.cells if cell.build == build)
-            image = kit.image(build, log_dir=store.build_folder(build), listener=listener)
+
+        def load(build: Build, background: bool, listener: Listener) -> Bootable | None:
+            folder = store.build_folder(build)
+            image = kit.image(build, log_dir=folder, listener=listener, background=background)
             store.add_build(image)
             if isinstance(image, BuildFailure):
-                for cell in cells:
-                    runner.record(unbuilt_report(cell, image))
-            else:
-                explainer = new_explainer(
-                    image, kit.series, cache=request.cache, folder=store.build_folder(build), sandbox=kit.sandbox
-                )
-                runner.run(cells, replace(runner.bootable(image), explainer=explainer))
+                runner.record(*(unbuilt_report(cell, image) for cell in request.cells if cell.build == build))
+                return None
+            listener(PhaseBegan(what=build.name, phase=Phase.PACK))
+            explainer = new_explainer(image, kit.series, cache=request.cache, folder=folder, sandbox=kit.sandbox)
+            return replace(runner.bootable(image), explainer=explainer)
+
+        runner.run(_scheduled(request, kit.series, store), load)
     return store.save()
 
 
@@ -146,23 +164,32 @@ def rerun(report: RunReport, cells: Sequence[Cell], request: Request, store: Sto
     old = report.folder
     keys = load_keys(old / "guest")
     runner = _Runner(request=request, store=store, listener=listener, keys=keys)
-    for build in builds_of(cells):
+
+    def load(build: Build, background: bool, listener: Listener) -> Bootable:
+        del background
+        listener(PhaseBegan(what=build.name, phase=Phase.PACK))
         known = next((image for image in report.builds if image.build == build), None)
         if not isinstance(known, KernelImage):
             raise InfraError(f"{report.id} has no kernel for {build.name}: it was never built")
         image = kept_image(known, old)
         store.add_build(image)
-        chosen = tuple(cell for cell in cells if cell.build == build)
-        bootable = Bootable(
-            kernel=image,
-            initramfs=old / "guest" / initramfs_name(image),
-            explainer=kept_explainer(
-                image, old, cache=request.cache, folder=store.build_folder(build), sandbox=request.sandbox
-            ),
+        explainer = kept_explainer(
+            image, old, cache=request.cache, folder=store.build_folder(build), sandbox=request.sandbox
         )
-        runner.keep(bootable, store)
-        runner.run(chosen, bootable)
+        bootable = Bootable(kernel=image, initramfs=old / "guest" / initramfs_name(image), explainer=explainer)
+        keep(bootable, keys, store)
+        return bootable
+
+    runner.run(as_given(cells), load)
     return store.save()
+
+
+def _scheduled(request: Request, series: Series, store: Store) -> Schedule:
+    """The order in which things are begun, by what earlier runs of the matrix tell."""
+    store.plan(request.cells, series.by_file)
+    folder = store.folder
+    earlier = read_earlier(folder.parent, matrix_path=str(request.plan.path), before=folder.name)
+    return scheduled(request.cells, earlier, edited_files(series.by_file, earlier.series))
 
 
 def kept_image(image: KernelImage, folder: Path) -> KernelImage:
@@ -173,23 +200,17 @@ def kept_image(image: KernelImage, folder: Path) -> KernelImage:
     return replace(image, image=builds / "image", config=builds / "config", log=builds / "build.log")
 
 
-def initramfs_name(image: KernelImage) -> str:
-    """One for each arch, and for an instrumented kernel one of its own, as that has the kernel's blocks in it."""
-    return f"initramfs.{image.build.name if image.coverage else image.build.arch}"
-
-
 def unbuilt_report(cell: Cell, failure: BuildFailure) -> CellReport:
     verdict = Verdict(outcome=failure.outcome, title=failure.title, reasons=(failure.detail,))
     return CellReport(cell=cell, verdict=verdict, run=None)
 
 
-def workload_sources(workloads: Iterable[Workload]) -> tuple[tuple[Workload, Path], ...]:
-    """Each workload once, with the path of its program."""
-    once = {workload.name: workload for workload in workloads}
-    return tuple(
-        (workload, program_path(workload, paths.GUEST_SCRIPTS / workload.name, paths.GUEST_SCRIPTS))
-        for workload in once.values()
-    )
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Loaded:
+    """What the cells of one build start from."""
+
+    bootable: Bootable
+    guests: Guests
 
 
 @dataclass(slots=True)
@@ -203,12 +224,12 @@ class _Runner:
     _kvm: dict[str, bool] = field(default_factory=dict)
     _recording: threading.Lock = field(default_factory=threading.Lock)
     _lost: int = 0
-    _bad: bool = False
+    _bad: str = ""  # the first cell that was, and how
 
     def bootable(self, image: KernelImage) -> Bootable:
         """The image with this run's initramfs for its arch; both kept in the run's folder, for repro."""
         arch = ARCHES[image.build.arch]
-        initramfs = _guest_folder(self.store) / f"initramfs.{arch.name}"
+        initramfs = guest_folder(self.store) / f"initramfs.{arch.name}"
         if not initramfs.exists():
             self.listener(Step(text=f"the guest's root file system for {arch.name}"))
             workloads = workload_sources(cell.workload for cell in self.request.cells)
@@ -216,79 +237,63 @@ class _Runner:
         if image.coverage:
             initramfs = add_blocks(initramfs, image.coverage, output=initramfs.with_name(initramfs_name(image)))
         bootable = Bootable(kernel=image, initramfs=initramfs)
-        self.keep(bootable, self.store)
+        keep(bootable, self.keys, self.store)
         return bootable
 
-    def keep(self, bootable: Bootable, store: Store) -> None:
-        keep(bootable, self.keys, store)
+    def run(self, schedule: Schedule, load: Callable[[Build, bool, Listener], Bootable | None]) -> None:
+        """Run the cells on what `load` makes of their builds; raises InfraError where this machine loses cells."""
+        room = Room(cores=os.cpu_count() or 1, memory_mib=available_memory_mib(), jobs=self.request.jobs)
 
-    def run(self, cells: Sequence[Cell], bootable: Bootable) -> None:
-        check_targets(cells, bootable.kernel)
-        guests = self._guests(cells[0], bootable)
-        jobs = self.request.jobs or jobs_for(cells, cores=os.cpu_count() or 1, memory_mib=available_memory_mib())
-        todo = list(cells)
-        with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="cell") as pool:
-            running: set[Future[None]] = set()
+        def build(one: Build, background: bool) -> _Loaded | None:
+            stopwatch = Stopwatch(one.name)
             try:
-                while todo or running:
-                    if self._ending():
-                        self._skip(todo)
-                    while todo and len(running) < jobs:
-                        running.add(pool.submit(self._one, todo.pop(0), bootable, guests))
-                    self._collect(running)
-            except KeyboardInterrupt as e:
-                self._interrupt(running, todo)
-                raise Cancelled("interrupted; what had finished is reported") from e
-            except BaseException:
-                # A full disk, or a bug of ours: no guest runs on for a report that can't be kept.
-                end_guests()
-                raise
+                bootable = load(one, background, stopwatch.listening(self.listener))
+                if bootable is None:
+                    return None
+                cells = [cell for cell in schedule.cells if cell.build == one]
+                check_targets(cells, bootable.kernel)
+                return _Loaded(bootable=bootable, guests=self._guests(cells[0], bootable))
+            finally:
+                self.store.add_timing(one.name, stopwatch.stop())
+
+        dispatch(schedule, room, Duties(build=build, run=self._one, stop=self._stop, skip=self._skip, end=end_guests))
         if self._lost >= _LOST_IN_A_ROW:
             raise InfraError(
                 f"{self._lost} cells in a row were lost to this machine's own trouble",
                 hint=f"less {self.store.folder / 'summary.txt'}; patchrig doctor",
             )
 
-    def record(self, report: CellReport) -> None:
+    def record(self, *reports: CellReport) -> None:
+        self.store.add_cells(reports)
         with self._recording:
-            self.store.add_cell(report)
-            self.listener(CellEnded(report=report))
-            outcome = report.verdict.outcome
-            if outcome is not Outcome.SKIPPED:
-                self._lost = self._lost + 1 if outcome is Outcome.LOST else 0
-            self._bad = self._bad or outcome not in GOOD
+            for report in reports:
+                self.listener(CellEnded(report=report))
+                outcome = report.verdict.outcome
+                if outcome is not Outcome.SKIPPED:
+                    self._lost = self._lost + 1 if outcome is Outcome.LOST else 0
+                if outcome not in GOOD:
+                    self._bad = self._bad or f"{report.cell.name}: {outcome}"
 
-    def _one(self, cell: Cell, bootable: Bootable, guests: Guests) -> None:
+    def _one(self, cell: Cell, loaded: _Loaded, guest_ended: Callable[[], None]) -> None:
         folder = self.store.cell_folder(cell)
-        write_repro(cell, bootable, guests, folder)
+        write_repro(cell, loaded.bootable, loaded.guests, folder)
         self.listener(CellStarted(cell=cell))
-        # Recorded by the thread that ran it: the interrupt comes to the main thread and can't tear a record.
-        self.record(run_cell(cell, bootable, guests, folder=folder, listener=self.listener))
-
-    def _collect(self, running: set[Future[None]]) -> None:
-        done, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
-        running -= done
-        for future in done:
-            future.result()
-
-    def _ending(self) -> bool:
-        stops = self.request.fail_fast or self.request.until_fail
-        return self._lost >= _LOST_IN_A_ROW or (stops and self._bad)
-
-    def _skip(self, todo: list[Cell]) -> None:
         if self.request.until_fail:
-            todo.clear()
-        why = "an earlier cell failed and --fail-fast was given" if self._bad and self.request.fail_fast else "given up"
-        while todo:
-            self.record(interrupted_report(todo.pop(0), why))
+            # Whether there is to be another one, the verdict decides.
+            guest_ended = _later
+        bootable, guests = loaded.bootable, loaded.guests
+        self.record(run_cell(cell, bootable, guests, folder=folder, listener=self.listener, guest_ended=guest_ended))
 
-    def _interrupt(self, running: set[Future[None]], todo: list[Cell]) -> None:
-        end_guests()
-        for future in running:
-            future.result()
+    def _stop(self) -> Stop | None:
+        if self._lost >= _LOST_IN_A_ROW:
+            return Stop(why=f"{self._lost} cells in a row were lost to this machine's own trouble", at_once=True)
+        if self._bad and self.request.fail_fast:
+            return Stop(why=f"--fail-fast, and {self._bad}", at_once=True)
+        return Stop(why=self._bad, at_once=False) if self._bad and self.request.until_fail else None
+
+    def _skip(self, cells: Sequence[Cell], why: str) -> None:
         if not self.request.until_fail:
-            for cell in todo:
-                self.record(interrupted_report(cell, "interrupted by the user before it began"))
+            self.record(*(interrupted_report(cell, why) for cell in cells))
 
     def _guests(self, cell: Cell, bootable: Bootable) -> Guests:
         arch = cell.build.arch
@@ -299,20 +304,13 @@ class _Runner:
         return replace(guests, kvm=frozenset({arch}) if self._kvm[arch] else frozenset())
 
 
-def keep(bootable: Bootable, keys: RunKeys, store: Store) -> None:
-    """Copies (hard links where possible), in the run's folder, of what a guest of this build starts from."""
-    folder = store.build_folder(bootable.kernel.build)
-    _link(bootable.kernel.image, folder / "image")
-    _link(bootable.kernel.config, folder / "config")
-    _link(bootable.kernel.log, folder / "build.log")
-    guest = _guest_folder(store)
-    _link(bootable.initramfs, guest / bootable.initramfs.name)
-    save_keys(keys, guest)
+def _later() -> None:
+    """The room of a guest is given back with its cell's end."""
 
 
-def end_guests() -> None:
+def end_guests(why: str = INTERRUPTED) -> None:
     """End every wait and every child process: the run is over."""
-    deadline.cancel()
+    deadline.cancel(why)
     process.end_all()
 
 
@@ -326,33 +324,6 @@ def usable_kvm(cell: Cell, bootable: Bootable, guests: Guests, *, cache: Path, l
     if not state.usable:
         listener(Notice(text=f"KVM does not boot a guest here ({state.why}): emulating {arch.name} with TCG"))
     return state.usable
-
-
-def make_initramfs(
-    arch: Arch, workloads: Iterable[tuple[Workload, Path]], keys: RunKeys, *, cache: Path, output: Path
-) -> Path:
-    files = GuestFiles(scripts=paths.GUEST_SCRIPTS, cache=cache, log=output.parent / "log")
-    until = Deadline.after(0.5 * HOURS, "the guest's root file system")
-    return build_initramfs(arch, workloads, keys, files, output=output, until=until)
-
-
-def write_repro(cell: Cell, bootable: Bootable, guests: Guests, folder: Path) -> None:
-    """repro.sh: the cell's guest by hand, with QEMU alone."""
-    spec = vm_spec(cell, bootable, guests)
-    sizes = disk_sizes(cell)
-    # By hand there is nobody to scale limits: generous ones.
-    limits = Limits(swapoff=60.0, no_progress=60.0, overall=600.0)
-    argv = standalone_argv(
-        spec,
-        image=f"../../builds/{cell.build.name}/image",
-        initramfs=f"../../guest/{bootable.initramfs.name}",
-        disks=[f"@DISK{index}@" for index in range(len(sizes))],
-        workload=workload_argv(cell, limits)[1:],
-    )
-    note = f"Cell {cell.name}: boots the kernel of this run and runs the workload on the console. Needs QEMU only."
-    script = folder / "repro.sh"
-    script.write_text(repro_script(argv, disks={index: size for index, size in enumerate(sizes) if size}, note=note))
-    script.chmod(0o755)
 
 
 def versions(arches: Iterable[str]) -> dict[str, str]:
@@ -373,19 +344,3 @@ def _sandbox(request: Request, log: Path, listener: Listener) -> bool:
             hint="patchrig doctor  # says why; --no-sandbox builds without one, with your rights",
         )
     return True
-
-
-def _guest_folder(store: Store) -> Path:
-    folder = store.folder / "guest"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
-def _link(source: Path, target: Path) -> None:
-    if target.exists() or not source.exists():
-        return
-    try:
-        os.link(source, target)
-    except OSError:
-        # Another file system, or one without hard links.
-        shutil.copy2(source, target)

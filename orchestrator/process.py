@@ -24,6 +24,8 @@ Child = Popen[bytes]
 # thread that forked, which is right here: whoever spawns also stays until the end of the block.
 _DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 
+_LOWEST = 19
+
 _live: set[int] = set()
 _live_lock = threading.Lock()
 
@@ -51,10 +53,11 @@ def spawn(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     grace: float = 2.0,
+    background: bool = False,
 ) -> Iterator[Child]:
     """Run argv for the length of the block, output appended to `log`; its process group is dead afterwards.
 
-    Raises ToolMissing when argv[0] is not installed.
+    In the background it gets what of the CPUs nobody else wants. Raises ToolMissing when argv[0] is not installed.
     """
     if find_tool(argv[0]) is None:
         raise ToolMissing(argv[0])
@@ -71,6 +74,8 @@ def spawn(
         )
     with _live_lock:
         _live.add(child.pid)
+    if background:
+        _step_back(child)
     try:
         yield child
     finally:
@@ -149,6 +154,14 @@ def end_all() -> None:
         for pid in _live:
             with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
+
+
+def _step_back(child: Child) -> None:
+    # Where the kernel groups tasks by session, nice counts only inside a session, and the group has one of its own.
+    with suppress(OSError):
+        Path(f"/proc/{child.pid}/autogroup").write_text(str(_LOWEST))
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PGRP, child.pid, _LOWEST)
 
 
 def _end_group(child: Child, grace: float) -> None:

@@ -15,6 +15,7 @@ from orchestrator.errors import Cancelled, InfraError, UserError
 from orchestrator.events import BuildEnded, CellProgress, Event, Listener, Step, TrialEnded, TrialProgress
 from orchestrator.guest.archive import add_blocks
 from orchestrator.guest.keys import RunKeys, new_keys
+from orchestrator.guestfiles import initramfs_name, keep, make_initramfs, workload_sources, write_repro
 from orchestrator.jobs import available_memory_mib, jobs_for
 from orchestrator.kernel.bugs import load_bugs
 from orchestrator.kernel.series import load_series
@@ -29,18 +30,7 @@ from orchestrator.model import (
     Workload,
 )
 from orchestrator.paths import scratch_folder
-from orchestrator.pipeline import (
-    Kit,
-    Request,
-    end_guests,
-    initramfs_name,
-    keep,
-    make_initramfs,
-    open_kit,
-    usable_kvm,
-    workload_sources,
-    write_repro,
-)
+from orchestrator.pipeline import Kit, Request, end_guests, open_kit, usable_kvm
 from orchestrator.plan.matrix import builds_of
 from orchestrator.plan.sensitivity import budget_of, bug_cells, leading, promising, rebuild_order
 from orchestrator.report.sensitivity import Ledger

@@ -17,9 +17,10 @@ from orchestrator.errors import ExitCode, InfraError, UserError
 from orchestrator.guest.archive import add_blocks
 from orchestrator.guest.keys import RunKeys, new_keys
 from orchestrator.guest.workload import disk_sizes, limits_for, workload_argv
+from orchestrator.guestfiles import make_initramfs, workload_sources
 from orchestrator.model import BuildFailure, Cell
 from orchestrator.paths import scratch_folder
-from orchestrator.pipeline import Request, make_initramfs, open_kit, usable_kvm, workload_sources
+from orchestrator.pipeline import Request, open_kit, usable_kvm
 from orchestrator.report.terminal import screen, terminal
 from orchestrator.vm.argv import standalone_argv
 from orchestrator.vm.qemu import boot as boot_vm

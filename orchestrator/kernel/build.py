@@ -43,6 +43,7 @@ class Workshop:
     ccache: Path
     log: Path
     sandbox: bool
+    background: bool = False  # guests go first
 
 
 def make_argv(shop: Workshop, *targets: str, jobs: int) -> list[str]:
@@ -148,7 +149,7 @@ def _make(shop: Workshop, targets: Sequence[str], progress: Progress | None, unt
     start = shop.log.stat().st_size if shop.log.exists() else 0
     argv = in_sandbox(make_argv(shop, *targets, jobs=len(os.sched_getaffinity(0))), shop)
 
-    with spawn(argv, log=shop.log, env=make_env(shop)) as child:
+    with spawn(argv, log=shop.log, env=make_env(shop), background=shop.background) as child:
 
         def status() -> int | None:
             if progress:

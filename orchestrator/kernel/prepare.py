@@ -12,7 +12,7 @@ from orchestrator.coverage import CoverageMap
 from orchestrator.deadline import Deadline, now
 from orchestrator.elf import open_binary
 from orchestrator.errors import InfraError, UserError
-from orchestrator.events import BuildEnded, Listener, Step
+from orchestrator.events import BuildEnded, Listener, PhaseBegan, Step
 from orchestrator.kernel.apply import NotApplied
 from orchestrator.kernel.build import Workshop, check_tools, compile_kernel, configure, disassembly, run_tool
 from orchestrator.kernel.buildlog import warnings_in
@@ -28,7 +28,7 @@ from orchestrator.kernel.sources import fetch
 from orchestrator.kernel.targets import Kernel, coverage_map
 from orchestrator.kernel.tree import PreparedSource, Tree, content_at, patched
 from orchestrator.kernel.wholediff import whole_diff
-from orchestrator.model import Build, BuildFailure, KernelImage, KernelSource, Outcome
+from orchestrator.model import Build, BuildFailure, KernelImage, KernelSource, Outcome, Phase
 from orchestrator.paths import scratch_folder
 from orchestrator.process import check
 
@@ -46,6 +46,10 @@ class Workbench:
     log_dir: Path
     sandbox: bool
     on_event: Listener
+    background: bool = False  # compilers get what of the CPUs nobody else wants
+
+    def enter(self, build: Build, phase: Phase) -> None:
+        self.on_event(PhaseBegan(what=build.name, phase=phase))
 
 
 def from_tarball(source: KernelSource, *, cache: Path, on_event: Listener) -> PreparedSource:
@@ -139,6 +143,7 @@ def _hashes(
 
 def _build_patched(build: Build, recipe: Recipe, bench: Workbench, until: Deadline) -> Built | BuildFailure:
     (bench.log_dir / "build.log").unlink(missing_ok=True)
+    bench.enter(build, Phase.PATCH)
     with patched(
         recipe.source,
         recipe.series,
@@ -163,6 +168,7 @@ def _build_patched(build: Build, recipe: Recipe, bench: Workbench, until: Deadli
 def _coverage(shop: Workshop, recipe: Recipe, tree: Tree, bench: Workbench, until: Deadline) -> CoverageMap | None:
     if recipe.overlay is None:
         return None
+    bench.enter(shop.build, Phase.PACK)
     bench.on_event(Step(text="finding the changed lines in the kernel's code"))
     changed = whole_diff(recipe.overlay.aimed_at, tree, until=until)
     vmlinux = shop.out / "vmlinux"
@@ -191,6 +197,7 @@ def _workshop(build: Build, tree: Tree, recipe: Recipe, bench: Workbench) -> Wor
         ccache=bench.cache / "ccache",
         log=bench.log_dir / "build.log",
         sandbox=bench.sandbox,
+        background=bench.background,
     )
     if recipe.overlay:
         _start_from_sibling(shop, recipe.overlay, bench)
@@ -219,6 +226,7 @@ def _start_from_sibling(shop: Workshop, overlay: Overlay, bench: Workbench) -> N
 def _build_in(
     shop: Workshop, series: Series, asked: Mapping[str, str], bench: Workbench, until: Deadline
 ) -> Built | BuildFailure:
+    bench.enter(shop.build, Phase.CONFIGURE)
     bench.on_event(Step(text=f"configuring {shop.build.name}"))
     if failure := configure(shop, asked, until):
         return failure
@@ -226,6 +234,7 @@ def _build_in(
     from_nothing = not (shop.out / "vmlinux").exists()
     expected = expected_objects(shop.out, shop.src, last_full=_number_in(full_count))
     progress = Progress(build=shop.build, log=shop.log, expected=expected, on_event=bench.on_event)
+    bench.enter(shop.build, Phase.COMPILE)
     bench.on_event(Step(text=f"compiling {shop.build.name}"))
     if failure := compile_kernel(shop, progress, until):
         return failure

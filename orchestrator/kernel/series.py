@@ -55,6 +55,18 @@ class Series:
     def touched(self) -> tuple[PurePosixPath, ...]:
         return tuple(sorted({file for patch in self.patches for file in patch.files}))
 
+    @cached_property
+    def by_file(self) -> dict[str, str]:
+        """Each touched file -> SHA-256 of what is done to it, all patches together and line numbers left out.
+
+        Between two versions of a series the files whose digests differ are those that somebody edited.
+        """
+        digests = {str(file): hashlib.sha256() for file in self.touched}
+        for patch in self.patches:
+            for file, done in _done_by_file(patch):
+                digests[file].update(done.encode("utf-8", "surrogateescape"))
+        return {file: digest.hexdigest() for file, digest in digests.items()}
+
     @property
     def c_files(self) -> tuple[PurePosixPath, ...]:
         """Those of the touched files that a compiler reads."""
@@ -182,6 +194,23 @@ def diff_lines(text: str) -> Iterator[tuple[str, tuple[tuple[DiffLine, ...], ...
 def _diff_line(line: Any) -> DiffLine:
     text = line.value.rstrip("\n")
     return DiffLine(kind=line.line_type, old=line.source_line_no or 0, new=line.target_line_no or 0, text=text)
+
+
+def _done_by_file(patch: Patch) -> Iterator[tuple[str, str]]:
+    """The files of a patch, each with what the patch does there as text."""
+    text = patch.diff.decode("utf-8", "surrogateescape")
+    try:
+        files = list(PatchSet(io.StringIO(text)))
+    except UnidiffParseError:
+        # Which lines are whose is for git to say.
+        yield from ((str(file), text) for file in patch.files)
+        return
+    for file in files:
+        # A file that is renamed, added or removed has its names in what is done.
+        lines = (f"{line.line_type}{line.value}" for hunk in file for line in hunk)
+        done = "".join((f"{file.source_file} {file.target_file}\n", *lines))
+        for name in {file.source_file, file.target_file} - {"/dev/null", None}:
+            yield _without_prefix(name), done
 
 
 def _without_prefix(name: str) -> str:

@@ -1,6 +1,6 @@
 """The same complaint in many cells is one entry; and with both variants in one run, whose it is (pure)."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from orchestrator.model import (
     CellReport,
@@ -26,7 +26,12 @@ def crash_entries(cells: Sequence[CellReport]) -> tuple[CrashEntry, ...]:
     for cell in cells:
         for crash in cell.crashes:
             groups.setdefault(crash.title, []).append((cell, crash))
-    entries = [_entry(title, seen, cells) for title, seen in groups.items()]
+    # Only cells of the same place are compared: with many titles, to look through all cells for each takes long.
+    places: dict[_Place, list[CellReport]] = {}
+    for cell in cells:
+        places.setdefault(_place(cell), []).append(cell)
+    both = len({cell.cell.build.variant for cell in cells}) == len(Variant)
+    entries = [_entry(title, seen, places if both else {}) for title, seen in groups.items()]
     return tuple(sorted(entries, key=_worst_first))
 
 
@@ -39,7 +44,10 @@ def comparison(cells: Sequence[CellReport], seen: Seen) -> tuple[Comparison | No
     if len({cell.cell.build.variant for cell in cells}) < len(Variant):
         return None, None, None
     places = {_place(cell) for cell in cells if seen(cell)}
-    matching = [cell for cell in cells if _place(cell) in places]
+    return _tallied([cell for cell in cells if _place(cell) in places], seen)
+
+
+def _tallied(matching: Sequence[CellReport], seen: Seen) -> tuple[Comparison | None, Tally | None, Tally | None]:
     tallies = {variant: _tally(matching, variant, seen) for variant in Variant}
     with_series, without = tallies[Variant.PATCHED], tallies[Variant.BASELINE]
     return _compared(with_series, without), with_series, without
@@ -85,21 +93,30 @@ def _silent_to_the_end(cell: CellReport) -> bool:
     return ran and cell.verdict.outcome not in _PROVED_NOTHING
 
 
-def _place(cell: CellReport) -> tuple[str, str, str]:
+_Place = tuple[str, str, str]
+
+
+def _place(cell: CellReport) -> _Place:
     build = cell.cell.build
     return build.flavour, build.arch, cell.cell.workload.name
 
 
-def _entry(title: str, seen: Sequence[tuple[CellReport, Crash]], cells: Sequence[CellReport]) -> CrashEntry:
-    names = tuple(dict.fromkeys(cell.cell.name for cell, _ in seen))
+def _entry(
+    title: str, seen: Sequence[tuple[CellReport, Crash]], places: Mapping[_Place, Sequence[CellReport]]
+) -> CrashEntry:
+    """`places` has all cells by where they ran; none where there is only one variant."""
+    names = dict.fromkeys(cell.cell.name for cell, _ in seen)
     crashes = [crash for _, crash in seen]
-    compared, with_series, without = comparison(cells, lambda cell: cell.cell.name in names)
+    compared, with_series, without = None, None, None
+    if places:
+        matching = [cell for place in {_place(cell) for cell, _ in seen} for cell in places[place]]
+        compared, with_series, without = _tallied(matching, lambda cell: cell.cell.name in names)
     return CrashEntry(
         title=title,
         kind=crashes[0].kind,
         severity=max((crash.severity for crash in crashes), key=list(Severity).index),
         count=len(names),
-        cells=names,
+        cells=tuple(names),
         reports=len(crashes),
         follow_up=all(crash.follow_up for crash in crashes),
         allowed=next((crash.allowed for crash in crashes if crash.allowed), ""),

@@ -21,7 +21,9 @@ def junit_text(report: RunReport) -> str:
     suites: dict[str, list[CellReport]] = {build.build.name: [] for build in report.builds}
     for cell in report.cells:
         suites.setdefault(cell.cell.build.name, []).append(cell)
-    text: str = to_xml_report_string([_suite(report, name, cells) for name, cells in suites.items()], encoding="utf-8")
+    whose = {entry.title: tally_text(entry) for entry in crash_entries(report.cells)}
+    made = [_suite(report, name, cells, whose) for name, cells in suites.items()]
+    text: str = to_xml_report_string(made, encoding="utf-8")
     return text
 
 
@@ -91,9 +93,8 @@ def valid_xml(text: str) -> str:
     return _INVALID.sub(lambda found: ascii(found[0])[1:-1], text.replace("\r\n", "\n"))
 
 
-def _suite(report: RunReport, name: str, cells: Sequence[CellReport]) -> TestSuite:
+def _suite(report: RunReport, name: str, cells: Sequence[CellReport], whose: Mapping[str, str]) -> TestSuite:
     failure = next((b for b in report.builds if isinstance(b, BuildFailure) and b.build.name == name), None)
-    whose = {entry.title: tally_text(entry) for entry in crash_entries(report.cells)}
     cases = [_case(cell, whose) for cell in cells]
     if failure is not None and not cells:
         cases = [_build_case(failure)]

@@ -19,15 +19,29 @@ from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.deadline import now
 from orchestrator.errors import Cancelled, InfraError, UserError
-from orchestrator.model import Build, BuildFailure, Cell, CellReport, KernelImage, Matrix, RunReport, WorkloadResult
+from orchestrator.model import (
+    Build,
+    BuildFailure,
+    Cell,
+    CellReport,
+    KernelImage,
+    Matrix,
+    RunReport,
+    Span,
+    Timing,
+    WorkloadResult,
+)
 from orchestrator.report.entries import crash_entries
 from orchestrator.report.junit import junit_text
 from orchestrator.report.summary import summary_text
+from orchestrator.report.timeline import timeline_svg
 
 RUN_FILE = "run.json"
 CELLS_FILE = "cells.jsonl"
 JUNIT_FILE = "junit.xml"
 SUMMARY_FILE = "summary.txt"
+TIMELINE_FILE = "timeline.svg"
+RESULT_FILE = "workload.json"
 LATEST = "latest"
 
 _RUN = TypeAdapter(RunReport)
@@ -40,8 +54,14 @@ class Store:
 
     def __init__(self, report: RunReport) -> None:
         self._report = report
+        self._cells: list[CellReport] = []
+        self._order: dict[str, int] = {}
+        self._saved: tuple[object, RunReport] | None = None
         self._began = now()
         self._lock = threading.Lock()
+        self._disk = threading.Lock()  # one at a time in cells.jsonl; taken before the other
+        self._unwritten: list[str] = []
+        self._written = self._last_line = 0
         self._save_run()
 
     @property
@@ -51,7 +71,7 @@ class Store:
     def report(self) -> RunReport:
         """What has finished so far."""
         with self._lock:
-            return replace(self._report, seconds=round(now() - self._began, 3))
+            return replace(self._report, seconds=round(now() - self._began, 3), cells=self._in_order())
 
     def cell_folder(self, cell: Cell) -> Path:
         """The cell's own folder, made if need be."""
@@ -61,34 +81,100 @@ class Store:
         """The build's own folder, made if need be."""
         return self._made(self.folder / "builds" / build.name)
 
+    def plan(self, cells: Sequence[Cell], series: Mapping[str, str]) -> None:
+        """What is going to be run, in the order in which it is reported; and what the series does to each file."""
+        with self._lock:
+            self._order = {cell.name: index for index, cell in enumerate(cells)}
+            self._report = replace(self._report, series=dict(series))
+        self._save_run()
+
     def add_build(self, build: KernelImage | BuildFailure) -> None:
         with self._lock:
             self._report = replace(self._report, builds=(*self._report.builds, build))
         self._save_run()
 
-    def add_cell(self, cell: CellReport) -> None:
-        """Record a finished cell. When this returns, its line is on the disk."""
-        folder = self.cell_folder(cell.cell)
-        filed = replace(cell, folder=str(folder.relative_to(self.folder)))
-        if cell.run is not None and cell.run.result is not None:
-            write_whole(folder / "workload.json", _json(_RESULT.dump_python(cell.run.result, mode="json"), indent=2))
+    def add_timing(self, name: str, spans: Sequence[Span]) -> None:
+        """What something that is no cell spent its time on, in monotonic seconds."""
         with self._lock:
-            _append(self.folder / CELLS_FILE, _json(_CELL.dump_python(filed, mode="json")))
-            self._report = replace(self._report, cells=(*self._report.cells, filed))
+            timing = Timing(name=name, spans=self._since_start(spans))
+            self._report = replace(self._report, timings=(*self._report.timings, timing))
+
+    def add_cell(self, cell: CellReport) -> None:
+        """add_cells() for one."""
+        self.add_cells([cell])
+
+    def add_cells(self, cells: Sequence[CellReport]) -> None:
+        """Record finished cells. When this returns, their lines are on the disk."""
+        filed = [self._filed(cell) for cell in cells]
+        lines = "".join(f"{_json(_CELL.dump_python(cell, mode='json'))}\n" for cell in filed)
+        self._write(lines)
+        with self._lock:
+            self._cells += filed
+
+    def _write(self, lines: str) -> None:
+        """Bring lines to the disk, together with those of other threads that wait for it meanwhile."""
+        with self._lock:
+            self._unwritten.append(lines)
+            self._last_line += 1
+            ours = self._last_line
+        with self._disk:
+            if self._written >= ours:
+                return
+            with self._lock:
+                batch, last = self._unwritten, self._last_line
+                self._unwritten = []
+            try:
+                _append(self.folder / CELLS_FILE, "".join(batch))
+            except InfraError:
+                # The neighbours are to learn of it as well.
+                with self._lock:
+                    self._unwritten = [*batch, *self._unwritten]
+                raise
+            self._written = last
+
+    def _filed(self, cell: CellReport) -> CellReport:
+        """The report as it is kept: times since the run began, and the folder where the cell has one."""
+        folder = self.folder / "cells" / cell.cell.name
+        if cell.run is not None and cell.run.result is not None:
+            # No replacement in one step: the cell's line has all of it too.
+            with _disk(folder):
+                self.cell_folder(cell.cell)
+                text = _json(_RESULT.dump_python(cell.run.result, mode="json"), indent=2)
+                (folder / RESULT_FILE).write_text(text, encoding="utf-8")
+        place = str(folder.relative_to(self.folder)) if folder.exists() else ""
+        return replace(cell, folder=place, spans=self._since_start(cell.spans))
+
+    def _since_start(self, spans: Sequence[Span]) -> tuple[Span, ...]:
+        began = self._began
+        return tuple(
+            Span(phase=span.phase, start=round(span.start - began, 3), end=round(span.end - began, 3)) for span in spans
+        )
+
+    def _in_order(self) -> tuple[CellReport, ...]:
+        """As planned; by their ends where there was no plan."""
+        last = len(self._order)
+        return tuple(sorted(self._cells, key=lambda cell: self._order.get(cell.cell.name, last)))
 
     def save(self, *, interrupted: bool = False) -> RunReport:
-        """Write run.json, junit.xml and summary.txt as of now."""
+        """Write run.json, junit.xml, summary.txt and timeline.svg as of now, unless that has been done."""
+        interrupted = interrupted or self._report.interrupted
         with self._lock:
+            state = (len(self._cells), len(self._report.builds), len(self._report.timings), interrupted)
+            if self._saved and self._saved[0] == state:
+                return self._saved[1]
+            cells = self._in_order()
             self._report = replace(
                 self._report,
                 seconds=round(now() - self._began, 3),
-                interrupted=interrupted or self._report.interrupted,
-                crashes=crash_entries(self._report.cells),
+                interrupted=interrupted,
+                crashes=crash_entries(cells),
             )
-            report = self._report
+            report = replace(self._report, cells=cells)
         self._save_run()
         write_whole(self.folder / JUNIT_FILE, junit_text(report))
         write_whole(self.folder / SUMMARY_FILE, summary_text(report))
+        write_whole(self.folder / TIMELINE_FILE, timeline_svg(report))
+        self._saved = (state, report)
         return report
 
     def _save_run(self) -> None:
@@ -229,11 +315,11 @@ def _disk(path: Path) -> Iterator[None]:
         raise InfraError(f"cannot write {path}: {why.strerror}", hint=f"ls -ld {path.parent}") from why
 
 
-def _append(path: Path, line: str) -> None:
+def _append(path: Path, lines: str) -> None:
     with _disk(path), path.open("ab") as sink:
         size = sink.seek(0, os.SEEK_END)
         try:
-            sink.write(f"{line}\n".encode())
+            sink.write(lines.encode())
             sink.flush()
             os.fsync(sink.fileno())
         except OSError:

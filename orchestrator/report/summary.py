@@ -47,6 +47,7 @@ def summary_text(report: RunReport) -> str:
         *(_table(name, cells, report) for name, cells in by_build(report.cells).items()),
         *_failed_builds(report),
         *(_finding(report, finding) for finding in findings(report.cells)),
+        *_not_run(report.cells),
         _others(report),
         _beside_passes(report),
         *(_coverage(coverage) for coverage in coverage_of(report)),
@@ -191,6 +192,19 @@ def _crash(finding: Finding) -> Iterator[str]:
         for line in short_crash_lines(crash, cell.cell.build.variant, frames=_MOST_FRAMES):
             # What is indented is a stack or source, whose columns mean something.
             yield _wrapped(line, indent="  ") if line[:1].strip() and line[:1] != ">" else f"  {line}"[:WIDTH].rstrip()
+
+
+def _not_run(cells: Iterable[CellReport]) -> Iterator[str]:
+    """The cells of which nothing is known as they were never begun, or ended before their time, and why."""
+    groups: dict[str, list[CellReport]] = {}
+    for cell in cells:
+        if cell.verdict.outcome is Outcome.SKIPPED:
+            groups.setdefault(cell.verdict.title, []).append(cell)
+    for why, group in groups.items():
+        count = f"{len(group)} {'cell' if len(group) == 1 else 'cells'}"
+        lines = [_wrapped(f"SKIPPED ({count}): {why}"), *(f"  {cell.cell.name}" for cell in group[:_MOST_CELLS])]
+        lines += [f"  and {len(group) - _MOST_CELLS} more"] if len(group) > _MOST_CELLS else []
+        yield "\n".join(lines)
 
 
 def _others(report: RunReport) -> str:

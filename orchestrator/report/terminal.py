@@ -22,6 +22,7 @@ from orchestrator.events import (
     Event,
     Listener,
     Notice,
+    PhaseBegan,
     Step,
     TrialEnded,
     TrialProgress,
@@ -138,7 +139,7 @@ def event_text(event: Event) -> str:
             return f"{report.cell.name}: {verdict.outcome.upper()} in {report.seconds:.0f} s: {verdict.title}"
         case TrialEnded(name=name, text=text):
             return f"{name}: {text}"
-        case CellProgress() | TrialProgress():
+        case CellProgress() | TrialProgress() | PhaseBegan():
             return ""
 
 
@@ -166,7 +167,9 @@ class _Lines:
     def show(self, event: Event) -> None:
         with self._lock:
             if text := event_text(event) if self._is_news(event) else "":
-                _say(self._console, text)
+                # Not through rich, which takes a millisecond a line: there may be twenty thousand.
+                self._console.file.write(f"{text}\n")
+                self._console.file.flush()
 
     def _is_news(self, event: Event) -> bool:
         match event:
@@ -225,6 +228,9 @@ class _Board:
         match event:
             case CellStarted(cell=cell):
                 self._tasks[cell.name] = _Task(total=cell.seconds, text="booting")
+            case PhaseBegan(what=what, phase=phase):
+                if task := self._tasks.get(what):
+                    task.text = str(phase)
             case CellProgress(cell=cell, operations=operations, swapoffs=swapoffs, seconds=seconds):
                 self._advance(cell.name, int(seconds), cell.seconds, f"{operations} operations, {swapoffs} swapoffs")
             case TrialProgress(name=name, text=text, done=done, total=total):

@@ -88,7 +88,8 @@ def test_two_lost_cells_in_a_row_stop_the_run(host: Host) -> None:
     assert "2 cells in a row were lost" in done.stderr
     assert "patchrig doctor" in done.stderr
     assert host.outcomes() == ["lost", "lost", "skipped", "skipped"]
-    assert len(host.guests()) == 2
+    # The third may have begun while the second was judged.
+    assert len(host.guests()) in (2, 3)
 
 
 def test_without_qemu_it_says_so_and_what_to_type(host: Host) -> None:

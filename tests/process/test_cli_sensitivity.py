@@ -12,6 +12,7 @@ import fake_host
 import pytest
 from fake_host import BOOT, GROWING, PATCHRIG, PROGRESS, Host, Step, passing
 from junitparser import JUnitXml
+from toy_kernel import ToyKernel, patch
 
 from orchestrator.process import find_tool
 
@@ -19,38 +20,6 @@ host = fake_host.host
 
 pytestmark = pytest.mark.skipif(find_tool("ccache") is None, reason="ccache is not installed")
 
-MAKEFILE = """\
-VERSION = 6
-PATCHLEVEL = 19
-SUBLEVEL = 6
-
-allnoconfig:
-	@mkdir -p $(O)/include/config
-	@echo 6.19.6 > $(O)/include/config/kernel.release
-	@cp $(KCONFIG_ALLCONFIG) $(O)/.config
-
-vmlinux: $(O)/swap.o
-	@$(CC) -nostdlib -static -o $(O)/vmlinux $^
-
-$(O)/swap.o: swap.c
-	@echo "  CC      swap.o"
-	@$(CC) -g -Wall -c -o $@ $(CURDIR)/swap.c
-"""
-SWAP_C = "int slots = 1;\nvoid _start(void)\n{\n\tslots = 2;\n}\n"
-HEAD = "--- a/swap.c\n+++ b/swap.c\n@@ -2,4 +2,4 @@\n void _start(void)\n {\n"
-LOAD = """\
-name: mincore
-summary: never runs, as the guest is a fake
-program: load.sh
-devices: [{kind: zram, size_mib: 16}]
-memory_mib: 256
-cpus: 2
-files: [swap.c]
-exercised: {site.mincore: 100, swapoffs: 5}
-"""
-# The least that the root file system of a guest is put together from.
-MMDEBSTRAP = '#!/bin/sh\nfor root in "$@"; do case "$root" in */root) break;; esac; done\nmkdir -p "$root/bin"\n'
-APT_GET = '#!/bin/sh\necho "http://mirror.example/debian|bookworm|main|"\n'
 KASAN = (
     "[   12.000002][  T400] BUG: KASAN: slab-use-after-free in f+0x41/0x90\n"
     "[   12.000003][  T400] Read of size 8 at addr ffff888003f41000 by task swapin/400"
@@ -59,33 +28,12 @@ PANIC = "[    0.913000][    T1] Kernel panic - not syncing: VFS: Unable to mount
 CRASHING: list[Step] = [["say", PROGRESS], ["console", KASAN], ["loop", GROWING]]
 
 
-def patch(old: str, new: str) -> str:
-    return f"{HEAD}-\t{old}\n+\t{new}\n }}\n"
-
-
-class Bench:
-    """A host with a toy kernel, a matrix of one workload, and a folder for seeded bugs."""
+class Bench(ToyKernel):
+    """A toy kernel with a folder for seeded bugs."""
 
     def __init__(self, host: Host) -> None:
-        self.host = host
-        self.folder = host.folder
+        super().__init__(host)
         self.bugs = host.folder / "bugs"
-        self.write("linux/Makefile", MAKEFILE)
-        self.write("linux/Kconfig", "")
-        self.write("linux/Kbuild", "")
-        self.write("linux/swap.c", SWAP_C)
-        self.write("series.patch", patch("slots = 2;", "slots = 3;"))
-        self.write("workloads/load.sh", "#!/bin/sh\n")
-        self.write("workloads/mincore.yaml", LOAD)
-        matrix = "kernel: 6.19\nseries: [series.patch]\nworkloads: [mincore]\narches: [x86_64]\nseconds: 20\n"
-        self.write("matrix.yaml", matrix)
-        for name, text in (("mmdebstrap", MMDEBSTRAP), ("apt-get", APT_GET)):
-            (host.programs / name).write_text(text)
-            (host.programs / name).chmod(0o755)
-
-    def write(self, name: str, text: str) -> None:
-        (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (self.folder / name).write_text(text)
 
     def bug(self, name: str, number: int, header: str = "") -> None:
         self.write(f"bugs/{name}.patch", f"{header}\n{patch('slots = 3;', f'slots = {number};')}")
@@ -94,11 +42,6 @@ class Bench:
         chosen = ["--tree", str(self.folder / "linux"), "--bugs", str(self.bugs), "--no-sandbox", "--jobs", "1"]
         results = ["--results", str(self.host.results)]
         return [str(PATCHRIG), "sensitivity", str(self.folder / "matrix.yaml"), *chosen, *results, *words]
-
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.argv(*words), env=self.host.environment, capture_output=True, text=True, check=False, timeout=300
-        )
 
     def result(self) -> Path:
         (folder,) = self.host.results.glob("sensitivity-*")

@@ -2,11 +2,14 @@
 
 import os
 import signal
+import threading
+import time
 
 import fake_host
 import pytest
 from fake_host import BOOT, GROWING, PROGRESS, Host, Step, passing, result_line
 
+from orchestrator import deadline
 from orchestrator.events import CellProgress, Event
 from orchestrator.model import Ending, Outcome
 
@@ -355,3 +358,36 @@ def test_an_errno_that_the_kernel_must_not_show_is_a_failure(host: Host) -> None
 
     assert report.verdict.outcome is Outcome.FAILED
     assert report.verdict.title == "mincore failed with EFAULT, 4 times"
+
+
+class _Noted(threading.Event):
+    """What deadline.py sleeps on, with all that it was asked for."""
+
+    def __init__(self, asked: list[float]) -> None:
+        super().__init__()
+        self._asked = asked
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._asked.append(1e9 if timeout is None else timeout)
+        return super().wait(timeout)
+
+
+def test_nothing_sleeps_longer_than_50_ms_from_qemus_start_to_the_first_word_of_the_workload(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    until_first_word: list[float] = []
+    sleep = time.sleep
+    monkeypatch.setattr(deadline, "_cancelled", _Noted(asked))
+    monkeypatch.setattr(time, "sleep", lambda seconds: (asked.append(seconds), sleep(seconds)))
+
+    def heard(event: Event) -> None:
+        if isinstance(event, CellProgress) and not until_first_word:
+            until_first_word.extend(asked)
+
+    host.scenario(passing(), boot=[["sleep", 0.2], *BOOT])
+    report, _ = host.run_cell(on_event=heard)
+
+    assert report.verdict.outcome is Outcome.PASSED
+    assert until_first_word
+    assert max(until_first_word) <= 0.05

@@ -242,3 +242,17 @@ def test_our_own_series_touches_the_seven_files_of_the_lock_out(tmp_path: Path) 
 @pytest.mark.skipif(not SHARED_MAIL.exists(), reason="../shared is not beside this checkout")
 def test_the_mail_from_the_list_and_our_own_series_touch_the_same_files(tmp_path: Path) -> None:
     assert set(load(tmp_path, SHARED_MAIL)) == set(load(tmp_path, KERNELS / "patches/swapoff-lockout"))
+
+
+def test_what_is_done_to_a_file_is_told_apart_whatever_the_lines_are_numbered() -> None:
+    first = "--- a/mm/x.c\n+++ b/mm/x.c\n@@ -{at},2 +{at},2 @@\n int a;\n-int b;\n+int {name};\n"
+    second = "--- a/mm/y.c\n+++ b/mm/y.c\n@@ -1 +1 @@\n-int y;\n+int z;\n"
+
+    def files(at: int, name: str) -> dict[str, str]:
+        return parse_series((first.format(at=at, name=name) + second).encode(), "p").by_file
+
+    was, moved, edited = files(10, "c"), files(30, "c"), files(10, "d")
+
+    assert set(was) == {"mm/x.c", "mm/y.c"}
+    assert was == moved
+    assert {file for file in was if was[file] != edited[file]} == {"mm/x.c"}

@@ -73,6 +73,7 @@ def test_the_layout_is_the_documented_one(tmp_path: Path) -> None:
         "junit.xml",
         "run.json",
         "summary.txt",
+        "timeline.svg",
     ]
     assert (tmp_path / "latest").resolve() == store.folder
 
@@ -190,3 +191,24 @@ def test_a_run_is_found_by_the_start_of_its_id(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_run_says_so(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not the folder of a run"):
         load_run(tmp_path)
+
+
+def test_the_report_has_the_order_of_the_plan_whatever_ended_first(tmp_path: Path) -> None:
+    planned = [cell(workload=name) for name in ("mincore", "shmem", "swapin")]
+    with opened(tmp_path) as store:
+        store.plan(planned, {"mm/shmem.c": "ab12"})
+        for one in (planned[2], planned[0]):
+            store.add_cell(cell_report(of=one))
+        report = store.save()
+
+    assert [one.cell.workload.name for one in report.cells] == ["mincore", "swapin"]
+    assert load_run(store.folder).series == {"mm/shmem.c": "ab12"}
+
+
+def test_cells_that_end_together_are_all_on_the_disk(tmp_path: Path) -> None:
+    with opened(tmp_path) as store, ThreadPoolExecutor(16) as pool:
+        done = [pool.submit(store.add_cell, cell_report(of=cell(repeat=n, repeats=200))) for n in range(1, 201)]
+        for one in done:
+            one.result()
+
+    assert sorted(one.cell.repeat for one in load_run(store.folder).cells) == list(range(1, 201))

@@ -1,0 +1,172 @@
+"""Ten thousand cells through `patchrig list` and `patchrig run`, with guests that end at once: what we ourselves cost.
+
+Everything is real but for the kernels and the guests: matrix, schedule, threads, files of each cell, report. Prints
+JSON.
+"""
+
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator import pipeline
+from orchestrator.cli.main import cli
+from orchestrator.deadline import now
+from orchestrator.kernel.series import BASELINE, Series
+from orchestrator.model import (
+    Build,
+    Cell,
+    CellReport,
+    Crash,
+    CrashKind,
+    Ending,
+    GuestRun,
+    KernelImage,
+    Outcome,
+    Phase,
+    Severity,
+    Span,
+    Verdict,
+    WorkloadResult,
+)
+
+PROJECT = Path(__file__).resolve().parent.parent
+MATRIX = PROJECT / "configs" / "swapoff.yaml"
+CELLS = 10_000
+# Seven workloads, both arches, both variants.
+BUILDS, WORKLOADS = 4, 7
+REPEAT = -(-CELLS // (BUILDS * WORKLOADS))
+# So many cells are red, with a few complaints that many share.
+EVERY_RED = 100
+COMPLAINTS = 5
+
+
+@dataclass(frozen=True)
+class FakeKit:
+    """Images that nobody boots."""
+
+    folder: Path
+    series: Series = BASELINE
+    sandbox: bool = False
+
+    def image(self, build: Build, **_: Any) -> KernelImage:
+        for name in ("image", "vmlinux", "config", "log"):
+            (self.folder / name).write_text(name)
+        return KernelImage(
+            build=build,
+            image=self.folder / "image",
+            vmlinux=self.folder / "vmlinux",
+            config=self.folder / "config",
+            log=self.folder / "log",
+            release="6.19.6",
+            hashes={"source": "60f1" * 16, "series": "ab12" * 16},
+            seconds=1.0,
+        )
+
+
+def fake_cell(cell: Cell, *_: Any, folder: Path, guest_ended: Callable[[], None], **__: Any) -> CellReport:
+    """What a guest leaves behind that passed, or now and then crashed."""
+    start = now()
+    (folder / "console.log").write_text("[    0.000000] Linux version 6.19.6\n" * 20)
+    (folder / "workload.log").write_text("{}\n")
+    guest_ended()
+    red = cell.repeat % EVERY_RED == 1
+    title = f"KASAN: use-after-free Read in f{cell.repeat // EVERY_RED % COMPLAINTS}"
+    crash = Crash(
+        kind=CrashKind.KASAN, title=title, function="f", line=7, severity=Severity.FATAL, text="BUG: KASAN\n" * 40
+    )
+    counters = {name: 12_345 for name in [*cell.workload.exercised, *(f"site.s{number}.calls" for number in range(20))]}
+    result = WorkloadResult(
+        operations=81_230,
+        verified=40_960,
+        mismatch_count=0,
+        mismatches=(),
+        errors=(),
+        swapoffs=57,
+        swapoff_longest_ms=812.5,
+        swapoff_stuck=False,
+        counters=counters,
+    )
+    run = GuestRun(
+        ending=Ending.REPORTED, result=result, exit_status=0, boot_seconds=2.1, guest_seconds=20.0, accelerator="tcg"
+    )
+    return CellReport(
+        cell=cell,
+        verdict=Verdict(outcome=Outcome.CRASHED if red else Outcome.PASSED, title=title if red else "81230 operations"),
+        run=run,
+        crashes=(crash,) if red else (),
+        seconds=24.5,
+        kernel={"release": "6.19.6", "source": "60f1" * 16},
+        spans=tuple(Span(phase=phase, start=start, end=now()) for phase in (Phase.BOOT, Phase.WORKLOAD, Phase.JUDGE)),
+    )
+
+
+def fake_initramfs(*_: Any, output: Path, **__: Any) -> Path:
+    output.write_bytes(b"")
+    return output
+
+
+@contextmanager
+def without_guests(folder: Path) -> Iterator[None]:
+    """Our own process's pipeline, cut off where kernels and guests begin."""
+
+    @contextmanager
+    def open_kit(*_: Any) -> Iterator[FakeKit]:
+        yield FakeKit(folder)
+
+    cuts: dict[str, Any] = {
+        "open_kit": open_kit,
+        "run_cell": fake_cell,
+        "make_initramfs": fake_initramfs,
+        "new_explainer": lambda *_, **__: None,
+        "usable_kvm": lambda *_, **__: False,
+    }
+    kept = {name: getattr(pipeline, name) for name in cuts}
+    try:
+        for name, cut in cuts.items():
+            setattr(pipeline, name, cut)
+        import orchestrator.cli.main as command
+
+        command.run_matrix = pipeline.run_matrix
+        yield
+    finally:
+        for name, own in kept.items():
+            setattr(pipeline, name, own)
+
+
+def timed(*argv: str) -> dict[str, float]:
+    """What a command takes, its output thrown away: seconds by the clock, and of a CPU."""
+    start, used = time.monotonic(), time.process_time()
+    with Path("/dev/null").open("w") as nowhere, redirect_stdout(nowhere):
+        cli.main(list(argv), standalone_mode=False)
+    return {"seconds": round(time.monotonic() - start, 2), "cpu_seconds": round(time.process_time() - used, 2)}
+
+
+def main() -> None:
+    chosen = [str(MATRIX), "--variant", "patched", "--variant", "baseline", "--repeat", str(REPEAT)]
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, results = Path(scratch), Path(scratch) / "results"
+        (folder / "kernel").mkdir()
+        with without_guests(folder / "kernel"):
+            figures: dict[str, Any] = {
+                "cells": BUILDS * WORKLOADS * REPEAT,
+                "list": timed("list", *chosen),
+                "run": timed("run", *chosen, "--results", str(results)),
+                # The second knows of the first how each cell ended.
+                "again": timed("run", *chosen, "--results", str(results)),
+            }
+        lines = sum(1 for file in results.glob("*/cells.jsonl") if not file.parent.is_symlink() for _ in file.open())
+        if lines != 2 * figures["cells"]:
+            sys.exit(f"{lines} cells were recorded, {2 * figures['cells']} expected")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    sys.stdout.write(json.dumps({**figures, "peak_mib": round(peak, 1)}) + "\n")
+
+
+if __name__ == "__main__":
+    main()
