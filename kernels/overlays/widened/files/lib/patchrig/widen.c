@@ -66,11 +66,17 @@
 #define DELAYED_BITS 12
 #define RACERS_MAX 16
 #define MILLION 1000000
+/*
+ * A function whose gate has had so many more holds than that with the fewest is mostly passed over: what calls another
+ * is on its way there first, and who is held at the first gate never comes to the second.
+ */
+#define HOLDS_AHEAD 6
+#define HELD_AHEAD_PPM 60000
 /* Of the times that a task comes to a gate or to a block after it while a race is on, how many are holds. */
 #define HELD_AT_GATE_PPM 500000
-#define HELD_AFTER_PPM 30000
-/* Who is held after the gate may have locked what the other side needs: a part of the longest hold, and past the moment. */
-#define HELD_AFTER_SHARE 3
+#define HELD_AFTER_PPM 20000
+/* Who is held after the gate may have locked what the other side needs: few in a race, and not for long past its moment. */
+#define HELD_AFTER_MOST 2
 #define HELD_AFTER_US 100000
 /* Where a spin lock is held everybody waits. */
 #define HELD_ATOMIC_US 10000
@@ -105,6 +111,12 @@ static u32 *places;
 static u32 places_bits;
 static char targets[TARGETS_MAX][NAME_LENGTH];
 static u32 targets_count;
+/* At the gate of each function, how many holds there were; -1: nobody has been there. */
+static atomic_t gate_holds[TARGETS_MAX];
+/* The fewest of those, looked up when a race begins. */
+static int fewest_holds;
+/* Holds after a gate that the race may still have. */
+static atomic_t after_left;
 
 static u32 chance, sleep_us = 30000, spin_us = 1000, hold_us, rest = 10;
 static u32 held, held_to_the_end;
@@ -307,9 +319,8 @@ static notrace void hold_atomic(struct hold *hold)
 static notrace void delay_till_race_over(struct block *block)
 {
 	const bool after = block->where == AFTER_GATE;
-	const u64 longest = READ_ONCE(hold_us) / (after ? HELD_AFTER_SHARE : 1);
 	struct hold until = {
-		.end = ktime_get_mono_fast_ns() + longest * NSEC_PER_USEC,
+		.end = ktime_get_mono_fast_ns() + (u64)READ_ONCE(hold_us) * NSEC_PER_USEC,
 		.over = atomic_read(&races_over) + 1,
 		.moment = atomic_read(&moments) + 1,
 		.after_gate = after,
@@ -318,9 +329,11 @@ static notrace void delay_till_race_over(struct block *block)
 	const u32 slot = hash_32(current->pid, TURNS_BITS);
 
 	/* Once in a race: where it is the race that waits for the task, it gets on. */
-	if (READ_ONCE(held_in[slot]) == until.over)
+	if (READ_ONCE(held_in[slot]) == until.over || (after && atomic_dec_return(&after_left) < 0))
 		return;
 	WRITE_ONCE(held_in[slot], until.over);
+	if (!after)
+		atomic_inc(&gate_holds[block->target]);
 	if (may_sleep()) {
 		atomic_inc(&block->sleeps);
 		hold(&until);
@@ -357,10 +370,18 @@ static notrace enum use use_now(void)
 	return USES[mixed(seed + atomic_read(&races_over)) % ARRAY_SIZE(USES)];
 }
 
+static notrace bool held_at_gate(const struct block *block, u32 at)
+{
+	atomic_t *holds = &gate_holds[block->target];
+
+	atomic_cmpxchg(holds, -1, 0);
+	return at < (atomic_read(holds) > READ_ONCE(fewest_holds) + HOLDS_AHEAD ? HELD_AHEAD_PPM : HELD_AT_GATE_PPM);
+}
+
 static notrace bool held_here(const struct block *block, enum use use, u32 at)
 {
 	if (use == HOLD_AT_GATES)
-		return block->where == GATE && at < HELD_AT_GATE_PPM;
+		return block->where == GATE && held_at_gate(block, at);
 	return use == HOLD_AFTER_GATES && block->where == AFTER_GATE && at < HELD_AFTER_PPM;
 }
 
@@ -410,6 +431,7 @@ static int target_of(const char *name)
 	if (targets_count == TARGETS_MAX)
 		return -ENOSPC;
 	strscpy(targets[targets_count], name, NAME_LENGTH);
+	atomic_set(&gate_holds[targets_count], -1);
 	return targets_count++;
 }
 
@@ -580,8 +602,20 @@ static int on_get(void *unused, u64 *value)
 }
 DEFINE_DEBUGFS_ATTRIBUTE(on_file, on_get, on_set, "%llu\n");
 
+static void look_for_fewest_holds(void)
+{
+	int fewest = INT_MAX;
+
+	for (u32 i = 0; i < targets_count; i++)
+		if (atomic_read(&gate_holds[i]) >= 0)
+			fewest = min(fewest, atomic_read(&gate_holds[i]));
+	WRITE_ONCE(fewest_holds, fewest == INT_MAX ? 0 : fewest);
+}
+
 static int race_open(struct inode *inode, struct file *file)
 {
+	look_for_fewest_holds();
+	atomic_set(&after_left, HELD_AFTER_MOST);
 	for (u32 i = 0; i < RACERS_MAX; i++)
 		if (!cmpxchg(&racers[i], NULL, current)) {
 			file->private_data = &racers[i];
