@@ -16,7 +16,9 @@ static const char *const ZSWAP[] = {
 };
 
 /* Of the folios of 64 KiB; 0 where there are none. */
-static const char *const LARGE[] = { "swpin", "swpin_fallback", "swpout", "swpout_fallback" };
+static const char *const LARGE[] = {
+	"swpin", "swpin_fallback", "swpout", "swpout_fallback", "shmem_alloc", "shmem_fallback", "split", "split_failed",
+};
 
 static void add(struct kernel_counters *counters, const char *prefix, const char *name, uint64_t value)
 {

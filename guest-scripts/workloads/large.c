@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -52,6 +53,17 @@ static uint8_t *target;
 static int uffd;
 static counter_t *past_cache, *from_cache, *file_whole, *file_split, *move_busy, *moved, *moved_swapped, *move_again;
 static counter_t *punches;
+
+/* Each CPU stays with the device that it wrote to last: who stayed with one CPU might never see another device. */
+static void hop(struct rng *rng)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(rng_below(rng, sysconf(_SC_NPROCESSORS_ONLN)), &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		run_fail("sched_setaffinity");
+}
 
 static void *group_of(const struct region *region, size_t group)
 {
@@ -111,6 +123,7 @@ static void walker(struct worker *worker)
 	struct rng *rng = &worker->rng;
 
 	while (!run_over()) {
+		hop(rng);
 		for (size_t group = 0; group < groups && !run_over(); group++)
 			if (rng_below(rng, 4))
 				refill(&slice->region, group);
@@ -188,6 +201,7 @@ static void file_owner(struct worker *worker)
 	struct rng *rng = &worker->rng;
 
 	while (!run_over()) {
+		hop(rng);
 		for (size_t group = 0; group < groups && !run_over(); group++)
 			if (rng_below(rng, 4))
 				punch(slice, group);
@@ -281,6 +295,7 @@ static void mover(struct worker *worker)
 	const size_t length = groups * GROUP * PAGE;
 
 	while (!run_over()) {
+		hop(&worker->rng);
 		page_out(moving.base, length);
 		/* On an asynchronous device they are in the swap cache for now. */
 		move_all();
@@ -386,6 +401,7 @@ int main(int argc, char **argv)
 {
 	static const struct workload workload = {
 		.options = options,
+		.steady = 1,
 		.prepare = prepare,
 		.setup = setup,
 		.load = load,
