@@ -8,15 +8,15 @@ from pathlib import Path
 
 from orchestrator.arch import ARCHES
 from orchestrator.coverage import Executed
+from orchestrator.crashlog import CrashSeen, crashes_of
 from orchestrator.deadline import Deadline, now
 from orchestrator.errors import Cancelled, InfraError, OutOfTime, UserError
-from orchestrator.events import CellProgress, Listener
+from orchestrator.events import CellProgress, Listener, Notice
 from orchestrator.explain import Explainer
 from orchestrator.guest import evidence, ssh
 from orchestrator.guest.coverage import READ_COUNTS, executed_of
 from orchestrator.guest.keys import RunKeys
 from orchestrator.guest.workload import (
-    Limits,
     Progress,
     Watched,
     disk_sizes,
@@ -26,19 +26,17 @@ from orchestrator.guest.workload import (
     workload_argv,
 )
 from orchestrator.judge.hang import merged, place_text, shown_tasks
-from orchestrator.judge.scan import crashes_in
-from orchestrator.judge.verdict import WAITING, judge, mark_allowed
-from orchestrator.model import Allowed, Cell, CellReport, Crash, Ending, GuestRun, KernelImage, Severity, Standstill
+from orchestrator.judge.verdict import judge
+from orchestrator.model import Allowed, Cell, CellReport, Ending, GuestRun, KernelImage, Standstill
 from orchestrator.plan.flavours import needs_of
+from orchestrator.states import Place, Restored, States, connected, restored
 from orchestrator.vm.argv import CONSOLE, VmSpec
 from orchestrator.vm.console import serial_shell, sysrq
-from orchestrator.vm.qemu import Ready, Vm, boot, not_as_asked
+from orchestrator.vm.qemu import Ready, SavedGuest, Vm, boot, not_as_asked
 from orchestrator.vm.qmp import dump_memory, human_command, send_break
 
 BOOT_SECONDS = 120.0
 _MODEST = 10.0
-_CHUNK = 1 << 18
-_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +44,7 @@ class Patience:
     """Seconds that are not scaled with the guest's speed, as it is not known yet or does not matter."""
 
     boot: float = BOOT_SECONDS  # from QEMU's start to the ready line, and from there to the first SSH command
+    restore: float = 30.0  # from QEMU's start to the first SSH command, of a guest that is restored
     second_look: float = 3.0  # a task that is in the same place after so long is stuck
     quiet: float = 1.0  # a console that says nothing for so long has said all
 
@@ -60,6 +59,7 @@ class Guests:
     stop_at_crash: bool = False  # a workload ends at the first complaint of the kernel that is fatal
     patience: Patience = field(default_factory=Patience)
     dump_memory: bool = False  # keep the whole memory of a guest that hangs
+    states: States | None = None  # of guests that are restored and not booted; None: all are booted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,12 +126,6 @@ def run_cell(cell: Cell, bootable: Bootable, guests: Guests, *, folder: Path, li
     )
 
 
-def crashes_of(console_log: Path) -> tuple[Crash, ...]:
-    """The crashes of a console log, read piece by piece."""
-    with console_log.open("rb") as file:
-        return tuple(crashes_in(iter(lambda: file.read(_CHUNK), b"")))
-
-
 def _with_shown_tasks(run: GuestRun, console_log: Path) -> GuestRun:
     """The stacks that the kernel printed of the tasks that are stuck: they have more than those of /proc."""
     if not run.evidence:
@@ -155,25 +149,90 @@ def config_digest(config: Path) -> str:
     return hashlib.sha256(config.read_bytes()).hexdigest()[:16]
 
 
+@dataclass(slots=True)
+class _Case:
+    """A cell on its way through its guest: what stays the same whatever guest it gets."""
+
+    cell: Cell
+    bootable: Bootable
+    guests: Guests
+    spec: VmSpec
+    folder: Path
+    listener: Listener
+    started: float = field(default_factory=now)  # of QEMU
+
+    @property
+    def logs(self) -> dict[str, Path]:
+        return {"console_log": self.folder / "console.log", "qemu_log": self.folder / "qemu.log"}
+
+    def differs(self, ready: Ready) -> str:
+        return not_as_asked(self.spec, ready, config_digest(self.bootable.kernel.config))
+
+
 def _guest_run(cell: Cell, bootable: Bootable, guests: Guests, folder: Path, listener: Listener) -> GuestRun:
     spec = vm_spec(cell, bootable, guests)
-    accelerator = "kvm" if spec.kvm else "tcg"
-    started = now()
-    with boot(spec, console_log=folder / "console.log", qemu_log=folder / "qemu.log") as vm:
+    case = _Case(cell=cell, bootable=bootable, guests=guests, spec=spec, folder=folder, listener=listener)
+    with ExitStack() as stack:
+        place = stack.enter_context(guests.states.place(spec)) if guests.states else None
+        while place and (saved := place.saved()):
+            if up := _restored(stack, case, saved):
+                return replace(_run_in(case, up.vm, up.ready, up.guest), restored=True)
+            place.discard(saved)
+        return _booted_run(case, place)
+
+
+def _restored(stack: ExitStack, case: _Case, saved: SavedGuest) -> Restored | None:
+    """The guest for the rest of the stack; None, with a notice, when the state can't be used."""
+    case.started = now()
+    soon = Deadline.after(case.guests.patience.restore, "a restored guest's first SSH command")
+    try:
+        with ExitStack() as attempt:
+            up = attempt.enter_context(restored(case.spec, saved, case.guests.keys, **case.logs, until=soon))
+            stack.push(attempt.pop_all())
+    except (InfraError, OSError) as e:
+        case.listener(Notice(text=f"{case.cell.name}: a saved guest can't be used and is thrown away: {e}"))
+        return None
+    return up
+
+
+def _booted_run(case: _Case, place: Place | None) -> GuestRun:
+    guests, folder = case.guests, case.folder
+    accelerator = "kvm" if case.spec.kvm else "tcg"
+    case.started = now()
+    with boot(case.spec, **case.logs, memory=place.memory() if place else None) as vm:
         pulse = _Pulse(vm)
         ready, why = _await_ready(vm, guests.patience.boot)
         if ready is None:
             run = GuestRun(ending=Ending.NEVER_READY, detail=why, accelerator=accelerator)
             return replace(_with_evidence(run, vm, guests, folder, pulse), detail=why) if vm.alive() else run
-        if differs := not_as_asked(spec, ready, config_digest(bootable.kernel.config)):
+        if differs := case.differs(ready):
             return GuestRun(ending=Ending.LOST, detail=differs, accelerator=accelerator)
-        limits = limits_for(cell, ready.speed, kernel_slower=needs_of(cell.build.flavour).slower)
-        run = _session(cell, vm, guests, limits, folder, listener, started)
-        if run.ending is not Ending.REPORTED and vm.alive():
-            vm.wait_quiet(guests.patience.quiet, Deadline.after(_MODEST, "a quiet console"))
-        spent = vm.processor_time()
-        starved = spent.waited_share if spent else None
-        return replace(run, accelerator=accelerator, speed=ready.speed, starved=starved)
+        if not place or _saved(case, place, vm, ready):
+            return _run_in(case, vm, ready)
+    # It may stand still, and its cell has not begun: again, and not to be saved.
+    return _booted_run(case, None)
+
+
+def _saved(case: _Case, place: Place, vm: Vm, ready: Ready) -> bool:
+    """Save the guest for the cells that wait for it; False, with a notice, when that failed."""
+    try:
+        place.keep(vm, ready, Deadline.after(case.guests.patience.boot, "a guest that is to be saved"))
+    except InfraError as e:
+        place.give_up()
+        case.listener(Notice(text=f"{case.cell.name}: its guest can't be saved, so that others are booted: {e}"))
+        return False
+    return True
+
+
+def _run_in(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest | None = None) -> GuestRun:
+    """The workload, in a guest that is up; `guest` is an SSH session in it where there is one already."""
+    guests = case.guests
+    run = _session(case, vm, ready, guest)
+    if run.ending is not Ending.REPORTED and vm.alive():
+        vm.wait_quiet(guests.patience.quiet, Deadline.after(_MODEST, "a quiet console"))
+    spent = vm.processor_time()
+    starved = spent.waited_share if spent else None
+    return replace(run, accelerator="kvm" if vm.spec.kvm else "tcg", speed=ready.speed, starved=starved)
 
 
 def _await_ready(vm: Vm, seconds: float) -> tuple[Ready | None, str]:
@@ -184,37 +243,41 @@ def _await_ready(vm: Vm, seconds: float) -> tuple[Ready | None, str]:
     return ready, "" if ready else f"{vm.ending()} before the guest was up"
 
 
-def _session(  # noqa: PLR0913  # a cell's own things, handed down once
-    cell: Cell, vm: Vm, guests: Guests, limits: Limits, folder: Path, listener: Listener, started: float
-) -> GuestRun:
+def _session(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest | None) -> GuestRun:
+    pulse = _Pulse(vm)
+    soon = Deadline.after(case.guests.patience.boot, "an SSH session")
+    with ExitStack() as stack:
+        if guest is None:
+            try:
+                guest = stack.enter_context(connected(vm, case.guests.keys, soon))
+                guest.run("true", soon)
+            except InfraError as e:
+                return _no_session(vm, case.guests, case.folder, e, pulse)
+        return _work(case, vm, ready, guest)
+
+
+def _work(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest) -> GuestRun:
     def on_progress(progress: Progress) -> None:
         pulse.beat(progress.operations)
-        listener(
+        case.listener(
             CellProgress(
                 cell=cell, operations=progress.operations, swapoffs=progress.swapoffs, seconds=progress.seconds
             )
         )
 
-    pulse = _Pulse(vm)
-    soon = Deadline.after(guests.patience.boot, "an SSH session")
-    with ExitStack() as stack:
-        try:
-            guest = stack.enter_context(connected(vm, guests.keys, soon))
-            guest.run("true", soon)
-        except InfraError as e:
-            return _no_session(vm, guests, folder, e, pulse)
-        boot_seconds = now() - started
-        pulse = _Pulse(vm)
-        begun = now()
-        enough = _CrashSeen(folder / "console.log", guests.allow) if guests.stop_at_crash else lambda: False
-        argv = workload_argv(cell, limits)
-        watched = watch(guest, argv, limits, alive=vm.alive, on_progress=on_progress, enough=enough)
-        (folder / "workload.log").write_text(watched.output)
-        run = _run_of(watched, vm, boot_seconds=boot_seconds, guest_seconds=now() - begun)
-        if cell.widening and vm.alive():
-            run = replace(run, executed=_executed(guest))
-        if watched.ending in _WORTH_A_LOOK and vm.alive():
-            run = _with_evidence(run, vm, guests, folder, pulse)
+    cell, guests, folder = case.cell, case.guests, case.folder
+    limits = limits_for(cell, ready.speed, kernel_slower=needs_of(cell.build.flavour).slower)
+    boot_seconds = now() - case.started
+    pulse, begun = _Pulse(vm), now()
+    enough = CrashSeen(folder / "console.log", guests.allow) if guests.stop_at_crash else lambda: False
+    argv = workload_argv(cell, limits)
+    watched = watch(guest, argv, limits, alive=vm.alive, on_progress=on_progress, enough=enough)
+    (folder / "workload.log").write_text(watched.output)
+    run = _run_of(watched, vm, boot_seconds=boot_seconds, guest_seconds=now() - begun)
+    if cell.widening and vm.alive():
+        run = replace(run, executed=_executed(guest))
+    if watched.ending in _WORTH_A_LOOK and vm.alive():
+        run = _with_evidence(run, vm, guests, folder, pulse)
     return run
 
 
@@ -225,32 +288,6 @@ def _executed(guest: ssh.Guest) -> Executed | None:
         return executed_of(said.text) if said.status == 0 else None
     except (ssh.GuestUnreachable, ValueError):
         return None
-
-
-class _CrashSeen:
-    """Whether a console holds a fatal crash by now; looks once a second, and only at one that has grown.
-
-    Complaints about waiting don't count: a hang is given its time and looked into.
-    """
-
-    def __init__(self, console_log: Path, allow: tuple[Allowed, ...]) -> None:
-        self._log = console_log
-        self._allow = allow
-        self._size = 0
-        self._looked_at = now()
-
-    def __call__(self) -> bool:
-        if now() - self._looked_at < _LOOK_SECONDS:
-            return False
-        self._looked_at = now()
-        size = self._log.stat().st_size
-        if size == self._size:
-            return False
-        self._size = size
-        crashes = mark_allowed(crashes_of(self._log), self._allow)
-        return any(
-            crash.severity is Severity.FATAL and not crash.allowed and crash.kind not in WAITING for crash in crashes
-        )
 
 
 class _Pulse:
@@ -288,11 +325,6 @@ _WORTH_A_LOOK = (
     *(Ending.SWAPOFF_STUCK, Ending.NO_PROGRESS, Ending.TIMED_OUT),
     *(Ending.SSH_LOST, Ending.PROGRAM_DIED),
 )
-
-
-def connected(vm: Vm, keys: RunKeys, until: Deadline) -> ssh.Connection:
-    """An SSH session in the guest for the length of a block."""
-    return ssh.connect(vm.ssh_port(until), user_key=keys.user_key, pinned_host=keys.pinned_host, until=until)
 
 
 def _run_of(watched: Watched, vm: Vm, *, boot_seconds: float, guest_seconds: float) -> GuestRun:

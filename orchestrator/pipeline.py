@@ -44,6 +44,7 @@ from orchestrator.plan.flavours import needs_of
 from orchestrator.plan.matrix import builds_of
 from orchestrator.report.repro import repro_script
 from orchestrator.report.store import Store
+from orchestrator.states import saved_guests
 from orchestrator.vm.accelerator import kvm_impossible, kvm_state, qemu_version
 from orchestrator.vm.argv import standalone_argv
 
@@ -66,6 +67,7 @@ class Request:
     until_fail: bool = False  # the cells are repeats: the first that is bad ends them, and the rest were never wanted
     sandbox: bool = True
     dump_memory: bool = False  # keep the whole memory of a guest that hangs
+    restore: bool = True  # cells with the same guest: it is booted once, and restored for the others
     cache: Path = field(default_factory=paths.cache_root)
 
 
@@ -224,7 +226,12 @@ class _Runner:
 
     def run(self, cells: Sequence[Cell], bootable: Bootable) -> None:
         check_targets(cells, bootable.kernel)
-        guests = self._guests(cells[0], bootable)
+        base = self._guests(cells[0], bootable)
+        specs = [vm_spec(cell, bootable, base) for cell in cells]
+        with saved_guests(specs, restoring=self.request.restore) as states:
+            self._side_by_side(cells, bootable, replace(base, states=states))
+
+    def _side_by_side(self, cells: Sequence[Cell], bootable: Bootable, guests: Guests) -> None:
         jobs = self.request.jobs or jobs_for(cells, cores=os.cpu_count() or 1, memory_mib=available_memory_mib())
         todo = list(cells)
         with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="cell") as pool:
