@@ -165,8 +165,9 @@ class _Case:
     def logs(self) -> dict[str, Path]:
         return {"console_log": self.folder / "console.log", "qemu_log": self.folder / "qemu.log"}
 
-    def differs(self, ready: Ready) -> str:
-        return not_as_asked(self.spec, ready, config_digest(self.bootable.kernel.config))
+    @property
+    def accelerator(self) -> str:
+        return "kvm" if self.spec.kvm else "tcg"
 
 
 def _guest_run(cell: Cell, bootable: Bootable, guests: Guests, folder: Path, listener: Listener) -> GuestRun:
@@ -175,14 +176,20 @@ def _guest_run(cell: Cell, bootable: Bootable, guests: Guests, folder: Path, lis
     with ExitStack() as stack:
         place = stack.enter_context(guests.states.place(spec)) if guests.states else None
         while place and (saved := place.saved()):
-            if up := _restored(stack, case, saved):
+            up = _restored(stack, case, saved)
+            if isinstance(up, GuestRun):
+                return replace(up, restored=True)
+            if up:
                 return replace(_run_in(case, up.vm, up.ready, up.guest), restored=True)
             place.discard(saved)
         return _booted_run(case, place)
 
 
-def _restored(stack: ExitStack, case: _Case, saved: SavedGuest) -> Restored | None:
-    """The guest for the rest of the stack; None, with a notice, when the state can't be used."""
+def _restored(stack: ExitStack, case: _Case, saved: SavedGuest) -> Restored | GuestRun | None:
+    """The guest for the rest of the stack; None, with a notice, when the state can't be used.
+
+    A kernel that complained meanwhile is no trouble with the state: the run of a guest that is gone.
+    """
     case.started = now()
     soon = Deadline.after(case.guests.patience.restore, "a restored guest's first SSH command")
     try:
@@ -190,14 +197,16 @@ def _restored(stack: ExitStack, case: _Case, saved: SavedGuest) -> Restored | No
             up = attempt.enter_context(restored(case.spec, saved, case.guests.keys, **case.logs, until=soon))
             stack.push(attempt.pop_all())
     except (InfraError, OSError) as e:
+        if crashes_of(case.logs["console_log"], skip=saved.console_bytes):
+            detail = f"after it was restored, and before the first SSH command was done: {e}"
+            return GuestRun(ending=Ending.GUEST_GONE, detail=detail, accelerator=case.accelerator)
         case.listener(Notice(text=f"{case.cell.name}: a saved guest can't be used and is thrown away: {e}"))
         return None
     return up
 
 
 def _booted_run(case: _Case, place: Place | None) -> GuestRun:
-    guests, folder = case.guests, case.folder
-    accelerator = "kvm" if case.spec.kvm else "tcg"
+    guests, folder, accelerator = case.guests, case.folder, case.accelerator
     case.started = now()
     with boot(case.spec, **case.logs, memory=place.memory() if place else None) as vm:
         pulse = _Pulse(vm)
@@ -205,7 +214,7 @@ def _booted_run(case: _Case, place: Place | None) -> GuestRun:
         if ready is None:
             run = GuestRun(ending=Ending.NEVER_READY, detail=why, accelerator=accelerator)
             return replace(_with_evidence(run, vm, guests, folder, pulse), detail=why) if vm.alive() else run
-        if differs := case.differs(ready):
+        if differs := not_as_asked(case.spec, ready, config_digest(case.bootable.kernel.config)):
             return GuestRun(ending=Ending.LOST, detail=differs, accelerator=accelerator)
         if not place or _saved(case, place, vm, ready):
             return _run_in(case, vm, ready)
@@ -232,7 +241,7 @@ def _run_in(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest | None = None) -
         vm.wait_quiet(guests.patience.quiet, Deadline.after(_MODEST, "a quiet console"))
     spent = vm.processor_time()
     starved = spent.waited_share if spent else None
-    return replace(run, accelerator="kvm" if vm.spec.kvm else "tcg", speed=ready.speed, starved=starved)
+    return replace(run, accelerator=case.accelerator, speed=ready.speed, starved=starved)
 
 
 def _await_ready(vm: Vm, seconds: float) -> tuple[Ready | None, str]:

@@ -11,9 +11,10 @@ _CHUNK = 1 << 18
 _LOOK_SECONDS = 1.0
 
 
-def crashes_of(console_log: Path) -> tuple[Crash, ...]:
-    """The crashes of a console log, read piece by piece."""
+def crashes_of(console_log: Path, *, skip: int = 0) -> tuple[Crash, ...]:
+    """The crashes of a console log, read piece by piece, without the first `skip` bytes."""
     with console_log.open("rb") as file:
+        file.seek(skip)
         return tuple(crashes_in(iter(lambda: file.read(_CHUNK), b"")))
 
 

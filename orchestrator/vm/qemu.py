@@ -38,6 +38,7 @@ class SavedGuest:
 
     folder: Path
     ready: Ready  # what it said of itself
+    console_bytes: int  # how long its console log is
 
     @property
     def memory(self) -> Path:

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.deadline import Deadline
@@ -18,12 +19,13 @@ def save(vm: Vm, ready: Ready, folder: Path, until: Deadline) -> SavedGuest:
     """
     if vm.files.memory is None:
         raise InfraError("a guest whose memory is QEMU's own can't be saved")
-    saved = SavedGuest(folder=folder, ready=ready)
+    saved = SavedGuest(folder=folder, ready=ready, console_bytes=0)
     try:
         folder.mkdir()
         save_devices(vm.files.qmp_socket, saved.devices, until)
         copy_sparse(vm.files.memory, saved.memory)
         shutil.copyfile(vm.files.console_log, saved.console_log)
+        saved = replace(saved, console_bytes=saved.console_log.stat().st_size)
     except OSError as e:
         raise InfraError(f"the guest can't be saved: {e}") from e
     go_on(vm.files.qmp_socket, until)

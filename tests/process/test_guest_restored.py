@@ -15,6 +15,7 @@ from orchestrator.states import States
 
 host = fake_host.host
 
+PANIC = "[    9.913000][    C1] Kernel panic - not syncing: Fatal exception in interrupt"
 SECOND_BOOT = "[    0.000000][    T0] Linux version 6.19.6 (booted again)"
 
 
@@ -155,6 +156,18 @@ def test_a_restored_guest_that_dies_before_it_answers_is_booted(host: Host, stat
     assert outcomes(reports) == {Outcome.PASSED}
     assert restored(reports) == [False, False, False]
     assert len(notices(events)) == 2, "the state is made twice, and then no more"
+
+
+def test_a_restored_guest_whose_kernel_complains_before_it_answers_is_no_trouble_with_the_state(
+    host: Host, states: States
+) -> None:
+    host.scenario(passing(), restores=[["console", PANIC], ["die", 0]])
+
+    reports, events = run_cells(host, states)
+
+    assert [report.verdict.outcome for report in reports] == [Outcome.PASSED, Outcome.CRASHED, Outcome.CRASHED]
+    assert reports[1].verdict.title.startswith("kernel panic")
+    assert notices(events) == []
 
 
 def test_a_guest_whose_random_numbers_can_not_be_renewed_is_booted(host: Host, states: States) -> None:
