@@ -266,13 +266,9 @@ def _session(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest | None) -> Gues
 
 
 def _work(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest) -> GuestRun:
-    def on_progress(progress: Progress) -> None:
-        pulse.beat(progress.operations)
-        case.listener(
-            CellProgress(
-                cell=cell, operations=progress.operations, swapoffs=progress.swapoffs, seconds=progress.seconds
-            )
-        )
+    def on_progress(at: Progress) -> None:
+        pulse.beat(at.operations)
+        case.listener(CellProgress(cell=cell, operations=at.operations, swapoffs=at.swapoffs, seconds=at.seconds))
 
     cell, guests, folder = case.cell, case.guests, case.folder
     limits = limits_for(cell, ready.speed, kernel_slower=needs_of(cell.build.flavour).slower)
