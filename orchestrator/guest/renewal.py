@@ -25,3 +25,12 @@ def renewed(guest: Guest, until: Deadline, *, seconds: float, entropy: bytes) ->
     if said.status != 0:
         raise InfraError(f"a restored guest can't be renewed (status {said.status}): {said.text.strip()[:200]}")
     return said.text.strip()
+
+
+def measured_speed(guest: Guest, until: Deadline) -> float:
+    """How fast the guest is now, as speed.c measures it. Raises InfraError."""
+    said = guest.run("/patchrig/speed", until)
+    try:
+        return float(said.text)
+    except ValueError as e:
+        raise InfraError(f"a guest's speed makes no sense: {said.text[:100]!r}") from e

@@ -170,6 +170,14 @@ def test_a_restored_guest_whose_kernel_complains_before_it_answers_is_no_trouble
     assert notices(events) == []
 
 
+def test_a_speed_that_is_much_lower_than_before_is_measured_again(host: Host, states: States) -> None:
+    host.scenario(passing(), answers={"/patchrig/renew": "cpus=2 memory_kib=248320 speed=20.0", "speed": "180.0"})
+
+    reports, _ = run_cells(host, states, 2)
+
+    assert [report.run.speed for report in reports if report.run] == [200.0, 180.0]
+
+
 def test_a_guest_whose_random_numbers_can_not_be_renewed_is_booted(host: Host, states: States) -> None:
     host.scenario(passing(), answers={"/patchrig/renew": "sh: /patchrig/renew: not found"})
 
