@@ -32,10 +32,10 @@ def scratch_folder() -> tempfile.TemporaryDirectory[str]:
 
 
 # A file system in memory; guests' memory is not to be written to a disk for nothing.
-_IN_MEMORY = Path("/dev/shm")
+IN_MEMORY = Path("/dev/shm")
 
 
-def memory_folder(need_bytes: int, *, in_memory: Path = _IN_MEMORY) -> tempfile.TemporaryDirectory[str]:
+def memory_folder(need_bytes: int, *, in_memory: Path = IN_MEMORY) -> tempfile.TemporaryDirectory[str]:
     """A scratch folder in memory; where so much does not fit there (containers are often given little), on the disk.
 
     A guest whose memory is a file there dies of a full file system at any time, so `need_bytes` is generous.
@@ -44,7 +44,7 @@ def memory_folder(need_bytes: int, *, in_memory: Path = _IN_MEMORY) -> tempfile.
     return tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-", dir=in_memory if fits else None)
 
 
-def abandoned_scratch(*, in_memory: Path = _IN_MEMORY) -> list[Path]:
+def abandoned_scratch(*, in_memory: Path = IN_MEMORY) -> list[Path]:
     """Scratch folders whose process is gone: killed in a way that nobody can clean up after."""
     places = dict.fromkeys((Path(tempfile.gettempdir()), in_memory))
     found = sorted(folder for place in places for folder in place.glob(f"{_SCRATCH}*-*"))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from orchestrator.model import (
     Verdict,
     Workload,
 )
+from orchestrator.paths import IN_MEMORY, abandoned_scratch
 from orchestrator.report.store import CELLS_FILE, open_run
 from orchestrator.states import States, saved_guests
 
@@ -276,3 +278,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
         for pid in made.guests():
             if alive(pid):
                 os.kill(pid, signal.SIGKILL)
+        # A patchrig that a test killed leaves its guests' memory in no temporary folder of the test's.
+        for folder in abandoned_scratch():
+            if folder.parent == IN_MEMORY:
+                shutil.rmtree(folder, ignore_errors=True)
