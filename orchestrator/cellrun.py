@@ -8,15 +8,14 @@ from pathlib import Path
 
 from orchestrator.arch import ARCHES
 from orchestrator.coverage import Executed
-from orchestrator.deadline import Deadline, now, why_cancelled
+from orchestrator.deadline import Deadline, now, raise_if_cancelled, why_cancelled
 from orchestrator.errors import Cancelled, InfraError, OutOfTime, UserError
-from orchestrator.events import CellProgress, Listener, PhaseBegan
-from orchestrator.explain import Explainer
+from orchestrator.events import CellProgress, Listener, Notice, PhaseBegan
+from orchestrator.explain import Explainer, with_places
 from orchestrator.guest import evidence, ssh
 from orchestrator.guest.coverage import READ_COUNTS, executed_of
 from orchestrator.guest.keys import RunKeys
 from orchestrator.guest.workload import (
-    Limits,
     Progress,
     Watched,
     disk_sizes,
@@ -25,23 +24,15 @@ from orchestrator.guest.workload import (
     watch,
     workload_argv,
 )
-from orchestrator.judge.hang import merged, place_text, shown_tasks
 from orchestrator.judge.verdict import judge
-from orchestrator.lookout import CrashSeen, Pulse, crashes_of
-from orchestrator.model import (
-    Allowed,
-    Cell,
-    CellReport,
-    Ending,
-    GuestRun,
-    KernelImage,
-    Phase,
-)
+from orchestrator.lookout import CrashSeen, Pulse, crashes_of, with_shown_tasks
+from orchestrator.model import Allowed, Cell, CellReport, Ending, GuestRun, KernelImage, Phase
 from orchestrator.plan.flavours import needs_of
+from orchestrator.states import Place, Restored, States, connected, restored
 from orchestrator.stopwatch import Stopwatch
 from orchestrator.vm.argv import CONSOLE, VmSpec
 from orchestrator.vm.console import serial_shell, sysrq
-from orchestrator.vm.qemu import Ready, Vm, boot, not_as_asked
+from orchestrator.vm.qemu import Ready, SavedGuest, Vm, boot, not_as_asked
 from orchestrator.vm.qmp import dump_memory, human_command, send_break
 
 BOOT_SECONDS = 120.0
@@ -53,6 +44,7 @@ class Patience:
     """Seconds that are not scaled with the guest's speed, as it is not known yet or does not matter."""
 
     boot: float = BOOT_SECONDS  # from QEMU's start to the ready line, and from there to the first SSH command
+    restore: float = 30.0  # from QEMU's start to the first SSH command, of a guest that is restored
     second_look: float = 3.0  # a task that is in the same place after so long is stuck
     quiet: float = 1.0  # a console that says nothing for so long has said all
 
@@ -67,6 +59,7 @@ class Guests:
     stop_at_crash: bool = False  # a workload ends at the first complaint of the kernel that is fatal
     patience: Patience = field(default_factory=Patience)
     dump_memory: bool = False  # keep the whole memory of a guest that hangs
+    states: States | None = None  # of guests that are restored and not booted; None: all are booted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,7 +124,7 @@ def run_cell(  # what a cell needs, and who is told
     guest_ended()
     run = _not_of_our_making(run)
     listener(PhaseBegan(what=cell.name, phase=Phase.JUDGE))
-    run = _with_places(_with_shown_tasks(run, console_log), bootable.explainer)
+    run = with_places(with_shown_tasks(run, console_log), bootable.explainer)
     crashes = crashes_of(console_log)
     verdict, crashes = judge(cell, run, crashes, guests.allow)
     if bootable.explainer:
@@ -160,50 +153,115 @@ def _not_of_our_making(run: GuestRun) -> GuestRun:
     return run
 
 
-def _with_shown_tasks(run: GuestRun, console_log: Path) -> GuestRun:
-    """The stacks that the kernel printed of the tasks that are stuck: they have more than those of /proc."""
-    if not run.evidence:
-        return run
-    with console_log.open(encoding="utf-8", errors="replace", newline="\n") as lines:
-        return replace(run, stuck=merged(run.stuck, shown_tasks(lines)))
-
-
-def _with_places(run: GuestRun, explainer: Explainer | None) -> GuestRun:
-    frames = tuple(dict.fromkeys(frame for task in run.stuck for frame in task.stack))
-    places = explainer.places(frames)[0] if explainer and frames else {}
-    stuck = tuple(
-        replace(task, stack=tuple(replace(frame, places=places.get(frame, ())) for frame in task.stack))
-        for task in run.stuck
-    )
-    return replace(run, stuck=stuck, waiting_in=tuple(place_text(task) for task in stuck if not task.running))
-
-
 def config_digest(config: Path) -> str:
     """What init reports of its /proc/config.gz, computed from the .config that was built."""
     return hashlib.sha256(config.read_bytes()).hexdigest()[:16]
 
 
+@dataclass(slots=True)
+class _Case:
+    """A cell on its way through its guest: what stays the same whatever guest it gets."""
+
+    cell: Cell
+    bootable: Bootable
+    guests: Guests
+    spec: VmSpec
+    folder: Path
+    listener: Listener
+    started: float = field(default_factory=now)  # of QEMU
+
+    def begin(self, phase: Phase) -> None:
+        self.listener(PhaseBegan(what=self.cell.name, phase=phase))
+
+    @property
+    def logs(self) -> dict[str, Path]:
+        return {"console_log": self.folder / "console.log", "qemu_log": self.folder / "qemu.log"}
+
+    @property
+    def accelerator(self) -> str:
+        return "kvm" if self.spec.kvm else "tcg"
+
+
 def _guest_run(cell: Cell, bootable: Bootable, guests: Guests, folder: Path, listener: Listener) -> GuestRun:
     spec = vm_spec(cell, bootable, guests)
-    accelerator = "kvm" if spec.kvm else "tcg"
-    started = now()
-    listener(PhaseBegan(what=cell.name, phase=Phase.BOOT))
-    with boot(spec, console_log=folder / "console.log", qemu_log=folder / "qemu.log") as vm:
+    case = _Case(cell=cell, bootable=bootable, guests=guests, spec=spec, folder=folder, listener=listener)
+    with ExitStack() as stack:
+        place = stack.enter_context(guests.states.place(spec)) if guests.states else None
+        while place and (saved := place.saved()):
+            up = _restored(stack, case, saved)
+            if isinstance(up, GuestRun):
+                return replace(up, restored=True)
+            if up:
+                return replace(_run_in(case, up.vm, up.ready, up.guest), restored=True)
+            place.discard(saved)
+        return _booted_run(case, place)
+
+
+def _restored(stack: ExitStack, case: _Case, saved: SavedGuest) -> Restored | GuestRun | None:
+    """The guest for the rest of the stack; None, with a notice, when the state can't be used.
+
+    A kernel that complained meanwhile is no trouble with the state: the run of a guest that is gone.
+    """
+    case.begin(Phase.RESTORE)
+    case.started = now()
+    soon = Deadline.after(case.guests.patience.restore, "a restored guest's first SSH command")
+    try:
+        with ExitStack() as attempt:
+            up = attempt.enter_context(restored(case.spec, saved, case.guests.keys, **case.logs, until=soon))
+            stack.push(attempt.pop_all())
+    except (InfraError, OSError) as e:
+        raise_if_cancelled()  # who ended everything killed QEMU too: a state is no worse for that
+        if crashes_of(case.logs["console_log"], skip=saved.console_bytes):
+            detail = f"after it was restored, and before the first SSH command was done: {e}"
+            return GuestRun(ending=Ending.GUEST_GONE, detail=detail, accelerator=case.accelerator)
+        case.listener(Notice(text=f"{case.cell.name}: a saved guest can't be used and is thrown away: {e}"))
+        return None
+    return up
+
+
+def _booted_run(case: _Case, place: Place | None) -> GuestRun:
+    guests, folder, accelerator = case.guests, case.folder, case.accelerator
+    case.begin(Phase.BOOT)
+    case.started = now()
+    with boot(case.spec, **case.logs, memory=place.memory() if place else None) as vm:
         pulse = Pulse(vm)
         ready, why = _await_ready(vm, guests.patience.boot)
         if ready is None:
+            if place:
+                # Who waits for it need not wait for the evidence too.
+                place.give_up()
             run = GuestRun(ending=Ending.NEVER_READY, detail=why, accelerator=accelerator)
             return replace(_with_evidence(run, vm, guests, folder, pulse), detail=why) if vm.alive() else run
-        if differs := not_as_asked(spec, ready, config_digest(bootable.kernel.config)):
+        if differs := not_as_asked(case.spec, ready, config_digest(case.bootable.kernel.config)):
             return GuestRun(ending=Ending.LOST, detail=differs, accelerator=accelerator)
-        listener(PhaseBegan(what=cell.name, phase=Phase.SETUP))
-        limits = limits_for(cell, ready.speed, kernel_slower=needs_of(cell.build.flavour).slower)
-        run = _session(cell, vm, guests, limits, folder, listener, started)
-        if run.ending is not Ending.REPORTED and vm.alive():
-            vm.wait_quiet(guests.patience.quiet, Deadline.after(_MODEST, "a quiet console"))
-        spent = vm.processor_time()
-        starved = spent.waited_share if spent else None
-        return replace(run, accelerator=accelerator, speed=ready.speed, starved=starved)
+        if not place or _saved(case, place, vm, ready):
+            return _run_in(case, vm, ready)
+    # It may stand still, and its cell has not begun: again, and not to be saved.
+    return _booted_run(case, None)
+
+
+def _saved(case: _Case, place: Place, vm: Vm, ready: Ready) -> bool:
+    """Save the guest for the cells that wait for it; False, with a notice, when that failed."""
+    try:
+        place.keep(vm, ready, Deadline.after(case.guests.patience.boot, "a guest that is to be saved"))
+    except InfraError as e:
+        raise_if_cancelled()  # who ended everything killed QEMU too: a state is no worse for that
+        place.give_up()
+        case.listener(Notice(text=f"{case.cell.name}: its guest can't be saved, so that others are booted: {e}"))
+        return False
+    return True
+
+
+def _run_in(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest | None = None) -> GuestRun:
+    """The workload, in a guest that is up; `guest` is an SSH session in it where there is one already."""
+    guests = case.guests
+    case.begin(Phase.SETUP)
+    run = _session(case, vm, ready, guest)
+    if run.ending is not Ending.REPORTED and vm.alive():
+        vm.wait_quiet(guests.patience.quiet, Deadline.after(_MODEST, "a quiet console"))
+    spent = vm.processor_time()
+    starved = spent.waited_share if spent else None
+    return replace(run, accelerator=case.accelerator, speed=ready.speed, starved=starved)
 
 
 def _await_ready(vm: Vm, seconds: float) -> tuple[Ready | None, str]:
@@ -214,40 +272,40 @@ def _await_ready(vm: Vm, seconds: float) -> tuple[Ready | None, str]:
     return ready, "" if ready else f"{vm.ending()} before the guest was up"
 
 
-def _session(  # noqa: PLR0913  # a cell's own things, handed down once
-    cell: Cell, vm: Vm, guests: Guests, limits: Limits, folder: Path, listener: Listener, started: float
-) -> GuestRun:
-    def on_progress(progress: Progress) -> None:
-        pulse.beat(progress.operations)
-        listener(
-            CellProgress(
-                cell=cell, operations=progress.operations, swapoffs=progress.swapoffs, seconds=progress.seconds
-            )
-        )
-
+def _session(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest | None) -> GuestRun:
     pulse = Pulse(vm)
-    soon = Deadline.after(guests.patience.boot, "an SSH session")
+    soon = Deadline.after(case.guests.patience.boot, "an SSH session")
     with ExitStack() as stack:
-        try:
-            guest = stack.enter_context(connected(vm, guests.keys, soon))
-            guest.run("true", soon)
-        except InfraError as e:
-            return _no_session(vm, guests, folder, e, pulse)
-        boot_seconds = now() - started
-        pulse = Pulse(vm)
-        begun = now()
-        allow = (*guests.allow, *cell.workload.allow)
-        enough = CrashSeen(folder / "console.log", allow) if guests.stop_at_crash else lambda: False
-        argv = workload_argv(cell, limits)
-        watched = watch(guest, argv, limits, alive=vm.alive, on_progress=on_progress, enough=enough)
-        listener(PhaseBegan(what=cell.name, phase=Phase.COLLECT))
-        (folder / "workload.log").write_text(watched.output)
-        run = _run_of(watched, vm, boot_seconds=boot_seconds, guest_seconds=now() - begun)
-        if cell.widening and vm.alive():
-            run = replace(run, executed=_executed(guest))
-        if watched.ending in _WORTH_A_LOOK and vm.alive():
-            listener(PhaseBegan(what=cell.name, phase=Phase.EVIDENCE))
-            run = _with_evidence(run, vm, guests, folder, pulse)
+        if guest is None:
+            try:
+                guest = stack.enter_context(connected(vm, case.guests.keys, soon))
+                guest.run("true", soon)
+            except InfraError as e:
+                return _no_session(vm, case.guests, case.folder, e, pulse)
+        return _work(case, vm, ready, guest)
+
+
+def _work(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest) -> GuestRun:
+    def on_progress(at: Progress) -> None:
+        pulse.beat(at.operations)
+        case.listener(CellProgress(cell=cell, operations=at.operations, swapoffs=at.swapoffs, seconds=at.seconds))
+
+    cell, guests, folder = case.cell, case.guests, case.folder
+    limits = limits_for(cell, ready.speed, kernel_slower=needs_of(cell.build.flavour).slower)
+    boot_seconds = now() - case.started
+    pulse, begun = Pulse(vm), now()
+    allow = (*guests.allow, *cell.workload.allow)
+    enough = CrashSeen(folder / "console.log", allow) if guests.stop_at_crash else lambda: False
+    argv = workload_argv(cell, limits)
+    watched = watch(guest, argv, limits, alive=vm.alive, on_progress=on_progress, enough=enough)
+    case.begin(Phase.COLLECT)
+    (folder / "workload.log").write_text(watched.output)
+    run = _run_of(watched, vm, boot_seconds=boot_seconds, guest_seconds=now() - begun)
+    if cell.widening and vm.alive():
+        run = replace(run, executed=_executed(guest))
+    if watched.ending in _WORTH_A_LOOK and vm.alive():
+        case.begin(Phase.EVIDENCE)
+        run = _with_evidence(run, vm, guests, folder, pulse)
     return run
 
 
@@ -272,11 +330,6 @@ _WORTH_A_LOOK = (
     *(Ending.SWAPOFF_STUCK, Ending.NO_PROGRESS, Ending.TIMED_OUT),
     *(Ending.SSH_LOST, Ending.PROGRAM_DIED),
 )
-
-
-def connected(vm: Vm, keys: RunKeys, until: Deadline) -> ssh.Connection:
-    """An SSH session in the guest for the length of a block."""
-    return ssh.connect(vm.ssh_port(until), user_key=keys.user_key, pinned_host=keys.pinned_host, until=until)
 
 
 def _run_of(watched: Watched, vm: Vm, *, boot_seconds: float, guest_seconds: float) -> GuestRun:

@@ -34,6 +34,11 @@ def pause_seconds(seconds: float) -> None:
         raise Cancelled("interrupted")
 
 
+def raise_if_cancelled() -> None:
+    """Raise Cancelled after an interrupt: what failed meanwhile says nothing."""
+    pause_seconds(0)
+
+
 def now() -> float:
     """Monotonic seconds; only differences mean anything."""
     return time.monotonic()

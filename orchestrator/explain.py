@@ -10,12 +10,13 @@ from orchestrator.arch import ARCHES
 from orchestrator.deadline import Deadline
 from orchestrator.errors import Cancelled, InfraError
 from orchestrator.judge.frames import plain_name
+from orchestrator.judge.hang import place_text
 from orchestrator.judge.infrastructure import INFRASTRUCTURE, LOCKS, WAITS
 from orchestrator.kernel.changes import APPLY_SECONDS, Changes, changes_of, load_changes, save_changes, tree_text
 from orchestrator.kernel.series import Series
 from orchestrator.kernel.symbols import Symbols
 from orchestrator.kernel.tree import kept_tree
-from orchestrator.model import Crash, KernelImage, Place, StackFrame, Variant
+from orchestrator.model import Crash, GuestRun, KernelImage, Place, StackFrame, Variant
 from orchestrator.report.stack import in_shared_header
 
 # Of a console that complains without end, the first ones are enough.
@@ -148,3 +149,14 @@ def _tells(place: Place) -> bool:
 
 def _first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
+def with_places(run: GuestRun, explainer: Explainer | None) -> GuestRun:
+    """The run, with file and line of what its tasks are stuck in."""
+    frames = tuple(dict.fromkeys(frame for task in run.stuck for frame in task.stack))
+    places = explainer.places(frames)[0] if explainer and frames else {}
+    stuck = tuple(
+        replace(task, stack=tuple(replace(frame, places=places.get(frame, ())) for frame in task.stack))
+        for task in run.stuck
+    )
+    return replace(run, stuck=stuck, waiting_in=tuple(place_text(task) for task in stuck if not task.running))

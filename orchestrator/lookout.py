@@ -1,21 +1,32 @@
 """What the host sees of a guest while it runs: complaints on its console, and whether it was given any CPU."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.deadline import now
+from orchestrator.judge.hang import merged, shown_tasks
 from orchestrator.judge.scan import crashes_in
 from orchestrator.judge.verdict import WAITING, mark_allowed
-from orchestrator.model import Allowed, Crash, Ending, Severity, Standstill
+from orchestrator.model import Allowed, Crash, Ending, GuestRun, Severity, Standstill
 from orchestrator.vm.qemu import Vm
 
 _CHUNK = 1 << 18
 _LOOK_SECONDS = 1.0
 
 
-def crashes_of(console_log: Path) -> tuple[Crash, ...]:
-    """The crashes of a console log, read piece by piece."""
+def crashes_of(console_log: Path, *, skip: int = 0) -> tuple[Crash, ...]:
+    """The crashes of a console log, read piece by piece, without the first `skip` bytes."""
     with console_log.open("rb") as file:
+        file.seek(skip)
         return tuple(crashes_in(iter(lambda: file.read(_CHUNK), b"")))
+
+
+def with_shown_tasks(run: GuestRun, console_log: Path) -> GuestRun:
+    """The stacks that the kernel printed of the tasks that are stuck: they have more than those of /proc."""
+    if not run.evidence:
+        return run
+    with console_log.open(encoding="utf-8", errors="replace", newline="\n") as lines:
+        return replace(run, stuck=merged(run.stuck, shown_tasks(lines)))
 
 
 class CrashSeen:

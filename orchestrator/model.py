@@ -321,6 +321,7 @@ class GuestRun:
     result: WorkloadResult | None = None
     exit_status: int | None = None
     boot_seconds: float | None = None  # QEMU's start to the first SSH command done
+    restored: bool = False  # from a saved guest; else it was booted
     guest_seconds: float = 0.0
     speed: float | None = None  # the guest's fixed loop, iterations per microsecond
     accelerator: str = ""

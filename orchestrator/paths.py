@@ -1,6 +1,7 @@
 """Where things lie: the project's own folders, and the user cache."""
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -30,9 +31,23 @@ def scratch_folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-")
 
 
-def abandoned_scratch() -> list[Path]:
+# A file system in memory; guests' memory is not to be written to a disk for nothing.
+IN_MEMORY = Path("/dev/shm")
+
+
+def memory_folder(need_bytes: int, *, in_memory: Path = IN_MEMORY) -> tempfile.TemporaryDirectory[str]:
+    """A scratch folder in memory; where so much does not fit there (containers are often given little), on the disk.
+
+    A guest whose memory is a file there dies of a full file system at any time, so `need_bytes` is generous.
+    """
+    fits = os.access(in_memory, os.W_OK) and shutil.disk_usage(in_memory).free >= need_bytes
+    return tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-", dir=in_memory if fits else None)
+
+
+def abandoned_scratch(*, in_memory: Path = IN_MEMORY) -> list[Path]:
     """Scratch folders whose process is gone: killed in a way that nobody can clean up after."""
-    found = sorted(Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*-*"))
+    places = dict.fromkeys((Path(tempfile.gettempdir()), in_memory))
+    found = sorted(folder for place in places for folder in place.glob(f"{_SCRATCH}*-*"))
     return [folder for folder in found if (owner := folder.name.split("-")[1]).isdigit() and not _runs(int(owner))]
 
 

@@ -4,7 +4,7 @@ import os
 import platform
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -43,6 +43,7 @@ from orchestrator.plan.flavours import needs_of
 from orchestrator.report.earlier import read_earlier
 from orchestrator.report.store import Store
 from orchestrator.schedule import Schedule, as_given, edited_files, scheduled
+from orchestrator.states import saved_guests
 from orchestrator.stopwatch import Stopwatch
 from orchestrator.vm.accelerator import kvm_impossible, kvm_state, qemu_version
 
@@ -65,6 +66,7 @@ class Request:
     until_fail: bool = False  # the cells are repeats: the first that is bad ends them, and the rest were never wanted
     sandbox: bool = True
     dump_memory: bool = False  # keep the whole memory of a guest that hangs
+    restore: bool = True  # cells with the same guest: it is booted once, and restored for the others
     cache: Path = field(default_factory=paths.cache_root)
 
 
@@ -252,11 +254,16 @@ class _Runner:
                     return None
                 cells = [cell for cell in schedule.cells if cell.build == one]
                 check_targets(cells, bootable.kernel)
-                return _Loaded(bootable=bootable, guests=self._guests(cells[0], bootable))
+                guests = self._guests(cells[0], bootable)
+                specs = [vm_spec(cell, bootable, guests) for cell in cells]
+                states = saved.enter_context(saved_guests(specs, restoring=self.request.restore))
+                return _Loaded(bootable=bootable, guests=replace(guests, states=states))
             finally:
                 self.store.add_timing(one.name, stopwatch.stop())
 
-        dispatch(schedule, room, Duties(build=build, run=self._one, stop=self._stop, skip=self._skip, end=end_guests))
+        duties = Duties(build=build, run=self._one, stop=self._stop, skip=self._skip, end=end_guests)
+        with ExitStack() as saved:  # until the last cell of the last build has ended
+            dispatch(schedule, room, duties)
         if self._lost >= _LOST_IN_A_ROW:
             raise InfraError(
                 f"{self._lost} cells in a row were lost to this machine's own trouble",

@@ -10,7 +10,7 @@ import click
 
 from orchestrator import process
 from orchestrator.arch import ARCHES
-from orchestrator.cellrun import BOOT_SECONDS, Bootable, Guests, config_digest, connected, vm_spec
+from orchestrator.cellrun import BOOT_SECONDS, Bootable, Guests, config_digest, vm_spec
 from orchestrator.cli.options import DEFAULT_MATRIX, MATRIX, Choice, request_of, with_choice
 from orchestrator.deadline import Deadline
 from orchestrator.errors import ExitCode, InfraError, UserError
@@ -22,6 +22,7 @@ from orchestrator.model import BuildFailure, Cell
 from orchestrator.paths import scratch_folder
 from orchestrator.pipeline import Request, open_kit, usable_kvm
 from orchestrator.report.terminal import screen, terminal
+from orchestrator.states import connected
 from orchestrator.vm.argv import standalone_argv
 from orchestrator.vm.qemu import boot as boot_vm
 from orchestrator.vm.qemu import not_as_asked

@@ -23,6 +23,7 @@ from orchestrator.cli.options import (
     FAIL_FAST,
     JOBS,
     MATRIX,
+    RESTORE,
     RESULTS,
     Choice,
     request_of,
@@ -68,6 +69,7 @@ def cli(verbose: bool) -> None:
 @RESULTS
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Also write the JUnit XML here.")
 @DUMP_MEMORY
+@RESTORE
 @AS_JSON
 def run(  # noqa: PLR0913  # click gives each option as an argument
     matrix: Path,
@@ -76,6 +78,7 @@ def run(  # noqa: PLR0913  # click gives each option as an argument
     results: Path,
     junit: Path | None,
     dump_memory: bool,
+    restore: bool,
     as_json_text: bool,
     **choice: Any,
 ) -> ExitCode:
@@ -85,7 +88,7 @@ def run(  # noqa: PLR0913  # click gives each option as an argument
     patchrig run configs/swapoff.yaml --arch x86_64 --workload swapin --seconds 60 --repeat 5
     """
     request = request_of(matrix, Choice(**choice))
-    request = replace(request, jobs=jobs, fail_fast=fail_fast, dump_memory=dump_memory)
+    request = replace(request, jobs=jobs, fail_fast=fail_fast, dump_memory=dump_memory, restore=restore)
     return _reported(
         request, results, junit, as_json_text, lambda store, listener: run_matrix(request, store, listener)
     )
@@ -155,12 +158,13 @@ def _image_json(image: Any) -> dict[str, object]:
 @click.option("--seed", type=click.IntRange(0), help="Seed instead of the cell's.")
 @DUMP_MEMORY
 @click.option("--widen", metavar="K=V,...", help="Delays of a widened cell instead of the run's: chance=2%,max=30ms.")
+@RESTORE
 @JOBS
 @RESULTS
 @AS_JSON
 def repro(  # noqa: PLR0913  # click gives each option as an argument
     name: str, cell: str, repeat: int, until_fail: bool, seconds: int | None, seed: int | None, dump_memory: bool,
-    widen: str | None,
+    widen: str | None, restore: bool,
     jobs: int | None, results: Path, as_json_text: bool,
 ) -> ExitCode:  # fmt: skip
     """Run a CELL of an earlier RUN again: same kernel, same guest files, same seed, same command line.
@@ -180,7 +184,9 @@ def repro(  # noqa: PLR0913  # click gives each option as an argument
         base = replace(base, widening=parse_widening(widen))
     again = tuple(replace(base, repeat=number, repeats=times) for number in range(1, times + 1))
     plan = Plan(path=Path(old.matrix_path), matrix=old.matrix, workloads=(found.workload,))
-    request = Request(plan=plan, cells=again, series=(), jobs=jobs, until_fail=until_fail, dump_memory=dump_memory)
+    request = Request(
+        plan=plan, cells=again, series=(), jobs=jobs, until_fail=until_fail, dump_memory=dump_memory, restore=restore
+    )
     return _reported(
         request, results, None, as_json_text, lambda store, listener: rerun(old, again, request, store, listener)
     )

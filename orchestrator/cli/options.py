@@ -68,6 +68,8 @@ RESULTS = click.option("--results", type=click.Path(file_okay=False, path_type=P
 JOBS = click.option("--jobs", type=click.IntRange(1), help="Guests side by side; as cores and memory allow if unset.")
 FAIL_FAST = click.option("--fail-fast/--keep-going", default=False, help="Stop after the first cell that is bad.")
 DUMP_MEMORY = click.option("--dump-memory", is_flag=True, help="Keep the memory of a guest that hangs: memory.elf.")
+RESTORE = click.option("--no-restore", "restore", flag_value=False, default=True, type=bool,
+                        help="Boot every guest, also where one was saved that others have booted.")  # fmt: skip
 AS_JSON = click.option("--json", "as_json_text", is_flag=True, help="Print JSON for scripts.")
 
 

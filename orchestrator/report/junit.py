@@ -174,6 +174,7 @@ def _facts(cell: CellReport) -> str:
     if cell.run is not None:
         facts |= {"ending": cell.run.ending.value, "accelerator": cell.run.accelerator}
         if cell.run.boot_seconds is not None:
+            facts["guest"] = "restored" if cell.run.restored else "booted"
             facts["boot seconds"] = f"{cell.run.boot_seconds:.1f}"
         if cell.run.result is not None:
             facts |= {name: str(growth) for name, growth in sorted(cell.run.result.counters.items())}

@@ -47,6 +47,8 @@ class VmFiles:
     runtime: Path
     console_log: Path
     qemu_log: Path
+    memory: Path | None = None  # a file that is the guest's memory; None: QEMU's own
+    restored: bool = False  # that file is a saved guest's: it stays as it is, and QEMU waits for the rest of the state
 
     @property
     def console_socket(self) -> Path:
@@ -64,11 +66,9 @@ def qemu_argv(vm: VmSpec, files: VmFiles) -> list[str]:
     """The command line of a guest under the orchestrator's watch."""
     return [
         *_machine_argv(vm),
+        *_memory_argv(vm, files),
         # QEMU keeps the log, so it is whole even when we are killed; nobody has to read the socket.
-        *(
-            "-chardev",
-            f"socket,id={CONSOLE},path={files.console_socket},server=on,wait=off,logfile={files.console_log}",
-        ),
+        *("-chardev", ",".join(_console_options(files))),
         *("-serial", f"chardev:{CONSOLE}"),
         *("-qmp", f"unix:{files.qmp_socket},server=on,wait=off"),
         # restrict: the guest reaches nothing; port 0: the host picks a free one, so two runs can't collide.
@@ -105,6 +105,22 @@ def _machine_argv(vm: VmSpec) -> list[str]:
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
         *("-device", vm.arch.rng_device),
     ]
+
+
+def _memory_argv(vm: VmSpec, files: VmFiles) -> list[str]:
+    """Memory that is a file: a guest that may be saved writes to it, a restored one has a private copy on write."""
+    if files.memory is None:
+        return []
+    backend = f"memory-backend-file,id=ram,size={vm.memory_mib}M,mem-path={files.memory}"
+    argv = ["-object", f"{backend},share={'off' if files.restored else 'on'}", "-machine", "memory-backend=ram"]
+    return [*argv, "-incoming", "defer"] if files.restored else argv
+
+
+def _console_options(files: VmFiles) -> tuple[str, ...]:
+    socket = (f"path={files.console_socket}", "server=on", "wait=off")
+    # What the saved guest said before stands in the log already.
+    append = ("logappend=on",) if files.restored else ()
+    return ("socket", f"id={CONSOLE}", *socket, f"logfile={files.console_log}", *append)
 
 
 def _disks_argv(vm: VmSpec, paths: Sequence[str]) -> list[str]:

@@ -24,9 +24,14 @@ class ConsoleLog:
         self._path = path
         self._offset = 0
         self._rest = b""
+        self._unread: list[str] = []
 
     def new_lines(self) -> list[str]:
-        """The complete lines since the last call."""
+        """The complete lines since the last call, or after the one that was waited for."""
+        unread, self._unread = self._unread, []
+        return unread + self._fresh_lines()
+
+    def _fresh_lines(self) -> list[str]:
         try:
             with self._path.open("rb") as log:
                 log.seek(self._offset)
@@ -41,8 +46,10 @@ class ConsoleLog:
         """The first line from here on that matches; None when the guest ended before it came."""
         while True:
             running = alive()
-            for line in self.new_lines():
+            lines = self.new_lines()
+            for number, line in enumerate(lines, start=1):
                 if match := pattern.search(line):
+                    self._unread = lines[number:]
                     return match
             if not running:
                 return None

@@ -1,6 +1,7 @@
 """A running guest, for the length of a block."""
 
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,11 +13,13 @@ from orchestrator.errors import InfraError
 from orchestrator.paths import scratch_folder
 from orchestrator.vm.argv import VmFiles, VmSpec, qemu_argv
 from orchestrator.vm.console import ConsoleLog
-from orchestrator.vm.qmp import forwarded_port
+from orchestrator.vm.qmp import forwarded_port, load_devices, port_of
 from orchestrator.vm.schedstat import ProcessorTime, processor_time
 
 # Through /dev/kmsg, so with the kernel's stamps before it; anywhere else on a line somebody only speaks of it.
 READY = re.compile(r"^(?:\[[^\]]*\] ?)*patchrig: ready (?P<facts>.*)$")
+# After the ready line init tidies up; a guest that is to be saved should not do that again each time.
+SETTLED = re.compile(r"^(?:\[[^\]]*\] ?)*patchrig: settled$")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,13 +32,35 @@ class Ready:
     config: str  # first 16 hex digits of the SHA-256 of its /proc/config.gz, unpacked
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SavedGuest:
+    """A guest that was up, and stands still in a folder: its memory, the rest of its state, and its console so far."""
+
+    folder: Path
+    ready: Ready  # what it said of itself
+    console_bytes: int  # how long its console log is
+
+    @property
+    def memory(self) -> Path:
+        return self.folder / "memory"
+
+    @property
+    def devices(self) -> Path:
+        return self.folder / "devices"
+
+    @property
+    def console_log(self) -> Path:
+        return self.folder / "console.log"
+
+
 class Vm:
     """A QEMU that is alive, or was until a moment ago."""
 
-    def __init__(self, spec: VmSpec, files: VmFiles, child: process.Child) -> None:
+    def __init__(self, spec: VmSpec, files: VmFiles, child: process.Child, port: int | None = None) -> None:
         self.spec = spec
         self.files = files
         self._child = child
+        self._port = port
         self._log = ConsoleLog(files.console_log)
 
     def alive(self) -> bool:
@@ -57,8 +82,14 @@ class Vm:
         match = self._log.wait_for(READY, alive=self.alive, until=until)
         return ready_of(match["facts"]) if match else None
 
+    def wait_settled(self, until: Deadline) -> bool:
+        """Wait, after the ready line, until init has nothing more to do; False when the guest ended before."""
+        return self._log.wait_for(SETTLED, alive=self.alive, until=until) is not None
+
     def ssh_port(self, until: Deadline) -> int:
-        return forwarded_port(self.files.qmp_socket, until)
+        if self._port is None:
+            self._port = forwarded_port(self.files.qmp_socket, until)
+        return self._port
 
     def wait_quiet(self, seconds: float, until: Deadline) -> None:
         """Let the console finish what it is printing."""
@@ -66,15 +97,46 @@ class Vm:
 
 
 @contextmanager
-def boot(spec: VmSpec, *, console_log: Path, qemu_log: Path) -> Iterator[Vm]:
-    """Start QEMU and yield at once; the guest is still booting. QEMU and its sockets and disks are gone afterwards."""
+def boot(spec: VmSpec, *, console_log: Path, qemu_log: Path, memory: Path | None = None) -> Iterator[Vm]:
+    """Start QEMU and yield at once; the guest is still booting. QEMU and its sockets and disks are gone afterwards.
+
+    With `memory`, a file to be made, the guest's memory is that file, so that it can be saved.
+    """
     with scratch_folder() as runtime:
-        files = VmFiles(runtime=Path(runtime), console_log=console_log, qemu_log=qemu_log)
-        for index, size_mib in enumerate(spec.disk_mib):
-            with files.disk(index).open("wb") as disk:
-                disk.truncate(size_mib << 20)
+        files = VmFiles(runtime=Path(runtime), console_log=console_log, qemu_log=qemu_log, memory=memory)
+        _make_disks(spec, files)
+        # QEMU empties it too, but after a while, in which an earlier guest's ready line would be taken for its own.
+        console_log.write_bytes(b"")
         with process.spawn(qemu_argv(spec, files), log=qemu_log) as child:
             yield Vm(spec, files, child)
+
+
+@contextmanager
+def restore(spec: VmSpec, saved: SavedGuest, *, console_log: Path, qemu_log: Path, until: Deadline) -> Iterator[Vm]:
+    """Yield a guest that goes on from where `saved` stands, with disks of its own that are empty.
+
+    What it changes is its own: any number of guests start from one that is saved. It has the clock, the random numbers
+    and the MAC address of then. Raises InfraError when QEMU can't use the state.
+    """
+    with scratch_folder() as runtime:
+        files = VmFiles(
+            runtime=Path(runtime), console_log=console_log, qemu_log=qemu_log, memory=saved.memory, restored=True
+        )
+        _make_disks(spec, files)
+        shutil.copyfile(saved.console_log, console_log)
+        with process.spawn(qemu_argv(spec, files), log=qemu_log) as child:
+            try:
+                usernet = load_devices(files.qmp_socket, saved.devices, until, alive=lambda: child.poll() is None)
+            except InfraError as e:
+                said = process.last_lines(qemu_log.read_text(errors="replace"), 1)
+                raise InfraError(f"{e}; QEMU said: {said}" if said else str(e)) from e
+            yield Vm(spec, files, child, port_of(usernet))
+
+
+def _make_disks(spec: VmSpec, files: VmFiles) -> None:
+    for index, size_mib in enumerate(spec.disk_mib):
+        with files.disk(index).open("wb") as disk:
+            disk.truncate(size_mib << 20)
 
 
 def ready_of(facts: str) -> Ready:

@@ -2,14 +2,20 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
+import shlex
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
-from qemu.qmp import QMPClient, QMPError
+from qemu.qmp import ConnectError, QMPClient, QMPError
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import InfraError
 
+T = TypeVar("T")
+
+# Memory that is a shared file is no part of the saved state: the file is.
+_WITHOUT_MEMORY = {"capabilities": [{"capability": "x-ignore-shared", "state": True}]}
 _FORWARD = re.compile(r"TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(?P<port>\d+)\s")
 
 
@@ -35,12 +41,77 @@ def send_break(socket: Path, chardev: str, until: Deadline) -> None:
     _execute(socket, "chardev-send-break", {"id": chardev}, until, "chardev-send-break")
 
 
+def save_devices(socket: Path, file: Path, until: Deadline) -> None:
+    """Write all of the machine's state to a file, its memory apart, which is a file that is shared with QEMU.
+
+    The guest stands still afterwards, until go_on(). Raises InfraError as human_command() does, and when it fails.
+    """
+
+    async def save(client: QMPClient) -> None:
+        await client.execute("migrate-set-capabilities", _WITHOUT_MEMORY)
+        await client.execute("migrate", {"uri": f"exec:cat > {shlex.quote(str(file))}"})
+        while (status := await _status(client, "query-migrate")) != "completed":
+            if status in ("failed", "cancelled"):
+                raise InfraError(f"QEMU can't save the guest's state to {file}: the migration {status}")
+            until.pause()
+
+    _in_session(socket, save, until, "migrate")
+
+
+def go_on(socket: Path, until: Deadline) -> None:
+    """Let a guest run on that was saved."""
+    _execute(socket, "cont", {}, until, "cont")
+
+
+def load_devices(socket: Path, file: Path, until: Deadline, *, alive: Callable[[], bool]) -> str:
+    """Let a QEMU that waits for it load what save_devices() wrote; the guest then runs. Returns `info usernet`.
+
+    Raises InfraError as human_command() does; a QEMU that can't use the file ends, and its log says why.
+    """
+
+    async def load(client: QMPClient) -> str:
+        await client.execute("migrate-set-capabilities", _WITHOUT_MEMORY)
+        await client.execute("migrate-incoming", {"uri": f"exec:cat {shlex.quote(str(file))}"})
+        while (status := await _status(client, "query-status")) != "running":
+            if status != "inmigrate":
+                raise InfraError(f"a restored guest is {status}, and not running")
+            until.pause(_SOON)
+        return str(await client.execute("human-monitor-command", {"command-line": "info usernet"}))
+
+    return _in_session(socket, load, until, "migrate-incoming", alive=alive)
+
+
+# What is waited for here takes a few milliseconds.
+_SOON = 0.002
+
+
+async def _status(client: QMPClient, query: str) -> str:
+    said = await client.execute(query)
+    return str(said.get("status", "")) if isinstance(said, dict) else ""
+
+
 def _execute(socket: Path, name: str, arguments: Mapping[str, object], until: Deadline, shown: str) -> object:
+    async def ask(client: QMPClient) -> object:
+        return await client.execute(name, dict(arguments))
+
+    return _in_session(socket, ask, until, shown)
+
+
+def _in_session(
+    socket: Path,
+    work: Callable[[QMPClient], Awaitable[T]],
+    until: Deadline,
+    shown: str,
+    *,
+    alive: Callable[[], bool] | None = None,
+) -> T:
+    """Raises InfraError. With `alive`, QEMU may have just been started and have no socket yet."""
     try:
-        return asyncio.run(asyncio.wait_for(_ask(socket, name, arguments), until.left()))
+        return asyncio.run(asyncio.wait_for(_worked(socket, work, until, alive), until.left()))
     except (QMPError, OSError, TimeoutError, EOFError) as e:
-        # A TimeoutError has no words of its own.
-        raise InfraError(f"QEMU does not answer {shown!r}: {str(e) or 'out of time'}") from e
+        # A TimeoutError and an EOFError have no words of their own.
+        silent = "out of time" if isinstance(e, TimeoutError) else "it closed the connection"
+        raise InfraError(f"QEMU does not answer {shown!r}: {str(e) or silent}") from e
 
 
 def forwarded_port(socket: Path, until: Deadline) -> int:
@@ -58,10 +129,27 @@ def port_of(usernet: str) -> int | None:
     return int(match["port"]) if match else None
 
 
-async def _ask(socket: Path, name: str, arguments: Mapping[str, object]) -> object:
-    client = QMPClient("patchrig")
-    await client.connect(str(socket))
+async def _worked(
+    socket: Path, work: Callable[[QMPClient], Awaitable[T]], until: Deadline, alive: Callable[[], bool] | None
+) -> T:
+    client = await _connected(socket, until, alive)
     try:
-        return await client.execute(name, dict(arguments))
+        return await work(client)
     finally:
         await client.disconnect()
+
+
+async def _connected(socket: Path, until: Deadline, alive: Callable[[], bool] | None) -> QMPClient:
+    while True:
+        client = QMPClient("patchrig")
+        try:
+            # A connection that is refused is logged at length, and here it only came too early.
+            if alive is None or socket.exists():
+                await client.connect(str(socket))
+                return client
+        except ConnectError:
+            if alive is None:
+                raise
+        if alive is not None and not alive():
+            raise InfraError("QEMU ended at once")
+        until.pause(_SOON)

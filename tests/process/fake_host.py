@@ -2,17 +2,20 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 
-from orchestrator.cellrun import Bootable, Guests, Patience, run_cell
+from orchestrator.cellrun import Bootable, Guests, Patience, run_cell, vm_spec
 from orchestrator.deadline import Deadline
 from orchestrator.events import Event, Listener
 from orchestrator.guest.initramfs import newc, regular
@@ -30,7 +33,9 @@ from orchestrator.model import (
     Verdict,
     Workload,
 )
+from orchestrator.paths import IN_MEMORY, abandoned_scratch
 from orchestrator.report.store import CELLS_FILE, open_run
+from orchestrator.states import States, saved_guests
 
 PATCHRIG = Path(sys.executable).with_name("patchrig")
 FAKE = Path(__file__).with_name("fake_qemu.py")
@@ -125,11 +130,13 @@ class Host:
         serial: bool = True,
         stranger: bool = False,
         sysrq: Mapping[str, str] | None = None,
+        restores: Sequence[Step] = (),
+        saving: str = "completed",
     ) -> None:
         """What the guests do that are started from here on; see fake_qemu.py."""
         each = boots or [boot]
         said = {"boots": each, "runs": runs, "answers": answers or {}, "serial": serial, "stranger": stranger}
-        said["sysrq"] = sysrq or {}
+        said |= {"sysrq": sysrq or {}, "restores": restores, "saving": saving}
         Path(self.environment["FAKE_QEMU_SCENARIO"]).write_text(json.dumps(said))
 
     def kernel(self, build: Build) -> KernelImage:
@@ -145,6 +152,17 @@ class Host:
             seconds=0.0,
         )
 
+    def bootable(self, cell: Cell) -> Bootable:
+        return Bootable(kernel=self.kernel(cell.build), initramfs=self.initramfs)
+
+    def guests_of_a_run(self) -> Guests:
+        return Guests(keys=self.keys, kvm=frozenset(), allow=())
+
+    def states(self, users: int) -> AbstractContextManager[States]:
+        """The saved guests of so many sample cells."""
+        cell = sample_cell()
+        return saved_guests([vm_spec(cell, self.bootable(cell), self.guests_of_a_run())] * users)
+
     def run_cell(
         self,
         arch: str = "x86_64",
@@ -153,6 +171,8 @@ class Host:
         stop_at_crash: bool = False,
         on_event: Listener | None = None,
         dump_memory: bool = False,
+        states: States | None = None,
+        folder: str = "cell",
     ) -> tuple[CellReport, list[Event]]:
         """One cell through the real run_cell(), its files in cell/."""
         cell = sample_cell(arch)
@@ -163,20 +183,20 @@ class Host:
             if on_event:
                 on_event(event)
 
-        (self.folder / "cell").mkdir()
+        (self.folder / folder).mkdir()
         patience = Patience(boot=boot_seconds, second_look=0.1, quiet=0.1)
+        guests = replace(
+            self.guests_of_a_run(),
+            stop_at_crash=stop_at_crash,
+            patience=patience,
+            dump_memory=dump_memory,
+            states=states,
+        )
         report = run_cell(
             cell,
-            Bootable(kernel=self.kernel(cell.build), initramfs=self.initramfs),
-            Guests(
-                keys=self.keys,
-                kvm=frozenset(),
-                allow=(),
-                stop_at_crash=stop_at_crash,
-                patience=patience,
-                dump_memory=dump_memory,
-            ),
-            folder=self.folder / "cell",
+            self.bootable(cell),
+            guests,
+            folder=self.folder / folder,
             listener=heard,
         )
         return report, events
@@ -258,3 +278,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
         for pid in made.guests():
             if alive(pid):
                 os.kill(pid, signal.SIGKILL)
+        # A patchrig that a test killed leaves its guests' memory in no temporary folder of the test's.
+        for folder in abandoned_scratch():
+            if folder.parent == IN_MEMORY:
+                shutil.rmtree(folder, ignore_errors=True)

@@ -1,8 +1,10 @@
 """Stands in for qemu-system-*: the real argv, real sockets, a real SSH server, and a guest that follows a scenario.
 
 FAKE_QEMU_SCENARIO names a JSON file: {"boots": [STEPS, ...], "runs": [STEPS, ...], "answers": {PART: TEXT},
-"serial": BOOL, "stranger": BOOL, "sysrq": {KEY: TEXT}}. The first guest follows the first of `boots` and, when somebody
+"serial": BOOL, "stranger": BOOL, "sysrq": {KEY: TEXT}, "restores": STEPS, "saving": STATUS}.
+The first guest follows the first of `boots` and, when somebody
 runs a workload, the first of `runs`, the second the next; the last is for all the rest.
+A guest that is restored follows `restores`, and not `boots`; `saving` is how a migration ends.
 A step is a list of a verb (a method of Guest below) and its arguments. Marks and process ids are files beside the JSON.
 """
 
@@ -23,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 PROMPT = "patchrig# "
+STATE = "the state of a fake guest\n"
 USERNET = (
     "Hub -1 (net):\r\n  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ\r\n"
     "  TCP[HOST_FORWARD]   8       127.0.0.1 {port}       10.0.2.15    22     0     0\r\n"
@@ -39,6 +42,8 @@ class Guest:
         self.option = dict(pairwise(argv))
         self.scenario = scenario
         self.folder = folder
+        self.memory = dict(part.partition("=")[::2] for part in self.option.get("-object", "").split(","))
+        self.running = threading.Event()
         self.chardev = dict(part.split("=", 1) for part in self.option["-chardev"].split(",")[1:])
         self.files = dict(archive_files(Path(self.option["-initrd"]).read_bytes()))
         self.ssh = socket.create_server(("127.0.0.1", 0))
@@ -59,16 +64,19 @@ class Guest:
             log.write(data)
             log.flush()
 
-    def ready(self, changes: dict[str, str] | None = None) -> None:
-        config = Path(self.option["-kernel"]).with_name("config").read_bytes()
-        facts = {
+    def facts(self) -> dict[str, str]:
+        return {
             "cpus": self.option["-smp"].partition(",")[0],
             "memory_kib": str(int(self.option["-m"].removesuffix("M")) * 970),
             "speed": "200.0",
-            "config": hashlib.sha256(config).hexdigest()[:16],
         }
+
+    def ready(self, changes: dict[str, str] | None = None) -> None:
+        config = Path(self.option["-kernel"]).with_name("config").read_bytes()
+        facts = self.facts() | {"config": hashlib.sha256(config).hexdigest()[:16]}
         said = " ".join(f"{key}={value}" for key, value in (facts | (changes or {})).items())
         self.console(f"[    1.204117][   T41] patchrig: ready {said}")
+        self.console("[    1.304117][   T41] patchrig: settled")
 
     def say(self, line: str, *, channel: Any) -> None:
         channel.sendall(f"{line}\n".encode())
@@ -113,7 +121,14 @@ class Guest:
         answers: dict[str, str] = self.scenario.get("answers", {})
         for key in re.findall(r"echo (\w) > /proc/sysrq-trigger", command):
             self.sysrq(key)
-        return next((text for part, text in answers.items() if part in command), "")
+        if said := next((text for part, text in answers.items() if part in command), ""):
+            return said
+        return self.renewed(command) if "/patchrig/renew" in command else ""
+
+    def renewed(self, command: str) -> str:
+        """The guest got a time and entropy, kept beside the scenario, and says what it is."""
+        (self.folder / f"renewed.{os.getpid()}").write_text(command)
+        return " ".join(f"{key}={value}" for key, value in self.facts().items())
 
     def serve_qmp(self, server: socket.socket) -> None:
         while True:
@@ -128,7 +143,9 @@ class Guest:
         send(GREETING)
         for asked in messages(client):
             said: object = {}
-            if asked["execute"] == "human-monitor-command":
+            if asked["execute"] in ("migrate", "cont", "migrate-incoming", "query-migrate", "query-status"):
+                said = self._migration(asked["execute"], asked.get("arguments", {}).get("uri", ""))
+            elif asked["execute"] == "human-monitor-command":
                 said = self._monitor(asked["arguments"]["command-line"])
             elif asked["execute"] == "chardev-send-break":
                 assert asked["arguments"]["id"] == self.chardev["id"]
@@ -136,6 +153,22 @@ class Guest:
             elif asked["execute"] == "dump-guest-memory":
                 Path(asked["arguments"]["protocol"].removeprefix("file:")).write_bytes(b"\x7fELF")
             send({"return": said} | ({"id": asked["id"]} if "id" in asked else {}))
+
+    def _migration(self, command: str, uri: str) -> dict[str, str]:
+        """What goes to a file and comes from one, as a shell command does it, without the memory."""
+        if command == "migrate" and self.scenario.get("saving", "completed") == "completed":
+            Path(uri.removeprefix("exec:cat > ")).write_text(STATE)
+            Path(self.memory["mem-path"]).write_bytes(bytes(1 << 16) + b"memory")
+        elif command == "migrate-incoming":
+            if Path(uri.removeprefix("exec:cat ")).read_text() != STATE:
+                sys.stderr.write("fake QEMU: load of migration failed: Invalid argument\n")
+                sys.stderr.flush()
+                self.die(1)
+            assert Path(self.memory["mem-path"]).read_bytes().endswith(b"memory")
+            self.running.set()
+        if command == "query-migrate":
+            return {"status": self.scenario.get("saving", "completed")}
+        return {"status": "running" if self.running.is_set() else "inmigrate"} if command == "query-status" else {}
 
     def _monitor(self, command: str) -> str:
         if command == "info usernet":
@@ -266,7 +299,11 @@ def main() -> None:
     for serve, argument in services:
         threading.Thread(target=serve, args=(argument,), daemon=True).start()
     boots = scenario["boots"]
-    guest.follow(boots[min(number, len(boots) - 1)])
+    if "-incoming" in guest.option:
+        guest.running.wait()
+        guest.follow(scenario.get("restores", []))
+    else:
+        guest.follow(boots[min(number, len(boots) - 1)])
     guest.hang()
 
 

@@ -5,8 +5,11 @@ import signal
 import subprocess
 
 import fake_host
-from fake_host import PROGRESS, Host, passing
+import pytest
+from fake_host import BOOT, PROGRESS, Host, Step, passing
 from junitparser import JUnitXml
+
+from orchestrator.paths import abandoned_scratch
 
 host = fake_host.host
 
@@ -84,3 +87,29 @@ def test_an_interrupt_of_until_fail_leaves_out_what_had_not_begun(host: Host) ->
 
     assert patchrig.returncode == 130
     assert host.outcomes() == ["passed", "skipped"]
+
+
+@pytest.mark.parametrize(
+    ("boot", "saving"),
+    [
+        pytest.param([BOOT[0], ["mark", "first"], ["hang"]], "completed", id="boots"),
+        pytest.param([*BOOT, ["mark", "first"], ["hang"]], "active", id="is saved"),
+    ],
+)
+def test_an_interrupt_ends_those_who_wait_for_a_guest_to_be_saved_and_boots_none(
+    host: Host, boot: list[Step], saving: str
+) -> None:
+    host.earlier_run()
+    host.scenario(passing(), boot=boot, saving=saving)
+    patchrig = host.start_repro("--repeat", "4", "--jobs", "3")
+    host.marked("first")
+
+    patchrig.send_signal(signal.SIGINT)
+    _, said = patchrig.communicate(timeout=120)
+
+    assert patchrig.returncode == 130
+    host.await_no_guest()
+    assert len(host.guests()) == 1
+    assert host.outcomes() == ["skipped"] * 4
+    assert "can't be" not in said
+    assert [folder for folder in abandoned_scratch() if f"-{patchrig.pid}-" in folder.name] == []

@@ -11,13 +11,14 @@ import fake_host
 import pytest
 from fake_host import GROWING, PROGRESS, Host, Step, passing, result_line, sample_cell
 
-from orchestrator.cellrun import Bootable, Guests, connected, vm_spec
+from orchestrator.cellrun import Bootable, Guests, vm_spec
 from orchestrator.deadline import Deadline
 from orchestrator.errors import InfraError
 from orchestrator.guest.keys import new_keys
 from orchestrator.guest.ssh import Guest, GuestUnreachable
 from orchestrator.guest.workload import Limits, Progress, Watched, watch
 from orchestrator.model import Ending
+from orchestrator.states import connected
 from orchestrator.vm.console import serial_shell
 from orchestrator.vm.qemu import Vm, boot
 from orchestrator.vm.qmp import human_command

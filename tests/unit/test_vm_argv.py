@@ -109,3 +109,26 @@ def test_a_reproducer_needs_no_socket_and_no_network() -> None:
 def test_every_disk_has_a_path() -> None:
     with pytest.raises(ValueError, match="shorter"):
         standalone_argv(spec("x86_64"), image="i", initramfs="r", disks=["a"], workload=())
+
+
+@each_arch
+def test_a_guest_that_may_be_saved_shares_its_memory_with_a_file(arch: str, golden: Golden) -> None:
+    files = replace(FILES, memory=Path("/dev/shm/patchrig-1/0.1.memory"))
+
+    golden.text(GOLDEN / "argv" / f"saved-{arch}.txt", one_a_line(qemu_argv(spec(arch), files)))
+
+
+@each_arch
+def test_a_restored_guest_differs_in_memory_console_and_start_only(arch: str, golden: Golden) -> None:
+    files = replace(FILES, memory=Path("/dev/shm/patchrig-1/0.1/memory"), restored=True)
+
+    golden.text(GOLDEN / "argv" / f"restored-{arch}.txt", one_a_line(qemu_argv(spec(arch), files)))
+
+
+@each_arch
+def test_what_a_restored_guest_writes_is_never_seen_by_another(arch: str) -> None:
+    files = replace(FILES, memory=Path("/dev/shm/patchrig-1/0.1/memory"), restored=True)
+
+    (memory,) = [word for word in qemu_argv(spec(arch), files) if word.startswith("memory-backend-file")]
+
+    assert "share=off" in memory.split(",")

@@ -10,7 +10,7 @@ from orchestrator.errors import InfraError, OutOfTime
 from orchestrator.vm.accelerator import kvm_impossible
 from orchestrator.vm.argv import VmSpec
 from orchestrator.vm.console import ConsoleLog
-from orchestrator.vm.qemu import READY, Ready, not_as_asked, ready_of
+from orchestrator.vm.qemu import READY, SETTLED, Ready, not_as_asked, ready_of
 from orchestrator.vm.qmp import port_of
 from orchestrator.vm.schedstat import ProcessorTime
 
@@ -94,6 +94,15 @@ def test_what_a_dead_guest_said_last_is_still_found(tmp_path: Path) -> None:
 
     assert match
     assert match["facts"] == FACTS
+
+
+def test_what_came_with_the_line_that_was_waited_for_is_not_lost(tmp_path: Path) -> None:
+    path = tmp_path / "console.log"
+    path.write_text(f"patchrig: ready {FACTS}\nother\npatchrig: settled\n")
+    log, until = ConsoleLog(path), Deadline.after(60, "the test")
+
+    assert log.wait_for(READY, alive=lambda: True, until=until)
+    assert log.wait_for(SETTLED, alive=lambda: True, until=until)
 
 
 def test_a_guest_that_ended_without_the_line_gives_none(tmp_path: Path) -> None:
