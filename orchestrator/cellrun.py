@@ -1,7 +1,7 @@
 """One cell: boot a guest, run its workload, take the evidence, judge."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,7 +9,7 @@ from pathlib import Path
 from orchestrator.arch import ARCHES
 from orchestrator.coverage import Executed
 from orchestrator.deadline import Deadline, now
-from orchestrator.errors import Cancelled, InfraError, OutOfTime, UserError
+from orchestrator.errors import Cancelled, InfraError, OutOfTime
 from orchestrator.events import CellProgress, Listener
 from orchestrator.explain import Explainer
 from orchestrator.guest import evidence, ssh
@@ -69,16 +69,6 @@ class Bootable:
     kernel: KernelImage
     initramfs: Path
     explainer: Explainer | None = None  # of this kernel's crashes
-
-
-def check_targets(cells: Iterable[Cell], kernel: KernelImage) -> None:
-    """Raise UserError for a function that is to be widened and is none of those that the series changes."""
-    known = {block.target for block in kernel.coverage.blocks} if kernel.coverage else set()
-    for cell in cells:
-        for name in cell.widening.only if cell.widening else ():
-            if name not in known:
-                there = ", ".join(sorted(known)) or "none"
-                raise UserError(f"widen: only={name}: the series changes no such function; it changes: {there}")
 
 
 def vm_spec(cell: Cell, bootable: Bootable, guests: Guests) -> VmSpec:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from orchestrator.aim import check_targets
 from orchestrator.arch import ARCHES
 from orchestrator.cellrun import Bootable, Guests, run_cell
 from orchestrator.deadline import Deadline
@@ -131,6 +132,7 @@ class _Bench:
         image = self._image(None)
         if isinstance(image, BuildFailure):
             raise UserError(f"without any seeded bug: {image.outcome}: {image.title}\n{image.detail}")
+        check_targets(self.kit.request.cells, image)
         initramfs = self._initramfs(needed)
         bootable = self._bootable(image, initramfs, None)
         guests = self._guests(plans[bugs[0].id][0], bootable)
