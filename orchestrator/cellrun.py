@@ -26,9 +26,21 @@ from orchestrator.guest.workload import (
     workload_argv,
 )
 from orchestrator.judge.hang import merged, place_text, shown_tasks
+from orchestrator.judge.races import weighed
 from orchestrator.judge.scan import crashes_in
 from orchestrator.judge.verdict import WAITING, judge, mark_allowed
-from orchestrator.model import Allowed, Cell, CellReport, Crash, Ending, GuestRun, KernelImage, Severity, Standstill
+from orchestrator.model import (
+    Allowed,
+    Cell,
+    CellReport,
+    Crash,
+    CrashKind,
+    Ending,
+    GuestRun,
+    KernelImage,
+    Severity,
+    Standstill,
+)
 from orchestrator.plan.flavours import needs_of
 from orchestrator.vm.argv import CONSOLE, VmSpec
 from orchestrator.vm.console import serial_shell, sysrq
@@ -102,9 +114,9 @@ def run_cell(cell: Cell, bootable: Bootable, guests: Guests, *, folder: Path, li
         run = GuestRun(ending=Ending.LOST, detail=f"this machine failed: {e}")
     run = _with_places(_with_shown_tasks(run, console_log), bootable.explainer)
     crashes = crashes_of(console_log)
-    verdict, crashes = judge(cell, run, crashes, guests.allow)
     if bootable.explainer:
         crashes = bootable.explainer.explained(crashes)
+    verdict, crashes = judge(cell, run, weighed(crashes, cell.build.variant), guests.allow)
     return CellReport(
         cell=cell,
         verdict=verdict,
@@ -155,9 +167,10 @@ def _guest_run(cell: Cell, bootable: Bootable, guests: Guests, folder: Path, lis
         if ready is None:
             run = GuestRun(ending=Ending.NEVER_READY, detail=why, accelerator=accelerator)
             return replace(_with_evidence(run, vm, guests, folder, pulse), detail=why) if vm.alive() else run
-        if differs := not_as_asked(spec, ready, config_digest(bootable.kernel.config)):
+        needs = needs_of(cell.build.flavour)
+        if differs := not_as_asked(spec, ready, config_digest(bootable.kernel.config), kept=needs.kept):
             return GuestRun(ending=Ending.LOST, detail=differs, accelerator=accelerator)
-        limits = limits_for(cell, ready.speed, kernel_slower=needs_of(cell.build.flavour).slower)
+        limits = limits_for(cell, ready.speed, kernel_slower=needs.slower)
         run = _session(cell, vm, guests, limits, folder, listener, started)
         if run.ending is not Ending.REPORTED and vm.alive():
             vm.wait_quiet(guests.patience.quiet, Deadline.after(_MODEST, "a quiet console"))
@@ -220,7 +233,8 @@ def _executed(guest: ssh.Guest) -> Executed | None:
 class _CrashSeen:
     """Whether a console holds a fatal crash by now; looks once a second, and only at one that has grown.
 
-    Complaints about waiting don't count: a hang is given its time and looked into.
+    Complaints about waiting don't count: a hang is given its time and looked into. Nor do data races, most of which
+    only the end shows to be notes.
     """
 
     def __init__(self, console_log: Path, allow: tuple[Allowed, ...]) -> None:
@@ -238,8 +252,9 @@ class _CrashSeen:
             return False
         self._size = size
         crashes = mark_allowed(crashes_of(self._log), self._allow)
+        goes_on = {*WAITING, CrashKind.KCSAN}
         return any(
-            crash.severity is Severity.FATAL and not crash.allowed and crash.kind not in WAITING for crash in crashes
+            crash.severity is Severity.FATAL and not crash.allowed and crash.kind not in goes_on for crash in crashes
         )
 
 

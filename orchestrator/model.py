@@ -345,6 +345,7 @@ class Crash:
     corrupted: bool = False
     follow_up: bool = False  # came after a first fatal crash of the same guest
     allowed: str = ""  # the matrix's reason for not failing on it
+    noted: str = ""  # why it is a note, where others of its kind fail a cell
     text: str = ""  # the lines around it
     task: str = ""  # the command that ran, or that hangs; "" where the report does not say
     stack: tuple[StackFrame, ...] = ()  # the frames with their offsets; an exact one may come first

@@ -1,5 +1,6 @@
 """What a guest says of itself, and what QEMU says of its network."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,14 @@ def test_a_guest_as_asked_for_differs_in_nothing() -> None:
 )
 def test_a_guest_that_differs_is_not_what_was_to_be_tested(ready: Ready, says: str) -> None:
     assert says in not_as_asked(SPEC, ready, READ.config)
+
+
+def test_a_kernel_with_shadow_memory_may_keep_more() -> None:
+    """As a KASAN guest said it: 660 of 832 MiB are left."""
+    spec, ready = replace(SPEC, memory_mib=832), changed(memory_mib=660)
+
+    assert "660 MiB of memory, 832 were asked for" in not_as_asked(spec, ready, READ.config)
+    assert not_as_asked(spec, ready, READ.config, kept=0.3) == ""
 
 
 def test_the_console_log_gives_whole_lines_as_they_come(tmp_path: Path) -> None:
