@@ -44,7 +44,7 @@ from orchestrator.model import (
 from orchestrator.plan.flavours import needs_of
 from orchestrator.vm.argv import CONSOLE, VmSpec
 from orchestrator.vm.console import serial_shell, sysrq
-from orchestrator.vm.qemu import Ready, Vm, boot, not_as_asked
+from orchestrator.vm.qemu import Ready, Vm, boot, not_as_asked, wrong_clock
 from orchestrator.vm.qmp import dump_memory, human_command, send_break
 
 BOOT_SECONDS = 120.0
@@ -168,7 +168,8 @@ def _guest_run(cell: Cell, bootable: Bootable, guests: Guests, folder: Path, lis
             run = GuestRun(ending=Ending.NEVER_READY, detail=why, accelerator=accelerator)
             return replace(_with_evidence(run, vm, guests, folder, pulse), detail=why) if vm.alive() else run
         needs = needs_of(cell.build.flavour)
-        if differs := not_as_asked(spec, ready, config_digest(bootable.kernel.config), kept=needs.kept):
+        differs = not_as_asked(spec, ready, config_digest(bootable.kernel.config), kept=needs.kept)
+        if differs := differs or wrong_clock((folder / "console.log").read_text(errors="replace")):
             return GuestRun(ending=Ending.LOST, detail=differs, accelerator=accelerator)
         limits = limits_for(cell, ready.speed, kernel_slower=needs.slower)
         run = _session(cell, vm, guests, limits, folder, listener, started)

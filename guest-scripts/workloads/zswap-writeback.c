@@ -157,6 +157,9 @@ static const struct way ways[] = {
 
 static void squeezer(struct worker *worker)
 {
+	/* In a slow kernel the first pages come late, and the first two ways would find nothing to write back. */
+	while (pool_pages() < slice_pages / 2 && nap(5))
+		;
 	for (unsigned int i = 0; !run_over(); i = (i + 1) % 3) {
 		const uint64_t before = written_back();
 

@@ -91,6 +91,24 @@ def ready_of(facts: str) -> Ready:
         raise InfraError(f"the guest's ready line makes no sense: {facts!r}") from e
 
 
+# Two ways of telling the clock's rate differ by more than a tenth; the kernel trusts the one that a busy host spoils.
+_CALIBRATIONS = re.compile(r"tsc: PIT calibration deviates from PMTIMER: (?P<used>\d+) (?P<other>\d+)")
+
+
+def wrong_clock(console: str) -> str:
+    """That the guest's clock runs at another rate than the host's, in words; "" where nothing says so.
+
+    Such a guest's minutes are seconds: it reports stalls and hung tasks of which nothing is true.
+    """
+    # Looked at again a second later, against the PM timer, and found right.
+    if not (said := _CALIBRATIONS.search(console)) or "tsc: Refined TSC clocksource calibration" in console:
+        return ""
+    factor = int(said["other"]) / max(1, int(said["used"]))
+    return (
+        f"the guest's clock runs {factor:.2g} times as fast as ours: this machine was too busy while it was calibrated"
+    )
+
+
 def not_as_asked(spec: VmSpec, ready: Ready, config: str, *, kept: float = 0.2) -> str:
     """In what the guest differs from what was asked for; "" when in nothing.
 
