@@ -350,6 +350,7 @@ class Crash:
     task: str = ""  # the command that ran, or that hangs; "" where the report does not say
     stack: tuple[StackFrame, ...] = ()  # the frames with their offsets; an exact one may come first
     first: int = 0  # of the stack, the frame of `function`, or else the first that is not infrastructure
+    accesses: tuple[int, ...] = ()  # of the stack, the first frame of each of the two sides of a data race
     excerpt: tuple[str, ...] = ()  # the source around the first frame that is no infrastructure
     unexplained: str = ""  # why file and line, or the functions that the series changed, are not known
 

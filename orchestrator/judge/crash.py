@@ -80,6 +80,7 @@ class Report:
     frames: list[str] = field(default_factory=list)
     executed: StackFrame | None = None  # where the program counter stood
     stack: list[StackFrame] = field(default_factory=list)
+    parts: list[int] = field(default_factory=list)  # where in the stack each of several begins
     complete: bool = False
 
     def add(self, line: Line) -> None:
@@ -155,6 +156,7 @@ class Report:
         if self.pattern.part.match(text):
             self._end_trace()
             self.in_trace, self.trace_done, self.inner, self.below, self.strangers = True, False, "", "", 0
+            self.parts.append(len(self.stack))
         elif text.startswith(RULE):
             self._end_trace()
             self.complete = True
@@ -231,6 +233,7 @@ class Report:
             text="\n".join(self.text),
             stack=stack,
             first=self._first_of(stack, function),
+            accesses=tuple(at for at in self.parts if at < len(stack)),
         )
 
     def _whole_stack(self) -> tuple[StackFrame, ...]:
