@@ -7,7 +7,7 @@ from orchestrator.kernel.prepare import move_tools
 
 
 def test_the_tools_of_a_copied_build_folder_are_not_built_again(tmp_path: Path) -> None:
-    """As tools/objtool notes its commands: with whole paths, so that in the copy all differ, and all objects with them."""
+    """The notes of tools/objtool have whole paths: in the copy its commands would differ, and all objects with it."""
     sibling, out, fresh = tmp_path / "kasan.x86_64", tmp_path / "widened+kasan.x86_64", tmp_path / "new"
     note = fresh / "tools" / "objtool" / "arch" / ".decode.o.cmd"
     note.parent.mkdir(parents=True)
