@@ -21,14 +21,15 @@ class Needs:
 # The part of a flavour's name, which is a fragment in configs/kconfig/ as well, -> what it costs.
 FLAVOURS = {
     "plain": Needs(),
-    # Lock classes and chains are static tables; all else is time.
-    "debug": Needs(memory_mib=64, slower=2.5, less=2.5),
+    # Lock classes and chains are static tables, 14 MiB of them; all else is time.
+    "debug": Needs(memory_mib=32, slower=2.0, less=2.0),
     # Its delays take most of the time of the load's tasks, and now and then keep swapoff waiting for a lock.
-    "widened": Needs(slower=1.5, less=8.0, overlay="widened"),
-    # An eighth of the memory as shadow, the quarantine of freed objects (a 32nd), red zones, larger stacks.
-    "kasan": Needs(memory_mib=320, slower=3.0, less=3.0, kept=0.3),
+    "widened": Needs(slower=1.5, less=4.0, overlay="widened"),
+    # An eighth of the memory as shadow, the quarantine of freed objects (a 32nd), red zones, a kernel twice as large. Of
+    # 544 MiB the kernel keeps 131, of 832 MiB 172.
+    "kasan": Needs(memory_mib=160, slower=2.5, less=2.5, kept=0.3),
     # The compiler's calls around each access of memory, and a stall of 80 us at every 4000th.
-    "kcsan": Needs(memory_mib=64, slower=6.0, less=6.0),
+    "kcsan": Needs(memory_mib=16, slower=3.0, less=3.0),
 }
 
 
