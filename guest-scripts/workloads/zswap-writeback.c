@@ -106,15 +106,6 @@ static void refill(struct rng *rng)
 		;
 }
 
-/* At once on a fast kernel; one with KCSAN in it takes its time until the next page comes. */
-static void await_writeback(uint64_t before)
-{
-	const uint64_t latest = now_ns() + 4 * WAIT_MS * 1000000;
-
-	while (written_back() == before && now_ns() < latest && nap(5))
-		;
-}
-
 static void squeeze_by_reclaim(struct rng *rng)
 {
 	set(ZSWAP "shrinker_enabled", "Y");
@@ -130,12 +121,10 @@ static void squeeze_by_reclaim(struct rng *rng)
 static void squeeze_by_limit(struct rng *rng)
 {
 	char limit[32];
-	const uint64_t before = written_back();
 
 	snprintf(limit, sizeof(limit), "%uK", 64u << rng_below(rng, 3));
 	set(CGROUP "memory.zswap.max", limit);
 	nap(rng_between(rng, 100, 300));
-	await_writeback(before);
 	set(CGROUP "memory.zswap.max", "max");
 	refill(rng);
 }
@@ -143,11 +132,13 @@ static void squeeze_by_limit(struct rng *rng)
 static void squeeze_by_pool(struct rng *rng)
 {
 	char percent[32];
+	const uint64_t latest = now_ns() + WAIT_MS * 1000000;
 	const uint64_t before = written_back();
 
 	set(ZSWAP "max_pool_percent", "0");
 	/* The worker starts when the next page is turned away. */
-	await_writeback(before);
+	while (written_back() == before && now_ns() < latest && nap(5))
+		;
 	nap(rng_between(rng, 20, 100));
 	snprintf(percent, sizeof(percent), "%u", (unsigned int)pool_percent);
 	set(ZSWAP "max_pool_percent", percent);
