@@ -1,7 +1,7 @@
 """One cell: boot a guest, run its workload, take the evidence, judge."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,7 +9,7 @@ from pathlib import Path
 from orchestrator.arch import ARCHES
 from orchestrator.coverage import Executed
 from orchestrator.deadline import Deadline, now, raise_if_cancelled, why_cancelled
-from orchestrator.errors import Cancelled, InfraError, OutOfTime, UserError
+from orchestrator.errors import Cancelled, InfraError, OutOfTime
 from orchestrator.events import CellProgress, Listener, Notice, PhaseBegan
 from orchestrator.explain import Explainer, with_places
 from orchestrator.guest import evidence, ssh
@@ -24,6 +24,7 @@ from orchestrator.guest.workload import (
     watch,
     workload_argv,
 )
+from orchestrator.judge.races import weighed
 from orchestrator.judge.verdict import judge
 from orchestrator.lookout import CrashSeen, Pulse, crashes_of, with_shown_tasks
 from orchestrator.model import Allowed, Cell, CellReport, Ending, GuestRun, KernelImage, Phase
@@ -32,7 +33,7 @@ from orchestrator.states import Place, Restored, States, connected, restored
 from orchestrator.stopwatch import Stopwatch
 from orchestrator.vm.argv import CONSOLE, VmSpec
 from orchestrator.vm.console import serial_shell, sysrq
-from orchestrator.vm.qemu import Ready, SavedGuest, Vm, boot, not_as_asked
+from orchestrator.vm.qemu import Ready, SavedGuest, Vm, boot, not_as_asked, wrong_clock
 from orchestrator.vm.qmp import dump_memory, human_command, send_break
 
 BOOT_SECONDS = 120.0
@@ -69,16 +70,6 @@ class Bootable:
     kernel: KernelImage
     initramfs: Path
     explainer: Explainer | None = None  # of this kernel's crashes
-
-
-def check_targets(cells: Iterable[Cell], kernel: KernelImage) -> None:
-    """Raise UserError for a function that is to be widened and is none of those that the series changes."""
-    known = {block.target for block in kernel.coverage.blocks} if kernel.coverage else set()
-    for cell in cells:
-        for name in cell.widening.only if cell.widening else ():
-            if name not in known:
-                there = ", ".join(sorted(known)) or "none"
-                raise UserError(f"widen: only={name}: the series changes no such function; it changes: {there}")
 
 
 def vm_spec(cell: Cell, bootable: Bootable, guests: Guests) -> VmSpec:
@@ -126,9 +117,9 @@ def run_cell(  # what a cell needs, and who is told
     listener(PhaseBegan(what=cell.name, phase=Phase.JUDGE))
     run = with_places(with_shown_tasks(run, console_log), bootable.explainer)
     crashes = crashes_of(console_log)
-    verdict, crashes = judge(cell, run, crashes, guests.allow)
     if bootable.explainer:
         crashes = bootable.explainer.explained(crashes)
+    verdict, crashes = judge(cell, run, weighed(crashes, cell.build.variant), guests.allow)
     return CellReport(
         cell=cell,
         verdict=verdict,
@@ -232,7 +223,9 @@ def _booted_run(case: _Case, place: Place | None) -> GuestRun:
                 place.give_up()
             run = GuestRun(ending=Ending.NEVER_READY, detail=why, accelerator=accelerator)
             return replace(_with_evidence(run, vm, guests, folder, pulse), detail=why) if vm.alive() else run
-        if differs := not_as_asked(case.spec, ready, config_digest(case.bootable.kernel.config)):
+        needs = needs_of(case.cell.build.flavour)
+        differs = not_as_asked(case.spec, ready, config_digest(case.bootable.kernel.config), kept=needs.kept)
+        if differs := differs or wrong_clock((folder / "console.log").read_text(errors="replace")):
             return GuestRun(ending=Ending.LOST, detail=differs, accelerator=accelerator)
         if not place or _saved(case, place, vm, ready):
             return _run_in(case, vm, ready)

@@ -7,7 +7,7 @@ from orchestrator.deadline import now
 from orchestrator.judge.hang import merged, shown_tasks
 from orchestrator.judge.scan import crashes_in
 from orchestrator.judge.verdict import WAITING, mark_allowed
-from orchestrator.model import Allowed, Crash, Ending, GuestRun, Severity, Standstill
+from orchestrator.model import Allowed, Crash, CrashKind, Ending, GuestRun, Severity, Standstill
 from orchestrator.vm.qemu import Vm
 
 _CHUNK = 1 << 18
@@ -32,7 +32,8 @@ def with_shown_tasks(run: GuestRun, console_log: Path) -> GuestRun:
 class CrashSeen:
     """Whether a console holds a fatal crash by now; looks once a second, and only at one that has grown.
 
-    Complaints about waiting don't count: a hang is given its time and looked into.
+    Complaints about waiting don't count: a hang is given its time and looked into. Nor do data races, most of which
+    only the end shows to be notes.
     """
 
     def __init__(self, console_log: Path, allow: tuple[Allowed, ...]) -> None:
@@ -50,8 +51,9 @@ class CrashSeen:
             return False
         self._size = size
         crashes = mark_allowed(crashes_of(self._log), self._allow)
+        goes_on = {*WAITING, CrashKind.KCSAN}
         return any(
-            crash.severity is Severity.FATAL and not crash.allowed and crash.kind not in WAITING for crash in crashes
+            crash.severity is Severity.FATAL and not crash.allowed and crash.kind not in goes_on for crash in crashes
         )
 
 

@@ -385,10 +385,12 @@ class Crash:
     corrupted: bool = False
     follow_up: bool = False  # came after a first fatal crash of the same guest
     allowed: str = ""  # the matrix's reason for not failing on it
+    noted: str = ""  # why it is a note, where others of its kind fail a cell
     text: str = ""  # the lines around it
     task: str = ""  # the command that ran, or that hangs; "" where the report does not say
     stack: tuple[StackFrame, ...] = ()  # the frames with their offsets; an exact one may come first
     first: int = 0  # of the stack, the frame of `function`, or else the first that is not infrastructure
+    accesses: tuple[int, ...] = ()  # of the stack, the first frame of each of the two sides of a data race
     excerpt: tuple[str, ...] = ()  # the source around the first frame that is no infrastructure
     unexplained: str = ""  # why file and line, or the functions that the series changed, are not known
 

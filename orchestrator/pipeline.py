@@ -10,8 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from orchestrator import deadline, paths, process
+from orchestrator.aim import check_changed, check_targets
 from orchestrator.arch import ARCHES
-from orchestrator.cellrun import Bootable, Guests, check_targets, interrupted_report, run_cell, vm_spec
+from orchestrator.cellrun import Bootable, Guests, interrupted_report, run_cell, vm_spec
 from orchestrator.deadline import Deadline
 from orchestrator.dispatch import INTERRUPTED, Duties, Stop, dispatch
 from orchestrator.errors import InfraError
@@ -121,6 +122,7 @@ def open_kit(request: Request, listener: Listener) -> Iterator[Kit]:
         else:
             wanted = load_kernel_source(request.plan.matrix.kernel)
             source = from_tarball(wanted, cache=request.cache, on_event=listener)
+        check_changed(request.cells, source, series, cache=request.cache, log_dir=Path(scratch), listener=listener)
         yield Kit(request=request, source=source, series=series, sandbox=sandbox)
 
 

@@ -8,17 +8,19 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from orchestrator.aim import check_targets
 from orchestrator.arch import ARCHES
 from orchestrator.cellrun import Bootable, Guests, run_cell
 from orchestrator.deadline import Deadline
 from orchestrator.errors import Cancelled, InfraError, UserError
 from orchestrator.events import BuildEnded, CellProgress, Event, Listener, Step, TrialEnded, TrialProgress
+from orchestrator.explain import new_explainer
 from orchestrator.guest.archive import add_blocks
 from orchestrator.guest.keys import RunKeys, new_keys
 from orchestrator.guestfiles import initramfs_name, keep, make_initramfs, workload_sources, write_repro
 from orchestrator.jobs import available_memory_mib, jobs_for
 from orchestrator.kernel.bugs import load_bugs
-from orchestrator.kernel.series import load_series
+from orchestrator.kernel.series import BASELINE, Series, load_series
 from orchestrator.model import (
     Build,
     BuildFailure,
@@ -121,6 +123,7 @@ class _Bench:
         image = self._image(None)
         if isinstance(image, BuildFailure):
             raise UserError(f"without any seeded bug: {image.outcome}: {image.title}\n{image.detail}")
+        check_targets(self.kit.request.cells, image)
         initramfs = self._initramfs(needed)
         bootable = self._bootable(image, initramfs, None)
         guests = self._guests(plans[bugs[0].id][0], bootable)
@@ -151,11 +154,15 @@ class _Bench:
     def _image(self, bug: SeededBug | None) -> KernelImage | BuildFailure:
         log_dir = self._place(bug) / "builds" / self.build.name
         log_dir.mkdir(parents=True, exist_ok=True)
+        listener = self._with_name(bug) if bug else self.listener
+        return self.kit.image(self.build, log_dir=log_dir, listener=listener, more=self._more(bug))
+
+    def _more(self, bug: SeededBug | None) -> Series:
+        """What lies on top of the series."""
         if bug is None:
-            return self.kit.image(self.build, log_dir=log_dir, listener=self.listener)
+            return BASELINE
         until = Deadline.after(_READING_SECONDS, f"reading {bug.path}")
-        more = load_series((bug.path,), tree=None, log=log_dir / "git.log", until=until)
-        return self.kit.image(self.build, log_dir=log_dir, listener=self._with_name(bug), more=more)
+        return load_series((bug.path,), tree=None, log=self._place(bug) / "git.log", until=until)
 
     def _with_name(self, bug: SeededBug) -> Listener:
         def heard(event: Event) -> None:
@@ -181,7 +188,11 @@ class _Bench:
         if image.coverage:
             output = self._place(bug) / initramfs_name(image)
             initramfs = add_blocks(initramfs, image.coverage, output=output)
-        return Bootable(kernel=image, initramfs=initramfs)
+        # A data race is found only where the series or the bug changed something.
+        series = replace(self.kit.series, patches=(*self.kit.series.patches, *self._more(bug).patches))
+        folder = self._place(bug) / "builds" / self.build.name
+        explainer = new_explainer(image, series, cache=self.kit.request.cache, folder=folder, sandbox=self.kit.sandbox)
+        return Bootable(kernel=image, initramfs=initramfs, explainer=explainer)
 
     def _guests(self, cell: Cell, bootable: Bootable) -> Guests:
         request = self.kit.request

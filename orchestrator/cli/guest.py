@@ -21,6 +21,7 @@ from orchestrator.guestfiles import make_initramfs, workload_sources
 from orchestrator.model import BuildFailure, Cell
 from orchestrator.paths import scratch_folder
 from orchestrator.pipeline import Request, open_kit, usable_kvm
+from orchestrator.plan.flavours import needs_of
 from orchestrator.report.terminal import screen, terminal
 from orchestrator.states import connected
 from orchestrator.vm.argv import standalone_argv
@@ -84,7 +85,8 @@ def shell(cell: str, matrix: Path, **choice: Any) -> ExitCode:
             if ready is None:
                 last = process.last_lines((logs / "console.log").read_text(errors="replace"))
                 raise InfraError(f"{vm.ending()} before the guest was up:\n{last}")
-            if differs := not_as_asked(spec, ready, config_digest(bootable.kernel.config)):
+            kept = needs_of(chosen.build.flavour).kept
+            if differs := not_as_asked(spec, ready, config_digest(bootable.kernel.config), kept=kept):
                 raise InfraError(differs)
             argv = workload_argv(chosen, limits_for(chosen, ready.speed))
             click.echo(f"{chosen.name}; its workload is started by:\n  {' '.join(argv)}", err=True)

@@ -213,11 +213,14 @@ def _reported(
             with terminal(console) as listener:
                 work(store, listener)
         finally:
-            report = store.save(interrupted=isinstance(sys.exc_info()[1], KeyboardInterrupt | Cancelled))
-            print_table(report, console)
-            console.print(f"results: {report.folder}", soft_wrap=True)
-            if junit:
-                shutil.copyfile(report.folder / "junit.xml", junit)
+            why = sys.exc_info()[1]
+            report = store.save(interrupted=isinstance(why, KeyboardInterrupt | Cancelled))
+            # After a mistake on the command line there is nothing to show, and no folder is left.
+            if report.cells or not isinstance(why, UserError):
+                print_table(report, console)
+                console.print(f"results: {report.folder}", soft_wrap=True)
+                if junit:
+                    shutil.copyfile(report.folder / "junit.xml", junit)
     if as_json_text:
         click.echo(json.dumps(_report_json(report), indent=2))
     return exit_code(report)

@@ -42,6 +42,9 @@ CROSS_CALL = "smp_call_function"
 LONGEST_TEXT = 400
 LONGEST_NAME = 200
 
+# What a sanitizer puts around its reports.
+RULE = "=" * 20
+
 NO_WORK = (REPORTING, ENTRY, TICKS)
 
 _END = re.compile(r"-+\[ end (?:trace|Kernel panic)")
@@ -77,6 +80,7 @@ class Report:
     frames: list[str] = field(default_factory=list)
     executed: StackFrame | None = None  # where the program counter stood
     stack: list[StackFrame] = field(default_factory=list)
+    parts: list[int] = field(default_factory=list)  # where in the stack each of several begins
     complete: bool = False
 
     def add(self, line: Line) -> None:
@@ -88,7 +92,9 @@ class Report:
             return
         self._learn(line.text)
         self._trace(line.text)
-        enough = self.trace_done or not self.pattern.sources or self.idle > IDLE_LINES
+        # How many stacks are still to come is not known.
+        done = self.trace_done and not self.pattern.part
+        enough = done or not self.pattern.sources or self.idle > IDLE_LINES
         if self.lines >= REPORT_LINES or (enough and self.lines >= LINES_AFTER) or _END.match(line.text):
             self.complete = True
 
@@ -104,7 +110,8 @@ class Report:
             self.times += 1
             if self.times == pattern.nth:
                 self.named = plain_name(next(filter(None, found.groupdict().values()), ""))
-        if not self.task and self.lines <= LINES_AFTER:
+        # Below several stacks it comes later.
+        if not self.task and (self.lines <= LINES_AFTER or pattern.part):
             self.task = find_task(text)
         if not self.trace_done and "+0x" in text and (found := PROGRAM_COUNTER.match(text)):
             self.counter = self.counter or plain_name(found["function"])
@@ -120,6 +127,8 @@ class Report:
             self.executed = self.executed or frame
 
     def _trace(self, text: str) -> None:
+        if self.pattern.part:
+            self._part(text)
         if self.trace_done:
             return
         if "race" in text and TRACE_START.match(text):
@@ -140,6 +149,17 @@ class Report:
             self._stranger(text)
         elif not frame.guess and not frame.inlined:
             self._traced(frame, text)
+
+    def _part(self, text: str) -> None:
+        """The stacks of a report that has several are kept one after another; the last line is a row of signs."""
+        assert self.pattern.part is not None
+        if self.pattern.part.match(text):
+            self._end_trace()
+            self.in_trace, self.trace_done, self.inner, self.below, self.strangers = True, False, "", "", 0
+            self.parts.append(len(self.stack))
+        elif text.startswith(RULE):
+            self._end_trace()
+            self.complete = True
 
     def _traced(self, frame: Frame, text: str) -> None:
         self.strangers = 0
@@ -213,6 +233,7 @@ class Report:
             text="\n".join(self.text),
             stack=stack,
             first=self._first_of(stack, function),
+            accesses=tuple(at for at in self.parts if at < len(stack)),
         )
 
     def _whole_stack(self) -> tuple[StackFrame, ...]:

@@ -41,6 +41,7 @@ class Pattern:
     all_callers: bool = False  # the report is written by several CPUs
     silent: bool = False  # no complaint at all: known so that it is not taken for one, or for a part of one
     bare_trace: bool = False  # the frames follow without "Call Trace:"
+    part: re.Pattern[str] | None = None  # a line above each of several stacks, all of which belong to the report
 
 
 FUNCTION = rf"(?:{ADDRESS})*(?P<function>{NAME})(?:{OFFSET})?"
@@ -87,6 +88,10 @@ OOPSES = (
         title="KCSAN: {bug}",
         sources=(Source.LINE,),
         skip=(),
+        # Both accesses have a stack, and either may be the one that is wrong.
+        part=re.compile(
+            r"(?:race at unknown origin, with )?(?:read|write|assert no|read-write)\b.* to 0x[0-9a-f]+ of \d+ bytes by "
+        ),
     ),
     Pattern(
         kind=K.KFENCE,

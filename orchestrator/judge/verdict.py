@@ -254,7 +254,9 @@ def _context(verdict: Verdict, run: GuestRun, crashes: tuple[Crash, ...]) -> lis
         if crash.severity is Severity.COVERAGE and not crash.allowed
     )
     lines += _once(
-        f"noted: {crash.title}" for crash in crashes if crash.severity is Severity.NOTE and not crash.allowed
+        f"noted: {crash.title}{f' ({crash.noted})' if crash.noted else ''}"
+        for crash in crashes
+        if crash.severity is Severity.NOTE and not crash.allowed
     )
     return lines
 

@@ -220,7 +220,18 @@ def _start_from_sibling(shop: Workshop, overlay: Overlay, bench: Workbench) -> N
     shutil.rmtree(fresh, ignore_errors=True)
     # With their times, by which make goes; links as links.
     shutil.copytree(sibling, fresh, symlinks=True)
+    move_tools(fresh, sibling, shop.out)
     fresh.rename(shop.out)
+
+
+def move_tools(fresh: Path, sibling: Path, out: Path) -> None:
+    """Let make take over the tools that it built, too: of these it notes commands with whole paths.
+
+    On x86_64 every object depends on objtool, and would be compiled again with it.
+    """
+    for note in (fresh / "tools").rglob(".*.cmd"):
+        text = note.read_bytes()
+        note.write_bytes(text.replace(bytes(sibling) + b"/", bytes(out) + b"/"))
 
 
 def _build_in(

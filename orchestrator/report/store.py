@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import secrets
+import shutil
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -194,15 +195,26 @@ def open_run(
 ) -> Iterator[Store]:
     """A new folder below `root` for the length of the block; the reports are written at its end, however it ends.
 
+    A mistake of the user's that shows before any cell has finished leaves no folder, and "latest" as it was.
     Raises InfraError where the disk is full or the folder cannot be written; what was recorded stays.
     """
     started = datetime.now(UTC)
     folder = new_folder(root, started)
-    _point_latest(root, folder)
-    with open_run_at(
-        folder, folder.name, argv=argv, matrix_path=matrix_path, matrix=matrix, versions=versions
-    ) as store:
-        yield store
+    before = _latest(root)
+    _point_latest(root, folder.name)
+    store = None
+    try:
+        with open_run_at(
+            folder, folder.name, argv=argv, matrix_path=matrix_path, matrix=matrix, versions=versions
+        ) as store:
+            yield store
+    except UserError:
+        if store is not None and not store.report().cells:
+            # Another run may have begun since.
+            if _latest(root) == folder.name:
+                _point_latest(root, before)
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 @contextmanager
@@ -340,11 +352,22 @@ def new_folder(root: Path, started: datetime, prefix: str = "") -> Path:
             return folder
 
 
-def _point_latest(root: Path, folder: Path) -> None:
-    with _disk(root / LATEST), _temporary(root / LATEST) as temporary:
-        temporary.unlink()
-        temporary.symlink_to(folder.name, target_is_directory=True)
-        temporary.replace(root / LATEST)
+def _latest(root: Path) -> str:
+    """The name of the folder that "latest" points to; "" for none."""
+    link = root / LATEST
+    return link.readlink().name if link.is_symlink() else ""
+
+
+def _point_latest(root: Path, name: str) -> None:
+    """Let "latest" point to the folder of that name; to nothing for ""."""
+    with _disk(root / LATEST):
+        if not name:
+            (root / LATEST).unlink(missing_ok=True)
+            return
+        with _temporary(root / LATEST) as temporary:
+            temporary.unlink()
+            temporary.symlink_to(name, target_is_directory=True)
+            temporary.replace(root / LATEST)
 
 
 def _stored_cells(path: Path, text: str) -> Iterator[CellReport]:

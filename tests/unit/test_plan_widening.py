@@ -109,7 +109,7 @@ def test_a_cell_has_the_memory_and_the_minimums_of_its_flavour() -> None:
     fit = fitted(workload, "kasan")
 
     assert fit.memory_mib == workload.memory_mib + FLAVOURS["kasan"].memory_mib
-    assert fit.exercised["site.mincore"] == 34  # 100 / 3, and never nothing
+    assert fit.exercised["site.mincore"] == 40  # 100 / 2.5, and never nothing
     assert fitted(workload, "plain") == workload
 
 

@@ -4,7 +4,7 @@ import errno
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pytest
 from samples import VERSIONS, cell, cell_report, crash, guest_run, image
 
 from orchestrator.errors import Cancelled, InfraError, UserError
-from orchestrator.model import Build, BuildFailure, Matrix, Outcome, Variant
+from orchestrator.model import Build, BuildFailure, CellReport, Matrix, Outcome, Variant
 from orchestrator.report.store import Store, find_cell, find_run, load_run, open_run
 
 MATRIX = Matrix(kernel="6.19", workloads=("mincore",), series=(Path("series.mbox"),))
@@ -85,6 +85,26 @@ def test_latest_follows_the_newest_run(tmp_path: Path) -> None:
         pass
 
     assert find_run(tmp_path, "latest") == second.folder
+
+
+def test_a_mistake_before_the_first_cell_leaves_no_run(tmp_path: Path) -> None:
+    def mistaken(*finished: CellReport) -> Path:
+        with suppress(UserError), opened(tmp_path) as store:
+            for one in finished:
+                store.add_cell(one)
+            raise UserError("only=f: the series changes no such function")
+        return store.folder
+
+    assert not mistaken().exists()
+    assert list(tmp_path.iterdir()) == []
+    with opened(tmp_path) as good:
+        pass
+    assert not mistaken().exists()
+    assert find_run(tmp_path, "latest") == good.folder
+    # What was found out before it is kept.
+    kept = mistaken(cell_report(run=guest_run()))
+    assert find_run(tmp_path, "latest") == kept
+    assert len(load_run(kept).cells) == 1
 
 
 @pytest.mark.parametrize(

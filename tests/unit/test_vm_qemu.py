@@ -1,5 +1,6 @@
 """What a guest says of itself, and what QEMU says of its network."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from orchestrator.errors import InfraError, OutOfTime
 from orchestrator.vm.accelerator import kvm_impossible
 from orchestrator.vm.argv import VmSpec
 from orchestrator.vm.console import ConsoleLog
-from orchestrator.vm.qemu import READY, SETTLED, Ready, not_as_asked, ready_of
+from orchestrator.vm.qemu import READY, SETTLED, Ready, not_as_asked, ready_of, wrong_clock
 from orchestrator.vm.qmp import port_of
 from orchestrator.vm.schedstat import ProcessorTime
 
@@ -72,6 +73,28 @@ def test_a_guest_as_asked_for_differs_in_nothing() -> None:
 )
 def test_a_guest_that_differs_is_not_what_was_to_be_tested(ready: Ready, says: str) -> None:
     assert says in not_as_asked(SPEC, ready, READ.config)
+
+
+def test_a_kernel_with_shadow_memory_may_keep_more() -> None:
+    """As a KASAN guest said it: 660 of 832 MiB are left."""
+    spec, ready = replace(SPEC, memory_mib=832), changed(memory_mib=660)
+
+    assert "660 MiB of memory, 832 were asked for" in not_as_asked(spec, ready, READ.config)
+    assert not_as_asked(spec, ready, READ.config, kept=0.3) == ""
+
+
+def test_a_clock_that_was_calibrated_wrong_is_this_machines_fault() -> None:
+    """Of a guest that reported a hung task after 13 s; the host was busy when its clock was calibrated."""
+    console = (
+        "[    0.028000][    T0] tsc: PIT calibration deviates from PMTIMER: 90025 2596136\n"
+        "[    0.029000][    T0] tsc: Using PIT calibration value\n"
+    )
+
+    assert "the guest's clock runs 29 times as fast as ours" in wrong_clock(console)
+    assert (
+        wrong_clock(console + "[    2.131306][   T53] tsc: Refined TSC clocksource calibration: 2596.138 MHz\n") == ""
+    )
+    assert wrong_clock("[    0.013000][    T0] tsc: Unable to calibrate against PIT\n") == ""
 
 
 def test_the_console_log_gives_whole_lines_as_they_come(tmp_path: Path) -> None:
