@@ -4,8 +4,8 @@
     patchrig sensitivity configs/swapoff.yaml --arch x86_64 --flavour widened
     python benchmarks/time_to_find.py results/sensitivity-A results/sensitivity-B
 
-Prints a Markdown table: for each report and class how many bugs were found of those that were tried, and the median of the
-guest seconds over the bugs that all reports found, so that the medians are of the same bugs.
+Prints a Markdown table: for each report and class how many bugs were found of those that were tried, and the median of
+the guest seconds over the bugs that all reports found, so that the medians are of the same bugs.
 """
 
 import json
