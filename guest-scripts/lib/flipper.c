@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/swap.h>
 #include <unistd.h>
 
@@ -27,6 +28,7 @@
  * held until a swapoff is over finds that device off, and not on again. Now and then they go at once.
  */
 #define TOGETHER_ONE_IN 4
+#define NICE (-15)
 /* A swapoff that fails so often in a row with ENOMEM is an error. */
 #define ENOMEM_TRIES 5
 
@@ -209,19 +211,26 @@ static void flip(unsigned int device, struct rng *rng)
 	end_turn(device);
 }
 
-/* Locks are not inherited, and who swaps off must not wait for a page of its own that is on the device. */
-static pid_t fork_locked(void)
+/*
+ * A process that swaps off. Locks are not inherited, and it must not wait for a page of its own that is on the device.
+ * Ahead of the load, whose threads outnumber the CPUs: otherwise a swapoff takes seconds, and there are few of them.
+ */
+static pid_t fork_flipper(void)
 {
 	const pid_t child = fork();
 
-	if (!child && mlockall(MCL_CURRENT | MCL_FUTURE))
+	if (child)
+		return child;
+	if (mlockall(MCL_CURRENT | MCL_FUTURE))
 		run_error("mlockall", errno);
-	return child;
+	if (setpriority(PRIO_PROCESS, 0, NICE))
+		run_error("setpriority", errno);
+	return 0;
 }
 
 int flipper_start(unsigned int device)
 {
-	const pid_t child = fork_locked();
+	const pid_t child = fork_flipper();
 	struct rng rng;
 
 	if (child)
@@ -248,7 +257,7 @@ static void audit(void)
 
 int audit_start(void)
 {
-	const pid_t child = fork_locked();
+	const pid_t child = fork_flipper();
 
 	if (child)
 		return child;

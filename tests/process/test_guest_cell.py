@@ -10,7 +10,7 @@ import pytest
 from fake_host import BOOT, GROWING, PROGRESS, Host, Step, passing, result_line
 
 from orchestrator import deadline
-from orchestrator.events import CellProgress, Event
+from orchestrator.events import CellProgress, Event, Notice
 from orchestrator.model import Ending, Outcome
 
 host = fake_host.host
@@ -269,6 +269,28 @@ def test_a_guest_with_fewer_cpus_than_asked_for_is_lost(host: Host) -> None:
 
     assert report.verdict.outcome is Outcome.LOST
     assert report.verdict.title == "the guest has 1 CPUs, 2 were asked for"
+
+
+SPOILED = "[    0.000000][    T0] tsc: PIT calibration deviates from PMTIMER: 100000 2900000"
+
+
+def test_a_guest_with_a_spoiled_clock_is_booted_once_more(host: Host) -> None:
+    host.scenario(passing(), boots=[[["console", SPOILED], *BOOT], BOOT])
+
+    report, events = host.run_cell()
+
+    assert report.verdict.outcome is Outcome.PASSED
+    assert [event.text for event in events if isinstance(event, Notice) and "booted once more" in event.text]
+    assert "deviates" not in (host.folder / "cell/console.log").read_text()
+
+
+def test_a_guest_whose_clock_is_spoiled_each_time_is_lost(host: Host) -> None:
+    host.scenario(passing(), boot=[["console", SPOILED], *BOOT])
+
+    report, _ = host.run_cell()
+
+    assert report.verdict.outcome is Outcome.LOST
+    assert "29 times as fast" in report.verdict.title
 
 
 def test_a_guest_with_another_config_than_was_built_is_lost(host: Host) -> None:
