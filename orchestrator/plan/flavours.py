@@ -24,7 +24,7 @@ FLAVOURS = {
     # Lock classes and chains are static tables, 14 MiB of them; all else is time.
     "debug": Needs(memory_mib=32, slower=2.0, less=2.0),
     # Its delays take most of the time of the load's tasks, and now and then keep swapoff waiting for a lock.
-    "widened": Needs(slower=1.5, less=4.0, overlay="widened"),
+    "widened": Needs(slower=1.5, less=8.0, overlay="widened"),
     # An eighth of the memory as shadow, the quarantine of freed objects (a 32nd), red zones, a kernel twice as large.
     # Of 544 MiB the kernel keeps 131, of 832 MiB 172.
     "kasan": Needs(memory_mib=160, slower=2.5, less=2.5, kept=0.3),
