@@ -74,7 +74,8 @@
 #define HELD_AHEAD_PPM 60000
 /* Of the times that a task comes to a gate or to a block after it while a race is on, how many are holds. */
 #define HELD_AT_GATE_PPM 500000
-#define HELD_AFTER_PPM 20000
+#define HELD_AFTER_PPM 50000
+#define HELD_AFTER_AHEAD_PPM 2000
 /* Who is held after the gate may have locked what the other side needs: few in a race, and not for long past its moment. */
 #define HELD_AFTER_MOST 2
 #define HELD_AFTER_US 100000
@@ -111,10 +112,12 @@ static u32 *places;
 static u32 places_bits;
 static char targets[TARGETS_MAX][NAME_LENGTH];
 static u32 targets_count;
-/* At the gate of each function, how many holds there were; -1: nobody has been there. */
-static atomic_t gate_holds[TARGETS_MAX];
+/* How many holds there were in each function, at its gate and after it; -1: nobody has been there. */
+static atomic_t gate_holds[TARGETS_MAX], after_holds[TARGETS_MAX];
 /* The fewest of those, looked up when a race begins. */
-static int fewest_holds;
+static int fewest_gate_holds, fewest_after_holds;
+/* The race that a task is still to be held in, once it may sleep, as in held_in: at its gate it might not. */
+static u32 pending_in[1 << TURNS_BITS];
 /* Holds after a gate that the race may still have. */
 static atomic_t after_left;
 
@@ -332,8 +335,7 @@ static notrace void delay_till_race_over(struct block *block)
 	if (READ_ONCE(held_in[slot]) == until.over || (after && atomic_dec_return(&after_left) < 0))
 		return;
 	WRITE_ONCE(held_in[slot], until.over);
-	if (!after)
-		atomic_inc(&gate_holds[block->target]);
+	atomic_inc(after ? &after_holds[block->target] : &gate_holds[block->target]);
 	if (may_sleep()) {
 		atomic_inc(&block->sleeps);
 		hold(&until);
@@ -343,7 +345,28 @@ static notrace void delay_till_race_over(struct block *block)
 			hold_reader(&until);
 		else
 			hold_atomic(&until);
+		/* What leads into the changed line may begin with the end of a lock: then before the next thing it calls. */
+		WRITE_ONCE(pending_in[slot], until.over);
 	}
+}
+
+/* At any block of an instrumented object. */
+static notrace void hold_if_pending(void)
+{
+	u32 *pending = &pending_in[hash_32(current->pid, TURNS_BITS)];
+	struct hold until = { .over = READ_ONCE(*pending) };
+
+	if (!until.over)
+		return;
+	if (until.over != atomic_read(&races_over) + 1) {
+		WRITE_ONCE(*pending, 0);
+		return;
+	}
+	if (irqs_disabled() || !may_sleep())
+		return;
+	WRITE_ONCE(*pending, 0);
+	until.end = ktime_get_mono_fast_ns() + (u64)READ_ONCE(hold_us) * NSEC_PER_USEC;
+	hold(&until);
 }
 
 /* In its own slot a task comes here once at a time, although what delays it may be instrumented itself. */
@@ -370,19 +393,27 @@ static notrace enum use use_now(void)
 	return USES[mixed(seed + atomic_read(&races_over)) % ARRAY_SIZE(USES)];
 }
 
+static notrace bool lags(atomic_t *holds, const int *fewest)
+{
+	atomic_cmpxchg(holds, -1, 0);
+	return atomic_read(holds) <= READ_ONCE(*fewest) + HOLDS_AHEAD;
+}
+
 static notrace bool held_at_gate(const struct block *block, u32 at)
 {
-	atomic_t *holds = &gate_holds[block->target];
+	return at < (lags(&gate_holds[block->target], &fewest_gate_holds) ? HELD_AT_GATE_PPM : HELD_AHEAD_PPM);
+}
 
-	atomic_cmpxchg(holds, -1, 0);
-	return at < (atomic_read(holds) > READ_ONCE(fewest_holds) + HOLDS_AHEAD ? HELD_AHEAD_PPM : HELD_AT_GATE_PPM);
+static notrace bool held_after(const struct block *block, u32 at)
+{
+	return at < (lags(&after_holds[block->target], &fewest_after_holds) ? HELD_AFTER_PPM : HELD_AFTER_AHEAD_PPM);
 }
 
 static notrace bool held_here(const struct block *block, enum use use, u32 at)
 {
 	if (use == HOLD_AT_GATES)
 		return block->where == GATE && held_at_gate(block, at);
-	return use == HOLD_AFTER_GATES && block->where == AFTER_GATE && at < HELD_AFTER_PPM;
+	return use == HOLD_AFTER_GATES && block->where == AFTER_GATE && held_after(block, at);
 }
 
 static noinline notrace void block_reached(u32 offset)
@@ -393,6 +424,8 @@ static noinline notrace void block_reached(u32 offset)
 	u64 random;
 	u32 at;
 
+	if (in_task())
+		hold_if_pending();
 	if (!block)
 		return;
 	atomic64_inc(&block->hits);
@@ -432,6 +465,7 @@ static int target_of(const char *name)
 		return -ENOSPC;
 	strscpy(targets[targets_count], name, NAME_LENGTH);
 	atomic_set(&gate_holds[targets_count], -1);
+	atomic_set(&after_holds[targets_count], -1);
 	return targets_count++;
 }
 
@@ -602,19 +636,20 @@ static int on_get(void *unused, u64 *value)
 }
 DEFINE_DEBUGFS_ATTRIBUTE(on_file, on_get, on_set, "%llu\n");
 
-static void look_for_fewest_holds(void)
+static int fewest(const atomic_t *holds)
 {
-	int fewest = INT_MAX;
+	int found = INT_MAX;
 
 	for (u32 i = 0; i < targets_count; i++)
-		if (atomic_read(&gate_holds[i]) >= 0)
-			fewest = min(fewest, atomic_read(&gate_holds[i]));
-	WRITE_ONCE(fewest_holds, fewest == INT_MAX ? 0 : fewest);
+		if (atomic_read(&holds[i]) >= 0)
+			found = min(found, atomic_read(&holds[i]));
+	return found == INT_MAX ? 0 : found;
 }
 
 static int race_open(struct inode *inode, struct file *file)
 {
-	look_for_fewest_holds();
+	WRITE_ONCE(fewest_gate_holds, fewest(gate_holds));
+	WRITE_ONCE(fewest_after_holds, fewest(after_holds));
 	atomic_set(&after_left, HELD_AFTER_MOST);
 	for (u32 i = 0; i < RACERS_MAX; i++)
 		if (!cmpxchg(&racers[i], NULL, current)) {
