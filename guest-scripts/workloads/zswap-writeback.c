@@ -118,9 +118,9 @@ static void refill(struct rng *rng)
 /* Several come to the entries of a device that is being swapped off; alone, the squeezer is held at the first. */
 static void reclaimer(struct worker *worker)
 {
-	while (!run_over())
-		if (!reclaiming || !reclaim(slice_pages * PAGE / rng_between(&worker->rng, 2, 8)))
-			nap(5);
+	while (nap(rng_between(&worker->rng, 5, 20)))
+		if (reclaiming)
+			reclaim(slice_pages * PAGE / rng_between(&worker->rng, 2, 8));
 }
 
 static void squeeze_by_reclaim(struct rng *rng)
