@@ -6,7 +6,7 @@
  *   pool      max_pool_percent down to nothing and up again: the kernel's worker empties the pool
  *   limit     a small memory.zswap.max: each page that zswap takes in first drives another one out; right after the
  *             pool was emptied, for an entry has a second chance and with many in the pool the first turn takes long
- *   reclaim   memory.reclaim with the dynamic shrinker: in the squeezer's own context and in those of reclaimers
+ *   reclaim   memory.reclaim with the dynamic shrinker: in the squeezer's own context
  *
  * Meanwhile cyclers page out, fault, rewrite and free the same pages, and visitors fault on pages of others: entries
  * that are being written back come into the swap cache, vanish, or hold new data in the same slot.
@@ -33,20 +33,17 @@
 static uint64_t slice_pages = 512;
 static uint64_t slices_count = 3;
 static uint64_t visitors = 2;
-static uint64_t reclaimers = 2;
 static uint64_t pool_percent = 20;
 
 static const struct number_option options[] = {
 	{ "pages", &slice_pages },
 	{ "slices", &slices_count },
 	{ "visitors", &visitors },
-	{ "reclaimers", &reclaimers },
 	{ "pool-percent", &pool_percent },
 	{ 0 },
 };
 
 static struct region *slices;
-static _Atomic bool reclaiming; /* the shrinker is on: whoever reclaims writes back */
 static counter_t *dropped;
 
 static bool put(const char *path, const char *text)
@@ -115,24 +112,14 @@ static void refill(struct rng *rng)
 		;
 }
 
-/* Several come to the entries of a device that is being swapped off; alone, the squeezer is held at the first. */
-static void reclaimer(struct worker *worker)
-{
-	while (nap(rng_between(&worker->rng, 5, 20)))
-		if (reclaiming)
-			reclaim(slice_pages * PAGE / rng_between(&worker->rng, 2, 8));
-}
-
 static void squeeze_by_reclaim(struct rng *rng)
 {
 	set(ZSWAP "shrinker_enabled", "Y");
-	reclaiming = true;
 	/* The first look at an entry only takes its second chance away. */
-	for (unsigned int i = 0; i < 6 && !run_over(); i++) {
+	for (unsigned int i = 0; i < 3 && !run_over(); i++) {
 		reclaim(slice_pages * PAGE / rng_between(rng, 1, 4));
 		nap(rng_below(rng, 10));
 	}
-	reclaiming = false;
 	set(ZSWAP "shrinker_enabled", "N");
 	refill(rng);
 }
@@ -275,7 +262,6 @@ static void load(void)
 		crew_add(&crew, 1, cycler, &slices[i]);
 	crew_add(&crew, visitors, visitor, NULL);
 	crew_add(&crew, 1, squeezer, NULL);
-	crew_add(&crew, reclaimers, reclaimer, NULL);
 	crew_join(&crew);
 }
 
