@@ -84,6 +84,7 @@ class CoverageMap:
     diff: tuple[ChangedFile, ...]
     lines: tuple[ChangedLine, ...]
     blocks: tuple[Block, ...]
+    gaps: tuple[Piece, ...] = ()  # what follows where the other side has statements and this one has nothing for them
 
 
 class BlockCount(NamedTuple):

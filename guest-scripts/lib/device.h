@@ -22,4 +22,7 @@ uint64_t device_used_kib(unsigned int device);
 bool device_on(unsigned int device, int priority);
 bool device_off(unsigned int device);
 
+/* Waits until a swapoff is under way or about to be, for so long at most: what begins then races with it. */
+void wait_for_swapoff(uint64_t us);
+
 #endif

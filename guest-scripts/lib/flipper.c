@@ -159,6 +159,22 @@ bool device_off(unsigned int device)
 	return true;
 }
 
+static bool one_is_leaving(void)
+{
+	for (unsigned int i = 0; i < board->devices_count; i++)
+		if (board->devices[i].leaving_since)
+			return true;
+	return false;
+}
+
+void wait_for_swapoff(uint64_t us)
+{
+	const uint64_t end = now_ns() + us * 1000;
+
+	while (!one_is_leaving() && !run_over() && now_ns() < end)
+		sleep_us(1000);
+}
+
 /* Sleeps unless the run ends first. */
 static void rest(uint64_t us)
 {

@@ -5,9 +5,9 @@
  * A dealer takes the devices off and on by itself, for swapping a device off undoes what it needs: while device 0 is
  * off, the even pages of each slice are paged out (to device 1); when it is on again, it has the higher priority and
  * gets the odd ones. Then the slices are faulted on page by page, while droppers free pages of the window ahead. A
- * page that is only read keeps its slot, so the next passes find the slice as interleaved as before. At a random
- * moment of that one device goes, or the other, or both at once: swapoff itself reads ahead, and its windows reach to
- * the device that is being left, too.
+ * page that is only read keeps its slot, so the next passes find the slice as interleaved as before. Each walk waits a
+ * moment for a swapoff to begin with. At a random moment of that one device goes, or the other, or both at once: swapoff
+ * itself reads ahead, and its windows reach to the device that is being left, too.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -28,6 +28,8 @@ enum { ODD, EVEN, DEVICES }; /* by the pages they get */
 #define SLICES_MAX 8
 /* 2 ^ page-cluster as the YAML file sets it. */
 #define WINDOW 8
+/* How long a walk waits for a swapoff, in microseconds: about as long as paging the slice out takes. */
+#define SWAPOFF_WAIT 40000
 /* Passes over a slice until its pages are dealt out anew. */
 #define PASSES 24
 
@@ -156,6 +158,8 @@ static bool pass(struct slice *slice, struct rng *rng)
 	page_out_fully(slice->region.base, slice_pages * PAGE, 3);
 	worth = mostly_interleaved(slice);
 	slice->contested = rng_below(rng, 3) == 0;
+	/* All walk at once then, and windows are read while a device goes. */
+	wait_for_swapoff(SWAPOFF_WAIT);
 	/* Before they meet, or the dropper would see the end of the last walk. */
 	slice->cursor = 0;
 	if (!meet(&slice->meeting))

@@ -8,6 +8,8 @@
  *             pool was emptied, for an entry has a second chance and with many in the pool the first turn takes long
  *   reclaim   memory.reclaim with the dynamic shrinker: in the squeezer's own context
  *
+ * Each begins when a swapoff does, which may take the device away under it; to reclaim at once is the turn of several then.
+ *
  * Meanwhile cyclers page out, fault, rewrite and free the same pages, and visitors fault on pages of others: entries
  * that are being written back come into the swap cache, vanish, or hold new data in the same slot.
  */
@@ -19,6 +21,7 @@
 #include <unistd.h>
 
 #include "branch.h"
+#include "device.h"
 #include "paging.h"
 #include "record.h"
 #include "run.h"
@@ -26,6 +29,8 @@
 #define SLICES_MAX 8
 /* How long something is waited for that may not come: a pool that fills, a worker that starts. */
 #define WAIT_MS 500ull
+/* How long a way waits for a swapoff to begin with: several begin in that time, on most machines. */
+#define SWAPOFF_WAIT 250000
 /* Where run-workload starts the program. */
 #define CGROUP "/sys/fs/cgroup/workload/"
 #define ZSWAP "/sys/module/zswap/parameters/"
@@ -33,18 +38,22 @@
 static uint64_t slice_pages = 512;
 static uint64_t slices_count = 3;
 static uint64_t visitors = 2;
+static uint64_t helpers = 3;
 static uint64_t pool_percent = 20;
 
 static const struct number_option options[] = {
 	{ "pages", &slice_pages },
 	{ "slices", &slices_count },
 	{ "visitors", &visitors },
+	{ "helpers", &helpers },
 	{ "pool-percent", &pool_percent },
 	{ 0 },
 };
 
 static struct region *slices;
 static counter_t *dropped;
+/* Shared with the helpers: it is the turn of reclaim. */
+static _Atomic bool *reclaiming;
 
 static bool put(const char *path, const char *text)
 {
@@ -112,16 +121,32 @@ static void refill(struct rng *rng)
 		;
 }
 
+static void reclaim_some(struct rng *rng)
+{
+	reclaim(slice_pages * PAGE / rng_between(rng, 1, 4));
+	nap(rng_below(rng, 10));
+}
+
 static void squeeze_by_reclaim(struct rng *rng)
 {
 	set(ZSWAP "shrinker_enabled", "Y");
+	*reclaiming = true;
 	/* The first look at an entry only takes its second chance away. */
-	for (unsigned int i = 0; i < 3 && !run_over(); i++) {
-		reclaim(slice_pages * PAGE / rng_between(rng, 1, 4));
-		nap(rng_below(rng, 10));
-	}
+	for (unsigned int i = 0; i < 3 && !run_over(); i++)
+		reclaim_some(rng);
+	*reclaiming = false;
 	set(ZSWAP "shrinker_enabled", "N");
 	refill(rng);
+}
+
+/* Who is held in a writeback keeps no other from it. In its own turn only: the pool would be empty in those of the others. */
+static void helper(struct worker *worker)
+{
+	while (!run_over())
+		if (*reclaiming)
+			reclaim_some(&worker->rng);
+		else
+			sleep_us(2000);
 }
 
 static void squeeze_by_limit(struct rng *rng)
@@ -164,8 +189,10 @@ static const struct way ways[] = {
 static void squeezer(struct worker *worker)
 {
 	for (unsigned int i = 0; !run_over(); i = (i + 1) % 3) {
-		const uint64_t before = written_back();
+		uint64_t before;
 
+		wait_for_swapoff(SWAPOFF_WAIT);
+		before = written_back();
 		ways[i].squeeze(&worker->rng);
 		count(counter(ways[i].counter), written_back() - before);
 	}
@@ -243,6 +270,7 @@ static void prepare(void)
 static void setup(void)
 {
 	slices = locked_memory(SLICES_MAX * sizeof(*slices));
+	reclaiming = locked_memory(sizeof(*reclaiming));
 	dropped = counter("dropped_pages");
 	for (unsigned int i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
 		counter(ways[i].counter);
@@ -261,6 +289,7 @@ static void load(void)
 	for (uint64_t i = 0; i < slices_count; i++)
 		crew_add(&crew, 1, cycler, &slices[i]);
 	crew_add(&crew, visitors, visitor, NULL);
+	crew_add(&crew, helpers, helper, NULL);
 	crew_add(&crew, 1, squeezer, NULL);
 	crew_join(&crew);
 }

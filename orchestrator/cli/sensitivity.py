@@ -21,6 +21,9 @@ from orchestrator.report.terminal import print_sensitivity, screen, terminal
 from orchestrator.seeded import BugStatus, Sensitivity
 from orchestrator.sensitivity import measure, read_bugs
 
+# Without widened windows no workload loses a race within minutes, whichever flavours the matrix runs otherwise.
+FLAVOURS = ("widened",)
+
 
 @click.command()
 @click.argument("matrix", type=MATRIX)
@@ -57,13 +60,15 @@ def sensitivity(  # noqa: PLR0913  # one parameter an option
     """Break the series of MATRIX on purpose, bug by bug, and see which workload notices.
 
     Each bug is applied on top of the series, built and booted, and the workloads that reach it run, most promising
-    first, until one of them fails, crashes, hangs or reads wrong data, or its time is used up.
+    first, until one of them fails, crashes, hangs or reads wrong data, or its time is used up. Race windows are widened
+    (flavour widened) unless --flavour says otherwise.
 
     \b
     patchrig sensitivity configs/swapoff.yaml --arch x86_64
     patchrig sensitivity configs/swapoff.yaml --bugs my-bugs/ --seconds 60 --json
     """  # fmt: skip
-    whole = Choice(**choice, variant=(str(Variant.PATCHED),), seconds=None, repeat=1)
+    flavours = choice.pop("flavour") or FLAVOURS
+    whole = Choice(**choice, flavour=flavours, variant=(str(Variant.PATCHED),), seconds=None, repeat=1)
     request = replace(request_of(matrix, whole), jobs=jobs)
     to_try, not_counted = read_bugs(bugs, ids)
     console = screen(beside_output=as_json_text)

@@ -1,8 +1,8 @@
 """Which blocks an instrumented guest ran: what it is told before, and what it says afterwards."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from orchestrator.coverage import Block, BlockCount, CoverageMap, Executed, Widening
+from orchestrator.coverage import Block, BlockCount, CoverageMap, Executed, Piece, Widening
 
 # Where kernels/overlays/widened has its files, and where run-workload looks for what it tells it.
 DEBUGFS = "/sys/kernel/debug/patchrig"
@@ -20,37 +20,42 @@ def blocks_text(found: CoverageMap) -> str:
     return "".join(f"{block.offset:x} {block.target} {_flag(block, gates)}\n" for block in found.blocks)
 
 
-def _gates(found: CoverageMap) -> Mapping[_Copy, int]:
-    """For each copy of a function the offset of the block that leads into what the series changed.
+def _gates(found: CoverageMap) -> Mapping[_Copy, frozenset[int]]:
+    """For each copy of a function the offsets of the blocks that lead into what the series changed.
 
-    It is the first one with a changed line, or the last before that where time may be lost. The compiler lays code
-    out in the order of the source, mostly. A callback is at the start of its block: the line itself comes after it.
+    One is the first with a changed line, as what follows it has what was taken there in hand. And there is one for each
+    place where statements are missing: a reference that is not taken has no line. Where no time may be lost it is the
+    last block before. The compiler lays code out in the order of the source, mostly. A callback is at the start of its
+    block: the line itself comes after it.
     """
-    changed = {
-        offset
-        for line in found.lines
-        for piece in line.pieces
-        for offset, times in piece.terms
-        if times > 0 and len(piece.terms) == 1
-    }
+    changed = _starts(piece for line in found.lines for piece in line.pieces)
+    missing = _starts(found.gaps)
     copies: dict[_Copy, list[Block]] = {}
     for block in sorted(found.blocks, key=lambda block: block.offset):
         copies.setdefault((block.target, block.inside), []).append(block)
-    gates = {}
-    for copy, blocks in copies.items():
-        last = next((at for at, block in enumerate(blocks) if block.offset in changed), 0)
-        loud = [block.offset for block in blocks[: last + 1] if not block.quiet]
-        if loud:
-            gates[copy] = loud[-1]
-    return gates
+    return {copy: frozenset(_gates_of(blocks, changed, missing)) for copy, blocks in copies.items()}
 
 
-def _flag(block: Block, gates: Mapping[_Copy, int]) -> str:
+def _gates_of(blocks: Sequence[Block], changed: Collection[int], missing: Collection[int]) -> Iterator[int]:
+    first = next((at for at, block in enumerate(blocks) if block.offset in changed), None)
+    places = [at for at, block in enumerate(blocks) if block.offset in missing]
+    # With neither it is where the function begins.
+    for at in places if first is None and places else [first or 0, *places]:
+        if loud := [block.offset for block in blocks[: at + 1] if not block.quiet]:
+            yield loud[-1]
+
+
+def _starts(pieces: Iterable[Piece]) -> frozenset[int]:
+    """The blocks of pieces that are one block each."""
+    return frozenset(offset for piece in pieces if len(piece.terms) == 1 for offset, times in piece.terms if times > 0)
+
+
+def _flag(block: Block, gates: Mapping[_Copy, Collection[int]]) -> str:
     """A letter of kernels/overlays/widened: quiet, before the gate, the gate, after it."""
     if block.quiet:
         return "q"
-    gate = gates.get((block.target, block.inside), block.offset)
-    return "g" if block.offset == gate else "-" if block.offset < gate else "a"
+    own = gates[block.target, block.inside]
+    return "g" if block.offset in own else "-" if block.offset < min(own, default=block.offset) else "a"
 
 
 def widen_argument(widening: Widening, seed: int) -> str:

@@ -25,6 +25,11 @@ _DECLARATION = re.compile(
     r"\s+(?!(?:return|goto|else|case|do)\b)(?:\w+[\s*]+)+\w+(?:\[\w*\])?(?:\s*=\s*(?:-?\w*\d\w*|NULL|true|false|\{[\s0]*\}))?[;,]\s*(?:/\*.*)?$"
 )
 
+# No brace, label or comment.
+_STATEMENT = re.compile(r"\s+(?!\s|/[/*]|\*).*[;(]")
+# So far behind a gap is the code that follows it.
+_GAP_REACH = 10
+
 Side = Literal["new", "old"]
 Sources = Callable[[str], str]
 """The text of a source file of the tree that was built; "" for none."""
@@ -97,7 +102,9 @@ def coverage_map(
         _line(path, number, text, found) for path, numbered in wanted.items() for number, text in numbered.items()
     )
     blocks = tuple(found.blocks[offset] for offset in sorted(found.blocks))
-    return CoverageMap(side=side, diff=tuple(changed), lines=lines, blocks=blocks)
+    after = (_after_gap(file.path, number, found) for file in changed for number in gaps(file, side))
+    pieces = tuple(piece for some in after for piece in some)
+    return CoverageMap(side=side, diff=tuple(changed), lines=lines, blocks=blocks, gaps=pieces)
 
 
 def changed_lines(file: ChangedFile, side: Side) -> dict[int, str]:
@@ -123,6 +130,26 @@ def anchors(file: ChangedFile, side: Side) -> set[tuple[int, int]]:
                 after = next((number for number in numbers[at:] if number), before)
                 found.add((before or after, after))
     return found
+
+
+def gaps(file: ChangedFile, side: Side) -> list[int]:
+    """The lines of one side before which the other has statements that this one has nothing for."""
+    own = {"new": "+", "old": "-"}[side]
+    found = []
+    for hunk in file.hunks:
+        kinds: set[str] = set()  # of the statements of the run of changed lines that we are in
+        for line in hunk:
+            if line.kind != " ":
+                kinds |= {line.kind} if _is_statement(line.text) else set()
+                continue
+            if kinds and own not in kinds:
+                found.append(line.new if side == "new" else line.old)
+            kinds = set()
+    return found
+
+
+def _is_statement(text: str) -> bool:
+    return bool(_STATEMENT.match(text)) and not _DECLARATION.match(text)
 
 
 def extents(places: Iterable[Place], text: str) -> list[_Extent]:
@@ -294,6 +321,11 @@ def _line(path: str, number: int, text: str, found: _Found) -> ChangedLine:
         return line
     pieces = tuple(sorted(found.lines[path, number], key=lambda piece: (piece.inside, piece.terms)))
     return replace(line, state=LineState.CODE if pieces else LineState.NOT_INSTRUMENTED, pieces=pieces)
+
+
+def _after_gap(path: str, number: int, found: _Found) -> list[Piece]:
+    at = next((at for at in range(number, number + _GAP_REACH) if found.lines.get((path, at))), 0)
+    return sorted(found.lines.get((path, at), ()), key=lambda piece: (piece.inside, piece.terms))
 
 
 def _is_c(path: str) -> bool:

@@ -40,7 +40,7 @@ class Bench(ToyKernel):
 
     def argv(self, *words: str) -> list[str]:
         chosen = ["--tree", str(self.folder / "linux"), "--bugs", str(self.bugs), "--no-sandbox", "--jobs", "1"]
-        results = ["--results", str(self.host.results)]
+        results = ["--results", str(self.host.results), "--flavour", "plain"]
         return [str(PATCHRIG), "sensitivity", str(self.folder / "matrix.yaml"), *chosen, *results, *words]
 
     def result(self) -> Path:

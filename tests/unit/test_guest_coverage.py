@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -53,6 +54,14 @@ def test_a_quiet_gate_is_the_block_before_it() -> None:
 
 def test_a_function_that_only_lost_lines_is_entered_through_its_first_block() -> None:
     assert flags(whole(copy([0x10, 0x20]))) == {0x10: "g", 0x20: "a"}
+
+
+def test_what_follows_missing_statements_is_a_gate_too() -> None:
+    blocks = copy([0x10, 0x20, 0x30, 0x40, 0x50])
+    gap = Piece(inside="f", terms=((0x40, 1),))
+
+    assert flags(replace(whole(blocks, 0x20), gaps=(gap,))) == {0x10: "-", 0x20: "g", 0x30: "a", 0x40: "g", 0x50: "a"}
+    assert flags(replace(whole(blocks), gaps=(gap,))) == {0x10: "-", 0x20: "-", 0x30: "-", 0x40: "g", 0x50: "a"}
 
 
 def test_the_knobs_and_the_seed_are_one_argument() -> None:

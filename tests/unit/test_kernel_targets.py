@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -23,6 +24,7 @@ from orchestrator.kernel.targets import (
     changed_lines,
     coverage_map,
     extents,
+    gaps,
     quiet_lines,
 )
 from orchestrator.model import Build, Variant
@@ -247,6 +249,43 @@ def test_no_time_is_lost_between_two_named_calls(program: Path) -> None:
     assert {block.file for block in found.blocks if block.quiet}
     loud = {block.line for block in found.blocks if block.file == "mm/lookup.c" and not block.quiet}
     assert not loud & set(range(first, last + 1))
+
+
+def diff(*texts: str) -> ChangedFile:
+    """A hunk of lines with their signs in front; both sides begin with line 1."""
+    old = new = 0
+    lines = []
+    for text in texts:
+        old += text[0] != "+"
+        new += text[0] != "-"
+        numbers = (old if text[0] != "+" else 0, new if text[0] != "-" else 0)
+        lines.append(DiffLine(kind=cast("Any", text[0]), old=numbers[0], new=numbers[1], text=text[1:]))
+    return ChangedFile(path="mm/lookup.c", hunks=(tuple(lines),))
+
+
+def test_a_gap_is_where_one_side_has_nothing_for_the_statements_of_the_other() -> None:
+    lost = diff(" a", "-\tif (!tryget(entry, &si))", "-\t\tcontinue;", " b", "-\tput(si);", "+\tput(entry, si);", " c")
+
+    assert gaps(lost, "new") == [2]
+    assert gaps(lost, "old") == []
+
+
+@pytest.mark.parametrize("text", ["\t/* put(si); */", "\t * put(si);", "\tbool pinned = false;", "\t}", "", "out:"])
+def test_comments_declarations_and_braces_leave_no_gap(text: str) -> None:
+    assert gaps(diff(" a", f"-{text}", " b"), "new") == []
+    assert gaps(diff(" a", f"-{text}", "-\tput(si);", " b"), "new") == [2]
+
+
+def test_what_follows_a_gap_is_found_in_the_code(program: Path) -> None:
+    lines = LOOKUP.splitlines()
+    at = line_of(LOOKUP, "if (confirm(entry))") - 1
+    lost = diff(*(f" {line}" for line in lines[:at]), "-\tput(entry);", *(f" {line}" for line in lines[at:]))
+
+    found = mapped(program, lost)
+
+    assert [line for line in found.lines if line.pieces] == []
+    gates = re.findall(r"^(\w+) lookup g$", blocks_text(found), re.MULTILINE)
+    assert {((int(gate, 16), 1),) for gate in gates} & {piece.terms for piece in found.gaps}
 
 
 def test_the_guest_is_told_each_block_once(program: Path) -> None:
