@@ -3,10 +3,11 @@
 # make unit    the tests that need no guest: seconds
 # make lint    formatting, linters, types, shellcheck, the warnings of the guest programs, the import rules
 # make benchmark   the speed of the main job on this machine, as a table; ARGS="--only boot" for one row, --list for all
+# make reach   what is asked of coverage, seeded bugs and control, measured: hours; ARGS="--read FOLDER..." reads what there is
 # make corpus  how the judge does on a folder of console logs with verdicts; CORPUS=DIR if it is not beside the project
 # make setup   only set up: Debian packages and .venv
 
-.PHONY: help run test unit lint benchmark corpus setup
+.PHONY: help run test unit lint benchmark reach corpus setup
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -26,6 +27,9 @@ lint: setup
 
 benchmark: setup
 	.venv/bin/python benchmarks/measure.py $(ARGS)
+
+reach: setup
+	.venv/bin/python benchmarks/reach.py $(ARGS)
 
 corpus: setup
 	@CORPUS="$(CORPUS)" PYTHONPATH=. .venv/bin/python tests/corpus.py

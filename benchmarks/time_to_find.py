@@ -11,18 +11,32 @@ the guest seconds over the bugs that all reports found, so that the medians are 
 import json
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 Bugs = Mapping[str, Mapping[str, Any]]
 """`bugs` of a sensitivity.json by id and arch; a bug without a class counts as "-"."""
 
-_TRIED = ("found", "survived")
+TRIED = ("found", "survived")
 
 
 def bugs_of(report: Mapping[str, Any]) -> Bugs:
-    return {f"{bug['id']} {bug.get('arch', '')}": bug for bug in report["bugs"] if bug["status"] in _TRIED}
+    return {f"{bug['id']} {bug.get('arch', '')}": bug for bug in report["bugs"] if bug["status"] in TRIED}
+
+
+def of_class(bugs: Bugs, one: str) -> Bugs:
+    """The bugs of a class; every bug for "all"."""
+    return {id_: bug for id_, bug in bugs.items() if one in ("all", str(bug.get("class") or "-"))}
+
+
+def found_by_all(reports: Sequence[Bugs]) -> frozenset[str]:
+    return frozenset.intersection(*(frozenset(id_ for id_, bug in bugs.items() if bug["found"]) for bugs in reports))
+
+
+def median_of(bugs: Bugs, ids: Collection[str]) -> float | None:
+    """The median of the guest seconds that these bugs took; None for none."""
+    return statistics.median(bugs[id_]["guest_seconds"] for id_ in ids) if ids else None
 
 
 def table(names: Sequence[str], reports: Sequence[Bugs]) -> list[str]:
@@ -31,20 +45,17 @@ def table(names: Sequence[str], reports: Sequence[Bugs]) -> list[str]:
     lines.append("|---" * (len(names) + 1) + "|")
     classes = sorted({str(bug.get("class") or "-") for bugs in reports for bug in bugs.values()})
     for one in [*classes, "all"]:
-        chosen = [
-            {id_: bug for id_, bug in bugs.items() if one in ("all", str(bug.get("class") or "-"))} for bugs in reports
-        ]
-        common = set.intersection(*({id_ for id_, bug in bugs.items() if bug["found"]} for bugs in chosen))
+        chosen = [of_class(bugs, one) for bugs in reports]
+        common = found_by_all(chosen)
         lines.append(f"| {one} | {' | '.join(_cell(bugs, common) for bugs in chosen)} |")
     return lines
 
 
-def _cell(bugs: Bugs, common: set[str]) -> str:
+def _cell(bugs: Bugs, common: Collection[str]) -> str:
     found = sum(bool(bug["found"]) for bug in bugs.values())
-    if not common:
-        return f"{found} of {len(bugs)}, -"
-    median = statistics.median(bugs[id_]["guest_seconds"] for id_ in common)
-    return f"{found} of {len(bugs)}, {median:.1f} s (of {len(common)})"
+    median = median_of(bugs, common)
+    told = "-" if median is None else f"{median:.1f} s (of {len(common)})"
+    return f"{found} of {len(bugs)}, {told}"
 
 
 def main() -> None:
