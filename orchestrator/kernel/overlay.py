@@ -16,7 +16,7 @@ from orchestrator.kernel.series import Series
 # Included by the overlay's own makefile lines: which objects are compiled with the callback.
 OBJECTS = "lib/patchrig/objects.mk"
 # Part of the key of an image: to be raised when coverage maps are put together in another way.
-FORMAT = "1"
+FORMAT = "2"
 
 
 @dataclass(frozen=True, kw_only=True)

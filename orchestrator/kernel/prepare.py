@@ -165,12 +165,20 @@ def _build_patched(build: Build, recipe: Recipe, bench: Workbench, until: Deadli
             return replace(built, coverage=_coverage(shop, recipe, tree, bench, until))
 
 
+def mapped_series(recipe: Recipe, overlay: Overlay) -> Series:
+    """What the lines of a kernel are compared by: all that lies in it, a seeded bug included, which moves the lines below.
+
+    A baseline has nothing in it; there it is what the overlay is aimed at.
+    """
+    return recipe.series if recipe.series.patches else overlay.aimed_at
+
+
 def _coverage(shop: Workshop, recipe: Recipe, tree: Tree, bench: Workbench, until: Deadline) -> CoverageMap | None:
     if recipe.overlay is None:
         return None
     bench.enter(shop.build, Phase.PACK)
     bench.on_event(Step(text="finding the changed lines in the kernel's code"))
-    changed = whole_diff(recipe.overlay.aimed_at, tree, until=until)
+    changed = whole_diff(mapped_series(recipe, recipe.overlay), tree, until=until)
     vmlinux = shop.out / "vmlinux"
 
     def source(path: str) -> str:

@@ -3,6 +3,7 @@
 import shutil
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -365,3 +366,17 @@ def test_an_instrumented_kernel_comes_with_its_changed_lines(lab: Lab, overlay: 
     # The toy's make knows of no callback.
     assert (line.file, line.line, line.state) == ("swap.c", 4, LineState.NOT_INSTRUMENTED)
     assert line.text == ("\treturn SLOTS + 1;" if series.patches else "\treturn SLOTS;")
+
+
+def test_a_seeded_bug_on_top_moves_the_changed_lines(lab: Lab, overlay: Overlay) -> None:
+    bug = '--- a/swap.c\n+++ b/swap.c\n@@ -1,2 +1,3 @@\n #include "swap.h"\n+#define BROKEN\n int swap(void)\n'
+    both = replace(patch(MORE_SLOTS), patches=(*patch(MORE_SLOTS).patches, *patch(bug).patches))
+
+    built = lab.build(both, overlay=overlay)
+
+    assert isinstance(built, KernelImage)
+    assert built.coverage
+    assert [(line.line, line.text) for line in built.coverage.lines] == [
+        (2, "#define BROKEN"),
+        (5, "\treturn SLOTS + 1;"),
+    ]
