@@ -7,52 +7,21 @@ measure.py --list           what there is
 
 import argparse
 import json
-import re
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).resolve().parent.parent
-PATCHRIG = Path(sys.executable).with_name("patchrig")
-MATRIX = PROJECT / "configs" / "swapoff.yaml"
-SERIES = PROJECT / "kernels" / "patches" / "swapoff-lockout"
-REPEATS = 5
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Figure:
-    """One line of the table."""
-
-    what: str
-    measured: float
-    reach: float
-    unit: str = "s"
-
-
-Row = Callable[[Path], Iterator[Figure]]
-
-
-def run(results: Path, *options: str) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, Any]]:
-    """One `patchrig run`: run.json, the cells, and what it said of itself."""
-    argv = [str(PATCHRIG), "run", str(MATRIX), "--results", str(results), "--json", *options]
-    said = subprocess.run(argv, capture_output=True, text=True, check=False)
-    if not said.stdout:
-        sys.exit(f"{' '.join(argv)} ended with status {said.returncode}:\n{said.stderr}")
-    summary: dict[str, Any] = json.loads(said.stdout)
-    folder = Path(summary["folder"])
-    cells = [json.loads(line) for line in (folder / "cells.jsonl").read_text().splitlines()]
-    return json.loads((folder / "run.json").read_text()), cells, summary
+import peers
+from runs import REPEATS, Figure, Row, edited_series, mark_of, run, starts
 
 
 def spent(cell: dict[str, Any], *phases: str) -> float:
     """Seconds that a cell was in some phases."""
-    return sum(span["end"] - span["start"] for span in cell["spans"] if span["phase"] in phases)
+    return float(sum(span["end"] - span["start"] for span in cell["spans"] if span["phase"] in phases))
 
 
 def boot(results: Path) -> Iterator[Figure]:
@@ -70,19 +39,6 @@ def boot(results: Path) -> Iterator[Figure]:
         yield Figure(what=name, measured=statistics.median(times), reach=0.9)
 
 
-def starts(results: Path, arch: str, *, restored: bool) -> list[dict[str, Any]]:
-    """Cells whose guests were all booted, or all restored, one guest at a time."""
-    options = ("--arch", arch, "--workload", "mincore", "--seconds", "1", "--jobs", "1")
-    # The first guest is booted and saved.
-    how = ("--repeat", str(REPEATS + 1)) if restored else ("--repeat", str(REPEATS), "--no-restore")
-    _, done, _ = run(results, *options, *how)
-    runs = [cell for cell in done if cell["run"] and cell["run"]["restored"] == restored]
-    up = [cell for cell in runs if cell["run"]["boot_seconds"]]
-    if len(up) < REPEATS:
-        sys.exit(f"only {len(up)} of {REPEATS} guests were {'restored' if restored else 'booted'} on {arch}")
-    return up
-
-
 def cells(_: Path) -> Iterator[Figure]:
     """Ten thousand cells whose guests end at once."""
     script = Path(__file__).with_name("many_cells.py")
@@ -96,13 +52,13 @@ def cells(_: Path) -> Iterator[Figure]:
 
 def edit(results: Path) -> Iterator[Figure]:
     """From an edited patch to a verdict: one arch, three workloads of 10 s, two side by side."""
-    options = ("--arch", "x86_64", "--seconds", "10", "--jobs", "2")
-    options = (*options, *(word for name in ("swapin", "mincore", "shmem") for word in ("--workload", name)))
+    workloads = (word for name in ("swapin", "mincore", "shmem") for word in ("--workload", name))
+    options = ("--arch", "x86_64", "--seconds", "10", "--jobs", "2", *workloads)
     builds, verdicts = [], []
     with tempfile.TemporaryDirectory() as scratch:
         for number in range(REPEATS + 1):
             series = Path(scratch) / str(number)
-            edited_series(series, number)
+            edited_series(series, mark_of(number))
             asked, _, summary = run(results, *options, "--patch", str(series))
             if number:  # The first only brings the tree and the caches to where a developer's are.
                 builds.append(asked["builds"][0]["seconds"])
@@ -111,19 +67,6 @@ def edit(results: Path) -> Iterator[Figure]:
     yield Figure(what=name, measured=statistics.median(builds), reach=15.0)
     name = f"an edited patch to a verdict, median of {REPEATS}"
     yield Figure(what=name, measured=statistics.median(verdicts), reach=60.0)
-
-
-def edited_series(folder: Path, number: int) -> None:
-    """The project's series with one statement of its last patch to a .c file edited, each time otherwise."""
-    shutil.copytree(SERIES, folder)
-    for patch in sorted(folder.glob("*.patch"), reverse=True):
-        text = patch.read_text()
-        # Not a line that is the last of a comment or goes on: it ends in a semicolon.
-        edited = re.sub(r"(?m)^(\+\t.*;)$", rf"\1 /* edit {number} */", text, count=1)
-        if edited != text and re.search(r"(?m)^\+\+\+ b/.*\.c$", text):
-            patch.write_text(edited)
-            return
-    sys.exit(f"{folder}: no patch adds a statement to a .c file")
 
 
 def matrix(results: Path) -> Iterator[Figure]:
@@ -139,14 +82,21 @@ def matrix(results: Path) -> Iterator[Figure]:
     yield Figure(what="the orchestrator's own memory, peak", measured=summary["peak_mib"], reach=300.0, unit="MiB")
 
 
-ROWS: dict[str, Row] = {"boot": boot, "cells": cells, "edit": edit, "matrix": matrix}
-LONG = ("edit", "matrix")
+ROWS: dict[str, Row] = {"boot": boot, "cells": cells, "edit": edit, "matrix": matrix, **peers.ROWS}
+LONG = ("edit", "matrix", *peers.ROWS)
+
+HEADER = f"{'what':<74} {'measured':>13} {'peer':>13} {'reach':>13} {'ratio':>6}"
 
 
 def line(figure: Figure) -> str:
+    """A line of the table: the ratio is to the peer where there is one, and so is what it has to reach."""
     unit = f"{figure.unit:<4}"
-    ratio = figure.measured / figure.reach
-    return f"{figure.what:<74} {figure.measured:8.2f} {unit} {figure.reach:8.2f} {unit} {ratio:6.2f}"
+    against = figure.reach if figure.peer is None else figure.peer
+    measured = f"{figure.measured:8.2f} {unit}"
+    peer = "" if figure.peer is None else f"{figure.peer:8.2f} {unit}"
+    reach = "" if figure.reach is None else f"{figure.reach:8.2f} {unit if figure.peer is None else '':<4}"
+    ratio = f"{figure.measured / against:6.2f}" if against else ""
+    return f"{figure.what:<74} {measured:>13} {peer:>13} {reach:>13} {ratio:>6}".rstrip()
 
 
 def main() -> None:
@@ -156,12 +106,12 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.list:
         for name, row in ROWS.items():
-            sys.stdout.write(f"{name:<8} {(row.__doc__ or '').strip()}{' (long)' if name in LONG else ''}\n")
+            sys.stdout.write(f"{name:<16} {(row.__doc__ or '').strip()}{' (long)' if name in LONG else ''}\n")
         return
     chosen = asked.only.split(",") if asked.only else [name for name in ROWS if name not in LONG]
     if unknown := set(chosen) - set(ROWS):
         parser.error(f"no row {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
-    sys.stdout.write(f"{'what':<74} {'measured':>13} {'reach':>13} {'ratio':>6}\n")
+    sys.stdout.write(f"{HEADER}\n")
     with tempfile.TemporaryDirectory() as scratch:
         for name in chosen:
             for figure in ROWS[name](Path(scratch)):

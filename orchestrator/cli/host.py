@@ -26,6 +26,7 @@ _CACHES = {
     "ccache": "compiler cache",
     "rootfs": "guest root file systems",
     "programs": "compiled guest programs",
+    "peers": "what benchmarks/peers.py compares with",
 }
 
 

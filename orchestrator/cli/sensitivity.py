@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,11 +15,11 @@ from orchestrator import paths
 from orchestrator.cli.options import AS_JSON, JOBS, MATRIX, RESULTS, Choice, request_of, with_build_choice
 from orchestrator.errors import Cancelled, ExitCode
 from orchestrator.model import Variant
-from orchestrator.pipeline import versions
+from orchestrator.pipeline import Request, versions
 from orchestrator.report.sensitivity import Ledger, as_json
 from orchestrator.report.store import JUNIT_FILE, new_folder
 from orchestrator.report.terminal import print_sensitivity, screen, terminal
-from orchestrator.seeded import BugStatus, Sensitivity
+from orchestrator.seeded import BugStatus, SeededBug, Sensitivity
 from orchestrator.sensitivity import measure, read_bugs
 
 # Without widened windows no workload loses a race within minutes, whichever flavours the matrix runs otherwise.
@@ -72,19 +73,7 @@ def sensitivity(  # noqa: PLR0913  # one parameter an option
     request = replace(request_of(matrix, whole), jobs=jobs)
     to_try, not_counted = read_bugs(bugs, ids)
     console = screen(beside_output=as_json_text)
-    started = datetime.now(UTC)
-    folder = new_folder(results, started, prefix="sensitivity-")
-    ledger = Ledger(
-        Sensitivity(
-            id=folder.name,
-            folder=folder,
-            argv=("patchrig", *sys.argv[1:]),
-            matrix_path=str(matrix),
-            started=started.isoformat(timespec="seconds"),
-            versions=versions(sorted({cell.build.arch for cell in request.cells})),
-            not_counted=not_counted,
-        )
-    )
+    ledger = Ledger(_new_report(request, results, not_counted))
     try:
         with terminal(console) as listener:
             measure(request, to_try, seconds, ledger, listener)
@@ -97,6 +86,20 @@ def sensitivity(  # noqa: PLR0913  # one parameter an option
         if as_json_text:
             click.echo(json.dumps(as_json(report), indent=2))
     return exit_code(report)
+
+
+def _new_report(request: Request, results: Path, not_counted: Sequence[SeededBug]) -> Sensitivity:
+    started = datetime.now(UTC)
+    folder = new_folder(results, started, prefix="sensitivity-")
+    return Sensitivity(
+        id=folder.name,
+        folder=folder,
+        argv=("patchrig", *sys.argv[1:]),
+        matrix_path=str(request.plan.path),
+        started=started.isoformat(timespec="seconds"),
+        versions=versions(sorted({cell.build.arch for cell in request.cells})),
+        not_counted=tuple(not_counted),
+    )
 
 
 def exit_code(report: Sensitivity) -> ExitCode:
