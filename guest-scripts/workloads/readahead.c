@@ -41,7 +41,7 @@ struct slice {
 };
 
 static uint64_t slice_pages = 128;
-static uint64_t slices_count = 4;
+static uint64_t slices_count = 6;
 
 static const struct number_option options[] = {
 	{ "pages", &slice_pages },
@@ -282,6 +282,14 @@ static bool is_ready(unsigned int device)
 	return device_is_on(device) || device_on(device, device_priority(device));
 }
 
+/* Often as soon as they walk at all, for then they are all at the beginning of a slice; else anywhere. */
+static uint64_t walk_before_leaving(struct rng *rng)
+{
+	if (rng_below(rng, 2))
+		return rng_between(rng, 1, slice_pages);
+	return rng_below(rng, slice_pages * slices_count);
+}
+
 static void dealer(struct worker *worker)
 {
 	struct rng *rng = &worker->rng;
@@ -300,7 +308,7 @@ static void dealer(struct worker *worker)
 		/* And here the odd ones; then they walk. */
 		if (!meet(dealing))
 			return;
-		watch_them_walk(rng_below(rng, slice_pages * slices_count));
+		watch_them_walk(walk_before_leaving(rng));
 		if (!leave_at_random(rng))
 			return;
 		/* Off for a moment, so that whoever still holds an entry meets a dead device. */

@@ -166,7 +166,7 @@ def _build_patched(build: Build, recipe: Recipe, bench: Workbench, until: Deadli
 
 
 def mapped_series(recipe: Recipe, overlay: Overlay) -> Series:
-    """What the lines of a kernel are compared by: all that lies in it, a seeded bug included, which moves the lines below.
+    """What tells the changed lines of a kernel: all that lies in it, a seeded bug included, which moves lines.
 
     A baseline has nothing in it; there it is what the overlay is aimed at.
     """
