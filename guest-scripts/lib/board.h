@@ -96,6 +96,9 @@ void race_prepare(void);
 int flipper_start(unsigned int device);
 int audit_start(void);
 
+/* stuck.c: asked by the supervisor at each of its looks */
+bool swapoff_stuck(void);
+
 /* probe.c */
 void probe_start(void);
 void probe_tick(void);

@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/swap.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "board.h"
@@ -29,6 +31,10 @@
  */
 #define TOGETHER_ONE_IN 4
 #define NICE (-15)
+/* Now and then a signal ends a swapoff half-way: the device is put back, with what is still on it, and taken off again. */
+#define INTERRUPTED_ONE_IN 3
+#define INTERRUPTED_LEAST 100
+#define INTERRUPTED_MOST 5000
 /* A swapoff that fails so often in a row with ENOMEM is an error. */
 #define ENOMEM_TRIES 5
 
@@ -92,6 +98,31 @@ static void note_duration(uint64_t ns)
 		;
 }
 
+/* When a signal is to end the next swapoff of this process, in microseconds from its start; 0: not. */
+static uint64_t interrupted_after;
+
+static void interrupted(int signal)
+{
+	(void)signal;
+}
+
+/* swapoff() whose wait may be ended by a timer: 0 or the errno. */
+static int timed_swapoff(const char *path)
+{
+	struct itimerval timer = { .it_value.tv_usec = interrupted_after };
+	int status;
+
+	setitimer(ITIMER_REAL, &timer, NULL);
+	status = swapoff(path) ? errno : 0;
+	timer = (struct itimerval){ 0 };
+	setitimer(ITIMER_REAL, &timer, NULL);
+	interrupted_after = 0;
+	if (status != EINTR)
+		return status;
+	count(counter("swapoffs_interrupted"), 1);
+	return swapoff(path) ? errno : 0;
+}
+
 /*
  * unuse_pte_range() takes it for a lack of memory when it finds no folio and swap_map is not 0. In Linux 6.19 that is
  * also so for a moment when the last user of an entry has gone and somebody (zswap writeback) still has SWAP_HAS_CACHE
@@ -102,7 +133,7 @@ static int leave(const char *path)
 	int status;
 
 	for (unsigned int i = 0; i < ENOMEM_TRIES; i++) {
-		status = swapoff(path) ? errno : 0;
+		status = interrupted_after ? timed_swapoff(path) : swapoff(path) ? errno : 0;
 		if (status != ENOMEM)
 			break;
 		count(counter("swapoff_enomem"), 1);
@@ -219,6 +250,8 @@ static void flip(unsigned int device, struct rng *rng)
 		wait_for_turn(device);
 	if (run_over())
 		return;
+	if (!rng_below(rng, INTERRUPTED_ONE_IN))
+		interrupted_after = rng_between(rng, INTERRUPTED_LEAST, INTERRUPTED_MOST);
 	device_off(device);
 	if (rng_below(rng, OFF_LONG_ONE_IN))
 		rest(rng_between(rng, OFF_LEAST, OFF_MOST));
@@ -246,11 +279,14 @@ static pid_t fork_flipper(void)
 
 int flipper_start(unsigned int device)
 {
+	/* No SA_RESTART: the signal has nothing to do but to end a swapoff. */
+	const struct sigaction action = { .sa_handler = interrupted };
 	const pid_t child = fork_flipper();
 	struct rng rng;
 
 	if (child)
 		return child;
+	sigaction(SIGALRM, &action, NULL);
 	rng = rng_stream(board->seed, device);
 	while (!run_over())
 		flip(device, &rng);

@@ -15,12 +15,6 @@
 #include "board.h"
 
 #define TICK_US 50000
-/*
- * Of the budget of a swapoff this part is enough for its last wait alone: whoever holds a reference holds it for one
- * lookup, or for one read at most, while the reads of try_to_unuse() before it may take long.
- */
-#define REFERENCE_SHARE 5
-
 enum watched { WATCHED_DONE, WATCHED_STUCK, WATCHED_DEAD, WATCHED_LATE };
 
 static struct kernel_counters before, after;
@@ -121,72 +115,6 @@ static void print_progress(void)
 	printf("{\"type\": \"progress\", \"seconds\": %.1f, \"operations\": %" PRIu64 ", \"swapoffs\": %" PRIu64 "}\n",
 	       (double)(now - started_ns) / 1e9, board->operations, board->swapoffs);
 	fflush(stdout);
-}
-
-/* The first line of a file of /proc/TASK; "" when the task has gone. */
-static const char *first_line(int task, const char *name, char *line, int size)
-{
-	char path[64];
-	FILE *file;
-
-	line[0] = 0;
-	snprintf(path, sizeof(path), "/proc/%d/%s", task, name);
-	file = fopen(path, "re");
-	if (!file)
-		return line;
-	if (!fgets(line, size, file))
-		line[0] = 0;
-	fclose(file);
-	return line;
-}
-
-static bool in_state_d(int task)
-{
-	char line[512];
-	const char *end = strrchr(first_line(task, "stat", line, sizeof(line)), ')');
-
-	return end && end[1] == ' ' && end[2] == 'D';
-}
-
-/*
- * Whether the task sleeps in swapoff itself. /proc/PID/stack leaves out the scheduler's functions, among them
- * wait_for_completion(): with nothing else inside it, swapoff waits for the last reference to its device.
- */
-static bool waits_for_reference(int task)
-{
-	char line[256];
-
-	return in_state_d(task) && strstr(first_line(task, "stack", line, sizeof(line)), "sys_swapoff+");
-}
-
-static bool reference_lost(struct board_device *d, uint64_t since, uint64_t now)
-{
-	const uint64_t share = board->swapoff_budget * 1000000000u / REFERENCE_SHARE;
-
-	/* Most are through within a second, and cost no look. */
-	if (now - since < 1000000000u || !waits_for_reference(d->leaving_task)) {
-		d->waiting_since = 0;
-		return false;
-	}
-	if (!d->waiting_since)
-		d->waiting_since = now;
-	return now - d->waiting_since > share;
-}
-
-static bool swapoff_stuck(void)
-{
-	const uint64_t now = now_ns();
-
-	for (unsigned int i = 0; i < board->devices_count; i++) {
-		struct board_device *d = &board->devices[i];
-		const uint64_t since = d->leaving_since;
-
-		if (!since || now <= since)
-			d->waiting_since = 0;
-		else if (now - since > board->swapoff_budget * 1000000000u || reference_lost(d, since, now))
-			return true;
-	}
-	return false;
 }
 
 /* The load ended before its time: says how, unless it said so itself. */

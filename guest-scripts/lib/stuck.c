@@ -1,0 +1,161 @@
+/* Whether a swapoff is stuck: over its budget, or waiting for a reference that nobody can hold. */
+#define _GNU_SOURCE
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "board.h"
+
+#define SECOND 1000000000ull
+/*
+ * Of the budget of a swapoff this part is enough for its last wait alone: whoever holds a reference holds it for one
+ * lookup, or for one read at most, while the reads of try_to_unuse() before it may take long.
+ */
+#define REFERENCE_SHARE 5
+/*
+ * Sooner by stopping the load: a frozen task is on its way back to user space and holds nothing, so a swapoff that goes on
+ * waiting then waits for ever. When it has waited for so long the load is frozen, and so long it has to be.
+ */
+#define FREEZE_SHARE 40
+#define FROZEN_SHARE 20
+/* A load that does not freeze, because a task of it is in a swapoff of its own, say, is left to the longer wait. */
+#define FREEZING_SHARE 20
+
+static uint64_t freezing_since, frozen_since;
+static bool will_not_freeze;
+
+/* The first line of a file of /proc/TASK; "" when the task has gone. */
+static const char *first_line(int task, const char *name, char *line, int size)
+{
+	char path[64];
+	FILE *file;
+
+	line[0] = 0;
+	snprintf(path, sizeof(path), "/proc/%d/%s", task, name);
+	file = fopen(path, "re");
+	if (!file)
+		return line;
+	if (!fgets(line, size, file))
+		line[0] = 0;
+	fclose(file);
+	return line;
+}
+
+static bool in_state_d(int task)
+{
+	char line[512];
+	const char *end = strrchr(first_line(task, "stat", line, sizeof(line)), ')');
+
+	return end && end[1] == ' ' && end[2] == 'D';
+}
+
+/*
+ * Whether the task sleeps in swapoff itself. /proc/PID/stack leaves out the scheduler's functions, among them
+ * wait_for_completion(): with nothing else inside it, swapoff waits for the last reference to its device.
+ */
+static bool waits_for_reference(int task)
+{
+	char line[256];
+
+	return in_state_d(task) && strstr(first_line(task, "stack", line, sizeof(line)), "sys_swapoff+");
+}
+
+static uint64_t part(unsigned int share)
+{
+	return board->swapoff_budget * SECOND / share;
+}
+
+/* The supervisor and the flippers are in another cgroup. */
+static void freeze(bool on)
+{
+	char path[300];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/cgroup.freeze", board->cgroup);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (write(fd, on ? "1" : "0", 1) < 0)
+		run_error("freezing the load", errno);
+	close(fd);
+}
+
+static bool load_is_frozen(void)
+{
+	char path[300], line[64];
+	bool frozen = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/cgroup.events", board->cgroup);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file))
+		frozen |= !strcmp(line, "frozen 1\n");
+	if (file)
+		fclose(file);
+	return frozen;
+}
+
+static void thaw(void)
+{
+	if (freezing_since)
+		freeze(false);
+	freezing_since = frozen_since = 0;
+	will_not_freeze = false;
+}
+
+/* Asked again and again while a swapoff waits; true once the load has been frozen for long enough. */
+static bool waits_although_frozen(uint64_t now)
+{
+	if (!board->cgroup[0])
+		return false;
+	if (!freezing_since) {
+		freezing_since = now;
+		freeze(true);
+	}
+	if (!frozen_since && !will_not_freeze && load_is_frozen())
+		frozen_since = now;
+	if (frozen_since)
+		return now - frozen_since > part(FROZEN_SHARE);
+	if (!will_not_freeze && now - freezing_since > part(FREEZING_SHARE)) {
+		will_not_freeze = true;
+		freeze(false);
+	}
+	return false;
+}
+
+static bool reference_lost(struct board_device *d, uint64_t since, uint64_t now)
+{
+	/* Most are through within a second, and cost no look. */
+	if (now - since < SECOND || !waits_for_reference(d->leaving_task)) {
+		d->waiting_since = 0;
+		return false;
+	}
+	if (!d->waiting_since)
+		d->waiting_since = now;
+	if (now - d->waiting_since > part(FREEZE_SHARE) && waits_although_frozen(now))
+		return true;
+	return now - d->waiting_since > part(REFERENCE_SHARE);
+}
+
+bool swapoff_stuck(void)
+{
+	const uint64_t now = now_ns();
+	bool waiting = false;
+
+	for (unsigned int i = 0; i < board->devices_count; i++) {
+		struct board_device *d = &board->devices[i];
+		const uint64_t since = d->leaving_since;
+
+		if (!since || now <= since)
+			d->waiting_since = 0;
+		else if (now - since > part(1) || reference_lost(d, since, now))
+			return true;
+		waiting |= d->waiting_since != 0;
+	}
+	if (!waiting)
+		thaw();
+	return false;
+}
