@@ -29,9 +29,11 @@ from orchestrator.model import (
     Timing,
     WorkloadResult,
 )
+from orchestrator.report.coverage import PAGE_FILE, coverage_of
 from orchestrator.report.disk import append, replacement, write_whole, writing
 from orchestrator.report.entries import crash_entries
 from orchestrator.report.junit import junit_text
+from orchestrator.report.page import page_text
 from orchestrator.report.summary import summary_text
 from orchestrator.report.timeline import timeline_svg
 
@@ -155,7 +157,10 @@ class Store:
         return tuple(sorted(self._cells, key=lambda cell: self._order.get(cell.cell.name, last)))
 
     def save(self, *, interrupted: bool = False) -> RunReport:
-        """Write run.json, junit.xml, summary.txt and timeline.svg as of now, unless that has been done."""
+        """Write run.json, junit.xml, summary.txt and timeline.svg as of now, unless that has been done.
+
+        A run with an instrumented kernel has coverage.html, too.
+        """
         interrupted = interrupted or self._report.interrupted
         with self._lock:
             state = (len(self._cells), len(self._report.builds), len(self._report.timings), interrupted)
@@ -173,6 +178,8 @@ class Store:
         write_whole(self.folder / JUNIT_FILE, junit_text(report))
         write_whole(self.folder / SUMMARY_FILE, summary_text(report))
         write_whole(self.folder / TIMELINE_FILE, timeline_svg(report))
+        if builds := coverage_of(report):
+            write_whole(self.folder / PAGE_FILE, page_text(report, builds))
         self._saved = (state, report)
         return report
 
