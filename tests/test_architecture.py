@@ -20,7 +20,13 @@ SHARED = ("model", "seeded", "arch", "events", "errors", "process", "deadline", 
 STANDARD_DOORS = {"subprocess": "process.py"}
 
 # PyPI's name -> what is imported, where the two differ.
-IMPORT_NAMES = {"junit-xml": "junit_xml", "pyelftools": "elftools", "PyYAML": "yaml", "qemu.qmp": "qemu"}
+IMPORT_NAMES = {
+    "Jinja2": "jinja2",
+    "junit-xml": "junit_xml",
+    "pyelftools": "elftools",
+    "PyYAML": "yaml",
+    "qemu.qmp": "qemu",
+}
 
 PURE = (
     "judge/",
@@ -188,6 +194,18 @@ def test_each_door_is_a_module_that_uses_it() -> None:
                 module.partition(".")[0] for path in files for module in imported_modules(path.relative_to(PACKAGE))
             }
             assert name in used, f"{door}: no {name}"
+
+
+def test_what_is_no_code_is_installed_with_the_package() -> None:
+    declared = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    found = {
+        path
+        for package, patterns in declared["package-data"].items()
+        for pattern in patterns
+        for path in PROJECT.joinpath(*package.split(".")).glob(pattern)
+    }
+    data = {path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert data == found
 
 
 def project_files() -> list[Path]:

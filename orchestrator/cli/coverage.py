@@ -7,12 +7,10 @@ from pathlib import Path
 import click
 
 from orchestrator.cli.options import RESULTS
-from orchestrator.coverage import LineState
 from orchestrator.errors import ExitCode, UserError
+from orchestrator.model import RunReport
 from orchestrator.report.coverage import (
     LEGEND,
-    MARKS,
-    NOT_RUN,
     BuildCoverage,
     annotated_patch,
     cobertura_text,
@@ -22,6 +20,7 @@ from orchestrator.report.coverage import (
     line_counts,
     target_counts,
 )
+from orchestrator.report.page import page_text
 from orchestrator.report.store import find_run, load_run
 
 _COLOURS = {"ran": "green", "not-run": "red", "": None}
@@ -32,10 +31,10 @@ _COLOURS = {"ran": "green", "not-run": "red", "": None}
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "patch", "lcov", "cobertura"]),
+    type=click.Choice(["table", "patch", "page", "lcov", "cobertura"]),
     default="table",
     show_default=True,
-    help="A table, the patch with counts, or a file for tools that read coverage.",
+    help="A table, the patch with counts, an HTML page with both, or a file for tools that read coverage.",
 )
 @click.option("--build", metavar="B", default="", help="Only builds with this in their name: arm64, baseline.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write here, not on the terminal.")
@@ -48,6 +47,7 @@ def coverage(name: str, form: str, build: str, output: Path | None, results: Pat
     \b
     patchrig coverage latest
     patchrig coverage latest --format patch --build x86_64
+    patchrig coverage latest --format page --output changed.html
     patchrig coverage latest --format lcov --output changed.info
     """
     report = load_run(find_run(results, name))
@@ -59,15 +59,21 @@ def coverage(name: str, form: str, build: str, output: Path | None, results: Pat
             f"{report.id} has no instrumented build{f' called {build!r}' if build else ''}{which}",
             hint=f"patchrig run {report.matrix_path} --flavour widened",
         )
-    if form == "lcov":
-        _write(lcov_text(chosen), output)
-    elif form == "cobertura":
-        started = datetime.fromisoformat(report.started)
-        _write(cobertura_text(chosen, timestamp=int(started.timestamp())), output)
-    else:
-        lines = [line for one in chosen for line in (_table(one) if form == "table" else _patch(one))]
-        _write("".join(f"{line}\n" for line in lines), output)
+    _write(_text(form, report, chosen), output)
     return ExitCode.OK
+
+
+def _text(form: str, report: RunReport, chosen: Sequence[BuildCoverage]) -> str:
+    match form:
+        case "page":
+            return page_text(report, chosen)
+        case "lcov":
+            return lcov_text(chosen)
+        case "cobertura":
+            started = datetime.fromisoformat(report.started)
+            return cobertura_text(chosen, timestamp=int(started.timestamp()))
+    lines_of = _table if form == "table" else _patch
+    return "".join(f"{line}\n" for one in chosen for line in lines_of(one))
 
 
 def _write(text: str, output: Path | None) -> None:
@@ -112,9 +118,9 @@ def _lines(one: BuildCoverage) -> Iterator[str]:
     rows = []
     for counted in line_counts(one):
         line = counted.line
-        shown = str(counted.count) if counted.count else NOT_RUN
-        shown = shown if line.state is LineState.CODE else MARKS[line.state]
-        rows.append((shown, f"{line.file}:{line.line}", ",".join(counted.workloads) or "-", line.text.strip()[:60]))
+        rows.append(
+            (counted.shown, f"{line.file}:{line.line}", ",".join(counted.workloads) or "-", line.text.strip()[:60])
+        )
     yield from _columns(("count", "changed line", "run by", "text"), rows)
     if rows:
         yield LEGEND

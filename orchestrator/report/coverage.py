@@ -8,6 +8,7 @@ from orchestrator.coverage import Block, BlockCount, ChangedLine, CoverageMap, D
 from orchestrator.model import BuildFailure, CellReport, RunReport
 
 NOTHING = BlockCount(hits=0)
+PAGE_FILE = "coverage.html"  # in the folder of a run that has coverage
 # What stands where a count would, in the annotated patch.
 MARKS = {
     LineState.NO_CODE: "-",
@@ -15,7 +16,13 @@ MARKS = {
     LineState.NOT_BUILT: "=",
 }
 NOT_RUN = "#####"
-LEGEND = f"{NOT_RUN} did not run, - has no code, ? is not instrumented, = is in a file that is not built"
+MEANINGS = {
+    NOT_RUN: "did not run",
+    MARKS[LineState.NO_CODE]: "has no code",
+    MARKS[LineState.NOT_INSTRUMENTED]: "is not instrumented",
+    MARKS[LineState.NOT_BUILT]: "is in a file that is not built",
+}
+LEGEND = ", ".join(f"{mark} {meaning}" for mark, meaning in MEANINGS.items())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,7 +31,24 @@ class LineCount:
 
     line: ChangedLine
     count: int
-    workloads: tuple[str, ...]  # those that ran it
+    # Those that ran it, and how often each. Of a line in several pieces this may add up to more than the count.
+    by_workload: Mapping[str, int]
+
+    @property
+    def workloads(self) -> tuple[str, ...]:
+        return tuple(self.by_workload)
+
+    @property
+    def missed(self) -> bool:
+        """It has code that can be counted, and no workload reached it."""
+        return self.line.state is LineState.CODE and not self.count
+
+    @property
+    def shown(self) -> str:
+        """What stands in front of the line: its count, or the mark that says why there is none."""
+        if self.line.state is not LineState.CODE:
+            return MARKS[self.line.state]
+        return str(self.count) if self.count else NOT_RUN
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,7 +113,7 @@ def line_counts(coverage: BuildCoverage) -> tuple[LineCount, ...]:
         LineCount(
             line=line,
             count=_count(line, executed),
-            workloads=tuple(name for name, own in coverage.by_workload.items() if _count(line, own)),
+            by_workload={name: own for name, counts in coverage.by_workload.items() if (own := _count(line, counts))},
         )
         for line in coverage.map.lines
     )
@@ -114,7 +138,7 @@ def target_counts(coverage: BuildCoverage) -> tuple[TargetCount, ...]:
 
 def not_run(coverage: BuildCoverage) -> tuple[LineCount, ...]:
     """The changed lines with code that no workload reached."""
-    return tuple(one for one in line_counts(coverage) if one.line.state is LineState.CODE and not one.count)
+    return tuple(one for one in line_counts(coverage) if one.missed)
 
 
 def headline(coverage: BuildCoverage) -> str:
@@ -161,7 +185,7 @@ def annotated_patch(coverage: BuildCoverage) -> Iterator[Annotated]:
     for file in coverage.map.diff:
         yield Annotated(text=f"{'':>9} --- {file.path}")
         for hunk in file.hunks:
-            yield Annotated(text=f"{'':>9} @@ {_start(hunk)} @@")
+            yield Annotated(text=f"{'':>9} @@ {hunk_start(hunk)} @@")
             for line in hunk:
                 number = line.new if coverage.map.side == "new" else line.old
                 yield _annotated(line, counts.get((file.path, number)) if line.kind == kind else None)
@@ -171,13 +195,12 @@ def _annotated(line: DiffLine, counted: LineCount | None) -> Annotated:
     text = f"{line.kind}{line.text}"
     if counted is None:
         return Annotated(text=f"{'':>9} {text}")
-    if counted.line.state is not LineState.CODE:
-        return Annotated(text=f"{MARKS[counted.line.state]:>9} {text}")
-    shown = str(counted.count) if counted.count else NOT_RUN
-    return Annotated(text=f"{shown:>9} {text}", mark="ran" if counted.count else "not-run")
+    mark = "not-run" if counted.missed else "ran" if counted.line.state is LineState.CODE else ""
+    return Annotated(text=f"{counted.shown:>9} {text}", mark=mark)
 
 
-def _start(hunk: Sequence[DiffLine]) -> str:
+def hunk_start(hunk: Sequence[DiffLine]) -> str:
+    """ "-80 +80": the first line of each side; 0 where a side has none."""
     old = next((line.old for line in hunk if line.old), 0)
     new = next((line.new for line in hunk if line.new), 0)
     return f"-{old} +{new}"

@@ -10,8 +10,9 @@ from typing import Any
 
 from orchestrator.deadline import now
 from orchestrator.model import Build
+from orchestrator.report.disk import write_whole
 from orchestrator.report.junit import sensitivity_junit_text
-from orchestrator.report.store import JUNIT_FILE, write_whole
+from orchestrator.report.store import JUNIT_FILE
 from orchestrator.seeded import Attempt, BugReport, BugStatus, Control, SeededBug, Sensitivity
 
 SENSITIVITY_FILE = "sensitivity.json"

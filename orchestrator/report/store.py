@@ -2,12 +2,9 @@
 
 import contextlib
 import difflib
-import errno
 import json
-import os
 import secrets
 import shutil
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,8 +29,11 @@ from orchestrator.model import (
     Timing,
     WorkloadResult,
 )
+from orchestrator.report.coverage import PAGE_FILE, coverage_of
+from orchestrator.report.disk import append, replacement, write_whole, writing
 from orchestrator.report.entries import crash_entries
 from orchestrator.report.junit import junit_text
+from orchestrator.report.page import page_text
 from orchestrator.report.summary import summary_text
 from orchestrator.report.timeline import timeline_svg
 
@@ -125,7 +125,7 @@ class Store:
                 batch, last = self._unwritten, self._last_line
                 self._unwritten = []
             try:
-                _append(self.folder / CELLS_FILE, "".join(batch))
+                append(self.folder / CELLS_FILE, "".join(batch))
             except InfraError:
                 # The neighbours are to learn of it as well.
                 with self._lock:
@@ -138,7 +138,7 @@ class Store:
         folder = self.folder / "cells" / cell.cell.name
         if cell.run is not None and cell.run.result is not None:
             # No replacement in one step: the cell's line has all of it too.
-            with _disk(folder):
+            with writing(folder):
                 self.cell_folder(cell.cell)
                 text = _json(_RESULT.dump_python(cell.run.result, mode="json"), indent=2)
                 (folder / RESULT_FILE).write_text(text, encoding="utf-8")
@@ -157,7 +157,10 @@ class Store:
         return tuple(sorted(self._cells, key=lambda cell: self._order.get(cell.cell.name, last)))
 
     def save(self, *, interrupted: bool = False) -> RunReport:
-        """Write run.json, junit.xml, summary.txt and timeline.svg as of now, unless that has been done."""
+        """Write run.json, junit.xml, summary.txt and timeline.svg as of now, unless that has been done.
+
+        A run with an instrumented kernel has coverage.html, too.
+        """
         interrupted = interrupted or self._report.interrupted
         with self._lock:
             state = (len(self._cells), len(self._report.builds), len(self._report.timings), interrupted)
@@ -175,6 +178,8 @@ class Store:
         write_whole(self.folder / JUNIT_FILE, junit_text(report))
         write_whole(self.folder / SUMMARY_FILE, summary_text(report))
         write_whole(self.folder / TIMELINE_FILE, timeline_svg(report))
+        if builds := coverage_of(report):
+            write_whole(self.folder / PAGE_FILE, page_text(report, builds))
         self._saved = (state, report)
         return report
 
@@ -184,7 +189,7 @@ class Store:
             write_whole(self.folder / RUN_FILE, _json(run, indent=2))
 
     def _made(self, folder: Path) -> Path:
-        with _disk(folder):
+        with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -228,7 +233,7 @@ def open_run_at(
     versions: Mapping[str, str],
 ) -> Iterator[Store]:
     """open_run() for a folder that is part of something larger; `name` is its path below the root, for find_run()."""
-    with _disk(folder):
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     store = Store(
         RunReport(
@@ -296,58 +301,13 @@ def find_cell(report: RunReport, name: str) -> CellReport:
     )
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Replace a file in one step: a reader sees the old text or the new one, even after a crash of this machine."""
-    with _disk(path), _temporary(path) as temporary:
-        with temporary.open("w", encoding="utf-8", errors="backslashreplace") as sink:
-            sink.write(text)
-            sink.flush()
-            os.fsync(sink.fileno())
-        temporary.replace(path)
-
-
-@contextmanager
-def _temporary(path: Path) -> Iterator[Path]:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    try:
-        Path(name).chmod(0o644)
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
-@contextmanager
-def _disk(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as why:
-        if why.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise InfraError(f"the disk is full: cannot write {path}", hint=f"df -h {path.parent}") from why
-        raise InfraError(f"cannot write {path}: {why.strerror}", hint=f"ls -ld {path.parent}") from why
-
-
-def _append(path: Path, lines: str) -> None:
-    with _disk(path), path.open("ab") as sink:
-        size = sink.seek(0, os.SEEK_END)
-        try:
-            sink.write(lines.encode())
-            sink.flush()
-            os.fsync(sink.fileno())
-        except OSError:
-            # Half a line would swallow the next one.
-            with contextlib.suppress(OSError):
-                os.truncate(path, size)
-            raise
-
-
 def new_folder(root: Path, started: datetime, prefix: str = "") -> Path:
     """Make a folder below `root` that is named after the time and like no other."""
-    with _disk(root):
+    with writing(root):
         root.mkdir(parents=True, exist_ok=True)
     while True:
         folder = root / f"{prefix}{started:%Y-%m-%dT%H%M%SZ}-{secrets.token_hex(2)}"
-        with _disk(folder), contextlib.suppress(FileExistsError):
+        with writing(folder), contextlib.suppress(FileExistsError):
             folder.mkdir()
             return folder
 
@@ -360,11 +320,11 @@ def _latest(root: Path) -> str:
 
 def _point_latest(root: Path, name: str) -> None:
     """Let "latest" point to the folder of that name; to nothing for ""."""
-    with _disk(root / LATEST):
+    with writing(root / LATEST):
         if not name:
             (root / LATEST).unlink(missing_ok=True)
             return
-        with _temporary(root / LATEST) as temporary:
+        with replacement(root / LATEST) as temporary:
             temporary.unlink()
             temporary.symlink_to(name, target_is_directory=True)
             temporary.replace(root / LATEST)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.model import BuildFailure, CellReport, CrashEntry, Outcome, RunReport, Severity, WorkloadResult
-from orchestrator.report.coverage import BuildCoverage, coverage_of, headline, not_run
+from orchestrator.report.coverage import PAGE_FILE, BuildCoverage, coverage_of, headline, not_run
 from orchestrator.report.entries import compared_text, comparison, crash_entries, tally_text
 from orchestrator.report.stack import short_crash_lines
 
@@ -50,7 +50,7 @@ def summary_text(report: RunReport) -> str:
         *_not_run(report.cells),
         _others(report),
         _beside_passes(report),
-        *(_coverage(coverage) for coverage in coverage_of(report)),
+        *_coverages(coverage_of(report)),
         _foot(report),
     ]
     text = "\n\n".join(block for block in blocks if block)
@@ -224,6 +224,12 @@ def _entry_text(entry: CrashEntry) -> str:
     marks += [told] if (told := tally_text(entry)) else []
     count = f"{entry.count} {'cell' if entry.count == 1 else 'cells'}"
     return f"{entry.title} ({'; '.join((count, *marks))})"
+
+
+def _coverages(builds: Sequence[BuildCoverage]) -> Iterator[str]:
+    yield from (_coverage(coverage) for coverage in builds)
+    if builds:
+        yield _wrapped(f"{PAGE_FILE} in the run's folder has the series, line by line, with these counts.")
 
 
 def _coverage(coverage: BuildCoverage) -> str:

@@ -227,7 +227,7 @@ MEDIAN = "median guest s to find, plain / widened"
 
 def counted(number: int, text: str, count: int, state: LineState = LineState.CODE) -> LineCount:
     line = ChangedLine(file="mm/mincore.c", line=number, text=text, state=state)
-    return LineCount(line=line, count=count, workloads=())
+    return LineCount(line=line, count=count, by_workload={})
 
 
 def lines(**changes: object) -> Lines:

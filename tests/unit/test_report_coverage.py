@@ -1,27 +1,16 @@
 """Which changed lines ran: the figures, and every form they are shown in."""
 
-from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from click.testing import CliRunner
 from conftest import GOLDEN, Golden
-from samples import cell, cell_report, guest_run, image, result, run_report
+from coverage_samples import FIRST, OLD_MAP, SECOND, report, widened_cell, widened_image
+from samples import image, run_report
 
 from orchestrator.cli.coverage import coverage
-from orchestrator.coverage import (
-    Block,
-    BlockCount,
-    ChangedFile,
-    ChangedLine,
-    CoverageMap,
-    DiffLine,
-    Executed,
-    LineState,
-    Piece,
-)
-from orchestrator.model import Build, CellReport, KernelImage, RunReport, Variant
+from orchestrator.coverage import BlockCount, CoverageMap
 from orchestrator.report.coverage import (
     added,
     annotated_patch,
@@ -35,80 +24,6 @@ from orchestrator.report.coverage import (
 )
 from orchestrator.report.store import open_run
 from orchestrator.report.summary import summary_text
-
-HUNK = (
-    DiffLine(kind=" ", old=80, new=80, text=""),
-    DiffLine(kind="-", old=81, new=0, text="\tsi = get_swap_device(entry);"),
-    DiffLine(kind="+", old=0, new=81, text="\t/* Hold swapoff off. */"),
-    DiffLine(kind="+", old=0, new=82, text="\tif (!tryget_swap_entry(entry, &si))"),
-    DiffLine(kind="+", old=0, new=83, text="\t\treturn 0;"),
-    DiffLine(kind="+", old=0, new=84, text="\tput_swap_entry(entry, si);"),
-)
-HEADER = (
-    DiffLine(kind="+", old=0, new=9, text="static inline void put_swap_entry(...)"),
-    DiffLine(kind="+", old=0, new=10, text="\tput_swap_device(si);"),
-)
-OTHER = (DiffLine(kind="+", old=0, new=5, text="\tother();"),)
-
-
-def lines() -> tuple[ChangedLine, ...]:
-    def line(at: DiffLine, state: LineState, *pieces: Piece, file: str = "mm/mincore.c") -> ChangedLine:
-        return ChangedLine(file=file, line=at.new, text=at.text, state=state, pieces=pieces)
-
-    def own(*terms: tuple[int, int], inside: str = "mincore_swap") -> Piece:
-        return Piece(inside=inside, terms=terms)
-
-    header = "include/linux/swap.h"
-    return (
-        line(HUNK[2], LineState.NO_CODE),
-        line(HUNK[3], LineState.CODE, own((0x10, 1))),
-        # What entered and went no further.
-        line(HUNK[4], LineState.CODE, own((0x10, 1), (0x20, -1))),
-        line(HUNK[5], LineState.CODE, own((0x30, 1)), own((0x30, 1), inside="mincore_pte_range")),
-        line(HEADER[0], LineState.NO_CODE, file=header),
-        line(HEADER[1], LineState.NOT_INSTRUMENTED, file=header),
-        line(OTHER[0], LineState.NOT_BUILT, file="mm/other.c"),
-    )
-
-
-def blocks() -> tuple[Block, ...]:
-    places = ((0x10, "mincore_swap", 82), (0x20, "mincore_swap", 84), (0x30, "put_swap_entry", 10))
-    return tuple(
-        Block(offset=offset, target=target, inside="mincore_swap", file="mm/mincore.c", line=line)
-        for offset, target, line in places
-    )
-
-
-MAP = CoverageMap(
-    side="new",
-    diff=(
-        ChangedFile(path="mm/mincore.c", hunks=(HUNK,)),
-        ChangedFile(path="include/linux/swap.h", hunks=(HEADER,)),
-        ChangedFile(path="mm/other.c", hunks=(OTHER,)),
-    ),
-    lines=lines(),
-    blocks=blocks(),
-)
-BUILD = Build(variant=Variant.PATCHED, flavour="widened", arch="x86_64")
-FIRST = {0x10: BlockCount(hits=40, sleeps=3), 0x20: BlockCount(hits=38, spins=1, refused=2)}
-SECOND = {0x10: BlockCount(hits=5, sleeps=1), 0x20: BlockCount(hits=5)}
-COUNTERS = {"site.mincore.calls": 45, "site.mincore.failed": 2}
-
-
-def widened_image() -> KernelImage:
-    return replace(image(), build=BUILD, coverage=MAP)
-
-
-def widened_cell(executed: Executed | None, *, workload: str = "mincore") -> CellReport:
-    known = cell(workload=workload)
-    sites = known.workload.model_copy(update={"sites": {"mincore": ("mincore_swap",)}})
-    run = replace(guest_run(result=result(counters=COUNTERS)), executed=executed)
-    return cell_report(of=replace(known, build=BUILD, workload=sites), run=run)
-
-
-def report(*executed: Executed | None) -> RunReport:
-    cells = [widened_cell(one, workload=name) for one, name in zip(executed, ("mincore", "shmem"), strict=False)]
-    return run_report(*cells, builds=(image(), widened_image()))
 
 
 def test_only_instrumented_builds_have_coverage() -> None:
@@ -147,9 +62,9 @@ def test_a_cell_that_could_not_say_is_told_and_proves_nothing() -> None:
 
 
 def test_a_series_without_c_code_says_so() -> None:
-    empty = replace(widened_image(), coverage=CoverageMap(side="new", diff=(), lines=(), blocks=()))
+    empty = CoverageMap(side="new", diff=(), lines=(), blocks=())
 
-    (one,) = coverage_of(run_report(builds=(empty,)))
+    (one,) = coverage_of(run_report(builds=(widened_image(coverage=empty),)))
 
     assert headline(one) == "the series changes no C code: nothing to count or to widen"
 
@@ -192,12 +107,7 @@ def test_the_cobertura_file_is_the_golden_one(golden: Golden) -> None:
 
 
 def test_the_baselines_counts_stand_before_the_lines_that_go() -> None:
-    gone = ChangedLine(
-        file="mm/mincore.c", line=81, text=HUNK[1].text, state=LineState.CODE,
-        pieces=(Piece(inside="mincore_swap", terms=((0x10, 1),)),),
-    )  # fmt: skip
-    old = replace(widened_image(), coverage=replace(MAP, side="old", lines=(gone,)))
-    (one,) = coverage_of(run_report(widened_cell(FIRST), builds=(old,)))
+    (one,) = coverage_of(run_report(widened_cell(FIRST), builds=(widened_image(coverage=OLD_MAP),)))
 
     shown = [line for line in annotated_patch(one) if line.mark]
 
@@ -231,6 +141,13 @@ def test_a_file_is_written_where_it_was_asked_for(stored: Path, tmp_path: Path) 
     assert shown(stored, "--format", "lcov", "--output", str(tmp_path / "x.info")) == ""
 
     assert "DA:84,8" in (tmp_path / "x.info").read_text()
+
+
+def test_a_run_leaves_the_page_that_the_command_shows_and_its_summary_names_it(stored: Path) -> None:
+    folder = stored / "latest"
+
+    assert (folder / "coverage.html").read_text() == shown(stored, "--format", "page")
+    assert "coverage.html in the run's folder has the series" in (folder / "summary.txt").read_text()
 
 
 def test_a_run_without_an_instrumented_build_says_how_to_get_one(stored: Path) -> None:
