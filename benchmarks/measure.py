@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hook
 import peers
 from runs import REPEATS, Figure, Row, edited_series, mark_of, run, starts
 
@@ -82,8 +83,8 @@ def matrix(results: Path) -> Iterator[Figure]:
     yield Figure(what="the orchestrator's own memory, peak", measured=summary["peak_mib"], reach=300.0, unit="MiB")
 
 
-ROWS: dict[str, Row] = {"boot": boot, "cells": cells, "edit": edit, "matrix": matrix, **peers.ROWS}
-LONG = ("edit", "matrix", *peers.ROWS)
+ROWS: dict[str, Row] = {"boot": boot, "cells": cells, "edit": edit, "matrix": matrix, **hook.ROWS, **peers.ROWS}
+LONG = ("edit", "matrix", *hook.ROWS, *peers.ROWS)
 
 HEADER = f"{'what':<74} {'measured':>13} {'peer':>13} {'reach':>13} {'ratio':>6}"
 

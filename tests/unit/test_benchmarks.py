@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import hook
 import measure
 import peers
 import pytest
@@ -47,7 +48,7 @@ def test_the_rows_are_listed() -> None:
     )
 
     assert [text.split()[0] for text in done.stdout.splitlines()] == [
-        *("boot", "cells", "edit", "matrix"),
+        *("boot", "cells", "edit", "matrix", "hook"),
         *("vng-boot-x86_64", "vng-boot-arm64", "vng-build", "rebuild"),
     ]
 
@@ -547,3 +548,16 @@ def test_the_command_refuses_what_is_no_folder_of_results(tmp_path: Path) -> Non
     argv = [sys.executable, str(BENCHMARKS / "reach.py"), "--read", str(tmp_path)]
 
     assert subprocess.run(argv, capture_output=True, check=False).returncode == 2
+
+
+def test_the_hook_is_not_switched_on_or_only_counts() -> None:
+    script = 'patchrig.run="--device zram:4:20 --widen 20000:30000:1000:500000:10:7: -- swapin --seconds 10"'
+
+    assert hook.as_kind(script, "off") == 'patchrig.run="--device zram:4:20 -- swapin --seconds 10"'
+    assert "--widen 0:30000:1000:500000:10:7: -- swapin" in hook.as_kind(script, "counting")
+
+
+def test_what_a_load_did_is_read_from_the_console() -> None:
+    console = '[    1.0][    T1] up\n{"type": "progress", "operations": 3}\n{"type": "result", "operations": 40}\r\n'
+
+    assert hook.operations(console) == 40
