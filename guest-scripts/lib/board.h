@@ -27,7 +27,10 @@ struct board_device {
 	_Atomic bool on;
 	_Atomic uint64_t leaving_since; /* ns; 0 when no swapoff of it is running */
 	_Atomic int leaving_task; /* the thread that runs that swapoff */
-	uint64_t waiting_since; /* the supervisor's: ns since when it has been seen in its last wait only; 0 = not there */
+	/* The supervisor's, in ns; 0: not so. */
+	uint64_t waiting_since; /* its swapoff has been seen in its last wait only */
+	uint64_t emptying_since; /* its swapoff has fewer KiB to bring back than before: least_used_kib */
+	uint64_t least_used_kib;
 };
 
 struct board_counter {

@@ -1,4 +1,7 @@
-/* Whether a swapoff is stuck: over its budget, or waiting for a reference that nobody can hold. */
+/*
+ * Whether a swapoff is stuck: over its budget, waiting for a reference that nobody can hold, or not getting on although
+ * nobody is in its way.
+ */
 #define _GNU_SOURCE
 
 #include <errno.h>
@@ -21,6 +24,9 @@
  */
 #define FREEZE_SHARE 40
 #define FROZEN_SHARE 20
+/* A swapoff that has run for so long has the load frozen, too, and then has to bring a page back in so long a time. */
+#define EMPTYING_SHARE 8
+#define IDLING_SHARE 10
 /* A load that does not freeze, because a task of it is in a swapoff of its own, say, is left to the longer wait. */
 #define FREEZING_SHARE 20
 
@@ -106,24 +112,29 @@ static void thaw(void)
 	will_not_freeze = false;
 }
 
-/* Asked again and again while a swapoff waits; true once the load has been frozen for long enough. */
-static bool waits_although_frozen(uint64_t now)
+/* Asked again and again while a swapoff takes long: since when the load has been frozen; 0: not yet, or it does not freeze. */
+static uint64_t load_frozen_since(uint64_t now)
 {
 	if (!board->cgroup[0])
-		return false;
+		return 0;
 	if (!freezing_since) {
 		freezing_since = now;
 		freeze(true);
 	}
 	if (!frozen_since && !will_not_freeze && load_is_frozen())
 		frozen_since = now;
-	if (frozen_since)
-		return now - frozen_since > part(FROZEN_SHARE);
-	if (!will_not_freeze && now - freezing_since > part(FREEZING_SHARE)) {
+	if (!frozen_since && !will_not_freeze && now - freezing_since > part(FREEZING_SHARE)) {
 		will_not_freeze = true;
 		freeze(false);
 	}
-	return false;
+	return frozen_since;
+}
+
+static bool frozen_for(uint64_t time, uint64_t now)
+{
+	const uint64_t since = load_frozen_since(now);
+
+	return since && now - since > time;
 }
 
 static bool reference_lost(struct board_device *d, uint64_t since, uint64_t now)
@@ -135,27 +146,49 @@ static bool reference_lost(struct board_device *d, uint64_t since, uint64_t now)
 	}
 	if (!d->waiting_since)
 		d->waiting_since = now;
-	if (now - d->waiting_since > part(FREEZE_SHARE) && waits_although_frozen(now))
+	if (now - d->waiting_since > part(FREEZE_SHARE) && frozen_for(part(FROZEN_SHARE), now))
 		return true;
 	return now - d->waiting_since > part(REFERENCE_SHARE);
+}
+
+/* A swap slot that nobody frees: swapoff looks for its owner for ever. */
+static bool never_empty(struct board_device *d, uint64_t since, uint64_t now)
+{
+	uint64_t used;
+
+	if (now - since < part(EMPTYING_SHARE) || d->waiting_since) {
+		d->emptying_since = 0;
+		return false;
+	}
+	used = device_used_kib(d - board->devices);
+	if (!d->emptying_since || used < d->least_used_kib) {
+		d->emptying_since = now;
+		d->least_used_kib = used;
+	}
+	return frozen_for(part(IDLING_SHARE), now) && now - d->emptying_since > part(IDLING_SHARE);
+}
+
+static bool is_stuck(struct board_device *d, uint64_t since, uint64_t now)
+{
+	return now - since > part(1) || reference_lost(d, since, now) || never_empty(d, since, now);
 }
 
 bool swapoff_stuck(void)
 {
 	const uint64_t now = now_ns();
-	bool waiting = false;
+	bool slow = false;
 
 	for (unsigned int i = 0; i < board->devices_count; i++) {
 		struct board_device *d = &board->devices[i];
 		const uint64_t since = d->leaving_since;
 
 		if (!since || now <= since)
-			d->waiting_since = 0;
-		else if (now - since > part(1) || reference_lost(d, since, now))
+			d->waiting_since = d->emptying_since = 0;
+		else if (is_stuck(d, since, now))
 			return true;
-		waiting |= d->waiting_since != 0;
+		slow |= d->waiting_since || d->emptying_since;
 	}
-	if (!waiting)
+	if (!slow)
 		thaw();
 	return false;
 }

@@ -20,6 +20,7 @@ from orchestrator.seeded import SeededBug
 BUGS = paths.KERNELS / "bugs"
 SERIES = paths.KERNELS / "patches" / "swapoff-lockout"
 OWN = sorted(BUGS.glob("*.patch"))
+UNSEEN = sorted((paths.KERNELS / "unseen-bugs").glob("*.patch"))
 DIFF = "--- a/swap.c\n+++ b/swap.c\n@@ -1 +1 @@ int swap(void)\n-a\n+b\n"
 each_own = pytest.mark.parametrize("path", OWN, ids=lambda path: path.stem)
 
@@ -143,7 +144,7 @@ def patched_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not trees:
         pytest.skip(f"no Linux 6.19.6 in {paths.cache_root() / 'trees'}: patchrig build  # unpacks one")
     copy = tmp_path_factory.mktemp("linux")
-    wanted = {file for path in OWN for bug in read(path) for file in bug.touched}
+    wanted = {file for path in [*OWN, *UNSEEN] for bug in read(path) for file in bug.touched}
     series = load_series((SERIES,), tree=None, log=copy / "git.log", until=until())
     for file in sorted(wanted | {str(file) for file in series.touched}):
         pristine = trees[0] / "pristine" / file
@@ -160,6 +161,6 @@ def apply(patch: Path, folder: Path, *options: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@each_own
-def test_an_own_bug_applies_on_top_of_the_series(path: Path, patched_tree: Path) -> None:
+@pytest.mark.parametrize("path", [*OWN, *UNSEEN], ids=lambda path: path.stem)
+def test_a_bug_applies_on_top_of_the_series(path: Path, patched_tree: Path) -> None:
     apply(path, patched_tree, "--check")
