@@ -22,6 +22,12 @@ uint64_t device_used_kib(unsigned int device);
 bool device_on(unsigned int device, int priority);
 bool device_off(unsigned int device);
 
+/*
+ * Puts this thread ahead of the load, whose threads outnumber the CPUs: otherwise a swapoff takes seconds, and there are
+ * few of them. The flippers are.
+ */
+void run_ahead(void);
+
 /* Waits until a swapoff is under way or about to be, for so long at most: what begins then races with it. */
 void wait_for_swapoff(uint64_t us);
 

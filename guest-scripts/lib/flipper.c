@@ -148,6 +148,11 @@ static int leave(const char *path)
 #define MOMENT "/sys/kernel/debug/patchrig/moment"
 #define FIRST_CALL_AFTER_THE_KILL "synchronize_rcu"
 #define ARRIVAL 30000
+/* Who begins something with a swapoff (wait_for_swapoff()) is on its way when the race opens. */
+#define NOTICE 15000
+
+/* Set before there are other processes. */
+static bool races;
 
 void race_prepare(void)
 {
@@ -157,6 +162,7 @@ void race_prepare(void)
 	/* Other kernels have no such file. */
 	if (fd < 0)
 		return;
+	races = true;
 	if (write(fd, name, strlen(name)) < 0)
 		run_error("telling the moment of a race", errno);
 	close(fd);
@@ -170,6 +176,8 @@ bool device_off(unsigned int device)
 
 	d->leaving_task = gettid();
 	d->leaving_since = start;
+	if (races)
+		sleep_us(NOTICE);
 	race = open(RACE, O_RDONLY | O_CLOEXEC);
 	/* Before it: who is to be held until its end has read an entry of the device, and swapoff is quick. */
 	if (race >= 0)
@@ -260,10 +268,14 @@ static void flip(unsigned int device, struct rng *rng)
 	end_turn(device);
 }
 
-/*
- * A process that swaps off. Locks are not inherited, and it must not wait for a page of its own that is on the device.
- * Ahead of the load, whose threads outnumber the CPUs: otherwise a swapoff takes seconds, and there are few of them.
- */
+void run_ahead(void)
+{
+	/* For Linux, that is this thread alone. */
+	if (setpriority(PRIO_PROCESS, 0, NICE))
+		run_error("setpriority", errno);
+}
+
+/* A process that swaps off. Locks are not inherited, and it must not wait for a page of its own that is on the device. */
 static pid_t fork_flipper(void)
 {
 	const pid_t child = fork();
@@ -272,8 +284,7 @@ static pid_t fork_flipper(void)
 		return child;
 	if (mlockall(MCL_CURRENT | MCL_FUTURE))
 		run_error("mlockall", errno);
-	if (setpriority(PRIO_PROCESS, 0, NICE))
-		run_error("setpriority", errno);
+	run_ahead();
 	return 0;
 }
 

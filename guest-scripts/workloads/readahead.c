@@ -5,9 +5,9 @@
  * A dealer takes the devices off and on by itself, for swapping a device off undoes what it needs: while device 0 is
  * off, the even pages of each slice are paged out (to device 1); when it is on again, it has the higher priority and
  * gets the odd ones. Then the slices are faulted on page by page, while droppers free pages of the window ahead. A
- * page that is only read keeps its slot, so the next passes find the slice as interleaved as before. Each walk waits a
- * moment for a swapoff to begin with. At a random moment of that one device goes, or the other, or both at once: swapoff
- * itself reads ahead, and its windows reach to the device that is being left, too.
+ * page that is only read keeps its slot, so the next passes find the slice as interleaved as before. At a random moment of
+ * that one device goes, or the other, or both at once: swapoff itself reads ahead, and its windows reach to the device
+ * that is being left, too. Mostly all walks begin with it, in step, so that as many windows as can be are read meanwhile.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -30,6 +30,8 @@ enum { ODD, EVEN, DEVICES }; /* by the pages they get */
 #define WINDOW 8
 /* How long a walk waits for a swapoff, in microseconds: about as long as paging the slice out takes. */
 #define SWAPOFF_WAIT 40000
+/* The same, where all are to begin together. */
+#define IN_STEP_WAIT 2000000
 /* Passes over a slice until its pages are dealt out anew. */
 #define PASSES 24
 
@@ -56,6 +58,8 @@ struct table {
 	_Atomic uint64_t touched;
 	_Atomic uint64_t walking; /* walkers that are not done with their passes */
 	_Atomic bool gone; /* a device was taken off: no more passes */
+	_Atomic bool in_step; /* all wait for the swapoff with their slices paged out */
+	_Atomic uint64_t in_place; /* walkers that do */
 };
 
 static struct slice *slices;
@@ -132,7 +136,8 @@ static bool mostly_interleaved(struct slice *slice)
 
 static void touch_in_order(struct slice *slice, bool down, struct rng *rng)
 {
-	for (size_t i = 0; i < slice_pages && !run_over(); i++) {
+	/* When the device has gone the rest is as good as touched: all of it is verified then. */
+	for (size_t i = 0; i < slice_pages && !table->gone && !run_over(); i++) {
 		const size_t page = down ? slice_pages - 1 - i : i;
 
 		atomic_store(&slice->cursor, page);
@@ -159,7 +164,8 @@ static bool pass(struct slice *slice, struct rng *rng)
 	worth = mostly_interleaved(slice);
 	slice->contested = rng_below(rng, 3) == 0;
 	/* All walk at once then, and windows are read while a device goes. */
-	wait_for_swapoff(SWAPOFF_WAIT);
+	table->in_place++;
+	wait_for_swapoff(table->in_step ? IN_STEP_WAIT : SWAPOFF_WAIT);
 	/* Before they meet, or the dropper would see the end of the last walk. */
 	slice->cursor = 0;
 	if (!meet(&slice->meeting))
@@ -239,6 +245,17 @@ static void dropper(struct worker *worker)
 	}
 }
 
+/* Until all wait with their slices paged out. */
+static void watch_them_get_ready(void)
+{
+	const uint64_t latest = now_ns() + IN_STEP_WAIT * 1000ull;
+
+	while (table->in_place < slices_count && now_ns() < latest && !run_over())
+		sleep_us(200);
+	/* Nobody waits so long for another one. */
+	table->in_step = false;
+}
+
 /* Until so many pages were touched, however fast the machine is. */
 static void watch_them_walk(uint64_t pages)
 {
@@ -258,6 +275,7 @@ static bool leave(unsigned int device)
 static void accomplice(struct worker *worker)
 {
 	(void)worker;
+	run_ahead();
 	while (meet(&table->both)) {
 		leave(EVEN);
 		count(together, 1);
@@ -282,21 +300,20 @@ static bool is_ready(unsigned int device)
 	return device_is_on(device) || device_on(device, device_priority(device));
 }
 
-/* Often as soon as they walk at all, for then they are all at the beginning of a slice; else anywhere. */
-static uint64_t walk_before_leaving(struct rng *rng)
+/* Both go: a CPU forgets a device only when it is swapped off. */
+static bool leave_both(void)
 {
-	if (rng_below(rng, 2))
-		return rng_between(rng, 1, slice_pages);
-	return rng_below(rng, slice_pages * slices_count);
+	return leave(ODD) && leave(EVEN);
 }
 
 static void dealer(struct worker *worker)
 {
 	struct rng *rng = &worker->rng;
+	bool in_step;
 
+	run_ahead();
 	while (!run_over()) {
-		/* Both go: a CPU forgets a device only when it is swapped off. */
-		if (!leave(ODD) || !leave(EVEN) || !is_ready(EVEN))
+		if (!leave_both() || !is_ready(EVEN))
 			return;
 		/* Here the even pages go out. */
 		if (!meet(dealing) || !meet(dealing))
@@ -305,15 +322,23 @@ static void dealer(struct worker *worker)
 			return;
 		table->gone = false;
 		table->walking = slices_count;
+		table->in_place = 0;
+		table->in_step = in_step = rng_below(rng, 4) > 0;
 		/* And here the odd ones; then they walk. */
 		if (!meet(dealing))
 			return;
-		watch_them_walk(walk_before_leaving(rng));
+		if (in_step)
+			watch_them_get_ready();
+		else
+			watch_them_walk(rng_below(rng, slice_pages * slices_count));
 		if (!leave_at_random(rng))
 			return;
 		/* Off for a moment, so that whoever still holds an entry meets a dead device. */
 		sleep_us(rng_below(rng, 20000));
 		table->gone = true;
+		/* With nothing left to read they verify their pages in no time, and begin anew. */
+		if (!leave_both())
+			return;
 		meet(dealing);
 	}
 }

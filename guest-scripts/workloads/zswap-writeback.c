@@ -38,7 +38,7 @@
 static uint64_t slice_pages = 512;
 static uint64_t slices_count = 3;
 static uint64_t visitors = 2;
-static uint64_t helpers = 6;
+static uint64_t helpers = 3;
 static uint64_t pool_percent = 20;
 
 static const struct number_option options[] = {
@@ -121,9 +121,10 @@ static void refill(struct rng *rng)
 		;
 }
 
+/* Not much at a time: each page that is written back is locked meanwhile, and swapoff waits for it. */
 static void reclaim_some(struct rng *rng)
 {
-	reclaim(slice_pages * PAGE / rng_between(rng, 1, 4));
+	reclaim(slice_pages * PAGE / rng_between(rng, 2, 16));
 	nap(rng_below(rng, 10));
 }
 
@@ -184,11 +185,13 @@ static const struct way ways[] = {
 	{ "written_back_by_pool", squeeze_by_pool },
 	{ "written_back_by_limit", squeeze_by_limit },
 	{ "written_back_by_reclaim", squeeze_by_reclaim },
+	/* Twice: the only one in which several write back at once. */
+	{ "written_back_by_reclaim", squeeze_by_reclaim },
 };
 
 static void squeezer(struct worker *worker)
 {
-	for (unsigned int i = 0; !run_over(); i = (i + 1) % 3) {
+	for (unsigned int i = 0; !run_over(); i = (i + 1) % (sizeof(ways) / sizeof(ways[0]))) {
 		uint64_t before;
 
 		wait_for_swapoff(SWAPOFF_WAIT);
