@@ -35,7 +35,7 @@
 #define CGROUP "/sys/fs/cgroup/workload/"
 #define ZSWAP "/sys/module/zswap/parameters/"
 
-static uint64_t slice_pages = 512;
+static uint64_t slice_pages = 256;
 static uint64_t slices_count = 3;
 static uint64_t visitors = 2;
 static uint64_t helpers = 3;
