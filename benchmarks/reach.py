@@ -35,8 +35,8 @@ from orchestrator.sensitivity import read_bugs
 
 PATCHRIG = Path(sys.executable).with_name("patchrig")
 MATRIX = paths.CONFIGS / "swapoff.yaml"
-# At 90 s a cell two guests side by side are through with both arches in 14 minutes.
-SECONDS = 90
+# At 80 s a cell two guests side by side are through with both arches in 13 minutes.
+SECONDS = 80
 # Guests may be lost; where so many runs don't give the minutes, no further one will.
 CONTROL_RUNS = 4
 

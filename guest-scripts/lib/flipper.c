@@ -35,8 +35,9 @@
 #define INTERRUPTED_ONE_IN 3
 #define INTERRUPTED_LEAST 100
 #define INTERRUPTED_MOST 5000
-/* A swapoff that fails so often in a row with ENOMEM is an error. */
-#define ENOMEM_TRIES 5
+/* A swapoff that fails with ENOMEM for so long, in microseconds, is an error; and how long the next try waits. */
+#define ENOMEM_WAIT 3000000
+#define ENOMEM_PAUSE 5000
 
 unsigned int device_count(void)
 {
@@ -125,21 +126,21 @@ static int timed_swapoff(const char *path)
 
 /*
  * unuse_pte_range() takes it for a lack of memory when it finds no folio and swap_map is not 0. In Linux 6.19 that is
- * also so for a moment when the last user of an entry has gone and somebody (zswap writeback) still has SWAP_HAS_CACHE
- * on it. Such an ENOMEM is gone at the next try; a real one is not.
+ * also so while the last user of an entry has gone and somebody (zswap writeback, say) still has SWAP_HAS_CACHE on it:
+ * for a moment, but where race windows are widened for as long as that task sleeps. A real lack of memory stays.
  */
 static int leave(const char *path)
 {
+	const uint64_t latest = now_ns() + ENOMEM_WAIT * 1000ull;
 	int status;
 
-	for (unsigned int i = 0; i < ENOMEM_TRIES; i++) {
+	for (;;) {
 		status = interrupted_after ? timed_swapoff(path) : swapoff(path) ? errno : 0;
-		if (status != ENOMEM)
-			break;
+		if (status != ENOMEM || now_ns() > latest)
+			return status;
 		count(counter("swapoff_enomem"), 1);
-		sleep_us(1000);
+		sleep_us(ENOMEM_PAUSE);
 	}
-	return status;
 }
 
 /* Where the kernel widens race windows: open while a swapoff is under way, until whose end some of the others are held. */

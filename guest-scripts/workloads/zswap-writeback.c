@@ -38,7 +38,7 @@
 static uint64_t slice_pages = 256;
 static uint64_t slices_count = 3;
 static uint64_t visitors = 2;
-static uint64_t helpers = 3;
+static uint64_t helpers = 4;
 static uint64_t pool_percent = 20;
 
 static const struct number_option options[] = {
