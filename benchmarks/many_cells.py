@@ -35,13 +35,12 @@ from orchestrator.model import (
     Verdict,
     WorkloadResult,
 )
+from orchestrator.plan.config import load_plan
 
 PROJECT = Path(__file__).resolve().parent.parent
 MATRIX = PROJECT / "configs" / "swapoff.yaml"
 CELLS = 10_000
-# Seven workloads, both arches, both variants.
-BUILDS, WORKLOADS = 4, 7
-REPEAT = -(-CELLS // (BUILDS * WORKLOADS))
+VARIANTS = ("patched", "baseline")
 # So many cells are red, with a few complaints that many share.
 EVERY_RED = 100
 COMPLAINTS = 5
@@ -149,13 +148,16 @@ def timed(*argv: str) -> dict[str, float]:
 
 
 def main() -> None:
-    chosen = [str(MATRIX), "--variant", "patched", "--variant", "baseline", "--repeat", str(REPEAT)]
+    matrix = load_plan(MATRIX).matrix
+    once = len(matrix.arches) * len(matrix.workloads) * len(VARIANTS)
+    repeat = -(-CELLS // once)
+    chosen = [str(MATRIX), *(f"--variant={name}" for name in VARIANTS), "--repeat", str(repeat)]
     with tempfile.TemporaryDirectory() as scratch:
         folder, results = Path(scratch), Path(scratch) / "results"
         (folder / "kernel").mkdir()
         with without_guests(folder / "kernel"):
             figures: dict[str, Any] = {
-                "cells": BUILDS * WORKLOADS * REPEAT,
+                "cells": once * repeat,
                 "list": timed("list", *chosen),
                 "run": timed("run", *chosen, "--results", str(results)),
                 # The second knows of the first how each cell ended.

@@ -44,7 +44,9 @@ ARCHES = {
             image=PurePosixPath("vmlinux"),
             # What the kernel has no driver for is left out.
             machine=("-machine", "q35,acpi=off,hpet=off,smm=off,vmport=off,sata=off,usb=off"),
-            tcg_cpu="max",
+            # With a CPU that is said to be quick at string instructions, the kernel clears and copies pages with them:
+            # byte by byte under emulation.
+            tcg_cpu="max,erms=off",
             blk_device="virtio-blk-pci",
             # Without the boot ROM that Debian packages elsewhere; nobody boots from the network.
             net_device="virtio-net-pci,romfile=",
@@ -59,6 +61,8 @@ ARCHES = {
                 # As for a TSC of 5 GHz: a delay may be too long, never too short. Measuring it takes each CPU after
                 # the first 0.1 s, and a busy host makes it fail.
                 "lpj=5000000",
+                # Of a vendor it has no code for the kernel waits 10 ms for each CPU, as those of the nineties wanted.
+                "cpu_init_udelay=0",
                 # A timer interrupt that the busy host delivers late must not end in a panic of the timer test.
                 "no_timer_check",
                 # Stalls are the host's here, and no reason to give up the TSC.

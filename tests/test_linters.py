@@ -55,7 +55,7 @@ def test_the_types_are_right() -> None:
 
 
 def test_there_are_shell_scripts_and_programs_to_check() -> None:
-    assert {"init", "setup", "run"} <= {path.name for path in SHELL_SCRIPTS}
+    assert {"console", "setup", "run"} <= {path.name for path in SHELL_SCRIPTS}
     assert PROGRAMS
 
 
@@ -69,9 +69,7 @@ def test_a_shell_script_is_free_of_what_shellcheck_finds(script: Path) -> None:
 @pytest.mark.parametrize("arch", ARCHES.values(), ids=lambda arch: arch.name)
 @pytest.mark.parametrize("source", PROGRAMS, ids=lambda path: path.stem)
 def test_a_guest_program_compiles_without_a_warning(source: Path, arch: Arch, tmp_path: Path) -> None:
-    library = Library(folder=LIBRARY if source.parent.name == "workloads" else None)
-
-    argv = compile_argv(source, tmp_path / source.stem, arch, library)
+    argv = compile_argv(source, tmp_path / source.stem, arch, Library(folder=LIBRARY))
 
     assert {"-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-static"} <= set(argv)
     check(argv)

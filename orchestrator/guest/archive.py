@@ -61,17 +61,18 @@ def program_path(workload: Workload, yaml: Path, scripts: Path) -> Path:
 
 def _own_entries(arch: Arch, keys: RunKeys, files: GuestFiles, until: Deadline) -> list[Entry]:
     scripts = files.scripts
+    library = Library(folder=scripts / "lib")
     own = {
-        name: program_bytes(
-            scripts / f"{name}.c", arch, Library(folder=None), cache=files.cache, log=files.log, until=until
-        )
-        for name in ("speed", "renew")
+        name: program_bytes(scripts / f"{name}.c", arch, library, cache=files.cache, log=files.log, until=until)
+        for name in ("init", "renew", "speed")
     }
     return [
-        regular("etc/fstab", (scripts / "fstab").read_bytes()),
-        regular("init", (scripts / "init").read_bytes(), permissions=_EXECUTABLE),
+        regular("init", own.pop("init"), permissions=_EXECUTABLE),
         regular("root/.profile", (scripts / "profile").read_bytes()),
-        regular("patchrig/run-workload", (scripts / "run-workload").read_bytes(), permissions=_EXECUTABLE),
+        *(
+            regular(f"patchrig/{name}", (scripts / name).read_bytes(), permissions=_EXECUTABLE)
+            for name in ("console", "run-workload")
+        ),
         *(regular(f"patchrig/{name}", program, permissions=_EXECUTABLE) for name, program in own.items()),
         regular("etc/dropbear/host_key", keys.host_key, permissions=_SECRET),
         regular("root/.ssh/authorized_keys", keys.authorized_keys, permissions=_SECRET),

@@ -13,7 +13,11 @@ from orchestrator.arch import Arch
 from orchestrator.deadline import Deadline
 from orchestrator.errors import ToolMissing, UserError
 
-CFLAGS = ("-std=gnu11", "-O2", "-g0", "-Wall", "-Wextra", "-Werror", "-static", "-pthread")
+CFLAGS = (
+    *("-std=gnu11", "-O2", "-g0", "-Wall", "-Wextra", "-Werror", "-static", "-pthread"),
+    # Every boot unpacks them: a quarter less.
+    *("-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections", "-Wl,--strip-all"),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -122,6 +122,8 @@ def connect(port: int, *, user_key: str, pinned_host: str, until: Deadline) -> I
     with ExitStack() as stack:
         try:
             channel = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=until.left()))
+            # Small messages one after another: each would wait for the acknowledgement of the one before, 40 ms.
+            channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             transport = paramiko.Transport(channel)
             stack.callback(_close, transport)
             # The guest may be a hundred times slower than a real machine.

@@ -29,7 +29,7 @@ class Ready:
     cpus: int
     memory_mib: int
     speed: float  # iterations of a fixed loop per microsecond
-    config: str  # first 16 hex digits of the SHA-256 of its /proc/config.gz, unpacked
+    config: str  # CRC-32 and length of its .config, 8 hex digits each
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,225 @@
+/*
+ * PID 1 of every guest: mounts, kernel settings, network, SSH server, and the one line that says the guest is ready. Then it
+ * becomes the script "console", as soon as somebody wants that. Programmed, and not a script itself, because each process that
+ * a script starts costs some ten milliseconds of an emulated CPU, and every booted guest waits for that.
+ *
+ * What fails is said on the console, and the rest goes on: the orchestrator compares the guest with what it asked for.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <net/if.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "speed.h"
+
+#define ADDRESS "10.0.2.15"
+#define LISTEN ADDRESS ":22"
+#define LOOPBACK "127.0.0.1"
+#define NETMASK "255.255.255.0"
+#define HOST_KEY "/etc/dropbear/host_key"
+
+/* In this order: some have their place in others. */
+static const struct {
+	const char *type;
+	const char *target;
+} mounts[] = {
+	{ "proc", "/proc" },
+	{ "devtmpfs", "/dev" },
+	{ "sysfs", "/sys" },
+	{ "devpts", "/dev/pts" },
+	{ "tmpfs", "/dev/shm" },
+	{ "tmpfs", "/tmp" },
+	{ "debugfs", "/sys/kernel/debug" },
+	{ "tracefs", "/sys/kernel/tracing" },
+	{ "configfs", "/sys/kernel/config" },
+	{ "cgroup2", "/sys/fs/cgroup" },
+};
+
+static const struct {
+	const char *file;
+	const char *value;
+} settings[] = {
+	{ "/sys/fs/cgroup/cgroup.subtree_control", "+memory" },
+	/* A hang is confirmed by the orchestrator and documented; the kernel's own report is one more witness and must not stop early. */
+	{ "/proc/sys/kernel/hung_task_warnings", "-1" },
+	{ "/proc/sys/kernel/hung_task_check_interval_secs", "10" },
+	/* The console is evidence: nothing may be held back. */
+	{ "/proc/sys/kernel/printk", "8" },
+	{ "/proc/sys/kernel/sysrq", "1" },
+};
+
+static void put(const char *file, const char *text)
+{
+	const int fd = open(file, O_WRONLY | O_CLOEXEC);
+	const ssize_t size = (ssize_t)strlen(text);
+
+	if (fd < 0 || write(fd, text, (size_t)size) != size)
+		perror(file);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void mount_all(void)
+{
+	for (size_t i = 0; i < sizeof(mounts) / sizeof(mounts[0]); i++) {
+		/* Those in /dev are new each time; the others are there. */
+		mkdir(mounts[i].target, 0755);
+		if (mount(mounts[i].type, mounts[i].target, mounts[i].type, 0, NULL))
+			perror(mounts[i].target);
+	}
+}
+
+static void set_address(struct ifreq *request, const char *address)
+{
+	struct sockaddr_in *const in = (struct sockaddr_in *)&request->ifr_addr;
+
+	in->sin_family = AF_INET;
+	inet_pton(AF_INET, address, &in->sin_addr);
+}
+
+/* Whether the interface is there, and up. */
+static int up(const char *name, const char *address, const char *netmask)
+{
+	struct ifreq request = { 0 };
+	const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int failed;
+
+	strncpy(request.ifr_name, name, sizeof(request.ifr_name) - 1);
+	if (fd < 0 || ioctl(fd, SIOCGIFINDEX, &request))
+		return 0;
+	set_address(&request, address);
+	failed = ioctl(fd, SIOCSIFADDR, &request);
+	set_address(&request, netmask);
+	failed = failed || ioctl(fd, SIOCSIFNETMASK, &request);
+	request.ifr_flags = IFF_UP | IFF_RUNNING;
+	failed = failed || ioctl(fd, SIOCSIFFLAGS, &request);
+	if (failed)
+		perror(name);
+	close(fd);
+	return !failed;
+}
+
+/* Starts a program and throws away what it says; its process, or -1. */
+static pid_t start(const char *path, char *const argv[])
+{
+	const pid_t child = vfork();
+
+	if (!child) {
+		const int null = open("/dev/null", O_RDWR);
+
+		dup2(null, 1);
+		dup2(null, 2);
+		execv(path, argv);
+		_exit(127);
+	}
+	return child;
+}
+
+/* The SSH server: its first process ends once the server listens. -1 where there is none. */
+static pid_t start_server(void)
+{
+	/*
+	 * Only the pinned key of this run opens the door; no password, no forwarding. By a name that is no path: of a path it
+	 * would start itself anew for each session.
+	 */
+	static char *const argv[] = { "dropbear", "-r", HOST_KEY, "-s", "-g", "-j", "-k", "-p", LISTEN, NULL };
+
+	if (access(HOST_KEY, R_OK) || !up("eth0", ADDRESS, NETMASK))
+		return -1;
+	return start("/usr/sbin/dropbear", argv);
+}
+
+/* busybox's programs under their names, for people and scripts. */
+static pid_t start_links(void)
+{
+	static char *const argv[] = { "busybox", "--install", "-s", "/bin", NULL };
+
+	return start("/bin/busybox", argv);
+}
+
+static void wait_for(pid_t child)
+{
+	if (child > 0)
+		waitpid(child, NULL, 0);
+}
+
+/*
+ * CRC-32 and length of the kernel's .config, as the last 8 bytes of config.gz have them (RFC 1952). Enough to tell one kernel
+ * that we built from another, and there is nothing to unpack for it.
+ */
+static uint64_t config_sum(void)
+{
+	const int fd = open("/proc/config.gz", O_RDONLY | O_CLOEXEC);
+	struct stat file;
+	uint32_t sums[2] = { 0 };
+
+	if (fd < 0 || fstat(fd, &file) || pread(fd, sums, sizeof(sums), file.st_size - (off_t)sizeof(sums)) != sizeof(sums))
+		perror("/proc/config.gz");
+	if (fd >= 0)
+		close(fd);
+	return (uint64_t)sums[0] << 32 | sums[1];
+}
+
+static void say_ready(double speed)
+{
+	struct sysinfo system;
+	char line[160];
+
+	sysinfo(&system);
+	/* As a message of the kernel's: what the kernel prints at the same moment can't tear it. */
+	snprintf(line, sizeof(line), "patchrig: ready cpus=%ld memory_kib=%lu speed=%.1f config=%016" PRIx64 "\n",
+		 sysconf(_SC_NPROCESSORS_ONLN), system.totalram * system.mem_unit / 1024, speed, config_sum());
+	put("/dev/kmsg", line);
+}
+
+/* A reproducer's workload is to run at once; nobody but a person at the console wants a shell. */
+static void wait_until_wanted(void)
+{
+	char line[256] = "";
+	const int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+	char cmdline[4096] = "";
+
+	if (fd >= 0 && read(fd, cmdline, sizeof(cmdline) - 1) < 0)
+		perror("/proc/cmdline");
+	close(fd);
+	if (strstr(cmdline, "patchrig.run="))
+		return;
+	/* Orphans of SSH sessions are ours, and nobody asks how they ended. */
+	signal(SIGCHLD, SIG_IGN);
+	while (read(STDIN_FILENO, line, sizeof(line)) < 0 && errno == EINTR)
+		continue;
+	signal(SIGCHLD, SIG_DFL);
+}
+
+int main(void)
+{
+	pid_t server, links;
+
+	mount_all();
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+		put(settings[i].file, settings[i].value);
+	server = start_server();
+	links = start_links();
+	up("lo", LOOPBACK, "255.0.0.0");
+	wait_for(links);
+	wait_for(server);
+	/* With nothing beside it: half the speed would be twice the time limits. */
+	say_ready(guest_speed());
+	/* From here on nothing happens by itself: a guest that is to be saved is saved now. */
+	put("/dev/kmsg", "patchrig: settled\n");
+	wait_until_wanted();
+	execl("/patchrig/console", "console", (char *)NULL);
+	perror("/patchrig/console");
+	return 1;
+}
