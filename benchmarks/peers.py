@@ -34,6 +34,9 @@ from orchestrator.pipeline import fragments_of
 from orchestrator.plan.config import load_kernel_source, load_plan
 
 HOURS = 3600.0
+# What is to be reached of vng's time; and so long is waited for vng, after which the ratio is only known to be smaller.
+_COLD_BUILD = 0.35
+_VNG_BUILD_SECONDS = 900.0
 
 # What vng boots where that is not what patchrig boots: the target of make, whose file lies in arch/*/boot.
 BZIMAGE = PurePosixPath("arch/x86/boot/bzImage")
@@ -75,12 +78,16 @@ def vng_build(results: Path) -> Iterator[Figure]:
         # The private tree keeps the series on it.
         shutil.copytree(next(cache.glob("trees/*/src")), tree, symlinks=True)
         shutil.rmtree(cache)
-        say("vng builds")
+        limit = max(_VNG_BUILD_SECONDS, ours / _COLD_BUILD * 1.5)
+        say(f"patchrig took {ours:.0f} s; vng builds, for {limit:.0f} s at most")
         os.sync()
-        theirs = timed([str(program), "--build"], cwd=tree, env=vng.vng_env(program, Path(scratch) / "home"))
-        if not (tree / BZIMAGE).exists():
+        env = vng.vng_env(program, Path(scratch) / "home")
+        theirs = timed([str(program), "--build"], cwd=tree, env=env, limit=limit)
+        done = (tree / BZIMAGE).exists()
+        if not done and theirs < limit:
             sys.exit(f"vng --build left no {BZIMAGE}")
-    yield Figure(what="cold build, x86_64; vng --build, once each", measured=ours, peer=theirs, reach=0.35)
+    how = "once each" if done else "which was not done when it was ended"
+    yield Figure(what=f"cold build, x86_64; vng --build, {how}", measured=ours, peer=theirs, reach=_COLD_BUILD)
 
 
 def rebuild(results: Path) -> Iterator[Figure]:

@@ -1,13 +1,16 @@
 """patchrig as the benchmarks run it, and what a line of their table says."""
 
 import json
+import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,10 +67,12 @@ def build_argv(results: Path, *options: str) -> list[str]:
     return [str(PATCHRIG), "build", str(MATRIX), "--flavour", "plain", "--results", str(results), *options]
 
 
-def timed(argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> float:
-    """Seconds of a command that has to succeed."""
+def timed(
+    argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None, limit: float | None = None
+) -> float:
+    """Seconds of a command that has to succeed, or that took longer than the limit and was ended."""
     begun = time.monotonic()
-    said = subprocess.run(
+    with subprocess.Popen(
         argv,
         cwd=cwd,
         env=env,
@@ -76,12 +81,20 @@ def timed(argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        check=False,
-    )
+        # So that all that it started can be ended with it.
+        start_new_session=True,
+    ) as child:
+        try:
+            said, _ = child.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            return time.monotonic() - begun
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
     seconds = time.monotonic() - begun
-    if said.returncode != 0:
-        last = "\n".join(said.stdout.splitlines()[-20:])
-        sys.exit(f"{shlex.join(argv)} ended with status {said.returncode}:\n{last}")
+    if child.returncode != 0:
+        last = "\n".join(said.splitlines()[-20:])
+        sys.exit(f"{shlex.join(argv)} ended with status {child.returncode}:\n{last}")
     return seconds
 
 
