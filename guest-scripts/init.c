@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "speed.h"
+#include "textfile.h"
 
 #define ADDRESS "10.0.2.15"
 #define LISTEN ADDRESS ":22"
@@ -61,13 +62,8 @@ static const struct {
 
 static void put(const char *file, const char *text)
 {
-	const int fd = open(file, O_WRONLY | O_CLOEXEC);
-	const ssize_t size = (ssize_t)strlen(text);
-
-	if (fd < 0 || write(fd, text, (size_t)size) != size)
+	if (!put_text(file, text))
 		perror(file);
-	if (fd >= 0)
-		close(fd);
 }
 
 static void mount_all(void)

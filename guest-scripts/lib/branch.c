@@ -1,7 +1,6 @@
 /* Kprobes of the workload's own; the kernel counts per call stack. */
 #define _GNU_SOURCE
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 
 #include "board.h"
 #include "branch.h"
+#include "textfile.h"
 
 #define TRACING "/sys/kernel/tracing/"
 #define BRANCHES_MAX 4
@@ -20,17 +20,6 @@ struct branch {
 
 static struct branch branches[BRANCHES_MAX];
 static unsigned int branches_count;
-
-/* False says no more than that: a branch that could not be counted was not exercised, and its counter stays 0. */
-static bool put(const char *path, const char *text)
-{
-	const int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-	const bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return done;
-}
 
 static const char *event_file(const struct branch *branch, const char *file)
 {
@@ -51,17 +40,18 @@ void branch_probe(const char *name, const char *function, const char *filter, co
 	*branch = (struct branch){ name, caller };
 	/* At the return even where nobody asks what it is: an optimised probe at the entry hides the callers. */
 	snprintf(text, sizeof(text), "r512:patchrig/%s %s ret=$retval:x64", name, function);
-	if (!put(TRACING "kprobe_events", text))
+	/* A branch that can not be counted was not exercised: its counter stays 0. */
+	if (!put_text(TRACING "kprobe_events", text))
 		return;
 	snprintf(text, sizeof(text), "hist:keys=common_stacktrace:size=2048%s%s", filter[0] ? " if " : "", filter);
-	if (put(event_file(branch, "trigger"), text))
+	if (put_text(event_file(branch, "trigger"), text))
 		branches_count++;
 }
 
 void branches_start(void)
 {
 	for (unsigned int i = 0; i < branches_count; i++)
-		put(event_file(&branches[i], "enable"), "1");
+		put_text(event_file(&branches[i], "enable"), "1");
 }
 
 /* Entries look like "{ common_stacktrace:", a line for each caller, "} hitcount: N". */
@@ -89,7 +79,7 @@ void branches_end(void)
 	for (unsigned int i = 0; i < branches_count; i++) {
 		FILE *file;
 
-		put(event_file(&branches[i], "enable"), "0");
+		put_text(event_file(&branches[i], "enable"), "0");
 		file = fopen(event_file(&branches[i], "hist"), "re");
 		if (!file)
 			continue;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "board.h"
+#include "textfile.h"
 
 /* How long a device is on and off, in microseconds. */
 #define ON_LEAST 20000
@@ -157,16 +158,12 @@ static bool races;
 
 void race_prepare(void)
 {
-	const char *name = FIRST_CALL_AFTER_THE_KILL;
-	const int fd = open(MOMENT, O_WRONLY | O_CLOEXEC);
-
 	/* Other kernels have no such file. */
-	if (fd < 0)
+	if (access(MOMENT, F_OK))
 		return;
 	races = true;
-	if (write(fd, name, strlen(name)) < 0)
+	if (!put_text(MOMENT, FIRST_CALL_AFTER_THE_KILL))
 		run_error("telling the moment of a race", errno);
-	close(fd);
 }
 
 bool device_off(unsigned int device)

@@ -10,6 +10,7 @@
 
 #include "board.h"
 #include "paging.h"
+#include "textfile.h"
 
 void *locked_memory(size_t length)
 {
@@ -100,21 +101,14 @@ void page_out(void *address, size_t length)
 bool reclaim(size_t bytes)
 {
 	char path[300], amount[32];
-	bool done;
-	int fd;
 
 	if (!board->cgroup[0])
 		return false;
 	wait_for_flipped();
 	snprintf(path, sizeof(path), "%s/memory.reclaim", board->cgroup);
 	snprintf(amount, sizeof(amount), "%zu", bytes);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
 	/* EAGAIN: less than that could be had. */
-	done = write(fd, amount, strlen(amount)) > 0;
-	close(fd);
-	return done;
+	return put_text(path, amount);
 }
 
 size_t resident_pages(const void *address, size_t length)

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "board.h"
+#include "textfile.h"
 
 #define TRACING "/sys/kernel/tracing/"
 #define EVENT TRACING "events/patchrig/probe/"
@@ -35,18 +36,10 @@ static uint64_t hits_seen;
 
 static bool put(const char *path, const char *text)
 {
-	const int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-	bool done;
-
-	if (fd < 0) {
-		run_missing("cannot open %s: %s", path, strerrorname_np(errno));
-		return false;
-	}
-	done = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-	if (!done)
-		run_missing("cannot write %s to %s: %s", text, path, strerrorname_np(errno));
-	close(fd);
-	return done;
+	if (put_text(path, text))
+		return true;
+	run_missing("cannot write %s to %s: %s", text, path, strerrorname_np(errno));
+	return false;
 }
 
 void probe_start(void)

@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "board.h"
+#include "textfile.h"
 
 #define TICK_US 50000
 enum watched { WATCHED_DONE, WATCHED_STUCK, WATCHED_DEAD, WATCHED_LATE };
@@ -23,15 +23,10 @@ static pid_t load_pid;
 static pid_t children[DEVICES_MAX + 1];
 static unsigned int children_count;
 
-static void write_to(const char *path, const char *text)
+static void move_to(const char *path)
 {
-	const int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd >= 0) {
-		if (write(fd, text, strlen(text)) < 0)
-			run_error("moving to another cgroup", errno);
-		close(fd);
-	}
+	if (!put_text(path, "0") && errno != ENOENT)
+		run_error("moving to another cgroup", errno);
 }
 
 /* The supervisor and the flippers stay outside: limits are for the load, and nothing may make them wait. */
@@ -43,7 +38,7 @@ static void leave_cgroup(void)
 	if (file && fgets(line, sizeof(line), file) && !strncmp(line, "0::/", 4) && line[4] != '\n') {
 		line[strcspn(line, "\n")] = 0;
 		snprintf(board->cgroup, sizeof(board->cgroup), "/sys/fs/cgroup%s", line + 3);
-		write_to("/sys/fs/cgroup/cgroup.procs", "0");
+		move_to("/sys/fs/cgroup/cgroup.procs");
 	}
 	if (file)
 		fclose(file);
@@ -56,7 +51,7 @@ static void join_cgroup(void)
 	if (!board->cgroup[0])
 		return;
 	snprintf(path, sizeof(path), "%s/cgroup.procs", board->cgroup);
-	write_to(path, "0");
+	move_to(path);
 }
 
 /* A page that can't be had is a finding; which kind is in si_code. */

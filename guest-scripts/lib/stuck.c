@@ -5,12 +5,12 @@
 #define _GNU_SOURCE
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "board.h"
+#include "textfile.h"
 
 #define SECOND 1000000000ull
 /*
@@ -78,15 +78,10 @@ static uint64_t part(unsigned int share)
 static void freeze(bool on)
 {
 	char path[300];
-	int fd;
 
 	snprintf(path, sizeof(path), "%s/cgroup.freeze", board->cgroup);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	if (write(fd, on ? "1" : "0", 1) < 0)
+	if (!put_text(path, on ? "1" : "0") && errno != ENOENT)
 		run_error("freezing the load", errno);
-	close(fd);
 }
 
 static bool load_is_frozen(void)

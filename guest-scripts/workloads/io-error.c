@@ -26,6 +26,7 @@
 #include "paging.h"
 #include "record.h"
 #include "run.h"
+#include "textfile.h"
 
 #define FILES "/tmp/io-error"
 #define SECTOR 512
@@ -89,17 +90,10 @@ static unsigned long long sectors_of(unsigned int device)
 static bool set_bad_blocks(unsigned int device, char sign)
 {
 	char path[128], text[64];
-	bool done;
-	int fd;
 
 	snprintf(path, sizeof(path), "/sys/kernel/config/nullb/swap%u/badblocks", device);
 	snprintf(text, sizeof(text), "%c%u-%llu", sign, HEADER_SECTORS, sectors[device] - 1);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	done = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-	close(fd);
-	return done;
+	return put_text(path, text);
 }
 
 static void set_errors(bool on)

@@ -25,6 +25,7 @@
 #include "paging.h"
 #include "record.h"
 #include "run.h"
+#include "textfile.h"
 
 #define SLICES_MAX 8
 /* How long something is waited for that may not come: a pool that fills, a worker that starts. */
@@ -55,19 +56,9 @@ static counter_t *dropped;
 /* Shared with the helpers: it is the turn of reclaim. */
 static _Atomic bool *reclaiming;
 
-static bool put(const char *path, const char *text)
-{
-	const int fd = open(path, O_WRONLY | O_CLOEXEC);
-	const bool done = fd >= 0 && write(fd, text, strlen(text)) > 0;
-
-	if (fd >= 0)
-		close(fd);
-	return done;
-}
-
 static void set(const char *path, const char *text)
 {
-	if (!put(path, text))
+	if (!put_text(path, text))
 		run_missing("cannot write %s to %s", text, path);
 }
 
