@@ -149,7 +149,7 @@ def timed(*argv: str) -> dict[str, float]:
 
 def main() -> None:
     matrix = load_plan(MATRIX).matrix
-    once = len(matrix.arches) * len(matrix.workloads) * len(VARIANTS)
+    once = len(matrix.arches) * len(matrix.flavours) * len(matrix.workloads) * len(VARIANTS)
     repeat = -(-CELLS // once)
     chosen = [str(MATRIX), *(f"--variant={name}" for name in VARIANTS), "--repeat", str(repeat)]
     with tempfile.TemporaryDirectory() as scratch:

@@ -21,6 +21,7 @@ MATRIX = PROJECT / "configs" / "swapoff.yaml"
 SERIES = PROJECT / "kernels" / "patches" / "swapoff-lockout"
 WORKLOAD = "mincore"  # of the guests whose start is measured
 REPEATS = 5
+_TIDY_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,15 +88,29 @@ def timed(
         try:
             said, _ = child.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
+            _end(child)
             return time.monotonic() - begun
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
+        except BaseException:
+            _end(child)
+            raise
     seconds = time.monotonic() - begun
     if child.returncode != 0:
         last = "\n".join(said.splitlines()[-20:])
         sys.exit(f"{shlex.join(argv)} ended with status {child.returncode}:\n{last}")
     return seconds
+
+
+def _end(child: "subprocess.Popen[str]") -> None:
+    """End a command and all that it started: as Ctrl-C does, so that it may tidy up, and for good a while later."""
+    for number in (signal.SIGINT, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(_TIDY_SECONDS)
+            # What it started may not have ended with it.
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            return
 
 
 def mark_of(number: int) -> str:

@@ -1,7 +1,8 @@
 /*
  * PID 1 of every guest: mounts, kernel settings, network, SSH server, and the one line that says the guest is ready. Then it
- * becomes the script "console", as soon as somebody wants that. Programmed, and not a script itself, because each process that
- * a script starts costs some ten milliseconds of an emulated CPU, and every booted guest waits for that.
+ * starts the script "console", as soon as somebody wants that. Programmed, and not a script itself, because each process that
+ * a script starts costs some ten milliseconds of an emulated CPU, and every booted guest waits for that. It never ends and
+ * never becomes another program: that would be a panic, and of a kernel that is sick already a finding of our own making.
  *
  * What fails is said on the console, and the rest goes on: the orchestrator compares the guest with what it asked for.
  */
@@ -92,13 +93,15 @@ static int up(const char *name, const char *address, const char *netmask)
 	int failed;
 
 	strncpy(request.ifr_name, name, sizeof(request.ifr_name) - 1);
-	if (fd < 0 || ioctl(fd, SIOCGIFINDEX, &request))
+	if (fd < 0) {
+		perror("socket");
 		return 0;
+	}
 	set_address(&request, address);
 	failed = ioctl(fd, SIOCSIFADDR, &request);
 	set_address(&request, netmask);
-	failed = failed || ioctl(fd, SIOCSIFNETMASK, &request);
-	request.ifr_flags = IFF_UP | IFF_RUNNING;
+	failed = failed || ioctl(fd, SIOCSIFNETMASK, &request) || ioctl(fd, SIOCGIFFLAGS, &request);
+	request.ifr_flags |= IFF_UP | IFF_RUNNING;
 	failed = failed || ioctl(fd, SIOCSIFFLAGS, &request);
 	if (failed)
 		perror(name);
@@ -122,7 +125,7 @@ static pid_t start(const char *path, char *const argv[])
 	return child;
 }
 
-/* The SSH server: its first process ends once the server listens. -1 where there is none. */
+/* The SSH server: its first process ends once the server listens. 0: none is wanted; -1: there can be none. */
 static pid_t start_server(void)
 {
 	/*
@@ -131,7 +134,10 @@ static pid_t start_server(void)
 	 */
 	static char *const argv[] = { "dropbear", "-r", HOST_KEY, "-s", "-g", "-j", "-k", "-p", LISTEN, NULL };
 
-	if (access(HOST_KEY, R_OK) || !up("eth0", ADDRESS, NETMASK))
+	/* A reproducer's guest has no network, and nobody who would call. */
+	if (access(HOST_KEY, R_OK) || access("/sys/class/net/eth0", F_OK))
+		return 0;
+	if (!up("eth0", ADDRESS, NETMASK))
 		return -1;
 	return start("/usr/sbin/dropbear", argv);
 }
@@ -144,10 +150,12 @@ static pid_t start_links(void)
 	return start("/bin/busybox", argv);
 }
 
-static void wait_for(pid_t child)
+/* Whether the program, if there was one to be started, did what it was to do. */
+static int well_ended(pid_t child)
 {
-	if (child > 0)
-		waitpid(child, NULL, 0);
+	int status = 0;
+
+	return child >= 0 && (!child || (waitpid(child, &status, 0) == child && !status));
 }
 
 /*
@@ -167,40 +175,62 @@ static uint64_t config_sum(void)
 	return (uint64_t)sums[0] << 32 | sums[1];
 }
 
-static void say_ready(double speed)
+static void say_ready(int reachable, double speed)
 {
 	struct sysinfo system;
 	char line[160];
 
 	sysinfo(&system);
 	/* As a message of the kernel's: what the kernel prints at the same moment can't tear it. */
-	snprintf(line, sizeof(line), "patchrig: ready cpus=%ld memory_kib=%lu speed=%.1f config=%016" PRIx64 "\n",
-		 sysconf(_SC_NPROCESSORS_ONLN), system.totalram * system.mem_unit / 1024, speed, config_sum());
+	snprintf(line, sizeof(line), "patchrig: ready cpus=%ld memory_kib=%lu speed=%.1f config=%016" PRIx64 " ssh=%d\n",
+		 sysconf(_SC_NPROCESSORS_ONLN), system.totalram * system.mem_unit / 1024, speed, config_sum(), reachable);
 	put("/dev/kmsg", line);
 }
 
-/* A reproducer's workload is to run at once; nobody but a person at the console wants a shell. */
-static void wait_until_wanted(void)
+/* With patchrig.run on the command line: a reproducer's workload, or the empty one of somebody who sits at the console. */
+static int console_wanted(void)
 {
-	char line[256] = "";
-	const int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
 	char cmdline[4096] = "";
+	const int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
 
-	if (fd >= 0 && read(fd, cmdline, sizeof(cmdline) - 1) < 0)
+	if (fd < 0 || read(fd, cmdline, sizeof(cmdline) - 1) < 0)
 		perror("/proc/cmdline");
-	close(fd);
-	if (strstr(cmdline, "patchrig.run="))
-		return;
-	/* Orphans of SSH sessions are ours, and nobody asks how they ended. */
+	if (fd >= 0)
+		close(fd);
+	return strstr(cmdline, "patchrig.run=") != NULL;
+}
+
+/* Else nobody is there, until somebody sends a line. Orphans of SSH sessions come to us meanwhile; nobody asks how they ended. */
+static void wait_for_a_line(void)
+{
+	char line[256];
+
 	signal(SIGCHLD, SIG_IGN);
 	while (read(STDIN_FILENO, line, sizeof(line)) < 0 && errno == EINTR)
 		continue;
 	signal(SIGCHLD, SIG_DFL);
 }
 
+/* The console's script, again and again: it has no end of its own. */
+static void serve_console(void)
+{
+	for (;;) {
+		const pid_t child = vfork();
+
+		if (!child) {
+			execl("/patchrig/console", "console", (char *)NULL);
+			_exit(127);
+		}
+		while (child > 0 && waitpid(-1, NULL, 0) != child)
+			continue;
+		sleep(1);
+	}
+}
+
 int main(void)
 {
 	pid_t server, links;
+	int reachable;
 
 	mount_all();
 	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
@@ -208,14 +238,14 @@ int main(void)
 	server = start_server();
 	links = start_links();
 	up("lo", LOOPBACK, "255.0.0.0");
-	wait_for(links);
-	wait_for(server);
+	if (!well_ended(links))
+		fprintf(stderr, "patchrig: busybox has not made its links\n");
+	reachable = well_ended(server);
 	/* With nothing beside it: half the speed would be twice the time limits. */
-	say_ready(guest_speed());
+	say_ready(reachable, guest_speed());
 	/* From here on nothing happens by itself: a guest that is to be saved is saved now. */
 	put("/dev/kmsg", "patchrig: settled\n");
-	wait_until_wanted();
-	execl("/patchrig/console", "console", (char *)NULL);
-	perror("/patchrig/console");
-	return 1;
+	if (!console_wanted())
+		wait_for_a_line();
+	serve_console();
 }

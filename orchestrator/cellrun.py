@@ -373,7 +373,7 @@ def _with_evidence(run: GuestRun, vm: Vm, guests: Guests, folder: Path, pulse: P
 
 def _ways(stack: ExitStack, vm: Vm, guests: Guests, *, booted: bool) -> evidence.Ways:
     qmp, console = vm.files.qmp_socket, vm.files.console_socket
-    # Before init has started them, there is nobody to ask.
+    # Before the ready line there is nobody to ask.
     shells = {"SSH": lambda: _ssh_shell(stack, vm, guests.keys), "serial console": lambda: _serial_shell(stack, vm)}
     return evidence.Ways(
         shells=shells if booted else {},

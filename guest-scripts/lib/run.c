@@ -25,7 +25,7 @@ static unsigned int children_count;
 
 static void move_to(const char *path)
 {
-	if (!put_text(path, "0") && errno != ENOENT)
+	if (!access(path, F_OK) && !put_text(path, "0"))
 		run_error("moving to another cgroup", errno);
 }
 

@@ -80,7 +80,7 @@ static void freeze(bool on)
 	char path[300];
 
 	snprintf(path, sizeof(path), "%s/cgroup.freeze", board->cgroup);
-	if (!put_text(path, on ? "1" : "0") && errno != ENOENT)
+	if (!access(path, F_OK) && !put_text(path, on ? "1" : "0"))
 		run_error("freezing the load", errno);
 }
 

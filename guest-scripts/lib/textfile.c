@@ -8,14 +8,15 @@
 bool put_text(const char *path, const char *text)
 {
 	const int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool done;
+	const ssize_t size = (ssize_t)strlen(text);
+	ssize_t written;
 	int why;
 
 	if (fd < 0)
 		return false;
-	done = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-	why = errno;
+	written = write(fd, text, (size_t)size);
+	why = written < 0 ? errno : EIO;
 	close(fd);
 	errno = why;
-	return done;
+	return written == size;
 }

@@ -16,6 +16,8 @@ from orchestrator.guest.rootfs import base_archive
 from orchestrator.model import Workload
 
 _EXECUTABLE = 0o755
+COMPILED = ("renew", "speed")
+SCRIPTS = ("console", "run-workload")
 _SECRET = 0o600
 
 
@@ -64,15 +66,12 @@ def _own_entries(arch: Arch, keys: RunKeys, files: GuestFiles, until: Deadline) 
     library = Library(folder=scripts / "lib")
     own = {
         name: program_bytes(scripts / f"{name}.c", arch, library, cache=files.cache, log=files.log, until=until)
-        for name in ("init", "renew", "speed")
+        for name in ("init", *COMPILED)
     }
     return [
         regular("init", own.pop("init"), permissions=_EXECUTABLE),
         regular("root/.profile", (scripts / "profile").read_bytes()),
-        *(
-            regular(f"patchrig/{name}", (scripts / name).read_bytes(), permissions=_EXECUTABLE)
-            for name in ("console", "run-workload")
-        ),
+        *(regular(f"patchrig/{name}", (scripts / name).read_bytes(), permissions=_EXECUTABLE) for name in SCRIPTS),
         *(regular(f"patchrig/{name}", program, permissions=_EXECUTABLE) for name, program in own.items()),
         regular("etc/dropbear/host_key", keys.host_key, permissions=_SECRET),
         regular("root/.ssh/authorized_keys", keys.authorized_keys, permissions=_SECRET),

@@ -22,15 +22,15 @@ CFLAGS = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Library:
-    """The C files that every compiled workload is linked with; none without a folder."""
+    """The C files that every compiled program is linked with."""
 
-    folder: Path | None
+    folder: Path
 
     def sources(self) -> tuple[Path, ...]:
-        return tuple(sorted(self.folder.glob("*.c"))) if self.folder else ()
+        return tuple(sorted(self.folder.glob("*.c")))
 
     def headers(self) -> tuple[Path, ...]:
-        return tuple(sorted(self.folder.glob("*.h"))) if self.folder else ()
+        return tuple(sorted(self.folder.glob("*.h")))
 
 
 def program_bytes(source: Path, arch: Arch, library: Library, *, cache: Path, log: Path, until: Deadline) -> bytes:
@@ -45,7 +45,9 @@ def program_bytes(source: Path, arch: Arch, library: Library, *, cache: Path, lo
         raise ToolMissing(compiler)
     folder = cache / "programs"
     folder.mkdir(parents=True, exist_ok=True)
-    made = folder / f"{source.stem}-{arch.name}-{_key(source, arch, library)}"
+    # A newer one, and the C library that comes with it, makes other programs.
+    version = process.check([compiler, "-dumpfullversion"], log=log, until=until).strip()
+    made = folder / f"{source.stem}-{arch.name}-{_key(source, f'{compiler} {version}', library)}"
     with FileLock(f"{made}.lock"):
         if not made.exists():
             _compile(source, made, arch, library, log=log, until=until)
@@ -53,9 +55,8 @@ def program_bytes(source: Path, arch: Arch, library: Library, *, cache: Path, lo
 
 
 def compile_argv(source: Path, output: Path, arch: Arch, library: Library) -> list[str]:
-    include = (f"-I{library.folder}",) if library.folder else ()
     compiler = f"{arch.compiler_prefix}gcc"
-    return [compiler, *CFLAGS, *include, "-o", str(output), str(source), *map(str, library.sources())]
+    return [compiler, *CFLAGS, f"-I{library.folder}", "-o", str(output), str(source), *map(str, library.sources())]
 
 
 def _compile(source: Path, made: Path, arch: Arch, library: Library, *, log: Path, until: Deadline) -> None:
@@ -66,9 +67,11 @@ def _compile(source: Path, made: Path, arch: Arch, library: Library, *, log: Pat
     scratch.rename(made)
 
 
-def _key(source: Path, arch: Arch, library: Library) -> str:
-    digest = hashlib.sha256("\0".join((arch.compiler_prefix, *CFLAGS)).encode())
-    files: Sequence[Path] = (source, *library.sources(), *library.headers())
+def _key(source: Path, compiler: str, library: Library) -> str:
+    digest = hashlib.sha256("\0".join((compiler, *CFLAGS)).encode())
+    # The compiler looks for headers beside the source, too.
+    beside = sorted(source.parent.glob("*.h"))
+    files: Sequence[Path] = (source, *beside, *library.sources(), *library.headers())
     for file in files:
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()[:16]

@@ -13,6 +13,8 @@ from orchestrator.plan.schema import Problem
 from orchestrator.plan.widening import parse_widening
 
 SUFFIXES = (".yaml", ".yml")
+# In the guest's /patchrig beside the workloads.
+GUEST_PROGRAMS = ("console", "renew", "run-workload", "speed")
 
 _GIT_RANGE = re.compile(r"[^/.]\.\.\.?([^/.]|$)")
 
@@ -91,8 +93,7 @@ def _missing_files(matrix: Matrix, folder: Path, project: Path) -> Iterator[Prob
 
 def workload_problems(workload: Workload, stem: str, folders: tuple[Path, ...]) -> Iterator[Problem]:
     """`stem` is the YAML file's name, `folders` where the program may lie."""
-    if workload.name != stem:
-        yield Problem(key=("name",), text=f"must be what the file is called: {stem} (got {workload.name})")
+    yield from _name_problems(workload.name, stem)
     if not any((folder / workload.program).is_file() for folder in folders):
         places = " or ".join(str(folder / workload.program) for folder in folders)
         yield Problem(key=("program",), text=f"no such file: {places}")
@@ -107,6 +108,13 @@ def workload_problems(workload: Workload, stem: str, folders: tuple[Path, ...]) 
     for site, functions in workload.sites.items():
         if not functions:
             yield Problem(key=("sites", site), text="must name at least one function")
+
+
+def _name_problems(name: str, stem: str) -> Iterator[Problem]:
+    if name != stem:
+        yield Problem(key=("name",), text=f"must be what the file is called: {stem} (got {name})")
+    if name in GUEST_PROGRAMS:
+        yield Problem(key=("name",), text=f"is taken: /patchrig/{name} is a program of every guest's")
 
 
 def _device_problems(device: SwapDevice, at: int) -> Iterator[Problem]:

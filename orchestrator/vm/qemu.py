@@ -18,7 +18,7 @@ from orchestrator.vm.schedstat import ProcessorTime, processor_time
 
 # Through /dev/kmsg, so with the kernel's stamps before it; anywhere else on a line somebody only speaks of it.
 READY = re.compile(r"^(?:\[[^\]]*\] ?)*patchrig: ready (?P<facts>.*)$")
-# After the ready line init tidies up; a guest that is to be saved should not do that again each time.
+# What the guest does by itself is over; a guest that is to be saved should not do it again each time.
 SETTLED = re.compile(r"^(?:\[[^\]]*\] ?)*patchrig: settled$")
 
 
@@ -30,6 +30,7 @@ class Ready:
     memory_mib: int
     speed: float  # iterations of a fixed loop per microsecond
     config: str  # CRC-32 and length of its .config, 8 hex digits each
+    ssh: bool = True  # its SSH server listens
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,6 +149,7 @@ def ready_of(facts: str) -> Ready:
             memory_mib=int(said["memory_kib"]) >> 10,
             speed=float(said["speed"]),
             config=said["config"],
+            ssh=said.get("ssh", "1") == "1",
         )
     except (KeyError, ValueError) as e:
         raise InfraError(f"the guest's ready line makes no sense: {facts!r}") from e
@@ -182,4 +184,6 @@ def not_as_asked(spec: VmSpec, ready: Ready, config: str, *, kept: float = 0.2) 
         return f"the guest has {ready.memory_mib} MiB of memory, {spec.memory_mib} were asked for"
     if config and ready.config != config:
         return f"the guest runs a kernel with another config ({ready.config}) than was built ({config})"
+    if not ready.ssh:
+        return "the guest's SSH server did not start; the console says why"
     return ""

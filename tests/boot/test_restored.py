@@ -1,4 +1,4 @@
-"""Real guests that are restored: each has random numbers and a clock of its own, and the rest of the first."""
+"""Real guests: restored ones have random numbers and a clock of their own; init serves whoever comes, to the end."""
 
 import json
 import time
@@ -6,6 +6,14 @@ from pathlib import Path
 
 import pytest
 from boot_runs import SERIES, Ran, run_command
+
+from orchestrator.arch import ARCHES as EVERY_ARCH
+from orchestrator.deadline import Deadline
+from orchestrator.guest import ssh
+from orchestrator.guest.keys import load_keys
+from orchestrator.vm.argv import VmSpec
+from orchestrator.vm.console import serial_shell
+from orchestrator.vm.qemu import boot
 
 pytestmark = [pytest.mark.boot, pytest.mark.timeout(5400)]
 
@@ -74,3 +82,29 @@ def test_a_restored_guest_has_the_cpus_that_were_asked_for_and_the_console_of_th
         assert one["cpus"] == 2
         assert console.count("Linux version") == 1
         assert "patchrig: ready" in console
+
+
+def test_a_line_on_the_serial_console_is_answered_by_a_shell_and_init_buries_the_orphans(
+    ran: Ran, tmp_path: Path
+) -> None:
+    """Where SSH is gone the console is the way in; until somebody sends a line there is no shell on it."""
+    arch = EVERY_ARCH[next(iter(ran.cells.values()))["cell"]["build"]["arch"]]
+    image = ran.folder / "builds" / f"patched.plain.{arch.name}" / "image"
+    initramfs = ran.folder / "guest" / f"initramfs.{arch.name}"
+    spec = VmSpec(arch=arch, image=image, initramfs=initramfs, memory_mib=512, cpus=2, kvm=False)
+    keys, until = load_keys(ran.folder / "guest"), Deadline.after(300, "a guest and its console")
+
+    with boot(spec, console_log=tmp_path / "console.log", qemu_log=tmp_path / "qemu.log") as vm:
+        ready = vm.wait_ready(until)
+        assert ready
+        assert ready.ssh
+        connection = ssh.connect(vm.ssh_port(until), user_key=keys.user_key, pinned_host=keys.pinned_host, until=until)
+        with connection as guest:
+            guest.run("sleep 0.1 </dev/null >/dev/null 2>&1 & exit 0", until)
+        for number in (1, 2):
+            with serial_shell(vm.files.console_socket, until) as shell:
+                assert str(40 + number) in shell.run(f"echo $((40 + {number}))", until)
+                assert "zombies: 0" in shell.run(
+                    "sleep 1; echo zombies: $(cat /proc/[0-9]*/stat | grep -c ') Z ')", until
+                )
+        assert vm.alive()

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import hook
+import many_cells
 import measure
 import peers
 import pytest
@@ -188,6 +189,34 @@ def test_figures_of_starts_leave_the_first_round_out_and_take_vngs_time_from_qem
         (0.2, 10.0, None),
         (2.0, 11.0, None),
     ]
+
+
+def test_a_command_that_takes_longer_than_its_limit_is_ended_with_what_it_started(tmp_path: Path) -> None:
+    slow = script(tmp_path / "slow", f"sleep 600 & echo $! >{tmp_path}/child; wait")
+
+    seconds = runs.timed([str(slow)], limit=0.5)
+
+    assert seconds >= 0.5
+    child = Path("/proc", (tmp_path / "child").read_text().strip(), "stat")
+    assert not child.exists() or child.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_a_command_that_fails_ends_the_benchmark_with_what_it_said(tmp_path: Path) -> None:
+    broken = script(tmp_path / "broken", "echo no such target; exit 2")
+
+    with pytest.raises(SystemExit, match=r"(?s)status 2.*no such target"):
+        runs.timed([str(broken)], limit=60)
+
+
+def test_as_many_cells_are_recorded_as_the_matrix_has(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(many_cells, "CELLS", 40)
+
+    many_cells.main()
+
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["cells"] >= 40
 
 
 def test_make_by_hand_is_patchrigs_without_the_compiler_cache() -> None:

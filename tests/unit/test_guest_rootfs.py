@@ -8,9 +8,10 @@ from samples import cell
 from orchestrator.arch import ARCHES
 from orchestrator.deadline import Deadline
 from orchestrator.errors import InfraError, ToolMissing, UserError
-from orchestrator.guest.archive import program_path
+from orchestrator.guest.archive import COMPILED, SCRIPTS, program_path
 from orchestrator.guest.programs import Library, compile_argv, program_bytes
 from orchestrator.guest.rootfs import PACKAGES, SUITE, apt_sources, mmdebstrap_argv, sources_of
+from orchestrator.plan.checks import GUEST_PROGRAMS
 from orchestrator.process import find_tool
 
 X86 = ARCHES["x86_64"]
@@ -48,6 +49,10 @@ def test_packages_are_unpacked_and_none_of_their_scripts_runs(arch: object) -> N
     assert argv[-3:] == [SUITE, "/r", "/s"]
 
 
+def test_no_workload_may_have_the_name_of_a_program_of_the_guests_own() -> None:
+    assert set(GUEST_PROGRAMS) == {*COMPILED, *SCRIPTS}
+
+
 def test_a_workload_is_compiled_statically_with_all_of_the_library(tmp_path: Path) -> None:
     for name in ("b.c", "a.c", "a.h", "notes.txt"):
         (tmp_path / name).touch()
@@ -59,16 +64,9 @@ def test_a_workload_is_compiled_statically_with_all_of_the_library(tmp_path: Pat
     assert argv[-5:] == ["-o", "out", "w.c", f"{tmp_path}/a.c", f"{tmp_path}/b.c"]
 
 
-def test_a_program_without_a_library_has_only_its_own_file() -> None:
-    argv = compile_argv(Path("speed.c"), Path("out"), X86, Library(folder=None))
-
-    assert argv[-3:] == ["-o", "out", "speed.c"]
-    assert not [word for word in argv if word.startswith("-I")]
-
-
 def made(source: Path, tmp_path: Path) -> bytes:
     until = Deadline.after(120, "the compiler")
-    library = Library(folder=None)
+    library = Library(folder=tmp_path / "lib")
     return program_bytes(source, X86, library, cache=tmp_path / "cache", log=tmp_path / "log", until=until)
 
 
@@ -94,6 +92,17 @@ def test_a_program_is_compiled_once_and_again_when_it_changed(tmp_path: Path) ->
     assert first[:4] == b"\x7fELF"
     assert first == again != changed
     assert len([file for file in (tmp_path / "cache/programs").iterdir() if file.suffix != ".lock"]) == 2
+
+
+@needs_gcc
+def test_a_program_is_compiled_again_when_a_header_beside_it_changed(tmp_path: Path) -> None:
+    (tmp_path / "w.c").write_text('#include "status.h"\nint main(void) { return STATUS; }\n')
+    (tmp_path / "status.h").write_text("#define STATUS 0\n")
+
+    first = made(tmp_path / "w.c", tmp_path)
+    (tmp_path / "status.h").write_text("#define STATUS 1\n")
+
+    assert made(tmp_path / "w.c", tmp_path) != first
 
 
 @needs_gcc

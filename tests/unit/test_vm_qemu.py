@@ -43,6 +43,11 @@ def test_the_ready_line_is_read(stamps: str) -> None:
     assert ready_of(match["facts"]) == READ
 
 
+@pytest.mark.parametrize(("word", "reachable"), [("", True), (" ssh=1", True), (" ssh=0", False)])
+def test_a_guest_says_whether_its_ssh_server_listens(word: str, reachable: bool) -> None:
+    assert ready_of(FACTS + word).ssh is reachable
+
+
 def test_an_echo_of_the_ready_line_by_something_else_does_not_count() -> None:
     assert READY.search(f"[    1.0] sh: patchrig: ready {FACTS}") is None
 
@@ -54,7 +59,7 @@ def test_a_ready_line_that_makes_no_sense_is_an_error_that_shows_it(facts: str) 
 
 
 def changed(**changes: object) -> Ready:
-    fields = {name: getattr(READ, name) for name in ("cpus", "memory_mib", "speed", "config")}
+    fields = {name: getattr(READ, name) for name in ("cpus", "memory_mib", "speed", "config", "ssh")}
     return Ready(**(fields | changes))
 
 
@@ -69,6 +74,7 @@ def test_a_guest_as_asked_for_differs_in_nothing() -> None:
         (changed(memory_mib=300), "300 MiB of memory, 512 were asked for"),
         (changed(memory_mib=1024), "1024 MiB of memory"),
         (changed(config="f" * 16), "another config"),
+        (changed(ssh=False), "SSH server did not start"),
     ],
 )
 def test_a_guest_that_differs_is_not_what_was_to_be_tested(ready: Ready, says: str) -> None:
