@@ -1,6 +1,5 @@
 """One cell: boot a guest, run its workload, take the evidence, judge."""
 
-import zlib
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -33,7 +32,7 @@ from orchestrator.states import Place, Restored, States, connected, restored
 from orchestrator.stopwatch import Stopwatch
 from orchestrator.vm.argv import CONSOLE, VmSpec
 from orchestrator.vm.console import serial_shell, sysrq
-from orchestrator.vm.qemu import Ready, SavedGuest, Vm, boot, not_as_asked, wrong_clock
+from orchestrator.vm.qemu import Ready, SavedGuest, Vm, boot, config_digest, not_as_asked, wrong_clock
 from orchestrator.vm.qmp import dump_memory, human_command, send_break
 
 BOOT_SECONDS = 120.0
@@ -144,12 +143,6 @@ def _not_of_our_making(run: GuestRun) -> GuestRun:
     if why and (run.ending is Ending.INTERRUPTED or run.ending in _LIKE_KILLED):
         return replace(run, ending=Ending.INTERRUPTED, detail=f"ended early: {why}")
     return run
-
-
-def config_digest(config: Path) -> str:
-    """What init reports of its /proc/config.gz, computed from the .config that was built: CRC-32 and length."""
-    text = config.read_bytes()
-    return f"{zlib.crc32(text):08x}{len(text):08x}"
 
 
 @dataclass(slots=True)

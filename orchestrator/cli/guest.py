@@ -10,7 +10,7 @@ import click
 
 from orchestrator import process
 from orchestrator.arch import ARCHES
-from orchestrator.cellrun import BOOT_SECONDS, Bootable, Guests, config_digest, vm_spec
+from orchestrator.cellrun import BOOT_SECONDS, Bootable, Guests, vm_spec
 from orchestrator.cli.options import DEFAULT_MATRIX, MATRIX, Choice, request_of, with_choice
 from orchestrator.deadline import Deadline
 from orchestrator.errors import ExitCode, InfraError, UserError
@@ -26,7 +26,7 @@ from orchestrator.report.terminal import screen, terminal
 from orchestrator.states import connected
 from orchestrator.vm.argv import standalone_argv
 from orchestrator.vm.qemu import boot as boot_vm
-from orchestrator.vm.qemu import not_as_asked
+from orchestrator.vm.qemu import config_digest, not_as_asked
 
 
 @click.command()

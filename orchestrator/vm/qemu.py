@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -171,6 +172,12 @@ def wrong_clock(console: str) -> str:
     return (
         f"the guest's clock runs {factor:.2g} times as fast as ours: this machine was too busy while it was calibrated"
     )
+
+
+def config_digest(config: Path) -> str:
+    """What init reports of its /proc/config.gz, computed from the .config that was built: CRC-32 and length."""
+    text = config.read_bytes()
+    return f"{zlib.crc32(text):08x}{len(text):08x}"
 
 
 def not_as_asked(spec: VmSpec, ready: Ready, config: str, *, kept: float = 0.2) -> str:

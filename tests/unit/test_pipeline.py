@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 from samples import cell, cell_report, image, run_report
 
-from orchestrator.cellrun import config_digest, interrupted_report
+from orchestrator.cellrun import interrupted_report
 from orchestrator.cli.main import exit_code
 from orchestrator.errors import ExitCode, InfraError
 from orchestrator.jobs import jobs_for
 from orchestrator.model import Build, BuildFailure, Outcome, Variant
 from orchestrator.pipeline import fragments_of, kept_image, unbuilt_report
+from orchestrator.vm.qemu import config_digest
 
 CELLS = [cell(repeat=number, repeats=8) for number in range(1, 9)]  # 512 MiB each
 
