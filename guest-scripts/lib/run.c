@@ -117,7 +117,8 @@ static bool load_died(void)
 {
 	int status;
 
-	if (board->phase == PHASE_VERIFIED || waitpid(load_pid, &status, WNOHANG) != load_pid)
+	/* Before there is one: a process 0 would be any child. */
+	if (!load_pid || board->phase == PHASE_VERIFIED || waitpid(load_pid, &status, WNOHANG) != load_pid)
 		return false;
 	load_pid = 0;
 	if (board->phase == PHASE_VERIFIED)
@@ -189,7 +190,6 @@ static enum watched wait_or_blame(bool (*done)(int), int argument, const char *w
 
 static void devices_on(void)
 {
-	race_prepare();
 	for (unsigned int i = 0; i < board->devices_count; i++)
 		device_on(i, board->devices[i].priority);
 }
@@ -215,30 +215,35 @@ static enum watched run_load(void)
 	return end;
 }
 
-static enum watched audit(void)
+static enum watched audit(const char *name)
 {
-	enum watched end = wait_or_blame(children_gone, 0, "end of the flippers");
-
-	if (end != WATCHED_DONE)
-		return end;
 	children_count = 0;
 	children[children_count++] = audit_start();
-	return wait_or_blame(children_gone, 0, "the audit");
+	return wait_or_blame(children_gone, 0, name);
 }
 
 static enum watched supervise(const struct workload *workload)
 {
 	enum watched end;
 
+	race_prepare();
+	devices_on();
+	/* A device that is of no use shows here, and not in a load that can do anything but go on because of it. */
+	end = audit("the audit of empty devices");
+	if (end != WATCHED_DONE)
+		return end;
 	devices_on();
 	load_pid = fork();
 	if (!load_pid)
 		load_main(workload);
 	end = wait_or_blame(phase_reached, PHASE_READY, "setup");
+	children_count = 0;
 	if (end == WATCHED_DONE)
 		end = run_load();
 	if (end == WATCHED_DONE)
-		end = audit();
+		end = wait_or_blame(children_gone, 0, "end of the flippers");
+	if (end == WATCHED_DONE)
+		end = audit("the audit");
 	if (end == WATCHED_DONE) {
 		advance(PHASE_AUDITED);
 		end = wait_or_blame(phase_reached, PHASE_VERIFIED, "the last verification");

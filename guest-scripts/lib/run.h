@@ -6,9 +6,9 @@
  *   load        the workload's own code, in the cgroup "workload": setup(), load(), verify().
  *   flippers    one for each flipped device: swapon, wait, swapoff, wait; random times from the seed.
  *
- * Order: devices on, setup(), [counters and probe start] load() with the flippers [end], flippers gone, the audit
- * (swapoff of every device must return, then swapon and swapoff once more: a lost reference makes either fail),
- * verify(), result.
+ * Order: devices on, the audit (swapoff of every device must return, then swapon and swapoff once more: a lost reference
+ * makes either fail), devices on, setup(), [counters and probe start] load() with the flippers [end], flippers gone, the
+ * audit once more, verify(), result.
  */
 #ifndef PATCHRIG_RUN_H
 #define PATCHRIG_RUN_H
