@@ -58,10 +58,11 @@ def _flag(block: Block, gates: Mapping[_Copy, Collection[int]]) -> str:
     return "g" if block.offset in own else "-" if block.offset < min(own, default=block.offset) else "a"
 
 
-def widen_argument(widening: Widening, seed: int) -> str:
+def widen_argument(widening: Widening, seed: int, preferred: Sequence[str] = ()) -> str:
     """The value of run-workload's --widen."""
     knobs = (widening.chance_ppm, widening.sleep_us, widening.spin_us, widening.hold_us, widening.rest_percent, seed)
-    return f"{':'.join(map(str, knobs))}:{'+'.join(widening.only)}"
+    only = "+".join(widening.only) or "@" * bool(preferred) + "+".join(preferred)
+    return f"{':'.join(map(str, knobs))}:{only}"
 
 
 def executed_of(text: str) -> Executed:

@@ -79,7 +79,7 @@ def workload_argv(cell: Cell, limits: Limits) -> list[str]:
     for file, value in load.cgroup.items():
         argv += ["--cgroup", f"{file}={value}"]
     if cell.widening:
-        argv += ["--widen", widen_argument(cell.widening, cell.seed)]
+        argv += ["--widen", widen_argument(cell.widening, cell.seed, load.widen_only)]
     argv += ["--", load.name, "--seconds", str(cell.seconds), "--seed", str(cell.seed)]
     argv += ["--swapoff-budget", f"{limits.swapoff:.0f}", "--probe", load.probe]
     for site, functions in load.sites.items():

@@ -70,6 +70,14 @@ def test_the_knobs_and_the_seed_are_one_argument() -> None:
     assert widen_argument(widening, 7) == "20000:30000:1000:0:10:7:f+g"
 
 
+def test_what_a_workload_prefers_gives_way_to_what_the_user_chose() -> None:
+    widening = Widening(chance_ppm=20_000, sleep_us=30_000, spin_us=1_000)
+
+    assert widen_argument(widening, 7, ("f", "g")) == "20000:30000:1000:0:10:7:@f+g"
+    assert widen_argument(replace(widening, only=("h",)), 7, ("f", "g")) == "20000:30000:1000:0:10:7:h"
+    assert widen_argument(widening, 7) == "20000:30000:1000:0:10:7:"
+
+
 def test_what_ran_is_read_back() -> None:
     assert executed_of("1a2b do_swap_page 40 3 0 1\n") == {0x1A2B: BlockCount(hits=40, sleeps=3, spins=0, refused=1)}
     assert executed_of("") == {}
