@@ -16,10 +16,10 @@
 #include <unistd.h>
 
 #include "board.h"
+#include "kprobe.h"
 #include "textfile.h"
 
-#define TRACING "/sys/kernel/tracing/"
-#define EVENT TRACING "events/patchrig/probe/"
+#define NAME "probe"
 /* An event with a trigger runs whatever its own "enable" says; this takes the breakpoints out. */
 #define ARMED "/sys/kernel/debug/kprobes/enabled"
 
@@ -34,18 +34,24 @@ static bool enabled;
 static unsigned int resting;
 static uint64_t hits_seen;
 
-static bool put(const char *path, const char *text)
+static bool arm(bool armed)
 {
-	if (put_text(path, text))
+	if (put_text(ARMED, armed ? "1" : "0"))
 		return true;
-	run_missing("cannot write %s to %s: %s", text, path, strerrorname_np(errno));
+	run_missing("cannot write %d to " ARMED ": %s", armed, strerrorname_np(errno));
+	return false;
+}
+
+static bool attach(void)
+{
+	if (kprobe_add(NAME, board->probe, "found") && kprobe_count(NAME, CALLS) && kprobe_count(NAME, FAILED))
+		return true;
+	run_missing("cannot count the calls of %s: %s", board->probe, strerrorname_np(errno));
 	return false;
 }
 
 void probe_start(void)
 {
-	char text[200];
-
 	if (!board->probe[0])
 		return;
 	/* swapoff reads swap in by itself: that is no proof of what the workload did. */
@@ -54,11 +60,7 @@ void probe_start(void)
 		.functions = { "__do_sys_swapoff", "__x64_sys_swapoff", "__arm64_sys_swapoff", "try_to_unuse" },
 		.functions_count = 4,
 	};
-	snprintf(text, sizeof(text), "r512:patchrig/probe %s found=$retval:x64", board->probe);
-	enabled = put(TRACING "kprobe_events", text) &&
-		  put(EVENT "trigger", CALLS) &&
-		  put(EVENT "trigger", FAILED) &&
-		  put(ARMED, "1");
+	enabled = attach() && arm(true);
 }
 
 /* "  probe   HITS   MISSES" */
@@ -70,7 +72,7 @@ static uint64_t hits(void)
 
 	/* A workload's own probes (branch.c) are listed, too. */
 	while (file && fscanf(file, "%63s %llu %*u", name, &count) == 2)
-		if (!strcmp(name, "probe"))
+		if (!strcmp(name, NAME))
 			break;
 	if (file)
 		fclose(file);
@@ -85,12 +87,12 @@ void probe_tick(void)
 		return;
 	if (resting) {
 		if (--resting == 0)
-			put(ARMED, "1");
+			arm(true);
 		return;
 	}
 	now = hits();
 	if (now - hits_seen > HITS_MOST) {
-		put(ARMED, "0");
+		arm(false);
 		resting = REST_TICKS;
 		atomic_store(counter("site.sampled"), 1);
 	}
@@ -168,16 +170,15 @@ void probe_end(void)
 	if (!enabled)
 		return;
 	enabled = false;
-	put(ARMED, "0");
-	file = fopen(EVENT "hist", "re");
+	arm(false);
+	file = kprobe_read(NAME);
 	if (!file) {
 		run_missing("cannot read the histogram of %s", board->probe);
 		return;
 	}
 	read_histogram(file);
 	fclose(file);
-	/* Nothing is left for the next program in this guest to stumble over. */
-	if (put(EVENT "trigger", "!" FAILED) && put(EVENT "trigger", "!" CALLS))
-		put(TRACING "kprobe_events", "-:patchrig/probe");
-	put(ARMED, "1");
+	/* At rest before the others are armed again; the flippers still run, so it stays where it is (kprobe.h). */
+	if (kprobe_rest(NAME, FAILED) && kprobe_rest(NAME, CALLS))
+		arm(true);
 }

@@ -1,0 +1,49 @@
+/* See kprobe.h. */
+#define _GNU_SOURCE
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "kprobe.h"
+#include "textfile.h"
+
+#define PATH_SIZE 200
+
+static const char *event_file(const char *name, const char *file)
+{
+	static char path[PATH_SIZE];
+
+	snprintf(path, sizeof(path), TRACING "events/patchrig/%s/%s", name, file);
+	return path;
+}
+
+bool kprobe_add(const char *name, const char *function, const char *value)
+{
+	char text[PATH_SIZE];
+
+	snprintf(text, sizeof(text), "-:patchrig/%s", name);
+	/* Mostly there is none. */
+	put_text(TRACING "kprobe_events", text);
+	/* At the return even where nobody asks what it is: an optimised probe at the entry hides the callers. */
+	snprintf(text, sizeof(text), "r512:patchrig/%s %s %s=$retval:x64", name, function, value);
+	return put_text(TRACING "kprobe_events", text);
+}
+
+bool kprobe_count(const char *name, const char *histogram)
+{
+	/* The event's own "enable" stays off: it would only fill the trace buffer, too. */
+	return put_text(event_file(name, "trigger"), histogram);
+}
+
+bool kprobe_rest(const char *name, const char *histogram)
+{
+	char text[PATH_SIZE];
+
+	snprintf(text, sizeof(text), "!%s", histogram);
+	return put_text(event_file(name, "trigger"), text);
+}
+
+FILE *kprobe_read(const char *name)
+{
+	return fopen(event_file(name, "hist"), "re");
+}
