@@ -48,6 +48,8 @@ RULE = "=" * 20
 NO_WORK = (REPORTING, ENTRY, TICKS)
 
 _END = re.compile(r"-+\[ end (?:trace|Kernel panic)")
+# The trap's program counter, in <>, is that of the next instruction.
+_BYTE_BEFORE = re.compile(r"\bCode: (?:[0-9a-f]{2} )*(?P<byte>[0-9a-f]{2}) <[0-9a-f]{2}>")
 _ADDRESS = re.compile(r"\b(?:0x[0-9a-f]+|[0-9a-f]{8,16})\b")
 _NUMBER = re.compile(r"(?<![\w-])-?\d+\b")
 
@@ -294,3 +296,11 @@ def ends(report: Report, pattern: Pattern) -> bool:
         return False
     # With panic_on_warn and the like, the trace of the complaint comes after the panic's own line.
     return pattern.severity is Severity.FATAL and pattern.kind is not CrashKind.PANIC
+
+
+def is_ghost(crash: Crash) -> bool:
+    """Whether x86's breakpoint trap came from an address at which the report itself shows another instruction."""
+    code = _BYTE_BEFORE.search(crash.text)
+    if code is None or crash.kind is not CrashKind.OOPS:
+        return False
+    return crash.title.startswith("int3") and code["byte"] != "cc"

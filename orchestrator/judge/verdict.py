@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from orchestrator.judge.crash import is_ghost
 from orchestrator.judge.hang import (
     LEAK,
     is_busy,
@@ -42,6 +43,9 @@ _MAY_BE_STARVED = (Ending.NEVER_READY, Ending.NO_PROGRESS, Ending.TIMED_OUT, End
 # What a guest reports that did not get to run; a host that waits itself makes these complaints worthless.
 STARVATION = frozenset({CrashKind.LOCKUP, CrashKind.STALL})
 STARVED = 0.5
+
+# GuestRun.accelerator of a guest without KVM.
+EMULATED = "tcg"
 
 Rule = Callable[[Cell, GuestRun, tuple[Crash, ...]], Verdict | None]
 
@@ -85,6 +89,22 @@ def _starved(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict |
         return None
     title = f"this machine was too busy: the guest had {standstill.ran:.0f} CPU seconds in {standstill.seconds:.0f} s"
     return Verdict(outcome=Outcome.LOST, title=title, reasons=(run.detail,) if run.detail else ())
+
+
+def _ghost(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
+    """A breakpoint that memory does not hold: QEMU's doing, which kept the translation of code that had been patched.
+
+    Seen with QEMU 7.2, x86_64, several CPUs: within seconds where probes come and go in functions that all of them run.
+    """
+    del cell
+    first = next(iter(_fatal(crashes)), None)
+    if first is None or run.accelerator != EMULATED or not is_ghost(first):
+        return None
+    return Verdict(
+        outcome=Outcome.LOST,
+        title=f"QEMU ran a breakpoint that the kernel's code does not hold ({first.title})",
+        reasons=(f"console line {first.line}",),
+    )
 
 
 def _boot(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
@@ -229,6 +249,7 @@ def _unknown(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict:
 # we conclude from silence. Our own trouble excuses a cell only where neither has spoken.
 RULES: tuple[Rule, ...] = (
     _starved,
+    _ghost,
     _boot,
     _crashed,
     _corrupted,

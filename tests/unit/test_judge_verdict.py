@@ -1,13 +1,16 @@
 """Evidence -> verdict: pessimistic, in order of authority."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from conftest import Golden
 from hypothesis import given
 from hypothesis import strategies as st
 from samples import cell, crash, guest_run, result
 
 from orchestrator.judge.verdict import HANGS, LIVELOCK, judge
+from orchestrator.judge.watch import find_crashes
 from orchestrator.model import (
     Allowed,
     Crash,
@@ -97,6 +100,42 @@ def test_a_swapoff_that_waits_elsewhere_is_not_called_a_leak() -> None:
     verdict = verdict_of(guest_run(Ending.SWAPOFF_STUCK, waiting_in=("swapoff: try_to_unuse",)))
 
     assert verdict.reasons == ("waiting in swapoff: try_to_unuse",)
+
+
+# One of this project's own guests, on a kernel that had nothing to do with it.
+GHOST = Path(__file__).parents[1] / "golden" / "console" / "guest-breakpoint-of-nobody-x86_64.txt"
+
+
+def breakpoint_of_nobody(golden: Golden, accelerator: str, *, there: bool = False) -> Verdict:
+    log = golden.split(GHOST)[1]
+    if there:
+        log = log.replace("00 55 <53>", "00 cc <53>")
+    run = guest_run(Ending.GUEST_GONE, accelerator=accelerator)
+    return verdict_of(run, *find_crashes(log.splitlines()))
+
+
+def test_a_breakpoint_that_memory_does_not_hold_is_the_emulators(golden: Golden) -> None:
+    verdict = breakpoint_of_nobody(golden, "tcg")
+
+    assert verdict.outcome is Outcome.LOST
+    assert verdict.title == "QEMU ran a breakpoint that the kernel's code does not hold (int3 in get_swap_device)"
+    assert verdict.reasons[0].startswith("console line ")
+
+
+def test_a_breakpoint_that_memory_holds_is_the_kernels(golden: Golden) -> None:
+    verdict = breakpoint_of_nobody(golden, "tcg", there=True)
+
+    assert (verdict.outcome, verdict.title) == (Outcome.CRASHED, "int3 in get_swap_device")
+
+
+def test_on_a_real_cpu_a_breakpoint_is_the_kernels_whatever_memory_holds(golden: Golden) -> None:
+    assert breakpoint_of_nobody(golden, "kvm").outcome is Outcome.CRASHED
+
+
+def test_what_the_kernel_complained_of_before_such_a_breakpoint_stands(golden: Golden) -> None:
+    crashes = find_crashes(golden.split(GHOST)[1].splitlines())
+
+    assert verdict_of(guest_run(Ending.GUEST_GONE), crash(line=1), *crashes).outcome is Outcome.CRASHED
 
 
 STARVED = Standstill(seconds=60.0, ran=1.2, waited=130.0)
