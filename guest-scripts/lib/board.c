@@ -107,6 +107,7 @@ void run_error_named(const char *call, const char *name)
 	}
 	board->errors[i].count++;
 	board_unlock();
+	board->found = true;
 }
 
 void run_error(const char *call, int error)
@@ -149,4 +150,5 @@ void run_mismatch(uint64_t page, enum kind kind, const char *expected, const cha
 		snprintf(mismatch->seen, sizeof(mismatch->seen), "%s", seen);
 	}
 	board_unlock();
+	board->found = true;
 }

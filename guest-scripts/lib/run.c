@@ -15,6 +15,8 @@
 #include "textfile.h"
 
 #define TICK_US 50000
+#define AFTER_FINDING_NS 2000000000u
+
 enum watched { WATCHED_DONE, WATCHED_STUCK, WATCHED_DEAD, WATCHED_LATE };
 
 static struct kernel_counters before, after;
@@ -152,10 +154,18 @@ static bool phase_reached(int phase)
 	return board->phase >= phase;
 }
 
-static bool never(int unused)
+/*
+ * Nobody need wait for what is a failure already. What follows a first finding may tell more, so it gets a moment: the
+ * kernel's complaint about it, other pages, how often.
+ */
+static bool found_enough(int unused)
 {
+	static uint64_t since;
+
 	(void)unused;
-	return false;
+	if (!since && board->found)
+		since = now_ns();
+	return since && now_ns() - since > AFTER_FINDING_NS;
 }
 
 /* The only wait of the supervisor: bounded, with progress, and with an eye on swapoff and on the load. */
@@ -202,12 +212,13 @@ static enum watched run_load(void)
 	probe_start();
 	branches_start();
 	advance(PHASE_RUNNING);
+	children_count = 0;
 	for (unsigned int i = 0; i < board->devices_count; i++)
 		if (board->devices[i].flipped)
 			children[children_count++] = flipper_start(i);
-	end = watch(never, 0, (double)board->seconds);
+	end = watch(found_enough, 0, (double)board->seconds);
 	board->over = true;
-	if (end == WATCHED_LATE)
+	if (end == WATCHED_LATE || end == WATCHED_DONE)
 		end = wait_or_blame(phase_reached, PHASE_STOPPED, "end of the load");
 	kernel_counters_read(&after);
 	probe_end();
@@ -237,7 +248,6 @@ static enum watched supervise(const struct workload *workload)
 	if (!load_pid)
 		load_main(workload);
 	end = wait_or_blame(phase_reached, PHASE_READY, "setup");
-	children_count = 0;
 	if (end == WATCHED_DONE)
 		end = run_load();
 	if (end == WATCHED_DONE)

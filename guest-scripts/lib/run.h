@@ -8,7 +8,7 @@
  *
  * Order: devices on, the audit (swapoff of every device must return, then swapon and swapoff once more: a lost reference
  * makes either fail), devices on, setup(), [counters and probe start] load() with the flippers [end], flippers gone, the
- * audit once more, verify(), result.
+ * audit once more, verify(), result. The load goes on for --seconds; after an error or a mismatch it ends within seconds.
  */
 #ifndef PATCHRIG_RUN_H
 #define PATCHRIG_RUN_H

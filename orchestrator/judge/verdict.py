@@ -196,7 +196,10 @@ def _failed(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | 
     del cell, crashes
     result = run.result
     if result is not None and result.errors:
-        texts = tuple(f"{error.call} failed with {error.errno}, {error.count} times" for error in result.errors)
+        texts = tuple(
+            f"{error.call} failed with {error.errno}{f', {error.count} times' if error.count > 1 else ''}"
+            for error in result.errors
+        )
         return Verdict(outcome=Outcome.FAILED, title=texts[0], reasons=texts[1:])
     if run.ending is Ending.PROGRAM_DIED:
         return Verdict(outcome=Outcome.FAILED, title=run.detail or "the workload died")

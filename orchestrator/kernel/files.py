@@ -3,11 +3,11 @@
 import errno
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from orchestrator.disk import replace_whole
 from orchestrator.errors import InfraError
 
 CHUNK = 1 << 20
@@ -37,17 +37,10 @@ def sha256_of(path: Path) -> str:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Replace the file atomically and durably: after a crash it holds the old content or the new."""
+    """Replace the file in one step; its folder is made if need be. Raises InfraError where the disk is full."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with full_disk_named(path.parent):
-        # Never through a link: strangers' code has been in some of the folders that this writes to.
-        temporary.unlink(missing_ok=True)
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        replace_whole(path, content)
 
 
 def write_json(path: Path, value: object) -> None:

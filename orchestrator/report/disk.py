@@ -1,36 +1,20 @@
-"""How the files of a run come to the disk: whole or not at all, and with an error that says what to look at."""
+"""The files of a run: written whole or not at all, and with an error that says what to look at."""
 
 import contextlib
 import errno
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from orchestrator.disk import replace_whole
 from orchestrator.errors import InfraError
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Replace a file in one step: a reader sees the old text or the new one, even after a crash of this machine."""
-    with writing(path), replacement(path) as temporary:
-        with temporary.open("w", encoding="utf-8", errors="backslashreplace") as sink:
-            sink.write(text)
-            sink.flush()
-            os.fsync(sink.fileno())
-        temporary.replace(path)
-
-
-@contextmanager
-def replacement(path: Path) -> Iterator[Path]:
-    """A new file beside `path`, to be filled and renamed to it in the block; gone afterwards if it was not."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    try:
-        Path(name).chmod(0o644)
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    """Replace a file in one step. Raises InfraError."""
+    with writing(path):
+        replace_whole(path, text.encode("utf-8", errors="backslashreplace"))
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.deadline import now
+from orchestrator.disk import replacement
 from orchestrator.errors import Cancelled, InfraError, UserError
 from orchestrator.model import (
     Build,
@@ -30,7 +31,7 @@ from orchestrator.model import (
     WorkloadResult,
 )
 from orchestrator.report.coverage import PAGE_FILE, coverage_of
-from orchestrator.report.disk import append, replacement, write_whole, writing
+from orchestrator.report.disk import append, write_whole, writing
 from orchestrator.report.entries import crash_entries
 from orchestrator.report.junit import junit_text
 from orchestrator.report.page import page_text
