@@ -93,7 +93,7 @@ class Matrix(_Schema):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     repeat: Annotated[int, Field(gt=0, le=10_000)] = 1
     widen: str = ""
-    """How a widened flavour delays: chance=2%,max=30ms,spin=1ms,only=FUNCTION+FUNCTION; what is left out is so."""
+    """How a widened flavour delays: chance=2%,max=30ms,spin=1ms,hold=500ms,rest=10%,only=F+F; all else is so."""
     allow: tuple[Allowed, ...] = ()
 
 

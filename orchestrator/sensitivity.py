@@ -36,7 +36,7 @@ from orchestrator.pipeline import Kit, Request, end_guests, open_kit, usable_kvm
 from orchestrator.plan.matrix import builds_of
 from orchestrator.plan.sensitivity import budget_of, bug_cells, leading, promising, rebuild_order
 from orchestrator.report.sensitivity import Ledger
-from orchestrator.report.store import Store, open_run_at
+from orchestrator.report.store import BUGS, Store, open_run_at
 from orchestrator.seeded import Attempt, BugReport, BugStatus, Control, SeededBug, Sensitivity
 
 # A bug that a workload has noticed. A cell that proved nothing has found nothing either, and a lost one knows nothing.
@@ -149,7 +149,7 @@ class _Bench:
 
     def _place(self, bug: SeededBug | None) -> Path:
         variety = f"{self.build.flavour}.{self.build.arch}"
-        return self.ledger.folder / (f"bugs/{bug.id}.{variety}" if bug else f"control/{variety}")
+        return self.ledger.folder / (f"{BUGS}/{bug.id}.{variety}" if bug else f"control/{variety}")
 
     def _image(self, bug: SeededBug | None) -> KernelImage | BuildFailure:
         log_dir = self._place(bug) / "builds" / self.build.name

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.options import RESULTS
+from orchestrator.cli.options import IN_RESULTS, OutputFile
 from orchestrator.errors import ExitCode, UserError
 from orchestrator.model import RunReport
 from orchestrator.report.coverage import (
@@ -20,6 +20,7 @@ from orchestrator.report.coverage import (
     line_counts,
     target_counts,
 )
+from orchestrator.report.disk import writing
 from orchestrator.report.page import page_text
 from orchestrator.report.store import find_run, load_run
 
@@ -37,8 +38,8 @@ _COLOURS = {"ran": "green", "not-run": "red", "": None}
     help="A table, the patch with counts, an HTML page with both, or a file for tools that read coverage.",
 )
 @click.option("--build", metavar="B", default="", help="Only builds with this in their name: arm64, baseline.")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write here, not on the terminal.")
-@RESULTS
+@click.option("--output", type=OutputFile(), metavar="FILE", help="Write here, not on the terminal.")
+@IN_RESULTS
 def coverage(name: str, form: str, build: str, output: Path | None, results: Path) -> ExitCode:  # fmt: skip
     """Which of the changed lines ran in RUN, per workload and altogether.
 
@@ -80,7 +81,8 @@ def _write(text: str, output: Path | None) -> None:
     if output is None:
         click.echo(text, nl=False)
     else:
-        output.write_text(click.unstyle(text), encoding="utf-8")
+        with writing(output):
+            output.write_text(click.unstyle(text), encoding="utf-8")
 
 
 def _patch(one: BuildCoverage) -> Iterator[str]:

@@ -68,7 +68,7 @@ def shell(cell: str, matrix: Path, **choice: Any) -> ExitCode:
     """Boot the guest of a CELL of the matrix and open an SSH session in it.
 
     CELL is a cell's name, or a part of it that no other cell has; nothing runs until you type it. The guest ends with
-    the session.
+    the session. For the guest of an earlier run's cell give what that run was given: --flavour, --patch, --tree.
 
     \b
     patchrig shell patched.plain.x86_64.swapin
@@ -102,7 +102,10 @@ def _cell_named(request: Request, name: str) -> Cell:
         return matches[0]
     which = ", ".join(cell.name for cell in (matches or request.cells)[:8])
     found = f"{len(matches)} cells are called" if matches else "no cell is called"
-    raise UserError(f"{found} {name!r}; there are: {which}", hint=f"patchrig list {request.plan.path}")
+    raise UserError(
+        f"{found} {name!r}; there are: {which}",
+        hint=f"patchrig list {request.plan.path}  # a cell of a run's: with that run's --flavour, --variant, --patch",
+    )
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """`patchrig doctor`, `clean` and `schema`: this machine, its caches, and the YAML files' form."""
 
+import contextlib
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -15,7 +17,7 @@ from orchestrator.kernel.cache import prune
 from orchestrator.kernel.sandbox import sandbox_usable
 from orchestrator.plan.checks import known_flavours, known_workloads
 from orchestrator.plan.schema import json_schema
-from orchestrator.vm.accelerator import kvm_impossible, tiny_boot_trouble
+from orchestrator.vm.accelerator import REMEMBERED, kvm_impossible, tiny_boot_trouble
 
 _GIB = 1 << 30
 _WANTED_GIB = 12  # a source, a private copy of it, and build folders of two arches
@@ -26,6 +28,7 @@ _CACHES = {
     "ccache": "compiler cache",
     "rootfs": "guest root file systems",
     "programs": "compiled guest programs",
+    "objects": "how many objects a build has",
     "peers": "what benchmarks/peers.py compares with",
 }
 
@@ -71,7 +74,7 @@ _NO_SANDBOX = (
 
 
 @click.command()
-@click.option("--all", "everything", is_flag=True, help="Remove the whole cache: tarballs, trees, compiler cache.")
+@click.option("--all", "everything", is_flag=True, help="Remove all of the cache: tarballs, trees, compiler cache.")
 @click.option("--keep-gib", type=click.IntRange(0), default=2, show_default=True, help="Built kernels to keep.")
 @click.option("--dry-run", is_flag=True, help="Only say what there is.")
 def clean(everything: bool, keep_gib: int, dry_run: bool) -> ExitCode:
@@ -94,12 +97,24 @@ def clean(everything: bool, keep_gib: int, dry_run: bool) -> ExitCode:
         shutil.rmtree(folder, ignore_errors=True)
         click.echo(f"removed {folder}")
     if everything:
-        shutil.rmtree(cache, ignore_errors=True)
-        click.echo(f"removed {cache}")
+        for path in _remove_caches(cache):
+            click.echo(f"removed {path}")
         return ExitCode.OK
     for folder in prune(cache, keep_gib * _GIB):
         click.echo(f"removed {folder}")
     return ExitCode.OK
+
+
+def _remove_caches(cache: Path) -> Iterator[Path]:
+    """Nothing but what is ours goes: PATCHRIG_CACHE may name a folder with other things in it."""
+    for name in _CACHES:
+        if (cache / name).exists():
+            shutil.rmtree(cache / name, ignore_errors=True)
+            yield cache / name
+    for file in cache.glob(f"{REMEMBERED}*"):
+        file.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        cache.rmdir()
 
 
 @click.command()

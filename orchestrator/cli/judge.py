@@ -18,6 +18,11 @@ from orchestrator.model import Crash, Severity
 STANDARD_INPUT = "-"
 _CHUNK = 1 << 18
 _MOST_FRAMES = 6
+_MEANINGS = {
+    Severity.FATAL: "fails a cell unless allowed",
+    Severity.NOTE: "noted only",
+    Severity.COVERAGE: "noted only, and ends a check of the kernel's",
+}
 
 
 @click.command()
@@ -29,9 +34,10 @@ def judge(logs: tuple[str, ...], as_json_text: bool) -> ExitCode:
     """Find every kernel complaint in console logs of any kernel, any machine, any size.
 
     Without a file, or with "-", standard input is read. Exit code 1 means that something was found that fails a cell
-    (severity "fatal"); what is only noted ("note": an OOM kill, an injected failure, a driver's own WARNING) is shown
-    and leaves it at 0. With --json, an object maps each file name to its complaints, in the order of their first lines.
-    A title is given ten times at most.
+    (severity "fatal") unless its matrix or workload allows it by its title, which is not known here. What is only
+    noted ("note": an OOM kill, a driver's own WARNING), and what ends a check of the kernel's ("coverage": lockdep that
+    has no room left), is shown and leaves it at 0. With --json, an object maps each file name to its complaints, in
+    the order of their first lines. A title is given ten times at most.
 
     \b
     patchrig judge results/latest/cells/*/console.log
@@ -87,7 +93,7 @@ def _as_json(crash: Crash) -> dict[str, object]:
 
 
 def _shown(log: str, crash: Crash) -> str:
-    marks = ["fails a cell" if crash.severity is Severity.FATAL else "noted only", str(crash.kind)]
+    marks = [_MEANINGS[crash.severity], str(crash.kind)]
     marks += [f"task {crash.task}"] * bool(crash.task)
     marks += ["came after a first one"] * crash.follow_up
     marks += ["its report is torn or cut"] * crash.corrupted
@@ -103,4 +109,5 @@ def _sum(found: dict[str, list[Crash]]) -> str:
     count = Counter(crash.severity for crashes in found.values() for crash in crashes)
     if not count:
         return "no complaint"
-    return f"{count[Severity.FATAL]} that fail a cell, {count[Severity.NOTE]} noted"
+    ended = f", {count[Severity.COVERAGE]} that end a check" if count[Severity.COVERAGE] else ""
+    return f"{count[Severity.FATAL]} that fail a cell unless allowed, {count[Severity.NOTE]} noted{ended}"

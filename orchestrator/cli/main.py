@@ -22,6 +22,7 @@ from orchestrator.cli.options import (
     DUMP_MEMORY,
     FAIL_FAST,
     JOBS,
+    JUNIT,
     MATRIX,
     RESTORE,
     RESULTS,
@@ -35,7 +36,8 @@ from orchestrator.pipeline import GOOD, Request, open_kit, rerun, run_matrix, ve
 from orchestrator.plan.config import Plan
 from orchestrator.plan.matrix import as_json, builds_of, describe
 from orchestrator.plan.widening import parse_widening
-from orchestrator.report.store import Store, find_cell, find_run, load_run, open_run
+from orchestrator.report.disk import writing
+from orchestrator.report.store import JUNIT_FILE, Store, find_cell, find_run, load_run, open_run
 from orchestrator.report.terminal import print_table, screen, terminal
 
 
@@ -51,7 +53,7 @@ def cli(verbose: bool) -> None:
     \b
     patchrig run configs/swapoff.yaml                       # the whole matrix
     patchrig run configs/swapoff.yaml --patch series.mbox --tree ~/linux --arch x86_64
-    patchrig repro latest swapin --until-fail               # one cell of a run, again
+    patchrig repro latest x86_64.swapin --until-fail        # one cell of a run, again
     patchrig sensitivity configs/swapoff.yaml               # would it have noticed?
 
     Shell completion: eval "$(_PATCHRIG_COMPLETE=bash_source patchrig)" (also zsh_source, fish_source).
@@ -67,7 +69,7 @@ def cli(verbose: bool) -> None:
 @JOBS
 @FAIL_FAST
 @RESULTS
-@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Also write the JUnit XML here.")
+@JUNIT
 @DUMP_MEMORY
 @RESTORE
 @AS_JSON
@@ -150,9 +152,9 @@ def _image_json(image: Any) -> dict[str, object]:
 
 
 @cli.command()
-@click.argument("name", metavar="RUN", default="latest")
+@click.argument("name", metavar="RUN")
 @click.argument("cell")
-@click.option("--repeat", type=click.IntRange(1), default=1, show_default=True, help="Run it so many times.")
+@click.option("--repeat", type=click.IntRange(1), help="Run it so many times; once if not given.")
 @click.option("--until-fail", is_flag=True, help="Go on until it fails (at most --repeat times, 1000 if not given).")
 @click.option("--seconds", type=click.IntRange(1), help="Load seconds instead of the run's.")
 @click.option("--seed", type=click.IntRange(0), help="Seed instead of the cell's.")
@@ -163,8 +165,8 @@ def _image_json(image: Any) -> dict[str, object]:
 @RESULTS
 @AS_JSON
 def repro(  # noqa: PLR0913  # click gives each option as an argument
-    name: str, cell: str, repeat: int, until_fail: bool, seconds: int | None, seed: int | None, dump_memory: bool,
-    widen: str | None, restore: bool,
+    name: str, cell: str, repeat: int | None, until_fail: bool, seconds: int | None, seed: int | None,
+    dump_memory: bool, widen: str | None, restore: bool,
     jobs: int | None, results: Path, as_json_text: bool,
 ) -> ExitCode:  # fmt: skip
     """Run a CELL of an earlier RUN again: same kernel, same guest files, same seed, same command line.
@@ -176,7 +178,7 @@ def repro(  # noqa: PLR0913  # click gives each option as an argument
     """
     old = load_run(find_run(results, name))
     found = find_cell(old, cell).cell
-    times = 1000 if until_fail and repeat == 1 else repeat
+    times = repeat or (1000 if until_fail else 1)
     base = replace(found, seconds=seconds or found.seconds, seed=found.seed if seed is None else seed)
     if widen is not None:
         if found.widening is None:
@@ -220,7 +222,8 @@ def _reported(
                 print_table(report, console)
                 console.print(f"results: {report.folder}", soft_wrap=True)
                 if junit:
-                    shutil.copyfile(report.folder / "junit.xml", junit)
+                    with writing(junit):
+                        shutil.copyfile(report.folder / JUNIT_FILE, junit)
     if as_json_text:
         click.echo(json.dumps(_report_json(report), indent=2))
     return exit_code(report)
@@ -299,6 +302,9 @@ def main() -> NoReturn:
             click.secho(f"patchrig: the disk is full: {e}", fg="red", err=True)
             click.echo("  df -h; patchrig clean", err=True)
             sys.exit(ExitCode.INFRA)
+        if isinstance(e, OSError) and e.errno == errno.ENAMETOOLONG:
+            click.secho(f"patchrig: {e}", fg="red", err=True)
+            sys.exit(ExitCode.USAGE)
         traceback.print_exc()
         click.echo("patchrig: this is a bug of patchrig's own; nothing was found out about the kernel", err=True)
         sys.exit(ExitCode.BUG)

@@ -1,5 +1,6 @@
 """The options that several commands share, and the request that they make up."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,8 +13,22 @@ from orchestrator.arch import ARCHES
 from orchestrator.errors import UserError
 from orchestrator.model import Cell, Variant
 from orchestrator.pipeline import Request
-from orchestrator.plan.config import load_plan
+from orchestrator.plan.config import load_kernel_source, load_plan
 from orchestrator.plan.matrix import Selection, expand
+
+
+class OutputFile(click.Path):
+    """A file to be written at the end of what may take hours; that it can be is asked at the start."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, writable=True, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if not os.access(path.parent, os.W_OK):
+            self.fail(f"{path}: {path.parent} is no folder that can be written to", param, ctx)
+        return path
+
 
 MATRIX = click.Path(dir_okay=False, path_type=Path)
 DEFAULT_MATRIX = paths.CONFIGS / "swapoff.yaml"
@@ -48,11 +63,12 @@ _BUILD_CHOICE = (
     click.option("--arch", multiple=True, type=click.Choice(sorted(ARCHES)), help="Only this architecture."),
     click.option("--flavour", multiple=True, metavar="F",
                  help="Only this flavour: plain, debug, widened, kasan, kcsan, or several as a+b."),
-    click.option("--workload", multiple=True, metavar="W", help="Only this workload: a name, or the path of a YAML."),
+    click.option("--workload", multiple=True, metavar="W",
+                 help="Only this workload: a name, or the path of its YAML file."),
     click.option("--seed", type=click.IntRange(0), help="Where all randomness of the workloads comes from."),
     click.option("--widen", metavar="K=V,...",
-                 help="How a widened flavour delays: chance=2%,max=30ms,spin=1ms,hold=500ms,only=FUNCTION+FUNCTION; "
-                 "what is left out is so."),
+                 help="How a widened flavour delays: chance=2%,max=30ms,spin=1ms,hold=500ms,rest=10%,"
+                 "only=FUNCTION+FUNCTION; what is left out is so."),
     click.option("--no-sandbox", "sandbox", flag_value=False, default=True, type=bool,
                  help="Build without bubblewrap: the series' build files then run with your rights."),
 )  # fmt: skip
@@ -63,6 +79,8 @@ _CHOICE = (
     click.option("--seconds", type=click.IntRange(1), help="Load seconds of each cell."),
     click.option("--repeat", type=click.IntRange(1), help="Run each cell so many times, with a seed each."),
 )  # fmt: skip
+IN_RESULTS = click.option("--results", type=click.Path(file_okay=False, path_type=Path), default=paths.RESULTS,
+                          show_default="results/", help="Where the folders of runs lie.")  # fmt: skip
 RESULTS = click.option("--results", type=click.Path(file_okay=False, path_type=Path), default=paths.RESULTS,
                         show_default="results/", help="Where the run's folder is made.")  # fmt: skip
 JOBS = click.option("--jobs", type=click.IntRange(1), help="Guests side by side; as cores and memory allow if unset.")
@@ -70,6 +88,7 @@ FAIL_FAST = click.option("--fail-fast/--keep-going", default=False, help="Stop a
 DUMP_MEMORY = click.option("--dump-memory", is_flag=True, help="Keep the memory of a guest that hangs: memory.elf.")
 RESTORE = click.option("--no-restore", "restore", flag_value=False, default=True, type=bool,
                         help="Boot every guest, also where one was saved that others have booted.")  # fmt: skip
+JUNIT = click.option("--junit", type=OutputFile(), metavar="FILE", help="Also write the JUnit XML here.")
 AS_JSON = click.option("--json", "as_json_text", is_flag=True, help="Print JSON for scripts.")
 
 
@@ -105,6 +124,7 @@ def request_of(matrix: Path, choice: Choice) -> Request:
     if Variant.PATCHED in plan.matrix.variants and not series:
         raise UserError(f"{matrix}: the variant patched needs a series", hint="--patch PATH, or --variant baseline")
     if choice.kernel:
+        load_kernel_source(choice.kernel)
         plan = replace(plan, matrix=plan.matrix.model_copy(update={"kernel": choice.kernel}))
     cells: tuple[Cell, ...] = expand(plan.matrix, plan.workloads)
     return Request(

@@ -12,10 +12,11 @@ from typing import Any
 import click
 
 from orchestrator import paths
-from orchestrator.cli.options import AS_JSON, JOBS, MATRIX, RESULTS, Choice, request_of, with_build_choice
-from orchestrator.errors import Cancelled, ExitCode
+from orchestrator.cli.options import AS_JSON, JOBS, JUNIT, MATRIX, RESULTS, Choice, request_of, with_build_choice
+from orchestrator.errors import Cancelled, ExitCode, UserError
 from orchestrator.model import Variant
 from orchestrator.pipeline import Request, versions
+from orchestrator.report.disk import writing
 from orchestrator.report.sensitivity import Ledger, as_json
 from orchestrator.report.store import JUNIT_FILE, new_folder
 from orchestrator.report.terminal import print_sensitivity, screen, terminal
@@ -45,7 +46,7 @@ FLAVOURS = ("widened",)
 @with_build_choice
 @JOBS
 @RESULTS
-@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Also write the JUnit XML here.")
+@JUNIT
 @AS_JSON
 def sensitivity(  # noqa: PLR0913  # one parameter an option
     matrix: Path,
@@ -72,20 +73,30 @@ def sensitivity(  # noqa: PLR0913  # one parameter an option
     whole = Choice(**choice, flavour=flavours, variant=(str(Variant.PATCHED),), seconds=None, repeat=1)
     request = replace(request_of(matrix, whole), jobs=jobs)
     to_try, not_counted = read_bugs(bugs, ids)
-    console = screen(beside_output=as_json_text)
     ledger = Ledger(_new_report(request, results, not_counted))
     try:
-        with terminal(console) as listener:
+        with terminal(screen(beside_output=as_json_text)) as listener:
             measure(request, to_try, seconds, ledger, listener)
     finally:
-        report = ledger.save(interrupted=isinstance(sys.exc_info()[1], KeyboardInterrupt | Cancelled))
-        print_sensitivity(report, console)
-        console.print(f"results: {report.folder}", soft_wrap=True)
-        if junit:
-            shutil.copyfile(report.folder / JUNIT_FILE, junit)
-        if as_json_text:
-            click.echo(json.dumps(as_json(report), indent=2))
+        why = sys.exc_info()[1]
+        report = ledger.save(interrupted=isinstance(why, KeyboardInterrupt | Cancelled))
+        if isinstance(why, UserError) and not report.bugs:
+            # After a mistake on the command line there is nothing to show, and no folder is left.
+            shutil.rmtree(report.folder, ignore_errors=True)
+        else:
+            _show(report, junit, as_json_text=as_json_text)
     return exit_code(report)
+
+
+def _show(report: Sensitivity, junit: Path | None, *, as_json_text: bool) -> None:
+    console = screen(beside_output=as_json_text)
+    print_sensitivity(report, console)
+    console.print(f"results: {report.folder}", soft_wrap=True)
+    if junit:
+        with writing(junit):
+            shutil.copyfile(report.folder / JUNIT_FILE, junit)
+    if as_json_text:
+        click.echo(json.dumps(as_json(report), indent=2))
 
 
 def _new_report(request: Request, results: Path, not_counted: Sequence[SeededBug]) -> Sensitivity:

@@ -8,6 +8,7 @@ from orchestrator.arch import ARCHES
 from orchestrator.errors import UserError
 from orchestrator.model import DeviceKind, KernelSource, Matrix, SwapDevice, Workload
 from orchestrator.paths import PROJECT
+from orchestrator.plan.flavours import needs_of
 from orchestrator.plan.names import repeated, unknown
 from orchestrator.plan.schema import Problem
 from orchestrator.plan.widening import parse_widening
@@ -35,12 +36,17 @@ def known_workloads(project: Path = PROJECT, *, beside: Path | None = None) -> f
     return frozenset(path.stem for folder in folders for path in folder.glob("*.yaml"))
 
 
+def is_file_name(name: str) -> bool:
+    """Whether a workload is given by the path of its file, and not by its name."""
+    return "/" in name or name.endswith(SUFFIXES)
+
+
 def workload_path(name: str, beside: Path, project: Path) -> Path:
     """The YAML file of a workload; raises UserError where there is none."""
-    if "/" in name or name.endswith(SUFFIXES):
+    if is_file_name(name):
         if (path := beside / name).is_file():
             return path
-        raise UserError(f"no such workload file: {path}")
+        raise UserError(f"no such workload file: {path}", hint=f"ls {path.parent}")
     for folder in (beside / "workloads", project / "configs" / "workloads"):
         if (path := folder / f"{name}.yaml").is_file():
             return path
@@ -73,6 +79,9 @@ def matrix_problems(matrix: Matrix, folder: Path, project: Path) -> Iterator[Pro
         parse_widening(matrix.widen)
     except UserError as e:
         yield Problem(key=("widen",), text=str(e).removeprefix("widen: "))
+    flavours_known = not any(flavour_problem(flavour, known_flavours(project)) for flavour in matrix.flavours)
+    if matrix.widen and flavours_known and not any(needs_of(flavour).overlay for flavour in matrix.flavours):
+        yield Problem(key=("widen",), text="no flavour of the matrix is widened; add `widened` to `flavours`")
     yield from _missing_files(matrix, folder, project)
     for axis in ("arches", "flavours", "variants", "workloads"):
         for name in repeated(getattr(matrix, axis)):

@@ -14,6 +14,7 @@ from orchestrator.paths import PROJECT
 from orchestrator.plan.checks import (
     SUFFIXES,
     flavour_problem,
+    is_file_name,
     kernel_problems,
     known_flavours,
     known_kernels,
@@ -22,7 +23,7 @@ from orchestrator.plan.checks import (
     workload_path,
     workload_problems,
 )
-from orchestrator.plan.matrix import AS_WRITTEN, Selection, selected
+from orchestrator.plan.matrix import AS_WRITTEN, Selection, refuse_idle_widening, selected
 from orchestrator.plan.names import repeated, unknown
 from orchestrator.plan.schema import STAND_INS, Key, Problem, dotted, problem_of, stand_in
 
@@ -48,6 +49,7 @@ class _Document:
     """A YAML file as text, lists and mappings, and the line of each key."""
 
     path: Path
+    kind: str  # as `patchrig schema` calls it
     value: Text
     lines: Mapping[Key, int]
 
@@ -62,11 +64,12 @@ def load_plan(path: Path, selection: Selection = AS_WRITTEN, *, project: Path = 
     for flavour in selection.flavours:
         if text := flavour_problem(flavour, known_flavours(project)):
             raise UserError(f"--flavour: {text}")
+    refuse_idle_widening(matrix, selection)
     own = [load_workload(name, beside=path.parent, project=project) for name in written.workloads]
     by_name = {workload.name: workload for workload in own}
     # A path on the command line is relative to where the user is, not to the matrix.
     chosen = [
-        by_name.get(name) or load_workload(name, beside=Path() if "/" in name else path.parent, project=project)
+        by_name.get(name) or load_workload(name, beside=Path() if is_file_name(name) else path.parent, project=project)
         for name in selection.workloads
     ]
     workloads = tuple(chosen or own)
@@ -77,7 +80,7 @@ def load_plan(path: Path, selection: Selection = AS_WRITTEN, *, project: Path = 
 
 def load_matrix(path: Path, *, project: Path = PROJECT) -> Matrix:
     """The matrix in a YAML file; the paths of its series are absolute, a git range stays as it is."""
-    document = _read(path)
+    document = _read(path, "matrix")
     matrix = _validated(document, Matrix, lambda matrix: matrix_problems(matrix, path.parent, project))
     series = tuple(series_path(entry, path.parent) for entry in matrix.series)
     return matrix.model_copy(update={"series": series})
@@ -88,7 +91,7 @@ def load_workload(name: str, *, beside: Path, project: Path = PROJECT) -> Worklo
 
     The program stays relative when it lies in guest-scripts/, and is absolute when it lies at the YAML file.
     """
-    document = _read(workload_path(name, beside, project))
+    document = _read(workload_path(name, beside, project), "workload")
     folders = (document.path.parent.absolute(), project / "guest-scripts")
     workload = _validated(document, Workload, lambda workload: workload_problems(workload, document.path.stem, folders))
     beside_yaml = folders[0] / workload.program
@@ -100,7 +103,7 @@ def load_kernel_source(name: str, *, project: Path = PROJECT) -> KernelSource:
     known = known_kernels(project)
     if name not in known:
         raise UserError(unknown("kernel", name, known), hint=f"ls {project / 'kernels'}  # each YAML file is a kernel")
-    return _validated(_read(project / "kernels" / f"{name}.yaml"), KernelSource, kernel_problems)
+    return _validated(_read(project / "kernels" / f"{name}.yaml", "kernel"), KernelSource, kernel_problems)
 
 
 # --- YAML to text, lists and mappings ----------------------------------------------------------
@@ -131,7 +134,12 @@ def _further_problems(
             patched |= {name: STAND_INS[model][name]} if name in STAND_INS[model] else {}
         elif isinstance(item, list):
             patched[name] = [stand_in(model, name) if (name, at) in bad else entry for at, entry in enumerate(item)]
-    yield from (problem for problem in check(model.model_validate(patched)) if _scope(problem.key, model) not in bad)
+    # A list that is no list, or is missing, is a stand-in as a whole.
+    yield from (
+        problem
+        for problem in check(model.model_validate(patched))
+        if _scope(problem.key, model) not in bad and problem.key[:1] not in bad
+    )
 
 
 def _scope(key: Key, model: type[BaseModel]) -> Key:
@@ -144,8 +152,12 @@ def _refuse(document: _Document, problems: Iterable[Problem]) -> NoReturn:
     found.sort(key=lambda entry: entry[0])
     raise UserError(
         "\n".join(f"{document.path}:{line}: {dotted(problem.key)}{problem.text}" for line, problem in found),
-        hint="patchrig schema  # every key and what it allows",
+        hint=_schema_hint(document.kind),
     )
+
+
+def _schema_hint(kind: str) -> str:
+    return f"patchrig schema {kind}  # every key and what it allows"
 
 
 def _line_of(lines: Mapping[Key, int], key: Key) -> int:
@@ -155,7 +167,7 @@ def _line_of(lines: Mapping[Key, int], key: Key) -> int:
     return lines[key]
 
 
-def _read(path: Path) -> _Document:
+def _read(path: Path, kind: str) -> _Document:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as e:
@@ -174,8 +186,8 @@ def _read(path: Path) -> _Document:
     except RecursionError as e:
         raise UserError(f"{path}: is nested too deep") from e
     if root is None:
-        raise UserError(f"{path}:1: the file is empty", hint="patchrig schema  # every key and what it allows")
-    return _text_of(path, root)
+        raise UserError(f"{path}:1: the file is empty", hint=_schema_hint(kind))
+    return _text_of(path, kind, root)
 
 
 def _mark(error: yaml.MarkedYAMLError) -> str:
@@ -183,9 +195,9 @@ def _mark(error: yaml.MarkedYAMLError) -> str:
     return f"{mark.line + 1}:{mark.column + 1}" if mark else "1"
 
 
-def _text_of(path: Path, root: yaml.Node) -> _Document:
+def _text_of(path: Path, kind: str, root: yaml.Node) -> _Document:
     reading = _Reading(path=path)
-    document = _Document(path=path, value=reading.value(root, ()), lines=reading.lines)
+    document = _Document(path=path, kind=kind, value=reading.value(root, ()), lines=reading.lines)
     if reading.problems:
         _refuse(document, reading.problems)
     return document

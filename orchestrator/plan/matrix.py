@@ -68,14 +68,22 @@ def widening_of(matrix: Matrix, flavour: str) -> Widening | None:
     return parse_widening(matrix.widen) if needs_of(flavour).overlay else None
 
 
+def refuse_idle_widening(matrix: Matrix, selection: Selection) -> None:
+    """Raises UserError where the command line widens and `matrix`, the selection applied, has nothing to widen.
+
+    The `widen:` of a file is for those of its flavours that are widened, whichever are chosen.
+    """
+    if selection.widen and not any(needs_of(flavour).overlay for flavour in matrix.flavours):
+        raise UserError("--widen: no flavour of the matrix is widened", hint="--flavour widened")
+
+
 def expand(matrix: Matrix, workloads: Sequence[Workload], selection: Selection = AS_WRITTEN) -> tuple[Cell, ...]:
     """The cells of the matrix after `selection`, those of one build side by side.
 
     `workloads` are the loaded ones, in the order of the matrix. Raises UserError for a workload that is not among them.
     """
     matrix = selected(matrix, selection)
-    if matrix.widen and not any(needs_of(flavour).overlay for flavour in matrix.flavours):
-        raise UserError("widen: no flavour of the matrix is widened", hint="--flavour widened")
+    refuse_idle_widening(matrix, selection)
     chosen = _chosen(workloads, selection.workloads)
     return tuple(
         Cell(

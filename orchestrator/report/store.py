@@ -45,6 +45,7 @@ SUMMARY_FILE = "summary.txt"
 TIMELINE_FILE = "timeline.svg"
 RESULT_FILE = "workload.json"
 LATEST = "latest"
+BUGS = "bugs"  # in a folder of `patchrig sensitivity`: a run for each
 
 _RUN = TypeAdapter(RunReport)
 _CELL = TypeAdapter(CellReport)
@@ -283,6 +284,10 @@ def find_run(root: Path, name: str) -> Path:
     begun = [other for other in names if other.startswith(name)]
     if len(begun) == 1:
         return root / begun[0]
+    if begun:
+        raise UserError(f"{len(begun)} runs in {root} begin with {name!r}: {', '.join(begun[-6:])}", hint=f"ls {root}")
+    if (root / name / BUGS).is_dir():
+        raise UserError(f"{name} has a run for each bug", hint=f"ls {root / name / BUGS}")
     raise UserError(f"no run {name!r} in {root}{_nearest(name, names)}", hint=f"ls {root}")
 
 
@@ -295,7 +300,10 @@ def find_cell(report: RunReport, name: str) -> CellReport:
         return matches[0]
     if matches:
         which = ", ".join(cell.cell.name for cell in matches[:6])
-        raise UserError(f"{name!r} is the name of {len(matches)} cells of {report.id}: {which}")
+        raise UserError(
+            f"{name!r} is part of the names of {len(matches)} cells of {report.id}: {which}",
+            hint=f"patchrig repro {report.id} {matches[0].cell.name}",
+        )
     raise UserError(
         f"no finished cell {name!r} in {report.id}{_nearest(name, names)}",
         hint=f"less {report.folder / SUMMARY_FILE}  # has all names",

@@ -16,6 +16,8 @@ from orchestrator.paths import scratch_folder
 from orchestrator.vm.argv import VmSpec
 from orchestrator.vm.qemu import boot
 
+REMEMBERED = "accelerators.json"
+"""In the cache; its lock and its successor begin so, too."""
 _PROBE_SECONDS = 20.0
 _KVM = Path("/dev/kvm")
 _TINY_SIZE = 65536
@@ -36,7 +38,7 @@ def kvm_state(spec: VmSpec, *, cache: Path) -> KvmState:
     """Whether `spec` boots under KVM: tried once per host kernel, QEMU and arch, and remembered in the cache."""
     if (reason := kvm_impossible(spec.arch)) is not None:
         return KvmState(usable=False, why=reason)
-    remembered = cache / "accelerators.json"
+    remembered = cache / REMEMBERED
     remembered.parent.mkdir(parents=True, exist_ok=True)
     key = f"{platform.release()} {qemu_version(spec.arch)} {spec.arch.name}"
     with FileLock(f"{remembered}.lock"):
@@ -44,7 +46,7 @@ def kvm_state(spec: VmSpec, *, cache: Path) -> KvmState:
         if key not in known:
             why = _trouble(spec)
             known[key] = {"usable": not why, "why": why}
-            scratch = remembered.with_suffix(".new")
+            scratch = cache / f"{REMEMBERED}.new"
             scratch.write_text(json.dumps(known, indent=1))
             scratch.rename(remembered)
     return KvmState(usable=bool(known[key]["usable"]), why=str(known[key]["why"]))

@@ -73,10 +73,10 @@ def test_a_person_reads_where_what_and_how_bad(console: Path) -> None:
 
     assert output.splitlines() == [
         f"{console}:2: BUG: Bad rss-counter state",
-        "    fails a cell, memory",
+        "    fails a cell unless allowed, memory",
         f"{console}:3: Memory cgroup out of memory",
         "    noted only, other, came after a first one",
-        "1 that fail a cell, 1 noted",
+        "1 that fail a cell unless allowed, 1 noted",
     ]
 
 
@@ -94,3 +94,11 @@ def test_any_console_gives_valid_junit(junk: bytes, start: str) -> None:
     text = junit_text(run_report(cell_report(crashes=crashes)))
 
     assert JUnitXml.fromstring(text.encode()) is not None
+
+
+def test_what_ends_a_check_of_the_kernels_is_told_as_that() -> None:
+    code, output = run(text="[    1.000000][   T77] BUG: MAX_LOCKDEP_CHAINS too low!\n")
+
+    assert code == ExitCode.OK
+    assert "noted only, and ends a check of the kernel's" in output
+    assert "0 that fail a cell unless allowed, 0 noted, 1 that end a check" in output

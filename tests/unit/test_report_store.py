@@ -192,7 +192,7 @@ def test_a_cell_is_found_by_its_name_or_a_part_that_no_other_has(tmp_path: Path)
 
     assert find_cell(report, "patched.plain.x86_64.shmem").cell.workload.name == "shmem"
     assert find_cell(report, "swapin").cell.workload.name == "swapin"
-    with pytest.raises(UserError, match="the name of 2 cells"):
+    with pytest.raises(UserError, match="names of 2 cells"):
         find_cell(report, "plain")
     with pytest.raises(UserError, match=r"the nearest is patched\.plain\.x86_64\.shmem"):
         find_cell(report, "patched.plain.x86_64.shmen")
@@ -206,6 +206,22 @@ def test_a_run_is_found_by_the_start_of_its_id(tmp_path: Path) -> None:
     assert find_run(tmp_path, str(store.folder)) == store.folder
     with pytest.raises(UserError, match="no run 'x'"):
         find_run(tmp_path, "x")
+
+
+def test_a_start_that_several_runs_have_is_told_from_none(tmp_path: Path) -> None:
+    for _ in range(2):
+        with opened(tmp_path) as store:
+            pass
+
+    with pytest.raises(UserError, match=rf"^2 runs in .* begin with '20': .*{store.folder.name}"):
+        find_run(tmp_path, "20")
+
+
+def test_the_folder_of_seeded_bugs_is_no_run_and_says_where_they_are(tmp_path: Path) -> None:
+    (tmp_path / "sensitivity-1" / "bugs").mkdir(parents=True)
+
+    with pytest.raises(UserError, match="has a run for each bug"):
+        find_run(tmp_path, "sensitivity-1")
 
 
 def test_a_folder_that_is_no_run_says_so(tmp_path: Path) -> None:
