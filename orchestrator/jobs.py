@@ -68,8 +68,34 @@ def jobs_for(cells: Sequence[Cell], *, cores: int, memory_mib: int) -> int:
     return max(1, min(cores // widest, len(cells), (memory_mib - _SPARE_MIB) // largest))
 
 
-def available_memory_mib() -> int:
-    """MemAvailable of this machine; source: proc(5)."""
-    text = Path("/proc/meminfo").read_text()
+def available_memory_mib(root: Path = Path("/")) -> int:
+    """MiB that this machine has left, or the container in it that we are in.
+
+    Sources: proc(5), and the kernel's Documentation/admin-guide/cgroup-v2.rst.
+    """
+    text = (root / "proc/meminfo").read_text()
     line = next(line for line in text.splitlines() if line.startswith("MemAvailable:"))
-    return int(line.split()[1]) >> 10
+    return min(int(line.split()[1]) << 10, *map(_left_in, _cgroups(root))) >> 20
+
+
+def _cgroups(root: Path) -> list[Path]:
+    """Our cgroup and all that it is in; a limit of any of them holds for us."""
+    mounted, own = root / "sys/fs/cgroup", root / "proc/self/cgroup"
+    lines = own.read_text().splitlines() if own.exists() else []
+    inside = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
+    folder = mounted / inside
+    return [folder, *(above for above in folder.parents if above.is_relative_to(mounted))]
+
+
+_UNLIMITED = 1 << 62
+
+
+def _left_in(cgroup: Path) -> int:
+    """Bytes until the limit of a cgroup. Pages of files that nobody uses do not count: the kernel takes them back."""
+    try:
+        limit = (cgroup / "memory.max").read_text().strip()
+        used = int((cgroup / "memory.current").read_text())
+        stat = dict(line.split() for line in (cgroup / "memory.stat").read_text().splitlines())
+    except OSError:
+        return _UNLIMITED
+    return _UNLIMITED if limit == "max" else max(0, int(limit) - used + int(stat.get("inactive_file", 0)))

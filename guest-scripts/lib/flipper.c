@@ -36,8 +36,8 @@
 #define INTERRUPTED_ONE_IN 3
 #define INTERRUPTED_LEAST 100
 #define INTERRUPTED_MOST 5000
-/* A swapoff that fails with ENOMEM for so long, in microseconds, is an error; and how long the next try waits. */
-#define ENOMEM_WAIT 3000000
+/* For this part of its budget a swapoff may fail with ENOMEM; and how long the next try waits, in microseconds. */
+#define ENOMEM_SHARE 15
 #define ENOMEM_PAUSE 5000
 
 unsigned int device_count(void)
@@ -128,17 +128,20 @@ static int timed_swapoff(const char *path)
 /*
  * unuse_pte_range() takes it for a lack of memory when it finds no folio and swap_map is not 0. In Linux 6.19 that is
  * also so while the last user of an entry has gone and somebody (zswap writeback, say) still has SWAP_HAS_CACHE on it:
- * for a moment, but where race windows are widened for as long as that task sleeps. A real lack of memory stays.
+ * for a moment, but where race windows are widened for as long as that task sleeps. A real lack of memory stays. The
+ * time counts from the first refusal: a swapoff may have taken long before it.
  */
 static int leave(const char *path)
 {
-	const uint64_t latest = now_ns() + ENOMEM_WAIT * 1000ull;
+	uint64_t latest = 0;
 	int status;
 
 	for (;;) {
 		status = interrupted_after ? timed_swapoff(path) : swapoff(path) ? errno : 0;
-		if (status != ENOMEM || now_ns() > latest)
+		if (status != ENOMEM || (latest && now_ns() > latest))
 			return status;
+		if (!latest)
+			latest = now_ns() + board->swapoff_budget * 1000000000ull / ENOMEM_SHARE;
 		count(counter("swapoff_enomem"), 1);
 		sleep_us(ENOMEM_PAUSE);
 	}

@@ -149,6 +149,17 @@ static bool children_gone(int unused)
 	return true;
 }
 
+/* What it held goes before its parent hears of its end: only then has the kernel said all that it has to say. */
+static bool load_gone(int unused)
+{
+	int status;
+
+	(void)unused;
+	if (load_pid && waitpid(load_pid, &status, WNOHANG) == load_pid)
+		load_pid = 0;
+	return !load_pid;
+}
+
 static bool phase_reached(int phase)
 {
 	return board->phase >= phase;
@@ -258,6 +269,8 @@ static enum watched supervise(const struct workload *workload)
 		advance(PHASE_AUDITED);
 		end = wait_or_blame(phase_reached, PHASE_VERIFIED, "the last verification");
 	}
+	if (end == WATCHED_DONE)
+		end = wait_or_blame(load_gone, 0, "the end of the load's process");
 	return end;
 }
 

@@ -7,6 +7,7 @@ import shutil
 import socket
 import sys
 import termios
+import threading
 import tty
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -72,12 +73,24 @@ class Guest:
             try:
                 channel = self._transport.open_session(timeout=until.left())
                 stack.callback(_close, channel)
-                channel.settimeout(until.left())
-                channel.exec_command(_PATH + command)
+                with _ended_at(until, self._transport):
+                    channel.exec_command(_PATH + command)
             except (paramiko.SSHException, OSError, EOFError, OutOfTime) as e:
                 raise GuestUnreachable(f"the guest's SSH server no longer answers: {_said(e)}") from e
             channel.settimeout(0.0)
             yield Running(channel)
+
+
+@contextmanager
+def _ended_at(until: Deadline, transport: paramiko.Transport) -> Iterator[None]:
+    """Close the connection at the deadline, for a call of paramiko's that waits without one."""
+    timer = threading.Timer(until.left(), transport.close)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class Running:

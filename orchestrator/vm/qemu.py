@@ -75,6 +75,10 @@ class Vm:
             return ""
         return f"QEMU was killed by signal {-status}" if status < 0 else f"QEMU ended with status {status}"
 
+    def killed_by(self) -> int:
+        """The number of the signal that QEMU died of; 0 for none."""
+        return max(0, -(self._child.poll() or 0))
+
     def processor_time(self) -> ProcessorTime | None:
         """What the host's scheduler says of QEMU's threads so far; None where it does not."""
         return processor_time(self._child.pid)

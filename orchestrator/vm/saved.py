@@ -3,6 +3,8 @@
 import errno
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,14 +24,25 @@ def save(vm: Vm, ready: Ready, folder: Path, until: Deadline) -> SavedGuest:
     saved = SavedGuest(folder=folder, ready=ready, console_bytes=0)
     try:
         folder.mkdir()
-        save_devices(vm.files.qmp_socket, saved.devices, until)
-        copy_sparse(vm.files.memory, saved.memory)
-        shutil.copyfile(vm.files.console_log, saved.console_log)
-        saved = replace(saved, console_bytes=saved.console_log.stat().st_size)
+        with _whole_or_gone(folder):
+            save_devices(vm.files.qmp_socket, saved.devices, until)
+            copy_sparse(vm.files.memory, saved.memory)
+            shutil.copyfile(vm.files.console_log, saved.console_log)
+            saved = replace(saved, console_bytes=saved.console_log.stat().st_size)
     except OSError as e:
         raise InfraError(f"the guest can't be saved: {e}") from e
     go_on(vm.files.qmp_socket, until)
     return saved
+
+
+@contextmanager
+def _whole_or_gone(folder: Path) -> Iterator[None]:
+    # Half a state is of no use, and the memory that it takes is what other guests live on.
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def copy_sparse(source: Path, target: Path) -> None:

@@ -341,9 +341,31 @@ def test_a_qemu_that_is_killed_from_outside_is_named_as_such(host: Host) -> None
     report, _ = host.run_cell(on_event=kill)
 
     assert report.run is not None
-    assert report.run.ending is Ending.GUEST_GONE
-    assert "QEMU was killed by signal 9 while the workload ran" in str(report.verdict)
+    assert report.run.ending is Ending.LOST
+    assert report.verdict.outcome is Outcome.LOST, "no guest can make QEMU die of that"
+    assert "QEMU was killed by signal 9 while the workload ran" in report.verdict.title
     assert PROGRESS in (host.folder / "cell" / "workload.log").read_text()
+
+
+def test_a_qemu_that_dies_of_a_fault_of_its_own_is_a_guest_that_is_gone(host: Host) -> None:
+    host.scenario([["say", PROGRESS], ["hang"]])
+
+    def kill(event: Event) -> None:
+        if isinstance(event, CellProgress):
+            os.kill(host.guests()[0], signal.SIGSEGV)
+
+    report, _ = host.run_cell(on_event=kill)
+
+    assert report.verdict.outcome is Outcome.CRASHED
+
+
+def test_a_booted_guest_that_seems_slow_is_measured_again(host: Host) -> None:
+    host.scenario(passing(), boot=[*BOOT[:-1], ["ready", {"speed": "2.5"}]], answers={"speed": "180.0"})
+
+    report, _ = host.run_cell()
+
+    assert report.run is not None
+    assert report.run.speed == 180.0
 
 
 def test_a_program_that_dies_is_a_failure_with_its_last_words(host: Host) -> None:

@@ -20,8 +20,9 @@ from orchestrator.guest.workload import Limits, Progress, Watched, watch
 from orchestrator.model import Ending
 from orchestrator.states import connected
 from orchestrator.vm.console import serial_shell
-from orchestrator.vm.qemu import Vm, boot
+from orchestrator.vm.qemu import Ready, Vm, boot
 from orchestrator.vm.qmp import human_command
+from orchestrator.vm.saved import save
 
 host = fake_host.host
 
@@ -33,18 +34,20 @@ def soon(seconds: float = 100.0) -> Deadline:
 
 
 @contextmanager
-def booted(host: Host) -> Iterator[Vm]:
+def booted(host: Host, memory: Path | None = None) -> Iterator[tuple[Vm, Ready]]:
     cell = sample_cell()
     bootable = Bootable(kernel=host.kernel(cell.build), initramfs=host.initramfs)
     spec = vm_spec(cell, bootable, Guests(keys=host.keys, kvm=frozenset(), allow=()))
-    with boot(spec, console_log=host.folder / "console.log", qemu_log=host.folder / "qemu.log") as vm:
-        assert vm.wait_ready(soon())
-        yield vm
+    logs = {"console_log": host.folder / "console.log", "qemu_log": host.folder / "qemu.log"}
+    with boot(spec, **logs, memory=memory) as vm:
+        ready = vm.wait_ready(soon())
+        assert ready
+        yield vm, ready
 
 
 @contextmanager
 def logged_in(host: Host) -> Iterator[tuple[Vm, Guest]]:
-    with booted(host) as vm, connected(vm, host.keys, soon()) as guest:
+    with booted(host) as (vm, _), connected(vm, host.keys, soon()) as guest:
         yield vm, guest
 
 
@@ -74,7 +77,7 @@ def test_a_workload_that_goes_on_and_on_is_timed_out(host: Host) -> None:
 
 
 def test_a_program_that_reports_and_never_ends_is_no_report(host: Host) -> None:
-    limits = Limits(swapoff=100.0, no_progress=0.3, overall=100.0)
+    limits = Limits(swapoff=100.0, no_progress=3.0, overall=100.0)
 
     seen, _ = watched(host, [["say", result_line()], ["hang"]], limits)
 
@@ -120,6 +123,23 @@ def test_a_command_that_never_ends_is_a_guest_that_can_not_be_reached(host: Host
         guest.run("run-workload", soon(0.3))
 
 
+def test_a_server_that_does_not_say_whether_it_takes_a_command_is_waited_for_no_longer_than_that(host: Host) -> None:
+    host.scenario([])
+
+    with logged_in(host) as (_, guest), pytest.raises(GuestUnreachable, match="no longer answers"):
+        guest.run("never-accepted", soon(0.5))
+
+
+def test_a_state_that_can_not_be_saved_leaves_nothing_in_memory(host: Host) -> None:
+    host.scenario([], saving="failed")
+    state = host.folder / "saved-guest"
+
+    with booted(host, memory=host.folder / "memory") as (vm, ready), pytest.raises(InfraError, match="can't save"):
+        save(vm, ready, state, soon())
+
+    assert not state.exists()
+
+
 def test_a_deadline_that_has_passed_is_a_guest_that_can_not_be_reached(host: Host) -> None:
     host.scenario([])
 
@@ -140,14 +160,14 @@ def test_another_user_key_is_not_let_in(host: Host) -> None:
     host.scenario([])
     stranger = replace(new_keys(), pinned_host=host.keys.pinned_host)
 
-    with booted(host) as vm, pytest.raises(GuestUnreachable), connected(vm, stranger, soon()):
+    with booted(host) as (vm, _), pytest.raises(GuestUnreachable), connected(vm, stranger, soon()):
         pytest.fail("it was let in")
 
 
 def test_the_serial_console_answers_with_its_echo(host: Host) -> None:
     host.scenario([], answers={"/proc/swaps": "Filename\n/dev/vda\n"})
 
-    with booted(host) as vm, serial_shell(vm.files.console_socket, soon()) as shell:
+    with booted(host) as (vm, _), serial_shell(vm.files.console_socket, soon()) as shell:
         said = shell.run("cat /proc/swaps", soon())
 
     assert said.endswith("Filename\n/dev/vda\n")
@@ -157,7 +177,7 @@ def test_a_serial_console_that_hangs_up_is_an_error_that_says_so(host: Host) -> 
     host.scenario([], serial=False)
 
     with (
-        booted(host) as vm,
+        booted(host) as (vm, _),
         pytest.raises(InfraError, match="serial console does not answer"),
         serial_shell(vm.files.console_socket, soon()),
     ):
@@ -167,7 +187,7 @@ def test_a_serial_console_that_hangs_up_is_an_error_that_says_so(host: Host) -> 
 def test_a_qemu_that_is_stopped_does_not_hold_up_its_monitor_for_ever(host: Host) -> None:
     host.scenario([])
 
-    with booted(host) as vm:
+    with booted(host) as (vm, _):
         (pid,) = host.guests()
         os.kill(pid, signal.SIGSTOP)
         with pytest.raises(InfraError, match="out of time"):
@@ -187,7 +207,7 @@ def test_a_stopped_qemu_is_ended_all_the_same(host: Host) -> None:
 def test_the_sockets_and_disks_are_gone_with_the_guest(host: Host) -> None:
     host.scenario([])
 
-    with booted(host) as vm:
+    with booted(host) as (vm, _):
         runtime = vm.files.runtime
         assert Path(vm.files.disk(0)).stat().st_size == 16 << 20
 

@@ -11,6 +11,7 @@ from samples import cell
 from orchestrator.guest.workload import (
     REFERENCE_SPEED,
     Limits,
+    _Told,
     disk_sizes,
     growth,
     limits_for,
@@ -149,3 +150,14 @@ def test_the_programs_own_name_decides_and_not_its_file() -> None:
     argv = workload_argv(sample(name="mine", program=PurePosixPath("workloads/other.c")), LIMITS)
 
     assert argv[argv.index("--") + 1] == "mine"
+
+
+def test_a_time_in_which_nobody_looked_is_no_standstill() -> None:
+    told = _Told()
+    began, moved = told.looked_at, told.moved_at
+
+    told.look(began + 1.0)
+    assert (told.moved_at, told.stood) == (moved, 0.0)
+
+    told.look(began + 601.0)
+    assert (told.moved_at, told.stood) == (moved + 600.0, 600.0)

@@ -1,11 +1,13 @@
 """What a machine has room for, guests and compilers together."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from samples import cell
 
-from orchestrator.jobs import Room, cores_of
+from orchestrator.jobs import Room, available_memory_mib, cores_of
 from orchestrator.model import Cell
 
 
@@ -53,3 +55,36 @@ def test_room_that_is_given_back_can_be_taken_again() -> None:
     assert not room.take(second)
     room.give_back(first)
     assert room.take(second)
+
+
+GIB = 1 << 30
+
+
+def machine(root: Path, *, own: str = "", limits: Mapping[str, tuple[str, int, int]]) -> Path:
+    """A /proc and /sys with 8 GiB free, and cgroups: path -> limit, bytes in use, bytes of unused file pages."""
+    (root / "proc/self").mkdir(parents=True)
+    (root / "proc/meminfo").write_text(f"MemTotal: 99 kB\nMemAvailable: {8 * GIB >> 10} kB\n")
+    (root / "proc/self/cgroup").write_text(f"0::/{own}\n")
+    for path, (limit, used, files) in limits.items():
+        folder = root / "sys/fs/cgroup" / path
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "memory.max").write_text(f"{limit}\n")
+        (folder / "memory.current").write_text(f"{used}\n")
+        (folder / "memory.stat").write_text(f"anon 1\ninactive_file {files}\n")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("own", "limits", "gib"),
+    [
+        ("", {}, 8),  # the root cgroup has no such files
+        ("", {"": ("max", 5 * GIB, 0)}, 8),
+        ("", {"": (str(6 * GIB), 5 * GIB, 2 * GIB)}, 3),  # in a container it is all that is seen
+        ("a/b", {"a": (str(4 * GIB), 3 * GIB, 0), "a/b": ("max", 3 * GIB, 0)}, 1),  # the limit of the one around it
+        ("a", {"a": (str(GIB), 2 * GIB, 0)}, 0),
+    ],
+)
+def test_memory_is_what_the_machine_and_our_cgroups_leave(
+    own: str, limits: Mapping[str, tuple[str, int, int]], gib: int, tmp_path: Path
+) -> None:
+    assert available_memory_mib(machine(tmp_path, own=own, limits=limits)) == gib * 1024
