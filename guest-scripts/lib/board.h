@@ -97,6 +97,7 @@ void parse_options(const struct workload *workload, int argc, char **argv);
 
 /* flipper.c: children of the supervisor */
 void race_prepare(void);
+bool race_told(void); /* whether the kernel widens races and is told their moment */
 int flipper_start(unsigned int device);
 int audit_start(void);
 

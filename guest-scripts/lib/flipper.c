@@ -169,6 +169,11 @@ void race_prepare(void)
 		run_error("telling the moment of a race", errno);
 }
 
+bool race_told(void)
+{
+	return races;
+}
+
 bool device_off(unsigned int device)
 {
 	struct board_device *d = &board->devices[device];

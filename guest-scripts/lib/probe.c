@@ -3,7 +3,8 @@
  * trigger), once for all calls and once for those that returned 0, that is, found the device gone.
  *
  * A hit costs as much as a hundred lookups. Where hits are frequent the probe rests most of the time, so that it does
- * not slow down what it counts: calls and failures are then samples (counter site.sampled).
+ * not slow down what it counts: calls and failures are then samples (counter site.sampled). Not in a kernel that widens
+ * races: to rest takes all probes out, and one of them tells it the moment of a race.
  */
 #define _GNU_SOURCE
 
@@ -91,7 +92,7 @@ void probe_tick(void)
 		return;
 	}
 	now = hits();
-	if (now - hits_seen > HITS_MOST) {
+	if (now - hits_seen > HITS_MOST && !race_told()) {
 		arm(false);
 		resting = REST_TICKS;
 		atomic_store(counter("site.sampled"), 1);

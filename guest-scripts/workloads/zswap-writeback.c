@@ -4,7 +4,7 @@
  * A squeezer drives it in three ways in turn, each with the others switched off so that its share can be told:
  *
  *   pool      max_pool_percent down to nothing and up again: the kernel's worker empties the pool
- *   limit     a small memory.zswap.max: each page that zswap takes in first drives another one out; right after the
+ *   limit     a memory.zswap.max below what is in use: each page that zswap takes in first drives another one out; right after the
  *             pool was emptied, for an entry has a second chance and with many in the pool the first turn takes long
  *   reclaim   memory.reclaim with the dynamic shrinker: in the squeezer's own context
  *
@@ -15,6 +15,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -30,6 +31,8 @@
 #define SLICES_MAX 8
 /* How long something is waited for that may not come: a pool that fills, a worker that starts. */
 #define WAIT_MS 500ull
+/* So many pages as are in the pool have to be paged out first, which takes a slow guest a second. */
+#define LIMIT_WAIT_MS 1500ull
 /* How long a way waits for a swapoff to begin with: several begin in that time, on most machines. */
 #define SWAPOFF_WAIT 250000
 /* Where run-workload starts the program. */
@@ -76,7 +79,7 @@ static uint64_t written_back(void)
 	return value;
 }
 
-/* A file of debugfs's zswap folder. */
+/* A file with one number. */
 static uint64_t statistic(const char *path)
 {
 	unsigned long long value = 0;
@@ -144,9 +147,16 @@ static void helper(struct worker *worker)
 static void squeeze_by_limit(struct rng *rng)
 {
 	char limit[32];
+	const uint64_t latest = now_ns() + LIMIT_WAIT_MS * 1000000;
+	const uint64_t before = written_back();
+	const uint64_t compressed = statistic(CGROUP "memory.zswap.current");
 
-	snprintf(limit, sizeof(limit), "%uK", 64u << rng_below(rng, 3));
+	/* Less than what is there, however much that is. */
+	snprintf(limit, sizeof(limit), "%" PRIu64, compressed / rng_between(rng, 2, 4) + PAGE);
 	set(CGROUP "memory.zswap.max", limit);
+	/* Each page that comes looks at one entry. Of those that are there all may have their second chance before them. */
+	while (written_back() == before && now_ns() < latest && nap(5))
+		;
 	nap(rng_between(rng, 100, 300));
 	set(CGROUP "memory.zswap.max", "max");
 	refill(rng);
