@@ -26,6 +26,7 @@ from orchestrator.guest.workload import (
     watch,
     workload_argv,
 )
+from orchestrator.inquiry import ways
 from orchestrator.judge.races import weighed
 from orchestrator.judge.verdict import judge
 from orchestrator.lookout import CrashSeen, Pulse, crashes_of, with_shown_tasks
@@ -33,10 +34,8 @@ from orchestrator.model import Allowed, Cell, CellReport, Ending, GuestRun, Kern
 from orchestrator.plan.flavours import needs_of
 from orchestrator.states import Place, Restored, States, connected, restored
 from orchestrator.stopwatch import Stopwatch
-from orchestrator.vm.argv import CONSOLE, VmSpec
-from orchestrator.vm.console import serial_shell, sysrq
+from orchestrator.vm.argv import VmSpec
 from orchestrator.vm.qemu import Ready, SavedGuest, Vm, boot, config_digest, not_as_asked, wrong_clock
-from orchestrator.vm.qmp import dump_memory, human_command, send_break
 
 BOOT_SECONDS = 120.0
 # A host that is busy at the wrong moment spoils a guest's clock, and is seldom so twice.
@@ -373,7 +372,7 @@ def _with_evidence(run: GuestRun, vm: Vm, guests: Guests, folder: Path, pulse: P
     with ExitStack() as stack:
         seen = evidence.collect(
             folder / "evidence",
-            _ways(stack, vm, guests, booted=run.ending is not Ending.NEVER_READY),
+            ways(stack, vm, guests.keys, booted=run.ending is not Ending.NEVER_READY, whole_memory=guests.dump_memory),
             second_look=guests.patience.second_look,
         )
         # What sysrq printed belongs to the console log that is judged next.
@@ -386,29 +385,6 @@ def _with_evidence(run: GuestRun, vm: Vm, guests: Guests, folder: Path, pulse: P
         moved=dict(seen.moved or {}),
         standstill=standstill,
     )
-
-
-def _ways(stack: ExitStack, vm: Vm, guests: Guests, *, booted: bool) -> evidence.Ways:
-    qmp, console = vm.files.qmp_socket, vm.files.console_socket
-    # Before the ready line there is nobody to ask.
-    shells = {"SSH": lambda: _ssh_shell(stack, vm, guests.keys), "serial console": lambda: _serial_shell(stack, vm)}
-    return evidence.Ways(
-        shells=shells if booted else {},
-        sysrq=lambda keys: sysrq(console, keys, lambda: send_break(qmp, CONSOLE, evidence.shell_deadline())),
-        monitor=lambda command: human_command(qmp, command, evidence.shell_deadline()),
-        dump_memory=(lambda file: dump_memory(qmp, file, evidence.dump_deadline())) if guests.dump_memory else None,
-    )
-
-
-def _ssh_shell(stack: ExitStack, vm: Vm, keys: RunKeys) -> Callable[[str], str]:
-    # A connection of its own: the workload's may be what hangs.
-    guest = stack.enter_context(connected(vm, keys, evidence.shell_deadline()))
-    return lambda command: guest.run(command, evidence.shell_deadline()).text
-
-
-def _serial_shell(stack: ExitStack, vm: Vm) -> Callable[[str], str]:
-    shell = stack.enter_context(serial_shell(vm.files.console_socket, evidence.shell_deadline()))
-    return lambda command: shell.run(command, evidence.shell_deadline())
 
 
 def interrupted_report(cell: Cell, why: str) -> CellReport:
