@@ -27,7 +27,7 @@
 /* A swapoff that has run for so long has the load frozen, too, and then has to bring a page back in so long a time. */
 #define EMPTYING_SHARE 8
 #define IDLING_SHARE 10
-/* A load that does not freeze, because a task of it is in a swapoff of its own, say, is left to the longer wait. */
+/* A load that does not freeze is left to the longer wait, as is one with a swapoff of its own. */
 #define FREEZING_SHARE 20
 
 static uint64_t freezing_since, frozen_since;
@@ -99,6 +99,25 @@ static bool load_is_frozen(void)
 	return frozen;
 }
 
+/* A freeze ends a swapoff of the load's own, with EINTR, and what it then does not do says nothing. */
+static bool load_swaps_off(void)
+{
+	const char *own = board->cgroup + strlen("/sys/fs/cgroup");
+	char line[300];
+
+	for (unsigned int i = 0; i < board->devices_count; i++) {
+		const struct board_device *d = &board->devices[i];
+
+		if (!d->leaving_since)
+			continue;
+		first_line(d->leaving_task, "cgroup", line, sizeof(line));
+		line[strcspn(line, "\n")] = 0;
+		if (!strncmp(line, "0::", 3) && !strcmp(line + 3, own))
+			return true;
+	}
+	return false;
+}
+
 static void thaw(void)
 {
 	if (freezing_since)
@@ -113,6 +132,8 @@ static uint64_t load_frozen_since(uint64_t now)
 	if (!board->cgroup[0])
 		return 0;
 	if (!freezing_since) {
+		if (load_swaps_off())
+			return 0;
 		freezing_since = now;
 		freeze(true);
 	}
