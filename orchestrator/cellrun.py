@@ -15,7 +15,6 @@ from orchestrator.explain import Explainer, with_places
 from orchestrator.guest import evidence, ssh
 from orchestrator.guest.coverage import READ_COUNTS, executed_of
 from orchestrator.guest.keys import RunKeys
-from orchestrator.guest.renewal import measured_speed
 from orchestrator.guest.workload import (
     REFERENCE_SPEED,
     Progress,
@@ -32,7 +31,7 @@ from orchestrator.judge.verdict import judge
 from orchestrator.lookout import CrashSeen, Pulse, crashes_of, with_shown_tasks
 from orchestrator.model import Allowed, Cell, CellReport, Ending, GuestRun, KernelImage, Phase
 from orchestrator.plan.flavours import needs_of
-from orchestrator.states import Place, Restored, States, connected, restored
+from orchestrator.states import Place, Restored, States, connected, in_earnest, restored
 from orchestrator.stopwatch import Stopwatch
 from orchestrator.vm.argv import VmSpec
 from orchestrator.vm.qemu import Ready, SavedGuest, Vm, boot, config_digest, not_as_asked, wrong_clock
@@ -281,17 +280,10 @@ def _session(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest | None) -> Gues
             try:
                 guest = stack.enter_context(connected(vm, case.guests.keys, soon))
                 guest.run("true", soon)
+                ready = in_earnest(ready, guest, REFERENCE_SPEED / 2, soon)
             except InfraError as e:
                 return _no_session(vm, case.guests, case.folder, e, pulse)
-            ready = _in_earnest(ready, guest, soon)
         return replace(_work(case, vm, ready, guest), speed=ready.speed)
-
-
-def _in_earnest(ready: Ready, guest: ssh.Guest, until: Deadline) -> Ready:
-    """The loop takes 20 ms, of which another process may have had most, and its speed multiplies all limits."""
-    if ready.speed >= REFERENCE_SPEED / 2:
-        return ready
-    return replace(ready, speed=max(ready.speed, measured_speed(guest, until)))
 
 
 def _blamed(run: GuestRun, vm: Vm) -> GuestRun:

@@ -11,9 +11,9 @@
  * A probe at the return of `function`, whose value it calls `value`. It takes the place of one that an earlier program
  * of this guest left behind under the same name. False: errno says why.
  *
- * A probe is never taken out while anybody may run into it, not even at the end. QEMU's TCG (seen with 7.2) can keep
- * a translation that still has the breakpoint when it comes and goes while another CPU is there, and whoever runs
- * that later dies of an int3 (BRK) that belongs to no probe. For one that merely rests, the kernel knows it.
+ * A probe is never taken out while anybody may run into it, not even at the end. QEMU's TCG (seen with 7.2, x86_64) can
+ * keep a translation that still has the breakpoint when it comes and goes while another CPU is there, and whoever runs
+ * that later dies of an int3 that belongs to no probe. For one that merely rests, the kernel knows it.
  */
 bool kprobe_add(const char *name, const char *function, const char *value);
 

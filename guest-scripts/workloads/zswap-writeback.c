@@ -4,8 +4,9 @@
  * A squeezer drives it in three ways in turn, each with the others switched off so that its share can be told:
  *
  *   pool      max_pool_percent down to nothing and up again: the kernel's worker empties the pool
- *   limit     a memory.zswap.max below what is in use: each page that zswap takes in first drives another one out; right after the
- *             pool was emptied, for an entry has a second chance and with many in the pool the first turn takes long
+ *   limit     a memory.zswap.max below what is in use: each page that zswap takes in first drives another one out;
+ *             right after the pool was emptied, for an entry has a second chance and with many in the pool the first
+ *             turn takes long
  *   reclaim   memory.reclaim with the dynamic shrinker: in the squeezer's own context
  *
  * Each begins when a swapoff does, which may take the device away under it; to reclaim at once is the turn of several then.
@@ -144,10 +145,18 @@ static void helper(struct worker *worker)
 			sleep_us(2000);
 }
 
+/* Until a page has been written back since there were `before`; it may not come. */
+static void wait_for_more_than(uint64_t before, uint64_t ms)
+{
+	const uint64_t latest = now_ns() + ms * 1000000;
+
+	while (written_back() == before && now_ns() < latest && nap(5))
+		;
+}
+
 static void squeeze_by_limit(struct rng *rng)
 {
 	char limit[32];
-	const uint64_t latest = now_ns() + LIMIT_WAIT_MS * 1000000;
 	const uint64_t before = written_back();
 	const uint64_t compressed = statistic(CGROUP "memory.zswap.current");
 
@@ -155,8 +164,7 @@ static void squeeze_by_limit(struct rng *rng)
 	snprintf(limit, sizeof(limit), "%" PRIu64, compressed / rng_between(rng, 2, 4) + PAGE);
 	set(CGROUP "memory.zswap.max", limit);
 	/* Each page that comes looks at one entry. Of those that are there all may have their second chance before them. */
-	while (written_back() == before && now_ns() < latest && nap(5))
-		;
+	wait_for_more_than(before, LIMIT_WAIT_MS);
 	nap(rng_between(rng, 100, 300));
 	set(CGROUP "memory.zswap.max", "max");
 	refill(rng);
@@ -165,13 +173,11 @@ static void squeeze_by_limit(struct rng *rng)
 static void squeeze_by_pool(struct rng *rng)
 {
 	char percent[32];
-	const uint64_t latest = now_ns() + WAIT_MS * 1000000;
 	const uint64_t before = written_back();
 
 	set(ZSWAP "max_pool_percent", "0");
 	/* The worker starts when the next page is turned away. */
-	while (written_back() == before && now_ns() < latest && nap(5))
-		;
+	wait_for_more_than(before, WAIT_MS);
 	nap(rng_between(rng, 20, 100));
 	snprintf(percent, sizeof(percent), "%u", (unsigned int)pool_percent);
 	set(ZSWAP "max_pool_percent", percent);

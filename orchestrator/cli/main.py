@@ -4,7 +4,6 @@ import errno
 import json
 import logging
 import resource
-import shutil
 import signal
 import sys
 import traceback
@@ -36,8 +35,7 @@ from orchestrator.pipeline import GOOD, Request, open_kit, rerun, run_matrix, ve
 from orchestrator.plan.config import Plan
 from orchestrator.plan.matrix import as_json, builds_of, describe
 from orchestrator.plan.widening import parse_widening
-from orchestrator.report.disk import writing
-from orchestrator.report.store import JUNIT_FILE, Store, find_cell, find_run, load_run, open_run
+from orchestrator.report.store import Store, copy_junit, find_cell, find_run, load_run, open_run
 from orchestrator.report.terminal import print_table, screen, terminal
 
 
@@ -222,8 +220,7 @@ def _reported(
                 print_table(report, console)
                 console.print(f"results: {report.folder}", soft_wrap=True)
                 if junit:
-                    with writing(junit):
-                        shutil.copyfile(report.folder / JUNIT_FILE, junit)
+                    copy_junit(report.folder, junit)
     if as_json_text:
         click.echo(json.dumps(_report_json(report), indent=2))
     return exit_code(report)

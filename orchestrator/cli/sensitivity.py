@@ -16,9 +16,8 @@ from orchestrator.cli.options import AS_JSON, JOBS, JUNIT, MATRIX, RESULTS, Choi
 from orchestrator.errors import Cancelled, ExitCode, UserError
 from orchestrator.model import Variant
 from orchestrator.pipeline import Request, versions
-from orchestrator.report.disk import writing
 from orchestrator.report.sensitivity import Ledger, as_json
-from orchestrator.report.store import JUNIT_FILE, new_folder
+from orchestrator.report.store import copy_junit, new_folder
 from orchestrator.report.terminal import print_sensitivity, screen, terminal
 from orchestrator.seeded import BugStatus, SeededBug, Sensitivity
 from orchestrator.sensitivity import measure, read_bugs
@@ -93,8 +92,7 @@ def _show(report: Sensitivity, junit: Path | None, *, as_json_text: bool) -> Non
     print_sensitivity(report, console)
     console.print(f"results: {report.folder}", soft_wrap=True)
     if junit:
-        with writing(junit):
-            shutil.copyfile(report.folder / JUNIT_FILE, junit)
+        copy_junit(report.folder, junit)
     if as_json_text:
         click.echo(json.dumps(as_json(report), indent=2))
 

@@ -8,7 +8,7 @@ from orchestrator.arch import ARCHES
 from orchestrator.errors import UserError
 from orchestrator.model import DeviceKind, KernelSource, Matrix, SwapDevice, Workload
 from orchestrator.paths import PROJECT
-from orchestrator.plan.flavours import needs_of
+from orchestrator.plan.flavours import is_widened
 from orchestrator.plan.names import repeated, unknown
 from orchestrator.plan.schema import Problem
 from orchestrator.plan.widening import parse_widening
@@ -72,15 +72,14 @@ def matrix_problems(matrix: Matrix, folder: Path, project: Path) -> Iterator[Pro
     for at, arch in enumerate(matrix.arches):
         if arch not in ARCHES:
             yield Problem(key=("arches", at), text=unknown("arch", arch, ARCHES))
-    for at, flavour in enumerate(matrix.flavours):
-        if text := flavour_problem(flavour, known_flavours(project)):
-            yield Problem(key=("flavours", at), text=text)
+    known = known_flavours(project)
+    wrong = [(at, text) for at, flavour in enumerate(matrix.flavours) if (text := flavour_problem(flavour, known))]
+    yield from (Problem(key=("flavours", at), text=text) for at, text in wrong)
     try:
         parse_widening(matrix.widen)
     except UserError as e:
         yield Problem(key=("widen",), text=str(e).removeprefix("widen: "))
-    flavours_known = not any(flavour_problem(flavour, known_flavours(project)) for flavour in matrix.flavours)
-    if matrix.widen and flavours_known and not any(needs_of(flavour).overlay for flavour in matrix.flavours):
+    if matrix.widen and not wrong and not any(map(is_widened, matrix.flavours)):
         yield Problem(key=("widen",), text="no flavour of the matrix is widened; add `widened` to `flavours`")
     yield from _missing_files(matrix, folder, project)
     for axis in ("arches", "flavours", "variants", "workloads"):

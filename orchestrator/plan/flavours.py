@@ -38,6 +38,11 @@ def needs_of(flavour: str) -> Needs:
     return reduce(_both, (FLAVOURS.get(part, Needs()) for part in flavour.split("+")))
 
 
+def is_widened(flavour: str) -> bool:
+    """Whether its kernels have the hook that delays."""
+    return bool(needs_of(flavour).overlay)
+
+
 def fitted(workload: Workload, flavour: str) -> Workload:
     """The workload as it is run on a kernel of this flavour: with memory for it, and minimums that it can reach."""
     needs = needs_of(flavour)

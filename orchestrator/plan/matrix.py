@@ -11,7 +11,7 @@ from orchestrator.arch import ARCHES
 from orchestrator.coverage import Widening
 from orchestrator.errors import UserError
 from orchestrator.model import Build, Cell, Matrix, Variant, Workload
-from orchestrator.plan.flavours import fitted, needs_of
+from orchestrator.plan.flavours import fitted, is_widened
 from orchestrator.plan.names import repeated, unknown
 from orchestrator.plan.widening import parse_widening
 
@@ -65,7 +65,7 @@ def selected(matrix: Matrix, selection: Selection) -> Matrix:
 
 def widening_of(matrix: Matrix, flavour: str) -> Widening | None:
     """How the cells of a flavour delay; None for one that does not."""
-    return parse_widening(matrix.widen) if needs_of(flavour).overlay else None
+    return parse_widening(matrix.widen) if is_widened(flavour) else None
 
 
 def refuse_idle_widening(matrix: Matrix, selection: Selection) -> None:
@@ -73,7 +73,7 @@ def refuse_idle_widening(matrix: Matrix, selection: Selection) -> None:
 
     The `widen:` of a file is for those of its flavours that are widened, whichever are chosen.
     """
-    if selection.widen and not any(needs_of(flavour).overlay for flavour in matrix.flavours):
+    if selection.widen and not any(map(is_widened, matrix.flavours)):
         raise UserError("--widen: no flavour of the matrix is widened", hint="--flavour widened")
 
 

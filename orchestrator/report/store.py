@@ -275,6 +275,12 @@ def load_run(folder: Path) -> RunReport:
         raise UserError(f"{folder / RUN_FILE} was written by another version: {_first(why)}") from why
 
 
+def copy_junit(folder: Path, target: Path) -> None:
+    """Copy the JUnit file of a run, or of seeded bugs, to where the user wants it. Raises InfraError."""
+    with writing(target):
+        shutil.copyfile(folder / JUNIT_FILE, target)
+
+
 def find_run(root: Path, name: str) -> Path:
     """A run's folder by its id, the start of it, a path, or "latest". Raises UserError when there is none."""
     for folder in (root / name, Path(name)):
