@@ -48,6 +48,11 @@ static void fill(uint64_t *words, uint64_t value)
 		words[i] = value;
 }
 
+bool record_is_zero(const struct identity *identity)
+{
+	return shape_of(identity) == SHAPE_ZERO;
+}
+
 void record_write(void *memory, const struct identity *identity, uint64_t writer)
 {
 	const enum shape shape = shape_of(identity);

@@ -38,6 +38,8 @@ struct identity {
 
 enum kind { KIND_OK, KIND_WRONG, KIND_STALE, KIND_TORN, KIND_FOREIGN, KIND_NONZERO, KIND_LOST_UPDATE };
 
+/* A page that is all zeros in this generation. */
+bool record_is_zero(const struct identity *identity);
 void record_write(void *memory, const struct identity *identity, uint64_t writer);
 /*
  * wrong: not a record, or not what this one must be; foreign: another page's or region's record; stale: an older
