@@ -1,5 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,4 +21,17 @@ bool put_text(const char *path, const char *text)
 	close(fd);
 	errno = why;
 	return written == size;
+}
+
+bool get_number(const char *path, uint64_t *value)
+{
+	uint64_t number;
+	FILE *file = fopen(path, "re");
+	const bool good = file && fscanf(file, "%" SCNu64, &number) == 1;
+
+	if (file)
+		fclose(file);
+	if (good)
+		*value = number;
+	return good;
 }

@@ -67,23 +67,18 @@ struct slice {
 /* Odd while errors are on. Raised before they begin and after they have ended. */
 static _Atomic uint32_t epoch;
 /* Of each device. Read once: a stream of stdio would put pages into play that nobody guards. */
-static unsigned long long sectors[DEVICES_MAX];
+static uint64_t sectors[DEVICES_MAX];
 static struct slice slices[SLICES_MAX];
 static counter_t *spells, *bus_errors, *eio_reads, *eio_faults, *markers, *readable, *files_spoiled, *failed_writes;
 
-static unsigned long long sectors_of(unsigned int device)
+static uint64_t sectors_of(unsigned int device)
 {
-	unsigned long long sectors = 0;
+	uint64_t size = 0;
 	char path[128];
-	FILE *file;
 
 	snprintf(path, sizeof(path), "/sys/block/%s/size", strrchr(device_path(device), '/') + 1);
-	file = fopen(path, "re");
-	if (file && fscanf(file, "%llu", &sectors) != 1)
-		sectors = 0;
-	if (file)
-		fclose(file);
-	return sectors;
+	get_number(path, &size);
+	return size;
 }
 
 /* "first-last" in sectors, all of the device but its header; + makes them bad, - good. */
@@ -92,7 +87,7 @@ static bool set_bad_blocks(unsigned int device, char sign)
 	char path[128], text[64];
 
 	snprintf(path, sizeof(path), "/sys/kernel/config/nullb/swap%u/badblocks", device);
-	snprintf(text, sizeof(text), "%c%u-%llu", sign, HEADER_SECTORS, sectors[device] - 1);
+	snprintf(text, sizeof(text), "%c%u-%" PRIu64, sign, HEADER_SECTORS, sectors[device] - 1);
 	return put_text(path, text);
 }
 

@@ -80,16 +80,11 @@ static uint64_t written_back(void)
 	return value;
 }
 
-/* A file with one number. */
 static uint64_t statistic(const char *path)
 {
-	unsigned long long value = 0;
-	FILE *file = fopen(path, "re");
+	uint64_t value = 0;
 
-	if (file && fscanf(file, "%llu", &value) != 1)
-		value = 0;
-	if (file)
-		fclose(file);
+	get_number(path, &value);
 	return value;
 }
 

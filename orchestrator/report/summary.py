@@ -5,7 +5,16 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from orchestrator.model import BuildFailure, CellReport, CrashEntry, Outcome, RunReport, Severity, WorkloadResult
+from orchestrator.model import (
+    BuildFailure,
+    CellReport,
+    CrashEntry,
+    Outcome,
+    RunReport,
+    Severity,
+    Variant,
+    WorkloadResult,
+)
 from orchestrator.report.coverage import PAGE_FILE, BuildCoverage, coverage_of, headline, not_run
 from orchestrator.report.entries import compared_text, comparison, crash_entries, tally_text
 from orchestrator.report.stack import short_crash_lines
@@ -15,6 +24,7 @@ _MOST_CELLS = 4
 _MOST_REASONS = 8
 _MOST_FRAMES = 8
 _MOST_ENTRIES = 12
+_ONE_VARIANT = "an old bug or a new one? --variant baseline --variant patched tells"
 _GOOD = (Outcome.PASSED, Outcome.SKIPPED)
 # What a kernel did; the other outcomes say what could not be found out.
 _COMPARED = (Outcome.FAILED, Outcome.HUNG, Outcome.CORRUPTED, Outcome.CRASHED, Outcome.BOOT_FAILED)
@@ -177,6 +187,8 @@ def _whose(report: RunReport, finding: Finding) -> Iterator[str]:
         found = comparison(report.cells, lambda cell: cell.cell.name in names or _shows(cell, finding.title))
         if told := compared_text(*found):
             yield told
+        elif {cell.cell.build.variant for cell in report.cells} == {Variant.PATCHED}:
+            yield _ONE_VARIANT
 
 
 def _shows(cell: CellReport, title: str) -> bool:
