@@ -47,7 +47,7 @@ class Room:
         del self._cells[next(index for index, one in enumerate(self._cells) if one is cell)]
 
     def _holds(self, cells: Sequence[Cell]) -> bool:
-        compilers = _COMPILER_MIB * self.cores if self.building else 0
+        compilers = _compilers_mib(self.cores) if self.building else 0
         memory = sum(map(memory_of, cells)) + compilers + _SPARE_MIB
         return sum(map(cores_of, cells)) <= self.cores and memory <= self.memory_mib
 
@@ -63,9 +63,14 @@ def cores_of(cell: Cell) -> int:
 
 
 def jobs_for(cells: Sequence[Cell], *, cores: int, memory_mib: int) -> int:
-    """How many guests run side by side where any of the cells may meet: as many of the hungriest as fit."""
+    """How many guests run side by side and beside a build, where any of the cells may meet: as many of the hungriest as fit."""
     largest, widest = max(map(memory_of, cells)), max(map(cores_of, cells))
-    return max(1, min(cores // widest, len(cells), (memory_mib - _SPARE_MIB) // largest))
+    free = memory_mib - _SPARE_MIB - _compilers_mib(cores)
+    return max(1, min(cores // widest, len(cells), free // largest))
+
+
+def _compilers_mib(cores: int) -> int:
+    return _COMPILER_MIB * cores
 
 
 def available_memory_mib(root: Path = Path("/")) -> int:

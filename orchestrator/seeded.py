@@ -30,9 +30,10 @@ class BugStatus(StrEnum):
     SURVIVED = "survived"
     NOT_APPLIED = "not-applied"
     BUILD_FAILED = "build-failed"
+    NO_EFFECT = "no-effect"  # the image is the same to the byte without it: no bug of this configuration, not counted
     NO_WORKLOAD = "no-workload"  # every workload that reaches it is red without the bug, too
     LOST = "lost"  # our own trouble or this machine's: nothing is known
-    UNTRIED = "untried"  # the user interrupted before its turn, or in the middle of it
+    UNTRIED = "untried"  # the user or this machine's trouble ended it before its turn, or in the middle of it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +77,14 @@ class Control:
 
     build: Build
     attempt: Attempt
+
+    @property
+    def unknown(self) -> bool:
+        """It never came to a verdict on the good kernel: whether it finds or cries wolf can't be told."""
+        return not self.attempt.found and self.attempt.outcome in _NO_VERDICT
+
+
+_NO_VERDICT = frozenset({Outcome.LOST, Outcome.BOOT_FAILED, Outcome.SKIPPED})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

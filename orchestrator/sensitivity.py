@@ -70,11 +70,12 @@ def measure(
             for build in builds:
                 bench = _Bench(kit=kit, build=build, ledger=ledger, listener=listener, seconds=seconds)
                 bench.measure(ordered)
-    except (KeyboardInterrupt, Cancelled):
+    except (KeyboardInterrupt, Cancelled, InfraError) as e:
+        why = str(e) if isinstance(e, InfraError) else "interrupted"
         for build in builds:
             for bug in ordered:
                 if not ledger.knows(bug, build):
-                    ledger.add_bug(BugReport(bug=bug, build=build, status=BugStatus.UNTRIED, title="interrupted"))
+                    ledger.add_bug(BugReport(bug=bug, build=build, status=BugStatus.UNTRIED, title=why))
         raise
     return ledger.save()
 
@@ -112,6 +113,7 @@ class _Bench:
     listener: Listener
     seconds: int | None
     keys: RunKeys = field(default_factory=new_keys)
+    _good: str = ""  # the SHA-256 of the image without any bug
     _lost: int = 0
 
     def measure(self, bugs: Sequence[SeededBug]) -> None:
@@ -124,6 +126,7 @@ class _Bench:
         if isinstance(image, BuildFailure):
             raise UserError(f"without any seeded bug: {image.outcome}: {image.title}\n{image.detail}")
         check_targets(self.kit.request.cells, image)
+        self._good = image.hashes["image"]
         initramfs = self._initramfs(needed)
         bootable = self._bootable(image, initramfs, None)
         guests = self._guests(plans[bugs[0].id][0], bootable)
@@ -155,7 +158,11 @@ class _Bench:
         log_dir = self._place(bug) / "builds" / self.build.name
         log_dir.mkdir(parents=True, exist_ok=True)
         listener = self._with_name(bug) if bug else self.listener
-        return self.kit.image(self.build, log_dir=log_dir, listener=listener, more=self._more(bug))
+        # Guests of the bug before may be running.
+        background = bug is not None
+        return self.kit.image(
+            self.build, log_dir=log_dir, listener=listener, more=self._more(bug), background=background
+        )
 
     def _more(self, bug: SeededBug | None) -> Series:
         """What lies on top of the series."""
@@ -247,6 +254,10 @@ class _Bench:
         if isinstance(image, BuildFailure):
             status = BugStatus(str(image.outcome))
             self._record(BugReport(bug=bug, build=self.build, status=status, title=image.title))
+            return
+        if image.hashes["image"] == self._good:
+            why = "the kernel is the same without it: what it changes is not compiled in this configuration"
+            self._record(BugReport(bug=bug, build=self.build, status=BugStatus.NO_EFFECT, title=why))
             return
         if self._lost >= _LOST_IN_A_ROW:
             raise InfraError(

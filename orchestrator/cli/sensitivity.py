@@ -113,8 +113,9 @@ def _new_report(request: Request, results: Path, not_counted: Sequence[SeededBug
 
 def exit_code(report: Sensitivity) -> ExitCode:
     """0 when every bug was found and the control is green, 3 when one was lost and nothing worse is known, else 1."""
-    statuses = {bug.status for bug in report.bugs}
+    statuses = {bug.status for bug in report.bugs} - {BugStatus.NO_EFFECT}
     red = any(one.attempt.found for one in report.control)
+    unknown = any(one.unknown for one in report.control)
     if red or statuses - {BugStatus.FOUND, BugStatus.LOST}:
         return ExitCode.BAD_KERNEL
-    return ExitCode.OK if statuses == {BugStatus.FOUND} else ExitCode.INFRA
+    return ExitCode.OK if statuses == {BugStatus.FOUND} and not unknown else ExitCode.INFRA

@@ -62,7 +62,7 @@ def _bug_case(bug: BugReport) -> TestCase:
     why = valid_xml(bug.title or f"survived: {bug.bug.broken or 'no workload noticed it'}")
     if bug.status is BugStatus.LOST:
         case.add_error_info(message=why, error_type=bug.status.value)
-    elif bug.status is BugStatus.UNTRIED:
+    elif bug.status in (BugStatus.UNTRIED, BugStatus.NO_EFFECT):
         case.add_skipped_info(message=why)
     elif bug.status is not BugStatus.FOUND:
         case.add_failure_info(message=why, failure_type=bug.status.value)
@@ -79,6 +79,8 @@ def _control_case(control: Control) -> TestCase:
     if attempt.found:
         message = valid_xml(f"red without any seeded bug: {attempt.title}")
         case.add_failure_info(message=message, failure_type=attempt.outcome.value)
+    elif control.unknown:
+        case.add_error_info(message=valid_xml(attempt.title), error_type=attempt.outcome.value)
     return case
 
 

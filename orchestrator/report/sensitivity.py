@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.deadline import now
-from orchestrator.model import Build
+from orchestrator.model import Build, Outcome
 from orchestrator.report.disk import write_whole
 from orchestrator.report.junit import sensitivity_junit_text
 from orchestrator.report.store import JUNIT_FILE
@@ -157,12 +157,13 @@ def bugs_by_build(report: Sensitivity) -> dict[str, tuple[BugReport, ...]]:
 
 
 def classes_in(bugs: Iterable[BugReport]) -> tuple[str, ...]:
-    present = {bug.bug.bug_class for bug in bugs}
+    present = {bug.bug.bug_class for bug in bugs if bug.status is not BugStatus.NO_EFFECT}
     return tuple(bug_class for bug_class in _CLASSES if bug_class in present)
 
 
 def _of_class(bugs: Iterable[BugReport], bug_class: str) -> tuple[BugReport, ...]:
-    return tuple(bug for bug in bugs if bug.bug.bug_class == bug_class)
+    """Those that count: what changes nothing is no bug."""
+    return tuple(bug for bug in bugs if bug.bug.bug_class == bug_class and bug.status is not BugStatus.NO_EFFECT)
 
 
 def _figures(bugs: Sequence[BugReport]) -> dict[str, Any]:
@@ -173,6 +174,9 @@ def _figures(bugs: Sequence[BugReport]) -> dict[str, Any]:
         "median_guest_seconds": round(statistics.median(times), 1) if times else None,
         "longest_guest_seconds": max(times, default=None),
     }
+
+
+_DOUBT = {True: "what it finds may be found everywhere", False: "it proves less here than it is meant to"}
 
 
 def conclusions(report: Sensitivity) -> tuple[str, ...]:
@@ -189,6 +193,14 @@ def conclusions(report: Sensitivity) -> tuple[str, ...]:
             lines.append(line)
         if missed := [bug.bug.id for bug in bugs if bug.status is BugStatus.SURVIVED]:
             lines.append(f"{name}: survived: {', '.join(sorted(missed))}")
+        if same := [bug.bug.id for bug in bugs if bug.status is BugStatus.NO_EFFECT]:
+            lines.append(f"{name}: not counted, the kernel is the same without them: {', '.join(sorted(same))}")
+    lines += [
+        f"{one.build.flavour}.{one.build.arch}: {one.attempt.workload} without any bug is {one.attempt.outcome} "
+        f"({one.attempt.title}): {_DOUBT[one.unknown]}"
+        for one in report.control
+        if one.unknown or one.attempt.outcome is Outcome.NOT_EXERCISED
+    ]
     lines += [
         f"{one.build.flavour}.{one.build.arch}: {one.attempt.workload} is red without any bug "
         f"({one.attempt.outcome}: {one.attempt.title}): it was not used"

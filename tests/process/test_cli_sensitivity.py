@@ -64,6 +64,7 @@ def test_each_bug_is_built_booted_and_told_apart(bench: Bench) -> None:
     bench.bug("d-typo", 7)
     bench.write("bugs/d-typo.patch", patch("slots = 3;", "slots = no_such_thing;"))
     bench.write("bugs/e-stale.patch", patch("slots = 99;", "slots = 4;"))
+    bench.write("bugs/f-comment.patch", patch("slots = 3;", "slots = /* three */ 3;"))
     bench.host.scenario(passing(), CRASHING, passing())
 
     done = bench.run("--seconds", "20", "--json", "--junit", str(bench.folder / "ci.xml"))
@@ -75,6 +76,7 @@ def test_each_bug_is_built_booted_and_told_apart(bench: Bench) -> None:
         "b-silent": "survived",
         "d-typo": "build-failed",
         "e-stale": "not-applied",
+        "f-comment": "no-effect",
     }
     found = bugs["a-crash"]
     assert (found["found"], found["workload"], found["outcome"]) == (True, "mincore", "crashed")
@@ -87,7 +89,7 @@ def test_each_bug_is_built_booted_and_told_apart(bench: Bench) -> None:
     assert "a-crash" in done.stderr
     assert "found by mincore: crashed" in done.stderr
     xml = JUnitXml.fromfile(str(bench.folder / "ci.xml"))
-    assert (xml.tests, xml.failures, xml.skipped) == (6, 3, 1)
+    assert (xml.tests, xml.failures, xml.skipped) == (7, 3, 2)
     bench.host.await_no_guest()
 
 
@@ -133,6 +135,19 @@ def test_a_workload_that_is_red_without_any_bug_finds_nothing(bench: Bench) -> N
     (bug,) = bugs_in(done.stdout).values()
     assert (bug["found"], bug["status"]) == (False, "no-workload")
     assert "mincore is red without any bug" in done.stderr
+
+
+def test_where_the_machine_gives_up_the_bugs_that_are_left_are_untried(bench: Bench) -> None:
+    for name, number in (("a", 4), ("b", 5), ("c", 6), ("d", 7)):
+        bench.bug(name, number)
+    bench.host.scenario(passing(), boots=[BOOT, [["die", 1]]])
+
+    done = bench.run("--seconds", "5", "--json")
+
+    assert done.returncode == 3, done.stderr
+    statuses = {name: bug["status"] for name, bug in bugs_in(done.stdout).items()}
+    assert (statuses["a"], statuses["b"], statuses["d"]) == ("lost", "lost", "untried")
+    assert "2 bugs in a row were lost" in bugs_in(done.stdout)["d"]["title"]
 
 
 def test_an_interrupt_leaves_a_table_of_what_had_finished(bench: Bench) -> None:

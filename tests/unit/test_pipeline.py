@@ -21,8 +21,8 @@ CELLS = [cell(repeat=number, repeats=8) for number in range(1, 9)]  # 512 MiB ea
     [
         (2, 100_000, 2),
         (64, 100_000, 8),  # no more than there are cells
-        (8, 1024 + 3 * 712, 3),  # a guest, QEMU's own memory, and 1 GiB for everything else
-        (8, 1024 + 3 * 712 - 1, 2),
+        (8, 1024 + 8 * 256 + 3 * 712, 3),  # a guest, QEMU's own memory; compilers; and 1 GiB for everything else
+        (8, 1024 + 8 * 256 + 3 * 712 - 1, 2),
         (8, 500, 1),  # there is always one
     ],
 )

@@ -64,6 +64,9 @@ LOST = BugReport(
     title="SSH does not come up",
     attempts=(attempt(Outcome.LOST, seconds=0.0),),
 )
+NO_EFFECT = BugReport(
+    bug=bug("elsewhere", "B"), build=BUILD, status=BugStatus.NO_EFFECT, title="the kernel is the same"
+)
 SAME = bug("swapin-test-device", "", undetectable="tryget_swap_entry() stores NULL exactly where it fails")
 
 
@@ -81,6 +84,10 @@ def report(*bugs: BugReport, **changes: object) -> Sensitivity:
         "not_counted": (SAME,),
     }
     return Sensitivity(**(fields | changes))  # type: ignore[arg-type]  # The fields have all types.
+
+
+def control(outcome: Outcome, workload: str = "swapin") -> Control:
+    return Control(build=BUILD, attempt=attempt(outcome, workload=workload))
 
 
 WHOLE = report(SURVIVED, FOUND, BROKEN, LOST)
@@ -105,8 +112,12 @@ def test_the_json_has_what_a_script_asks_for() -> None:
 
 def test_the_table_is_what_the_golden_file_says(golden: Golden) -> None:
     text = StringIO()
-    red = Control(build=BUILD, attempt=attempt(Outcome.HUNG, workload="shmem"))
-    shown = report(SURVIVED, FOUND, BROKEN, LOST, control=(red,))
+    controls = (
+        control(Outcome.HUNG, "shmem"),
+        control(Outcome.LOST, "large"),
+        control(Outcome.NOT_EXERCISED, "mincore"),
+    )
+    shown = report(SURVIVED, FOUND, BROKEN, LOST, NO_EFFECT, control=controls)
 
     print_sensitivity(shown, Console(file=text, width=160, force_terminal=False))
 
@@ -123,6 +134,21 @@ def test_in_junit_a_survivor_is_a_failure_and_what_is_not_counted_is_skipped() -
     assert not cases["control.swapin"].result
 
 
+def test_in_junit_a_control_that_is_lost_is_an_error_and_what_has_no_effect_is_skipped() -> None:
+    xml = JUnitXml.fromstring(sensitivity_junit_text(report(NO_EFFECT, control=(control(Outcome.LOST),))).encode())
+
+    cases = {case.name: case for suite in xml for case in suite}
+    assert (xml.errors, xml.failures, xml.skipped) == (1, 0, 2)
+    assert cases["control.swapin"].result[0].type == "lost"
+
+
+def test_what_has_no_effect_does_not_count() -> None:
+    said = json.loads(json.dumps(as_json(report(FOUND, NO_EFFECT))))
+
+    assert {one["class"]: one["bugs"] for one in said["summary"]} == {"A": 1}
+    assert {one["id"]: one["found"] for one in said["bugs"]} == {"swapin-leak": True, "elsewhere": False}
+
+
 @pytest.mark.parametrize(
     ("bugs", "changes", "code"),
     [
@@ -132,7 +158,13 @@ def test_in_junit_a_survivor_is_a_failure_and_what_is_not_counted_is_skipped() -
         ((FOUND, LOST), {}, 3),
         ((SURVIVED, LOST), {}, 1),
         ((), {}, 3),
-        ((FOUND,), {"control": (Control(build=BUILD, attempt=attempt(Outcome.HUNG)),)}, 1),
+        ((FOUND, NO_EFFECT), {}, 0),
+        ((NO_EFFECT,), {}, 3),
+        ((FOUND,), {"control": (control(Outcome.HUNG),)}, 1),
+        ((FOUND,), {"control": (control(Outcome.LOST),)}, 3),
+        ((FOUND,), {"control": (control(Outcome.BOOT_FAILED),)}, 3),
+        ((SURVIVED,), {"control": (control(Outcome.LOST),)}, 1),
+        ((FOUND,), {"control": (control(Outcome.NOT_EXERCISED),)}, 0),
     ],
 )
 def test_the_exit_code_is_0_only_where_all_were_found(
