@@ -183,6 +183,9 @@ def _guest_run(cell: Cell, bootable: Bootable, guests: Guests, folder: Path, lis
             if up:
                 return replace(_run_in(case, up.vm, up.ready, up.guest), restored=True)
             place.discard(saved)
+        if place and place.without_room:
+            why = f"{spec.memory_mib} MiB twice do not fit into memory and {place.folder} now"
+            listener(Notice(text=f"{cell.name}: booted, not restored, and so are the cells like it: {why}"))
         return _booted_run(case, place)
 
 

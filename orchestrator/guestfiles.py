@@ -11,8 +11,9 @@ from orchestrator.cellrun import Bootable, Guests, vm_spec
 from orchestrator.deadline import Deadline
 from orchestrator.guest.archive import GuestFiles, build_initramfs, program_path
 from orchestrator.guest.keys import RunKeys, save_keys
-from orchestrator.guest.workload import Limits, disk_sizes, workload_argv
+from orchestrator.guest.workload import REFERENCE_SPEED, disk_sizes, limits_for, workload_argv
 from orchestrator.model import Cell, KernelImage, Workload
+from orchestrator.plan.flavours import needs_of
 from orchestrator.report.repro import repro_script
 from orchestrator.report.store import Store
 from orchestrator.vm.argv import standalone_argv
@@ -57,8 +58,8 @@ def write_repro(cell: Cell, bootable: Bootable, guests: Guests, folder: Path) ->
     """repro.sh: the cell's guest by hand, with QEMU alone."""
     spec = vm_spec(cell, bootable, guests)
     sizes = disk_sizes(cell)
-    # By hand there is nobody to scale limits: generous ones.
-    limits = Limits(swapoff=60.0, no_progress=60.0, overall=600.0)
+    # By hand there is nobody to measure the guest: limits as for a slow one.
+    limits = limits_for(cell, REFERENCE_SPEED / 2, kernel_slower=needs_of(cell.build.flavour).slower)
     argv = standalone_argv(
         spec,
         image=f"../../builds/{cell.build.name}/image",

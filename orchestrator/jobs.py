@@ -63,7 +63,10 @@ def cores_of(cell: Cell) -> int:
 
 
 def jobs_for(cells: Sequence[Cell], *, cores: int, memory_mib: int) -> int:
-    """How many guests run side by side and beside a build, where any of the cells may meet: as many of the hungriest as fit."""
+    """How many guests run side by side where any of the cells may meet: as many of the hungriest as fit.
+
+    A kernel is compiled beside them.
+    """
     largest, widest = max(map(memory_of, cells)), max(map(cores_of, cells))
     free = memory_mib - _SPARE_MIB - _compilers_mib(cores)
     return max(1, min(cores // widest, len(cells), free // largest))

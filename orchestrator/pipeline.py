@@ -3,7 +3,7 @@
 import os
 import platform
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -102,7 +102,8 @@ class Kit:
             on_event=listener,
             background=background,
         )
-        overlay = overlay_of(build, self.series)
+        reached = {file for load in self.request.plan.workloads for file in load.files}
+        overlay = overlay_of(build, self.series, reached)
         return prepare(
             build, source=self.source, series=series, fragments=fragments_of(build), bench=bench, overlay=overlay
         )
@@ -132,10 +133,10 @@ def fragments_of(build: Build) -> tuple[Path, ...]:
     return tuple(paths.KCONFIG / f"{name}.config" for name in names)
 
 
-def overlay_of(build: Build, series: Series) -> Overlay | None:
+def overlay_of(build: Build, series: Series, reached: Collection[str]) -> Overlay | None:
     """The code that a flavour adds to the kernel, aimed at the series; the baseline is widened in the same places."""
     name = next((part for part in build.flavour.split("+") if needs_of(part).overlay), "")
-    return load_overlay(paths.OVERLAYS / name, series) if name else None
+    return load_overlay(paths.OVERLAYS / name, series, reached) if name else None
 
 
 def run_matrix(request: Request, store: Store, listener: Listener) -> RunReport:

@@ -39,6 +39,7 @@ class _Entry:
     users: int
     attempts: int = 0
     making: bool = False
+    told: bool = False  # that there was no room for it
     saved: SavedGuest | None = None
 
 
@@ -72,6 +73,8 @@ class States:
                 if entry is None or entry.saved or entry.attempts >= _MOST_ATTEMPTS or entry.users < 2:
                     return entry.saved if entry else None
                 if not entry.making and not self._has_room_for(place.spec):
+                    place.without_room = not entry.told
+                    entry.told = True
                     return None
                 if not entry.making:
                     entry.making = place.making = True
@@ -124,7 +127,13 @@ class Place:
     states: States
     spec: VmSpec
     making: bool = False  # this cell boots the guest, and saves it for the others
+    without_room: bool = False  # there was none to save the guest in, and this is the first cell to meet that
     _memory: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where guests are saved."""
+        return self.states.folder
 
     def saved(self) -> SavedGuest | None:
         """The saved guest, waiting while another cell makes it; None: boot."""

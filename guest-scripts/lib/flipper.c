@@ -36,8 +36,9 @@
 #define INTERRUPTED_ONE_IN 3
 #define INTERRUPTED_LEAST 100
 #define INTERRUPTED_MOST 5000
-/* For this part of its budget a swapoff may fail with ENOMEM; and how long the next try waits, in microseconds. */
+/* For this part of its budget a swapoff may fail with ENOMEM, and so often; and how long the next try waits, in microseconds. */
 #define ENOMEM_SHARE 15
+#define ENOMEM_TIMES 20
 #define ENOMEM_PAUSE 5000
 
 unsigned int device_count(void)
@@ -127,18 +128,19 @@ static int timed_swapoff(const char *path)
 
 /*
  * unuse_pte_range() takes it for a lack of memory when it finds no folio and swap_map is not 0. In Linux 6.19 that is
- * also so while the last user of an entry has gone and somebody (zswap writeback, say) still has SWAP_HAS_CACHE on it:
- * for a moment, but where race windows are widened for as long as that task sleeps. A real lack of memory stays. The
- * time counts from the first refusal: a swapoff may have taken long before it.
+ * also so while the last user of an entry has gone and somebody (zswap writeback, or a fault that reads past the swap
+ * cache) still has SWAP_HAS_CACHE on it: for a moment, but where race windows are widened for as long as that task
+ * sleeps. A real lack of memory stays. The time counts from the first refusal: a swapoff may have taken long before it.
+ * And it counts for nothing alone: where each try takes seconds, the second refusal may be another accident.
  */
 static int leave(const char *path)
 {
 	uint64_t latest = 0;
 	int status;
 
-	for (;;) {
+	for (unsigned int refusals = 1;; refusals++) {
 		status = interrupted_after ? timed_swapoff(path) : swapoff(path) ? errno : 0;
-		if (status != ENOMEM || (latest && now_ns() > latest))
+		if (status != ENOMEM || (refusals > ENOMEM_TIMES && now_ns() > latest))
 			return status;
 		if (!latest)
 			latest = now_ns() + board->swapoff_budget * 1000000000ull / ENOMEM_SHARE;

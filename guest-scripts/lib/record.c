@@ -20,7 +20,7 @@ static enum shape shape_of(const struct identity *identity)
 	case 6:
 		return SHAPE_FILLED;
 	case 7:
-		return identity->generation % 2 ? SHAPE_PATTERN : SHAPE_ZERO;
+		return identity->generation % 2 || identity->region & REGION_NO_ZEROS ? SHAPE_PATTERN : SHAPE_ZERO;
 	default:
 		return SHAPE_PATTERN;
 	}

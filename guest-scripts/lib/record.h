@@ -6,7 +6,7 @@
  * in itself may be an old copy, and that is the usual symptom of a swap race.
  *
  * Shapes, by page % 8: 0 1 incompressible, 2 3 4 5 compressible, 6 one 64-bit word all over (zram and zswap store it
- * apart), 7 all zero at even generations (the kernel's zeromap), compressible at odd ones.
+ * apart), 7 all zero at even generations (the kernel's zeromap), compressible at odd ones and in a REGION_NO_ZEROS.
  */
 #ifndef PATCHRIG_RECORD_H
 #define PATCHRIG_RECORD_H
@@ -19,6 +19,8 @@
 #include "rng.h"
 
 #define RECORD_WORDS 512
+/* In the number of a region. */
+#define REGION_NO_ZEROS 0x8000u
 
 struct record {
 	uint64_t magic; /* RECORD_MAGIC ^ region */

@@ -20,7 +20,8 @@
 
 static uint64_t pages = 1024; /* 4 MiB */
 static uint64_t pair_pages = 32;
-static uint64_t hole_pages = 128;
+/* Each round pages all of it out: a slow guest has to come to its first truncation. */
+static uint64_t hole_pages = 64;
 static uint64_t chunk = 32;
 
 static const struct number_option OPTIONS[] = {

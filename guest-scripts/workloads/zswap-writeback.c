@@ -30,10 +30,13 @@
 #include "textfile.h"
 
 #define SLICES_MAX 8
-/* How long something is waited for that may not come: a pool that fills, a worker that starts. */
-#define WAIT_MS 500ull
-/* So many pages as are in the pool have to be paged out first, which takes a slow guest a second. */
-#define LIMIT_WAIT_MS 1500ull
+/* How long a pool is waited for that may not fill. */
+#define FILL_MS 500ull
+/*
+ * And a writeback that may not come. So many pages as are in the pool may have to be turned away first, as each has a second
+ * chance, which takes a slow guest a second.
+ */
+#define WRITEBACK_MS 1500ull
 /* How long a way waits for a swapoff to begin with: several begin in that time, on most machines. */
 #define SWAPOFF_WAIT 250000
 /* Where run-workload starts the program. */
@@ -104,7 +107,7 @@ static bool nap(uint64_t ms)
 /* Something must be in the pool for the next way, however slow the machine is. */
 static void refill(struct rng *rng)
 {
-	const uint64_t latest = now_ns() + WAIT_MS * 1000000;
+	const uint64_t latest = now_ns() + FILL_MS * 1000000;
 
 	nap(rng_between(rng, 20, 60));
 	while (pool_pages() < slice_pages / 2 && now_ns() < latest && nap(5))
@@ -141,9 +144,9 @@ static void helper(struct worker *worker)
 }
 
 /* Until a page has been written back since there were `before`; it may not come. */
-static void wait_for_more_than(uint64_t before, uint64_t ms)
+static void wait_for_more_than(uint64_t before)
 {
-	const uint64_t latest = now_ns() + ms * 1000000;
+	const uint64_t latest = now_ns() + WRITEBACK_MS * 1000000;
 
 	while (written_back() == before && now_ns() < latest && nap(5))
 		;
@@ -159,7 +162,7 @@ static void squeeze_by_limit(struct rng *rng)
 	snprintf(limit, sizeof(limit), "%" PRIu64, compressed / rng_between(rng, 2, 4) + PAGE);
 	set(CGROUP "memory.zswap.max", limit);
 	/* Each page that comes looks at one entry. Of those that are there all may have their second chance before them. */
-	wait_for_more_than(before, LIMIT_WAIT_MS);
+	wait_for_more_than(before);
 	nap(rng_between(rng, 100, 300));
 	set(CGROUP "memory.zswap.max", "max");
 	refill(rng);
@@ -171,8 +174,8 @@ static void squeeze_by_pool(struct rng *rng)
 	const uint64_t before = written_back();
 
 	set(ZSWAP "max_pool_percent", "0");
-	/* The worker starts when the next page is turned away. */
-	wait_for_more_than(before, WAIT_MS);
+	/* The worker starts when the next page is turned away, and gives up after some pages that have their second chance. */
+	wait_for_more_than(before);
 	nap(rng_between(rng, 20, 100));
 	snprintf(percent, sizeof(percent), "%u", (unsigned int)pool_percent);
 	set(ZSWAP "max_pool_percent", percent);

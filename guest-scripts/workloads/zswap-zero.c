@@ -12,7 +12,8 @@
 #include "run.h"
 #include "textfile.h"
 
-#define WAIT_NS 50000000u
+/* A slow guest needs that for its worker to begin; mostly it is done after some milliseconds. */
+#define WAIT_NS 1000000000u
 /* Every eighth page is used, for it holds zeros in every other generation: see record.h. */
 #define STRIDE 8u
 #define PAGES_MAX 64
@@ -113,7 +114,7 @@ static void write_back_all(void)
 	set_pool_percent("0");
 	region_write(&region, 0, 0);
 	page_out(region_page(&region, 0), PAGE);
-	for (const uint64_t end = now_ns() + WAIT_NS; stored_pages() && now_ns() < end;)
+	for (const uint64_t end = now_ns() + WAIT_NS; stored_pages() && now_ns() < end && !run_over();)
 		sleep_us(500);
 	set_pool_percent("20");
 }

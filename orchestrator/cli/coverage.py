@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from orchestrator.cli.options import IN_RESULTS, OutputFile
+from orchestrator.coverage import BlockCount
 from orchestrator.errors import ExitCode, UserError
 from orchestrator.model import RunReport
 from orchestrator.report.coverage import (
@@ -105,15 +106,22 @@ def _table(one: BuildCoverage) -> Iterator[str]:
     ]  # fmt: skip
     yield from _columns(("changed function", "blocks", "executions", "sleeps", "spins", "refused"), rows)
     yield ""
+    missed = [(target.name, " ".join(target.missed)) for target in target_counts(one) if target.missed]
+    yield from _columns(("changed function", "where its blocks begin that did not run"), missed)
+    yield ""
     sites = [
         (site.workload, site.site, f"{site.calls}{'+' if site.sampled else ''}",
-         f"{site.failed}{'+' if site.sampled else ''}", str(site.delays.sleeps), str(site.delays.spins))
+         f"{site.failed}{'+' if site.sampled else ''}", *_delays(site.delays))
         for site in one.sites
     ]  # fmt: skip
     yield from _columns(("workload", "site", "calls", "failed try-gets", "sleeps", "spins"), sites)
     if any(site.sampled for site in one.sites):
         yield "+ at least: the probe rested, so that it did not slow down what it counts"
     yield ""
+
+
+def _delays(delays: BlockCount | None) -> tuple[str, str]:
+    return (str(delays.sleeps), str(delays.spins)) if delays else ("-", "-")
 
 
 def _lines(one: BuildCoverage) -> Iterator[str]:

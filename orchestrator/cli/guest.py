@@ -85,10 +85,10 @@ def shell(cell: str, matrix: Path, **choice: Any) -> ExitCode:
             if ready is None:
                 last = process.last_lines((logs / "console.log").read_text(errors="replace"))
                 raise InfraError(f"{vm.ending()} before the guest was up:\n{last}")
-            kept = needs_of(chosen.build.flavour).kept
-            if differs := not_as_asked(spec, ready, config_digest(bootable.kernel.config), kept=kept):
+            needs = needs_of(chosen.build.flavour)
+            if differs := not_as_asked(spec, ready, config_digest(bootable.kernel.config), kept=needs.kept):
                 raise InfraError(differs)
-            argv = workload_argv(chosen, limits_for(chosen, ready.speed))
+            argv = workload_argv(chosen, limits_for(chosen, ready.speed, kernel_slower=needs.slower))
             click.echo(f"{chosen.name}; its workload is started by:\n  {' '.join(argv)}", err=True)
             with connected(vm, keys, until) as guest:
                 guest.interact()

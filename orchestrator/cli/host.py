@@ -2,8 +2,10 @@
 
 import contextlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -135,4 +137,10 @@ def _existing(path: Path) -> Path:
 
 
 def _size(folder: Path) -> int:
-    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
+    """Bytes in the files that can be seen: a build may be at work here, and what it has just removed has none."""
+    total = 0
+    for where, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += (Path(where) / name).lstat().st_size
+    return total

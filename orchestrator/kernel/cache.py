@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,9 +87,11 @@ def prune(cache: Path, keep_bytes: int) -> tuple[Path, ...]:
     folders = sorted((cache / "images").glob("*/"), key=_last_used, reverse=True)
     kept, gone = 0, []
     for folder in folders:
-        kept += sum(file.stat().st_size for file in folder.iterdir())
+        # Another run may be pruning, too.
+        with suppress(FileNotFoundError):
+            kept += sum(file.stat().st_size for file in folder.iterdir())
         if kept > keep_bytes:
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)
             gone.append(folder)
     return tuple(gone)
 

@@ -5,10 +5,10 @@ files that are there. No line of the kernel or of the series is changed.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from orchestrator.errors import UserError
 from orchestrator.kernel.series import Series
@@ -27,6 +27,7 @@ class Overlay:
     files: Mapping[str, bytes]
     appended: Mapping[str, bytes]
     aimed_at: Series
+    sources: tuple[str, ...]  # the C files whose objects are instrumented
 
     @property
     def touched(self) -> tuple[str, ...]:
@@ -41,20 +42,29 @@ class Overlay:
         return digest.hexdigest()
 
 
-def load_overlay(folder: Path, aimed_at: Series) -> Overlay:
-    """The overlay in a folder, with the objects of the series' C files as the ones that it instruments."""
+def load_overlay(folder: Path, aimed_at: Series, reached: Collection[str] = ()) -> Overlay:
+    """The overlay in a folder, aimed at a series; `reached` are the files that workloads are meant for."""
     own = _files_below(folder / "files")
+    sources = instrumented(aimed_at, reached)
     return Overlay(
         name=folder.name,
-        files={**own, OBJECTS: objects_text(aimed_at).encode()},
+        files={**own, OBJECTS: objects_text(sources).encode()},
         appended=_files_below(folder / "appended"),
         aimed_at=aimed_at,
+        sources=sources,
     )
 
 
-def objects_text(series: Series) -> str:
-    """The makefile line that names the objects of the C files that a series touches."""
-    names = [str(file.with_suffix(".o")) for file in series.touched if file.suffix == ".c"]
+def instrumented(series: Series, reached: Collection[str]) -> tuple[str, ...]:
+    """The C files that a series touches; for one that changes headers alone, those that workloads are meant for."""
+    own = tuple(str(file) for file in series.touched if file.suffix == ".c")
+    headers = any(file.suffix == ".h" for file in series.touched)
+    return own or (tuple(sorted(path for path in reached if path.endswith(".c"))) if headers else ())
+
+
+def objects_text(sources: Iterable[str]) -> str:
+    """The makefile line that names the objects of C files."""
+    names = [str(PurePosixPath(source).with_suffix(".o")) for source in sources]
     return f"patchrig-objects := {' '.join(names)}\n"
 
 

@@ -25,7 +25,7 @@ from orchestrator.kernel.overlay import Overlay
 from orchestrator.kernel.progress import Progress, expected_objects
 from orchestrator.kernel.series import Series
 from orchestrator.kernel.sources import fetch
-from orchestrator.kernel.targets import Kernel, coverage_map
+from orchestrator.kernel.targets import Kernel, Side, coverage_map
 from orchestrator.kernel.tree import PreparedSource, Tree, content_at, patched
 from orchestrator.kernel.wholediff import whole_diff
 from orchestrator.model import Build, BuildFailure, KernelImage, KernelSource, Outcome, Phase
@@ -192,7 +192,8 @@ def _coverage(shop: Workshop, recipe: Recipe, tree: Tree, bench: Workbench, unti
             disassemble=lambda start, end: disassembly(shop, vmlinux, (start, end), Path(scratch) / "log", until),
             branches=BRANCHES[shop.arch.name],
         )
-        return coverage_map(changed, "new" if recipe.series.patches else "old", kernel)
+        side: Side = "new" if recipe.series.patches else "old"
+        return coverage_map(changed, side, kernel, instrumented=recipe.overlay.sources)
 
 
 def _workshop(build: Build, tree: Tree, recipe: Recipe, bench: Workbench) -> Workshop:

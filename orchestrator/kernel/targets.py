@@ -89,14 +89,22 @@ class _Found:
 
 
 def coverage_map(
-    changed: Sequence[ChangedFile], side: Side, kernel: Kernel, *, quiets: Sequence[Quiet] = QUIETS
+    changed: Sequence[ChangedFile],
+    side: Side,
+    kernel: Kernel,
+    *,
+    instrumented: Collection[str] = (),
+    quiets: Sequence[Quiet] = QUIETS,
 ) -> CoverageMap:
-    """What can be counted in a kernel. `side` says which lines of the diff are in it."""
+    """What can be counted in a kernel. `side` says which lines of the diff are in it.
+
+    `instrumented` are the C files compiled with the callback, beside those that are changed themselves.
+    """
     wanted = {file.path: changed_lines(file, side) for file in changed if _is_c(file.path)}
     found = _Found()
     if wanted:
         touched = {file.path: anchors(file, side) for file in changed if _is_c(file.path)}
-        _look(found, touched, kernel, quiets)
+        _look(found, touched, {*touched, *instrumented}, kernel, quiets)
         _look_elsewhere(found, wanted, kernel.binary)
     lines = tuple(
         _line(path, number, text, found) for path, numbered in wanted.items() for number, text in numbered.items()
@@ -174,11 +182,15 @@ def quiet_lines(quiet: Quiet, extent: _Extent, text: str) -> tuple[int, int]:
 
 
 def _look(
-    found: _Found, touched: Mapping[str, Collection[tuple[int, int]]], kernel: Kernel, quiets: Sequence[Quiet]
+    found: _Found,
+    touched: Mapping[str, Collection[tuple[int, int]]],
+    instrumented: Collection[str],
+    kernel: Kernel,
+    quiets: Sequence[Quiet],
 ) -> None:
     start = kernel.binary.symbols("_stext").get("_stext", 0)
     for unit in kernel.binary.units():
-        if unit.source not in touched:
+        if unit.source not in instrumented:
             continue
         found.built.add(unit.source)
         found.built |= unit.files() & set(touched)

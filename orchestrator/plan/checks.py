@@ -62,8 +62,12 @@ def series_path(entry: Path, folder: Path) -> Path:
 
 def flavour_problem(flavour: str, known: Collection[str]) -> str:
     """What is wrong with a flavour (`kasan+debug` has two parts); "" when nothing is."""
-    wrong = [part for part in flavour.split("+") if part not in known]
-    return unknown("flavour", wrong[0], known) if wrong else ""
+    parts = flavour.split("+")
+    wrong = [part for part in parts if part not in known]
+    twice = [part for part in parts if parts.count(part) > 1]
+    if wrong:
+        return unknown("flavour", wrong[0], known)
+    return f"{flavour}: {twice[0]} is there twice" if twice else ""
 
 
 def matrix_problems(matrix: Matrix, folder: Path, project: Path) -> Iterator[Problem]:

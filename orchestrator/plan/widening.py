@@ -51,8 +51,13 @@ def widening_text(widening: Widening) -> str:
 
 def _chance(value: str) -> int | None:
     m = re.fullmatch(rf"{_NUMBER}%", value)
-    millionths = round(float(m[1]) * 10_000) if m else -1
-    return millionths if 0 <= millionths <= 1_000_000 else None
+    return _whole(float(m[1]) * 10_000, 1_000_000) if m else None
+
+
+def _whole(value: float, most: int) -> int | None:
+    """The nearest whole number; nothing that would become 0, which switches something off, and is not."""
+    number = round(value)
+    return number if number <= most and (number > 0 or value == 0) else None
 
 
 def _time(most: int) -> Callable[[str], int | None]:
@@ -60,8 +65,7 @@ def _time(most: int) -> Callable[[str], int | None]:
         if value == "0":
             return 0
         m = re.fullmatch(rf"{_NUMBER}(us|ms|s)", value)
-        us = round(float(m[1]) * _TIMES[m[2]]) if m else -1
-        return us if 0 <= us <= most else None
+        return _whole(float(m[1]) * _TIMES[m[2]], most) if m else None
 
     return parse
 
@@ -78,10 +82,18 @@ def _names(value: str) -> tuple[str, ...] | None:
 
 _Parse = Callable[[str], int | tuple[str, ...] | None]
 _KEYS: Mapping[str, tuple[str, _Parse, str]] = {
-    "chance": ("chance_ppm", _chance, "a share from 0% to 100%"),
-    "max": ("sleep_us", _time(_LONGEST_US), "a time from 0 to 10s (us, ms, s): the longest sleep"),
-    "spin": ("spin_us", _time(_LONGEST_SPIN_US), "a time from 0 to 100ms: the longest wait where none may sleep"),
-    "hold": ("hold_us", _time(_LONGEST_US), "a time from 0 to 10s: the longest sleep while a swapoff is under way"),
+    "chance": ("chance_ppm", _chance, "a share from 0.0001% to 100%, or 0%"),
+    "max": ("sleep_us", _time(_LONGEST_US), "a time from 1us to 10s (us, ms, s), or 0: the longest sleep"),
+    "spin": (
+        "spin_us",
+        _time(_LONGEST_SPIN_US),
+        "a time from 1us to 100ms, or 0: the longest busy wait",
+    ),
+    "hold": (
+        "hold_us",
+        _time(_LONGEST_US),
+        "a time from 1us to 10s, or 0: the longest wait for a swapoff",
+    ),
     "rest": ("rest_percent", _rest, "a share of the delay before it, from 0% to 9999%"),
     "only": ("only", _names, "changed functions, joined by +"),
 }

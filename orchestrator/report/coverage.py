@@ -16,8 +16,10 @@ MARKS = {
     LineState.NOT_BUILT: "=",
 }
 NOT_RUN = "#####"
+NOT_TOLD = "~"
 MEANINGS = {
     NOT_RUN: "did not run",
+    NOT_TOLD: "did not run in the inlined copies that can be counted",
     MARKS[LineState.NO_CODE]: "has no code",
     MARKS[LineState.NOT_INSTRUMENTED]: "is not instrumented",
     MARKS[LineState.NOT_BUILT]: "is in a file that is not built",
@@ -33,6 +35,8 @@ class LineCount:
     count: int
     # Those that ran it, and how often each. Of a line in several pieces this may add up to more than the count.
     by_workload: Mapping[str, int]
+    # It could not be told from its neighbours in some of the functions that it was inlined into.
+    partly: bool = False
 
     @property
     def workloads(self) -> tuple[str, ...]:
@@ -41,13 +45,20 @@ class LineCount:
     @property
     def missed(self) -> bool:
         """It has code that can be counted, and no workload reached it."""
-        return self.line.state is LineState.CODE and not self.count
+        return self.counts and not self.count
+
+    @property
+    def counts(self) -> bool:
+        """Whether its silence would tell anything."""
+        return self.line.state is LineState.CODE and (self.count > 0 or not self.partly)
 
     @property
     def shown(self) -> str:
         """What stands in front of the line: its count, or the mark that says why there is none."""
         if self.line.state is not LineState.CODE:
             return MARKS[self.line.state]
+        if self.partly:
+            return f"{self.count}+" if self.count else NOT_TOLD
         return str(self.count) if self.count else NOT_RUN
 
 
@@ -58,6 +69,7 @@ class TargetCount:
     name: str
     blocks: int
     ran: int
+    missed: tuple[str, ...]  # "mm/memory.c:4733": where in the series' files its blocks begin that did not run
     total: BlockCount
 
 
@@ -69,7 +81,7 @@ class SiteCount:
     site: str
     calls: int
     failed: int  # try-gets that found the device gone
-    delays: BlockCount  # of its functions' blocks
+    delays: BlockCount | None  # of its functions' blocks; None: all of them are another site's, too
     sampled: bool  # calls and failed are less than there were: the probe rested
 
 
@@ -109,11 +121,13 @@ def added(many: Iterable[Executed]) -> dict[int, BlockCount]:
 def line_counts(coverage: BuildCoverage) -> tuple[LineCount, ...]:
     """Each changed line of a C file, in the order of the diff."""
     executed = coverage.executed
+    partly = _told_in_part(coverage.map.lines)
     return tuple(
         LineCount(
             line=line,
             count=_count(line, executed),
             by_workload={name: own for name, counts in coverage.by_workload.items() if (own := _count(line, counts))},
+            partly=(line.file, line.line) in partly,
         )
         for line in coverage.map.lines
     )
@@ -122,6 +136,7 @@ def line_counts(coverage: BuildCoverage) -> tuple[LineCount, ...]:
 def target_counts(coverage: BuildCoverage) -> tuple[TargetCount, ...]:
     """Each changed function, by name."""
     executed = coverage.executed
+    own = {file.path for file in coverage.map.diff}
     groups: dict[str, list[Block]] = {}
     for block in coverage.map.blocks:
         groups.setdefault(block.target, []).append(block)
@@ -130,6 +145,7 @@ def target_counts(coverage: BuildCoverage) -> tuple[TargetCount, ...]:
             name=name,
             blocks=len(blocks),
             ran=sum(block.offset in executed for block in blocks),
+            missed=_places(block for block in blocks if block.offset not in executed and block.file in own),
             total=_sum(executed.get(block.offset, NOTHING) for block in blocks),
         )
         for name, blocks in sorted(groups.items())
@@ -146,14 +162,23 @@ def headline(coverage: BuildCoverage) -> str:
     lines = line_counts(coverage)
     if not lines:
         return "the series changes no C code: nothing to count or to widen"
-    coded = [one for one in lines if one.line.state is LineState.CODE]
+    if not coverage.map.blocks:
+        return (
+            "nothing that the series changes is instrumented in this kernel: nothing was counted, and nothing widened"
+        )
+    coded = [one for one in lines if one.counts]
     ran = sum(one.count > 0 for one in coded)
     executed = coverage.executed
     blocks = sum(block.offset in executed for block in coverage.map.blocks)
     said = f"{ran} of {len(coded)} changed lines with code ran, {blocks} of {len(coverage.map.blocks)} blocks"
     others = [f"{count} {text}" for state, text in _OTHERS.items() if (count := _in_state(lines, state))]
-    unknown = [f"{coverage.unknown} cells could not say"] if coverage.unknown else []
+    unknown = [could_not_say(coverage.unknown)] if coverage.unknown else []
     return "; ".join([said, *others, *unknown])
+
+
+def could_not_say(cells: int) -> str:
+    """ "1 cell could not say": a guest that is gone took its counts along."""
+    return f"{cells} {'cell' if cells == 1 else 'cells'} could not say"
 
 
 _OTHERS = {
@@ -195,7 +220,7 @@ def _annotated(line: DiffLine, counted: LineCount | None) -> Annotated:
     text = f"{line.kind}{line.text}"
     if counted is None:
         return Annotated(text=f"{'':>9} {text}")
-    mark = "not-run" if counted.missed else "ran" if counted.line.state is LineState.CODE else ""
+    mark = "not-run" if counted.missed else "ran" if counted.count else ""
     return Annotated(text=f"{counted.shown:>9} {text}", mark=mark)
 
 
@@ -211,7 +236,14 @@ def hunk_start(hunk: Sequence[DiffLine]) -> str:
 
 def lcov_text(builds: Iterable[BuildCoverage]) -> str:
     """A tracefile of lcov's: a test for each build; only changed lines with code are in it. Source: geninfo(1)."""
-    return "".join(f"{line}\n" for coverage in builds for line in _lcov(coverage))
+    return "".join(f"{line}\n" for coverage in _of_one_side(builds) for line in _lcov(coverage))
+
+
+def _of_one_side(builds: Iterable[BuildCoverage]) -> list[BuildCoverage]:
+    """Readers go by path and number. A baseline has other numbers: its lines are left out beside the series' own."""
+    every = list(builds)
+    own = [one for one in every if one.map.side == "new"]
+    return own or every
 
 
 def _lcov(coverage: BuildCoverage) -> Iterator[str]:
@@ -226,11 +258,12 @@ def _lcov(coverage: BuildCoverage) -> Iterator[str]:
 
 def cobertura_text(builds: Sequence[BuildCoverage], *, timestamp: int) -> str:
     """Cobertura's coverage-04 XML: a package for each build, a class for each file; only changed lines with code."""
-    every = [one for coverage in builds for lines in _by_file(coverage).values() for one in lines]
+    chosen = _of_one_side(builds)
+    every = [one for coverage in chosen for lines in _by_file(coverage).values() for one in lines]
     root = ElementTree.Element("coverage", {**_rates(every), "version": "patchrig", "timestamp": str(timestamp)})
     ElementTree.SubElement(ElementTree.SubElement(root, "sources"), "source").text = "."
     packages = ElementTree.SubElement(root, "packages")
-    for coverage in builds:
+    for coverage in chosen:
         files = _by_file(coverage)
         own = [one for lines in files.values() for one in lines]
         package = ElementTree.SubElement(packages, "package", {"name": coverage.build, **_part_rates(own)})
@@ -258,14 +291,15 @@ def _rates(lines: Sequence[LineCount]) -> dict[str, str]:
 
 
 def _part_rates(lines: Sequence[LineCount]) -> dict[str, str]:
-    rate = sum(one.count > 0 for one in lines) / len(lines) if lines else 1.0
+    # Where nothing was counted, nothing is proved.
+    rate = sum(one.count > 0 for one in lines) / len(lines) if lines else 0.0
     return {"line-rate": f"{rate:.4f}", "branch-rate": "0", "complexity": "0"}
 
 
 def _by_file(coverage: BuildCoverage) -> dict[str, list[LineCount]]:
     files: dict[str, list[LineCount]] = {}
     for one in line_counts(coverage):
-        if one.line.state is LineState.CODE:
+        if one.counts:
             files.setdefault(one.line.file, []).append(one)
     return files
 
@@ -300,9 +334,38 @@ def _sites(found: CoverageMap, cells: Sequence[CellReport], by_workload: Mapping
                 site=site,
                 calls=sum(counts.get(f"site.{site}.calls", 0) for counts in counters),
                 failed=sum(counts.get(f"site.{site}.failed", 0) for counts in counters),
-                delays=_sum(executed.get(offset, NOTHING) for offset in mine),
+                delays=_sum(executed.get(offset, NOTHING) for offset in mine) if mine else None,
                 sampled=any(counts.get("site.sampled") for counts in counters),
             )
+
+
+def _places(blocks: Iterable[Block]) -> tuple[str, ...]:
+    return tuple(f"{file}:{line}" for file, line in sorted({(block.file, block.line) for block in blocks}))
+
+
+def _told_in_part(lines: Sequence[ChangedLine]) -> set[tuple[str, int]]:
+    """Lines of headers that have pieces in fewer functions than others of the same inline function have.
+
+    Where the compiler made one piece of a line and its neighbours, that copy of it is counted under them alone.
+    """
+    found: set[tuple[str, int]] = set()
+    for run in _runs(line for line in lines if line.file.endswith(".h")):
+        inside = {(line.file, line.line): {piece.inside for piece in line.pieces} for line in run}
+        whole = set().union(*inside.values())
+        found |= {place for place, own in inside.items() if own and own != whole}
+    return found
+
+
+def _runs(lines: Iterable[ChangedLine]) -> Iterator[list[ChangedLine]]:
+    """Changed lines that follow each other, up to the brace that ends a function."""
+    run: list[ChangedLine] = []
+    for line in lines:
+        if run and (run[-1].file, run[-1].line + 1, True) != (line.file, line.line, not run[-1].text.startswith("}")):
+            yield run
+            run = []
+        run.append(line)
+    if run:
+        yield run
 
 
 def _count(line: ChangedLine, executed: Executed) -> int:

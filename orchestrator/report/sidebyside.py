@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.coverage import ChangedFile, DiffLine, LineState
+from orchestrator.coverage import ChangedFile, DiffLine
 from orchestrator.report.coverage import MEANINGS, BuildCoverage, LineCount, hunk_start, line_counts
 
 
@@ -109,11 +109,10 @@ class _Column:
         counted = self.counts.get((path, _number(line))) if line.kind == self.kind else None
         if counted is None:
             return Mark()
-        coded = counted.line.state is LineState.CODE
         return Mark(
             shown=counted.shown,
             meaning=MEANINGS.get(counted.shown, ""),
-            kind="missed" if counted.missed else "ran" if coded else "",
+            kind="missed" if counted.missed else "ran" if counted.count else "",
             by_workload=tuple(counted.by_workload.items()),
         )
 

@@ -15,7 +15,7 @@ from orchestrator.model import (
     Variant,
     WorkloadResult,
 )
-from orchestrator.report.coverage import PAGE_FILE, BuildCoverage, coverage_of, headline, not_run
+from orchestrator.report.coverage import PAGE_FILE, BuildCoverage, could_not_say, coverage_of, headline, not_run
 from orchestrator.report.entries import compared_text, comparison, crash_entries, tally_text
 from orchestrator.report.stack import short_crash_lines
 
@@ -246,14 +246,14 @@ def _coverages(builds: Sequence[BuildCoverage]) -> Iterator[str]:
 
 def _coverage(coverage: BuildCoverage) -> str:
     lines = [_wrapped(f"{coverage.build}: {headline(coverage)}")]
+    said = f"NOT SEEN TO RUN, {could_not_say(coverage.unknown)}" if coverage.unknown else "NOT RUN by any workload"
     for one in not_run(coverage):
-        lines.append(
-            _wrapped(f"NOT RUN by any workload: {one.line.file}:{one.line.line}: {one.line.text.strip()}", indent="  ")
-        )
+        lines.append(_wrapped(f"{said}: {one.line.file}:{one.line.line}: {one.line.text.strip()}", indent="  "))
     for site in coverage.sites:
         least = "at least " if site.sampled else ""
-        counts = f"{least}{site.calls} calls, {site.failed} try-gets failed, {site.delays.sleeps} sleeps"
-        lines.append(_wrapped(f"{site.workload}: {site.site}: {counts}", indent="  "))
+        counts = [f"{least}{site.calls} calls", f"{site.failed} try-gets failed"]
+        counts += [f"{site.delays.sleeps} sleeps"] if site.delays else []
+        lines.append(_wrapped(f"{site.workload}: {site.site}: {', '.join(counts)}", indent="  "))
     return "\n".join(lines)
 
 

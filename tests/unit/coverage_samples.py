@@ -99,6 +99,6 @@ def widened_cell(executed: Executed | None, *, workload: str = "mincore", build:
     return cell_report(of=replace(known, build=build, workload=sites), run=run)
 
 
-def report(*executed: Executed | None) -> RunReport:
+def report(*executed: Executed | None, coverage: CoverageMap = MAP) -> RunReport:
     cells = [widened_cell(one, workload=name) for one, name in zip(executed, ("mincore", "shmem"), strict=False)]
-    return run_report(*cells, builds=(image(), widened_image()))
+    return run_report(*cells, builds=(image(), widened_image(coverage=coverage)))

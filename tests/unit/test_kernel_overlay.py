@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import UserError
-from orchestrator.kernel.overlay import OBJECTS, lay, load_overlay, objects_text
+from orchestrator.kernel.overlay import OBJECTS, instrumented, lay, load_overlay, objects_text
 from orchestrator.kernel.series import BASELINE, parse_series
 from orchestrator.paths import KCONFIG, OVERLAYS
 
@@ -29,14 +29,23 @@ def tree(folder: Path) -> Path:
 
 
 def test_the_objects_of_the_touched_c_files_are_instrumented() -> None:
-    assert objects_text(SERIES) == "patchrig-objects := drivers/x/y.o mm/swap.o\n"
-    assert objects_text(BASELINE) == "patchrig-objects := \n"
+    assert instrumented(SERIES, ["mm/zswap.c"]) == ("drivers/x/y.c", "mm/swap.c")
+    assert objects_text(instrumented(SERIES, ())) == "patchrig-objects := drivers/x/y.o mm/swap.o\n"
+    assert objects_text(instrumented(BASELINE, ["mm/zswap.c"])) == "patchrig-objects := \n"
+
+
+def test_of_a_series_of_headers_the_files_that_workloads_are_meant_for_are_instrumented() -> None:
+    headers = parse_series(b"--- a/include/linux/swap.h\n+++ b/include/linux/swap.h\n@@ -1 +1 @@\n-a\n+b\n", "x.patch")
+
+    assert instrumented(headers, ["mm/zswap.c", "mm/memory.c", "include/linux/mm.h"]) == ("mm/memory.c", "mm/zswap.c")
+    found = load_overlay(OVERLAYS / "widened", headers, ["mm/zswap.c"])
+    assert (found.sources, found.files[OBJECTS]) == (("mm/zswap.c",), b"patchrig-objects := mm/zswap.o\n")
 
 
 def test_an_overlay_adds_files_and_lines_and_changes_none(tmp_path: Path) -> None:
     lay(OVERLAY, tree(tmp_path))
 
-    assert (tmp_path / OBJECTS).read_text() == objects_text(SERIES)
+    assert (tmp_path / OBJECTS).read_text() == objects_text(OVERLAY.sources)
     assert (tmp_path / "lib/patchrig/widen.c").is_file()
     assert all((tmp_path / path).read_text().startswith("# the kernel's own\n") for path in OVERLAY.appended)
 

@@ -163,7 +163,9 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return binary
 
 
-def mapped(program: Path, *changed: ChangedFile, quiets: tuple[Quiet, ...] = ()) -> CoverageMap:
+def mapped(
+    program: Path, *changed: ChangedFile, quiets: tuple[Quiet, ...] = (), instrumented: tuple[str, ...] = ()
+) -> CoverageMap:
     arch = program.suffix[1:]
 
     def disassemble(start: int, end: int) -> str:
@@ -178,7 +180,7 @@ def mapped(program: Path, *changed: ChangedFile, quiets: tuple[Quiet, ...] = ())
             disassemble=disassemble,
             branches=BRANCHES[arch],
         )
-        return coverage_map(changed, "new", kernel, quiets=quiets)
+        return coverage_map(changed, "new", kernel, quiets=quiets, instrumented=instrumented)
 
 
 def whole(program: Path) -> CoverageMap:
@@ -214,6 +216,18 @@ def test_targets_are_the_changed_functions_and_their_inlined_copies(program: Pat
     assert {block.inside for block in blocks} == {"lookup"}
     # Of a changed header's function alone, the copies are the targets.
     assert {block.target for block in mapped(program, marked("swap.h", HEADER)).blocks} <= {"tryget"}
+
+
+def test_a_header_alone_is_counted_and_widened_where_it_was_inlined(program: Path) -> None:
+    alone = marked("swap.h", SOURCES["swap.h"])
+
+    nothing, found = mapped(program, alone), mapped(program, alone, instrumented=("mm/lookup.c",))
+
+    at = ("swap.h", line_of(HEADER, "entry % 7"))
+    assert (states(nothing)[at], nothing.blocks) == (LineState.NOT_INSTRUMENTED, ())
+    assert states(found)[at] is LineState.CODE
+    assert {block.target for block in found.blocks} == {"tryget"}
+    assert {block.inside for block in found.blocks} == {"lookup"}
 
 
 def test_code_outside_of_the_touched_files_is_not_instrumented(program: Path) -> None:

@@ -187,6 +187,7 @@ def test_a_plan_is_the_matrix_as_it_is_run(project: Path) -> None:
     [
         (Selection(arches=("arm46",)), "--arch: unknown arch 'arm46', did you mean 'arm64'?; allowed: arm64, x86_64"),
         (Selection(flavours=("x",)), "--flavour: unknown flavour 'x'; allowed: debug, plain"),
+        (Selection(flavours=("debug+debug",)), "--flavour: debug+debug: debug is there twice"),
         (
             Selection(workloads=("swap-in",)),
             "unknown workload 'swap-in', did you mean 'swapin'?; allowed: mincore, swapin",

@@ -1,16 +1,17 @@
 """Which changed lines ran: the figures, and every form they are shown in."""
 
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from click.testing import CliRunner
 from conftest import GOLDEN, Golden
-from coverage_samples import FIRST, OLD_MAP, SECOND, report, widened_cell, widened_image
+from coverage_samples import FIRST, MAP, OLD_MAP, SECOND, report, widened_cell, widened_image
 from samples import image, run_report
 
 from orchestrator.cli.coverage import coverage
-from orchestrator.coverage import BlockCount, CoverageMap
+from orchestrator.coverage import BlockCount, ChangedLine, CoverageMap, LineState, Piece
 from orchestrator.report.coverage import (
     added,
     annotated_patch,
@@ -58,7 +59,8 @@ def test_a_cell_that_could_not_say_is_told_and_proves_nothing() -> None:
     (one,) = coverage_of(report(None))
 
     assert len(not_run(one)) == 3
-    assert "1 cells could not say" in headline(one)
+    assert "1 cell could not say" in headline(one)
+    assert "NOT SEEN TO RUN, 1 cell could not say: mm/mincore.c:84" in " ".join(summary_text(report(None)).split())
 
 
 def test_a_series_without_c_code_says_so() -> None:
@@ -69,6 +71,43 @@ def test_a_series_without_c_code_says_so() -> None:
     assert headline(one) == "the series changes no C code: nothing to count or to widen"
 
 
+def test_where_nothing_is_instrumented_that_is_said_and_no_rate_is_good() -> None:
+    (one,) = coverage_of(report(FIRST, coverage=replace(MAP, blocks=())))
+
+    assert headline(one).startswith("nothing that the series changes is instrumented")
+    bare = replace(one, map=replace(one.map, lines=one.map.lines[:1]))
+    assert ET.fromstring(cobertura_text([bare], timestamp=0)).get("line-rate") == "0.0000"
+
+
+def test_a_headers_line_that_is_merged_in_some_copies_is_at_least_so_often_run() -> None:
+    def line(number: int, text: str, **copies: int) -> ChangedLine:
+        pieces = tuple(Piece(inside=inside, terms=((offset, 1),)) for inside, offset in copies.items())
+        return ChangedLine(file="swap.h", line=number, text=text, state=LineState.CODE, pieces=pieces)
+
+    lines = (
+        line(9, "\tif (!get(si))", do_swap_page=0x10, mincore_swap=0x20),
+        line(10, "\t\treturn false;", mincore_swap=0x20),
+        line(11, "\treturn true;", do_swap_page=0x40),
+        line(12, "}"),
+        line(13, "\tother();", mincore_swap=0x30),
+    )
+    (one,) = coverage_of(report(FIRST, coverage=replace(MAP, lines=lines)))
+
+    assert [counted.shown for counted in line_counts(one)] == ["78", "38+", "~", "#####", "#####"]
+    assert [missed.line.line for missed in not_run(one)] == [12, 13]
+    assert "2 of 4 changed lines with code ran" in headline(one)
+    assert "DA:11" not in lcov_text([one])
+
+
+def test_tools_that_read_numbers_of_lines_get_those_of_one_side() -> None:
+    (own,) = coverage_of(report(FIRST))
+    old = replace(own, build="baseline.widened.x86_64", map=OLD_MAP)
+
+    assert lcov_text([old, own]) == lcov_text([own])
+    assert cobertura_text([old, own], timestamp=0) == cobertura_text([own], timestamp=0)
+    assert "DA:81,40" in lcov_text([old])
+
+
 def test_a_functions_blocks_and_delays_add_up() -> None:
     (one,) = coverage_of(report(FIRST, SECOND))
 
@@ -77,6 +116,7 @@ def test_a_functions_blocks_and_delays_add_up() -> None:
     assert (mincore.name, mincore.ran, mincore.blocks) == ("mincore_swap", 2, 2)
     assert mincore.total == BlockCount(hits=88, sleeps=4, spins=1, refused=2)
     assert (put.ran, put.blocks) == (0, 1)
+    assert (mincore.missed, put.missed) == ((), ("mm/mincore.c:10",))
 
 
 def test_a_site_has_its_calls_failed_trygets_and_sleeps() -> None:
@@ -84,7 +124,17 @@ def test_a_site_has_its_calls_failed_trygets_and_sleeps() -> None:
 
     (site,) = one.sites
 
-    assert (site.workload, site.calls, site.failed, site.delays.sleeps) == ("mincore", 45, 2, 3)
+    assert (site.workload, site.calls, site.failed) == ("mincore", 45, 2)
+    assert site.delays == BlockCount(hits=78, sleeps=3, spins=1, refused=2)
+
+
+def test_a_site_without_blocks_of_its_own_does_not_say_that_nobody_slept_there() -> None:
+    others = tuple(replace(block, target="elsewhere", inside="elsewhere") for block in MAP.blocks)
+
+    (one,) = coverage_of(report(FIRST, coverage=replace(MAP, blocks=others)))
+
+    (site,) = one.sites
+    assert site.delays is None
 
 
 def test_the_annotated_patch_is_the_golden_one(golden: Golden) -> None:
