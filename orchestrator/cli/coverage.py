@@ -107,8 +107,9 @@ def _table(one: BuildCoverage) -> Iterator[str]:
     yield from _columns(("changed function", "blocks", "executions", "sleeps", "spins", "refused"), rows)
     yield ""
     missed = [(target.name, " ".join(target.missed)) for target in target_counts(one) if target.missed]
-    yield from _columns(("changed function", "where its blocks begin that did not run"), missed)
-    yield ""
+    if missed:
+        yield from _columns(("changed function", "where its blocks begin that did not run"), missed)
+        yield ""
     sites = [
         (site.workload, site.site, f"{site.calls}{'+' if site.sampled else ''}",
          f"{site.failed}{'+' if site.sampled else ''}", *_delays(site.delays))

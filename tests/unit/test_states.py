@@ -41,3 +41,4 @@ def test_a_guest_for_whose_state_there_is_no_room_is_booted_and_nobody_waits_for
             assert place.saved() is None
             assert not place.making
             assert place.memory() is None
+        assert (first.without_room, second.without_room) == (True, False)  # it is told once
