@@ -185,7 +185,7 @@ def _guest_run(cell: Cell, bootable: Bootable, guests: Guests, folder: Path, lis
             place.discard(saved)
         if place and place.without_room:
             why = f"{spec.memory_mib} MiB twice do not fit into memory and {place.folder} now"
-            listener(Notice(text=f"{cell.name}: booted, not restored, and so are the cells like it: {why}"))
+            listener(Notice(text=f"{cell.name}: booted, not restored, as may be others like it: {why}"))
         return _booted_run(case, place)
 
 

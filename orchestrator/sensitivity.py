@@ -216,10 +216,12 @@ class _Bench:
 
         def one(cell: Cell, store: Store) -> None:
             attempt = self._attempt(cell, bootable, guests, store, f"control {cell.workload.name}")
-            self.ledger.add_control(Control(build=self.build, attempt=attempt))
+            control = Control(build=self.build, attempt=attempt)
+            self.ledger.add_control(control)
             if attempt.found:
                 red.add(attempt.workload)
-            self.listener(TrialEnded(name=f"control {attempt.workload}", text=_told(attempt), good=not attempt.found))
+            good = not attempt.found and not control.unknown
+            self.listener(TrialEnded(name=f"control {attempt.workload}", text=_told(attempt), good=good))
 
         with self._run(None) as store, side_by_side(jobs) as lanes:
             store.add_build(bootable.kernel)
@@ -315,14 +317,15 @@ class _Bench:
 
     def _record(self, report: BugReport) -> None:
         self.ledger.add_bug(report)
-        self._lost = self._lost + 1 if report.status is BugStatus.LOST else 0
+        if report.attempts:
+            self._lost = self._lost + 1 if report.status is BugStatus.LOST else 0
         finding = report.finding
         text = f"{report.status}: {report.title}" if report.title else str(report.status)
         self.listener(
             TrialEnded(
                 name=f"{report.bug.id}.{self.build.flavour}.{self.build.arch}",
                 text=f"found by {_told(finding)}" if finding else text,
-                good=finding is not None,
+                good=finding is not None or report.status is BugStatus.NO_EFFECT,
             )
         )
 

@@ -133,19 +133,21 @@ static int timed_swapoff(const char *path)
  * sleeps. A real lack of memory stays. The time counts from the first refusal: a swapoff may have taken long before it.
  * And it counts for nothing alone: where each try takes seconds, the second refusal may be another accident.
  */
-static int leave(const char *path)
+static int leave(struct board_device *d)
 {
 	uint64_t latest = 0;
 	int status;
 
 	for (unsigned int refusals = 1;; refusals++) {
-		status = interrupted_after ? timed_swapoff(path) : swapoff(path) ? errno : 0;
+		status = interrupted_after ? timed_swapoff(d->path) : swapoff(d->path) ? errno : 0;
 		if (status != ENOMEM || (refusals > ENOMEM_TIMES && now_ns() > latest))
 			return status;
 		if (!latest)
 			latest = now_ns() + board->swapoff_budget * 1000000000ull / ENOMEM_SHARE;
 		count(counter("swapoff_enomem"), 1);
 		sleep_us(ENOMEM_PAUSE);
+		/* Each try has a budget of its own, or many slow ones would look like one that hangs. */
+		d->leaving_since = now_ns();
 	}
 }
 
@@ -190,7 +192,7 @@ bool device_off(unsigned int device)
 	/* Before it: who is to be held until its end has read an entry of the device, and swapoff is quick. */
 	if (race >= 0)
 		sleep_us(ARRIVAL);
-	status = leave(d->path);
+	status = leave(d);
 	if (race >= 0)
 		close(race);
 	d->leaving_since = 0;

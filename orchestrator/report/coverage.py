@@ -81,7 +81,7 @@ class SiteCount:
     site: str
     calls: int
     failed: int  # try-gets that found the device gone
-    delays: BlockCount | None  # of its functions' blocks; None: all of them are another site's, too
+    delays: BlockCount | None  # of its functions' blocks; None: no block of theirs is counted
     sampled: bool  # calls and failed are less than there were: the probe rested
 
 
@@ -171,7 +171,9 @@ def headline(coverage: BuildCoverage) -> str:
     executed = coverage.executed
     blocks = sum(block.offset in executed for block in coverage.map.blocks)
     said = f"{ran} of {len(coded)} changed lines with code ran, {blocks} of {len(coverage.map.blocks)} blocks"
-    others = [f"{count} {text}" for state, text in _OTHERS.items() if (count := _in_state(lines, state))]
+    untold = sum(one.partly and not one.count for one in lines)
+    others = [f"{untold} did not run where they can be told from their neighbours"] if untold else []
+    others += [f"{count} {text}" for state, text in _OTHERS.items() if (count := _in_state(lines, state))]
     unknown = [could_not_say(coverage.unknown)] if coverage.unknown else []
     return "; ".join([said, *others, *unknown])
 
@@ -360,12 +362,17 @@ def _runs(lines: Iterable[ChangedLine]) -> Iterator[list[ChangedLine]]:
     """Changed lines that follow each other, up to the brace that ends a function."""
     run: list[ChangedLine] = []
     for line in lines:
-        if run and (run[-1].file, run[-1].line + 1, True) != (line.file, line.line, not run[-1].text.startswith("}")):
+        if run and (_ends_a_function(run[-1]) or (run[-1].file, run[-1].line + 1) != (line.file, line.line)):
             yield run
             run = []
         run.append(line)
     if run:
         yield run
+
+
+def _ends_a_function(line: ChangedLine) -> bool:
+    """A brace in the first column, or one that closes a function of one line."""
+    return line.text.startswith("}") or (not line.text[:1].isspace() and line.text.rstrip().endswith("}"))
 
 
 def _count(line: ChangedLine, executed: Executed) -> int:

@@ -129,7 +129,7 @@ def _attempt_json(attempt: Attempt) -> dict[str, Any]:
 class BugRow:
     """One line of the table."""
 
-    found: bool
+    good: bool  # it was found, or there was nothing to find
     cells: tuple[str, str, str, str, str, str]  # bug, class, found by, outcome, guest seconds, what was seen
 
 
@@ -144,7 +144,8 @@ def _row(report: BugReport) -> BugRow:
     seconds = f"{report.guest_seconds:.0f}" if report.attempts else "-"
     seen = report.title or ", ".join(f"{one.workload} {one.outcome}" for one in report.attempts)
     return BugRow(
-        found=finding is not None, cells=(report.bug.id, report.bug.bug_class or "-", by, outcome, seconds, seen)
+        good=finding is not None or report.status is BugStatus.NO_EFFECT,
+        cells=(report.bug.id, report.bug.bug_class or "-", by, outcome, seconds, seen),
     )
 
 

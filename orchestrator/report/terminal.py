@@ -109,7 +109,7 @@ def print_sensitivity(report: Sensitivity, console: Console) -> None:
             fixed += width + 2
         table.add_column("what was seen", overflow="fold")
         for row in shown:
-            style = "" if row.found else "bold red"
+            style = "" if row.good else "bold red"
             table.add_row(*(Text(cell, style=style) for cell in row.cells))
         # An id that is cut off can't be given to --bug: only the last column is folded, and has some room everywhere.
         console.width = max(console.width, fixed + _LEAST_SEEN)

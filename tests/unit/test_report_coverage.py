@@ -90,12 +90,16 @@ def test_a_headers_line_that_is_merged_in_some_copies_is_at_least_so_often_run()
         line(11, "\treturn true;", do_swap_page=0x40),
         line(12, "}"),
         line(13, "\tother();", mincore_swap=0x30),
+        # Two functions of one line each.
+        line(15, "static inline bool a(void) { return x(); }", do_swap_page=0x30),
+        line(16, "static inline bool b(void) { return y(); }", mincore_swap=0x30),
     )
     (one,) = coverage_of(report(FIRST, coverage=replace(MAP, lines=lines)))
 
-    assert [counted.shown for counted in line_counts(one)] == ["78", "38+", "~", "#####", "#####"]
-    assert [missed.line.line for missed in not_run(one)] == [12, 13]
-    assert "2 of 4 changed lines with code ran" in headline(one)
+    assert [counted.shown for counted in line_counts(one)] == ["78", "38+", "~", *4 * ["#####"]]
+    assert [missed.line.line for missed in not_run(one)] == [12, 13, 15, 16]
+    assert "2 of 6 changed lines with code ran" in headline(one)
+    assert "; 1 did not run where they can be told from their neighbours" in headline(one)
     assert "DA:11" not in lcov_text([one])
 
 
