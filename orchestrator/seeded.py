@@ -67,6 +67,16 @@ class BugReport:
         return self.attempts[-1] if self.status is BugStatus.FOUND else None
 
     @property
+    def counts(self) -> bool:
+        """Whether there was anything to find."""
+        return self.status is not BugStatus.NO_EFFECT
+
+    @property
+    def good(self) -> bool:
+        """Nothing that there was to find was missed."""
+        return self.status is BugStatus.FOUND or not self.counts
+
+    @property
     def guest_seconds(self) -> float:
         return round(sum(attempt.guest_seconds for attempt in self.attempts), 1)
 

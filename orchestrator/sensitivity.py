@@ -325,7 +325,7 @@ class _Bench:
             TrialEnded(
                 name=f"{report.bug.id}.{self.build.flavour}.{self.build.arch}",
                 text=f"found by {_told(finding)}" if finding else text,
-                good=finding is not None or report.status is BugStatus.NO_EFFECT,
+                good=report.good,
             )
         )
 

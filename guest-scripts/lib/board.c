@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "board.h"
+#include "textfile.h"
 
 struct board *board;
 
@@ -128,6 +129,12 @@ void run_missing(const char *format, ...)
 		va_end(arguments);
 	}
 	board_unlock();
+}
+
+void run_set(const char *path, const char *text)
+{
+	if (!put_text(path, text))
+		run_missing("cannot write %s to %s", text, path);
 }
 
 _Noreturn void run_fail(const char *call)

@@ -65,6 +65,8 @@ void run_error_named(const char *call, const char *name);
 
 /* What the guest can't provide, so that the proof is impossible; the first one is reported. */
 void run_missing(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Writes a setting of the kernel's; one that can't be written is missing. */
+void run_set(const char *path, const char *text);
 
 /* Our own trouble (mmap, pthread_create): an error in the result, and the end of this process. */
 _Noreturn void run_fail(const char *call);

@@ -23,15 +23,14 @@ bool put_text(const char *path, const char *text)
 	return written == size;
 }
 
-bool get_number(const char *path, uint64_t *value)
+uint64_t number_in(const char *path)
 {
-	uint64_t number;
+	uint64_t number = 0;
 	FILE *file = fopen(path, "re");
-	const bool good = file && fscanf(file, "%" SCNu64, &number) == 1;
 
+	if (file && fscanf(file, "%" SCNu64, &number) != 1)
+		number = 0;
 	if (file)
 		fclose(file);
-	if (good)
-		*value = number;
-	return good;
+	return number;
 }

@@ -7,7 +7,7 @@
 
 /* Writes the text at once; whether the file took all of it. If not, errno says why. */
 bool put_text(const char *path, const char *text);
-/* A file with one number; false where it can't be read, and then nothing is stored. */
-bool get_number(const char *path, uint64_t *value);
+/* Of a file with one number; 0 where it can't be read. */
+uint64_t number_in(const char *path);
 
 #endif

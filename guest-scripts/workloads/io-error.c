@@ -73,12 +73,10 @@ static counter_t *spells, *bus_errors, *eio_reads, *eio_faults, *markers, *reada
 
 static uint64_t sectors_of(unsigned int device)
 {
-	uint64_t size = 0;
 	char path[128];
 
 	snprintf(path, sizeof(path), "/sys/block/%s/size", strrchr(device_path(device), '/') + 1);
-	get_number(path, &size);
-	return size;
+	return number_in(path);
 }
 
 /* "first-last" in sectors, all of the device but its header; + makes them bad, - good. */

@@ -15,7 +15,6 @@
  * that are being written back come into the swap cache, vanish, or hold new data in the same slot.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,12 +62,6 @@ static counter_t *dropped;
 /* Shared with the helpers: it is the turn of reclaim. */
 static _Atomic bool *reclaiming;
 
-static void set(const char *path, const char *text)
-{
-	if (!put_text(path, text))
-		run_missing("cannot write %s to %s", text, path);
-}
-
 static uint64_t written_back(void)
 {
 	char line[128];
@@ -83,17 +76,9 @@ static uint64_t written_back(void)
 	return value;
 }
 
-static uint64_t statistic(const char *path)
-{
-	uint64_t value = 0;
-
-	get_number(path, &value);
-	return value;
-}
-
 static uint64_t pool_pages(void)
 {
-	return statistic("/sys/kernel/debug/zswap/stored_pages");
+	return number_in("/sys/kernel/debug/zswap/stored_pages");
 }
 
 /* Naps for so long at most; false when the run is over. */
@@ -123,13 +108,13 @@ static void reclaim_some(struct rng *rng)
 
 static void squeeze_by_reclaim(struct rng *rng)
 {
-	set(ZSWAP "shrinker_enabled", "Y");
+	run_set(ZSWAP "shrinker_enabled", "Y");
 	*reclaiming = true;
 	/* The first look at an entry only takes its second chance away. */
 	for (unsigned int i = 0; i < 3 && !run_over(); i++)
 		reclaim_some(rng);
 	*reclaiming = false;
-	set(ZSWAP "shrinker_enabled", "N");
+	run_set(ZSWAP "shrinker_enabled", "N");
 	refill(rng);
 }
 
@@ -156,15 +141,15 @@ static void squeeze_by_limit(struct rng *rng)
 {
 	char limit[32];
 	const uint64_t before = written_back();
-	const uint64_t compressed = statistic(CGROUP "memory.zswap.current");
+	const uint64_t compressed = number_in(CGROUP "memory.zswap.current");
 
 	/* Less than what is there, however much that is. */
 	snprintf(limit, sizeof(limit), "%" PRIu64, compressed / rng_between(rng, 2, 4) + PAGE);
-	set(CGROUP "memory.zswap.max", limit);
+	run_set(CGROUP "memory.zswap.max", limit);
 	/* Each page that comes looks at one entry. Of those that are there all may have their second chance before them. */
 	wait_for_more_than(before);
 	nap(rng_between(rng, 100, 300));
-	set(CGROUP "memory.zswap.max", "max");
+	run_set(CGROUP "memory.zswap.max", "max");
 	refill(rng);
 }
 
@@ -173,12 +158,12 @@ static void squeeze_by_pool(struct rng *rng)
 	char percent[32];
 	const uint64_t before = written_back();
 
-	set(ZSWAP "max_pool_percent", "0");
+	run_set(ZSWAP "max_pool_percent", "0");
 	/* The worker starts when the next page is turned away, and gives up after some pages that have their second chance. */
 	wait_for_more_than(before);
 	nap(rng_between(rng, 20, 100));
 	snprintf(percent, sizeof(percent), "%u", (unsigned int)pool_percent);
-	set(ZSWAP "max_pool_percent", percent);
+	run_set(ZSWAP "max_pool_percent", percent);
 }
 
 struct way {
@@ -200,7 +185,7 @@ static const struct way ways[] = {
  */
 static void check_successes(void)
 {
-	const uint64_t successes = statistic("/sys/kernel/debug/zswap/written_back_pages");
+	const uint64_t successes = number_in("/sys/kernel/debug/zswap/written_back_pages");
 
 	if (successes <= written_back())
 		return;

@@ -12,6 +12,8 @@
 #include "run.h"
 #include "textfile.h"
 
+#define POOL_PERCENT "/sys/module/zswap/parameters/max_pool_percent"
+#define STORED_PAGES "/sys/kernel/debug/zswap/stored_pages"
 /* A slow guest needs that for its worker to begin; mostly it is done after some milliseconds. */
 #define WAIT_NS 1000000000u
 /* Every eighth page is used, for it holds zeros in every other generation: see record.h. */
@@ -31,14 +33,6 @@ static const struct number_option options[] = {
 static struct region region;
 static _Atomic bool *reading;
 static counter_t *zeroed;
-
-static void set_pool_percent(const char *percent)
-{
-	const char *path = "/sys/module/zswap/parameters/max_pool_percent";
-
-	if (!put_text(path, percent))
-		run_missing("cannot write %s to %s", percent, path);
-}
 
 static size_t nth_page(uint64_t n)
 {
@@ -100,23 +94,15 @@ static void zero_what_came_back(void)
 		}
 }
 
-static uint64_t stored_pages(void)
-{
-	uint64_t pages_stored = 0;
-
-	get_number("/sys/kernel/debug/zswap/stored_pages", &pages_stored);
-	return pages_stored;
-}
-
 /* The kernel's worker empties the pool. It starts when a page is turned away: the first of the region, used for nothing else. */
 static void write_back_all(void)
 {
-	set_pool_percent("0");
+	run_set(POOL_PERCENT, "0");
 	region_write(&region, 0, 0);
 	page_out(region_page(&region, 0), PAGE);
-	for (const uint64_t end = now_ns() + WAIT_NS; stored_pages() && now_ns() < end && !run_over();)
+	for (const uint64_t end = now_ns() + WAIT_NS; number_in(STORED_PAGES) && now_ns() < end && !run_over();)
 		sleep_us(500);
-	set_pool_percent("20");
+	run_set(POOL_PERCENT, "20");
 }
 
 static void cycle(void)

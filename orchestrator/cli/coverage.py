@@ -100,13 +100,11 @@ def _table(one: BuildCoverage) -> Iterator[str]:
     yield ""
     yield from _lines(one)
     yield ""
-    rows = [
-        (target.name, f"{target.ran}/{target.blocks}", *map(str, target.total))
-        for target in target_counts(one)
-    ]  # fmt: skip
+    targets = target_counts(one)
+    rows = [(target.name, f"{target.ran}/{target.blocks}", *map(str, target.total)) for target in targets]
     yield from _columns(("changed function", "blocks", "executions", "sleeps", "spins", "refused"), rows)
     yield ""
-    missed = [(target.name, " ".join(target.missed)) for target in target_counts(one) if target.missed]
+    missed = [(target.name, " ".join(target.missed)) for target in targets if target.missed]
     if missed:
         yield from _columns(("changed function", "where its blocks begin that did not run"), missed)
         yield ""

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -141,6 +140,6 @@ def _size(folder: Path) -> int:
     total = 0
     for where, _, names in os.walk(folder):
         for name in names:
-            with suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError):
                 total += (Path(where) / name).lstat().st_size
     return total

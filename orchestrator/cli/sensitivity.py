@@ -113,7 +113,7 @@ def _new_report(request: Request, results: Path, not_counted: Sequence[SeededBug
 
 def exit_code(report: Sensitivity) -> ExitCode:
     """0: every bug was found and the control is green; 3: one was lost or none counts, no more is known; 1: else."""
-    statuses = {bug.status for bug in report.bugs} - {BugStatus.NO_EFFECT}
+    statuses = {bug.status for bug in report.bugs if bug.counts}
     red = any(one.attempt.found for one in report.control)
     unknown = any(one.unknown for one in report.control)
     if red or statuses - {BugStatus.FOUND, BugStatus.LOST}:

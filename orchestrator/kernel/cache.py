@@ -90,9 +90,9 @@ def prune(cache: Path, keep_bytes: int) -> tuple[Path, ...]:
         # Another run may be pruning, too.
         with suppress(FileNotFoundError):
             kept += sum(file.stat().st_size for file in folder.iterdir())
-        if kept > keep_bytes:
-            shutil.rmtree(folder, ignore_errors=True)
-            gone.append(folder)
+            if kept > keep_bytes:
+                shutil.rmtree(folder)
+                gone.append(folder)
     return tuple(gone)
 
 

@@ -84,16 +84,8 @@ _Parse = Callable[[str], int | tuple[str, ...] | None]
 _KEYS: Mapping[str, tuple[str, _Parse, str]] = {
     "chance": ("chance_ppm", _chance, "a share from 0.0001% to 100%, or 0%"),
     "max": ("sleep_us", _time(_LONGEST_US), "a time from 1us to 10s (us, ms, s), or 0: the longest sleep"),
-    "spin": (
-        "spin_us",
-        _time(_LONGEST_SPIN_US),
-        "a time from 1us to 100ms, or 0: the longest busy wait",
-    ),
-    "hold": (
-        "hold_us",
-        _time(_LONGEST_US),
-        "a time from 1us to 10s, or 0: the longest wait for a swapoff",
-    ),
+    "spin": ("spin_us", _time(_LONGEST_SPIN_US), "a time from 1us to 100ms, or 0: the longest busy wait"),
+    "hold": ("hold_us", _time(_LONGEST_US), "a time from 1us to 10s, or 0: the longest wait for a swapoff"),
     "rest": ("rest_percent", _rest, "a share of the delay before it, from 0% to 9999%"),
     "only": ("only", _names, "changed functions, joined by +"),
 }

@@ -129,7 +129,7 @@ def _attempt_json(attempt: Attempt) -> dict[str, Any]:
 class BugRow:
     """One line of the table."""
 
-    good: bool  # it was found, or there was nothing to find
+    good: bool  # as BugReport has it
     cells: tuple[str, str, str, str, str, str]  # bug, class, found by, outcome, guest seconds, what was seen
 
 
@@ -144,7 +144,7 @@ def _row(report: BugReport) -> BugRow:
     seconds = f"{report.guest_seconds:.0f}" if report.attempts else "-"
     seen = report.title or ", ".join(f"{one.workload} {one.outcome}" for one in report.attempts)
     return BugRow(
-        good=finding is not None or report.status is BugStatus.NO_EFFECT,
+        good=report.good,
         cells=(report.bug.id, report.bug.bug_class or "-", by, outcome, seconds, seen),
     )
 
@@ -158,13 +158,13 @@ def bugs_by_build(report: Sensitivity) -> dict[str, tuple[BugReport, ...]]:
 
 
 def classes_in(bugs: Iterable[BugReport]) -> tuple[str, ...]:
-    present = {bug.bug.bug_class for bug in bugs if bug.status is not BugStatus.NO_EFFECT}
+    present = {bug.bug.bug_class for bug in bugs if bug.counts}
     return tuple(bug_class for bug_class in _CLASSES if bug_class in present)
 
 
 def _of_class(bugs: Iterable[BugReport], bug_class: str) -> tuple[BugReport, ...]:
     """Those that count: what changes nothing is no bug."""
-    return tuple(bug for bug in bugs if bug.bug.bug_class == bug_class and bug.status is not BugStatus.NO_EFFECT)
+    return tuple(bug for bug in bugs if bug.bug.bug_class == bug_class and bug.counts)
 
 
 def _figures(bugs: Sequence[BugReport]) -> dict[str, Any]:
@@ -194,7 +194,7 @@ def conclusions(report: Sensitivity) -> tuple[str, ...]:
             lines.append(line)
         if missed := [bug.bug.id for bug in bugs if bug.status is BugStatus.SURVIVED]:
             lines.append(f"{name}: survived: {', '.join(sorted(missed))}")
-        if same := [bug.bug.id for bug in bugs if bug.status is BugStatus.NO_EFFECT]:
+        if same := [bug.bug.id for bug in bugs if not bug.counts]:
             lines.append(f"{name}: not counted, the kernel is the same without them: {', '.join(sorted(same))}")
     lines += [
         f"{one.build.flavour}.{one.build.arch}: {one.attempt.workload} without any bug is {one.attempt.outcome} "
