@@ -15,7 +15,10 @@ FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 DECISION = PROJECT / "docs" / "decisions" / "0001-dependencies.md"
 
 STAGES = ("plan", "kernel", "vm", "guest", "judge", "report")
-SHARED = ("model", "seeded", "arch", "events", "errors", "process", "deadline", "paths", "disk", "elf", "coverage")
+SHARED = (
+    *("model", "seeded", "arch", "events", "errors", "process", "deadline", "elf", "coverage"),
+    *("paths", "disk", "lock", "sealed", "removal"),
+)
 
 STANDARD_DOORS = {"subprocess": "process.py"}
 

@@ -40,7 +40,7 @@ def build_initramfs(
     until: Deadline,
 ) -> Path:
     """Write the initramfs of a run for one arch to `output`; the workloads come with their programs' paths."""
-    base = base_archive(arch, cache=files.cache, log=files.log, until=until).read_bytes()
+    base = base_archive(arch, cache=files.cache, log=files.log, until=until)
     entries = [*_own_entries(arch, keys, files, until), *_program_entries(arch, workloads, files, until)]
     output.write_bytes(base + newc(entries))
     return output
