@@ -4,6 +4,7 @@ The one place that writes a file beside another and renames it. Each step is mad
 then name. A folder of several files gets its name last, too (`settle_folder`).
 """
 
+import ctypes
 import errno
 import hashlib
 import os
@@ -110,3 +111,14 @@ def _known_trouble(error: OSError, folder: Path) -> InfraError | None:
             hint=f"PATCHRIG_CACHE=/a/folder/of/yours patchrig ...  # or: ls -ld {place}",
         )
     return None
+
+
+def flush_file_system(path: Path) -> None:
+    """Bring all that was written to the file system of `path` to the disk: for more files than flush() is for."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(handle) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(path))
+    finally:
+        os.close(handle)
