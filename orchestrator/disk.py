@@ -44,7 +44,7 @@ def settle_folder(made: Path, path: Path) -> None:
 
 def flush(path: Path) -> None:
     """Bring a file's content, or the names in a folder, to the disk. Raises OSError."""
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
     finally:

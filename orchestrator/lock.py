@@ -12,7 +12,7 @@ from orchestrator.errors import InfraError
 
 _POLL_SECONDS = 0.1
 # Held, shared, by whoever relies on the cache staying as it is for a while; alone by who removes all of it.
-_IN_USE = ".in-use.lock"
+IN_USE = ".in-use.lock"
 
 
 @contextmanager
@@ -48,14 +48,14 @@ def locked_at_once(path: Path) -> Iterator[bool]:
 @contextmanager
 def in_use(cache: Path, until: Deadline) -> Iterator[None]:
     """Keep `patchrig clean --all` away from the cache for the length of the block; any number of runs may."""
-    with locked(cache / _IN_USE, until, shared=True):
+    with locked(cache / IN_USE, until, shared=True):
         yield
 
 
 @contextmanager
 def unused(cache: Path) -> Iterator[bool]:
     """Keep runs away from the cache for the length of the block, unless one uses it: yields whether none does."""
-    with locked_at_once(cache / _IN_USE) as alone:
+    with locked_at_once(cache / IN_USE) as alone:
         yield alone
 
 
