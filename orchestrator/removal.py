@@ -4,7 +4,6 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.disk import flush
@@ -48,6 +47,8 @@ def remove_tree(folder: Path) -> list[OSError]:
             folder.unlink(missing_ok=True)
             return []
         root = _opened(None, str(folder))
+    except FileNotFoundError:
+        return []
     except OSError as error:
         return [error]
     try:
@@ -57,7 +58,7 @@ def remove_tree(folder: Path) -> list[OSError]:
     try:
         folder.rmdir()
     except OSError as error:
-        troubles.append(error)
+        _note(error, troubles)
     return troubles
 
 
@@ -70,7 +71,7 @@ def _empty(root: int) -> list[OSError]:
         try:
             inner = _opened(root, name)
         except OSError as error:
-            troubles.append(error)
+            _note(error, troubles)
             continue
         try:
             waiting += _moved_up(inner, root, troubles)
@@ -79,7 +80,7 @@ def _empty(root: int) -> list[OSError]:
         try:
             os.rmdir(name, dir_fd=root)
         except OSError as error:
-            troubles.append(error)
+            _note(error, troubles)
     return troubles
 
 
@@ -98,7 +99,7 @@ def _moved_up(inner: int, root: int, troubles: list[OSError]) -> Iterator[str]:
         try:
             _rename_up(name, fresh, inner, root)
         except OSError as error:
-            troubles.append(error)
+            _note(error, troubles)
         else:
             yield fresh
 
@@ -131,11 +132,16 @@ def _without_files(folder: int, troubles: list[OSError]) -> list[str]:
             folders.append(name)
             continue
         try:
-            with suppress(FileNotFoundError):
-                os.unlink(name, dir_fd=folder)
+            os.unlink(name, dir_fd=folder)
         except OSError as error:
-            troubles.append(error)
+            _note(error, troubles)
     return folders
+
+
+def _note(error: OSError, troubles: list[OSError]) -> None:
+    # What has gone already, another process is removing, too.
+    if not isinstance(error, FileNotFoundError):
+        troubles.append(error)
 
 
 def _open_to_us(folder: int, troubles: list[OSError]) -> None:
@@ -144,4 +150,4 @@ def _open_to_us(folder: int, troubles: list[OSError]) -> None:
     try:
         os.fchmod(folder, stat.S_IRWXU)
     except OSError as error:
-        troubles.append(error)
+        _note(error, troubles)

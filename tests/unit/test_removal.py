@@ -11,7 +11,7 @@ import pytest
 from orchestrator.paths import PROJECT
 from orchestrator.removal import left_trash, move_aside, remove_tree
 
-DEEP = 3000
+DEEP = 2000
 
 
 def nested(root: Path, depth: int) -> None:
