@@ -13,12 +13,13 @@ from orchestrator.kernel.dependencies import definitions, why_not
 from orchestrator.kernel.files import write_whole
 from orchestrator.kernel.kconfig import config_text, not_granted, parse_config
 from orchestrator.kernel.progress import Progress
-from orchestrator.kernel.sandbox import Sandbox, sandbox_argv
 from orchestrator.model import Build, BuildFailure, Outcome
 from orchestrator.process import check, find_tool, last_lines, spawn
+from orchestrator.sandbox import Limits, Sandbox, plain_argv, sandbox_argv, tool_mounts
 
 HOST_TOOLS = ("make", "flex", "bison", "bc", "ccache", "gcc", "ld", "perl")
 PROGRESS_SECONDS = 0.25
+_BUILD = Limits(processes=2048, process_bytes=16 << 30)
 
 # Kbuild's ARCH= to the folder in arch/, where the two differ.
 _ARCH_FOLDER = {"x86_64": "x86"}
@@ -86,9 +87,13 @@ def make_env(shop: Workshop) -> dict[str, str]:
 
 def in_sandbox(argv: Sequence[str], shop: Workshop) -> list[str]:
     """The argv as it is run: inside the sandbox unless the user said otherwise."""
-    if not shop.sandbox:
-        return list(argv)
-    return sandbox_argv(argv, Sandbox(writable=(shop.out, shop.ccache), readable=(shop.src,), home=Path.home()))
+    inside = Sandbox(
+        readable=(shop.src, *tool_mounts((*HOST_TOOLS, f"{shop.arch.compiler_prefix}gcc"))),
+        writable=(shop.out, shop.ccache),
+        env=make_env(shop),
+        limits=_BUILD,
+    )
+    return (sandbox_argv if shop.sandbox else plain_argv)(argv, inside)
 
 
 def check_tools(arch: Arch) -> None:
@@ -128,14 +133,14 @@ def compile_kernel(shop: Workshop, progress: Progress, until: Deadline) -> Build
 
 def run_tool(shop: Workshop, argv: Sequence[str], until: Deadline) -> bool:
     """Run a tool on what the build made, as shut in as the build; says whether it succeeded."""
-    with spawn(in_sandbox(argv, shop), log=shop.log, env=make_env(shop)) as child:
+    with spawn(in_sandbox(argv, shop), log=shop.log) as child:
         return until.until(child.poll) == 0
 
 
 def disassembly(shop: Workshop, program: Path, span: tuple[int, int], log: Path, until: Deadline) -> str:
     """What objdump prints of the code between two addresses, as shut in as the build."""
     argv = [f"{shop.arch.compiler_prefix}objdump", *OBJDUMP, *_span(span), str(program)]
-    return check(in_sandbox(argv, shop), log=log, until=until, env=make_env(shop))
+    return check(in_sandbox(argv, shop), log=log, until=until)
 
 
 OBJDUMP = ("--disassemble", "--no-show-raw-insn", "--wide")
@@ -149,7 +154,7 @@ def _make(shop: Workshop, targets: Sequence[str], progress: Progress | None, unt
     start = shop.log.stat().st_size if shop.log.exists() else 0
     argv = in_sandbox(make_argv(shop, *targets, jobs=len(os.sched_getaffinity(0))), shop)
 
-    with spawn(argv, log=shop.log, env=make_env(shop), background=shop.background) as child:
+    with spawn(argv, log=shop.log, background=shop.background) as child:
 
         def status() -> int | None:
             if progress:

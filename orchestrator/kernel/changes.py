@@ -10,7 +10,7 @@ from orchestrator.errors import InfraError
 from orchestrator.kernel.apply import apply_series
 from orchestrator.kernel.files import write_json
 from orchestrator.kernel.functions import function_extents
-from orchestrator.kernel.git import git, plain_folder_env
+from orchestrator.kernel.git import git_on_files
 from orchestrator.kernel.series import ChangedLines, Series, changed_lines
 from orchestrator.kernel.tree import Content, Tree, kept_tree, pristine_content, put_content
 from orchestrator.paths import scratch_folder
@@ -95,7 +95,7 @@ def _diff(folder: Path, path: str, until: Deadline) -> ChangedLines:
     if not (folder / "before" / path).exists():
         argv[-2] = "/dev/null"
     # Status 1 says that the files differ.
-    done = git(argv, folder, log=folder / "diff.log", until=until, extra_env=plain_folder_env(folder))
+    done = git_on_files(argv, folder, log=folder / "diff.log", until=until, writable=(folder,))
     return changed_lines(done.output)
 
 

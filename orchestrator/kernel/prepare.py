@@ -31,6 +31,7 @@ from orchestrator.kernel.wholediff import whole_diff
 from orchestrator.model import Build, BuildFailure, KernelImage, KernelSource, Outcome, Phase
 from orchestrator.paths import scratch_folder
 from orchestrator.process import check
+from orchestrator.sandbox import hand_over
 
 # Two cores under other load need a quarter of an hour for a small config; a distribution's takes many times that.
 BUILD_SECONDS = 2 * 3600.0
@@ -210,8 +211,9 @@ def _workshop(build: Build, tree: Tree, recipe: Recipe, bench: Workbench) -> Wor
     )
     if recipe.overlay:
         _start_from_sibling(shop, recipe.overlay, bench)
-    for folder in (shop.out, shop.ccache / "tmp"):
+    for folder in (shop.out, shop.ccache, shop.ccache / "tmp"):
         folder.mkdir(parents=True, exist_ok=True)
+        hand_over(folder)
     return shop
 
 

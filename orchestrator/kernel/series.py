@@ -241,9 +241,12 @@ class _Range:
         if found.status != 0:
             raise UserError(f"{text} is no range of commits in {tree}:\n{last_lines(found.output, 3)}")
         # --output keeps the text as bytes in a file: what git prints would go through our log's decoding.
-        target = log.with_name(f"{log.stem}.mbox")
+        folder = log.parent / "range"
+        folder.mkdir(exist_ok=True)
+        target = folder / "range.mbox"
         argv = ["format-patch", "--no-signature", "--no-stat", "--full-index", "--no-ext-diff", f"--output={target}"]
-        done = git([*argv, f"{found.output.strip()}..{last.lstrip('.') or 'HEAD'}"], tree, log=log, until=until)
+        argv.append(f"{found.output.strip()}..{last.lstrip('.') or 'HEAD'}")
+        done = git(argv, tree, log=log, until=until, writable=(folder,))
         if done.status != 0:
             raise UserError(f"git can't write the patches of {text}:\n{last_lines(done.output, 3)}")
         return cls(base=found.output.strip(), mbox=target.read_bytes())

@@ -17,10 +17,10 @@ from orchestrator.kernel.build import check_tools
 from orchestrator.kernel.cache import find_image, prune
 from orchestrator.kernel.overlay import Overlay, load_overlay
 from orchestrator.kernel.prepare import Workbench, from_tree, prepare
-from orchestrator.kernel.sandbox import sandbox_usable
 from orchestrator.kernel.series import BASELINE, Series, parse_series
 from orchestrator.model import Build, BuildFailure, KernelImage, Outcome, Variant
 from orchestrator.process import find_tool, run
+from orchestrator.sandbox import sandbox_works
 
 # The targets that the orchestrator uses, and as much of Kbuild's behaviour as it relies on.
 MAKEFILE = """\
@@ -80,7 +80,7 @@ class Lab:
         for name, text in FILES.items():
             self.write(name, text)
         self.fragment("base", "CONFIG_SWAP=y\n")
-        self.sandbox = sandbox_usable(tmp_path / "probe.log")
+        self.sandbox = sandbox_works()
 
     def write(self, name: str, text: str) -> None:
         (self.tree / name).parent.mkdir(parents=True, exist_ok=True)
