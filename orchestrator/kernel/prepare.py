@@ -4,7 +4,7 @@ import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator.arch import ARCHES, Arch
@@ -23,11 +23,12 @@ from orchestrator.kernel.build import (
     tail_of,
 )
 from orchestrator.kernel.buildlog import warnings_in
-from orchestrator.kernel.buildmark import BuildMark, copy_folder
+from orchestrator.kernel.buildmark import BuildMark, copy_folder, drop_setuid
 from orchestrator.kernel.cache import Built, find_image, image_key, store_image
 from orchestrator.kernel.checkout import read_checkout
 from orchestrator.kernel.files import full_disk_named, write_whole
 from orchestrator.kernel.kconfig import config_text, merge, parse_fragment
+from orchestrator.kernel.limits import BuildLimits, build_limits
 from orchestrator.kernel.mapping import MapRequest, mapped
 from orchestrator.kernel.overlay import Overlay
 from orchestrator.kernel.progress import Progress, expected_objects
@@ -58,6 +59,7 @@ class Workbench:
     sandbox: bool
     on_event: Listener
     background: bool = False  # compilers get what of the CPUs nobody else wants
+    limits: BuildLimits = field(default_factory=build_limits)
 
     def enter(self, build: Build, phase: Phase) -> None:
         self.on_event(PhaseBegan(what=build.name, phase=phase))
@@ -219,6 +221,7 @@ def _built(
         hand_over(shop.out)
         try:
             built = _build_in(shop, recipe, bench, until)
+            drop_setuid(shop.out)
             if isinstance(built, BuildFailure):
                 return built
             built = replace(built, coverage=_coverage(shop, recipe, changed, bench, until))
@@ -296,6 +299,7 @@ def _workshop(recipe: Recipe, tree: Tree, bench: Workbench) -> Workshop:
         sandbox=bench.sandbox,
         trusted=trusted,
         background=bench.background,
+        limits=bench.limits,
     )
     for folder in (shop.ccache, shop.ccache / "tmp"):
         folder.mkdir(parents=True, exist_ok=True)
