@@ -1,8 +1,6 @@
 """All of the cache, read and compared with what was stored: for `patchrig doctor --verify`."""
 
-import json
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.kernel.cache import damaged_images
@@ -28,18 +26,15 @@ def damaged(cache: Path) -> Iterator[tuple[Path, str]]:
         for file in sorted(cache.glob(pattern)):
             if read_sealed(file) is None and file.exists():
                 yield file, "its checksum does not fit"
-    for manifest in sorted(cache.glob("trees/*/*.manifest")):
-        with locked_at_once(manifest.parent / "lock") as free:
-            if free:
+    for tree in sorted((cache / "trees").glob("*/")):
+        with locked_at_once(tree / "lock") as free:
+            for manifest in sorted((*tree.glob("*.manifest"), *tree.glob("builds/*.manifest"))) if free else ():
                 yield from _damaged_folder(manifest)
 
 
 def _damaged_folder(manifest: Path) -> Iterator[tuple[Path, str]]:
-    tree, folder = manifest.parent, manifest.with_suffix("")
-    changed: list[str] = []
-    with suppress(OSError, ValueError):
-        changed = list(json.loads((tree / "applied.json").read_text()))
-    wrong = check_manifest(folder, manifest, aside=tree / "pristine", changed=changed, content=True)
+    folder = manifest.with_suffix("")
+    wrong = check_manifest(folder, manifest, content=True)
     if wrong is None:
         yield manifest, "its checksum does not fit"
     elif wrong:

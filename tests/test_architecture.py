@@ -17,7 +17,7 @@ DECISION = PROJECT / "docs" / "decisions" / "0001-dependencies.md"
 STAGES = ("plan", "kernel", "vm", "guest", "judge", "report")
 SHARED = (
     *("model", "seeded", "arch", "events", "errors", "process", "deadline", "elf", "coverage"),
-    *("paths", "disk", "lock", "sealed", "removal"),
+    *("paths", "disk", "lock", "sealed", "removal", "sandbox", "untrusted"),
 )
 
 STANDARD_DOORS = {"subprocess": "process.py"}

@@ -15,10 +15,10 @@ from orchestrator.disk import trouble_named
 from orchestrator.errors import ExitCode
 from orchestrator.host import missing_tools
 from orchestrator.kernel.cache import prune
-from orchestrator.kernel.sandbox import sandbox_usable
 from orchestrator.plan.checks import known_flavours, known_workloads
 from orchestrator.plan.schema import json_schema
 from orchestrator.removal import remove_tree
+from orchestrator.sandbox import sandbox_works
 from orchestrator.verification import damaged
 from orchestrator.vm.accelerator import kvm_impossible, tiny_boot_trouble
 
@@ -39,8 +39,7 @@ def doctor(verify: bool, as_json_text: bool) -> ExitCode:
     missing = missing_tools()
     # Without QEMU there is nothing to try.
     kvm = {name: kvm_impossible(arch) or ("" if missing else tiny_boot_trouble(arch)) for name, arch in ARCHES.items()}
-    with paths.scratch_folder() as scratch:
-        sandbox = not missing and sandbox_usable(Path(scratch) / "log")
+    sandbox = not missing and sandbox_works()
     cache = paths.cache_root()
     refused = paths.why_unusable(cache)
     with trouble_named(cache):

@@ -8,8 +8,6 @@ last, all is brought to the disk, and then the folder gets its name. Each time a
 import hashlib
 import json
 import os
-import shutil
-import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,6 +24,7 @@ from orchestrator.lock import locked
 from orchestrator.model import Build, KernelImage
 from orchestrator.removal import TRASH, move_aside, remove_tree
 from orchestrator.sealed import read_sealed, write_sealed
+from orchestrator.untrusted import copy_plain
 
 # To be raised when the way of building changes what comes out: images of an older recipe are then not found.
 RECIPE = "2"
@@ -35,6 +34,7 @@ MARKER = "image.sealed"
 COVERAGE = "coverage.json"
 _FILES = ("image", "vmlinux", "config", "build.log")
 _LOCK_SECONDS = 600.0
+_MOST_BYTES = 4 << 30
 
 _MAP = TypeAdapter(CoverageMap)
 
@@ -106,7 +106,8 @@ def store_image(cache: Path, key: str, build: Build, *, built: Built, hashes: Ma
 
     To be called while the lock of the tree is held in which it was built: without it another run may already be
     building something else in the folder that is copied. What lies under the key and is whole stays, and is returned:
-    another run may be using it. Raises InfraError where the disk is full or refuses, or a file is no plain file.
+    another run may be using it. Raises InfraError where the disk is full or refuses, BadFile where the build left no
+    plain file.
     """
     folder = _folder(cache, key)
     with _alone(cache):
@@ -227,7 +228,7 @@ def _coverage(folder: Path) -> CoverageMap:
 
 def _fill(fresh: Path, built: Built, hashes: Mapping[str, str]) -> None:
     for name, path in zip(_FILES, (built.image, built.vmlinux, built.config, built.log), strict=True):
-        _copy_plain(path, fresh / name)
+        copy_plain(path.parent, path.name, fresh / name, most_bytes=_MOST_BYTES)
     if built.coverage:
         (fresh / COVERAGE).write_bytes(_MAP.dump_json(built.coverage))
     files = {file.name: sha256_of(file) for file in sorted(fresh.iterdir())}
@@ -250,20 +251,3 @@ def _remove(folder: Path) -> None:
 def _last_used(folder: Path) -> float:
     marker = folder / MARKER
     return marker.stat().st_mtime if marker.exists() else 0.0
-
-
-def _copy_plain(source: Path, target: Path) -> None:
-    # A series' Makefile wrote this folder: a link in it may lead to any file that we can read, and it could not; and
-    # a pipe would keep us waiting for ever.
-    refused = InfraError(
-        f"the build left no plain file at {source}", hint="a series that replaces its own kernel image?"
-    )
-    try:
-        handle = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise refused from error
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise refused
-    with os.fdopen(handle, "rb") as file, target.open("xb") as copy:
-        shutil.copyfileobj(file, copy, 1 << 20)

@@ -1,6 +1,6 @@
 """What a large folder of the cache held when it was right: a source tree, or a build folder.
 
-A manifest has, of each file and symbolic link, the SHA-256 of its content and the stamps (mode, size, times, inode)
+A manifest has, of each file and symbolic link, the SHA-256 of its content and the stamps (mode, size, time, inode)
 that it had then. There are two ways in which a file goes wrong:
 
 - Somebody wrote to it, or the power failed before it was on the disk: its stamps are others. All stamps of a kernel
@@ -33,7 +33,7 @@ _THREADS = len(os.sched_getaffinity(0))
 class _Entry(NamedTuple):
     """One file: bytes, as there are many of them and they are only ever compared."""
 
-    stamp: bytes  # mode, size, times, inode
+    stamp: bytes  # mode, size, time, inode
     content: bytes  # kind and SHA-256; b"" where it is neither a file nor a link, or can't be read
 
 
@@ -66,13 +66,17 @@ def check_manifest(
     aside: Path | None = None,
     changed: Collection[str] = (),
     content: bool | None = None,
+    renew: bool = True,
 ) -> list[str] | None:
     """The paths in the folder that are not what the manifest says, sorted: [] is good; None without a whole manifest.
 
     A path is wrong when its content or kind has changed, when it is gone, and when the manifest does not know it.
     Folders without files do not count. `content`: read all files, True, or those with other stamps, False; None: all
-    the first time in this process. `aside` and `changed` as for write_manifest(): there the copy aside is looked at.
-    When all is right and some stamps were not, the manifest gets the new ones. Raises InfraError, OSError.
+    the first time in this process. `aside` and `changed` as for write_manifest(): the copy aside is looked at, and
+    without `aside` nothing is said of these paths.
+
+    When all is right and some stamps were not, the manifest gets the new ones; unless `renew` is false, for a folder
+    that is a copy of the manifest's own, with hard links or without. Raises InfraError, OSError.
     """
     text = read_sealed(manifest)
     known = _entries(text)
@@ -87,10 +91,11 @@ def check_manifest(
     }
     now = _read_all(doubtful)
     wrong = [path for path, entry in now.items() if entry.content != known[path].content or not entry.content]
-    wrong += known.keys() ^ found.keys()
+    # Without copies aside, nothing is said of what has been changed on purpose.
+    wrong += (known.keys() ^ found.keys()) - ({os.fsencode(path) for path in changed} if aside is None else set())
     if wrong:
         return sorted(os.fsdecode(path) for path in wrong)
-    if any(entry.stamp != known[path].stamp for path, entry in now.items()):
+    if renew and any(entry.stamp != known[path].stamp for path, entry in now.items()):
         text = _dumped(known | now)
         write_sealed(manifest, text)
     if content:
@@ -130,7 +135,8 @@ def _with_aside(
 
 
 def _stamp(said: os.stat_result) -> bytes:
-    return b"%o %d %d %d %d" % (said.st_mode, said.st_size, said.st_mtime_ns, said.st_ctime_ns, said.st_ino)
+    # Not the time of the inode's last change: each hard link that is made or removed is one.
+    return b"%o %d %d %d" % (said.st_mode, said.st_size, said.st_mtime_ns, said.st_ino)
 
 
 def _read_all(places: Mapping[bytes, tuple[bytes, bytes]]) -> dict[bytes, _Entry]:
@@ -191,5 +197,5 @@ def _entries(text: bytes | None) -> dict[bytes, _Entry] | None:
 
 
 def _fields(line: bytes) -> tuple[bytes, bytes, bytes]:
-    content, *stamp, path = line.split(b" ", 6)
+    content, *stamp, path = line.split(b" ", 5)
     return content, b" ".join(stamp), path

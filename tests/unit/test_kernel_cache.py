@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.coverage import CoverageMap
-from orchestrator.errors import InfraError
 from orchestrator.events import Event, Notice
 from orchestrator.kernel.cache import Built, damaged_images, find_image, image_key, prune, store_image
 from orchestrator.model import Build, KernelImage, Variant
+from orchestrator.untrusted import BadFile
 
 BUILD = Build(variant=Variant.PATCHED, flavour="plain", arch="x86_64")
 HASHES = {name: name * 2 for name in ("source", "series", "config", "toolchain")}
@@ -144,7 +144,7 @@ def test_a_build_that_leaves_no_plain_file_leaves_no_image(how: str, tmp_path: P
     elif how == "folder":
         out.vmlinux.mkdir()
 
-    with pytest.raises(InfraError, match="no plain file"):
+    with pytest.raises(BadFile, match="no plain file"):
         store_image(tmp_path / "cache", KEY, BUILD, built=out, hashes=HASHES)
     assert found(tmp_path) is None
 
