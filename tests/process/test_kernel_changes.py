@@ -8,9 +8,10 @@ import pytest
 from orchestrator.deadline import Deadline
 from orchestrator.errors import InfraError
 from orchestrator.kernel.changes import Changes, changes_of, load_changes, save_changes
+from orchestrator.kernel.layer import patched
 from orchestrator.kernel.series import BASELINE, parse_series
 from orchestrator.kernel.sources import Tarball
-from orchestrator.kernel.tree import PreparedSource, patched
+from orchestrator.kernel.tree import PreparedSource
 from orchestrator.process import check
 
 SHA = "60f1" * 16
