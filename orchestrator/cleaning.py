@@ -86,9 +86,7 @@ def _keep_runs_away(cache: Path, locks: ExitStack) -> None:
     used = InfraError(f"a run is using {cache}: nothing was removed", hint="patchrig clean --all  # when it has ended")
     if not locks.enter_context(unused(cache)):
         raise used
-    trees = sorted((cache / "trees").glob("*/"))
-    # A build of a series holds the lock of its layer only.
-    for lock in (*(tree / "lock" for tree in trees), *(cache / "trees").glob("*/layers/*.lock")):
+    for lock in sorted([*cache.glob("trees/*.lock"), *cache.glob("trees/*/layers/*.lock")]):
         if not locks.enter_context(locked_at_once(lock)):
             raise used
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from orchestrator.kernel.cache import damaged_images
 from orchestrator.kernel.manifest import check_manifest
 from orchestrator.kernel.sources import damaged_tarballs
+from orchestrator.kernel.tree import Tree
 from orchestrator.lock import locked_at_once
 from orchestrator.sealed import read_sealed
 
@@ -26,15 +27,20 @@ def damaged(cache: Path) -> Iterator[tuple[Path, str]]:
         for file in sorted(cache.glob(pattern)):
             if read_sealed(file) is None and file.exists():
                 yield file, "its checksum does not fit"
-    for tree in sorted((cache / "trees").glob("*/")):
-        with locked_at_once(tree / "lock") as free:
-            for manifest in sorted((*tree.glob("*.manifest"), *tree.glob("builds/*.manifest"))) if free else ():
-                yield from _damaged_folder(manifest)
+    for pattern, folders_up in _MANIFESTS.items():
+        for manifest in sorted(cache.glob(pattern)):
+            with locked_at_once(Tree(folder=manifest.parents[folders_up]).lock) as free:
+                if free:
+                    yield from _damaged_folder(manifest)
+
+
+# Pattern below the cache -> how many folders up the tree or layer lies that it belongs to.
+_MANIFESTS = {"trees/*/*.manifest": 0, "trees/*/builds/*.manifest": 1, "trees/*/layers/*/builds/*.manifest": 1}
 
 
 def _damaged_folder(manifest: Path) -> Iterator[tuple[Path, str]]:
     folder = manifest.with_suffix("")
-    wrong = check_manifest(folder, manifest, content=True)
+    wrong = check_manifest(folder, manifest, content=True) if folder.exists() else []
     if wrong is None:
         yield manifest, "its checksum does not fit"
     elif wrong:

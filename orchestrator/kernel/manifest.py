@@ -1,14 +1,14 @@
 """What a large folder of the cache held when it was right: a source tree, or a build folder.
 
-A manifest has, of each file and symbolic link, the SHA-256 of its content and the stamps (mode, size, time, inode)
+A manifest has, of each file and symbolic link, the SHA-256 of its content and the stamps (mode, size, times, inode)
 that it had then. There are two ways in which a file goes wrong:
 
 - Somebody wrote to it, or the power failed before it was on the disk: its stamps are others. All stamps of a kernel
   tree (92,000 files, 1.5 GB) are looked at in 0.8 s, and whatever has others is read.
 - A bit flipped below the file system: all stamps are as they were. Only reading tells. To read all of a tree takes 3 s
-  on two CPUs when it is in memory, 10 s when it comes from a disk. That is little for a build of minutes, but a run may
-  build many times, for seconds each. So a process reads all of a folder the first time it checks it, and goes by stamps
-  afterwards: what it has read is in memory from then on, where the disk can't change it.
+  on two CPUs when it is in memory, 10 s when it comes from a disk. That is little for a build of minutes, and much for
+  one of seconds. So the callers have all of a folder read once after each start of the machine, and go by stamps
+  afterwards: most of what was read stays in memory, where the disk can't change it.
 
 The manifest is sealed, and written when all of the folder is on the disk: without it, the folder is as good as none.
 """
@@ -16,8 +16,7 @@ The manifest is sealed, and written when all of the folder is on the disk: witho
 import hashlib
 import os
 import stat
-import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -33,24 +32,17 @@ _THREADS = len(os.sched_getaffinity(0))
 class _Entry(NamedTuple):
     """One file: bytes, as there are many of them and they are only ever compared."""
 
-    stamp: bytes  # mode, size, time, inode
+    stamp: bytes  # mode, size, times, inode
     content: bytes  # kind and SHA-256; b"" where it is neither a file nor a link, or can't be read
 
 
-# What this process has read all of: folder, SHA-256 of the manifest.
-_read: set[tuple[str, str]] = set()
-_lock = threading.Lock()
-
-
-def write_manifest(folder: Path, manifest: Path, *, aside: Path | None = None, changed: Collection[str] = ()) -> None:
+def write_manifest(folder: Path, manifest: Path) -> None:
     """Take down what is in the folder now, and is right; returns when that and all of the folder is on the disk.
 
-    Files with the stamps of an earlier manifest are not read again. `changed`: paths in the folder that hold something
-    else for the moment, a series; what belongs there lies under the same path in `aside`, or nowhere.
-    Raises InfraError, OSError.
+    Files with the stamps of an earlier manifest are not read again. Raises InfraError, OSError.
     """
     known = _entries(read_sealed(manifest)) or {}
-    found = _with_aside(_walk(folder), aside, changed)
+    found = _found(folder)
     entries = {path: known[path] for path, (_, stamp) in found.items() if path in known and known[path].stamp == stamp}
     missing = {path: place for path, place in found.items() if path not in entries}
     entries |= _read_all(missing)
@@ -59,53 +51,47 @@ def write_manifest(folder: Path, manifest: Path, *, aside: Path | None = None, c
         write_sealed(manifest, _dumped(entries))
 
 
-def check_manifest(
-    folder: Path,
-    manifest: Path,
-    *,
-    aside: Path | None = None,
-    changed: Collection[str] = (),
-    content: bool | None = None,
-    renew: bool = True,
-) -> list[str] | None:
+def check_manifest(folder: Path, manifest: Path, *, content: bool) -> list[str] | None:
     """The paths in the folder that are not what the manifest says, sorted: [] is good; None without a whole manifest.
 
     A path is wrong when its content or kind has changed, when it is gone, and when the manifest does not know it.
-    Folders without files do not count. `content`: read all files, True, or those with other stamps, False; None: all
-    the first time in this process. `aside` and `changed` as for write_manifest(): the copy aside is looked at, and
-    without `aside` nothing is said of these paths.
-
-    When all is right and some stamps were not, the manifest gets the new ones; unless `renew` is false, for a folder
-    that is a copy of the manifest's own, with hard links or without. Raises InfraError, OSError.
+    Folders without files do not count. `content`: read all files, or only those with other stamps. When all is right
+    and some stamps were not, the manifest gets the new ones. Raises InfraError, OSError.
     """
-    text = read_sealed(manifest)
-    known = _entries(text)
-    if text is None or known is None:
+    known = _entries(read_sealed(manifest))
+    if known is None:
         return None
-    if content is None:
-        with _lock:
-            content = _name(folder, text) not in _read
-    found = _with_aside(_walk(folder), aside, changed)
+    found = _found(folder)
     doubtful = {
         path: place for path, place in found.items() if path in known and (content or known[path].stamp != place[1])
     }
     now = _read_all(doubtful)
     wrong = [path for path, entry in now.items() if entry.content != known[path].content or not entry.content]
-    # Without copies aside, nothing is said of what has been changed on purpose.
-    wrong += (known.keys() ^ found.keys()) - ({os.fsencode(path) for path in changed} if aside is None else set())
+    wrong += known.keys() ^ found.keys()
     if wrong:
         return sorted(os.fsdecode(path) for path in wrong)
-    if renew and any(entry.stamp != known[path].stamp for path, entry in now.items()):
-        text = _dumped(known | now)
-        write_sealed(manifest, text)
-    if content:
-        with _lock:
-            _read.add(_name(folder, text))
+    if any(entry.stamp != known[path].stamp for path, entry in now.items()):
+        write_sealed(manifest, _dumped(known | now))
     return []
 
 
-def _name(folder: Path, text: bytes) -> tuple[str, str]:
-    return str(folder), hashlib.sha256(text).hexdigest()
+def restamp(folder: Path, manifest: Path) -> None:
+    """Take down the stamps that the files have after something of ours that changes no content: making hard links.
+
+    To be called right after, by who holds the lock of the folder and has checked it before. Raises InfraError, OSError.
+    """
+    known = _entries(read_sealed(manifest))
+    if known is None:
+        return
+    found = _found(folder)
+    # Nothing but the time of the last change of the inode may differ.
+    entries = {
+        path: _Entry(found[path][1], entry.content)
+        if path in found and _without_change_time(found[path][1]) == _without_change_time(entry.stamp)
+        else entry
+        for path, entry in known.items()
+    }
+    write_sealed(manifest, _dumped(entries))
 
 
 def _walk(folder: Path) -> Iterator[tuple[bytes, bytes, os.stat_result]]:
@@ -121,22 +107,18 @@ def _walk(folder: Path) -> Iterator[tuple[bytes, bytes, os.stat_result]]:
                     yield prefix + entry.name, entry.path, entry.stat(follow_symlinks=False)
 
 
-def _with_aside(
-    found: Iterable[tuple[bytes, bytes, os.stat_result]], aside: Path | None, changed: Collection[str]
-) -> dict[bytes, tuple[bytes, bytes]]:
-    """Relative path -> where its content lies, and the stamp of that."""
-    skipped = {os.fsencode(path) for path in changed}
-    places = {path: (place, _stamp(said)) for path, place, said in found if path not in skipped}
-    for path in skipped if aside else ():
-        place = os.path.join(os.fsencode(aside or ""), path)  # noqa: PTH118  # bytes
-        if os.path.lexists(place):
-            places[path] = (place, _stamp(os.lstat(place)))
-    return places
+def _found(folder: Path) -> dict[bytes, tuple[bytes, bytes]]:
+    """Relative path -> where it lies, and its stamp."""
+    return {path: (place, _stamp(said)) for path, place, said in _walk(folder)}
 
 
 def _stamp(said: os.stat_result) -> bytes:
-    # Not the time of the inode's last change: each hard link that is made or removed is one.
-    return b"%o %d %d %d" % (said.st_mode, said.st_size, said.st_mtime_ns, said.st_ino)
+    return b"%o %d %d %d %d" % (said.st_mode, said.st_size, said.st_mtime_ns, said.st_ctime_ns, said.st_ino)
+
+
+def _without_change_time(stamp: bytes) -> list[bytes]:
+    mode, size, modified, _, inode = stamp.split(b" ")
+    return [mode, size, modified, inode]
 
 
 def _read_all(places: Mapping[bytes, tuple[bytes, bytes]]) -> dict[bytes, _Entry]:
@@ -197,5 +179,5 @@ def _entries(text: bytes | None) -> dict[bytes, _Entry] | None:
 
 
 def _fields(line: bytes) -> tuple[bytes, bytes, bytes]:
-    content, *stamp, path = line.split(b" ", 5)
+    content, *stamp, path = line.split(b" ", 6)
     return content, b" ".join(stamp), path

@@ -36,9 +36,7 @@ def filled(tmp_path: Path) -> Path:
     stored(tmp_path)
     (cache / "trees/6.19/src/mm").mkdir(parents=True)
     (cache / "trees/6.19/src/mm/swap.c").write_text("int swap;\n")
-    for lock in ("lock", "layers/x.lock"):
-        (cache / "trees/6.19" / lock).parent.mkdir(exist_ok=True)
-        (cache / "trees/6.19" / lock).write_text("")
+    (cache / "trees/6.19.lock").write_text("")
     write_manifest(cache / "trees/6.19/src", cache / "trees/6.19/src.manifest")
     for name in ("sources/linux.tar.xz", "ccache/0/x", "rootfs/x.lock", "programs/x.lock", "objects/plain.x86_64"):
         (cache / name).parent.mkdir(parents=True, exist_ok=True)
@@ -61,14 +59,12 @@ def test_clean_all_beside_a_build_removes_nothing_and_says_why(tmp_path: Path) -
     until = Deadline.after(60, "a lock of this test")
     before = sorted(cache.rglob("*"))
 
-    with locked(cache / "trees/6.19/lock", until):
+    with locked(cache / "trees/6.19.lock", until):
         beside_build = clean(cache, "--all")
-    with locked(cache / "trees/6.19/layers/x.lock", until):
-        beside_layer = clean(cache, "--all")
     with in_use(cache, until):
         beside_run = clean(cache, "--all")
 
-    for done in (beside_build, beside_layer, beside_run):
+    for done in (beside_build, beside_run):
         assert isinstance(done.exception, InfraError)
         assert "nothing was removed" in str(done.exception)
         assert done.exception.hint
