@@ -27,6 +27,7 @@ from orchestrator.kernel.overlay import Overlay, load_overlay
 from orchestrator.kernel.prepare import Workbench, from_tarball, from_tree, prepare
 from orchestrator.kernel.series import BASELINE, Series, load_series
 from orchestrator.kernel.tree import PreparedSource
+from orchestrator.lock import in_use
 from orchestrator.model import (
     Build,
     BuildFailure,
@@ -113,9 +114,9 @@ class Kit:
 @contextmanager
 def open_kit(request: Request, listener: Listener) -> Iterator[Kit]:
     """Fetch the source and read the series. Raises UserError for a bad patch or tree, InfraError without a source."""
-    with paths.scratch_folder() as scratch:
+    until = Deadline.after(2 * HOURS, "the kernel source")
+    with paths.scratch_folder() as scratch, in_use(request.cache, until):
         log = Path(scratch) / "log"
-        until = Deadline.after(2 * HOURS, "the kernel source")
         # The series first: a patch that is none should not wait for a download.
         series = load_series(request.series, tree=request.tree, log=log, until=until)
         sandbox = _sandbox(request, listener)

@@ -7,11 +7,13 @@ Source: openat(2), O_NOFOLLOW and O_NONBLOCK.
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 _CHUNK = 1 << 20
+# A kernel's build folder is a dozen deep.
+_DEEPEST = 50
 
 
 class BadFile(Exception):
@@ -60,6 +62,25 @@ def copy_plain(root: Path, relative: str, target: Path, *, most_bytes: int) -> N
     with open_plain(root, relative, most_bytes=most_bytes) as file, target.open("wb") as copy:
         while chunk := file.read(_CHUNK):
             copy.write(chunk)
+
+
+def files_below(top: Path) -> Iterator[os.DirEntry[str]]:
+    """Each entry below a folder that is no folder, links not followed. Raises BadFile for folders nested without end.
+
+    os.walk() recurses, and a path that is longer than the kernel takes can't be looked at.
+    """
+    waiting = [(os.fspath(top), 0)]
+    while waiting:
+        folder, depth = waiting.pop()
+        if depth > _DEEPEST:
+            raise BadFile(f"folders nested more than {_DEEPEST} deep")
+        # A folder that has just been removed, or that nobody may read.
+        with suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append((entry.path, depth + 1))
+                else:
+                    yield entry
 
 
 def _opened(root: Path, path: PurePosixPath) -> int:

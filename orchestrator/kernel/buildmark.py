@@ -1,7 +1,6 @@
 """Whether a build folder can be built on: what was built in it last, and whether it is still what that build left."""
 
 import json
-import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from orchestrator.kernel.files import write_json
 from orchestrator.kernel.manifest import check_manifest, write_manifest
 from orchestrator.process import check
 from orchestrator.removal import move_aside, remove_tree
+from orchestrator.untrusted import files_below
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _BUILDING, _WHOLE = "building", "whole"
@@ -95,13 +95,14 @@ def copy_folder(source: Path, target: Path, *, log: Path, until: Deadline) -> No
 
 
 def drop_setuid(folder: Path) -> None:
-    """Take away the set-user-ID and set-group-ID bits that a build gave its files: they count outside the sandbox."""
-    for where, _, names in os.walk(folder):
-        for name in names:
-            path = os.path.join(where, name)  # noqa: PTH118  # tens of thousands of files
-            mode = os.lstat(path).st_mode
-            if stat.S_ISREG(mode) and mode & (stat.S_ISUID | stat.S_ISGID):
-                Path(path).chmod(stat.S_IMODE(mode) & 0o777)
+    """Take away the set-user-ID and set-group-ID bits that a build gave its files: they count outside the sandbox.
+
+    Raises BadFile as files_below() does.
+    """
+    for entry in files_below(folder):
+        mode = entry.stat(follow_symlinks=False).st_mode
+        if stat.S_ISREG(mode) and mode & (stat.S_ISUID | stat.S_ISGID):
+            Path(entry.path).chmod(stat.S_IMODE(mode) & 0o777)
 
 
 def boot_id() -> str:

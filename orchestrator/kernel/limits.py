@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.deadline import Deadline
+from orchestrator.untrusted import BadFile, files_below
 
 _GIB = 1 << 30
 _MEMORY_SECONDS = 1.0
@@ -82,14 +83,13 @@ def memory_of(processes: Iterable[int]) -> int:
 
 def _disk_use(folder: Path, most: int) -> int:
     """Bytes on the disk below a folder, counted until they are too many or the files are."""
-    total = files = 0
-    for where, _, names in os.walk(folder):
-        for name in names:
-            files += 1
+    total = 0
+    try:
+        for files, entry in enumerate(files_below(folder)):
             with suppress(OSError):
-                total += os.lstat(os.path.join(where, name)).st_blocks * 512  # noqa: PTH118
-        if total > most:
-            return total
-        if files > _MOST_FILES:
-            return most + 1
+                total += entry.stat(follow_symlinks=False).st_blocks * 512
+            if total > most or files > _MOST_FILES:
+                return most + 1
+    except BadFile:
+        return most + 1
     return total

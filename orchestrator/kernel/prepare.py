@@ -23,7 +23,7 @@ from orchestrator.kernel.build import (
     tail_of,
 )
 from orchestrator.kernel.buildlog import warnings_in
-from orchestrator.kernel.buildmark import BuildMark, copy_folder, drop_setuid
+from orchestrator.kernel.buildmark import BuildMark, copy_folder, discard, drop_setuid
 from orchestrator.kernel.cache import Built, find_image, image_key, store_image
 from orchestrator.kernel.checkout import read_checkout
 from orchestrator.kernel.files import full_disk_named, write_whole
@@ -109,7 +109,7 @@ def prepare(  # what a kernel is made of
         source, series, asked, overlay, toolchain_of(arch, log=bench.log_dir / "toolchain.log", until=until)
     )
     key = image_key(hashes, arch.name)
-    if image := find_image(bench.cache, key, build):
+    if image := find_image(bench.cache, key, build, bench.on_event):
         return _finished(image, "from the cache", bench)
     started = now()
     own = {overlay.name} if overlay else set()
@@ -228,6 +228,8 @@ def _built(
             built = replace(built, coverage=_coverage(shop, recipe, changed, bench, until))
             image = store_image(bench.cache, recipe.key, recipe.build, built=built, hashes=recipe.hashes)
         except BadFile as error:
+            # Whatever else lies there is of no use either.
+            discard(shop.out)
             return _bad_output(shop, error)
         mark.end({name: recipe.hashes[name] for name in ("source", "config", "toolchain")})
         return image

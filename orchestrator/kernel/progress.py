@@ -1,6 +1,5 @@
 """How far a build is: objects in its log so far, and how many there will be."""
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from orchestrator.events import BuildProgress, Listener
 from orchestrator.kernel.buildlog import OBJECT
 from orchestrator.model import Build
-from orchestrator.untrusted import BadFile, read_plain
+from orchestrator.untrusted import BadFile, files_below, read_plain
 
 _COMMAND_BYTES = 1 << 20
 
@@ -51,10 +50,9 @@ def expected_objects(out: Path, src: Path, seen_src: Path, *, last_full: int | N
 
 
 def _commands(out: Path) -> Iterator[Path]:
-    for folder, _, names in os.walk(out):
-        for name in names:
-            if name.startswith(".") and name.endswith(".o.cmd"):
-                yield Path(folder, name)
+    return (
+        Path(entry.path) for entry in files_below(out) if entry.name.startswith(".") and entry.name.endswith(".o.cmd")
+    )
 
 
 def _is_stale(out: Path, src: Path, command: Path, source_file: re.Pattern[bytes], times: dict[bytes, int]) -> bool:

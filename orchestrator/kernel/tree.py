@@ -20,7 +20,7 @@ from orchestrator.kernel.buildmark import boot_id, discard
 from orchestrator.kernel.checkout import Checkout, place_of
 from orchestrator.kernel.files import full_disk_named, write_whole
 from orchestrator.kernel.manifest import check_manifest, write_manifest
-from orchestrator.kernel.sources import Tarball
+from orchestrator.kernel.sources import Tarball, checked
 from orchestrator.lock import locked
 from orchestrator.process import check
 from orchestrator.sealed import read_sealed, write_sealed
@@ -203,6 +203,7 @@ def _damaged(tree: Tree, on_event: Listener) -> bool:
 
 
 def _unpack(tarball: Tarball, tree: Tree, until: Deadline) -> None:
+    checked(tarball)
     fresh = tree.folder / "src.new"
     discard(fresh)
     fresh.mkdir(parents=True)
