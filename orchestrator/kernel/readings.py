@@ -23,6 +23,7 @@ _LONGEST_NAME = 255  # bytes, of Linux' file systems
 _LONGEST_PATH = 1024
 _ENTRY = re.compile(r"(-|\d+)\t(-|\d+)\t(.+)", re.DOTALL)
 _RENAMES = re.compile(rb"^(?:rename|copy) from ", re.MULTILINE)
+_RENAMED = re.compile(rb"(?:rename|copy) to ")
 _SUBMODULE = re.compile(rb"(?:(?:new file|deleted file|old|new) mode 160000|index \S+ 160000)\s*$")
 _ABSOLUTE = re.compile(rb'(?:--- |\+\+\+ |diff --git |rename (?:from|to) |copy (?:from|to) )"?(?:[^/\s]+/)?/')
 _NULL = re.compile(rb"(?:---|\+\+\+) /dev/null\s")
@@ -74,7 +75,7 @@ def reading_of(diff: DiffText, label: str, place: Place, *, strip: int) -> Readi
     (place.folder / "diff").write_bytes(diff.text)
     changes = _numstat(place, f"-p{strip}")
     if changes is None:
-        return Reading()
+        return Reading(unpacked=unpacked)
     names = {str(change.path) for change in changes}
     if _RENAMES.search(b"".join(diff.headers)):
         # Backwards, what is read is written. A new file that is not in git's form is then "dev/null".
@@ -111,13 +112,17 @@ def strip_of(diff: DiffText, label: str) -> int:
 
     Raises UserError where some have a prefix and some do not, and where a diff that is not git's leaves it open.
     """
-    bare = [_is_bare(diff.lines[slice(*segment)], label) for segment in diff.segments]
-    if any(bare) and not all(bare):
+    bare = [_bare_name(diff.lines[slice(*segment)], label) for segment in diff.segments]
+    if not any(bare):
+        return 1
+    if not all(bare):
         raise UserError(
             f"{label} has names with a prefix (a/, b/) and names without one",
             hint="git -c diff.noprefix=false diff  # makes it again",
         )
-    return 0 if any(bare) else 1
+    if any(b"/" not in name or name.partition(b"/")[0] in _TOP_FOLDERS for name in bare):
+        return 0
+    raise _unclear(label, bare[0])
 
 
 def reversed_names(diff: DiffText) -> str:
@@ -130,31 +135,28 @@ def reversed_names(diff: DiffText) -> str:
     return ""
 
 
-def _is_bare(lines: Sequence[bytes], label: str) -> bool:
+def _bare_name(lines: Sequence[bytes], label: str) -> bytes:
+    """The name in a file's header, if it has no prefix: git then writes it twice. b"" where it has one."""
     first = lines[0].rstrip(b"\r\n")
     if first.startswith(b"diff --git "):
-        return _is_bare_pair(first.removeprefix(b"diff --git "), lines)
-    names = [re.split(rb"[\t\r\n]", line[4:])[0] for line in lines[:2]]
-    folders = {name.partition(b"/")[0] for name in names if b"/" in name and name != b"/dev/null"}
-    if len(folders) == 1 and folders <= _TOP_FOLDERS:
-        raise UserError(
-            f"{label}: {names[1].decode(errors='replace')!a}: does that begin with a prefix, as patch -p1 needs it?",
-            hint='put it in a folder beside a file `series` that says "NAME.patch -p0" (no prefix) or "NAME.patch -p1"',
-        )
-    return False
-
-
-def _is_bare_pair(names: bytes, lines: Sequence[bytes]) -> bool:
-    half = len(names) // 2
-    pair = names[:half], names[half + 1 :]
-    if pair[0] != pair[1]:
+        names = first.removeprefix(b"diff --git ")
+        half = len(names) // 2
         old = next((line.split(b" from ", 1)[1].strip() for line in lines if _RENAMES.match(line)), b"")
-        new = next(
-            (line.split(b" to ", 1)[1].strip() for line in lines if line.startswith((b"rename to", b"copy to"))), b""
-        )
-        return bool(old) and names == old + b" " + new
-    folder, slash, _ = pair[0].lstrip(b'"').partition(b"/")
-    return not slash or folder in _TOP_FOLDERS
+        new = next((line.split(b" to ", 1)[1].strip() for line in lines if _RENAMED.match(line)), b"")
+        twice = old + b" " + new if old else names[:half] + b" " + names[:half]
+        return (old or names[:half]).strip(b'"') if names == twice else b""
+    pair = [re.split(rb"[\t\r\n]", line[4:])[0] for line in lines[:2]]
+    folders = {name.partition(b"/")[0] for name in pair if b"/" in name and name != b"/dev/null"}
+    if len(folders) == 1 and folders <= _TOP_FOLDERS:
+        raise _unclear(label, pair[1])
+    return b""
+
+
+def _unclear(label: str, name: bytes) -> UserError:
+    return UserError(
+        f"{label}: {name.decode(errors='replace')!a}: does that begin with a prefix, as patch -p1 needs it?",
+        hint='put it in a folder beside a file `series` that says "NAME.patch -p0" (no prefix) or "NAME.patch -p1"',
+    )
 
 
 def _numstat(place: Place, *options: str) -> list[FileChange] | None:
