@@ -10,6 +10,7 @@ from orchestrator.kernel.mail import Piece
 # The longest that were sent, a stable kernel's review, have 1,200.
 MOST_PATCHES = 4000
 _MOST_NAMED = 8
+_BESIDE = "it answers the series and has no number in it; its diff is not taken"
 SPLIT = "give each series, or each patch, by a --patch of its own"
 
 
@@ -97,9 +98,10 @@ def check_versions(pieces: Iterable[Piece]) -> None:
 
 def _patches(pieces: Sequence[Piece], left_out: list[LeftOut]) -> list[Piece]:
     marked = any(_is_marked(one) for one in pieces)
+    numbered = {one.message_id for one in pieces if one.subject.number is not None and not one.subject.reply}
     patches = []
     for piece in pieces:
-        if why := _why_not(piece, marked):
+        if why := _why_not(piece, marked) or _fix_up(piece, numbered):
             left_out.append(LeftOut(what=piece.what, why=why, diff=bool(piece.diff.text)))
         else:
             patches.append(piece)
@@ -122,6 +124,13 @@ def _why_not(piece: Piece, marked: bool) -> str:
         return "an answer without [PATCH]; its diff is not taken"
     if piece.is_mail and not subject.patch and marked:
         return "no [PATCH] in its subject, which the others have; its diff is not taken"
+    return ""
+
+
+def _fix_up(piece: Piece, numbered: set[str]) -> str:
+    # [PATCH v2] in the thread of a numbered v1 is not one: it may be all of the next version.
+    if piece.subject.number is None and piece.subject.version == "1" and numbered.intersection(piece.answers):
+        return _BESIDE
     return ""
 
 
@@ -188,9 +197,7 @@ def _numbered_alone(patches: list[Piece], shown: str, left_out: list[LeftOut]) -
             raise UserError(
                 f"{shown}: {one.what!r} has no number, and the other patches have: where does it belong?", hint=SPLIT
             )
-        left_out.append(
-            LeftOut(what=one.what, why="it answers the series and has no number in it; not taken", diff=True)
-        )
+        left_out.append(LeftOut(what=one.what, why=_BESIDE, diff=True))
     return numbered
 
 
