@@ -31,6 +31,7 @@ _MAIL_HEADER = re.compile(
 _MESSAGE_ID = re.compile(r"<[^<>\s]+>")
 _BASE_COMMIT = re.compile(rb"^base-commit: ([0-9a-f]{12,64})\s*$", re.MULTILINE)
 _PREREQUISITE = re.compile(rb"^prerequisite-patch-id: [0-9a-f]{40,64}\s*$", re.MULTILINE)
+_STAT = re.compile(rb"^ (\d+) files? changed(?:, (\d+) insertions?\(\+\))?(?:, (\d+) deletions?\(-\))?$", re.MULTILINE)
 _IN_BODY_FROM = re.compile(r"\s*From: (.+)")
 _NO_PATCH_PART = frozenset({"text/html", "application/pgp-signature", "application/pgp-keys", "text/calendar"})
 
@@ -48,6 +49,7 @@ class Piece:
     is_mail: bool = False
     base_commit: str = ""
     prerequisites: int = 0
+    stat: tuple[int, int, int] | None = None  # files, lines added and removed, as the mail itself says
 
     @property
     def what(self) -> str:
@@ -159,7 +161,15 @@ def _piece(mail: Message, bodies: list[bytes], name: str) -> Piece:
         is_mail=True,
         base_commit=base,
         prerequisites=prerequisites,
+        stat=_stat(bodies),
     )
+
+
+def _stat(bodies: list[bytes]) -> tuple[int, int, int] | None:
+    """The last line of the diffstat that stands before the diff."""
+    before = b"\n".join(body.split(b"\ndiff --git ", 1)[0] for body in bodies)
+    found = list(_STAT.finditer(before))
+    return (int(found[-1][1]), int(found[-1][2] or 0), int(found[-1][3] or 0)) if found else None
 
 
 def _diff_of(bodies: list[bytes]) -> DiffText:

@@ -234,6 +234,7 @@ class _Loader:
             self.pieces.append(piece)
             title = piece.subject.title or piece.name
             self._patch(piece.diff, name, title, piece.author, strip, reverse=reverse)
+            self.remarks += _stat_remark(piece, self.patches[-1])
 
     def _same_file(self, arranged: Arranged) -> bool:
         return len({piece.name for piece in arranged.pieces}) == 1
@@ -263,6 +264,18 @@ class _Loader:
                 problem=problem if swapped and not reverse else "",
             )
         )
+
+
+def _stat_remark(piece: Piece, patch: Patch) -> Iterator[str]:
+    """A mail that was cut off between two hunks applies; its diffstat says that there was more."""
+    has = (
+        len(patch.changes),
+        sum(change.added or 0 for change in patch.changes),
+        sum(change.removed or 0 for change in patch.changes),
+    )
+    if piece.stat and patch.changes and piece.stat != has:
+        said, found = ("{} files +{} -{}".format(*numbers) for numbers in (piece.stat, has))
+        yield f"{patch.name}: its diffstat says {said}, its diff has {found}: cut off, or edited?"
 
 
 def _done_by_file(patch: Patch) -> Iterator[tuple[str, bytes]]:

@@ -41,7 +41,8 @@ def test_a_patch_of_a_series(text: str, version: str, place: str, title: str) ->
     "text",
     [
         "Re: [PATCH v2 1/2] x", "RE: [PATCH] x", "re:[PATCH] x", "AW: [PATCH 1/2] x", "Antwort: [PATCH] x",
-        "Re[2]: [PATCH] x", "Fwd: [PATCH] x", "[linux-mm] Re: [PATCH 1/2] x", "Re: [linux-mm] [PATCH] x", "\u56de\u590d\uff1a[PATCH] x",
+        "Re[2]: [PATCH] x", "Fwd: [PATCH] x", "[linux-mm] Re: [PATCH 1/2] x", "Re: [linux-mm] [PATCH] x",
+        "\u56de\u590d\uff1a[PATCH] x",
         "Re: Re: x",
         "Vastaus: [PATCH 1/2] x", "Re: x",
     ],

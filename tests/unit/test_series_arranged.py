@@ -227,3 +227,13 @@ def test_a_flowed_mail_is_put_together_as_git_does_it(tmp_path: Path) -> None:
     (tmp_path / "x.eml").write_text(flowed)
 
     assert load(tmp_path / "x.eml").patches[0].diff.decode() == diff("x")
+
+
+def test_a_mail_that_was_cut_off_between_two_files_is_said(tmp_path: Path) -> None:
+    stat = " mm/x.c | 2 +-\n mm/y.c | 2 +-\n 2 files changed, 2 insertions(+), 2 deletions(-)\n\n"
+
+    whole = series(tmp_path, mail("[PATCH] x", stat + diff("x") + diff("y")))
+    cut = series(tmp_path, mail("[PATCH] x", stat + diff("x")))
+
+    assert whole.notices == ()
+    assert "says 2 files +2 -2, its diff has 1 files +1 -1: cut off" in cut.notices[0]
