@@ -28,6 +28,7 @@ SHARED = (
     "elf",
     "coverage",
     "sandbox",
+    "untrusted",
 )
 
 STANDARD_DOORS = {"subprocess": "process.py"}

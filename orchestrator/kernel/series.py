@@ -54,6 +54,8 @@ class Series:
     prerequisites: int = 0  # patches that the author had below the series
     left_out: tuple[LeftOut, ...] = ()
     remarks: tuple[str, ...] = ()
+    origin: str = ""
+    """Where the patches come from, who wrote the first one, and its subject; "" where that is not known."""
 
     @cached_property
     def sha256(self) -> str:
@@ -63,6 +65,16 @@ class Series:
             if (patch.strip, patch.reverse) != (1, False):
                 digest.update(b"-p%d -R%d\n" % (patch.strip, patch.reverse))
         return digest.hexdigest()
+
+    @cached_property
+    def identity(self) -> str:
+        """SHA-256 of what stays the same while a series is edited or gets a new version; its content where that is all.
+
+        Builds of one identity share a layer: where the patches lie, who wrote the first one, and how it is called.
+        """
+        return (
+            hashlib.sha256(self.origin.encode("utf-8", "surrogateescape")).hexdigest() if self.origin else self.sha256
+        )
 
     @cached_property
     def touched(self) -> tuple[PurePosixPath, ...]:
