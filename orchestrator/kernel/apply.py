@@ -2,19 +2,20 @@
 
 import os
 import re
-import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import InfraError
 from orchestrator.kernel.git import git_on_files
 from orchestrator.kernel.series import Patch, Series
 from orchestrator.process import Finished, last_lines
+from orchestrator.untrusted import BadFile, read_plain
 
 _APPLY = ("apply", "--verbose", "--whitespace=nowarn")
-_LARGEST_REJECT = 1 << 20
+_LARGEST_REJECT = 16 << 20
 _FAILED_AT = re.compile(r"^error: patch failed: (.+):(\d+)$", re.MULTILINE)
 _FAILED_FILE = re.compile(r"^error: (.+?): (.+)$", re.MULTILINE)
 _CORRUPT = re.compile(
@@ -141,19 +142,10 @@ def first_error(output: str) -> tuple[str, str]:
 def _keep_rejects(output: str, folder: Path, target: Path) -> Iterator[str]:
     """Copy what git itself rejected, and nothing that a series calls so: a link of that name may lead anywhere."""
     for file in _REJECTS.findall(output):
-        relative = PurePosixPath(f"{file}.rej")
-        behind_link = any((folder / parent).is_symlink() for parent in relative.parents if parent.name)
-        content = None if behind_link or ".." in relative.parts else _plain_content(folder / relative)
-        if content is not None:
+        relative = f"{file}.rej"
+        with suppress(BadFile):
+            content = read_plain(folder, relative, most_bytes=_LARGEST_REJECT)
             place = target / relative
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(content)
             yield str(place)
-
-
-def _plain_content(path: Path) -> bytes | None:
-    try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123
-            return file.read(_LARGEST_REJECT) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
-    except OSError:
-        return None

@@ -128,7 +128,7 @@ def strip_of(diff: DiffText, label: str) -> int:
 def reversed_names(diff: DiffText) -> str:
     """The first header whose prefixes are the wrong way round, as git diff -R writes them; "" where there is none."""
     for start, _ in diff.segments:
-        old, new = diff.lines[start : start + 2]
+        old, new = (*diff.lines[start : start + 2], b"")[:2]
         names = _PAIR.match(old) or _PAIR.match(old.strip() + b" " + new[4:])
         if names and names.groups() in _SWAPPED:
             return old.decode(errors="replace").strip()[:200]

@@ -4,6 +4,7 @@ import base64
 import gzip
 import os
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from orchestrator.deadline import Deadline
 from orchestrator.errors import OrchestratorError, UserError
 from orchestrator.kernel.apply import NotApplied, apply_series
+from orchestrator.kernel.difftext import done_in, find_diff
 from orchestrator.kernel.packed import read_packed
+from orchestrator.kernel.readings import reversed_names, strip_of
 from orchestrator.kernel.series import Series, load_series, parse_series
 
 DIFF = "diff --git a/mm/x.c b/mm/x.c\n--- a/mm/x.c\n+++ b/mm/x.c\n@@ -1 +1 @@\n-int a;\n+int b;\n"
@@ -42,14 +45,25 @@ def new_file(name: str) -> bytes:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("../x", "outside"), ("mm/../../x", "outside"), ("/etc/passwd", "outside"), ("/", "outside"),
-        (".git/config", "outside"), ("mm/.GIT/hooks/x", "outside"), (".Git", "outside"), (".git./x", "outside"),
-        ("GIT~1/config", "outside"), ("mm/a\nb.c", "characters"), ("mm/a\x1b[2J.c", "characters"),
+        ("../x", "outside"),
+        ("mm/../../x", "outside"),
+        ("/etc/passwd", "outside"),
+        ("/", "outside"),
+        (".git/config", "outside"),
+        ("mm/.GIT/hooks/x", "outside"),
+        (".Git", "outside"),
+        (".git./x", "outside"),
+        ("GIT~1/config", "outside"),
+        ("mm/a\nb.c", "characters"),
+        ("mm/a\x1b[2J.c", "characters"),
         ("mm/a\tb", "characters"),
-        ("mm/\u202ec.x", "characters"), ("mm/\x7f", "characters"), ("mm/./x", "no path"), ("mm/" + "x" * 256, "longer"),
+        ("mm/\u202ec.x", "characters"),
+        ("mm/\x7f", "characters"),
+        ("mm/./x", "no path"),
+        ("mm/" + "x" * 256, "longer"),
         ("d/" * 200 + "x", "longer"),
     ],
-)  # fmt: skip
+)
 def test_a_name_that_no_kernel_tree_has_is_refused(name: str, why: str) -> None:
     with pytest.raises(UserError, match=why):
         parse_series(new_file(name), "evil.patch")
@@ -282,3 +296,52 @@ def test_a_damaged_mail_is_read_or_refused(cuts: list[tuple[int, int, bytes]]) -
     except UserError:
         return
     assert len(series.patches) == 1
+
+
+LINES = (
+    "diff --git a/mm/x.c b/mm/x.c",
+    "diff --git mm/x.c mm/x.c",
+    "diff --git ",
+    "diff --git b/x a/x",
+    "--- a/mm/x.c",
+    "+++ b/mm/x.c",
+    "--- ",
+    "+++ ",
+    "--- mm/x.c",
+    "+++ mm/x.c",
+    "@@ -1 +1 @@",
+    "@@ -1,3 +1,3 @@",
+    "@@ -0,0 +1,99 @@",
+    "@@ ",
+    "-int a;",
+    "+int b;",
+    " int c;",
+    "",
+    "-- ",
+    "\\ No newline at end of file",
+    "GIT binary patch",
+    "literal 3",
+    "delta 9",
+    "Dcmb=I",
+    "rename from x",
+    "rename to y",
+    "copy from ",
+    "Binary files a and b differ",
+    "From now",
+    "\r",
+    "+\r",
+    "new mode",
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.sampled_from(LINES), max_size=25), st.sampled_from(["\n", "\r\n", "\r"]))
+def test_lines_in_any_order_are_read_or_refused(lines: list[str], line_end: str) -> None:
+    diff = find_diff(line_end.join(lines).encode())
+
+    assert find_diff(diff.text).text == diff.text
+    for segment in diff.segments:
+        done_in(diff, segment)
+    reversed_names(diff)
+    with suppress(UserError):
+        strip_of(diff, "x.patch")
