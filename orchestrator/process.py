@@ -25,6 +25,8 @@ Child = Popen[bytes]
 _DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 
 _LOWEST = 19
+# Names of all files of a large tree have 10 MiB. Half of an output would be taken for all of it.
+_MOST_OUTPUT = 256 << 20
 
 _live: set[int] = set()
 _live_lock = threading.Lock()
@@ -101,7 +103,9 @@ def run(
         wait(child, until)
     with log.open("rb") as text:
         text.seek(start)
-        output = text.read().decode(errors="replace")
+        output = text.read(_MOST_OUTPUT + 1).decode(errors="replace")
+    if len(output) > _MOST_OUTPUT:
+        raise InfraError(f"{argv[0]} printed more than {_MOST_OUTPUT >> 20} MiB", hint=f"less {log}")
     return Finished(argv=tuple(argv), status=child.returncode, output=output)
 
 

@@ -28,6 +28,7 @@ from orchestrator.kernel.cache import Built, find_image, image_key, store_image
 from orchestrator.kernel.checkout import read_checkout
 from orchestrator.kernel.files import full_disk_named, write_whole
 from orchestrator.kernel.kconfig import config_text, merge, parse_fragment
+from orchestrator.kernel.layer import layer_name, layer_of, put_on, renew_times
 from orchestrator.kernel.limits import BuildLimits, build_limits
 from orchestrator.kernel.mapping import MapRequest, mapped
 from orchestrator.kernel.overlay import Overlay
@@ -35,7 +36,7 @@ from orchestrator.kernel.progress import Progress, expected_objects
 from orchestrator.kernel.series import BASELINE, Series
 from orchestrator.kernel.sources import fetch
 from orchestrator.kernel.targets import Side
-from orchestrator.kernel.tree import PreparedSource, Tree, layer_name, layer_of, pristine_tree, put_on, renew_times
+from orchestrator.kernel.tree import PreparedSource, Tree, pristine_tree
 from orchestrator.kernel.wholediff import whole_diff
 from orchestrator.model import Build, BuildFailure, KernelImage, KernelSource, Outcome, Phase, Variant
 from orchestrator.process import check
@@ -216,7 +217,7 @@ def _built(
     shop = _workshop(recipe, tree, bench)
     mark = BuildMark(shop.out)
     with full_disk_named(shop.out):
-        mark.begin()
+        mark.begin(bench.on_event)
         shop.out.mkdir(parents=True, exist_ok=True)
         hand_over(shop.out)
         try:
@@ -246,14 +247,16 @@ def _start_from_pristine(recipe: Recipe, tree: Tree, layer: Tree, bench: Workben
     """
     shop = _workshop(recipe, layer, bench)
     mark = BuildMark(shop.out)
-    mark.drop_if_torn()
+    mark.drop_if_wrong(bench.on_event)
     # Without the sandbox the build would see other paths than those that are in the objects.
     if shop.out.exists() or not bench.sandbox:
         return
     pristine = recipe.pristine()
     base = _workshop(pristine, tree, bench)
     wanted = {name: pristine.hashes[name] for name in ("source", "config", "toolchain")}
-    if BuildMark(base.out).whole() != wanted:
+    base_mark = BuildMark(base.out)
+    base_mark.drop_if_wrong(bench.on_event)
+    if base_mark.whole() != wanted:
         bench.on_event(Step(text="building the kernel without the series: the series' build starts from its objects"))
         log_dir = bench.log_dir / "without-series"
         log_dir.mkdir(exist_ok=True)
