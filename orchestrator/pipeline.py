@@ -63,6 +63,7 @@ class Request:
     plan: Plan
     cells: tuple[Cell, ...]
     series: tuple[Path, ...]
+    series_version: str = ""  # of those in a mailbox; "": there is one only
     tree: Path | None = None
     jobs: int | None = None  # None: as cores and memory allow
     fail_fast: bool = False
@@ -118,7 +119,10 @@ def open_kit(request: Request, listener: Listener) -> Iterator[Kit]:
     with paths.scratch_folder() as scratch, in_use(request.cache, until):
         log = Path(scratch) / "log"
         # The series first: a patch that is none should not wait for a download.
-        series = load_series(request.series, tree=request.tree, log=log, until=until)
+        wanted_version = request.series_version
+        series = load_series(request.series, tree=request.tree, log=log, until=until, version=wanted_version)
+        for text in series.notices:
+            listener(Notice(text=text))
         sandbox = _sandbox(request, listener)
         if request.tree:
             source = from_tree(request.tree, revision=series.base, log=log)

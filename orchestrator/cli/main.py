@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from orchestrator.cli import coverage, guest, host, judge, sensitivity
+from orchestrator.cli import series as series_command
 from orchestrator.cli.options import (
     AS_JSON,
     DEFAULT_MATRIX,
@@ -251,7 +252,7 @@ def exit_code(report: RunReport) -> ExitCode:
 
 
 for _command in (
-    *(sensitivity.sensitivity, judge.judge, coverage.coverage),
+    *(sensitivity.sensitivity, series_command.series, judge.judge, coverage.coverage),
     *(guest.boot, guest.shell, host.doctor, host.clean, host.schema),
 ):
     cli.add_command(_command)

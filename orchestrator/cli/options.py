@@ -30,9 +30,15 @@ class OutputFile(click.Path):
         return path
 
 
+def _version_alone(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    return value.strip().removeprefix("v").removeprefix("V")
+
+
 MATRIX = click.Path(dir_okay=False, path_type=Path)
 DEFAULT_MATRIX = paths.CONFIGS / "swapoff.yaml"
 F = TypeVar("F", bound=Callable[..., Any])
+SERIES_VERSION = click.option("--series-version", default="", metavar="N", callback=_version_alone,
+                              help="Of a mailbox that has several versions of the series, take this one.")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +46,7 @@ class Choice:
     """The options that say which cells, which kernel and which series; as click gives them."""
 
     patch: tuple[Path, ...]
+    series_version: str
     tree: Path | None
     kernel: str | None
     arch: tuple[str, ...]
@@ -56,7 +63,8 @@ class Choice:
 _BUILD_CHOICE = (
     click.option("--patch", multiple=True, type=click.Path(path_type=Path), metavar="PATH",
                  help="Series under test instead of the matrix's: a patch, a mail, an mbox, a folder of patches, or a "
-                 "git range of --tree. May be given several times."),
+                 "git range of --tree. May be given several times. `patchrig series PATH` shows what is in it."),
+    SERIES_VERSION,
     click.option("--tree", type=click.Path(exists=True, file_okay=False, path_type=Path),
                  help="Build this kernel tree, which is copied and never touched, instead of the matrix's kernel."),
     click.option("--kernel", metavar="NAME", help="Build kernels/NAME.yaml instead of the matrix's kernel."),
@@ -131,6 +139,7 @@ def request_of(matrix: Path, choice: Choice) -> Request:
         plan=plan,
         cells=cells,
         series=series,
+        series_version=choice.series_version,
         tree=choice.tree,
         sandbox=choice.sandbox,
     )

@@ -1,22 +1,28 @@
 """Applying a series to a folder of files that is ours, and saying exactly what does not apply."""
 
+import os
 import re
-import shutil
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.deadline import Deadline
+from orchestrator.errors import InfraError
 from orchestrator.kernel.git import git_on_files
 from orchestrator.kernel.series import Patch, Series
 from orchestrator.process import Finished, last_lines
+from orchestrator.untrusted import BadFile, read_plain
 
-_APPLY = ("apply", "-p1", "--verbose", "--whitespace=nowarn")
+_APPLY = ("apply", "--verbose", "--whitespace=nowarn")
+_LARGEST_REJECT = 16 << 20
 _FAILED_AT = re.compile(r"^error: patch failed: (.+):(\d+)$", re.MULTILINE)
 _FAILED_FILE = re.compile(r"^error: (.+?): (.+)$", re.MULTILINE)
 _CORRUPT = re.compile(
     r"^error: (?:corrupt patch at (?:.*:)?(?:line )?\d+|.*patch fragment without header.*)$", re.MULTILINE
 )
 _REJECTING = re.compile(r"^Applying patch (.+) with \d+ rejects?\.\.\.$")
+_REJECTS = re.compile(_REJECTING.pattern, re.MULTILINE)
 _REJECTED = re.compile(r"^Rejected hunk #(\d+)\.$")
 
 
@@ -41,29 +47,60 @@ def apply_series(series: Series, folder: Path, *, log_dir: Path, until: Deadline
     """Apply each patch to the files in `folder`, which is ours; None when all of it applies.
 
     No fuzz: git accepts a moved hunk, and says by how many lines in log_dir/apply.log, but no changed context.
-    On failure the rejects are in log_dir/rejects/, and the folder holds what did apply.
+    On failure the rejects are in log_dir/rejects/, and the folder holds what did apply. Raises InfraError where git
+    changed a file that the series was not known to touch: it would be missing in the tree.
     """
+    before = _stamps(folder)
     for number, patch in enumerate(series.patches, start=1):
         kept = log_dir / "series" / f"{number:04}.patch"
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_bytes(patch.diff)
-        done = _git_apply(kept, folder, log_dir, until)
+        if patch.problem:
+            return _refused(patch, log_dir)
+        done = _git_apply(patch, kept, folder, log_dir, until)
         if done.status != 0:
             return _what_failed(patch, kept, done, folder=folder, log_dir=log_dir, until=until)
+    _check_known(series, before, _stamps(folder))
     return None
 
 
-def _git_apply(patch: Path, folder: Path, log_dir: Path, until: Deadline, *more: str) -> Finished:
+def _refused(patch: Patch, log_dir: Path) -> NotApplied:
+    file = str(patch.changes[0].path) if patch.changes else ""
     log = log_dir / "apply.log"
-    argv = [*_APPLY, *more, str(patch.resolve())]
-    return git_on_files(argv, folder, log=log, until=until, readable=(patch,), writable=(folder,))
+    return NotApplied(patch=patch.name, file=file, hunk=None, reason=patch.problem, detail=patch.problem, log=log)
+
+
+def _git_apply(patch: Patch, kept: Path, folder: Path, log_dir: Path, until: Deadline, *more: str) -> Finished:
+    argv = [*_APPLY, f"-p{patch.strip}", *(["-R"] if patch.reverse else []), *more, str(kept.resolve())]
+    return git_on_files(argv, folder, log=log_dir / "apply.log", until=until, readable=(kept,), writable=(folder,))
+
+
+def _stamps(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Each file below the folder with what changes when it is written; links are not followed."""
+    found: dict[str, tuple[int, ...]] = {}
+    for place, folders, files in os.walk(folder):
+        links = [name for name in folders if (Path(place) / name).is_symlink()]
+        for path in (Path(place) / name for name in (*files, *links)):
+            now = path.lstat()
+            found[path.relative_to(folder).as_posix()] = (now.st_ino, now.st_mode, now.st_size, now.st_mtime_ns)
+    return found
+
+
+def _check_known(series: Series, before: dict[str, tuple[int, ...]], after: dict[str, tuple[int, ...]]) -> None:
+    changed = {file for file in before.keys() | after.keys() if before.get(file) != after.get(file)}
+    unknown = sorted(changed - {str(file) for file in series.touched})
+    if unknown:
+        raise InfraError(
+            f"git changed {unknown[0]!a}, which the series was not known to touch; it is not tested in part",
+            hint="patchrig series PATH  # shows which files each patch has",
+        )
 
 
 def _what_failed(
     patch: Patch, kept: Path, done: Finished, *, folder: Path, log_dir: Path, until: Deadline
 ) -> NotApplied:
-    again = _git_apply(kept, folder, log_dir, until, "--reject")
-    rejects = _keep_rejects(folder, log_dir / "rejects")
+    again = _git_apply(patch, kept, folder, log_dir, until, "--reject")
+    rejects = list(_keep_rejects(again.output, folder, log_dir / "rejects"))
     file, hunk = first_reject(again.output)
     reason = "does not apply"
     if not hunk:
@@ -102,11 +139,13 @@ def first_error(output: str) -> tuple[str, str]:
     return "", last_lines(output, 1) or "git apply failed and did not say why"
 
 
-def _keep_rejects(folder: Path, target: Path) -> list[str]:
-    kept = []
-    for reject in sorted(folder.rglob("*.rej")):
-        place = target / reject.relative_to(folder)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(reject, place)
-        kept.append(str(place))
-    return kept
+def _keep_rejects(output: str, folder: Path, target: Path) -> Iterator[str]:
+    """Copy what git itself rejected, and nothing that a series calls so: a link of that name may lead anywhere."""
+    for file in _REJECTS.findall(output):
+        relative = f"{file}.rej"
+        with suppress(BadFile):
+            content = read_plain(folder, relative, most_bytes=_LARGEST_REJECT)
+            place = target / relative
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content)
+            yield str(place)

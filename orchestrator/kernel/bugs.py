@@ -7,8 +7,8 @@ from pathlib import Path
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import UserError
-from orchestrator.kernel.mail import mailed_patches
-from orchestrator.kernel.series import folder_order, load_series
+from orchestrator.kernel.quilt import folder_order
+from orchestrator.kernel.series import load_series
 from orchestrator.seeded import SeededBug
 
 _FIELD = re.compile(r"(Class|Broken|Symptom|Workload|Detectable):[ \t]*(.*)")
@@ -37,14 +37,14 @@ def load_bugs(place: Path, ids: Sequence[str], *, log: Path, until: Deadline) ->
 
 
 def _load_bug(path: Path, log: Path, until: Deadline) -> SeededBug:
-    touched = load_series((path,), tree=None, log=log, until=until).touched
+    series = load_series((path,), tree=None, log=log, until=until)
     text = path.read_bytes().decode("utf-8", "replace")
     header = parse_header(text)
     return SeededBug(
         id=path.stem,
         path=path,
-        diff="".join(mail.diff.decode("utf-8", "replace") for mail in mailed_patches(path.read_bytes())),
-        touched=tuple(str(file) for file in touched),
+        diff="".join(patch.diff.decode("utf-8", "replace") for patch in series.patches),
+        touched=tuple(str(file) for file in series.touched),
         bug_class=_class_of(header.get("Class", "")),
         broken=header.get("Broken", ""),
         symptom=header.get("Symptom", ""),

@@ -1,10 +1,9 @@
-"""The patches under test, read from whatever form they came in."""
+"""The patches under test, read from whatever form they came in: all of the series, and nothing else."""
 
 import hashlib
 import io
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,25 +14,32 @@ from unidiff.patch import PatchSet
 from orchestrator.coverage import DiffLine
 from orchestrator.deadline import Deadline
 from orchestrator.errors import InfraError, UserError
-from orchestrator.kernel.git import git, is_git_checkout
-from orchestrator.kernel.mail import MailedPatch, mailed_patches
-from orchestrator.process import last_lines
+from orchestrator.kernel.arrange import Arranged, LeftOut, arrange, check_versions, groups_of
+from orchestrator.kernel.commits import read_range
+from orchestrator.kernel.difftext import DiffText, done_in, find_diff
+from orchestrator.kernel.mail import Piece, pieces_in
+from orchestrator.kernel.packed import LARGEST, MIB, read_packed
+from orchestrator.kernel.quilt import FORMS, read_folder
+from orchestrator.kernel.readings import FileChange, Place, reading_of, reversed_names, strip_of
+from orchestrator.paths import scratch_folder
 
-FORMS = "a patch file, a mail or mbox, a folder of patches, or a git range A..B of --tree"
-PATCH_SUFFIXES = frozenset({".patch", ".diff", ".mbox", ".mbx", ".eml", ".txt"})
 C_SUFFIXES = frozenset({".c", ".h", ".S"})
+_PARSE_SECONDS = 300.0
 
-_FILE_LINE = re.compile(r"^(?:--- |\+\+\+ |rename from |rename to |copy from |copy to )([^\t\n]+)", re.MULTILINE)
 
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Patch:
-    """One patch: the diff with LF line ends as git apply takes it, and the files that it names."""
+    """One patch: the diff with LF line ends as git apply takes it, and the files that it reads or writes."""
 
     name: str
     subject: str
     diff: bytes
     files: tuple[PurePosixPath, ...]
+    changes: tuple[FileChange, ...] = ()  # each file that is written, in the diff's order
+    author: str = ""
+    strip: int = 1  # leading folders of the diff's names that are no part of them
+    reverse: bool = False  # quilt's -R: what the diff adds is taken away
+    problem: str = ""  # why it is not applied, whatever the tree
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +49,11 @@ class Series:
     patches: tuple[Patch, ...] = ()
     base: str = ""
     """The commit of --tree that a git range starts from: the source it has to be built on. "" for other forms."""
+    version: str = ""  # of its subjects, as "2"; "" where they have none
+    base_commit: str = ""  # what the author built on, as git format-patch --base notes it
+    prerequisites: int = 0  # patches that the author had below the series
+    left_out: tuple[LeftOut, ...] = ()
+    remarks: tuple[str, ...] = ()
     origin: str = ""
     """Where the patches come from, who wrote the first one, and its subject; "" where that is not known."""
 
@@ -51,6 +62,8 @@ class Series:
         digest = hashlib.sha256()
         for patch in self.patches:
             digest.update(b"%d\n" % len(patch.diff) + patch.diff)
+            if (patch.strip, patch.reverse) != (1, False):
+                digest.update(b"-p%d -R%d\n" % (patch.strip, patch.reverse))
         return digest.hexdigest()
 
     @cached_property
@@ -76,7 +89,7 @@ class Series:
         digests = {str(file): hashlib.sha256() for file in self.touched}
         for patch in self.patches:
             for file, done in _done_by_file(patch):
-                digests[file].update(done.encode("utf-8", "surrogateescape"))
+                digests[file].update(b"-R\n" * patch.reverse + done)
         return {file: digest.hexdigest() for file, digest in digests.items()}
 
     @property
@@ -84,92 +97,212 @@ class Series:
         """Those of the touched files that a compiler reads."""
         return tuple(file for file in self.touched if file.suffix in C_SUFFIXES)
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the user must not miss of how the series was read."""
+        left = (f"not part of the series: {one.what!r}: {one.why}" for one in self.left_out if one.diff)
+        return (*left, *self.remarks)
+
 
 BASELINE = Series()
 
 
-def load_series(paths: Sequence[Path], *, tree: Path | None, log: Path, until: Deadline) -> Series:
-    """Read the patches of all paths, in order; raises UserError for what is no patch.
+def load_series(paths: Sequence[Path], *, tree: Path | None, log: Path, until: Deadline, version: str = "") -> Series:
+    """Read the patches of all paths, in order; `version` chooses among several versions of a series.
 
-    A path that does not exist and looks like A..B is a range of commits of `tree`.
+    A path that does not exist and looks like A..B is a range of commits of `tree`. Raises UserError for what is no
+    patch, and where it is not clear which patches are the series, or one of them is missing.
     """
-    patches: list[Patch] = []
-    base = ""
-    for path in paths:
-        if path.is_dir():
-            patches.extend(patch for file in folder_order(path) for patch in _patches_of(file))
-        elif path.exists():
-            patches.extend(_patches_of(path))
-        elif ".." in str(path):
-            commits = _Range.parse(str(path), tree, log, until)
-            base = base or commits.base
-            patches.extend(_parsed(commits.mbox, str(path)))
-        else:
-            raise UserError(f"{path} does not exist; a series is {FORMS}")
-    return Series(patches=tuple(patches), base=base)
-
-
-def folder_order(folder: Path) -> tuple[Path, ...]:
-    """The patches of a folder: as its quilt `series` file says, or else by name."""
-    order = folder / "series"
-    if order.is_file():
-        names = [words[0] for line in order.read_text().splitlines() if (words := line.split("#")[0].split())]
-        missing = [name for name in names if not (folder / name).is_file()]
-        if missing:
-            raise UserError(f"{order} names {missing[0]}, which is not in {folder}")
-        return tuple(folder / name for name in names)
-    found = sorted(file for file in folder.iterdir() if file.is_file() and file.suffix in PATCH_SUFFIXES)
-    if not found:
-        raise UserError(f"{folder} has no patches ({', '.join(sorted(PATCH_SUFFIXES))}); a series is {FORMS}")
-    # git format-patch writes the cover letter beside the patches.
-    return tuple(file for file in found if not file.name.startswith("0000-"))
+    with scratch_folder() as scratch:
+        loader = _Loader(Place(folder=Path(scratch) / "git", log=log, until=until), tree, version)
+        for path in paths:
+            loader.add(path)
+        return loader.series()
 
 
 def parse_series(raw: bytes, name: str) -> Series:
     """The series in one file's content; `name` is for messages."""
-    return Series(patches=tuple(_parsed(raw, name)))
+    with scratch_folder() as scratch:
+        until = Deadline.after(_PARSE_SECONDS, f"reading {name}")
+        loader = _Loader(Place(folder=Path(scratch) / "git", log=Path(scratch) / "log", until=until), None, "")
+        loader.add_content(raw, name, shown=name)
+        return loader.series()
 
 
-def _patches_of(path: Path) -> Iterator[Patch]:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} can't be read: {error.strerror}") from error
-    return _parsed(raw, path.name, shown=str(path))
+class _Loader:
+    """Collects the patches of one path after the other."""
 
+    def __init__(self, place: Place, tree: Path | None, version: str) -> None:
+        place.folder.mkdir()
+        self.place, self.tree, self.version = place, tree, version
+        self.patches: list[Patch] = []
+        self.pieces: list[Piece] = []
+        self.seen: set[tuple[str, bytes]] = set()
+        self.found: list[Arranged] = []
+        self.left_out: list[LeftOut] = []
+        self.remarks: list[str] = []
+        self.base = ""
+        self.size = 0
+        # Single numbered mails, which the command line names one after the other: one series.
+        self.singles: list[Piece] = []
 
-def _parsed(raw: bytes, name: str, shown: str = "") -> Iterator[Patch]:
-    mails = list(mailed_patches(raw))
-    if not mails:
-        raise UserError(f"{shown or name} is no patch: no diff in it; a series is {FORMS}")
-    for mail in _in_order(mails, shown or name):
-        label = f"{name} {mail.number}/{mail.total}" if len(mails) > 1 and mail.number else name
-        files = touched_files(mail.diff.decode("utf-8", "surrogateescape"))
-        _check_inside(files, label)
-        yield Patch(name=label, subject=mail.subject or name, diff=mail.diff, files=files)
+    def series(self) -> Series:
+        self._end_singles()
+        check_versions(self.pieces)
+        noted = [one for one in self.found if one.base_commit]
+        versions = {one.version for one in self.found if one.version}
+        return Series(
+            patches=tuple(self.patches),
+            base=self.base,
+            version=versions.pop() if len(versions) == 1 else "",
+            base_commit=noted[0].base_commit if noted else "",
+            prerequisites=noted[0].prerequisites if noted else 0,
+            left_out=tuple(self.left_out),
+            remarks=tuple(self.remarks),
+        )
 
+    def add(self, path: Path) -> None:
+        if path.is_dir():
+            self._end_singles()
+            self._add_folder(path)
+        elif path.exists():
+            self.add_content(self._read(path), path.name, shown=str(path))
+        elif ".." in str(path):
+            self._end_singles()
+            self._add_range(str(path))
+        else:
+            raise UserError(f"{path} does not exist; a series is {FORMS}")
 
-def _in_order(mails: Sequence[MailedPatch], shown: str) -> list[MailedPatch]:
-    numbers = [(mail.number, mail.total) for mail in mails]
-    if any(number is None for number, _ in numbers) or len({total for _, total in numbers}) > 1:
-        return list(mails)
-    for number in numbers:
-        if numbers.count(number) > 1:
+    def add_content(self, raw: bytes, name: str, *, shown: str) -> None:
+        pieces = self._pieces(raw, name, shown)
+        if len(pieces) == 1 and pieces[0].subject.number is not None and not pieces[0].subject.reply:
+            self.singles.append(pieces[0])
+            return
+        self._end_singles()
+        self._take(arrange(pieces, shown, version=self.version))
+
+    def _add_folder(self, folder: Path) -> None:
+        found = read_folder(folder)
+        if found.ordered:
+            for listed in found.files:
+                pieces = self._pieces(self._read(listed.path), listed.path.name, str(listed.path))
+                arranged = arrange(pieces, str(listed.path), version=self.version)
+                # The order was written down: that a number is missing in it, its writer knows.
+                self._take(replace(arranged, notices=()), listed.strip, reverse=listed.reverse)
+            return
+        pieces = tuple(
+            piece
+            for one in found.files
+            for piece in self._pieces(self._read(one.path), one.path.name, str(one.path), empty=True)
+        )
+        # One file of a folder was not chosen by its name.
+        self._take(arrange(pieces, str(folder), version=self.version, alone=False))
+        self.left_out += [LeftOut(what=name, why="not named like a patch") for name in found.others]
+
+    def _add_range(self, text: str) -> None:
+        number = sum(1 for _ in self.place.folder.glob("range*"))
+        folder = self.place.folder / f"range{number}"
+        found = read_range(text, self.tree, folder=folder, log=self.place.log, until=self.place.until)
+        if self.base and found.base != self.base:
             raise UserError(
-                f"{shown} has patch {number[0]}/{number[1]} more than once: two versions of one series?",
-                hint="keep the mails of one version",
+                f"{text} starts from {found.base[:12]}, another range from {self.base[:12]}: give one range"
             )
-    return sorted(mails, key=lambda mail: mail.number or 0)
+        self.base = found.base
+        for at, commit in enumerate(found.commits, start=1):
+            name = f"{text} {at}/{len(found.commits)}" if len(found.commits) > 1 else text
+            diff = find_diff(commit.diff, prose=False)
+            self._patch(diff, name, commit.subject or name, commit.author, 1)
+
+    def _read(self, path: Path) -> bytes:
+        raw = read_packed(path)
+        self.size += len(raw)
+        if self.size > LARGEST:
+            raise UserError(f"the series holds more than {LARGEST // MIB} MiB")
+        return raw
+
+    def _pieces(self, raw: bytes, name: str, shown: str, *, empty: bool = False) -> tuple[Piece, ...]:
+        pieces = pieces_in(raw, name, self.place)
+        if not empty and not any(piece.diff.text or piece.is_mail for piece in pieces):
+            raise UserError(f"{shown} is no patch: no diff in it; a series is {FORMS}")
+        return pieces
+
+    def _end_singles(self) -> None:
+        for group in groups_of(self.singles):
+            names = group[0].name if len(group) == 1 else f"{group[0].name} to {group[-1].name}"
+            self._take(arrange(group, names, version=self.version))
+        self.singles = []
+
+    def _take(self, arranged: Arranged, strip: int | None = None, *, reverse: bool = False) -> None:
+        self.found.append(arranged)
+        self.left_out += arranged.left_out
+        self.remarks += arranged.notices
+        for piece in arranged.pieces:
+            several = len(arranged.pieces) > 1 and piece.subject.number and self._same_file(arranged)
+            name = f"{piece.name} {piece.subject.place}" if several else piece.name
+            if piece.is_mail and (piece.subject.title, piece.diff.text) in self.seen:
+                self.left_out.append(LeftOut(what=piece.what, why="the same patch once more"))
+                continue
+            self.seen.add((piece.subject.title, piece.diff.text))
+            self.pieces.append(piece)
+            title = piece.subject.title or piece.name
+            self._patch(piece.diff, name, title, piece.author, strip, reverse=reverse)
+            self.remarks += _stat_remark(piece, self.patches[-1])
+
+    def _same_file(self, arranged: Arranged) -> bool:
+        return len({piece.name for piece in arranged.pieces}) == 1
+
+    def _patch(
+        self, diff: DiffText, name: str, title: str, author: str, strip: int | None, *, reverse: bool = False
+    ) -> None:
+        given, strip = strip, strip_of(diff, name) if strip is None else strip
+        if given is None and strip == 0:
+            self.remarks.append(f"{name}: its names have no prefix (diff.noprefix): applied with -p0")
+        reading = reading_of(diff, name, self.place, strip=strip)
+        self.size += reading.unpacked
+        if self.size > LARGEST:
+            raise UserError(f"the series holds more than {LARGEST // MIB} MiB, with what its binary patches unpack to")
+        swapped = reversed_names(diff)
+        problem = f"it goes backwards, as git diff -R writes it ({swapped}); git diff A B makes one that does not"
+        self.patches.append(
+            Patch(
+                name=name,
+                subject=title,
+                diff=diff.text,
+                files=reading.files,
+                changes=reading.changes,
+                author=author,
+                strip=strip,
+                reverse=reverse,
+                problem=problem if swapped and not reverse else "",
+            )
+        )
 
 
-def touched_files(diff: str) -> tuple[PurePosixPath, ...]:
-    """Each file that the diff reads or writes, below the tree."""
-    try:
-        names = {name for file in PatchSet(io.StringIO(diff)) for name in (file.source_file, file.target_file)}
-    except UnidiffParseError:
-        # Wrong line counts: whether that applies is for git to say. A name too many does no harm.
-        names = set(_FILE_LINE.findall(diff))
-    return tuple(sorted({PurePosixPath(_without_prefix(name)) for name in names if name and name != "/dev/null"}))
+def _stat_remark(piece: Piece, patch: Patch) -> Iterator[str]:
+    """A mail that was cut off between two hunks applies; its diffstat says that there was more."""
+    has = (
+        len(patch.changes),
+        sum(change.added or 0 for change in patch.changes),
+        sum(change.removed or 0 for change in patch.changes),
+    )
+    if piece.stat and patch.changes and piece.stat != has:
+        said, found = ("{} files +{} -{}".format(*numbers) for numbers in (piece.stat, has))
+        yield f"{patch.name}: its diffstat says {said}, its diff has {found}: cut off, or edited?"
+
+
+def _done_by_file(patch: Patch) -> Iterator[tuple[str, bytes]]:
+    """The files of a patch, each with what the patch does there."""
+    diff = find_diff(patch.diff, prose=False)
+    if len(diff.segments) != len(patch.changes):
+        # Which lines are whose is for git to say.
+        yield from ((str(file), patch.diff) for file in patch.files)
+        return
+    written = {change.path for change in patch.changes}
+    for change, segment in zip(patch.changes, diff.segments, strict=True):
+        done = done_in(diff, segment)
+        yield str(change.path), done
+        if b"rename from " in done or b"copy from " in done:
+            yield from ((str(file), done) for file in patch.files if file not in written)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -206,59 +339,3 @@ def diff_lines(text: str) -> Iterator[tuple[str, tuple[tuple[DiffLine, ...], ...
 def _diff_line(line: Any) -> DiffLine:
     text = line.value.rstrip("\n")
     return DiffLine(kind=line.line_type, old=line.source_line_no or 0, new=line.target_line_no or 0, text=text)
-
-
-def _done_by_file(patch: Patch) -> Iterator[tuple[str, str]]:
-    """The files of a patch, each with what the patch does there as text."""
-    text = patch.diff.decode("utf-8", "surrogateescape")
-    try:
-        files = list(PatchSet(io.StringIO(text)))
-    except UnidiffParseError:
-        # Which lines are whose is for git to say.
-        yield from ((str(file), text) for file in patch.files)
-        return
-    for file in files:
-        # A file that is renamed, added or removed has its names in what is done.
-        lines = (f"{line.line_type}{line.value}" for hunk in file for line in hunk)
-        done = "".join((f"{file.source_file} {file.target_file}\n", *lines))
-        for name in {file.source_file, file.target_file} - {"/dev/null", None}:
-            yield _without_prefix(name), done
-
-
-def _without_prefix(name: str) -> str:
-    plain = name.strip('"')
-    return plain[2:] if plain.startswith(("a/", "b/")) else plain
-
-
-def _check_inside(files: Sequence[PurePosixPath], label: str) -> None:
-    for file in files:
-        if file.is_absolute() or ".." in file.parts or ".git" in file.parts:
-            raise UserError(f"{label} is no patch of a kernel tree: it names {file}, which lies outside")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Range:
-    base: str
-    mbox: bytes
-
-    @classmethod
-    def parse(cls, text: str, tree: Path | None, log: Path, until: Deadline) -> "_Range":
-        if tree is None or not is_git_checkout(tree, log=log, until=until):
-            raise UserError(
-                f"{text} is neither a file nor a range of commits: there is no git checkout to look in",
-                hint=f"--tree DIR --patch {text}",
-            )
-        first, _, last = text.partition("..")
-        found = git(["merge-base", first or "HEAD", last.lstrip(".") or "HEAD"], tree, log=log, until=until)
-        if found.status != 0:
-            raise UserError(f"{text} is no range of commits in {tree}:\n{last_lines(found.output, 3)}")
-        # --output keeps the text as bytes in a file: what git prints would go through our log's decoding.
-        folder = log.parent / "range"
-        folder.mkdir(exist_ok=True)
-        target = folder / "range.mbox"
-        argv = ["format-patch", "--no-signature", "--no-stat", "--full-index", "--no-ext-diff", f"--output={target}"]
-        argv.append(f"{found.output.strip()}..{last.lstrip('.') or 'HEAD'}")
-        done = git(argv, tree, log=log, until=until, writable=(folder,))
-        if done.status != 0:
-            raise UserError(f"git can't write the patches of {text}:\n{last_lines(done.output, 3)}")
-        return cls(base=found.output.strip(), mbox=target.read_bytes())

@@ -14,6 +14,7 @@ from orchestrator.deadline import Deadline
 from orchestrator.errors import UserError
 from orchestrator.kernel.bugs import load_bugs, parse_header
 from orchestrator.kernel.series import load_series
+from orchestrator.paths import scratch_folder
 from orchestrator.plan.config import load_workload
 from orchestrator.seeded import SeededBug
 
@@ -30,7 +31,8 @@ def until() -> Deadline:
 
 
 def read(place: Path, *ids: str) -> tuple[SeededBug, ...]:
-    return load_bugs(place, ids, log=place.parent / "git.log", until=until())
+    with scratch_folder() as scratch:
+        return load_bugs(place, ids, log=Path(scratch) / "git.log", until=until())
 
 
 @pytest.fixture

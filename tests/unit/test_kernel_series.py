@@ -2,14 +2,16 @@
 
 import base64
 import quopri
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pytest
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import UserError
-from orchestrator.kernel.mail import find_diff, mailed_patches, normal_line_ends, split_mailbox
-from orchestrator.kernel.series import BASELINE, load_series, parse_series, touched_files
+from orchestrator.kernel.difftext import find_diff, normal_line_ends
+from orchestrator.kernel.mail import Piece, pieces_in
+from orchestrator.kernel.readings import Place
+from orchestrator.kernel.series import BASELINE, load_series, parse_series
 from orchestrator.paths import KERNELS, PROJECT
 
 DIFF = """\
@@ -47,6 +49,11 @@ def mbox(*mails: bytes) -> bytes:
     return b"\n".join(b"From 1234567890 Mon Sep 17 00:00:00 2001\n" + text for text in mails)
 
 
+def pieces(raw: bytes, tmp_path: Path) -> tuple[Piece, ...]:
+    (tmp_path / "git").mkdir()
+    return pieces_in(raw, "x.eml", Place(folder=tmp_path / "git", log=tmp_path / "log", until=until()))
+
+
 def until() -> Deadline:
     return Deadline.after(60, "a test")
 
@@ -58,23 +65,24 @@ def load(tmp_path: Path, *paths: Path) -> list[str]:
 
 @pytest.mark.parametrize("encoding", ["8bit", "quoted-printable", "base64"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
-def test_a_mail_gives_the_diff_that_was_sent(encoding: str, line_end: str) -> None:
+def test_a_mail_gives_the_diff_that_was_sent(encoding: str, line_end: str, tmp_path: Path) -> None:
     raw = mail("[PATCH v3 03/20] mm: swap: do it", DIFF, encoding).replace(b"\n", line_end.encode())
 
-    (patch,) = mailed_patches(raw)
+    (patch,) = pieces(raw, tmp_path)
 
-    assert patch.diff.decode() == DIFF
-    assert patch.subject == "mm: swap: do it"
-    assert (patch.number, patch.total) == (3, 20)
+    assert patch.diff.text.decode() == DIFF
+    assert patch.subject.title == "mm: swap: do it"
+    assert patch.subject.place == "3/20"
+    assert patch.author == "A <a@localhost>"
 
 
-def test_base64_of_a_body_with_crlf_gives_lf() -> None:
+def test_base64_of_a_body_with_crlf_gives_lf(tmp_path: Path) -> None:
     body = base64.encodebytes(DIFF.replace("\n", "\r\n").encode())
     raw = b"Subject: [PATCH] x\nContent-Transfer-Encoding: base64\nContent-Type: text/plain\n\n" + body
 
-    (patch,) = mailed_patches(raw)
+    (patch,) = pieces(raw, tmp_path)
 
-    assert patch.diff.decode() == DIFF
+    assert patch.diff.text.decode() == DIFF
 
 
 def test_a_carriage_return_inside_an_lf_patch_is_content() -> None:
@@ -83,7 +91,7 @@ def test_a_carriage_return_inside_an_lf_patch_is_content() -> None:
     assert normal_line_ends(text) == text
 
 
-def test_an_attached_patch_is_found_and_the_html_copy_is_not() -> None:
+def test_an_attached_patch_is_found_and_the_html_copy_is_not(tmp_path: Path) -> None:
     raw = (
         "Subject: [PATCH] x\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=B\n\n"
         "--B\nContent-Type: text/html\n\n<pre>\n" + DIFF + "</pre>\n"
@@ -91,9 +99,9 @@ def test_an_attached_patch_is_found_and_the_html_copy_is_not() -> None:
         "--B\nContent-Type: text/x-patch; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n" + DIFF + "\n--B--\n"
     ).encode()
 
-    (patch,) = mailed_patches(raw)
+    (patch,) = pieces(raw, tmp_path)
 
-    assert patch.diff.decode().strip() == DIFF.strip()
+    assert patch.diff.text.decode() == DIFF
 
 
 def test_a_mailbox_is_sorted_by_number_and_its_cover_letter_is_passed_over() -> None:
@@ -116,33 +124,42 @@ def test_a_reply_that_quotes_a_patch_is_no_patch() -> None:
     assert len(parse_series(raw, "x.mbox").patches) == 1
 
 
-def test_prose_that_begins_with_from_does_not_split_a_mail() -> None:
-    raw = mbox(mail("[PATCH] it", "From now on 12 callers use it.\n\n" + DIFF))
+@pytest.mark.parametrize("line", ["From now on 12 callers use it.", "From 0123456789 Mon Sep 17 00:00:00 2001"])
+def test_prose_that_begins_with_from_does_not_split_a_mail(line: str, tmp_path: Path) -> None:
+    raw = mbox(mail("[PATCH] it", f"It says:\n\n{line}\nso it is.\n\n{DIFF}"))
 
-    assert len(split_mailbox(raw)) == 1
+    (patch,) = pieces(raw, tmp_path)
+
+    assert (patch.subject.title, patch.diff.text.decode()) == ("it", DIFF)
 
 
-def test_two_versions_in_one_mailbox_are_refused() -> None:
-    raw = mbox(mail("[PATCH 1/1] it", DIFF), mail("[PATCH v2 1/1] it", OTHER))
+def test_two_versions_in_one_mailbox_are_refused_and_one_can_be_chosen(tmp_path: Path) -> None:
+    box = tmp_path / "x.mbox"
+    box.write_bytes(mbox(mail("[PATCH 1/1] it", DIFF), mail("[PATCH v2 1/1] it", OTHER)))
 
-    with pytest.raises(UserError, match="1/1 more than once"):
-        parse_series(raw, "x.mbox")
+    with pytest.raises(UserError, match=r"several versions of a series: v1 \(1 patches\), v2 \(1 patches\)") as refused:
+        load(tmp_path, box)
+
+    assert "--series-version 2" in refused.value.hint
+    chosen = load_series([box], tree=None, log=tmp_path / "log", until=until(), version="2")
+    assert [str(file) for file in chosen.touched] == ["mm/other.c"]
+    assert chosen.version == "2"
 
 
 def test_a_mail_signature_and_a_list_footer_are_no_part_of_the_diff() -> None:
-    assert find_diff((DIFF + "-- \n2.47.3\n\n").encode()).decode() == DIFF
+    assert find_diff((DIFF + "-- \n2.47.3\n\n").encode()).text.decode() == DIFF
 
 
 def test_a_removed_line_of_two_dashes_is_no_signature() -> None:
     diff = "--- a/x\n+++ b/x\n@@ -1,2 +1 @@\n keep\n-- \n"
 
-    assert find_diff(diff.encode()).decode() == diff
+    assert find_diff(diff.encode()).text.decode() == diff
 
 
 def test_a_diff_that_was_cut_off_is_left_to_git_as_it_is() -> None:
     cut = "".join(DIFF.splitlines(keepends=True)[:-2])
 
-    assert find_diff(cut.encode()).decode() == cut
+    assert find_diff(cut.encode()).text.decode() == cut
 
 
 def test_renamed_new_and_removed_files_are_all_touched() -> None:
@@ -152,11 +169,7 @@ def test_renamed_new_and_removed_files_are_all_touched() -> None:
         "diff --git a/gone.h b/gone.h\ndeleted file mode 100644\n--- a/gone.h\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n"
     )
 
-    assert [str(path) for path in touched_files(diff)] == ["added.c", "gone.h", "new.c", "old.c"]
-
-
-def test_wrong_line_counts_do_not_hide_which_files_are_touched() -> None:
-    assert PurePosixPath("mm/swap.c") in touched_files(DIFF.replace("@@ -1,3 +1,3 @@", "@@ -1,9 +1,9 @@"))
+    assert [str(path) for path in parse_series(diff.encode(), "x").touched] == ["added.c", "gone.h", "new.c", "old.c"]
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", ".git/hooks/post-checkout"])
@@ -184,11 +197,11 @@ def test_a_range_without_a_git_tree_says_what_is_missing(tmp_path: Path) -> None
         load(tmp_path, Path("v6.19..HEAD"))
 
 
-def test_a_folder_is_read_in_the_order_of_its_names(tmp_path: Path) -> None:
+def test_a_folder_is_read_in_the_order_of_its_numbers(tmp_path: Path) -> None:
     folder = tmp_path / "patches"
     folder.mkdir()
     (folder / "0000-cover-letter.patch").write_bytes(mail("[PATCH 0/2] cover", "text\n"))
-    (folder / "0002-b.patch").write_text(OTHER)
+    (folder / "0000-b.patch").write_bytes(mail("[PATCH 2/2] b", OTHER))
     (folder / "0001-a.patch").write_bytes(mail("[PATCH 1/2] a", DIFF))
     (folder / "README.md").write_text("not a patch\n")
 
