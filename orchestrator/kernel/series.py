@@ -142,6 +142,7 @@ class _Loader:
         self.left_out: list[LeftOut] = []
         self.remarks: list[str] = []
         self.base = ""
+        self.sources: list[str] = []
         self.size = 0
         # Single numbered mails, which the command line names one after the other: one series.
         self.singles: list[Piece] = []
@@ -159,9 +160,17 @@ class _Loader:
             prerequisites=noted[0].prerequisites if noted else 0,
             left_out=tuple(self.left_out),
             remarks=tuple(self.remarks),
+            origin=self._origin(),
         )
 
+    def _origin(self) -> str:
+        if not self.patches or not self.sources:
+            return ""
+        first = self.patches[0]
+        return "\0".join((*self.sources, str(self.tree or ""), first.author, first.subject))
+
     def add(self, path: Path) -> None:
+        self.sources.append(str(path.resolve() if path.exists() else path))
         if path.is_dir():
             self._end_singles()
             self._add_folder(path)
