@@ -5,7 +5,19 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from orchestrator.judge.frames import ADDRESS, NAME, OFFSET
-from orchestrator.judge.infrastructure import INFRASTRUCTURE, LOCKS, PAGE_CACHE, TICKS, WAITS
+from orchestrator.judge.infrastructure import (
+    CONSTRUCTORS,
+    INFRASTRUCTURE,
+    LOCKS,
+    PAGE_CACHE,
+    PREEMPTION,
+    RCU,
+    SLEEPS,
+    SOCKET_LOCKS,
+    TICKS,
+    WAITS,
+    Family,
+)
 from orchestrator.model import CrashKind, Severity
 
 
@@ -34,11 +46,12 @@ class Pattern:
     named: re.Pattern[str] | None = None
     nth: int = 1  # of the lines that `named` matches
     detail: re.Pattern[str] | None = None  # its group `detail`, on a later line, is added to the title
-    skip: tuple[re.Pattern[str], ...] = (*INFRASTRUCTURE, LOCKS, WAITS)
+    skip: tuple[Family, ...] = (*INFRASTRUCTURE, LOCKS, WAITS)
     follows: frozenset[CrashKind] = field(default_factory=frozenset)
     """Shortly after a complaint of one of these kinds this line belongs to it."""
     within: int = 15  # lines that count as shortly
     all_callers: bool = False  # the report is written by several CPUs
+    prose: bool = False  # may be said of anything: only a stack below makes it a complaint
     silent: bool = False  # no complaint at all: known so that it is not taken for one, or for a part of one
     bare_trace: bool = False  # the frames follow without "Call Trace:"
     part: re.Pattern[str] | None = None  # a line above each of several stacks, all of which belong to the report
@@ -59,6 +72,9 @@ NAMED_FIRST = (Source.NAMED, Source.TRACE)
 # A lock taken by machinery says little; where it was taken first says more.
 LOCK_PLACES = (Source.NAMED, Source.EARLY, Source.TRACE)
 STALLED_AT = (Source.BELOW_DISPATCHER, Source.NAMED, Source.COUNTER, Source.TRACE)
+# A check of the kernel's own, lockdep's among them.
+CHECKED = (*INFRASTRUCTURE, LOCKS, WAITS, SOCKET_LOCKS)
+ASLEEP = (*INFRASTRUCTURE, LOCKS, WAITS, SLEEPS)
 WORK = re.compile(rf"Workqueue: \S+ (?P<function>{NAME})")
 NOWHERE: tuple[Source, ...] = ()
 WATCHDOG = r"(?:(?:NMI )?watchdog: |rcu: )?"
@@ -335,6 +351,7 @@ OBJECTS = (
         line=re.compile(r"BUG: memory leak"),
         title="memory leak",
         sources=TRACE_ONLY,
+        skip=(*INFRASTRUCTURE, LOCKS, WAITS, CONSTRUCTORS),
     ),
     Pattern(
         kind=K.LEAK,
@@ -351,6 +368,7 @@ LOCKING = (
         title="possible deadlock",
         sources=LOCK_PLACES,
         named=AT_FUNCTION,
+        skip=CHECKED,
     ),
     Pattern(
         kind=K.LOCKDEP,
@@ -358,6 +376,7 @@ LOCKING = (
         title="possible deadlock",
         sources=LOCK_PLACES,
         named=AT_FUNCTION,
+        skip=CHECKED,
     ),
     Pattern(
         kind=K.LOCKDEP,
@@ -365,6 +384,7 @@ LOCKING = (
         title="possible deadlock",
         # What interrupts do with the lock comes first; that is the half of the bug that is always the same.
         sources=(Source.EARLY, Source.TRACE),
+        skip=CHECKED,
     ),
     Pattern(
         kind=K.LOCKDEP,
@@ -372,6 +392,7 @@ LOCKING = (
         title="WARNING: nested lock was not taken",
         sources=NAMED_FIRST,
         named=AT_FUNCTION,
+        skip=CHECKED,
     ),
     Pattern(
         kind=K.LOCKDEP,
@@ -379,6 +400,7 @@ LOCKING = (
         title="BUG: held lock freed",
         sources=NAMED_FIRST,
         named=AT_FUNCTION,
+        skip=CHECKED,
     ),
     Pattern(
         kind=K.LOCKDEP,
@@ -386,6 +408,7 @@ LOCKING = (
         title="inconsistent lock state",
         sources=NAMED_FIRST,
         named=AT_FUNCTION,
+        skip=CHECKED,
     ),
     Pattern(
         kind=K.LOCKDEP,
@@ -393,6 +416,7 @@ LOCKING = (
         title="WARNING: {what}",
         sources=NAMED_FIRST,
         named=AT_FUNCTION,
+        skip=CHECKED,
     ),
     Pattern(
         kind=K.LOCKDEP,
@@ -400,6 +424,7 @@ LOCKING = (
         title="WARNING: {what}",
         sources=NAMED_FIRST,
         named=AT_FUNCTION,
+        skip=CHECKED,
     ),
     Pattern(
         kind=K.LOCKDEP,
@@ -410,19 +435,21 @@ LOCKING = (
         title="WARNING: {what}",
         sources=(Source.NAMED,),
         named=AT_FUNCTION,
+        skip=CHECKED,
     ),
     Pattern(
         kind=K.RCU,
         line=re.compile(LOCK_REPORT + r"suspicious RCU usage"),
         title="WARNING: suspicious RCU usage",
         sources=TRACE_ONLY,
+        skip=(*INFRASTRUCTURE, LOCKS, WAITS, RCU),
     ),
     Pattern(
         kind=K.LOCKDEP,
         line=re.compile(r"(?:INFO: )?trying to register non-static key"),
         title="INFO: trying to register non-static key",
         sources=TRACE_ONLY,
-        skip=(*INFRASTRUCTURE, LOCKS, WAITS),
+        skip=CHECKED,
     ),
     Pattern(
         kind=K.LOCKDEP,
@@ -430,6 +457,7 @@ LOCKING = (
         title="WARNING: locking bug",
         follows=frozenset({K.WARNING}),
         within=AFTER_WARNING,
+        skip=CHECKED,
     ),
     # Checks that switch themselves off: what comes later was not looked for.
     Pattern(
@@ -473,6 +501,7 @@ LOCKING = (
         line=re.compile(r"(?:BUG: )?using (?P<what>[\w]+\(?\)?) in preemptible"),
         title="BUG: using {what} in preemptible code",
         sources=TRACE_ONLY,
+        skip=(*INFRASTRUCTURE, LOCKS, WAITS, PREEMPTION),
     ),
     Pattern(
         kind=K.ATOMIC,
@@ -495,30 +524,32 @@ LOCKING = (
         line=re.compile(r"BUG: (?P<what>(?:spinlock|rwlock|rtmutex|mutex) (?!lockup)[a-z -]+?),? on CPU#"),
         title="BUG: {what}",
         sources=TRACE_ONLY,
+        skip=CHECKED,
     ),
 )
 
 STALLS = (
     Pattern(
         kind=K.HANG,
-        line=re.compile(r"INFO: task .*(?:blocked for more than|blocked in I/O wait for more than) \d+ seconds"),
+        line=re.compile(r"INFO: task .{1,64}?:\d+ blocked (?:in I/O wait )?for more than \d+ seconds"),
         title="INFO: task hung",
         sources=TRACE_ONLY,
-        skip=(*INFRASTRUCTURE, LOCKS, WAITS),
+        skip=ASLEEP,
     ),
     Pattern(
         kind=K.HANG,
-        line=re.compile(r"INFO: task .* can't die for more than \d+ seconds"),
+        line=re.compile(r"INFO: task .{1,64}?:\d+ can't die for more than \d+ seconds"),
         title="INFO: task can't die",
         sources=TRACE_ONLY,
+        skip=ASLEEP,
     ),
     # A name with line breaks in it tears the line apart; its end is still as good as a fingerprint.
     Pattern(
         kind=K.HANG,
-        line=re.compile(r".*:\d+ blocked for more than \d+ seconds\."),
+        line=re.compile(r"(?!.*INFO: )[^\"']{0,15}:\d+ blocked for more than \d+ seconds\.$"),
         title="INFO: task hung",
         sources=TRACE_ONLY,
-        skip=(*INFRASTRUCTURE, LOCKS, WAITS),
+        skip=ASLEEP,
         follows=frozenset({K.HANG}),
     ),
     Pattern(
@@ -598,12 +629,14 @@ ENDINGS = (
         title="WARNING",
         sources=(Source.LINE, Source.COUNTER, Source.TRACE),
         follows=frozenset({K.REFCOUNT, K.LIST, K.ODEBUG, K.LOCKDEP, K.OTHER, K.ATOMIC}),
+        skip=CHECKED,
     ),
     Pattern(
         kind=K.WARNING,
         line=re.compile(r"WARNING: CPU: \d+ PID: -?\d+ at \S+:\d+"),
         title="WARNING",
         follows=frozenset({K.REFCOUNT, K.LIST, K.ODEBUG, K.LOCKDEP, K.OTHER}),
+        skip=CHECKED,
     ),
     Pattern(
         kind=K.WARNING,
@@ -658,11 +691,12 @@ OTHERS = (
     Pattern(kind=K.BUG, line=re.compile(r"BUG: (?P<what>\S.*)"), title="BUG: {what}"),
     Pattern(
         kind=K.OTHER,
-        # A kernel's own word for something odd, without a trace. Boot has its share of harmless ones.
-        line=re.compile(r"WARNING: (?!The mand mount option)(?P<what>\S.*)"),
+        # A kernel's own word for something odd. Boot has its share of harmless ones.
+        line=re.compile(r"WARNING: (?P<what>\S.*)"),
         title="WARNING: {what}",
         severity=NOTE,
-        sources=NOWHERE,
+        sources=TRACE_ONLY,
+        prose=True,
     ),
     Pattern(
         kind=K.OTHER,
@@ -670,7 +704,8 @@ OTHERS = (
         line=re.compile(r"[\w-]+ [\w.:-]*\d[\w.:-]*: (?P<what>(?:WARNING|BUG): \S.*)"),
         title="{what}",
         severity=NOTE,
-        sources=NOWHERE,
+        sources=TRACE_ONLY,
+        prose=True,
     ),
     Pattern(
         kind=K.OTHER,

@@ -127,7 +127,7 @@ class Watch:
 
     def _give(self, report: Report) -> Iterator[Crash]:
         crash = report.crash()
-        if report.pattern.silent:
+        if report.silent:
             return
         count = self._given.get(crash.title, 0)
         if count < SAME_TITLE and (count or len(self._given) < MOST_TITLES):
