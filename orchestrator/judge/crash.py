@@ -151,7 +151,7 @@ class Report:
             self._part(text)
         if self.trace_done:
             return
-        if "race" in text and TRACE_START.match(text):
+        if ("race" in text or "cause: " in text) and TRACE_START.match(text):
             self._end_trace()
             if not self.trace_done:
                 self.in_trace, self.frames, self.inner, self.below, self.strangers = True, [], "", "", 0
@@ -289,7 +289,7 @@ class Report:
 
     def _whole(self) -> bool:
         wants_trace = any(source in self.pattern.sources for source in (Source.TRACE, Source.BELOW_DISPATCHER))
-        return not wants_trace or self._says_something()
+        return not wants_trace or self._says_something() or bool(self.named)
 
     def _function(self, groups: dict[str, str]) -> str:
         for source in self.pattern.sources:

@@ -14,7 +14,10 @@ STACK_FRAME = re.compile(
 )
 ADDRESS = r"(?:\[<[^>\]]*>\] *|\[[0-9a-f]{8,16}\] *)"
 
-TRACE_START = re.compile(r".*(?:Call [Tt]race|[Bb]acktrace(?: \(crc \w+\))?):|.*\(unwind_backtrace\) from ")
+# riscv has no word of its own: there the registers end with this.
+TRACE_START = re.compile(
+    r".*(?:Call [Tt]race|[Bb]acktrace(?: \(crc \w+\))?):|.*\(unwind_backtrace\) from |status: \w+ badaddr: \w+ cause: "
+)
 # What comes after the last frame: the next part of the report, registers of user mode, or another CPU's stack.
 TRACE_END = re.compile(
     r"\s*(?:---+\[ end|RIP: 0033:|Modules linked in|Allocated by|Freed by|Code: |={20}|Kernel (?:Offset|panic)"
@@ -124,7 +127,12 @@ def plain_name(function: str) -> str:
     """A function's name as both arches and all compilers have it: no suffixes, one spelling for a system call."""
     if function.startswith(MANGLED):
         function = _demangled(function)
-    return SYSCALL.sub("sys_", SUFFIX.sub("", function))
+    return SYSCALL.sub(_syscall, SUFFIX.sub("", function))
+
+
+def _syscall(found: re.Match[str]) -> str:
+    """A 32-bit program's call is a function of its own."""
+    return "compat_sys_" if "compat_" in found[0] else "sys_"
 
 
 def _demangled(symbol: str) -> str:

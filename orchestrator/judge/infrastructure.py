@@ -238,7 +238,7 @@ SLEEPS = Family(
 
 # What turns preemption off and asks for it.
 PREEMPTION = Family(
-    preemption=r"\w*preempt\w* debug_\w+ \w*processor_id \w*this_cpu_\w+ percpu_\w+",
+    preemption=r"\w*preempt\w* debug_\w+ \w*processor_id \w*this_cpu_\w+",
 )
 
 # Whatever makes an object for somebody else: a leak is who lost it.
@@ -249,7 +249,7 @@ CONSTRUCTORS = Family(
 
 # RCU's own functions, and who frees by it.
 RCU = Family(
-    rcu=r"\w*rcu\w* \w*(?:kmem|slab)\w*",
+    rcu=r"(?:\w+_)?s?rcu(?:_\w+)? \w*(?:kmem|slab)\w*",
 )
 
 # The clock's interrupt that noticed a stall, and the ways into it.
@@ -285,7 +285,7 @@ DISPATCHERS = Family(
     syscalls=r"""do_syscall_\w+ do_fast_syscall\w* do_int80\w* entry_\w+ el0_svc\w* do_el0_svc invoke_syscall
         tracesys\w* sysenter\w* (?:x64|x32|ia32)_sys_call ret_fast_syscall system_call\w* do_trap_ecall\w*
         handle_sys\w* do_syscall""",
-    ioctls=r"vfs_ioctl do_vfs_ioctl \w+_compat_ioctl (?:ksys_|sys_|compat_)+ioctl",
+    ioctls=r"vfs_ioctl do_vfs_ioctl \w+_compat_ioctl compat_sys_ioctl",
     files=r"""vfs_(?:read|write|readv|writev|iter_\w+|open) new_sync_\w+ do_iter_\w+ do_loop_readv_writev
         call_\w+_iter do_dentry_open \w*fput""",
     sockets=r"""sock_sendmsg\w* sock_recvmsg\w* sock_write_iter sock_common_[gs]etsockopt

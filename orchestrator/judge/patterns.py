@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from orchestrator.judge.frames import ADDRESS, NAME, OFFSET
+from orchestrator.judge.frames import ADDRESS, DECODED, NAME, OFFSET
 from orchestrator.judge.infrastructure import (
     CONSTRUCTORS,
     INFRASTRUCTURE,
@@ -57,9 +57,11 @@ class Pattern:
     part: re.Pattern[str] | None = None  # a line above each of several stacks, all of which belong to the report
 
 
+# A symbolised report names inlined functions in lines of their own, above the one that counts.
+OUTER = r"(?!.*\[inline\]$)"
 FUNCTION = rf"(?:{ADDRESS})*(?P<function>{NAME})(?:{OFFSET})?"
 AT_FUNCTION = re.compile(
-    rf".* at: (?:{ADDRESS})*(?P<function>{NAME}){OFFSET}|\s*(?:{ADDRESS})+(?P<bare>{NAME}){OFFSET}"
+    rf".* at: (?:{ADDRESS})*(?P<function>{NAME})(?:{OFFSET}|{DECODED})|\s*(?:{ADDRESS})+(?P<bare>{NAME})(?:{OFFSET}|{DECODED})"
 )
 K = CrashKind
 # Where a WARN()'s own text comes after its first line, it comes at once.
@@ -85,13 +87,13 @@ OOPSES = (
         kind=K.KASAN,
         # Older kernels write "double-free or invalid-free", and "on address" for wild accesses.
         line=re.compile(
-            rf"BUG: KASAN: (?:double-free or )?(?P<bug>[\w-]+(?: [a-z]+)*?) (?:in {FUNCTION}|(?:on|at) .*)"
+            rf"BUG: KASAN: {OUTER}(?:double-free or )?(?P<bug>[\w-]+(?: [a-z]+)*?) (?:in {FUNCTION}|(?:on|at) .*)"
         ),
         title="KASAN: {bug}",
         sources=LINE_FIRST,
         detail=re.compile(r"(?P<detail>Read|Write) (?:of size|at addr)"),
     ),
-    Pattern(kind=K.KASAN, line=re.compile(r"BUG: KASAN: (?P<bug>\S+)"), title="KASAN: {bug}", sources=TRACE_ONLY),
+    Pattern(kind=K.KASAN, line=re.compile(rf"BUG: KASAN: {OUTER}(?P<bug>\S+)"), title="KASAN: {bug}", sources=TRACE_ONLY),
     Pattern(
         kind=K.KASAN,
         line=re.compile(r"KASAN: (?:probably |maybe )?(?P<bug>[\w-]+) in range"),
@@ -100,7 +102,7 @@ OOPSES = (
     ),
     Pattern(
         kind=K.KCSAN,
-        line=re.compile(rf"BUG: KCSAN: (?P<bug>[\w :-]+) in {FUNCTION}(?: / (?P<other>{NAME}))?"),
+        line=re.compile(rf"BUG: KCSAN: {OUTER}(?P<bug>[\w :-]+) in {FUNCTION}(?: / (?P<other>{NAME}))?"),
         title="KCSAN: {bug}",
         sources=(Source.LINE,),
         skip=(),
@@ -111,14 +113,14 @@ OOPSES = (
     ),
     Pattern(
         kind=K.KFENCE,
-        line=re.compile(rf"BUG: KFENCE: (?P<bug>[\w -]+) in {FUNCTION}"),
+        line=re.compile(rf"BUG: KFENCE: {OUTER}(?P<bug>[\w -]+) in {FUNCTION}"),
         title="KFENCE: {bug}",
         sources=LINE_FIRST,
         bare_trace=True,
     ),
     Pattern(
         kind=K.KMSAN,
-        line=re.compile(rf"BUG: KMSAN: (?P<bug>[\w-]+) in {FUNCTION}"),
+        line=re.compile(rf"BUG: KMSAN: {OUTER}(?P<bug>[\w-]+) in {FUNCTION}"),
         title="KMSAN: {bug}",
         sources=LINE_FIRST,
         bare_trace=True,
@@ -145,7 +147,7 @@ OOPSES = (
     Pattern(
         kind=K.OOPS,
         line=re.compile(
-            r"BUG: (?:unable to handle )?(?:kernel )?NULL pointer dereference|Unable to handle kernel NULL pointer"
+            r"BUG: (?:unable to handle )?(?:[Kk]ernel )?NULL pointer dereference|(?:CPU \d+ )?Unable to handle kernel NULL pointer"
         ),
         title="BUG: unable to handle kernel NULL pointer dereference",
     ),
@@ -153,7 +155,7 @@ OOPSES = (
         kind=K.OOPS,
         line=re.compile(
             r"BUG: (?:unable to handle (?:kernel )?(?:paging request|page fault)|Unable to handle kernel data access)"
-            r"|Unable to handle kernel (?:paging request|write to read-only|read from unreadable|execut\w+ from)"
+            r"|(?:CPU \d+ )?Unable to handle kernel (?:paging request|write to read-only|read from unreadable|execut\w+ from)"
         ),
         title="BUG: unable to handle kernel paging request",
     ),
@@ -164,7 +166,7 @@ OOPSES = (
     ),
     Pattern(
         kind=K.OOPS,
-        line=re.compile(r"(?:BUG: )?[Uu]nable to handle kernel\b"),
+        line=re.compile(r"(?:BUG: |CPU \d+ )?[Uu]nable to handle kernel\b"),
         title="BUG: unable to handle kernel access",
     ),
     Pattern(
@@ -210,7 +212,7 @@ OOPSES = (
     Pattern(
         kind=K.OOPS,
         line=re.compile(
-            r"(?:8<--- cut here ---)?(?P<what>Unhandled fault|SError Interrupt on CPU|Bad mode in \w+ ?\w* handler)"
+            r"(?:8<--- cut here ---)?(?P<what>Unhandled (?:fault|prefetch abort)|SError Interrupt on CPU|Bad mode in \w+ ?\w* handler)"
         ),
         title="{what}",
         follows=frozenset({K.OOPS}),
@@ -238,6 +240,13 @@ OOPSES = (
         line=re.compile(r"(?P<what>Internal error|Oops|stack guard page)(?:: |\b.*\[#)"),
         title="{what}",
         follows=frozenset({K.OOPS, K.BUG, K.KASAN, K.LIST}),
+    ),
+    # What any other arch says when it dies: "illegal operation: 0001 ilc:1 [#1]", "Kernel bug detected[#1]:".
+    Pattern(
+        kind=K.OOPS,
+        line=re.compile(r"(?P<what>[A-Z]?[a-z]+(?: [A-Za-z]+){0,5})(?:: [0-9a-f]{4}(?: ilc:\d)?)? ?\[#\d+\](?=:| |$)"),
+        title="{what}",
+        follows=frozenset({K.OOPS, K.BUG, K.LIST, K.MEMORY, K.KASAN, K.REFCOUNT, K.SLUB, K.WARNING, K.UBSAN}),
     ),
     Pattern(
         kind=K.OOPS,
@@ -268,7 +277,7 @@ OBJECTS = (
     ),
     Pattern(
         kind=K.REFCOUNT,
-        line=re.compile(r"percpu ref \((?P<release>\w+)\) <= 0"),
+        line=re.compile(r"(?:\w+: )?percpu ref \((?P<release>\w+)\) <= 0"),
         title="WARNING: percpu ref ({release}) <= 0",
         sources=NOWHERE,
         follows=frozenset({K.REFCOUNT, K.WARNING}),
@@ -276,7 +285,7 @@ OBJECTS = (
     ),
     Pattern(
         kind=K.REFCOUNT,
-        line=re.compile(r"percpu_ref_switch_to_atomic_rcu\(\): percpu_ref underflow"),
+        line=re.compile(r"(?:\w+: )?percpu_ref_switch_to_atomic_rcu\(\): percpu_ref underflow"),
         title="WARNING: percpu_ref underflow",
         sources=NOWHERE,
         follows=frozenset({K.REFCOUNT, K.WARNING}),
@@ -584,8 +593,21 @@ STALLS = (
     Pattern(kind=K.LOCKUP, line=re.compile(r"BUG: workqueue lockup"), title="BUG: workqueue lockup", sources=NOWHERE),
     Pattern(
         kind=K.LOCKUP,
-        line=re.compile(WATCHDOG + r"(?:CPU ?\d+: )?Watchdog detected hard LOCKUP"),
+        line=re.compile(WATCHDOG + r"(?:CPU ?\d+:? )?(?:Watchdog detected hard|(?:self-)?detected hard|Hard) LOCKUP"),
         title="hard lockup",
+        sources=STALLED_AT,
+        named=WORK,
+        skip=(*INFRASTRUCTURE, LOCKS, WAITS, TICKS),
+        all_callers=True,
+    ),
+)
+
+CROSS_CALLS = (
+    Pattern(
+        kind=K.LOCKUP,
+        # A CPU that does not take a call from another; the trace is its own.
+        line=re.compile(r"(?:smp: )?csd: (?:Detected|Continued) non-responsive CSD lock"),
+        title="BUG: CPU takes no cross calls",
         sources=STALLED_AT,
         named=WORK,
         skip=(*INFRASTRUCTURE, LOCKS, WAITS, TICKS),
@@ -623,8 +645,8 @@ ENDINGS = (
         kind=K.WARNING,
         # Since v6.19 the condition and the file come first, and then " at " and the function.
         line=re.compile(
-            rf"WARNING: (?:CPU: \d+ PID: -?\d+ at (?P<file>\S+?):\d+ {FUNCTION}"
-            rf"|(?:\[.*\] )?(?:(?P<path>[\w./+-]+):\d+ )?at (?:0x0|(?:{ADDRESS})*(?P<place>{NAME}){OFFSET}))"
+            rf"WARNING: {OUTER}(?:CPU: \d+ PID: -?\d+ at (?P<file>\S+?):\d+ {FUNCTION}"
+            rf"|(?:\[.*\] )?(?:(?P<path>[\w./+-]+):\d+ )?at (?:0x0|(?:{ADDRESS})*(?P<place>{NAME})(?:{OFFSET}|{DECODED})))"
         ),
         title="WARNING",
         sources=(Source.LINE, Source.COUNTER, Source.TRACE),
@@ -633,7 +655,7 @@ ENDINGS = (
     ),
     Pattern(
         kind=K.WARNING,
-        line=re.compile(r"WARNING: CPU: \d+ PID: -?\d+ at \S+:\d+"),
+        line=re.compile(rf"WARNING: {OUTER}CPU: \d+ PID: -?\d+ at \S+:\d+"),
         title="WARNING",
         follows=frozenset({K.REFCOUNT, K.LIST, K.ODEBUG, K.LOCKDEP, K.OTHER}),
         skip=CHECKED,
@@ -688,11 +710,11 @@ OTHERS = (
         title="trusty: {why}",
         sources=NOWHERE,
     ),
-    Pattern(kind=K.BUG, line=re.compile(r"BUG: (?P<what>\S.*)"), title="BUG: {what}"),
+    Pattern(kind=K.BUG, line=re.compile(rf"BUG: {OUTER}(?P<what>\S.*)"), title="BUG: {what}"),
     Pattern(
         kind=K.OTHER,
         # A kernel's own word for something odd. Boot has its share of harmless ones.
-        line=re.compile(r"WARNING: (?P<what>\S.*)"),
+        line=re.compile(rf"WARNING: {OUTER}(?P<what>\S.*)"),
         title="WARNING: {what}",
         severity=NOTE,
         sources=TRACE_ONLY,
@@ -757,7 +779,7 @@ NOTES = (
 )
 
 # The first that matches names the complaint.
-PATTERNS = (*OOPSES, *OBJECTS, *LOCKING, *STALLS, *ENDINGS, *OTHERS, *NOTES)
+PATTERNS = (*OOPSES, *OBJECTS, *LOCKING, *STALLS, *CROSS_CALLS, *ENDINGS, *OTHERS, *NOTES)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -801,13 +823,13 @@ WORDS = (
     "BUG", "WARNING", "INFO:", "KASAN:", "UBSAN:", "nable to handle kernel", "Insufficient stack space",
     "ernel stack overflow", "PANIC: double fault", "general protection fault", "divide error", "stack segment",
     "segment not present", "invalid TSS", "alignment check", "int3", "control protection exception",
-    "coprocessor segment overrun", "Unhandled fault", "SError Interrupt on CPU", "Bad mode in", "Internal error",
+    "coprocessor segment overrun", "Unhandled fault", "Unhandled prefetch", "SError Interrupt on CPU", "Bad mode in", "Internal error",
     "Missing ENDBR", "CFI failure", "invalid opcode", "Oops", "stack guard page", "unchecked MSR access",
     " corruption", "refcount_t: ", "percpu ref (", "percpu_ref underflow", "corrupted stack end",
     "VM_FAULT_OOM leaked", "page dumped because: VM_", "usercopy: Kernel", "swap file entry", "swap offset entry",
     "error on swap-device", "Decompression error", "non-static key", "DEBUG_LOCKS_WARN_ON", "in preemptible",
     "bad: scheduling", "switch within RCU", "blocked for more than", "in I/O wait for more than", "die for more than",
-    "kthread starved", "kthread timer wakeup", "hard LOCKUP", "Kernel panic", "already registered",
+    "kthread starved", "kthread timer wakeup", "ard LOCKUP", "responsive CSD lock", "[#", "Kernel NULL pointer", "Kernel panic", "already registered",
     "kobject_add_internal", "unregister_netdevice: waiting", "VFS: Close", "VFS: Busy inodes", "panicked at",
     "trusty", "FAULT_INJECTION", "ut of memory", "page allocation failure", "hogged CPU", "fatal error: ",
     "panic: runtime", "SYZFAIL", "Linux version ", "Booting Linux on physical", "ODEBUG: ", "turning off the lock",
