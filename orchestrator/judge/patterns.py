@@ -38,6 +38,7 @@ class Pattern:
     follows: frozenset[CrashKind] = field(default_factory=frozenset)
     """Shortly after a complaint of one of these kinds this line belongs to it."""
     within: int = 15  # lines that count as shortly
+    behind: re.Pattern[str] | None = None  # no complaint unless one of the few lines before is like this
     all_callers: bool = False  # the report is written by several CPUs
     silent: bool = False  # no complaint at all: known so that it is not taken for one, or for a part of one
     bare_trace: bool = False  # the frames follow without "Call Trace:"
@@ -260,7 +261,7 @@ OBJECTS = (
     ),
     Pattern(
         kind=K.REFCOUNT,
-        line=re.compile(r"percpu_ref_switch_to_atomic_rcu\(\): percpu_ref underflow"),
+        line=re.compile(r"(?:\w+: )?percpu_ref_switch_to_atomic_rcu\(\): percpu_ref underflow"),
         title="WARNING: percpu_ref underflow",
         sources=NOWHERE,
         follows=frozenset({K.REFCOUNT, K.WARNING}),
@@ -501,21 +502,22 @@ LOCKING = (
 STALLS = (
     Pattern(
         kind=K.HANG,
-        line=re.compile(r"INFO: task .*(?:blocked for more than|blocked in I/O wait for more than) \d+ seconds"),
+        line=re.compile(r"INFO: task .{0,64}:\d+ blocked (?:in I/O wait )?for more than \d+ seconds"),
         title="INFO: task hung",
         sources=TRACE_ONLY,
         skip=(*INFRASTRUCTURE, LOCKS, WAITS),
     ),
     Pattern(
         kind=K.HANG,
-        line=re.compile(r"INFO: task .* can't die for more than \d+ seconds"),
+        line=re.compile(r"INFO: task .{0,64}:\d+ can't die for more than \d+ seconds"),
         title="INFO: task can't die",
         sources=TRACE_ONLY,
     ),
-    # A name with line breaks in it tears the line apart; its end is still as good as a fingerprint.
+    # A name with line breaks in it tears the line apart.
     Pattern(
         kind=K.HANG,
-        line=re.compile(r".*:\d+ blocked for more than \d+ seconds\."),
+        line=re.compile(r".{0,15}:\d+ blocked for more than \d+ seconds\.$"),
+        behind=re.compile(r"INFO: task (?!.*\bblocked\b)"),
         title="INFO: task hung",
         sources=TRACE_ONLY,
         skip=(*INFRASTRUCTURE, LOCKS, WAITS),
@@ -548,6 +550,17 @@ STALLS = (
         sources=STALLED_AT,
         named=WORK,
         skip=(*INFRASTRUCTURE, LOCKS, WAITS, TICKS),
+        all_callers=True,
+    ),
+    Pattern(
+        kind=K.LOCKUP,
+        # CONFIG_CSD_LOCK_WAIT_DEBUG: a CPU does not take what another one sent it.
+        line=re.compile(r"(?:smp: )?csd: (?:Detected|Continued) non-responsive CSD lock"),
+        title="non-responsive CSD lock",
+        sources=STALLED_AT,
+        named=WORK,
+        skip=(*INFRASTRUCTURE, LOCKS, WAITS, TICKS),
+        follows=frozenset({K.LOCKUP}),
         all_callers=True,
     ),
     Pattern(kind=K.LOCKUP, line=re.compile(r"BUG: workqueue lockup"), title="BUG: workqueue lockup", sources=NOWHERE),
@@ -667,7 +680,7 @@ OTHERS = (
     Pattern(
         kind=K.OTHER,
         # What a driver says of a device: "usb 5-1: WARNING: ...".
-        line=re.compile(r"[\w-]+ [\w.:-]*\d[\w.:-]*: (?P<what>(?:WARNING|BUG): \S.*)"),
+        line=re.compile(r"[\w-]+ (?=[\w.:-]*\d)[\w.:-]+: (?P<what>(?:WARNING|BUG): \S.*)"),
         title="{what}",
         severity=NOTE,
         sources=NOWHERE,
@@ -772,7 +785,7 @@ WORDS = (
     "VM_FAULT_OOM leaked", "page dumped because: VM_", "usercopy: Kernel", "swap file entry", "swap offset entry",
     "error on swap-device", "Decompression error", "non-static key", "DEBUG_LOCKS_WARN_ON", "in preemptible",
     "bad: scheduling", "switch within RCU", "blocked for more than", "in I/O wait for more than", "die for more than",
-    "kthread starved", "kthread timer wakeup", "hard LOCKUP", "Kernel panic", "already registered",
+    "kthread starved", "kthread timer wakeup", "CSD lock", "hard LOCKUP", "Kernel panic", "already registered",
     "kobject_add_internal", "unregister_netdevice: waiting", "VFS: Close", "VFS: Busy inodes", "panicked at",
     "trusty", "FAULT_INJECTION", "ut of memory", "page allocation failure", "hogged CPU", "fatal error: ",
     "panic: runtime", "SYZFAIL", "Linux version ", "Booting Linux on physical", "ODEBUG: ", "turning off the lock",
