@@ -49,7 +49,6 @@ CUT_SHORT = 10
 CROSS_CALL = "smp_call_function"
 # What is kept of a line; a kernel's own are shorter, a workload's are not ours to keep.
 LONGEST_TEXT = 400
-LONGEST_NAME = 200
 
 # What a sanitizer puts around its reports.
 RULE = "=" * 20

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 # Of a console that names more functions than this, the answers are not kept.
 MOST_KNOWN = 10_000
+# No function that says nothing has a longer name, and a workload may write anything.
+LONGEST_NAME = 128
 
 
 class Family:
@@ -25,6 +27,8 @@ class Family:
 
     def match(self, name: str) -> bool:
         """Whether a function's plain name is one of them."""
+        if len(name) > LONGEST_NAME:
+            return False
         answer = self.known.get(name)
         if answer is None:
             if len(self.known) >= MOST_KNOWN:

@@ -50,6 +50,7 @@ class Pattern:
     follows: frozenset[CrashKind] = field(default_factory=frozenset)
     """Shortly after a complaint of one of these kinds this line belongs to it."""
     within: int = 15  # lines that count as shortly
+    behind: re.Pattern[str] | None = None  # no complaint unless one of the few lines before is like this
     all_callers: bool = False  # the report is written by several CPUs
     prose: bool = False  # may be said of anything: only a stack below makes it a complaint
     silent: bool = False  # no complaint at all: known so that it is not taken for one, or for a part of one
@@ -61,7 +62,8 @@ class Pattern:
 OUTER = r"(?!.*\[inline\]$)"
 FUNCTION = rf"(?:{ADDRESS})*(?P<function>{NAME})(?:{OFFSET})?"
 AT_FUNCTION = re.compile(
-    rf".* at: (?:{ADDRESS})*(?P<function>{NAME})(?:{OFFSET}|{DECODED})|\s*(?:{ADDRESS})+(?P<bare>{NAME})(?:{OFFSET}|{DECODED})"
+    rf".* at: (?:{ADDRESS})*(?P<function>{NAME})(?:{OFFSET}|{DECODED})"
+    rf"|\s*(?:{ADDRESS})+(?P<bare>{NAME})(?:{OFFSET}|{DECODED})"
 )
 K = CrashKind
 # Where a WARN()'s own text comes after its first line, it comes at once.
@@ -93,7 +95,9 @@ OOPSES = (
         sources=LINE_FIRST,
         detail=re.compile(r"(?P<detail>Read|Write) (?:of size|at addr)"),
     ),
-    Pattern(kind=K.KASAN, line=re.compile(rf"BUG: KASAN: {OUTER}(?P<bug>\S+)"), title="KASAN: {bug}", sources=TRACE_ONLY),
+    Pattern(
+        kind=K.KASAN, line=re.compile(rf"BUG: KASAN: {OUTER}(?P<bug>\S+)"), title="KASAN: {bug}", sources=TRACE_ONLY
+    ),
     Pattern(
         kind=K.KASAN,
         line=re.compile(r"KASAN: (?:probably |maybe )?(?P<bug>[\w-]+) in range"),
@@ -147,7 +151,8 @@ OOPSES = (
     Pattern(
         kind=K.OOPS,
         line=re.compile(
-            r"BUG: (?:unable to handle )?(?:[Kk]ernel )?NULL pointer dereference|(?:CPU \d+ )?Unable to handle kernel NULL pointer"
+            r"BUG: (?:unable to handle )?(?:[Kk]ernel )?NULL pointer dereference"
+            r"|(?:CPU \d+ )?Unable to handle kernel NULL pointer"
         ),
         title="BUG: unable to handle kernel NULL pointer dereference",
     ),
@@ -155,7 +160,8 @@ OOPSES = (
         kind=K.OOPS,
         line=re.compile(
             r"BUG: (?:unable to handle (?:kernel )?(?:paging request|page fault)|Unable to handle kernel data access)"
-            r"|(?:CPU \d+ )?Unable to handle kernel (?:paging request|write to read-only|read from unreadable|execut\w+ from)"
+            r"|(?:CPU \d+ )?Unable to handle kernel"
+            r" (?:paging request|write to read-only|read from unreadable|execut\w+ from)"
         ),
         title="BUG: unable to handle kernel paging request",
     ),
@@ -212,7 +218,8 @@ OOPSES = (
     Pattern(
         kind=K.OOPS,
         line=re.compile(
-            r"(?:8<--- cut here ---)?(?P<what>Unhandled (?:fault|prefetch abort)|SError Interrupt on CPU|Bad mode in \w+ ?\w* handler)"
+            r"(?:8<--- cut here ---)?"
+            r"(?P<what>Unhandled (?:fault|prefetch abort)|SError Interrupt on CPU|Bad mode in \w+ ?\w* handler)"
         ),
         title="{what}",
         follows=frozenset({K.OOPS}),
@@ -540,22 +547,23 @@ LOCKING = (
 STALLS = (
     Pattern(
         kind=K.HANG,
-        line=re.compile(r"INFO: task .{1,64}?:\d+ blocked (?:in I/O wait )?for more than \d+ seconds"),
+        line=re.compile(r"INFO: task .{0,64}:\d+ blocked (?:in I/O wait )?for more than \d+ seconds"),
         title="INFO: task hung",
         sources=TRACE_ONLY,
         skip=ASLEEP,
     ),
     Pattern(
         kind=K.HANG,
-        line=re.compile(r"INFO: task .{1,64}?:\d+ can't die for more than \d+ seconds"),
+        line=re.compile(r"INFO: task .{0,64}:\d+ can't die for more than \d+ seconds"),
         title="INFO: task can't die",
         sources=TRACE_ONLY,
         skip=ASLEEP,
     ),
-    # A name with line breaks in it tears the line apart; its end is still as good as a fingerprint.
+    # A name with line breaks in it tears the line apart.
     Pattern(
         kind=K.HANG,
-        line=re.compile(r"(?!.*INFO: )[^\"']{0,15}:\d+ blocked for more than \d+ seconds\.$"),
+        line=re.compile(r".{0,15}:\d+ blocked for more than \d+ seconds\.$"),
+        behind=re.compile(r"INFO: task (?!.*\bblocked\b)"),
         title="INFO: task hung",
         sources=TRACE_ONLY,
         skip=ASLEEP,
@@ -590,24 +598,22 @@ STALLS = (
         skip=(*INFRASTRUCTURE, LOCKS, WAITS, TICKS),
         all_callers=True,
     ),
+    Pattern(
+        kind=K.LOCKUP,
+        # CONFIG_CSD_LOCK_WAIT_DEBUG: a CPU does not take what another one sent it.
+        line=re.compile(r"(?:smp: )?csd: (?:Detected|Continued) non-responsive CSD lock"),
+        title="non-responsive CSD lock",
+        sources=STALLED_AT,
+        named=WORK,
+        skip=(*INFRASTRUCTURE, LOCKS, WAITS, TICKS),
+        follows=frozenset({K.LOCKUP}),
+        all_callers=True,
+    ),
     Pattern(kind=K.LOCKUP, line=re.compile(r"BUG: workqueue lockup"), title="BUG: workqueue lockup", sources=NOWHERE),
     Pattern(
         kind=K.LOCKUP,
         line=re.compile(WATCHDOG + r"(?:CPU ?\d+:? )?(?:Watchdog detected hard|(?:self-)?detected hard|Hard) LOCKUP"),
         title="hard lockup",
-        sources=STALLED_AT,
-        named=WORK,
-        skip=(*INFRASTRUCTURE, LOCKS, WAITS, TICKS),
-        all_callers=True,
-    ),
-)
-
-CROSS_CALLS = (
-    Pattern(
-        kind=K.LOCKUP,
-        # A CPU that does not take a call from another; the trace is its own.
-        line=re.compile(r"(?:smp: )?csd: (?:Detected|Continued) non-responsive CSD lock"),
-        title="BUG: CPU takes no cross calls",
         sources=STALLED_AT,
         named=WORK,
         skip=(*INFRASTRUCTURE, LOCKS, WAITS, TICKS),
@@ -646,7 +652,8 @@ ENDINGS = (
         # Since v6.19 the condition and the file come first, and then " at " and the function.
         line=re.compile(
             rf"WARNING: {OUTER}(?:CPU: \d+ PID: -?\d+ at (?P<file>\S+?):\d+ {FUNCTION}"
-            rf"|(?:\[.*\] )?(?:(?P<path>[\w./+-]+):\d+ )?at (?:0x0|(?:{ADDRESS})*(?P<place>{NAME})(?:{OFFSET}|{DECODED})))"
+            rf"|(?:\[.*\] )?(?:(?P<path>[\w./+-]+):\d+ )?at"
+            rf" (?:0x0|(?:{ADDRESS})*(?P<place>{NAME})(?:{OFFSET}|{DECODED})))"
         ),
         title="WARNING",
         sources=(Source.LINE, Source.COUNTER, Source.TRACE),
@@ -723,7 +730,7 @@ OTHERS = (
     Pattern(
         kind=K.OTHER,
         # What a driver says of a device: "usb 5-1: WARNING: ...".
-        line=re.compile(r"[\w-]+ [\w.:-]*\d[\w.:-]*: (?P<what>(?:WARNING|BUG): \S.*)"),
+        line=re.compile(r"[\w-]+ (?=[\w.:-]*\d)[\w.:-]+: (?P<what>(?:WARNING|BUG): \S.*)"),
         title="{what}",
         severity=NOTE,
         sources=TRACE_ONLY,
@@ -779,7 +786,7 @@ NOTES = (
 )
 
 # The first that matches names the complaint.
-PATTERNS = (*OOPSES, *OBJECTS, *LOCKING, *STALLS, *CROSS_CALLS, *ENDINGS, *OTHERS, *NOTES)
+PATTERNS = (*OOPSES, *OBJECTS, *LOCKING, *STALLS, *ENDINGS, *OTHERS, *NOTES)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -823,13 +830,14 @@ WORDS = (
     "BUG", "WARNING", "INFO:", "KASAN:", "UBSAN:", "nable to handle kernel", "Insufficient stack space",
     "ernel stack overflow", "PANIC: double fault", "general protection fault", "divide error", "stack segment",
     "segment not present", "invalid TSS", "alignment check", "int3", "control protection exception",
-    "coprocessor segment overrun", "Unhandled fault", "Unhandled prefetch", "SError Interrupt on CPU", "Bad mode in", "Internal error",
+    "coprocessor segment overrun", "Unhandled fault", "Unhandled prefetch", "SError Interrupt on CPU", "Bad mode in",
+    "Internal error",
     "Missing ENDBR", "CFI failure", "invalid opcode", "Oops", "stack guard page", "unchecked MSR access",
     " corruption", "refcount_t: ", "percpu ref (", "percpu_ref underflow", "corrupted stack end",
     "VM_FAULT_OOM leaked", "page dumped because: VM_", "usercopy: Kernel", "swap file entry", "swap offset entry",
     "error on swap-device", "Decompression error", "non-static key", "DEBUG_LOCKS_WARN_ON", "in preemptible",
     "bad: scheduling", "switch within RCU", "blocked for more than", "in I/O wait for more than", "die for more than",
-    "kthread starved", "kthread timer wakeup", "ard LOCKUP", "responsive CSD lock", "[#", "Kernel NULL pointer", "Kernel panic", "already registered",
+    "kthread starved", "kthread timer wakeup", "CSD lock", "ard LOCKUP", "[#", "Kernel panic", "already registered",
     "kobject_add_internal", "unregister_netdevice: waiting", "VFS: Close", "VFS: Busy inodes", "panicked at",
     "trusty", "FAULT_INJECTION", "ut of memory", "page allocation failure", "hogged CPU", "fatal error: ",
     "panic: runtime", "SYZFAIL", "Linux version ", "Booting Linux on physical", "ODEBUG: ", "turning off the lock",
