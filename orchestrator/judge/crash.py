@@ -132,7 +132,7 @@ class Report:
         # Below several stacks it comes later.
         if not self.task and (self.lines <= LINES_AFTER or pattern.part):
             self.task = find_task(text)
-        if not self.trace_done and (found := PROGRAM_COUNTER.match(text)):
+        if not self.trace_done and ("+0x" in text or " (" in text) and (found := PROGRAM_COUNTER.match(text)):
             self._note_counter(plain_name(found["function"]), stack_frame(text, exact=True))
 
     def _note_counter(self, function: str, frame: StackFrame | None) -> None:

@@ -94,7 +94,7 @@ class Frame:
 
 def find_frame(text: str) -> Frame | None:
     """The frame that a line shows, or None."""
-    if ("+0x" in text or ":" in text) and (found := FRAME.match(text)):
+    if ("+0x" in text or " (" in text) and (found := FRAME.match(text)):
         return Frame(function=plain_name(found["function"]), guess=bool(found["guess"]))
     if "[inline]" in text and (found := INLINED.match(text)):
         return Frame(function=plain_name(found["function"]), inlined=True)

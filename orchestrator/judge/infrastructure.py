@@ -162,7 +162,7 @@ LIBRARY = Family(
         usb_(?:internal_)?(?:control|bulk|interrupt)_msg\w*""",
     network=r"""skb_(?:\w*panic|put|push|pull)\w* (?:dev_)?kfree_skb\w* consume_skb skb_free_head alloc_skb\w*
         sock_k?[mz]alloc\w* sk_(?:stop|reset)_timer\w* unregister_netdev\w* rollback_registered\w*""",
-    inodes=r"alloc_inode new_inode\w*",
+    inodes=r"alloc_inode",
     patching=r"static_key_\w+ jump_label_\w+ text_poke\w* static_call_\w+ smp_text_poke\w*",
     # Kernel SRCU.
     srcu=r"(?:cleanup_|init_)?srcu_\w+ cleanup_srcu_struct\w*",

@@ -251,7 +251,10 @@ OOPSES = (
     # What any other arch says when it dies: "illegal operation: 0001 ilc:1 [#1]", "Kernel bug detected[#1]:".
     Pattern(
         kind=K.OOPS,
-        line=re.compile(r"(?P<what>[A-Z]?[a-z]+(?: [A-Za-z]+){0,5})(?:: [0-9a-f]{4}(?: ilc:\d)?)? ?\[#\d+\](?=:| |$)"),
+        line=re.compile(
+            r"(?P<what>[A-Z]?[a-z]+(?: [a-z]+){0,5}(?=: [0-9a-f]{4}(?: ilc:\d)? \[#\d)"
+            r"|(?:Kernel|Unhandled kernel|Reserved instruction|Break instruction)(?: [A-Za-z]+){1,4}(?= ?\[#\d+\]:?$))"
+        ),
         title="{what}",
         follows=frozenset({K.OOPS, K.BUG, K.LIST, K.MEMORY, K.KASAN, K.REFCOUNT, K.SLUB, K.WARNING, K.UBSAN}),
     ),
