@@ -736,8 +736,7 @@ OTHERS = (
         line=re.compile(r"[\w-]+ (?=[\w.:-]*\d)[\w.:-]+: (?P<what>(?:WARNING|BUG): \S.*)"),
         title="{what}",
         severity=NOTE,
-        sources=TRACE_ONLY,
-        prose=True,
+        sources=NOWHERE,
     ),
     Pattern(
         kind=K.OTHER,
