@@ -24,6 +24,7 @@ from orchestrator.judge.infrastructure import (
     MAKERS,
     TICKS,
     WAITS,
+    Family,
 )
 from orchestrator.judge.lines import Line
 from orchestrator.judge.patterns import (
@@ -293,11 +294,17 @@ class Report:
     def _function(self, groups: dict[str, str]) -> str:
         for source in self.pattern.sources:
             for name in self._candidates(source, groups):
-                if name and (source is Source.BELOW_DISPATCHER or not self._skipped(name)):
+                if name and not any(skip.match(name) for skip in self._skip(source)):
                     return name
         # Nothing but the entry from an exception: then that is all that is known of the place.
         bare = self._callers() if Source.TRACE in self.pattern.sources and TICKS not in self.pattern.skip else []
         return next(filter(EXCEPTIONS.match, bare), "")
+
+    def _skip(self, source: Source) -> tuple[Family, ...]:
+        if source is Source.BELOW_DISPATCHER:
+            return ()
+        named = self.pattern.named_skip if source is Source.NAMED else None
+        return self.pattern.skip if named is None else named
 
     def _candidates(self, source: Source, groups: dict[str, str]) -> tuple[str, ...]:
         return {

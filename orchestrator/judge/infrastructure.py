@@ -194,7 +194,7 @@ LOCKS = Family(
         mutex_spin_on_owner owner_on_cpu task_blocks_on_rt_mutex downgrade_write""",
     read_side=r"rcu_(?:read|lock|note|is_watching|assign|dereference)\w* call_rcu\w*",
     others=r"""lock_(?:page|folio|buffer|timer|hrtimer)\w* (?:folio|page|buffer)_(?:un|try)?lock\w*
-        (?:un|try)lock_(?:page|folio|buffer)\w* console_(?:un|try)?lock\w* tty_(?:ldisc_)?(?:un)?lock\w*
+        (?:un|try)lock_(?:page|folio|buffer)\w* console_(?:un|try)?lock tty_(?:ldisc_)?(?:un)?lock\w*
         \w+_dec_and_\w*lock\w* \w+_put_and_lock class_\w+_(?:con|de)structor local_(?:bh|irq|lock)\w*
         preempt_(?:count|schedule)\w* tty_ldisc_(?:ref|deref)\w* inode_(?:un)?lock\w*""",
 )

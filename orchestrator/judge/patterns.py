@@ -47,6 +47,7 @@ class Pattern:
     nth: int = 1  # of the lines that `named` matches
     detail: re.Pattern[str] | None = None  # its group `detail`, on a later line, is added to the title
     skip: tuple[Family, ...] = (*INFRASTRUCTURE, LOCKS, WAITS)
+    named_skip: tuple[Family, ...] | None = None  # of the function that `named` finds, where that is less
     follows: frozenset[CrashKind] = field(default_factory=frozenset)
     """Shortly after a complaint of one of these kinds this line belongs to it."""
     within: int = 15  # lines that count as shortly
@@ -78,6 +79,8 @@ LOCK_PLACES = (Source.NAMED, Source.EARLY, Source.TRACE)
 STALLED_AT = (Source.BELOW_DISPATCHER, Source.NAMED, Source.COUNTER, Source.TRACE)
 # A check of the kernel's own, lockdep's among them.
 CHECKED = (*INFRASTRUCTURE, LOCKS, WAITS, SOCKET_LOCKS)
+# Of a deadlock the report itself says where: that may well be a wait for work, or for a socket.
+LOCKERS = (*INFRASTRUCTURE, LOCKS)
 ASLEEP = (*INFRASTRUCTURE, LOCKS, WAITS, SLEEPS)
 WORK = re.compile(rf"Workqueue: \S+ (?P<function>{NAME})")
 NOWHERE: tuple[Source, ...] = ()
@@ -388,6 +391,7 @@ LOCKING = (
         sources=LOCK_PLACES,
         named=AT_FUNCTION,
         skip=CHECKED,
+        named_skip=LOCKERS,
     ),
     Pattern(
         kind=K.LOCKDEP,
@@ -396,6 +400,7 @@ LOCKING = (
         sources=LOCK_PLACES,
         named=AT_FUNCTION,
         skip=CHECKED,
+        named_skip=LOCKERS,
     ),
     Pattern(
         kind=K.LOCKDEP,

@@ -94,6 +94,17 @@ def test_what_makes_a_report_is_above_its_last_known_function() -> None:
     )
 
 
+def test_a_deadlock_is_where_the_report_says_it_even_if_that_is_a_wait() -> None:
+    taken = (
+        "a/7 is trying to acquire lock:",
+        "ffff888012345678 ((work_completion)(&work)){+.+.}, at: __flush_work+0x1/0x2",
+    )
+    trace = "Call Trace:", " dump_stack+0x10/0x20", " __flush_work+0x1/0x2", " swap_put_all+0x1/0x2"
+
+    assert found("WARNING: possible circular locking dependency detected", *taken, *trace) == "__flush_work"
+    assert found("WARNING: inconsistent lock state", *taken, *trace) == "swap_put_all"
+
+
 def test_where_only_entry_code_is_known_that_is_the_place() -> None:
     assert (
         found(
@@ -138,6 +149,48 @@ def test_a_word_of_machinery_in_a_name_is_not_enough(name: str) -> None:
 )  # fmt: skip
 def test_the_kernels_conventions_tell_machinery(name: str) -> None:
     assert [skip for skip in (*INFRASTRUCTURE, LOCKS, WAITS) if skip.match(name)]
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("illegal operation: 0001 ilc:1 [#1] SMP", "illegal operation"),
+        ("Kernel bug detected[#1]:", "Kernel bug detected"),
+        ("Kernel BUG [#1]", "Kernel BUG"),
+        ("Bad pagetable: 000d [#1] SMP", "Bad pagetable"),
+        ("Unhandled kernel unaligned access[#1]:", "Unhandled kernel unaligned access"),
+        ("BUG: Kernel NULL pointer dereference on read", "BUG: unable to handle kernel NULL pointer dereference"),
+        ("CPU 0 Unable to handle kernel paging request at 0", "BUG: unable to handle kernel paging request"),
+        ("watchdog: CPU 3 self-detected hard LOCKUP @ f+0x28/0x60", "hard lockup"),
+        ("watchdog: CPU 1 detected hard LOCKUP on other CPUs 2", "hard lockup"),
+    ],
+)  # fmt: skip
+def test_each_arch_has_words_of_its_own(text: str, title: str) -> None:
+    assert next(find_crashes([f"[    1.000000] {text}"])).title == title
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Bluetooth dongle [#2] ready",
+        "usb device ready [#2]",
+        "WARNING: workqueue cpumask: online intersect > possible intersect",
+        "WARNING: fbcon: Driver 'toydrmfb' missed to adjust virtual screen size (0x0 vs. 64x768)",
+        "WARNING: /etc/ssh/moduli does not exist, using fixed modulus",
+        "WARNING: Unprivileged eBPF is enabled with eIBRS on, data leaks possible via Spectre v2 BHB attacks!",
+        "smp: csd: CSD lock debugging is on",
+    ],
+)
+def test_prose_is_no_complaint(text: str) -> None:
+    assert list(find_crashes([f"[    1.000000] {text}", "[    1.000001] more text"])) == []
+
+
+def test_prose_with_a_stack_is_noted() -> None:
+    (crash,) = find_crashes(
+        ["[    1.000000] WARNING: odd", "[    1.000001] Call Trace:", "[    1.000002]  swap_put_all+0x1/0x2"]
+    )
+
+    assert (crash.severity, crash.title) == (Severity.NOTE, "WARNING: odd in swap_put_all")
 
 
 def test_a_familys_answers_are_kept_within_bounds() -> None:
