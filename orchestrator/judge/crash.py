@@ -15,7 +15,17 @@ from orchestrator.judge.frames import (
     plain_name,
     stack_frame,
 )
-from orchestrator.judge.infrastructure import CLOCK, DISPATCHERS, ENTRY, REPORTING, TICKS
+from orchestrator.judge.infrastructure import (
+    CLOCK,
+    DISPATCHERS,
+    EXCEPTIONS,
+    INFRASTRUCTURE,
+    LOCKS,
+    MAKERS,
+    TICKS,
+    WAITS,
+    Family,
+)
 from orchestrator.judge.lines import Line
 from orchestrator.judge.patterns import (
     CHECK_PLACES,
@@ -40,12 +50,14 @@ CUT_SHORT = 10
 CROSS_CALL = "smp_call_function"
 # What is kept of a line; a kernel's own are shorter, a workload's are not ours to keep.
 LONGEST_TEXT = 400
-LONGEST_NAME = 200
 
 # What a sanitizer puts around its reports.
 RULE = "=" * 20
 
-NO_WORK = (REPORTING, ENTRY, TICKS)
+# What a dispatcher calls before and after its work is not the work.
+NO_WORK = (DISPATCHERS, TICKS, *INFRASTRUCTURE, LOCKS, WAITS)
+# So many frames of the way into a report lie between two that are known for it.
+WAY_IN = 6
 
 _END = re.compile(r"-+\[ end (?:trace|Kernel panic)")
 # The trap's program counter, in <>, is that of the next instruction.
@@ -96,9 +108,15 @@ class Report:
         self._trace(line.text)
         # How many stacks are still to come is not known.
         done = self.trace_done and not self.pattern.part
-        enough = done or not self.pattern.sources or self.idle > IDLE_LINES
+        patience = LINES_AFTER if self.pattern.prose else IDLE_LINES
+        enough = done or not self.pattern.sources or self.idle >= patience
         if self.lines >= REPORT_LINES or (enough and self.lines >= LINES_AFTER) or _END.match(line.text):
             self.complete = True
+
+    @property
+    def silent(self) -> bool:
+        """Whether it is no complaint, after all."""
+        return self.pattern.silent or (self.pattern.prose and not self.frames)
 
     def mine(self, line: Line) -> bool:
         return self.pattern.all_callers or not line.caller or line.caller == self.first.caller
@@ -115,25 +133,25 @@ class Report:
         # Below several stacks it comes later.
         if not self.task and (self.lines <= LINES_AFTER or pattern.part):
             self.task = find_task(text)
-        if not self.trace_done and "+0x" in text and (found := PROGRAM_COUNTER.match(text)):
-            self.counter = self.counter or plain_name(found["function"])
-            self._note_counter(text)
-            self.cross_call = self.cross_call or found["function"].startswith(CROSS_CALL)
+        if not self.trace_done and ("+0x" in text or " (" in text) and (found := PROGRAM_COUNTER.match(text)):
+            self._note_counter(plain_name(found["function"]), stack_frame(text, exact=True))
 
-    def _note_counter(self, text: str) -> None:
+    def _note_counter(self, function: str, frame: StackFrame | None) -> None:
         """Above a trace the counter is where it all happened; inside one, where an interrupt came."""
-        frame = stack_frame(text, exact=True)
-        if frame and self.in_trace and self.frames:
-            self.stack.append(frame)
-        else:
+        self.counter = self.counter or function
+        self.cross_call = self.cross_call or function.startswith(CROSS_CALL)
+        if not (self.in_trace and self.frames):
             self.executed = self.executed or frame
+            return
+        self.stack += [frame] if frame else []
+        self._add_frame(function)
 
     def _trace(self, text: str) -> None:
         if self.pattern.part:
             self._part(text)
         if self.trace_done:
             return
-        if "race" in text and TRACE_START.match(text):
+        if ("race" in text or "cause: " in text) and TRACE_START.match(text):
             self._end_trace()
             if not self.trace_done:
                 self.in_trace, self.frames, self.inner, self.below, self.strangers = True, [], "", "", 0
@@ -186,9 +204,9 @@ class Report:
         # The clock's interrupt noticed the stall; what an interrupt did before it is not what the CPU was busy with.
         if not self.clock_seen and CLOCK.match(function):
             self.clock_seen, self.below, self.inner = True, "", ""
-        if not self.below and self.inner and DISPATCHERS.match(function):
-            useless = DISPATCHERS.match(self.inner) or any(skip.match(self.inner) for skip in NO_WORK)
-            self.below = "" if useless else self.inner
+        if Source.BELOW_DISPATCHER in self.pattern.sources and self.inner and not self.below:
+            work = DISPATCHERS.match(function) and not any(skip.match(self.inner) for skip in NO_WORK)
+            self.below = self.inner if work else ""
         self.inner = function
         self.cross_call = self.cross_call or function.startswith(CROSS_CALL)
         if len(self.frames) < MOST_FRAMES:
@@ -207,12 +225,28 @@ class Report:
         self.trace_done = self._says_something()
 
     def _says_something(self) -> bool:
-        return any(not self._skipped(name) for name in self.frames)
+        return any(not self._skipped(name) for name in self._callers())
+
+    def _callers(self) -> list[str]:
+        """The frames without those above the place that the report names, or without the way into the report."""
+        groups = self.match.groupdict()
+        counter = self.counter if Source.COUNTER in self.pattern.sources else ""
+        for named in (groups.get("function") or groups.get("place"), counter):
+            if named and plain_name(named) in self.frames:
+                return self.frames[self.frames.index(plain_name(named)) :]
+        last = -1
+        for index, name in enumerate(self.frames):
+            if MAKERS.match(name):
+                last = index
+            elif index - last > WAY_IN:
+                break
+        return self.frames[last + 1 :]
 
     def _skipped(self, function: str) -> bool:
         return any(skip.match(function) for skip in self.pattern.skip)
 
     def crash(self) -> Crash:
+        self._end_trace()
         kind, title = self.pattern.kind, self.pattern.title
         groups = {name: value or "" for name, value in self.match.groupdict().items()}
         file = groups.get("file") or groups.get("path") or ""
@@ -255,14 +289,22 @@ class Report:
 
     def _whole(self) -> bool:
         wants_trace = any(source in self.pattern.sources for source in (Source.TRACE, Source.BELOW_DISPATCHER))
-        return not wants_trace or self._says_something()
+        return not wants_trace or self._says_something() or bool(self.named)
 
     def _function(self, groups: dict[str, str]) -> str:
         for source in self.pattern.sources:
             for name in self._candidates(source, groups):
-                if name and (source is Source.BELOW_DISPATCHER or not self._skipped(name)):
+                if name and not any(skip.match(name) for skip in self._skip(source)):
                     return name
-        return ""
+        # Nothing but the entry from an exception: then that is all that is known of the place.
+        bare = self._callers() if Source.TRACE in self.pattern.sources and TICKS not in self.pattern.skip else []
+        return next(filter(EXCEPTIONS.match, bare), "")
+
+    def _skip(self, source: Source) -> tuple[Family, ...]:
+        if source is Source.BELOW_DISPATCHER:
+            return ()
+        named = self.pattern.named_skip if source is Source.NAMED else None
+        return self.pattern.skip if named is None else named
 
     def _candidates(self, source: Source, groups: dict[str, str]) -> tuple[str, ...]:
         return {
@@ -270,7 +312,7 @@ class Report:
             Source.NAMED: (self.named,),
             Source.COUNTER: (self.counter,),
             Source.EARLY: tuple(self.early),
-            Source.TRACE: tuple(self.frames),
+            Source.TRACE: tuple(self._callers()),
             Source.BELOW_DISPATCHER: (CROSS_CALL if self.cross_call else self.below,),
         }[source]
 

@@ -14,7 +14,10 @@ STACK_FRAME = re.compile(
 )
 ADDRESS = r"(?:\[<[^>\]]*>\] *|\[[0-9a-f]{8,16}\] *)"
 
-TRACE_START = re.compile(r".*(?:Call [Tt]race|[Bb]acktrace(?: \(crc \w+\))?):|.*\(unwind_backtrace\) from ")
+# riscv has no word of its own: there the registers end with this.
+TRACE_START = re.compile(
+    r".*(?:Call [Tt]race|[Bb]acktrace(?: \(crc \w+\))?):|.*\(unwind_backtrace\) from |status: \w+ badaddr: \w+ cause: "
+)
 # What comes after the last frame: the next part of the report, registers of user mode, or another CPU's stack.
 TRACE_END = re.compile(
     r"\s*(?:---+\[ end|RIP: 0033:|Modules linked in|Allocated by|Freed by|Code: |={20}|Kernel (?:Offset|panic)"
@@ -23,10 +26,14 @@ TRACE_END = re.compile(
 )
 # The outermost frames: whatever follows belongs to something else.
 OUTERMOST = re.compile(
-    r"(?:ret_from_fork\w*|entry_SYSCALL\w*|entry_SYSENTER\w*|el0t?_\w*sync\w*|el0_svc|ret_fast_syscall|secondary_startup\w*"
-    r"|x86_64_start_kernel|start_kernel)$"
+    r"(?:ret_from_(?:fork|kernel_thread)\w*|ret_to_kernel|entry_SYSCALL\w*|entry_SYSENTER\w*|el0t?_\w*sync\w*|el0_svc"
+    r"|ret_fast_syscall|secondary_startup\w*|x86_64_start_kernel|start_kernel|system_call(?:_common|_vectored)?|syscall_common"
+    r"|handle_sys\w*)$"
 )
-FRAME = re.compile(rf"\s*(?:<[A-Z#0-9]+> *)?{ADDRESS}*(?P<guess>\? *)?(?P<function>{NAME}){OFFSET}")
+# Where scripts/decode_stacktrace.sh puts a place instead of the offset: "foo (mm/foo.c:12 (discriminator 3)) mod".
+DECODED = r" +\((?:[^\s():]+\.[A-Za-z]+|\?\?):[\d?]"
+_BEFORE = rf"\s*(?:<[A-Z#0-9]+> *)?\(?{ADDRESS}*(?P<guess>\? *)?"  # s390 has guesses, too, in brackets
+FRAME = re.compile(rf"{_BEFORE}(?P<function>{NAME})(?:{OFFSET}|{DECODED})")
 INLINED = re.compile(rf"\s*{ADDRESS}*(?P<function>{NAME}) \S+:\d+ \[inline\]")
 # 32-bit arm prints callee and caller on one line.
 ARM_FRAME = re.compile(
@@ -37,8 +44,10 @@ NEUTRAL = re.compile(
     r"\s*(?:</?[A-Z#0-9]+>|r\d+:|R[0-9A-Z]{1,2}P?:|[A-Z]{2,3}[0-9]?: |Code: |EFLAGS|ORIG_RAX|Exception stack"
     r"|[0-9a-f]{1,4}0: |[0-9a-f]{8,16}(?: [0-9a-f]{8,16})*$|$)"
 )
+# x86, powerpc; 32-bit arm; arm64, riscv, mips; loongarch; s390; sparc.
 PROGRAM_COUNTER = re.compile(
-    rf"\s*(?:[REN]?IP(?: at)?:?|PC is at|e?pc ?:) *(?:[0-9a-f]{{4}}:)?\s*{ADDRESS}*(?P<function>{NAME}){OFFSET}"
+    r"\s*(?:[REN]?IP(?: is)?(?: at)?:?|PC is at|e?pc *:|ERA *:|Krnl PSW *:|TPC: *<) *(?:[0-9a-f]{4}:)?\s*"
+    rf"(?:[0-9a-f]{{8,16}} +){{0,2}}{ADDRESS}*\(?(?P<function>{NAME})(?:{OFFSET}|{DECODED})"
 )
 
 # Who was running: CPU and Comm (since v6.11 with a UID), KASAN, hung tasks, lockups, lockdep, kmemleak, arm64.
@@ -85,7 +94,7 @@ class Frame:
 
 def find_frame(text: str) -> Frame | None:
     """The frame that a line shows, or None."""
-    if "+0x" in text and (found := FRAME.match(text)):
+    if ("+0x" in text or " (" in text) and (found := FRAME.match(text)):
         return Frame(function=plain_name(found["function"]), guess=bool(found["guess"]))
     if "[inline]" in text and (found := INLINED.match(text)):
         return Frame(function=plain_name(found["function"]), inlined=True)
@@ -118,7 +127,12 @@ def plain_name(function: str) -> str:
     """A function's name as both arches and all compilers have it: no suffixes, one spelling for a system call."""
     if function.startswith(MANGLED):
         function = _demangled(function)
-    return SYSCALL.sub("sys_", SUFFIX.sub("", function))
+    return SYSCALL.sub(_syscall, SUFFIX.sub("", function))
+
+
+def _syscall(found: re.Match[str]) -> str:
+    """A 32-bit program's call is a function of its own."""
+    return "compat_sys_" if "compat_" in found[0] else "sys_"
 
 
 def _demangled(symbol: str) -> str:

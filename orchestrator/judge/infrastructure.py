@@ -1,134 +1,314 @@
 """Functions that appear in many reports and are at fault in hardly any: machinery of reporting, waiting and helping.
 
-A word matches a whole function name, less its leading underscores.
+They are told by the kernel's naming conventions. A rule is a corner of the kernel's source (lib/string.c,
+kernel/locking) with the forms that its names have, in all versions and on all arches; no rule is made from the names
+that some log has.
 """
 
 import re
+from collections.abc import Mapping
+
+# Of a console that names more functions than this, the answers are not kept.
+MOST_KNOWN = 10_000
+# No function that says nothing has a longer name, and a workload may write anything.
+LONGEST_NAME = 128
 
 
-def _family(words: str) -> re.Pattern[str]:
-    return re.compile(rf"_*(?:{'|'.join(words.split())})$")
+class Family:
+    """Functions of one sort: rules, each with forms that match a whole name, less its leading underscores.
+
+    `known` has the answers given so far: names repeat, and tests/crossvalidate.py reads there what was asked.
+    """
+
+    def __init__(self, **rules: str) -> None:
+        self.rules = {rule: tuple(forms.split()) for rule, forms in rules.items()}
+        self.known: dict[str, bool] = {}
+        self.use(self.rules)
+
+    def match(self, name: str) -> bool:
+        """Whether a function's plain name is one of them."""
+        if len(name) > LONGEST_NAME:
+            return False
+        answer = self.known.get(name)
+        if answer is None:
+            if len(self.known) >= MOST_KNOWN:
+                self.known.clear()
+            answer = self.known[name] = self._any.match(name) is not None
+        return answer
+
+    def use(self, rules: Mapping[str, tuple[str, ...]]) -> None:
+        """Answer by these rules from now on."""
+        forms = "|".join(form for forms in rules.values() for form in forms)
+        self._any = re.compile(rf"_*(?:{forms or '(?!)'})$")
+        self.known.clear()
 
 
-# Printing a report and unwinding a stack.
-REPORTING = _family(r"""
-    dump_stack\w* show_stack dump_backtrace unwind_backtrace print_\w+ report_\w+ warn\w* panic\w* vpanic nmi_panic
-    oops_\w+ die\w* fixup_bug bug_handler brk_handler bad_page free_page_is_bad\w* add_taint check_panic_on_warn
-    k[acm]san_\w+ kfence_\w+ ubsan_\w+ (?:asan|hwasan|tsan|msan)_\w+ check_memory_region\w* val_to_string
-    handle_overflow show_regs\w* save_stack\w* save_trace stack_trace_\w+ stack_depot\w* arch_stack_walk
-    walk_stackframe unwind_next_frame\w* unwind_get_\w+ deref_stack_reg read_once_word\w* read_word_at_a_time
-    sanitizer_cov\w* printk\w* vprintk\w* stack_chk_fail schedule_bug assert_\w+_locked object_err dump_page
-    check_preemption_disabled (?:debug_)?smp_processor_id this_cpu_preempt_check might_\w+ cant_\w+
-    preempt_schedule\w*_check lockdep_\w+ debug_\w*object\w* debug_check_no_\w+ \w+_is_static_object should_fail\w*
-    fail_dump fault_create\w* rust_helper_\w+ rust_panic
-    (?:\w+::)*rust_begin_unwind .*core.*panic\w* handle_bug seqprop_\w+
-    \w*fortify_panic \w*_warn_saturate
-""")
+# Printing a report, unwinding a stack, and the detectors' own functions.
+REPORTING = Family(
+    printing=r"""(?:v|dev_v?|_dev_|dev_)?printk\w* vprintk\w* print_\w+ console_(?:unlock|flush\w*|emit\w*)
+        dump_stack\w* dump_backtrace\w* dump_trace dump_page\w* dump_header dump_cpu_task
+        show_(?:stack|trace|regs|state)\w* show_data \w*sched_show_task\w*
+        dev_(?:emerg|alert|crit|err|warn|notice|info|dbg)\w* (?:dev|netdev)_printk\w*
+        netdev_(?:emerg|alert|crit|err|warn|notice|info) dynamic_(?:pr|dev|netdev)_\w+""",
+    unwinding=r"""unwind_(?!start$)\w+ walk_stack\w* stack_trace_\w+ save_stack\w* save_trace\w* arch_stack_walk\w*
+        stack_depot_\w+ deref_stack_reg is_ftrace_trampoline \w*kernel_text_address get_stack_info\w* in_entry_stack
+        orc_find get_kernel_text\w* profile_pc print_context_stack\w* return_address""",
+    dying=r"""v?panic\w* nmi_panic (?:arch_|notify_)?die(?:_\w+)? \w*make_(?:task_)?dead oops_\w+ crash_kexec\w*
+        add_taint check_panic_on_warn warn(?:_\w+)? \w*_warn_slowpath\w* report_\w+
+        (?:generic_)?(?:fixup|handle|report|find)_bug\w* bug_handler is_valid_bugaddr \w*_warn_saturate schedule_bug""",
+    sanitizers=r"""(?:\w+_)?(?:k[a-z]+|ub|hw?a|a|t|m)san_\w+ kfence_\w+ sanitizer_\w+ check_memory_region\w*
+        memory_is_poisoned\w* read_word_at_a_time qlist_\w+ quarantine_\w+ \w*val_to_string handle_(?:\w+_)?overflow
+        (?:un)?poison_\w+ kernel_(?:un)?poison_\w+ kcov_\w+
+        check_(?:heap_|stack_|kernel_text_|bogus_|page_span)?(?:object|address)\w* usercopy_\w+ \w*fortify_\w+
+        stack_chk_fail\w* check_copy_size copy_overflow memcmp_pages""",
+    detectors=r"""kmemleak_\w+ create_object\w* delete_object\w* (?:slab_)?(?:debug|object)_\w*(?:object|err)\w*
+        debug_check_\w+ debug_objects?_\w+ \w+_is_static_object should_fail\w* fail_dump fault_create\w*
+        slab_(?:err|fix|bug) bad_page\w* free_page_is_bad\w* (?:re)?set_page_owner\w*
+        might_(?:sleep|fault|resched|alloc)\w* cant_\w+ \w*assert_(?:\w+_)?(?:held|locked)\w* lockdep_\w+
+        check_preemption_disabled (?:debug_)?smp_processor_id this_cpu_preempt_check page_owner_\w+ seqprop_\w+
+        debug_(?:timer|work|hrtimer|rcu|percpu)_\w+""",
+    rust=r"rust_helper_\w+ rust_panic (?:\w+::)*rust_begin_unwind .*core.*panic\w*",
+)
 
-# Entry from user space, from an exception and into a thread.
-ENTRY = _family(r"""
-    exc_\w+ asm_exc_\w+ asm_common_\w+ error_entry error_code \w*invalid_op\w* \w*page_fault do_error_trap math_error
-    do_trap\w* do_kern_addr_fault\w* bad_area\w* no_context do_user_addr_fault kernelmode_fixup_or_oops
-    page_fault_oops (?:do_)?general_protection (?:do_)?double_fault (?:do_)?int3 call_break_hook call_el1_break_hook
-    do_debug_exception el1\w* do_mem_abort do_translation_fault do_page_fault do_tag_\w+ do_sea do_DataAbort
-    do_kernel_fault die_kernel_fault arm64_notify_die debug_exception_enter und_svc stack_\w*overflow handle_stack\w*
-    handle_bad_stack bad_stack do_bad_area ret_from_fork\w* kthread kthreadd worker_thread kernel_thread entry_\w+
-    do_syscall_\w+ do_fast_syscall\w* ret_fast_syscall ret_to_user tracesys\w* el0\w* invoke_syscall do_el0_svc
-    process_one_work smpboot_thread_fn secondary_startup\w* x86_64_start\w* ret_from_exception
-""")
+# What handles an exception of the CPU, and by that a WARN(), a BUG() and a bad access.
+EXCEPTIONS = Family(
+    x86=r"""(?:asm_|noist_|idtentry_)?exc_\w+
+        (?:asm_|do_|trace_|early_|async_)*(?:page_fault|invalid_op|int3|divide_error|general_protection|double_fault|stack_segment|segment_not_present|alignment_check|coprocessor_\w+|simd_\w+|debug|overflow|bounds|machine_check|spurious_\w+)
+        do_error_trap do_trap\w* error_(?:entry|code|exit|return) \w*invalid_op math_error
+        do_(?:kern|user)_addr_fault\w* \w*bad_area\w* no_context\w* kernelmode_fixup_or_oops page_fault_oops
+        fixup_exception\w* handle_stack_overflow handle_page_fault mm_fault_error pgtable_bad asm_(?:load|common)_\w+
+        ex_handler_\w+ paranoid_\w+ common_exception\w* spurious_kernel_fault\w*""",
+    arm64=r"""el[01]t?_?\w*
+        do_(?:mem_abort|sp_pc_abort|debug_exception|el[01]_\w+|serror|bad_area|tag_\w+|translation_fault|alignment_fault|sea|undefinstr)
+        \w*serror\w* call_\w*_hook \w*brk_handler \w*_brk64 (?:die_)?kernel_fault do_kernel_fault arm64_\w*
+        debug_exception_\w+ handle_bad_stack panic_bad_stack bad_stack do_page_fault""",
+    arm=r"do_DataAbort do_PrefetchAbort do_undefinstr (?:dabt|pabt|und|irq|fiq)_(?:svc|usr|invalid)\w* und_fault",
+    riscv=r"handle_exception ret_from_exception do_trap_\w+ do_irq die_kernel_fault bad_area\w* restore_all",
+    powerpc=r"""interrupt_(?:return|exit)\w*
+        (?:data|instruction|program|system|hardware|decrementer|alignment)_\w*common\w* program_check_exception
+        do_program_check\w* \w+_access_exception bad_page_fault hash__do_page_fault ret_from_except\w* data_access\w*
+        unrecoverable_exception""",
+    s390=r"""pgm_check\w* do_pgm_check do_(?:protection|dat|asce|secure|non_secure)_exception io_int_handler
+        ext_int_handler""",
+    mips=r"""handle_(?:ri|bp|tr|tlb|ade|int|fpe|cpu|dbe|ibe|mod)\w* do_(?:ri|bp|tr|be|ade|cpu|trap_or_bp)
+        tlb_do_page_fault_\w+""",
+)
 
-# Allocators, strings, copies, bits, lists, trees, formatting: called by the code at fault.
-LIBRARY = _family(r"""
-    \w*kmem_cache_\w+ kmem_\w+ slab_\w+ \w+_slab check_slab check_bytes\w*
-    free_to_partial_list free_debug_processing on_freelist cache_\w+ new_slab\w*
-    k[mzc]alloc\w* k[mzc]alloc_\w+ do_kmalloc\w* kfree\w* kvfree\w* kzfree kstrdup\w* kmemdup\w* krealloc\w*
-    k?vzalloc\w* k?v[mz]alloc\w* vmalloc\w* vfree\w* alloc_pages?\w* get_free_pages\w* \w+_noprof
-    get_page_from_freelist prep_new_page check_new_page\w* post_alloc_hook rmqueue\w* free_unref_\w+ free_pages?\w*
-    free_one_page free_pcp\w* free_frozen\w* free_tail\w* free_large_kmalloc release_pages folios?_put\w* put_\w*page
-    \w*page_frag_free kernel_(?:un)?poison_pages qlist_\w+ quarantine_\w+ poison_\w+ unpoison_\w+ alloc_percpu\w*
-    pcpu_alloc\w* create_object kmemleak_\w+ radix_tree_node_alloc mem(?:cpy|set|move|cmp|scan|chr|dup)\w* rep_movs\w*
-    str[nl]?(?:len|cpy|cmp|cat|chr|scpy|str|sep|casecmp)\w* strscpy\w* _?copy_(?:to|from|in|user)_?\w*
-    copy_page_\w*iter\w* arch_copy\w* usercopy_\w+ check_\w*object\w* check_copy_size \w*csum_partial\w*
-    instrument_\w+ (?:arch_|raw_)?atomic\w* test_\w*bit\w* (?:set|clear|change)_bit \w*find_(?:next|first)\w*bit
-    read_once\w* write_once\w* h?p?list_\w+ list_\w+_valid rb_\w+ rhashtable_\w+ rht_\w+ hex_\w+ crc\w+ string
-    vs\w*printf snprintf scnprintf \w*_string symbol_\w+ pointer number widen_string va_format kv?asprintf\w*
-    seq_printf seq_puts bitmap_\w+ ida_\w+ idr_\w+ xa_\w+ xas_\w+ radix_tree_\w+ refcount_\w+ kref_\w+ kobject_\w+
-    kobj_\w+ klist_\w+ percpu_ref_\w+ ref_tracker_\w+ debug_print_object (?:x86_)?indirect_thunk\w* phys_addr\w*
-    virt_to_phys\w* get_user\w* put_user\w* vmap\w* srcu_\w+ cleanup_srcu_struct\w*
-    skb_(?:panic|over_panic|under_panic|put|push|pull\w*) kfree_skb\w* consume_skb skb_free_head sk_stop_timer\w*
-    cipher_\w+ iput init_timer\w* aes\w+_(?:en|de)crypt aes_\w+ crypto_\w+ xts_\w+ ecb_\w+ (?:fast_)?dput
-    proc_register proc_create\w* proc_mkdir\w* sock_k?m?alloc\w* alloc_inode unregister_netdev\w*
-    rollback_registered\w* put_device get_device sha\d+\w* \w+_(?:readq?|write)[bwlq] ioread\w* iowrite\w* sysfs_\w+
-    (?:dpm|device|bus|driver)_sysfs_\w+ device_remove_file i2c_(?:add|del)_adapter drbg_\w+ rng_\w+
-    device_(?:add|del|unregister|destroy|release|create|initialize)\w* get_device_parent class_\w+
-    dev_(?:err|warn|info|\w*printk\w*) usb_(?:submit|kill|poison|unlink)_\w+ usb_start_wait_urb usb_\w+_msg
-    usb_(?:anchor|free)_urb static_key_\w+ jump_label_\w+ text_poke\w* sock_hold sock_put \w*fake_map\w*
-""")
+# Entry from user space and into a thread.
+ENTRY = Family(
+    syscalls=r"""entry_(?:SYSCALL|SYSENTER|INT80)\w* do_syscall_\w+ do_fast_syscall\w* do_int80\w*
+        (?:x64|x32|ia32)_sys_call sysenter\w* tracesys\w* invoke_syscall ret_fast_syscall ret_to_user\w* syscall_\w+
+        system_call\w* handle_sys\w* do_trap_ecall\w* do_syscall work_pending ret_from_\w+ ret_slow_syscall
+        irqentry_\w+ sys_call_table""",
+    threads=r"""ret_from_\w+ kthread kthreadd worker_thread kernel_thread\w* process_one_work process_scheduled_works
+        smpboot_thread_fn""",
+    boot=r"secondary_startup\w* x86_64_start\w* i386_start_kernel start_secondary secondary_start_kernel",
+)
+
+# Called by the code at fault: allocators, strings, copies, containers, formatting.
+LIBRARY = Family(
+    slab=r"""\w*kmem_cache_\w+ kmem_\w+ slab_\w+ (?:alloc\w*|free|new|discard|deactivate|flush|grow|setup)_slabs?
+        check_(?:slab|bytes)\w* on_freelist
+        free_(?:to_partial_list|debug_processing|block|large_kmalloc|consistency_checks) alloc_debug_processing
+        cache_(?:alloc_(?:refill|debug\w*|node)|free_debug\w*|grow\w*|flusharray|from_obj|reap|estimate\w*)
+        (?:do_)?k[vmzc]+alloc\w* krealloc\w* \w+_noprof (?:kv?z?|kmem)free\w* kvmemdup k?(?:v?mem|str)n?dup\w* ksize
+        rcu_free_slab mempool_\w+ dma_pool_\w+""",
+    vmalloc=r"""v(?:m|z)?alloc\w* vfree\w* v(?:un)?map\w* vm_(?:un)?map_ram remove_vm_area get_vm_area\w*
+        alloc_vmap_area""",
+    pages=r"""
+        (?:alloc|free|get_free|prep_new|prep_compound|check_new|check_free|release)_(?:zeroed_|contig_|unref_|hot_cold_|bulk_|one_|the_)?pages?(?:_(?!and_swap)\w+)?
+        get_page_from_freelist post_alloc_hook rmqueue\w* free_(?:pcp|frozen|tail|unref|the|one)\w*
+        folios?_put(?:_refs|_testzero)? put_\w*pages?(?:_\w+)? put_folio\w*
+        (?:alloc|free)_(?:frozen|unref|contig|large)_\w+ folio_alloc(?:_noprof|_mpol\w*)?
+        \w*page_frag_(?:alloc|free)\w*""",
+    percpu=r"alloc_percpu\w* free_percpu pcpu_\w+ percpu_(?:counter|ref)_\w+ this_cpu_\w+",
+    strings=r"""mem(?:cpy|set|move|cmp|scan|chr|dup|zero|copy|weight|parse)\w* rep_(?:movs|stos)\w* bcmp
+        str[nlr]?(?:len|cpy|cmp|cat|chr|str|sep|c?spn|casecmp|pbrk|scpy|dup|replace|im|tomem)\w*
+        (?:sized_)?strscpy\w* kstrto\w+ simple_strto\w+ hex_\w+ hex2bin bin2hex skip_spaces match_string sysfs_streq""",
+    user_copies=r"""
+        \w*copy_(?:to|from|in|mc_to)_(?:user|iter|kernel)(?:_\w*(?:nofault|nmi|inatomic|mc|key|nocache|flushcache|full|check))?
+        copy_page_(?:to|from)_\w+ copy_user_(?:generic|enhanced|handle|nocache|short)\w*
+        (?:raw_|arch_|strn)?copy(?:in|out) clear_user\w* (?:get|put)_user(?:_\w*\d\w*|_nocheck\w*|_bad)?
+        strn(?:cpy_from|len)_user\w* csum_(?:and_)?\w*copy\w* instrument_\w+ memcpy_(?:from|to)_\w+""",
+    bits=r"""(?:arch_|const_|generic_)*(?:test|set|clear|change)_(?:and_(?:set|clear|change)_)?bit(?:_\w+)?
+        \w*find_(?:next|first|last|nth)_\w*bit\w* bitmap_(?!ip|port)\w+ hweight\w* cpumask_\w+""",
+    atomics=r"""(?:arch_|raw_)*(?:atomic(?:64|_long)?_(?!open|notifier)|cmpxchg|xchg)\w* (?:read|write)_once\w*
+        smp_(?:load|store)_\w+ data_race""",
+    lists=r"[hpkl]?list_(?!set_)\w+",
+    trees=r"""rb_\w+ interval_tree_\w+ radix_tree_\w+ xa_\w+ xas_\w+ mas_\w+ mtree_\w+ mt_(?:find|next|prev|dump)\w*
+        id[ar]_\w+ ma_slots""",
+    tables=r"""rh(?:t|ashtable|ltable)_\w+ sbitmap_\w+ kfifo_\w+ list_lru_\w+ assoc_array_\w+ hash_(?:add|del)\w*
+        genradix\w*""",
+    references=r"""refcount_\w+ kref_\w+ ref_tracker_\w+ lockref_\w+ k(?:object|obj|set)_\w+ klist_\w+ iput
+        (?:fast_)?dput (?:get|put)_device(?:_parent)? sock_(?:hold|put) \w*fake_map\w*""",
+    formatting=r"""v?s\w*printf\w* kv?asprintf\w* (?:\w+_)?string(?:_\w*nocheck)? pointer number va_format
+        format_decode put_dec\w* symbol_\w+ dentry_name \w*widen_string move_right
+        seq_(?:printf|vprintf|puts|putc|write|put_\w+|escape\w*)""",
+    checksums=r"""crc\d+\w* crc_(?:t10dif|ccitt|itu_t)\w* \w*csum_\w*partial\w* do_csum ip_(?:fast|compute)_csum
+        xxh\d+\w* jhash\w* (?:h?half_)?siphash\w*""",
+    ciphers=r"""crypto_\w+ cipher_\w+ aes\w* (?:xts|ecb|cbc|ctr|gcm|cfb)_\w*crypt\w* sha\d+\w* md5_\w+ drbg_\w+
+        rng_\w+ (?:x?chacha|poly1305|blake2|curve25519|serpent|twofish|camellia|cast\d)\w*
+        (?:\w+_)?(?:aes\w*|skcipher|aead)_(?:en|de)crypt\w*""",
+    devices=r"""device_(?:add|del|unregister|destroy|release|create|initialize|remove_file)\w*
+        class_(?:create|destroy|register|unregister|find|for_each|dev_iter|interface)\w* devm_\w+
+        sysfs_(?:create|remove|add|do_create|delete|get|put|notify|warn|rename|update|merge|unmerge|chmod|emit)\w*
+        (?:dpm|device|bus|driver)_sysfs_\w+ i2c_(?:add|del)_adapter proc_(?:register|create|mkdir)\w* remove_proc_\w+
+        dev_set_name""",
+    registers=r"""(?:\w+_)?(?:read|write)s?[bwlq](?:_relaxed)? io(?:read|write)\d+\w* (?:logic_)?(?:in|out)s?[bwl]
+        (?:native_)?(?:read|write)_(?:msr|cr\d)\w* (?:rd|wr)msr\w* phys_addr\w* virt_to_phys\w*
+        (?:x86_)?indirect_thunk\w* x86_return_thunk""",
+    usb=r"""
+        usb_(?:submit|kill|poison|unpoison|unlink|alloc|free|anchor|unanchor|init|block|start_wait|hcd_submit|hcd_unlink)_\w*urbs?
+        usb_(?:internal_)?(?:control|bulk|interrupt)_msg\w*""",
+    network=r"""skb_(?:\w*panic|put|push|pull)\w* (?:dev_)?kfree_skb\w* consume_skb skb_free_head alloc_skb\w*
+        sock_k?[mz]alloc\w* sk_(?:stop|reset)_timer\w* unregister_netdev\w* rollback_registered\w*""",
+    inodes=r"alloc_inode",
+    patching=r"static_key_\w+ jump_label_\w+ text_poke\w* static_call_\w+ smp_text_poke\w*",
+    # Kernel SRCU.
+    srcu=r"(?:cleanup_|init_)?srcu_\w+ cleanup_srcu_struct\w*",
+)
 
 # The page cache's ways to allocate and free: never the owner of a page.
-PAGE_CACHE = _family(r"""
-    (?:filemap_)?(?:alloc|get|grab)_folio\w* folio_alloc\w* vma_alloc_\w+ filemap_\w*folio\w* pagecache_get_page
-    (?:re)?set_page_owner page_pool_\w+ find_or_create_page grab_cache_page\w* find_get_\w+ alloc_page\w* read_cache_\w+
-""")
+PAGE_CACHE = Family(
+    page_cache=r"""(?:filemap_|vma_)?(?:alloc|free|get|grab)_\w*folio\w* folio_(?:add|batch|lru)\w*
+        folio_alloc(?:_noprof|_mpol\w*)? page_pool_\w+ vma_alloc_\w+ filemap_\w+ pagecache_get_page
+        find_or_create_page grab_cache_page\w* find_get_\w+ \w*alloc_\w*pages?\w* read_cache_\w+ page_cache_\w+
+        free_pages?_and_swap_cache free_swap_cache""",
+)
 
 # Locks, lockdep's own functions, and what merely turns interrupts off and on.
-LOCKS = _family(r"""
-    hlock_class release_sock tty_ldisc_lock\w* lock_timer_base
-    lock_(?:acquire\w*|release\w*|is_held\w*|downgrade\w*|sock\w*|contended|acquired|page\w*) reacquire_held\w*
-    register_lock_class assign_lock_key add_lock_to_list look_up_lock_class validate_chain valid_state mark_\w+
-    check_(?:prev|noncircular|deadlock|usage|irq|wait|path|redundant|flags|unlock)\w* prove_\w+ find_lock_\w+
-    dump_(?:header|context) \w*spin_\w+ \w*rwlock_\w+ rwlock_bug spin_bug spin_dump raw_\w+ do_raw_\w+ queued_\w+
-    native_queued_\w+ pv_queued\w* pv_kick\w* read_lock\w* write_lock\w* read_unlock\w* write_unlock\w* mutex_\w+
-    ww_mutex\w* rt_mutex\w* rtlock\w* rt_spin\w* task_blocks_on_rt_mutex down\w* up up_read up_write rwsem_\w+
-    rwbase\w* percpu_down\w* percpu_up\w* ldsem_\w+ rcu_read_\w+ rcu_lock_\w+ rcu_note\w* trace_hardirqs\w*
-    trace_softirqs\w* trace_preempt\w* trace_irq\w* local_bh\w* seqcount_\w+ class_\w+_constructor
-    console_(?:lock|unlock|trylock)\w* sock_(?:lock|owned)\w* atomic_dec_and_\w*lock\w* refcount_dec_and_\w*lock\w*
-    bit_spin\w* folio_unlock\w* unlock_page\w* print_lock\w* print_circular\w* print_bad\w* irq_\w+_handler
-    preempt_count\w* debug_mutex\w* debug_rt\w* owner_on_cpu
-""")
+LOCKS = Family(
+    lockdep=r"""(?:re)?acquire_held\w*
+        lock_(?:acquire|release|is_held|downgrade|contended|acquired|pin|unpin|repin|set)\w*
+        (?:un)?register_lock_class assign_lock_key add_lock_to_list look_up_lock_class hlock_\w+ validate_chain
+        valid_state mark_(?:lock|held|usage|irq)\w* find_(?:lock|usage|held)_\w+ prove_\w+ save_trace dump_context
+        check_(?:prev|noncirc|deadlock|usage|irq|wait_context|path|redundant|flags|unlock|chain|lock)\w* zap_class
+        trace_(?:hardirqs|softirqs|preempt|irq)\w*""",
+    spinning=r"""(?:do_)?raw_(?:spin|read|write)_\w+
+        (?:\w+_)?spin_(?:lock|unlock|trylock|acquire|release|bug|dump)\w*
+        (?:rt_|queued_)?(?:read|write)_(?:un|try)?lock(?:_\w+)? rwlock_\w+ (?:native_|pv_)?queued_\w+
+        pv_(?:kick|wait|hash|queued)\w* bit_spin\w* spin_(?:bug|dump) \w*qspinlock\w* seqcount_\w+
+        (?:read|write)_seq\w*""",
+    sleeping=r"""(?:ww_|rt_)?mutex_\w+ debug_(?:mutex|rt)\w* rt(?:lock|_spin|_mutex|_write|_read)\w* down(?:_\w+)?
+        up(?:_(?:read|write)\w*)? rw(?:sem|base)_\w+ percpu_(?:down|up|init_rwsem|free_rwsem)\w* ldsem_\w+ osq_\w+
+        mutex_spin_on_owner owner_on_cpu task_blocks_on_rt_mutex downgrade_write""",
+    read_side=r"rcu_(?:read|lock|note|is_watching|assign|dereference)\w* call_rcu\w*",
+    others=r"""lock_(?:page|folio|buffer|timer|hrtimer)\w* (?:folio|page|buffer)_(?:un|try)?lock\w*
+        (?:un|try)lock_(?:page|folio|buffer)\w* console_(?:un|try)?lock tty_(?:ldisc_)?(?:un)?lock\w*
+        \w+_dec_and_\w*lock\w* \w+_put_and_lock class_\w+_(?:con|de)structor local_(?:bh|irq|lock)\w*
+        preempt_(?:count|schedule)\w* tty_ldisc_(?:ref|deref)\w* inode_(?:un)?lock\w*""",
+)
 
-# The scheduler, and all ways to wait for an event.
-WAITS = _family(r"""
-    schedule(?:_timeout\w*|_hrtimeout\w*|_preempt_disabled|_idle|_user)?
-    sched_(?:show_\w+|clock\w*|submit_work|update_worker|ttwu\w*|exec|switch\w*|info\w*) context_switch switch_to\w*
-    io_schedule\w* preempt_schedule\w* cond_resched\w* do_wait_(?:for|intr)\w* wait_(?:for|on|event|rcu|woken)\w*
-    do_wait_for\w* out_of_line_wait\w* bit_wait\w* prepare_to_\w*wait\w* autoremove_\w+ finish_wait\w*
-    add_wait_queue\w* remove_wait_queue_\w+ wake_up\w* try_to_wake_up complete complete_\w+ flush_\w*work\w*
-    flush_workqueue\w* cancel_\w*work\w* start_flush_work drain_workqueue destroy_workqueue queue_\w*work\w*
-    insert_work mod_delayed\w* try_to_grab\w* folio_wait_\w+ folio_lock\w* wait_on_\w+ rcu_barrier\w* usleep_range\w*
-    msleep\w* hrtimer_nanosleep \w*do_nanosleep kthread_stop\w* kthread_park\w* blk_mq_freeze_queue\w* process_timeout
-    del_timer\w* try_to_del_timer\w* timer_delete\w* timer_shutdown\w* mod_timer\w* add_timer\w* rcu_exp_\w+
-    synchronize_rcu_exp\w*_tasks exp_funnel_lock swait_\w+ swake_\w+ request_wait_\w+ futex_wait_queue\w*
-    futex_do_wait jbd2_log_wait\w* call_rcu\w*
-""")
+# A socket's own lock: whose lock it is matters to lockdep, that it sleeps or is gone is a fault of the socket's.
+SOCKET_LOCKS = Family(
+    sockets=r"lock_sock\w* release_sock\w* sock_(?:lock|owned|release_ownership)\w*",
+)
+
+# The scheduler, and all ways to wait for an event or to bring it about.
+WAITS = Family(
+    scheduler=r"""schedule(?:_timeout\w*|_hrtimeout\w*|_preempt_disabled|_idle|_user|_debug|_rtlock)? context_switch
+        switch_to\w* sched_(?:show|clock|submit|update|exec|switch|info|mutex|dynamic)\w* io_schedule\w*
+        preempt_schedule\w* \w*cond_resched\w* might_resched try_to_wake_up default_wake_function yield\w*
+        dynamic_cond_resched\w*""",
+    events=r"""
+        (?:do_)?wait_(?:for_(?:common|completion)|on_(?:bit|page|folio|buffer|atomic|inode)|event|woken|intr|bit|rcu)\w*
+        folio_wait_\w+ bit_wait\w* prepare_to_\w*wait\w* finish_\w*wait (?:autoremove|woken)_wake\w*
+        (?:add|init)_wait\w* remove_wait_queue_\w+
+        s?wake_up(?:_(?:bit|all|var|page|process|q|state|common|locked|sync|interruptible|poll|new_task|idle)\w*)?
+        swake_\w+ swait_\w+ complete(?:_all|_with_flags|_release\w*)? completion_\w+ out_of_line_\w+
+        futex_wait_queue\w* futex_do_wait rcu_?wait\w* percpu_rwsem_wait request_wait_\w+ \w*log_wait\w*
+        rq_qos_wait\w*""",
+    sleeping=r"[mu]sleep\w* \w*nanosleep\w* process_timeout fsleep",
+    work=r"""(?:queue|flush|cancel|mod|schedule)_(?:delayed_|rcu_)?work(?:_\w+)? (?:insert|start_flush)_work
+        try_to_grab_pending (?:flush|drain|destroy|alloc)_workqueue\w* cancel_work_timer check_flush_dependency
+        touch_work_lockdep_map kthread_(?:stop|park|flush|queue|cancel|unpark)\w*
+        tasklet_(?:kill|schedule|hi_schedule|unlock_wait|setup|init)""",
+    # What code asks of a timer. Inside the timers' own lists the fault is somebody else's timer: no caller is to blame.
+    timers=r"""(?:mod|add|del|try_to_del|init|do_init|lock|setup)_timer\w* timer_(?:delete|shutdown|reduce|init)\w*
+        try_to_del_timer\w* lock_hrtimer\w* hrtimer_(?:start|cancel|try_to_cancel|init|setup|active|forward)\w*""",
+    grace_periods=r"""rcu_(?:barrier|exp|sync|poll|tasks)\w* synchronize_rcu_exp\w*_tasks exp_funnel_lock
+        call_srcu\w* sync_rcu\w*""",
+    freezing=r"blk_mq_freeze_queue\w* blk_queue_enter \w*refrigerator try_to_freeze\w* freeze_(?:task|processes)",
+)
+
+# By name a function that sleeps until something is there or free: what a hung task is in, whoever wrote it.
+SLEEPS = Family(
+    waiting=r"(?:\w+_)?wait(?:ers?|ing)?(?:_\w+)? (?:\w+_)?wait[a-z]*",
+    locking=r"\w+_slow(?:lock|path)(?:_\w+)? \w*rwsem\w*",
+    scheduling=r"""(?:io_)?schedule\w* sched_\w+ \w+_schedule_timeout\w* \w*completion\w* kthread\w* context_switch
+        switch_to\w* cancel_\w*work\w* rcu_barrier\w*""",
+)
+
+# What turns preemption off and asks for it.
+PREEMPTION = Family(
+    preemption=r"\w*preempt\w* debug_\w+ \w*processor_id \w*this_cpu_\w+",
+)
+
+# Whatever makes an object for somebody else: a leak is who lost it.
+CONSTRUCTORS = Family(
+    allocating=r"\w*alloc\w* \w*(?:mem|str)n?dup\w* kmem\w* mmap\w* create_object \w*slab\w* kv?asprintf\w*",
+    preallocating=r"idr_get\w* list_lru_init\w* pcpu_create\w* \w*_preload\w*",
+)
+
+# RCU's own functions, and who frees by it.
+RCU = Family(
+    rcu=r"(?:\w+_)?s?rcu(?:_\w+)? \w*(?:kmem|slab)\w*",
+)
 
 # The clock's interrupt that noticed a stall, and the ways into it.
-TICKS = _family(r"""
-    \w*apic_timer_\w+ hrtimer_\w+ run_hrtimer tick_\w+ update_process_times
-    rcu_(?:check_callbacks|sched_clock_irq|pending|dump_\w+|gp_\w+|core\w*|sched_\w+) \w*cpu_stall\w* rcu_\w*stall\w*
-    \w*sched_show_task\w* show_state\w* dump_cpu_task check_cpu_stall nmi_\w+ arch_trigger\w* trigger_\w+ watchdog\w*
-    softlockup\w* sysvec_\w+ asm_\w*sysvec_\w+ run_sysvec\w* instr_sysvec\w* smp_\w+_interrupt\w* local_apic\w*
-    irq_exit\w* irq_enter\w* invoke_softirq handle_\w*irq\w* gic_\w+ generic_handle\w* \w*handle_domain_irq
-    arch_timer_\w+ call_on_irq_stack call_on_stack\w* do_interrupt_handler irq_svc do_softirq_own_stack default_do_nmi
-    do_nmi end_repeat_nmi perf_event_nmi\w* native_safe_halt default_idle\w* arch_local_irq\w* ktime_get\w* cpu_relax
-    asm_call\w* call_softirq \w*ipi_\w+ ret_from_intr common_interrupt do_IRQ reschedule_interrupt cpu_stop\w*
-    kvm_\w*clock\w* kvm_wait kvm_async_pf\w* pvclock\w* delay_\w+ (?:native_)?(?:read|write)_(?:msr|cr)\w* preempt_\w+
-    arch_safe_halt arch_cpu_idle sanity_check\w* local_irq\w* cpuidle_\w+ do_idle
-""")
+TICKS = Family(
+    interrupts=r"""(?:asm_|run_|instr_|fred_|trace_)*sysvec_\w+ \w*apic_timer_\w+
+        (?:smp_|trace_|asm_|do_|xen_)*(?:apic_timer|local_timer|timer|call_function\w*|reschedule|reboot|irq_work|spurious|error|thermal|decrementer|hyperv\w*)_interrupt\w*
+        (?:do_|common_|generic_|irq_|gic_|plic_|xen_|aic_|bcm\d+_)*(?:handle|handler|do|domain|process)_\w*irq\w*
+        handle_\w*irq\w* \w*(?:irq|evtchn|ipi)_\w*(?:handle\w*|domain\w*|upcall|event\w*) generic_handle\w* gic_\w+
+        irq_(?:exit|enter|work)\w* irq_svc el\d\w*_irq\w* ret_from_intr do_IRQ common_interrupt call_on_\w*stack\w*
+        (?:do_|call_|invoke_)softirq\w* do_softirq_own_stack asm_call\w* do_interrupt_handler el1_interrupt
+        local_apic\w* \w*ipi_\w+ \w*evtchn_\w+ \w*hypervisor_callback arch_timer_\w+ xen_\w+_interrupt
+        arch_irq_work\w*""",
+    ticking=r"""hrtimer_\w+ run_hrtimer tick_\w+ update_process_times timer_tick \w*clockevent\w* scheduler_tick
+        sched_tick""",
+    stall_detector=r"""rcu_(?:check|sched|pending|dump|gp|core|implicit|exp|iw|momentary)\w* \w*cpu_stall\w*
+        rcu_\w*stall\w* check_\w*stall\w* watchdog\w* softlockup\w* lockup_\w+ is_(?:soft|hard)lockup arch_trigger\w*
+        trigger_\w+ nmi_\w+ \w+_nmi(?:_\w+)? do_nmi raise_nmi ipi_cpu_backtrace smp_call_function\w*cpu_backtrace""",
+    idling=r"""\w*default_idle\w* \w*safe_halt\w* \w*cpu_idle\w* cpuidle_\w+ do_idle cpu_startup_entry
+        arch_cpu_idle\w* mwait_\w+ acpi_(?:idle|safe_halt|processor)\w* intel_idle\w* \w*idle_(?:enter|call|loop)\w*
+        xen_hypercall_\w+ wait_for_interrupt cpu_do_idle""",
+    clocks=r"""ktime_\w+ \w*(?:kvm|pv)\w*clock\w* delay_\w+ [mnu]delay\w* (?:\w+_)?const_udelay read_tsc
+        \w*sched_clock\w* getboottime\w* timekeeping_\w+""",
+    hypervisor=r"kvm_(?:wait|async_pf|kick|guest)\w* pv_\w+ native_\w+ xen_\w+ hv_\w+",
+    preemption=r"""preempt_\w+ (?:arch_)?local_irq\w* cpu_relax cpu_stop\w* stop_machine\w* multi_cpu_stop
+        sanity_check\w* rcu_\w*kthread""",
+)
 
-INFRASTRUCTURE = (REPORTING, ENTRY, LIBRARY)
+INFRASTRUCTURE = (REPORTING, EXCEPTIONS, ENTRY, LIBRARY)
 
 # What one of these calls is where a stalled CPU's work began: unlike the program counter, that is the same in
 # every report of one bug.
-DISPATCHERS = _family(r"""
-    do_syscall_\w+ do_fast_syscall\w* entry_\w+ el0_svc\w* invoke_syscall tracesys\w* ret_fast_syscall
-    process_one_work vfs_ioctl do_vfs_ioctl \w+_compat_ioctl
-    hrtimer_run_\w+ run_hrtimer ksys_ioctl sys_ioctl vfs_(?:read|write|readv|writev|iter_\w+|open)
-    new_sync_\w+ do_iter_\w+ call_\w+_iter do_dentry_open fput call_timer_fn netif_receive_skb\w* cpu_startup_entry
-    start_secondary kthread run_ksoftirqd netlink_rcv_skb nfnetlink_rcv_msg rtnetlink_rcv_msg genl_\w*rcv\w*
-    netlink_dump\w* sock_common_setsockopt sys_setsockopt sock_sendmsg\w* do_fault irq_exit do_softirq mmap_region
-    flush_smp_call_function\w* \w*rcu_do_batch
-""")
+DISPATCHERS = Family(
+    syscalls=r"""do_syscall_\w+ do_fast_syscall\w* do_int80\w* entry_\w+ el0_svc\w* do_el0_svc invoke_syscall
+        tracesys\w* sysenter\w* (?:x64|x32|ia32)_sys_call ret_fast_syscall system_call\w* do_trap_ecall\w*
+        handle_sys\w* do_syscall""",
+    ioctls=r"vfs_ioctl do_vfs_ioctl \w+_compat_ioctl compat_sys_ioctl",
+    files=r"""vfs_(?:read|write|readv|writev|iter_\w+|open) new_sync_\w+ do_iter_\w+ do_loop_readv_writev
+        call_\w+_iter do_dentry_open \w*fput""",
+    sockets=r"""sock_sendmsg\w* sock_recvmsg\w* sock_write_iter sock_common_[gs]etsockopt
+        (?:do_)?(?:sys|sock)_setsockopt\w*""",
+    netlink=r"\w*netlink_rcv\w* \w*netlink_(?:dump|unicast)\w* genl_\w*rcv\w*",
+    received_packets=r"netif_receive_skb\w* process_backlog \w*napi_poll net_rx_action",
+    softirqs=r"""call_timer_fn run_timer\w* hrtimer_run_\w+ run_hrtimer do_softirq irq_exit handle_softirqs
+        run_ksoftirqd \w*rcu_do_batch tasklet_action\w* flush_smp_call_function\w*""",
+    threads=r"process_one_work kthread cpu_startup_entry start_secondary smpboot_thread_fn",
+    memory=r"do_fault mmap_region call_mmap",
+)
 
-# The timer interrupt's first function, on either arch.
-CLOCK = _family(r"(?:\w*sysvec_)?(?:smp_)?apic_timer_interrupt arch_timer_handler_\w+")
+# The timer interrupt's first function, on each arch.
+CLOCK = Family(
+    x86=r"(?:\w*sysvec_)?(?:smp_)?apic_timer_interrupt \w*sysvec_\w*timer\w*",
+    others=r"arch_timer_handler_\w+ (?:\w+_)?timer_interrupt \w+_timer_handler twd_handler clock_comparator_\w+",
+)
+
+# Above the last of these, a trace says how its report was made.
+MAKERS = Family(
+    printers=r"""dump_stack\w* show_stack dump_backtrace print_\w+ v?panic warn(?:_\w+)? report_\w+
+        (?:\w+_)?(?:k[a-z]+|ub|hw?a|a|t|m)san_\w+""",
+)

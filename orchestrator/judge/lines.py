@@ -1,23 +1,27 @@
-"""Console text -> what printk said: no escape codes, no time stamps, and nothing that a workload echoed."""
+"""Console text -> what printk said: no escape codes, no prefixes, and nothing that a program wrote."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from orchestrator.judge.envelopes import opened, unescaped
+from orchestrator.judge.prefixes import SECONDS, STAMP, Author, Place, Prefix, prefix_of, stamp_alone
+
 # A longer message is not a kernel's (LOG_LINE_MAX is 1 KiB); a workload may write any amount without a newline.
 LONGEST = 4096
+# Objects in objects: a container's log of a CI's log.
+DEEPEST = 3
 
-ESCAPE = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-# printk.time=1 writes the first bracket; CONFIG_PRINTK_CALLER (since v5.1) the second: a task or a CPU.
-STAMP = re.compile(r"(?:<\d{1,3}>)?\[ *(?P<seconds>\d{1,10}\.\d{6})\](?:\[ *(?P<caller>[TC]\d+)\])? ?")
-# The same, quick to search for in much text.
-SECONDS = re.compile(r"\[ *(\d{1,10}\.\d{6})\]")
-# What stands before the kernel's text where a console has no stamps: a level, a getty's prompt, what a log daemon adds,
-# and the caller, which CONFIG_PRINTK_CALLER writes with printk.time=0, too.
-UNSTAMPED_PREFIX = re.compile(
-    r"(?:<\d{1,3}>)?(?:\S+ login: |\d{4}/\d\d/\d\d \d\d:\d\d:\d\d |[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ kernel: )?"
-    r"(?:\[ *(?P<caller>[TC]\d+)\] )?"
-)
+# A terminal's: CSI, the strings that end in BEL or ST, and the rest.
+ESCAPE = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+# Colours, as `cat -v` and syslog daemons write them.
+COLOUR = re.compile(r"(?:\^\[|#033|\\x1b|\\033)\[[0-9;]{0,20}m")
+COLOUR_SIGNS = ("^[[", "#033[", "\\x1b[", "\\033[")
+# A program's name and number at the end of what stands before a stamp: the stamp is the program's own.
+PROGRAM = re.compile(r"\S\[\d{1,10}\]: $")
+PROGRAM_WIDTH = 16
+# The word behind a date, which is a host's name if the line before has it, too.
+FIRST_WORD = re.compile(r"([^\s\[\]:]{1,64}) ")
 
 
 @dataclass(slots=True)  # Not frozen: there is one for each line of a console, and that would double what it costs.
@@ -34,34 +38,45 @@ class Reader:
     """Takes raw console lines one by one and tells what printk can have said in each.
 
     A log whose kernel writes time stamps is known by the first of them. From there on, text without a stamp comes
-    from user space, whatever it looks like. A log that has no stamp at all is taken as it is.
+    from user space, whatever it looks like, unless a log daemon names the kernel as its author. A log that has no
+    stamp at all is taken as it is, without the lines that a log daemon has from programs.
     """
 
     def __init__(self) -> None:
         self.stamps_seen = False
+        self._word = ""  # behind the date of the line before
 
     def skip(self, text: str, start: int, end: int) -> None:
         """Pass over lines that nobody wants to see; a stamp among them still tells what kind of log this is."""
-        if not self.stamps_seen and SECONDS.search(text, start, end):
-            self.stamps_seen = True
+        while not self.stamps_seen and (found := SECONDS.search(text, start, end)):
+            first = text.rfind("\n", start, found.start()) + 1 or start
+            last = text.find("\n", found.end(), end)
+            start = end if last < 0 else last + 1
+            self.read(0, text[first : end if last < 0 else last])
 
     def read(self, number: int, text: str) -> Sequence[Line]:
         """What printk can have said in a line that is clean()."""
-        stamps = tuple(STAMP.finditer(text)) if "[" in text else ()
-        if not stamps:
-            return () if self.stamps_seen else (_unstamped(number, text),)
-        before: tuple[Line, ...] = ()
-        if not self.stamps_seen and stamps[0].start() > 0:
-            before = (_unstamped(number, text[: stamps[0].start()]),)
-        self.stamps_seen = True
-        if len(stamps) == 1:
-            return (*before, _stamped(number, text, stamps[0], len(text)))
-        # Two CPUs on one serial port, or a prompt without a newline: one line has the starts of several messages.
-        ends = [stamp.start() for stamp in stamps[1:]] + [len(text)]
-        return (
-            *before,
-            *(_stamped(number, text, stamp, end) for stamp, end in zip(stamps, ends, strict=True)),
-        )
+        if stamp := stamp_alone(text):
+            self.stamps_seen = True
+            end = stamp.end()
+            return (Line(number, text[end : end + LONGEST].rstrip(), stamp["caller"] or "", float(stamp["seconds"])),)
+        return tuple(self._closely(number, text))
+
+    def _closely(self, number: int, raw: str) -> Iterator[Line]:
+        for prefix, text in _pieces(raw):
+            said = text
+            if prefix.place is Place.DATED:
+                said = self._after_host(text)
+            elif prefix.host:
+                self._word = prefix.host
+            if prefix.author is Author.KERNEL or not (self.stamps_seen or prefix.stamped):
+                yield from _lines(number, prefix, said)
+            self.stamps_seen = self.stamps_seen or prefix.stamped
+
+    def _after_host(self, text: str) -> str:
+        found = FIRST_WORD.match(text)
+        before, self._word = self._word, found[1] if found else ""
+        return text[found.end() :] if found and found[1] == before else text
 
 
 def kernel_lines(lines: Iterable[str]) -> Iterator[Line]:
@@ -71,11 +86,43 @@ def kernel_lines(lines: Iterable[str]) -> Iterator[Line]:
         yield from reader.read(number, clean(raw))
 
 
-def starts_of_messages(raw: str) -> Iterator[int]:
-    """Where in a console line without escape codes a message of the kernel may begin."""
-    prefix = UNSTAMPED_PREFIX.match(raw)
-    yield prefix.end() if prefix else 0
-    yield from (stamp.end() for stamp in STAMP.finditer(raw))
+def possible_messages(raw: str) -> Iterator[str]:
+    """What the kernel may have said in a console line without escape codes, whatever came before it."""
+    if stamp := stamp_alone(raw):
+        yield raw[stamp.end() : stamp.end() + LONGEST]
+        return
+    for prefix, text in _pieces(raw):
+        yield from (line.text for line in _lines(0, prefix, text))
+        if prefix.place is Place.DATED and (found := FIRST_WORD.match(text)):
+            yield text[found.end() :]
+
+
+def _pieces(raw: str, deep: int = 0) -> Iterator[tuple[Prefix, str]]:
+    """The messages of one line and what stands before each.
+
+    There are several where two CPUs share a serial port, behind a prompt without a newline, and in an object.
+    """
+    prefix = prefix_of(raw)
+    inner = opened(raw[prefix.end :]) if deep < DEEPEST else None
+    if inner is not None:
+        for message in inner:
+            yield from _pieces(without_codes(message), deep + 1)
+        return
+    while not (prefix.tagged and prefix.author is Author.PROGRAM):
+        stamp = STAMP.search(raw, prefix.end)
+        end = stamp.start() if stamp else len(raw)
+        yield prefix, raw[prefix.end : min(end, prefix.end + LONGEST)]
+        if stamp is None or PROGRAM.search(raw, max(prefix.end, end - PROGRAM_WIDTH), end):
+            return
+        prefix = prefix_of(raw, end)
+
+
+def _lines(number: int, prefix: Prefix, text: str) -> Iterator[Line]:
+    if not prefix.record:
+        yield Line(number, text.rstrip() if prefix.stamped else text, prefix.caller, prefix.seconds)
+        return
+    for part in without_codes(unescaped(text)).split("\n"):
+        yield Line(number, part.rstrip(), prefix.caller, prefix.seconds)
 
 
 def clean(raw: str) -> str:
@@ -87,6 +134,8 @@ def without_codes(text: str) -> str:
     """Text of many lines without escape codes, carriage returns and NULs."""
     if "\x1b" in text:
         text = ESCAPE.sub("", text)
+    if any(sign in text for sign in COLOUR_SIGNS):
+        text = COLOUR.sub("", text)
     # A terminal would show only what follows the last carriage return; the serial log keeps all of it.
     return text.replace("\r", "").replace("\0", "")
 
@@ -120,16 +169,3 @@ def _last_stamp(line: bytes) -> int:
 
 
 _STAMP_WIDTH = 40
-
-
-def _stamped(number: int, text: str, stamp: re.Match[str], end: int) -> Line:
-    seconds, caller = stamp.groups()
-    start = stamp.end()
-    end = end if end - start <= LONGEST else start + LONGEST
-    return Line(number, text[start:end].rstrip(), caller or "", float(seconds))
-
-
-def _unstamped(number: int, text: str) -> Line:
-    prefix = UNSTAMPED_PREFIX.match(text[:LONGEST])
-    assert prefix is not None  # It may be empty.
-    return Line(number, text[prefix.end() : LONGEST], prefix["caller"] or "", None)

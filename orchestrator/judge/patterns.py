@@ -4,8 +4,20 @@ import re
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from orchestrator.judge.frames import ADDRESS, NAME, OFFSET
-from orchestrator.judge.infrastructure import INFRASTRUCTURE, LOCKS, PAGE_CACHE, TICKS, WAITS
+from orchestrator.judge.frames import ADDRESS, DECODED, NAME, OFFSET
+from orchestrator.judge.infrastructure import (
+    CONSTRUCTORS,
+    INFRASTRUCTURE,
+    LOCKS,
+    PAGE_CACHE,
+    PREEMPTION,
+    RCU,
+    SLEEPS,
+    SOCKET_LOCKS,
+    TICKS,
+    WAITS,
+    Family,
+)
 from orchestrator.model import CrashKind, Severity
 
 
@@ -34,19 +46,25 @@ class Pattern:
     named: re.Pattern[str] | None = None
     nth: int = 1  # of the lines that `named` matches
     detail: re.Pattern[str] | None = None  # its group `detail`, on a later line, is added to the title
-    skip: tuple[re.Pattern[str], ...] = (*INFRASTRUCTURE, LOCKS, WAITS)
+    skip: tuple[Family, ...] = (*INFRASTRUCTURE, LOCKS, WAITS)
+    named_skip: tuple[Family, ...] | None = None  # of the function that `named` finds, where that is less
     follows: frozenset[CrashKind] = field(default_factory=frozenset)
     """Shortly after a complaint of one of these kinds this line belongs to it."""
     within: int = 15  # lines that count as shortly
+    behind: re.Pattern[str] | None = None  # no complaint unless one of the few lines before is like this
     all_callers: bool = False  # the report is written by several CPUs
+    prose: bool = False  # may be said of anything: only a stack below makes it a complaint
     silent: bool = False  # no complaint at all: known so that it is not taken for one, or for a part of one
     bare_trace: bool = False  # the frames follow without "Call Trace:"
     part: re.Pattern[str] | None = None  # a line above each of several stacks, all of which belong to the report
 
 
+# A symbolised report names inlined functions in lines of their own, above the one that counts.
+OUTER = r"(?!.*\[inline\]$)"
 FUNCTION = rf"(?:{ADDRESS})*(?P<function>{NAME})(?:{OFFSET})?"
 AT_FUNCTION = re.compile(
-    rf".* at: (?:{ADDRESS})*(?P<function>{NAME}){OFFSET}|\s*(?:{ADDRESS})+(?P<bare>{NAME}){OFFSET}"
+    rf".* at: (?:{ADDRESS})*(?P<function>{NAME})(?:{OFFSET}|{DECODED})"
+    rf"|\s*(?:{ADDRESS})+(?P<bare>{NAME})(?:{OFFSET}|{DECODED})"
 )
 K = CrashKind
 # Where a WARN()'s own text comes after its first line, it comes at once.
@@ -59,6 +77,11 @@ NAMED_FIRST = (Source.NAMED, Source.TRACE)
 # A lock taken by machinery says little; where it was taken first says more.
 LOCK_PLACES = (Source.NAMED, Source.EARLY, Source.TRACE)
 STALLED_AT = (Source.BELOW_DISPATCHER, Source.NAMED, Source.COUNTER, Source.TRACE)
+# A check of the kernel's own, lockdep's among them.
+CHECKED = (*INFRASTRUCTURE, LOCKS, WAITS, SOCKET_LOCKS)
+# Of a deadlock the report itself says where: that may well be a wait for work, or for a socket.
+LOCKERS = (*INFRASTRUCTURE, LOCKS)
+ASLEEP = (*INFRASTRUCTURE, LOCKS, WAITS, SLEEPS)
 WORK = re.compile(rf"Workqueue: \S+ (?P<function>{NAME})")
 NOWHERE: tuple[Source, ...] = ()
 WATCHDOG = r"(?:(?:NMI )?watchdog: |rcu: )?"
@@ -69,13 +92,15 @@ OOPSES = (
         kind=K.KASAN,
         # Older kernels write "double-free or invalid-free", and "on address" for wild accesses.
         line=re.compile(
-            rf"BUG: KASAN: (?:double-free or )?(?P<bug>[\w-]+(?: [a-z]+)*?) (?:in {FUNCTION}|(?:on|at) .*)"
+            rf"BUG: KASAN: {OUTER}(?:double-free or )?(?P<bug>[\w-]+(?: [a-z]+)*?) (?:in {FUNCTION}|(?:on|at) .*)"
         ),
         title="KASAN: {bug}",
         sources=LINE_FIRST,
         detail=re.compile(r"(?P<detail>Read|Write) (?:of size|at addr)"),
     ),
-    Pattern(kind=K.KASAN, line=re.compile(r"BUG: KASAN: (?P<bug>\S+)"), title="KASAN: {bug}", sources=TRACE_ONLY),
+    Pattern(
+        kind=K.KASAN, line=re.compile(rf"BUG: KASAN: {OUTER}(?P<bug>\S+)"), title="KASAN: {bug}", sources=TRACE_ONLY
+    ),
     Pattern(
         kind=K.KASAN,
         line=re.compile(r"KASAN: (?:probably |maybe )?(?P<bug>[\w-]+) in range"),
@@ -84,7 +109,7 @@ OOPSES = (
     ),
     Pattern(
         kind=K.KCSAN,
-        line=re.compile(rf"BUG: KCSAN: (?P<bug>[\w :-]+) in {FUNCTION}(?: / (?P<other>{NAME}))?"),
+        line=re.compile(rf"BUG: KCSAN: {OUTER}(?P<bug>[\w :-]+) in {FUNCTION}(?: / (?P<other>{NAME}))?"),
         title="KCSAN: {bug}",
         sources=(Source.LINE,),
         skip=(),
@@ -95,14 +120,14 @@ OOPSES = (
     ),
     Pattern(
         kind=K.KFENCE,
-        line=re.compile(rf"BUG: KFENCE: (?P<bug>[\w -]+) in {FUNCTION}"),
+        line=re.compile(rf"BUG: KFENCE: {OUTER}(?P<bug>[\w -]+) in {FUNCTION}"),
         title="KFENCE: {bug}",
         sources=LINE_FIRST,
         bare_trace=True,
     ),
     Pattern(
         kind=K.KMSAN,
-        line=re.compile(rf"BUG: KMSAN: (?P<bug>[\w-]+) in {FUNCTION}"),
+        line=re.compile(rf"BUG: KMSAN: {OUTER}(?P<bug>[\w-]+) in {FUNCTION}"),
         title="KMSAN: {bug}",
         sources=LINE_FIRST,
         bare_trace=True,
@@ -129,7 +154,8 @@ OOPSES = (
     Pattern(
         kind=K.OOPS,
         line=re.compile(
-            r"BUG: (?:unable to handle )?(?:kernel )?NULL pointer dereference|Unable to handle kernel NULL pointer"
+            r"BUG: (?:unable to handle )?(?:[Kk]ernel )?NULL pointer dereference"
+            r"|(?:CPU \d+ )?Unable to handle kernel NULL pointer"
         ),
         title="BUG: unable to handle kernel NULL pointer dereference",
     ),
@@ -137,7 +163,8 @@ OOPSES = (
         kind=K.OOPS,
         line=re.compile(
             r"BUG: (?:unable to handle (?:kernel )?(?:paging request|page fault)|Unable to handle kernel data access)"
-            r"|Unable to handle kernel (?:paging request|write to read-only|read from unreadable|execut\w+ from)"
+            r"|(?:CPU \d+ )?Unable to handle kernel"
+            r" (?:paging request|write to read-only|read from unreadable|execut\w+ from)"
         ),
         title="BUG: unable to handle kernel paging request",
     ),
@@ -148,7 +175,7 @@ OOPSES = (
     ),
     Pattern(
         kind=K.OOPS,
-        line=re.compile(r"(?:BUG: )?[Uu]nable to handle kernel\b"),
+        line=re.compile(r"(?:BUG: |CPU \d+ )?[Uu]nable to handle kernel\b"),
         title="BUG: unable to handle kernel access",
     ),
     Pattern(
@@ -194,7 +221,8 @@ OOPSES = (
     Pattern(
         kind=K.OOPS,
         line=re.compile(
-            r"(?:8<--- cut here ---)?(?P<what>Unhandled fault|SError Interrupt on CPU|Bad mode in \w+ ?\w* handler)"
+            r"(?:8<--- cut here ---)?"
+            r"(?P<what>Unhandled (?:fault|prefetch abort)|SError Interrupt on CPU|Bad mode in \w+ ?\w* handler)"
         ),
         title="{what}",
         follows=frozenset({K.OOPS}),
@@ -222,6 +250,16 @@ OOPSES = (
         line=re.compile(r"(?P<what>Internal error|Oops|stack guard page)(?:: |\b.*\[#)"),
         title="{what}",
         follows=frozenset({K.OOPS, K.BUG, K.KASAN, K.LIST}),
+    ),
+    # What any other arch says when it dies: "illegal operation: 0001 ilc:1 [#1]", "Kernel bug detected[#1]:".
+    Pattern(
+        kind=K.OOPS,
+        line=re.compile(
+            r"(?P<what>[A-Z]?[a-z]+(?: [a-z]+){0,5}(?=: [0-9a-f]{4}(?: ilc:\d)? \[#\d)"
+            r"|(?:Kernel|Unhandled kernel|Reserved instruction|Break instruction)(?: [A-Za-z]+){1,4}(?= ?\[#\d+\]:?$))"
+        ),
+        title="{what}",
+        follows=frozenset({K.OOPS, K.BUG, K.LIST, K.MEMORY, K.KASAN, K.REFCOUNT, K.SLUB, K.WARNING, K.UBSAN}),
     ),
     Pattern(
         kind=K.OOPS,
@@ -252,7 +290,7 @@ OBJECTS = (
     ),
     Pattern(
         kind=K.REFCOUNT,
-        line=re.compile(r"percpu ref \((?P<release>\w+)\) <= 0"),
+        line=re.compile(r"(?:\w+: )?percpu ref \((?P<release>\w+)\) <= 0"),
         title="WARNING: percpu ref ({release}) <= 0",
         sources=NOWHERE,
         follows=frozenset({K.REFCOUNT, K.WARNING}),
@@ -260,7 +298,7 @@ OBJECTS = (
     ),
     Pattern(
         kind=K.REFCOUNT,
-        line=re.compile(r"percpu_ref_switch_to_atomic_rcu\(\): percpu_ref underflow"),
+        line=re.compile(r"(?:\w+: )?percpu_ref_switch_to_atomic_rcu\(\): percpu_ref underflow"),
         title="WARNING: percpu_ref underflow",
         sources=NOWHERE,
         follows=frozenset({K.REFCOUNT, K.WARNING}),
@@ -335,6 +373,7 @@ OBJECTS = (
         line=re.compile(r"BUG: memory leak"),
         title="memory leak",
         sources=TRACE_ONLY,
+        skip=(*INFRASTRUCTURE, LOCKS, WAITS, CONSTRUCTORS),
     ),
     Pattern(
         kind=K.LEAK,
@@ -351,6 +390,8 @@ LOCKING = (
         title="possible deadlock",
         sources=LOCK_PLACES,
         named=AT_FUNCTION,
+        skip=CHECKED,
+        named_skip=LOCKERS,
     ),
     Pattern(
         kind=K.LOCKDEP,
@@ -358,6 +399,8 @@ LOCKING = (
         title="possible deadlock",
         sources=LOCK_PLACES,
         named=AT_FUNCTION,
+        skip=CHECKED,
+        named_skip=LOCKERS,
     ),
     Pattern(
         kind=K.LOCKDEP,
@@ -365,6 +408,7 @@ LOCKING = (
         title="possible deadlock",
         # What interrupts do with the lock comes first; that is the half of the bug that is always the same.
         sources=(Source.EARLY, Source.TRACE),
+        skip=CHECKED,
     ),
     Pattern(
         kind=K.LOCKDEP,
@@ -372,6 +416,7 @@ LOCKING = (
         title="WARNING: nested lock was not taken",
         sources=NAMED_FIRST,
         named=AT_FUNCTION,
+        skip=CHECKED,
     ),
     Pattern(
         kind=K.LOCKDEP,
@@ -379,6 +424,7 @@ LOCKING = (
         title="BUG: held lock freed",
         sources=NAMED_FIRST,
         named=AT_FUNCTION,
+        skip=CHECKED,
     ),
     Pattern(
         kind=K.LOCKDEP,
@@ -386,6 +432,7 @@ LOCKING = (
         title="inconsistent lock state",
         sources=NAMED_FIRST,
         named=AT_FUNCTION,
+        skip=CHECKED,
     ),
     Pattern(
         kind=K.LOCKDEP,
@@ -393,6 +440,7 @@ LOCKING = (
         title="WARNING: {what}",
         sources=NAMED_FIRST,
         named=AT_FUNCTION,
+        skip=CHECKED,
     ),
     Pattern(
         kind=K.LOCKDEP,
@@ -400,6 +448,7 @@ LOCKING = (
         title="WARNING: {what}",
         sources=NAMED_FIRST,
         named=AT_FUNCTION,
+        skip=CHECKED,
     ),
     Pattern(
         kind=K.LOCKDEP,
@@ -410,19 +459,21 @@ LOCKING = (
         title="WARNING: {what}",
         sources=(Source.NAMED,),
         named=AT_FUNCTION,
+        skip=CHECKED,
     ),
     Pattern(
         kind=K.RCU,
         line=re.compile(LOCK_REPORT + r"suspicious RCU usage"),
         title="WARNING: suspicious RCU usage",
         sources=TRACE_ONLY,
+        skip=(*INFRASTRUCTURE, LOCKS, WAITS, RCU),
     ),
     Pattern(
         kind=K.LOCKDEP,
         line=re.compile(r"(?:INFO: )?trying to register non-static key"),
         title="INFO: trying to register non-static key",
         sources=TRACE_ONLY,
-        skip=(*INFRASTRUCTURE, LOCKS, WAITS),
+        skip=CHECKED,
     ),
     Pattern(
         kind=K.LOCKDEP,
@@ -430,6 +481,7 @@ LOCKING = (
         title="WARNING: locking bug",
         follows=frozenset({K.WARNING}),
         within=AFTER_WARNING,
+        skip=CHECKED,
     ),
     # Checks that switch themselves off: what comes later was not looked for.
     Pattern(
@@ -473,6 +525,7 @@ LOCKING = (
         line=re.compile(r"(?:BUG: )?using (?P<what>[\w]+\(?\)?) in preemptible"),
         title="BUG: using {what} in preemptible code",
         sources=TRACE_ONLY,
+        skip=(*INFRASTRUCTURE, LOCKS, WAITS, PREEMPTION),
     ),
     Pattern(
         kind=K.ATOMIC,
@@ -495,30 +548,33 @@ LOCKING = (
         line=re.compile(r"BUG: (?P<what>(?:spinlock|rwlock|rtmutex|mutex) (?!lockup)[a-z -]+?),? on CPU#"),
         title="BUG: {what}",
         sources=TRACE_ONLY,
+        skip=CHECKED,
     ),
 )
 
 STALLS = (
     Pattern(
         kind=K.HANG,
-        line=re.compile(r"INFO: task .*(?:blocked for more than|blocked in I/O wait for more than) \d+ seconds"),
+        line=re.compile(r"INFO: task .{0,64}:\d+ blocked (?:in I/O wait )?for more than \d+ seconds"),
         title="INFO: task hung",
         sources=TRACE_ONLY,
-        skip=(*INFRASTRUCTURE, LOCKS, WAITS),
+        skip=ASLEEP,
     ),
     Pattern(
         kind=K.HANG,
-        line=re.compile(r"INFO: task .* can't die for more than \d+ seconds"),
+        line=re.compile(r"INFO: task .{0,64}:\d+ can't die for more than \d+ seconds"),
         title="INFO: task can't die",
         sources=TRACE_ONLY,
+        skip=ASLEEP,
     ),
-    # A name with line breaks in it tears the line apart; its end is still as good as a fingerprint.
+    # A name with line breaks in it tears the line apart.
     Pattern(
         kind=K.HANG,
-        line=re.compile(r".*:\d+ blocked for more than \d+ seconds\."),
+        line=re.compile(r".{0,15}:\d+ blocked for more than \d+ seconds\.$"),
+        behind=re.compile(r"INFO: task (?!.*\bblocked\b)"),
         title="INFO: task hung",
         sources=TRACE_ONLY,
-        skip=(*INFRASTRUCTURE, LOCKS, WAITS),
+        skip=ASLEEP,
         follows=frozenset({K.HANG}),
     ),
     Pattern(
@@ -550,10 +606,21 @@ STALLS = (
         skip=(*INFRASTRUCTURE, LOCKS, WAITS, TICKS),
         all_callers=True,
     ),
+    Pattern(
+        kind=K.LOCKUP,
+        # CONFIG_CSD_LOCK_WAIT_DEBUG: a CPU does not take what another one sent it.
+        line=re.compile(r"(?:smp: )?csd: (?:Detected|Continued) non-responsive CSD lock"),
+        title="non-responsive CSD lock",
+        sources=STALLED_AT,
+        named=WORK,
+        skip=(*INFRASTRUCTURE, LOCKS, WAITS, TICKS),
+        follows=frozenset({K.LOCKUP}),
+        all_callers=True,
+    ),
     Pattern(kind=K.LOCKUP, line=re.compile(r"BUG: workqueue lockup"), title="BUG: workqueue lockup", sources=NOWHERE),
     Pattern(
         kind=K.LOCKUP,
-        line=re.compile(WATCHDOG + r"(?:CPU ?\d+: )?Watchdog detected hard LOCKUP"),
+        line=re.compile(WATCHDOG + r"(?:CPU ?\d+:? )?(?:Watchdog detected hard|(?:self-)?detected hard|Hard) LOCKUP"),
         title="hard lockup",
         sources=STALLED_AT,
         named=WORK,
@@ -592,18 +659,21 @@ ENDINGS = (
         kind=K.WARNING,
         # Since v6.19 the condition and the file come first, and then " at " and the function.
         line=re.compile(
-            rf"WARNING: (?:CPU: \d+ PID: -?\d+ at (?P<file>\S+?):\d+ {FUNCTION}"
-            rf"|(?:\[.*\] )?(?:(?P<path>[\w./+-]+):\d+ )?at (?:0x0|(?:{ADDRESS})*(?P<place>{NAME}){OFFSET}))"
+            rf"WARNING: {OUTER}(?:CPU: \d+ PID: -?\d+ at (?P<file>\S+?):\d+ {FUNCTION}"
+            rf"|(?:\[.*\] )?(?:(?P<path>[\w./+-]+):\d+ )?at"
+            rf" (?:0x0|(?:{ADDRESS})*(?P<place>{NAME})(?:{OFFSET}|{DECODED})))"
         ),
         title="WARNING",
         sources=(Source.LINE, Source.COUNTER, Source.TRACE),
         follows=frozenset({K.REFCOUNT, K.LIST, K.ODEBUG, K.LOCKDEP, K.OTHER, K.ATOMIC}),
+        skip=CHECKED,
     ),
     Pattern(
         kind=K.WARNING,
-        line=re.compile(r"WARNING: CPU: \d+ PID: -?\d+ at \S+:\d+"),
+        line=re.compile(rf"WARNING: {OUTER}CPU: \d+ PID: -?\d+ at \S+:\d+"),
         title="WARNING",
         follows=frozenset({K.REFCOUNT, K.LIST, K.ODEBUG, K.LOCKDEP, K.OTHER}),
+        skip=CHECKED,
     ),
     Pattern(
         kind=K.WARNING,
@@ -655,19 +725,20 @@ OTHERS = (
         title="trusty: {why}",
         sources=NOWHERE,
     ),
-    Pattern(kind=K.BUG, line=re.compile(r"BUG: (?P<what>\S.*)"), title="BUG: {what}"),
+    Pattern(kind=K.BUG, line=re.compile(rf"BUG: {OUTER}(?P<what>\S.*)"), title="BUG: {what}"),
     Pattern(
         kind=K.OTHER,
-        # A kernel's own word for something odd, without a trace. Boot has its share of harmless ones.
-        line=re.compile(r"WARNING: (?!The mand mount option)(?P<what>\S.*)"),
+        # A kernel's own word for something odd. Boot has its share of harmless ones.
+        line=re.compile(rf"WARNING: {OUTER}(?P<what>\S.*)"),
         title="WARNING: {what}",
         severity=NOTE,
-        sources=NOWHERE,
+        sources=TRACE_ONLY,
+        prose=True,
     ),
     Pattern(
         kind=K.OTHER,
         # What a driver says of a device: "usb 5-1: WARNING: ...".
-        line=re.compile(r"[\w-]+ [\w.:-]*\d[\w.:-]*: (?P<what>(?:WARNING|BUG): \S.*)"),
+        line=re.compile(r"[\w-]+ (?=[\w.:-]*\d)[\w.:-]+: (?P<what>(?:WARNING|BUG): \S.*)"),
         title="{what}",
         severity=NOTE,
         sources=NOWHERE,
@@ -766,13 +837,14 @@ WORDS = (
     "BUG", "WARNING", "INFO:", "KASAN:", "UBSAN:", "nable to handle kernel", "Insufficient stack space",
     "ernel stack overflow", "PANIC: double fault", "general protection fault", "divide error", "stack segment",
     "segment not present", "invalid TSS", "alignment check", "int3", "control protection exception",
-    "coprocessor segment overrun", "Unhandled fault", "SError Interrupt on CPU", "Bad mode in", "Internal error",
+    "coprocessor segment overrun", "Unhandled fault", "Unhandled prefetch", "SError Interrupt on CPU", "Bad mode in",
+    "Internal error",
     "Missing ENDBR", "CFI failure", "invalid opcode", "Oops", "stack guard page", "unchecked MSR access",
     " corruption", "refcount_t: ", "percpu ref (", "percpu_ref underflow", "corrupted stack end",
     "VM_FAULT_OOM leaked", "page dumped because: VM_", "usercopy: Kernel", "swap file entry", "swap offset entry",
     "error on swap-device", "Decompression error", "non-static key", "DEBUG_LOCKS_WARN_ON", "in preemptible",
     "bad: scheduling", "switch within RCU", "blocked for more than", "in I/O wait for more than", "die for more than",
-    "kthread starved", "kthread timer wakeup", "hard LOCKUP", "Kernel panic", "already registered",
+    "kthread starved", "kthread timer wakeup", "CSD lock", "ard LOCKUP", "[#", "Kernel panic", "already registered",
     "kobject_add_internal", "unregister_netdevice: waiting", "VFS: Close", "VFS: Busy inodes", "panicked at",
     "trusty", "FAULT_INJECTION", "ut of memory", "page allocation failure", "hogged CPU", "fatal error: ",
     "panic: runtime", "SYZFAIL", "Linux version ", "Booting Linux on physical", "ODEBUG: ", "turning off the lock",

@@ -3,8 +3,9 @@
 from collections.abc import Generator, Iterable, Iterator
 
 from orchestrator.judge.crash import LINES_BEFORE
-from orchestrator.judge.lines import SECONDS, Reader, blocks
+from orchestrator.judge.lines import Reader, blocks
 from orchestrator.judge.patterns import WORDS
+from orchestrator.judge.prefixes import SECONDS
 from orchestrator.judge.watch import Watch, may_complain
 from orchestrator.model import Crash
 
@@ -57,8 +58,9 @@ class _Scan:
     def _pass_over(self, text: str, start: int, end: int) -> None:
         """Keep of harmless lines what a later report needs: the last of them, and what time it was."""
         self._reader.skip(text, start, end)
-        seconds = SECONDS.findall(text, max(start, end - CLOCK_REACH), end)
-        self.watch.clock(max(map(float, seconds), default=0.0))
+        if self._reader.stamps_seen:
+            seconds = SECONDS.findall(text, max(start, end - CLOCK_REACH), end)
+            self.watch.clock(max(map(float, seconds), default=0.0))
         self._number += text.count("\n", start, end)
         last = end
         for _ in range(LINES_BEFORE + 1):

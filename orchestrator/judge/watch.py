@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from orchestrator.judge.crash import LINES_BEFORE, LONGEST_TEXT, Report, ends
 from orchestrator.judge.frames import find_task
-from orchestrator.judge.lines import Line, kernel_lines, starts_of_messages
+from orchestrator.judge.lines import Line, kernel_lines, possible_messages
 from orchestrator.judge.patterns import BOOT, FIRMWARE, FIRMWARE_BANNER, PATTERNS, REBOOT, Pattern
 from orchestrator.model import Crash, Severity
 
@@ -34,9 +34,7 @@ def find_crashes(lines: Iterable[str]) -> Iterator[Crash]:
 
 def may_complain(raw: str) -> bool:
     """Whether a console line, stamps and all, can begin a report; True where only what came before can tell."""
-    return any(
-        _ANY.match(raw, at) or BOOT.match(raw, at) or FIRMWARE_BANNER.match(raw, at) for at in starts_of_messages(raw)
-    )
+    return any(_ANY.match(text) or BOOT.match(text) or FIRMWARE_BANNER.match(text) for text in possible_messages(raw))
 
 
 class Watch:
@@ -97,9 +95,12 @@ class Watch:
         if not _ANY.match(line.text):
             return None
         for pattern in PATTERNS:
-            if pattern.line.match(line.text):
+            if pattern.line.match(line.text) and self._fits(pattern):
                 return None if self._follows(pattern, line) else self._report(pattern, line)
         return None
+
+    def _fits(self, pattern: Pattern) -> bool:
+        return pattern.behind is None or any(pattern.behind.match(text) for text in self._before)
 
     def _follows(self, pattern: Pattern, line: Line) -> bool:
         return any(
@@ -127,7 +128,7 @@ class Watch:
 
     def _give(self, report: Report) -> Iterator[Crash]:
         crash = report.crash()
-        if report.pattern.silent:
+        if report.silent:
             return
         count = self._given.get(crash.title, 0)
         if count < SAME_TITLE and (count or len(self._given) < MOST_TITLES):

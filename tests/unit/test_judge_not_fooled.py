@@ -31,10 +31,31 @@ def found(*texts: str) -> list[Crash]:
         "sched: RT throttling activated",
         "ODEBUG: selftest passed",
         "Warning: unable to open an initial console.",
+        # Quoted in a sentence, and from a program that writes to /dev/kmsg.
+        "myjob[5]: INFO: task foo:12 blocked for more than 120 seconds.",
+        "task foo:12 blocked for more than 120 seconds.",
+        "job 10:12 blocked for more than 5 seconds.",
+        "INFO: task queue: a job was blocked for more than 5 seconds",
     ],
 )
 def test_this_is_no_complaint(text: str) -> None:
     assert found(text) == []
+
+
+def test_a_name_that_tears_a_hang_apart_does_not_hide_it() -> None:
+    (crash,) = found("INFO: task a", "b:18 blocked for more than 143 seconds.", "      Not tainted 6.19.0 #1")
+
+    assert (crash.kind, crash.line) == (CrashKind.HANG, 2)
+
+
+def test_a_cpu_that_takes_no_calls_is_a_lockup() -> None:
+    (crash,) = found(
+        "smp: csd: Detected non-responsive CSD lock (#1) on CPU#0, waiting 5000000032 ns for CPU#02 f+0x0/0x30(0x0).",
+        "smp: csd: Continued non-responsive CSD lock (#1) on CPU#0, waiting 9000000032 ns for CPU#02 f+0x0/0x30(0x0).",
+        "smp: \tcsd: CSD lock (#1) handling this request.",
+    )
+
+    assert crash.kind == CrashKind.LOCKUP
 
 
 def test_a_workload_may_echo_what_it_likes() -> None:

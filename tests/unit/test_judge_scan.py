@@ -103,7 +103,7 @@ def test_memory_does_not_grow_with_the_console(chunk: bytes) -> None:
 
 def test_each_callers_report_counts_as_open() -> None:
     """One report for each of thousands of tasks, none of which ends."""
-    chunks = (f"[    1.000000][T{number:5}] INFO: task a:1 blocked for more than 1 seconds.\n".encode() * 2
+    chunks = (f"[    1.000000][{f'T{number}':>6}] INFO: task a:1 blocked for more than 1 seconds.\n".encode() * 2
               for number in range(10_000))  # fmt: skip
 
     assert len(found(chunks)) == 10
