@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.judge.envelopes import opened, unescaped
-from orchestrator.judge.prefixes import SECONDS, STAMP, Author, Place, Prefix, prefix_of, stamp_alone
+from orchestrator.judge.prefixes import SECONDS, STAMP, Author, Place, Prefix, prefix_from, prefix_of, stamp_alone
 
 # A longer message is not a kernel's (LOG_LINE_MAX is 1 KiB); a workload may write any amount without a newline.
 LONGEST = 4096
@@ -114,7 +114,7 @@ def _pieces(raw: str, deep: int = 0) -> Iterator[tuple[Prefix, str]]:
         yield prefix, raw[prefix.end : min(end, prefix.end + LONGEST)]
         if stamp is None or PROGRAM.search(raw, max(prefix.end, end - PROGRAM_WIDTH), end):
             return
-        prefix = prefix_of(raw, end)
+        prefix = prefix_from(raw, stamp)
 
 
 def _lines(number: int, prefix: Prefix, text: str) -> Iterator[Line]:

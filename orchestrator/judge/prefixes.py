@@ -237,8 +237,8 @@ def _by_place_and_sign() -> dict[tuple[Place, str], tuple[Form, ...]]:
 
 
 _NEXT = _by_place_and_sign()
-# What may begin a form that comes after a stamp, besides the kernel's name.
-_GO_ON = (*({sign for form in FORMS if MARKED in form.after for sign in form.first} - {"a", "0"}), "c", "C")
+# How the forms begin that come after a stamp, besides the kernel's name.
+_GOES_ON = re.compile(r" ?\[|<\d|-?\(\d|[cC]\d|\ufeff")
 
 
 def prefix_of(text: str, at: int = 0) -> Prefix:
@@ -250,15 +250,32 @@ def prefix_of(text: str, at: int = 0) -> Prefix:
     return prefix
 
 
+def prefix_from(text: str, stamp: re.Match[str]) -> Prefix:
+    """The same for a stamp in the middle of a line."""
+    if not _ends_with(text, stamp):
+        return prefix_of(text, stamp.start())
+    return Prefix(
+        end=stamp.end(),
+        place=MARKED,
+        author=Author.KERNEL,
+        stamped=True,
+        caller=stamp["caller"] or "",
+        seconds=float(stamp["seconds"]),
+    )
+
+
 def stamp_alone(text: str) -> re.Match[str] | None:
     """printk's stamp, if a line has no other prefix: nearly every line of a guest's console. None: look closer."""
     stamp = STAMP.match(text)
-    if stamp is None or stamp["level"]:
-        return None
-    end = stamp.end()
-    if text[end : end + 1] in _GO_ON or SECONDS.search(text, end) or text.find("kernel", end, end + NEAR) >= 0:
+    if stamp is None or SECONDS.search(text, stamp.end()) or not _ends_with(text, stamp):
         return None
     return stamp
+
+
+def _ends_with(text: str, stamp: re.Match[str]) -> bool:
+    """Whether a prefix surely ends with this stamp."""
+    end = stamp.end()
+    return not (_GOES_ON.match(text, end) or text.find("kernel", end, end + NEAR) >= 0 or stamp["level"])
 
 
 def _cut(prefix: Prefix, text: str) -> bool:

@@ -72,14 +72,14 @@ class _Scan:
 
 def _suspects(text: str) -> list[int]:
     """Where the lines begin that may begin a report, in order."""
-    starts = set()
+    starts: dict[int, bool] = {}
     for word in WORDS:
         at = text.find(word)
         while at >= 0:
             start = text.rfind("\n", 0, at) + 1
             end = text.find("\n", at)
             end = len(text) if end < 0 else end
-            if start not in starts and may_complain(text[start:end]):
-                starts.add(start)
+            if start not in starts:
+                starts[start] = may_complain(text[start:end])
             at = text.find(word, end)
-    return sorted(starts)
+    return sorted(start for start, suspect in starts.items() if suspect)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from log_forms import ALL, OUTER, PROGRAMS, UNSTAMPED, Form, wrapped
 
 from orchestrator.judge.lines import kernel_lines
+from orchestrator.judge.prefixes import prefix_of, stamp_alone
 from orchestrator.judge.scan import crashes_in
 from orchestrator.judge.watch import find_crashes
 from orchestrator.model import Crash
@@ -168,3 +169,11 @@ def test_a_bracket_of_the_kernels_own_is_no_prefix() -> None:
 
     assert [line.text for line in kernel_lines(texts)] == list(texts)
     assert [line.text for line in kernel_lines(f"[    1.000000] {text}" for text in texts)] == list(texts)
+
+
+@given(st.text("[]<>(c1 Ck-:'\ufeffernel@TC0", max_size=30))
+def test_a_stamp_alone_is_all_that_stands_before(rest: str) -> None:
+    text = f"[    1.000000][  T12] {rest}"
+    stamp = stamp_alone(text)
+
+    assert stamp is None or prefix_of(text).end == stamp.end()
