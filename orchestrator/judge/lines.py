@@ -22,6 +22,13 @@ PROGRAM = re.compile(r"\S\[\d{1,10}\]: $")
 PROGRAM_WIDTH = 16
 # The word behind a date, which is a host's name if the line before has it, too.
 FIRST_WORD = re.compile(r"([^\s\[\]:]{1,64}) ")
+# What else a log may have before each of its lines: counts only where the line before has the same. A program's name
+# and a colon don't.
+MARGIN = re.compile(
+    r"[ \t]{0,64}(?:\[ ?[\w.-]{1,24} ?\][ \t]{0,4}|\d{1,7}(?::[ \t]?|[ \t]{1,4})|[*:\u2022+-] ?|\w{1,16}[>|] ?)"
+    r"|[ \t]{1,64}"
+)
+_DIGITS = re.compile(r"\d+")
 
 
 @dataclass(slots=True)  # Not frozen: there is one for each line of a console, and that would double what it costs.
@@ -44,7 +51,10 @@ class Reader:
 
     def __init__(self) -> None:
         self.stamps_seen = False
-        self._word = ""  # behind the date of the line before
+        self._daemon = False  # has named authors
+        # Of the line before:
+        self._word = ""  # behind its date
+        self._margin = ""
 
     def skip(self, text: str, start: int, end: int) -> None:
         """Pass over lines that nobody wants to see; a stamp among them still tells what kind of log this is."""
@@ -65,11 +75,16 @@ class Reader:
     def _closely(self, number: int, raw: str) -> Iterator[Line]:
         for prefix, text in _pieces(raw):
             said = text
+            self._daemon = self._daemon or prefix.tagged
             if prefix.place is Place.DATED:
                 said = self._after_host(text)
             elif prefix.host:
                 self._word = prefix.host
-            if prefix.author is Author.KERNEL or not (self.stamps_seen or prefix.stamped):
+            # journalctl indents the further lines of what a program said.
+            if not (prefix.stamped or (self._daemon and prefix.place is Place.BARE)):
+                said = self._after_margin(said)
+            unknown = prefix.author is Author.UNKNOWN and not (self.stamps_seen or prefix.stamped)
+            if prefix.author is Author.KERNEL or unknown:
                 yield from _lines(number, prefix, said)
             self.stamps_seen = self.stamps_seen or prefix.stamped
 
@@ -77,6 +92,17 @@ class Reader:
         found = FIRST_WORD.match(text)
         before, self._word = self._word, found[1] if found else ""
         return text[found.end() :] if found and found[1] == before else text
+
+    def _after_margin(self, text: str) -> str:
+        found = MARGIN.match(text)
+        before, self._margin = self._margin, found[0] if found else ""
+        return text[found.end() :] if found and _same_margin(before, found[0]) else text
+
+
+def _same_margin(before: str, margin: str) -> bool:
+    if margin.isspace():
+        return before.startswith(margin)
+    return _DIGITS.sub("0", before).strip() == _DIGITS.sub("0", margin).strip()
 
 
 def kernel_lines(lines: Iterable[str]) -> Iterator[Line]:
@@ -92,9 +118,12 @@ def possible_messages(raw: str) -> Iterator[str]:
         yield raw[stamp.end() : stamp.end() + LONGEST]
         return
     for prefix, text in _pieces(raw):
-        yield from (line.text for line in _lines(0, prefix, text))
+        said = [line.text for line in _lines(0, prefix, text)]
         if prefix.place is Place.DATED and (found := FIRST_WORD.match(text)):
-            yield text[found.end() :]
+            said.append(text[found.end() :])
+        yield from said
+        if not prefix.stamped:
+            yield from (text[found.end() :] for text in said if (found := MARGIN.match(text)))
 
 
 def _pieces(raw: str, deep: int = 0) -> Iterator[tuple[Prefix, str]]:
@@ -108,7 +137,10 @@ def _pieces(raw: str, deep: int = 0) -> Iterator[tuple[Prefix, str]]:
         for message in inner:
             yield from _pieces(without_codes(message), deep + 1)
         return
-    while not (prefix.tagged and prefix.author is Author.PROGRAM):
+    while True:
+        if prefix.tagged and prefix.author is Author.PROGRAM:
+            yield prefix, ""
+            return
         stamp = STAMP.search(raw, prefix.end)
         end = stamp.start() if stamp else len(raw)
         yield prefix, raw[prefix.end : min(end, prefix.end + LONGEST)]
@@ -137,7 +169,9 @@ def without_codes(text: str) -> str:
     if any(sign in text for sign in COLOUR_SIGNS):
         text = COLOUR.sub("", text)
     # A terminal would show only what follows the last carriage return; the serial log keeps all of it.
-    return text.replace("\r", "").replace("\0", "")
+    text = text.replace("\r", "").replace("\0", "")
+    # Web pages and East Asian mails have other spaces.
+    return text.replace("\xa0", " ").replace("\u3000", " ")
 
 
 def blocks(chunks: Iterable[bytes]) -> Iterator[str]:

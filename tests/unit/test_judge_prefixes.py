@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from log_forms import ALL, OUTER, PROGRAMS, UNSTAMPED, Form, wrapped
+from log_forms import ALL, MARGINS, OUTER, PROGRAMS, UNSTAMPED, Form, wrapped
 
 from orchestrator.judge.lines import kernel_lines
 from orchestrator.judge.prefixes import prefix_of, stamp_alone
@@ -75,7 +75,7 @@ def judged(lines: list[str]) -> list[Crash]:
     return found
 
 
-@pytest.mark.parametrize("form", ALL.values(), ids=ALL)
+@pytest.mark.parametrize("form", (ALL | MARGINS).values(), ids=ALL | MARGINS)
 def test_a_crash_is_the_same_in_every_form(form: Form) -> None:
     for first in FIRST_LINES:
         text = [*BEFORE, first, *SPLAT]
@@ -92,7 +92,7 @@ def test_a_crash_at_the_very_start_is_found(form: Form) -> None:
     assert [seen(crash) for crash in judged(wrapped(form, text))] == [seen(crash) for crash in find_crashes(text)]
 
 
-@pytest.mark.parametrize("form", ALL.values(), ids=ALL)
+@pytest.mark.parametrize("form", (ALL | MARGINS).values(), ids=ALL | MARGINS)
 def test_what_is_silent_is_silent_in_every_form(form: Form) -> None:
     assert judged(wrapped(form, list(HARMLESS))) == []
 
@@ -135,6 +135,15 @@ def test_a_programs_own_stamps_do_not_make_a_log_a_stamped_one() -> None:
     lines = [*wrapped(PROGRAMS["short-own-stamp"], ["worker started"]), *wrapped(ALL["ts"], [FIRST_LINES[0], *SPLAT])]
 
     assert len(judged(lines)) == 1
+
+
+def test_further_lines_of_a_programs_message_are_the_programs() -> None:
+    lines = [
+        *wrapped(PROGRAMS["short"], ["it said:"]),
+        *("    " * 8 + line for line in (*BEFORE, FIRST_LINES[0], *SPLAT)),
+    ]
+
+    assert judged(lines) == []
 
 
 def test_a_log_daemons_word_counts_in_a_log_with_stamps() -> None:
