@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.judge.envelopes import opened, unescaped
-from orchestrator.judge.prefixes import SECONDS, STAMP, Author, Place, Prefix, prefix_from, prefix_of, stamp_alone
+from orchestrator.judge.prefixes import SECONDS, Author, Place, Prefix, next_stamp, prefix_from, prefix_of, stamp_alone
 
 # A longer message is not a kernel's (LOG_LINE_MAX is 1 KiB); a workload may write any amount without a newline.
 LONGEST = 4096
@@ -85,7 +85,8 @@ class Reader:
                 said = self._after_margin(said)
             unknown = prefix.author is Author.UNKNOWN and not (self.stamps_seen or prefix.stamped)
             if prefix.author is Author.KERNEL or unknown:
-                yield from _lines(number, prefix, said)
+                for part in _texts(prefix, said):
+                    yield Line(number, part, prefix.caller, prefix.seconds)
             self.stamps_seen = self.stamps_seen or prefix.stamped
 
     def _after_host(self, text: str) -> str:
@@ -118,12 +119,14 @@ def possible_messages(raw: str) -> Iterator[str]:
         yield raw[stamp.end() : stamp.end() + LONGEST]
         return
     for prefix, text in _pieces(raw):
-        said = [line.text for line in _lines(0, prefix, text)]
+        yield from _texts(prefix, text)
+        if prefix.stamped:
+            continue
+        said = [text]
         if prefix.place is Place.DATED and (found := FIRST_WORD.match(text)):
             said.append(text[found.end() :])
-        yield from said
-        if not prefix.stamped:
-            yield from (text[found.end() :] for text in said if (found := MARGIN.match(text)))
+            yield said[-1]
+        yield from (text[found.end() :] for text in said if (found := MARGIN.match(text)))
 
 
 def _pieces(raw: str, deep: int = 0) -> Iterator[tuple[Prefix, str]]:
@@ -141,7 +144,7 @@ def _pieces(raw: str, deep: int = 0) -> Iterator[tuple[Prefix, str]]:
         if prefix.tagged and prefix.author is Author.PROGRAM:
             yield prefix, ""
             return
-        stamp = STAMP.search(raw, prefix.end)
+        stamp = next_stamp(raw, prefix.end)
         end = stamp.start() if stamp else len(raw)
         yield prefix, raw[prefix.end : min(end, prefix.end + LONGEST)]
         if stamp is None or PROGRAM.search(raw, max(prefix.end, end - PROGRAM_WIDTH), end):
@@ -149,12 +152,11 @@ def _pieces(raw: str, deep: int = 0) -> Iterator[tuple[Prefix, str]]:
         prefix = prefix_from(raw, stamp)
 
 
-def _lines(number: int, prefix: Prefix, text: str) -> Iterator[Line]:
+def _texts(prefix: Prefix, text: str) -> Sequence[str]:
+    """The lines of one message."""
     if not prefix.record:
-        yield Line(number, text.rstrip() if prefix.stamped else text, prefix.caller, prefix.seconds)
-        return
-    for part in without_codes(unescaped(text)).split("\n"):
-        yield Line(number, part.rstrip(), prefix.caller, prefix.seconds)
+        return (text.rstrip() if prefix.stamped else text,)
+    return [part.rstrip() for part in without_codes(unescaped(text)).split("\n")]
 
 
 def clean(raw: str) -> str:

@@ -15,6 +15,7 @@ LONGEST = 600
 NEAR = 160
 # syslog's number of a message is its facility times eight plus its level; the kernel's facility is 0.
 LEVELS = 8
+LEVEL_WIDTH = len("<191>")
 KERNEL_TAG = re.compile(r"kernel|vmunix")
 KERNEL_FACILITY = "kern"
 
@@ -274,6 +275,15 @@ def prefix_from(text: str, stamp: re.Match[str]) -> Prefix:
         caller=stamp["caller"] or "",
         seconds=float(stamp["seconds"]),
     )
+
+
+def next_stamp(text: str, at: int) -> re.Match[str] | None:
+    """printk's next stamp in a line; quick where there is none."""
+    found = SECONDS.search(text, at)
+    if found is None:
+        return None
+    level = text.rfind("<", max(at, found.start() - LEVEL_WIDTH), found.start())
+    return (STAMP.match(text, level) if level >= 0 else None) or STAMP.match(text, found.start())
 
 
 def stamp_alone(text: str) -> re.Match[str] | None:
