@@ -21,7 +21,10 @@ COLOUR_SIGNS = ("^[[", "#033[", "\\x1b[", "\\033[")
 PROGRAM = re.compile(r"\S\[\d{1,10}\]: $")
 PROGRAM_WIDTH = 16
 # The word behind a date, which is a host's name if the line before has it, too.
-FIRST_WORD = re.compile(r"([^\s\[\]:]{1,64}) ")
+# But a level is a program's.
+FIRST_WORD = re.compile(
+    r"(?!(?i:trace|debug|info|notice|warn(?:ing)?|err(?:or)?|crit(?:ical)?|fatal) )([^\s\[\]:]{1,64}) "
+)
 # What else a log may have before each of its lines: counts only where the line before has the same. A program's name
 # and a colon don't.
 MARGIN = re.compile(

@@ -178,6 +178,7 @@ PROGRAMS: dict[str, Form] = {
     "console": "[{stamp}] myprog[5]: {text}",
     "console-caller": "[{stamp}][ T3919] myprog: {text}",
     "console-own-stamp": "[{stamp}] qemu[5]: [{stamp}] {text}",
+    "level": "2025-11-01 {clock},123 ERROR {text}",
     "sentence": "the log has: {text}",
     "quoted-text": 'time="2025-11-01T{clock}" level=warning msg="{text}"',
 }
