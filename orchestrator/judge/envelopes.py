@@ -15,11 +15,15 @@ STARTS = ("{", "- {")
 
 # One member of an object that is written over several lines, as `dmesg --json` does.
 MEMBER = re.compile(r'\s{0,32}"(?:msg|log)" ?: {0,8}("(?:[^"\\]|\\.)*"),?\s*$')
+# The same in YAML, as LAVA wrote it until 2019.
+YAML = re.compile(r"- \{dt: .*, lvl: \w+, msg: (?:'(?P<quoted>(?:[^']|'')*)'|(?P<plain>[^'\"].*))\}\s*$")
 BYTES = re.compile(r"(?:\\x[0-9a-f]{2})+")
 
 
 def opened(text: str) -> Sequence[str] | None:
     """The messages in a line that holds an object; none if a program wrote it. None: this is a line of plain text."""
+    if text.startswith("- {dt: ") and (found := YAML.match(text[:LONGEST_OBJECT])):
+        return [(found["quoted"] or found["plain"] or "").replace("''", "'")]
     if text.startswith(STARTS):
         return _of_object(text[text.index("{") : LONGEST_OBJECT].rstrip())
     if '"' in text[:48] and (found := MEMBER.match(text[:LONGEST_OBJECT])):

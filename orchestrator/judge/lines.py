@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.judge.envelopes import opened, unescaped
-from orchestrator.judge.prefixes import SECONDS, STAMP, Author, Place, Prefix, prefix_of, stamp_alone
+from orchestrator.judge.prefixes import SECONDS, Author, Place, Prefix, next_stamp, prefix_from, prefix_of, stamp_alone
 
 # A longer message is not a kernel's (LOG_LINE_MAX is 1 KiB); a workload may write any amount without a newline.
 LONGEST = 4096
@@ -21,7 +21,17 @@ COLOUR_SIGNS = ("^[[", "#033[", "\\x1b[", "\\033[")
 PROGRAM = re.compile(r"\S\[\d{1,10}\]: $")
 PROGRAM_WIDTH = 16
 # The word behind a date, which is a host's name if the line before has it, too.
-FIRST_WORD = re.compile(r"([^\s\[\]:]{1,64}) ")
+# But a level is a program's.
+FIRST_WORD = re.compile(
+    r"(?!(?i:trace|debug|info|notice|warn(?:ing)?|err(?:or)?|crit(?:ical)?|fatal) )([^\s\[\]:]{1,64}) "
+)
+# What else a log may have before each of its lines: counts only where the line before has the same. A program's name
+# and a colon don't.
+MARGIN = re.compile(
+    r"[ \t]{0,64}(?:\[ ?[\w.-]{1,24} ?\][ \t]{0,4}|\d{1,7}(?::[ \t]?|[ \t]{1,4})|[*:\u2022+-] ?|\w{1,16}[>|] ?)"
+    r"|[ \t]{1,64}"
+)
+_DIGITS = re.compile(r"\d+")
 
 
 @dataclass(slots=True)  # Not frozen: there is one for each line of a console, and that would double what it costs.
@@ -44,7 +54,10 @@ class Reader:
 
     def __init__(self) -> None:
         self.stamps_seen = False
-        self._word = ""  # behind the date of the line before
+        self._daemon = False  # has named authors
+        # Of the line before:
+        self._word = ""  # behind its date
+        self._margin = ""
 
     def skip(self, text: str, start: int, end: int) -> None:
         """Pass over lines that nobody wants to see; a stamp among them still tells what kind of log this is."""
@@ -65,18 +78,35 @@ class Reader:
     def _closely(self, number: int, raw: str) -> Iterator[Line]:
         for prefix, text in _pieces(raw):
             said = text
+            self._daemon = self._daemon or prefix.tagged
             if prefix.place is Place.DATED:
                 said = self._after_host(text)
             elif prefix.host:
                 self._word = prefix.host
-            if prefix.author is Author.KERNEL or not (self.stamps_seen or prefix.stamped):
-                yield from _lines(number, prefix, said)
+            # journalctl indents the further lines of what a program said.
+            if not (prefix.stamped or (self._daemon and prefix.place is Place.BARE)):
+                said = self._after_margin(said)
+            unknown = prefix.author is Author.UNKNOWN and not (self.stamps_seen or prefix.stamped)
+            if prefix.author is Author.KERNEL or unknown:
+                for part in _texts(prefix, said):
+                    yield Line(number, part, prefix.caller, prefix.seconds)
             self.stamps_seen = self.stamps_seen or prefix.stamped
 
     def _after_host(self, text: str) -> str:
         found = FIRST_WORD.match(text)
         before, self._word = self._word, found[1] if found else ""
         return text[found.end() :] if found and found[1] == before else text
+
+    def _after_margin(self, text: str) -> str:
+        found = MARGIN.match(text)
+        before, self._margin = self._margin, found[0] if found else ""
+        return text[found.end() :] if found and _same_margin(before, found[0]) else text
+
+
+def _same_margin(before: str, margin: str) -> bool:
+    if margin.isspace():
+        return before.startswith(margin)
+    return _DIGITS.sub("0", before).strip() == _DIGITS.sub("0", margin).strip()
 
 
 def kernel_lines(lines: Iterable[str]) -> Iterator[Line]:
@@ -92,9 +122,14 @@ def possible_messages(raw: str) -> Iterator[str]:
         yield raw[stamp.end() : stamp.end() + LONGEST]
         return
     for prefix, text in _pieces(raw):
-        yield from (line.text for line in _lines(0, prefix, text))
+        yield from _texts(prefix, text)
+        if prefix.stamped:
+            continue
+        said = [text]
         if prefix.place is Place.DATED and (found := FIRST_WORD.match(text)):
-            yield text[found.end() :]
+            said.append(text[found.end() :])
+            yield said[-1]
+        yield from (text[found.end() :] for text in said if (found := MARGIN.match(text)))
 
 
 def _pieces(raw: str, deep: int = 0) -> Iterator[tuple[Prefix, str]]:
@@ -108,21 +143,23 @@ def _pieces(raw: str, deep: int = 0) -> Iterator[tuple[Prefix, str]]:
         for message in inner:
             yield from _pieces(without_codes(message), deep + 1)
         return
-    while not (prefix.tagged and prefix.author is Author.PROGRAM):
-        stamp = STAMP.search(raw, prefix.end)
+    while True:
+        if prefix.tagged and prefix.author is Author.PROGRAM:
+            yield prefix, ""
+            return
+        stamp = next_stamp(raw, prefix.end)
         end = stamp.start() if stamp else len(raw)
         yield prefix, raw[prefix.end : min(end, prefix.end + LONGEST)]
         if stamp is None or PROGRAM.search(raw, max(prefix.end, end - PROGRAM_WIDTH), end):
             return
-        prefix = prefix_of(raw, end)
+        prefix = prefix_from(raw, stamp)
 
 
-def _lines(number: int, prefix: Prefix, text: str) -> Iterator[Line]:
+def _texts(prefix: Prefix, text: str) -> Sequence[str]:
+    """The lines of one message."""
     if not prefix.record:
-        yield Line(number, text.rstrip() if prefix.stamped else text, prefix.caller, prefix.seconds)
-        return
-    for part in without_codes(unescaped(text)).split("\n"):
-        yield Line(number, part.rstrip(), prefix.caller, prefix.seconds)
+        return (text.rstrip() if prefix.stamped else text,)
+    return [part.rstrip() for part in without_codes(unescaped(text)).split("\n")]
 
 
 def clean(raw: str) -> str:
@@ -137,7 +174,9 @@ def without_codes(text: str) -> str:
     if any(sign in text for sign in COLOUR_SIGNS):
         text = COLOUR.sub("", text)
     # A terminal would show only what follows the last carriage return; the serial log keeps all of it.
-    return text.replace("\r", "").replace("\0", "")
+    text = text.replace("\r", "").replace("\0", "")
+    # Web pages and East Asian mails have other spaces.
+    return text.replace("\xa0", " ").replace("\u3000", " ")
 
 
 def blocks(chunks: Iterable[bytes]) -> Iterator[str]:

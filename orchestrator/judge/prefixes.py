@@ -15,6 +15,7 @@ LONGEST = 600
 NEAR = 160
 # syslog's number of a message is its facility times eight plus its level; the kernel's facility is 0.
 LEVELS = 8
+LEVEL_WIDTH = len("<191>")
 KERNEL_TAG = re.compile(r"kernel|vmunix")
 KERNEL_FACILITY = "kern"
 
@@ -70,7 +71,11 @@ CLOCK = r"\d{1,2}[:.]\d\d[:.]\d\d(?:[.,]\d{1,9})?(?: [AaPp]\.?[Mm]\b\.?)?"
 ISO_DAY = r"\d{4}[-/.]\d\d[-/.]\d\d"
 ISO = rf"{ISO_DAY}(?:[T_-]| {{1,2}})\d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?(?: ?(?:Z|UTC\b|[+-]\d\d:?\d\d))?"
 ZONE = r"(?:[A-Z]{2,5}|[+-]\d\d(?::?\d\d)?)"
-MONTH_AND_DAY = rf"(?:{WORD} +{DAY}|{DAY} +(?:de +)?{WORD}|\d{{1,2}} ?[月월] *\d{{1,2}}[日일]?)"
+# East Asia numbers its months, and so does Vietnam, behind a word.
+MONTH_AND_DAY = (
+    rf"(?:{WORD} +(?:\d{{1,2}} +)?{DAY}|{DAY} +(?:de +)?{WORD}"
+    r"|(?:\d{4} ?[年년] ?)?\d{1,2} ?[月월] *\d{1,2} ?[日일]?)"
+)
 DATE = rf"(?:{WORD} +)?{MONTH_AND_DAY}(?:,? +\d{{4}})?,? +{CLOCK}(?:(?: {ZONE})? \d{{4}}\b)?"
 FULL_DATE = rf"{WORD} {ISO_DAY} {CLOCK}(?: {ZONE}\b)?"
 SLASHED = rf"\d{{1,2}}[./]\d{{1,2}}[./]\d{{2,4}},? +{CLOCK}"
@@ -114,7 +119,7 @@ KERNELS = (
     ),
     # A log daemon's name for the kernel. Only behind a date it proves anything: programs write it, too.
     Form(
-        line=re.compile(rf"(?:{HOST} +)?(?:{FACILITY} +)?(?P<tag>{KERNEL_TAG.pattern})(?:\[[^\]\s]{{0,20}}\])?: ?"),
+        line=re.compile(rf"(?:{HOST} +)?(?:{FACILITY} +)?(?P<tag>{KERNEL_TAG.pattern})(?:\[[^\]\s]{{0,20}}\])?:[ \t]?"),
         first="a0",
         word=":",
         after=NOT_FIRST,
@@ -133,7 +138,7 @@ KERNELS = (
 OTHER_STAMPS = (
     Form(line=re.compile(r"\[ *(?P<seconds>\d{1,10}\.\d{1,9})@\d{1,3}\] {0,2}"), first="[", then=DATED),
     Form(line=re.compile(r"\[ *(?P<seconds>\d{1,10}\.\d{0,9})(?![\d.])[^\[\]]{0,48}\] ?"), first="[", then=DATED),
-    Form(line=re.compile(r"\[ *[+<] *-?\d{1,10}[.,]\d{1,9} *>?\] ?|\[ *\d{1,10},\d{6}\] ?"), first="[", then=DATED),
+    Form(line=re.compile(r"\[ *[+<-] *-?\d{1,10}[.,]\d{1,9} *>?\] ?|\[ *\d{1,10},\d{6}\] ?"), first="[", then=DATED),
     Form(
         line=re.compile(
             r"\[[^\[\]<>{}]{0,40}?(?:(?<=\dT)|(?<![\w/:.]))\d{1,2}(?::\d\d(?::\d\d(?:[.,]\d{1,9})?)?|\.\d\d\.\d\d)"
@@ -144,7 +149,8 @@ OTHER_STAMPS = (
     ),
     # The CPU, or the CPU and the task.
     Form(line=re.compile(r" ?\[(?:[Cc]|[Cc][Pp][Uu])?\d{1,3}(?:: *[^\[\]]{1,32})?\] ?"), first="[ ", after=NOT_FIRST),
-    Form(line=re.compile(r"-?\(\d{1,3}\)(?:\[\d[^\[\]]{0,32}\])? ?"), first="-(", after=NOT_FIRST),
+    Form(line=re.compile(r"[-. ]?\(\d{1,3}\)(?:\[\d[^\[\]]{0,32}\])? ?"), first="-(. ", after=NOT_FIRST),
+    Form(line=re.compile(r"\([^()]{0,24}\d\d:\d\d:\d\d[^()]{0,16}\) ?"), first="(", then=DATED),
     Form(line=re.compile(r"[cC]\d{1,2} +\d{1,7} "), after=NOT_FIRST),
 )
 
@@ -163,9 +169,13 @@ DATES = (
     # Finnish and Indonesian clocks have dots.
     Form(line=re.compile(rf"{DATE}{DATE_END}"), first="a0", word=".", then=DATED),
     # Android's logcat: process 0 is the kernel.
-    Form(line=re.compile(rf"\d\d-\d\d {CLOCK}(?: +0 +0 [VDIWEFS] | )"), first="0", then=DATED),
+    Form(
+        line=re.compile(rf"\d\d-\d\d {CLOCK}(?:(?: +root)? +0 +0 [VDIWEFS] (?:(?:KERNEL|kernel)? *: )?| )"),
+        first="0",
+        then=DATED,
+    ),
     Form(line=re.compile(rf"\d{{1,2}}:\d\d:\d\d(?:[.,]\d{{1,9}})?{DATE_END}"), first="0", then=DATED),
-    Form(line=re.compile(rf"\d{{1,10}}\.\d{{3,9}}{DATE_END}"), first="0", then=DATED),
+    Form(line=re.compile(rf"(?:\d{{1,10}}\.\d{{3,9}}|\d{{10}}){DATE_END}"), first="0", then=DATED),
 )
 
 # What daemons and container engines put between a date and the text.
@@ -208,7 +218,8 @@ WRAPPINGS = (
     Form(line=re.compile(r"(?:>+ ?|\| ?)+"), first=">|"),
     Form(
         line=re.compile(
-            r"[ \t]{1,16}(?=\[ *\d{1,10}\.\d|<\d{1,3}>|kernel(?:\[[^\]\s]{0,20}\])?:|[>|] |\d{4}-\d\d-\d\d[T ]|\(XEN\))"
+            r"[ \t]{1,16}(?=\[ *\d{1,10}\.\d|<\d{1,3}>|kernel(?:\[[^\]\s]{0,20}\])?:"
+            r"|[>|] |\d{4}-\d\d-\d\d[T ]|\d{1,2}[月월]|\(XEN\))"
         ),
         first=" \t",
     ),
@@ -220,6 +231,8 @@ WRAPPINGS = (
     Form(line=re.compile(r"[^\t]{1,100}\t[^\t]{1,100}\t(?=\ufeff?\d{4}-\d\d-)"), first="a0", word="\t"),
     Form(line=re.compile(r"[\w.-]{1,40} +\| "), first="a0", word=" | "),
     Form(line=re.compile(r"\S{1,64} login: "), word=" login: "),
+    # grep's name of the file, and the number of the line.
+    Form(line=re.compile(r"[\w./+-]{0,100}\.(?:log|txt|out|dmesg)[:-](?:\d{1,9}[:-])?"), first="a0", word="."),
     Form(line=re.compile(r"[\w.-]{1,32}@[\w.-]{1,64}:[^\s#$]{0,64}[#$] "), word="@"),
 )
 
@@ -237,8 +250,8 @@ def _by_place_and_sign() -> dict[tuple[Place, str], tuple[Form, ...]]:
 
 
 _NEXT = _by_place_and_sign()
-# What may begin a form that comes after a stamp, besides the kernel's name.
-_GO_ON = (*({sign for form in FORMS if MARKED in form.after for sign in form.first} - {"a", "0"}), "c", "C")
+# How the forms begin that come after a stamp, besides the kernel's name.
+_GOES_ON = re.compile(r" ?\[|<\d|[-. ]?\(\d|[cC]\d|\ufeff")
 
 
 def prefix_of(text: str, at: int = 0) -> Prefix:
@@ -250,15 +263,41 @@ def prefix_of(text: str, at: int = 0) -> Prefix:
     return prefix
 
 
+def prefix_from(text: str, stamp: re.Match[str]) -> Prefix:
+    """The same for a stamp in the middle of a line."""
+    if not _ends_with(text, stamp):
+        return prefix_of(text, stamp.start())
+    return Prefix(
+        end=stamp.end(),
+        place=MARKED,
+        author=Author.KERNEL,
+        stamped=True,
+        caller=stamp["caller"] or "",
+        seconds=float(stamp["seconds"]),
+    )
+
+
+def next_stamp(text: str, at: int) -> re.Match[str] | None:
+    """printk's next stamp in a line; quick where there is none."""
+    found = SECONDS.search(text, at)
+    if found is None:
+        return None
+    level = text.rfind("<", max(at, found.start() - LEVEL_WIDTH), found.start())
+    return (STAMP.match(text, level) if level >= 0 else None) or STAMP.match(text, found.start())
+
+
 def stamp_alone(text: str) -> re.Match[str] | None:
     """printk's stamp, if a line has no other prefix: nearly every line of a guest's console. None: look closer."""
     stamp = STAMP.match(text)
-    if stamp is None or stamp["level"]:
-        return None
-    end = stamp.end()
-    if text[end : end + 1] in _GO_ON or SECONDS.search(text, end) or text.find("kernel", end, end + NEAR) >= 0:
+    if stamp is None or SECONDS.search(text, stamp.end()) or not _ends_with(text, stamp):
         return None
     return stamp
+
+
+def _ends_with(text: str, stamp: re.Match[str]) -> bool:
+    """Whether a prefix surely ends with this stamp."""
+    end = stamp.end()
+    return not (_GOES_ON.match(text, end) or text.find("kernel", end, end + NEAR) >= 0 or stamp["level"])
 
 
 def _cut(prefix: Prefix, text: str) -> bool:

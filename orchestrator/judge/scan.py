@@ -3,7 +3,7 @@
 from collections.abc import Generator, Iterable, Iterator
 
 from orchestrator.judge.crash import LINES_BEFORE
-from orchestrator.judge.lines import Reader, blocks
+from orchestrator.judge.lines import LONGEST, Reader, blocks
 from orchestrator.judge.patterns import WORDS
 from orchestrator.judge.prefixes import SECONDS
 from orchestrator.judge.watch import Watch, may_complain
@@ -65,21 +65,23 @@ class _Scan:
         last = end
         for _ in range(LINES_BEFORE + 1):
             last = max(text.rfind("\n", start, last), start)
+        last += last > start  # From the newline to what comes after it.
         for raw in text[last:end].removesuffix("\n").split("\n"):
-            for line in self._reader.read(self._number, raw):
+            # Of a line that does not end, the last messages are enough.
+            for line in self._reader.read(self._number, raw[-4 * LONGEST :]):
                 self.watch.remember(line)
 
 
 def _suspects(text: str) -> list[int]:
     """Where the lines begin that may begin a report, in order."""
-    starts = set()
+    starts: dict[int, bool] = {}
     for word in WORDS:
         at = text.find(word)
         while at >= 0:
             start = text.rfind("\n", 0, at) + 1
             end = text.find("\n", at)
             end = len(text) if end < 0 else end
-            if start not in starts and may_complain(text[start:end]):
-                starts.add(start)
+            if start not in starts:
+                starts[start] = may_complain(text[start:end])
             at = text.find(word, end)
-    return sorted(starts)
+    return sorted(start for start, suspect in starts.items() if suspect)

@@ -13,6 +13,7 @@ def fields(number: int, text: str) -> dict[str, str]:
     return {
         "text": text,
         "json": json.dumps(text),
+        "yaml": text.replace("'", "''"),
         "json_line": json.dumps(f"{text}\n"),
         # As /dev/kmsg escapes it.
         "kmsg": "".join(char if " " <= char <= "~" and char != "\\" else f"\\x{ord(char):02x}" for char in text),
@@ -119,10 +120,32 @@ UNSTAMPED: dict[str, Form] = {
     "logcat": "11-01 {clock}.123     0     0 W {text}",
     "amlogic": "[{stamp}@2]  {text}",
     "no-fraction": "[{whole}.] {text}",
+    "grep": "dmesg.txt:{number}:{text}",
+    "epoch": "1761987{number} {text}",
+    "clock-in-parentheses": "(10:00:{second}) {text}",
+    "short-vietnamese": "Thg 11 01 {clock} host kernel: {text}",
+    "short-japanese": " 9月 01 {clock} host kernel: {text}",
+    "date-japanese": "2025年11月1日 {clock} {text}",
+    "lava-old-yaml": "- {{dt: '2025-11-01T{clock}', lvl: target, msg: '{yaml}'}}",
+    "spaces-of-a-web-page": "[Sat\xa0Nov\xa0\xa01\xa0{clock}\xa02025]\xa0{text}",
     "date-in-stamp": "[{stamp} / 11-01 {clock}.524][1] {text}",
 }  # fmt: skip
 
 ALL = STAMPED | UNSTAMPED
+
+# These are known only by the line before.
+MARGINS: dict[str, Form] = {
+    "indented": "    {text}",
+    "quoted-indented": ">     {text}",
+    "syslog-two-spaces": "Nov  1 {clock} host kernel:  {text}",
+    "netconsole-syslog-name": "Nov  1 {clock} box {text}",
+    "numbered": "  {number}: {text}",
+    "numbered-tab": "  {number}\t{text}",
+    "in-bracket": "[exp] {text}",
+    "in-wide-bracket": "[ vm1 ]  {text}",
+    "initials": "JD> {text}",
+    "bullets": "* {text}",
+}
 
 # What is put around any of them.
 OUTER: dict[str, Form] = {
@@ -155,6 +178,7 @@ PROGRAMS: dict[str, Form] = {
     "console": "[{stamp}] myprog[5]: {text}",
     "console-caller": "[{stamp}][ T3919] myprog: {text}",
     "console-own-stamp": "[{stamp}] qemu[5]: [{stamp}] {text}",
+    "level": "2025-11-01 {clock},123 ERROR {text}",
     "sentence": "the log has: {text}",
     "quoted-text": 'time="2025-11-01T{clock}" level=warning msg="{text}"',
 }

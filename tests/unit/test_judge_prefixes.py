@@ -3,9 +3,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from log_forms import ALL, OUTER, PROGRAMS, UNSTAMPED, Form, wrapped
+from log_forms import ALL, MARGINS, OUTER, PROGRAMS, UNSTAMPED, Form, wrapped
 
 from orchestrator.judge.lines import kernel_lines
+from orchestrator.judge.prefixes import prefix_of, stamp_alone
 from orchestrator.judge.scan import crashes_in
 from orchestrator.judge.watch import find_crashes
 from orchestrator.model import Crash
@@ -74,7 +75,7 @@ def judged(lines: list[str]) -> list[Crash]:
     return found
 
 
-@pytest.mark.parametrize("form", ALL.values(), ids=ALL)
+@pytest.mark.parametrize("form", (ALL | MARGINS).values(), ids=ALL | MARGINS)
 def test_a_crash_is_the_same_in_every_form(form: Form) -> None:
     for first in FIRST_LINES:
         text = [*BEFORE, first, *SPLAT]
@@ -91,7 +92,7 @@ def test_a_crash_at_the_very_start_is_found(form: Form) -> None:
     assert [seen(crash) for crash in judged(wrapped(form, text))] == [seen(crash) for crash in find_crashes(text)]
 
 
-@pytest.mark.parametrize("form", ALL.values(), ids=ALL)
+@pytest.mark.parametrize("form", (ALL | MARGINS).values(), ids=ALL | MARGINS)
 def test_what_is_silent_is_silent_in_every_form(form: Form) -> None:
     assert judged(wrapped(form, list(HARMLESS))) == []
 
@@ -136,6 +137,15 @@ def test_a_programs_own_stamps_do_not_make_a_log_a_stamped_one() -> None:
     assert len(judged(lines)) == 1
 
 
+def test_further_lines_of_a_programs_message_are_the_programs() -> None:
+    lines = [
+        *wrapped(PROGRAMS["short"], ["it said:"]),
+        *("    " * 8 + line for line in (*BEFORE, FIRST_LINES[0], *SPLAT)),
+    ]
+
+    assert judged(lines) == []
+
+
 def test_a_log_daemons_word_counts_in_a_log_with_stamps() -> None:
     lines = [*wrapped(ALL["rsyslog"], ["up"]), *wrapped(ALL["short"], [FIRST_LINES[0], *SPLAT])]
 
@@ -168,3 +178,11 @@ def test_a_bracket_of_the_kernels_own_is_no_prefix() -> None:
 
     assert [line.text for line in kernel_lines(texts)] == list(texts)
     assert [line.text for line in kernel_lines(f"[    1.000000] {text}" for text in texts)] == list(texts)
+
+
+@given(st.text("[]<>(c1 Ck-:'\ufeffernel@TC0", max_size=30))
+def test_a_stamp_alone_is_all_that_stands_before(rest: str) -> None:
+    text = f"[    1.000000][  T12] {rest}"
+    stamp = stamp_alone(text)
+
+    assert stamp is None or prefix_of(text).end == stamp.end()
