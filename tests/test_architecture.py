@@ -15,7 +15,20 @@ FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 DECISION = PROJECT / "docs" / "decisions" / "0001-dependencies.md"
 
 STAGES = ("plan", "kernel", "vm", "guest", "judge", "report")
-SHARED = ("model", "seeded", "arch", "events", "errors", "process", "deadline", "paths", "disk", "elf", "coverage")
+SHARED = (
+    "model",
+    "seeded",
+    "arch",
+    "events",
+    "errors",
+    "process",
+    "deadline",
+    "paths",
+    "disk",
+    "elf",
+    "coverage",
+    "text",
+)
 
 STANDARD_DOORS = {"subprocess": "process.py"}
 
