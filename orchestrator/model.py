@@ -112,13 +112,17 @@ class KernelSource(_Schema):
     places: Annotated[tuple[SourcePlace, ...], Field(min_length=1)]
 
 
+# Part of the names of folders; checked, like all of a run, where somebody else's is read back.
+_FolderPart = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Build:
     """One kernel to build: what all cells with the same variant, flavour and arch share."""
 
     variant: Variant
-    flavour: str
-    arch: str
+    flavour: _FolderPart
+    arch: _FolderPart
 
     @property
     def name(self) -> str:

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
+from orchestrator.arch import ARCHES
 from orchestrator.cli import coverage, guest, host, judge, sensitivity
 from orchestrator.cli.options import (
     AS_JSON,
@@ -179,6 +180,8 @@ def repro(  # noqa: PLR0913  # click gives each option as an argument
     """
     old = load_run(find_run(results, name))
     found = find_cell(old, cell).cell
+    if found.build.arch not in ARCHES:
+        raise UserError(f"{old.id} is of an arch that this version does not know: {found.build.arch}")
     times = repeat or (1000 if until_fail else 1)
     base = replace(found, seconds=seconds or found.seconds, seed=found.seed if seed is None else seed)
     if widen is not None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -53,7 +54,7 @@ def run_facts(report: RunReport, builds: Sequence[BuildCoverage]) -> Iterator[tu
     yield "Run", report.id
     yield "Started", f"{datetime.fromisoformat(report.started):%Y-%m-%d %H:%M %Z}, took {report.seconds:.0f} s"
     yield "Kernel", _listed([matrix.kernel, *(one.release for one in images), *_hashes(images, "source")])
-    yield "Series", _listed([*(path.name for path in matrix.series), *_hashes(images, "series")]) or "none"
+    yield "Series", _listed([*map(_series_name, matrix.series), *_hashes(images, "series")]) or "none"
     yield "Flavours", _listed([one.build.flavour for one in images])
     if matrix.widen:
         yield "Widening", matrix.widen
@@ -61,6 +62,11 @@ def run_facts(report: RunReport, builds: Sequence[BuildCoverage]) -> Iterator[tu
     yield "Outcome", outcome_counts(report.cells)
     yield "Command", shlex.join(report.argv)
     yield "Versions", ", ".join(f"{name} {version}" for name, version in report.versions.items())
+
+
+def _series_name(series: Path) -> str:
+    """A file's name; a git range (origin/master..topic) as it was given."""
+    return str(series) if ".." in series.name else series.name
 
 
 def _hashes(images: Sequence[KernelImage], key: str) -> Iterator[str]:
