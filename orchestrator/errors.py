@@ -45,6 +45,10 @@ class ToolMissing(InfraError):
         super().__init__(f"{tool} is not installed", hint="patchrig doctor  # names the package")
 
 
+class GuestNonsense(InfraError):
+    """What a guest says of itself can't be true: it proves nothing, and the next guest may be fine."""
+
+
 class OutOfTime(InfraError):
     """A named wait passed its deadline."""
 

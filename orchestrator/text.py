@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO
 
 LONGEST_LINE = 4096
@@ -51,9 +52,15 @@ def capped_lines(file: BinaryIO, *, longest: int = LONGEST_LINE) -> Iterator[str
             piece = file.readline(1 << 16)
 
 
-def end_of(file: BinaryIO, *, most: int = 1 << 16) -> str:
-    """The last `most` bytes of a file, from the start of a line if one starts there."""
+def beginning_of(path: Path, *, most: int = 4 << 20) -> str:
+    """The first `most` bytes of a file."""
+    with path.open("rb") as file:
+        return file.read(most).decode(errors="replace")
+
+
+def end_of(file: BinaryIO, *, most: int = 1 << 16, start: int = 0) -> str:
+    """The last `most` bytes of a file, none before `start`; where some are left out, from the start of a line on."""
     size = file.seek(0, 2)
-    file.seek(max(0, size - most))
+    file.seek(max(start, size - most))
     text = file.read(most).decode(errors="replace")
-    return text if size <= most else text.partition("\n")[2] or text
+    return text if size - start <= most else text.partition("\n")[2] or text

@@ -30,7 +30,7 @@ from orchestrator.cli.options import (
     request_of,
     with_choice,
 )
-from orchestrator.errors import Cancelled, ExitCode, OrchestratorError, UserError, of_this_machine
+from orchestrator.errors import Cancelled, ExitCode, InfraError, OrchestratorError, UserError, of_this_machine
 from orchestrator.model import BuildFailure, RunReport
 from orchestrator.pipeline import GOOD, Request, open_kit, rerun, run_matrix, versions
 from orchestrator.plan.config import Plan
@@ -215,9 +215,12 @@ def _reported(
         matrix=request.plan.matrix,
         versions=versions(sorted(arches)),
     ) as store:
+        trouble: InfraError | None = None
         try:
             with terminal(console) as listener:
                 work(store, listener)
+        except InfraError as e:
+            trouble = e
         finally:
             why = sys.exc_info()[1]
             report = store.save(interrupted=isinstance(why, KeyboardInterrupt | Cancelled))
@@ -227,8 +230,13 @@ def _reported(
                 say(console, f"results: {report.folder}")
                 if junit:
                     copy_junit(report.folder, junit)
+        # A kernel that is bad is so, whatever else this machine did.
+        if trouble and exit_code(report) is not ExitCode.BAD_KERNEL:
+            raise trouble
     if as_json_text:
         click.echo(json_text(_report_json(report), indent=2))
+    if trouble:
+        tell(trouble)
     return exit_code(report)
 
 
