@@ -26,7 +26,6 @@ from orchestrator.guestfiles import guest_folder, initramfs_name, keep, make_ini
 from orchestrator.jobs import Room, available_memory_mib
 from orchestrator.kernel.overlay import Overlay, load_overlay
 from orchestrator.kernel.prepare import Workbench, from_tarball, from_tree, prepare
-from orchestrator.kernel.sandbox import sandbox_usable
 from orchestrator.kernel.series import BASELINE, Series, load_series
 from orchestrator.kernel.tree import PreparedSource
 from orchestrator.model import (
@@ -46,6 +45,7 @@ from orchestrator.plan.config import Plan, load_kernel_source
 from orchestrator.plan.flavours import needs_of
 from orchestrator.report.earlier import read_earlier
 from orchestrator.report.store import Store
+from orchestrator.sandbox import sandbox_works
 from orchestrator.schedule import Schedule, as_given, edited_files, scheduled
 from orchestrator.states import saved_guests
 from orchestrator.stopwatch import Stopwatch
@@ -122,7 +122,7 @@ def open_kit(request: Request, listener: Listener) -> Iterator[Kit]:
         until = Deadline.after(2 * HOURS, "the kernel source")
         # The series first: a patch that is none should not wait for a download.
         series = load_series(request.series, tree=request.tree, log=log, until=until)
-        sandbox = _sandbox(request, log, listener)
+        sandbox = _sandbox(request, listener)
         if request.tree:
             source = from_tree(request.tree, revision=series.base, log=log)
         else:
@@ -367,11 +367,11 @@ def versions(arches: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _sandbox(request: Request, log: Path, listener: Listener) -> bool:
+def _sandbox(request: Request, listener: Listener) -> bool:
     if not request.sandbox:
         listener(Notice(text="NO SANDBOX: the series' own build files run with your rights on this machine"))
         return False
-    if not sandbox_usable(log):
+    if not sandbox_works():
         raise InfraError(
             "bubblewrap can't make a sandbox here, and a series is code that strangers wrote",
             hint="patchrig doctor  # says why; --no-sandbox builds without one, with your rights",

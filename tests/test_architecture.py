@@ -27,6 +27,8 @@ SHARED = (
     "disk",
     "elf",
     "coverage",
+    "sandbox",
+    "untrusted",
     "text",
     "oom",
 )

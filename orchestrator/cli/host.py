@@ -15,9 +15,9 @@ from orchestrator.cli.options import AS_JSON
 from orchestrator.errors import ExitCode
 from orchestrator.host import missing_tools
 from orchestrator.kernel.cache import prune
-from orchestrator.kernel.sandbox import sandbox_usable
 from orchestrator.plan.checks import known_flavours, known_workloads
 from orchestrator.plan.schema import json_schema
+from orchestrator.sandbox import sandbox_works
 from orchestrator.vm.accelerator import REMEMBERED, kvm_impossible, tiny_boot_trouble
 
 _GIB = 1 << 30
@@ -46,7 +46,7 @@ def doctor(as_json_text: bool) -> ExitCode:
     # Without QEMU there is nothing to try.
     kvm = {name: kvm_impossible(arch) or ("" if missing else tiny_boot_trouble(arch)) for name, arch in ARCHES.items()}
     with paths.scratch_folder() as scratch:
-        sandbox = not missing and sandbox_usable(Path(scratch) / "log")
+        sandbox = not missing and sandbox_works(Path(scratch) / "log")
     free_gib = shutil.disk_usage(_existing(paths.cache_root())).free // _GIB
     good = not missing and sandbox and free_gib >= _WANTED_GIB
     if as_json_text:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.deadline import Deadline
-from orchestrator.kernel.git import git, plain_folder_env
+from orchestrator.kernel.git import git_on_files
 from orchestrator.kernel.series import Patch, Series
 from orchestrator.process import Finished, last_lines
 
@@ -55,7 +55,8 @@ def apply_series(series: Series, folder: Path, *, log_dir: Path, until: Deadline
 
 def _git_apply(patch: Path, folder: Path, log_dir: Path, until: Deadline, *more: str) -> Finished:
     log = log_dir / "apply.log"
-    return git([*_APPLY, *more, str(patch.resolve())], folder, log=log, until=until, extra_env=plain_folder_env(folder))
+    argv = [*_APPLY, *more, str(patch.resolve())]
+    return git_on_files(argv, folder, log=log, until=until, readable=(patch,), writable=(folder,))
 
 
 def _what_failed(

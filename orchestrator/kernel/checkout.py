@@ -87,11 +87,13 @@ def place_of(checkout: Checkout, paths: Sequence[str], *, staging: Path, log: Pa
     if not checkout.revision:
         return checkout.folder
     # An index of our own, so that the user's stays as it is; objects are only read.
-    index = {"GIT_INDEX_FILE": str(staging.with_name("index"))}
+    staging.mkdir(parents=True)
+    files = staging / "files"
+    index = {"GIT_INDEX_FILE": str(staging / "index")}
     some = ["--", *paths] if len(paths) <= _MANY_PATHS else ["--all"]
-    for argv in (["read-tree", checkout.revision], ["checkout-index", "--force", f"--prefix={staging}/", *some]):
-        _checked(git(argv, checkout.folder, log=log, until=until, extra_env=index))
-    return staging
+    for argv in (["read-tree", checkout.revision], ["checkout-index", "--force", f"--prefix={files}/", *some]):
+        _checked(git(argv, checkout.folder, log=log, until=until, extra_env=index, writable=(staging,)))
+    return files
 
 
 def _checked(done: Finished) -> str:

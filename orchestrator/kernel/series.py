@@ -43,6 +43,8 @@ class Series:
     patches: tuple[Patch, ...] = ()
     base: str = ""
     """The commit of --tree that a git range starts from: the source it has to be built on. "" for other forms."""
+    origin: str = ""
+    """Where the patches come from, who wrote the first one, and its subject; "" where that is not known."""
 
     @cached_property
     def sha256(self) -> str:
@@ -50,6 +52,16 @@ class Series:
         for patch in self.patches:
             digest.update(b"%d\n" % len(patch.diff) + patch.diff)
         return digest.hexdigest()
+
+    @cached_property
+    def identity(self) -> str:
+        """SHA-256 of what stays the same while a series is edited or gets a new version; its content where that is all.
+
+        Builds of one identity share a layer: where the patches lie, who wrote the first one, and how it is called.
+        """
+        return (
+            hashlib.sha256(self.origin.encode("utf-8", "surrogateescape")).hexdigest() if self.origin else self.sha256
+        )
 
     @cached_property
     def touched(self) -> tuple[PurePosixPath, ...]:
@@ -241,9 +253,12 @@ class _Range:
         if found.status != 0:
             raise UserError(f"{text} is no range of commits in {tree}:\n{last_lines(found.output, 3)}")
         # --output keeps the text as bytes in a file: what git prints would go through our log's decoding.
-        target = log.with_name(f"{log.stem}.mbox")
+        folder = log.parent / "range"
+        folder.mkdir(exist_ok=True)
+        target = folder / "range.mbox"
         argv = ["format-patch", "--no-signature", "--no-stat", "--full-index", "--no-ext-diff", f"--output={target}"]
-        done = git([*argv, f"{found.output.strip()}..{last.lstrip('.') or 'HEAD'}"], tree, log=log, until=until)
+        argv.append(f"{found.output.strip()}..{last.lstrip('.') or 'HEAD'}")
+        done = git(argv, tree, log=log, until=until, writable=(folder,))
         if done.status != 0:
             raise UserError(f"git can't write the patches of {text}:\n{last_lines(done.output, 3)}")
         return cls(base=found.output.strip(), mbox=target.read_bytes())

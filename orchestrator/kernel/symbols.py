@@ -10,10 +10,10 @@ from pathlib import Path
 from orchestrator.arch import Arch
 from orchestrator.deadline import Deadline
 from orchestrator.errors import InfraError
-from orchestrator.kernel.sandbox import Sandbox, sandbox_argv
 from orchestrator.model import Place, StackFrame
 from orchestrator.paths import scratch_folder
 from orchestrator.process import check
+from orchestrator.sandbox import Sandbox, plain_argv, sandbox_argv
 
 TOOL_SECONDS = 120.0
 # Every kernel has this function in this file, so its path tells where the source tree was when it was compiled.
@@ -153,8 +153,7 @@ class Symbols:
 
     def _run(self, tool: str, arguments: Sequence[str], until: Deadline) -> str:
         argv = [f"{self.arch.compiler_prefix}{tool}", *arguments]
-        if self.sandbox:
-            argv = sandbox_argv(argv, Sandbox(writable=(), readable=(self.vmlinux,), home=Path.home()))
+        argv = (sandbox_argv if self.sandbox else plain_argv)(argv, Sandbox(readable=(self.vmlinux,)))
         with scratch_folder() as scratch:
             output = check(argv, log=Path(scratch) / "log", until=until)
         # Warnings come in between: "x86_64-linux-gnu-addr2line: DWARF error: ...".

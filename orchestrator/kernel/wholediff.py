@@ -8,7 +8,7 @@ from orchestrator.coverage import ChangedFile
 from orchestrator.deadline import Deadline
 from orchestrator.errors import InfraError
 from orchestrator.kernel.apply import apply_series
-from orchestrator.kernel.git import git, plain_folder_env
+from orchestrator.kernel.git import git_on_files
 from orchestrator.kernel.series import Series, diff_lines
 from orchestrator.kernel.tree import Tree, pristine_files
 from orchestrator.process import last_lines
@@ -40,7 +40,7 @@ def _compared(folder: Path, until: Deadline) -> Iterator[ChangedFile]:
     # --output keeps the text as bytes in a file: what git prints would go through our log's decoding.
     target = folder / "whole.diff"
     argv = [*_DIFF, f"--output={target}", "--", "before", "after"]
-    done = git(argv, folder, log=log, until=until, extra_env=plain_folder_env(folder))
+    done = git_on_files(argv, folder, log=log, until=until, writable=(folder,))
     if done.status not in (0, _AS_CHANGED):
         raise InfraError(f"git can't compare two folders: {last_lines(done.output, 3)}")
     text = target.read_bytes().decode("utf-8", "replace") if target.exists() else ""
