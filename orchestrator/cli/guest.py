@@ -24,7 +24,7 @@ from orchestrator.pipeline import Request, open_kit, usable_kvm
 from orchestrator.plan.flavours import needs_of
 from orchestrator.report.terminal import screen, terminal
 from orchestrator.states import connected
-from orchestrator.vm.argv import standalone_argv
+from orchestrator.vm.argv import escaped, standalone_argv
 from orchestrator.vm.qemu import boot as boot_vm
 from orchestrator.vm.qemu import config_digest, not_as_asked, said_since
 
@@ -52,7 +52,7 @@ def boot(matrix: Path, **choice: Any) -> ExitCode:
             vm_spec(cell, bootable, guests),
             image=str(bootable.kernel.image),
             initramfs=str(bootable.initramfs),
-            disks=[str(disk) for disk in disks],
+            disks=[escaped(disk) for disk in disks],
             workload=(),
         )
         click.echo(f"{cell.build.name}; Ctrl-A X ends QEMU", err=True)
