@@ -15,6 +15,7 @@ from orchestrator.aim import check_changed, check_targets
 from orchestrator.arch import ARCHES
 from orchestrator.cellrun import Bootable, Guests, run_cell, vm_spec
 from orchestrator.deadline import Deadline
+from orchestrator.disk import sha256_of
 from orchestrator.dispatch import INTERRUPTED, Duties, Stop, dispatch
 from orchestrator.endings import interrupted_report, lost_report, or_bug, recorded
 from orchestrator.errors import InfraError, of_this_machine
@@ -218,6 +219,10 @@ def kept_image(image: KernelImage, folder: Path) -> KernelImage:
     builds = folder / "builds" / image.build.name
     if not (builds / "image").exists():
         raise InfraError(f"{builds / 'image'} is gone", hint="patchrig run ...  # makes a run of its own again")
+    if image.hashes.get("image") not in (None, sha256_of(builds / "image")):
+        raise InfraError(
+            f"{builds / 'image'} is not what was booted", hint="patchrig run ...  # makes a run of its own"
+        )
     return replace(image, image=builds / "image", config=builds / "config", log=builds / "build.log")
 
 
