@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import BinaryIO, Protocol
 
-from orchestrator.cli.printable import printable
 from orchestrator.errors import UserError
+from orchestrator.text import one_line
 
 STANDARD_INPUT = "-"
 CHUNK = 1 << 18
@@ -176,11 +176,11 @@ def text_of(name: str, file: BinaryIO, *, most: int = MOST_UNPACKED) -> Iterator
 
 def shown(name: str) -> str:
     """A log's name for people."""
-    return "standard input" if name == STANDARD_INPUT else printable(name)
+    return "standard input" if name == STANDARD_INPUT else one_line(name)
 
 
 def _typed(name: str) -> str:
-    return shlex.quote(printable(name))
+    return shlex.quote(one_line(name))
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:

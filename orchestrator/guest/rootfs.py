@@ -74,7 +74,7 @@ def _made(arch: Arch, sources: Iterable[str], *, log: Path, until: Deadline) -> 
     with scratch_folder() as scratch:
         root = Path(scratch) / "root"
         listed = Path(scratch) / "sources.list"
-        listed.write_text("\n".join(sources) + "\n")
+        listed.write_text("\n".join(sources) + "\n", encoding="utf-8")
         process.check(mmdebstrap_argv(arch, root=root, sources=listed), log=log, until=until)
         archive = newc(root_entries(root))
         shutil.rmtree(root, ignore_errors=True)

@@ -16,11 +16,14 @@ from dataclasses import dataclass
 import paramiko
 
 from orchestrator.deadline import Deadline
-from orchestrator.errors import InfraError, OutOfTime
+from orchestrator.errors import GuestNonsense, InfraError, OutOfTime
 
 # A non-login shell of dropbear's has a bare PATH.
 _PATH = "export PATH=/bin:/sbin:/usr/bin:/usr/sbin:/patchrig; "
 _CHUNK = 65536
+# Bytes that are read at a time, and that a command of ours may say; none says a tenth of that.
+_MOST_AT_ONCE = 4 << 20
+_MOST_SAID = 16 << 20
 
 
 class GuestUnreachable(InfraError):
@@ -51,6 +54,8 @@ class Guest:
             try:
                 while not running.ended():
                     parts.append(running.read())
+                    if sum(map(len, parts)) > _MOST_SAID:
+                        raise GuestNonsense(f"the guest's answer to a command is longer than {_MOST_SAID >> 20} MiB")
                     until.pause()
                 parts.append(running.read())
                 return Output(status=running.status(until), text="".join(parts))
@@ -100,15 +105,15 @@ class Running:
         self._channel = channel
 
     def read(self) -> str:
-        """What came on standard output since the last call."""
-        parts = []
-        while self._channel.recv_ready():
+        """What came on standard output since the last call, or the first part of it."""
+        parts: list[bytes] = []
+        while self._channel.recv_ready() and len(parts) * _CHUNK < _MOST_AT_ONCE:
             parts.append(self._channel.recv(_CHUNK))
         return b"".join(parts).decode(errors="replace")
 
     def read_errors(self) -> str:
-        parts = []
-        while self._channel.recv_stderr_ready():
+        parts: list[bytes] = []
+        while self._channel.recv_stderr_ready() and len(parts) * _CHUNK < _MOST_AT_ONCE:
             parts.append(self._channel.recv_stderr(_CHUNK))
         return b"".join(parts).decode(errors="replace")
 
@@ -196,4 +201,7 @@ def _said(error: Exception) -> str:
 def _check_host(transport: paramiko.Transport, pinned_host: str) -> None:
     key = transport.get_remote_server_key()
     if f"{key.get_name()} {key.get_base64()}" != pinned_host:
-        raise InfraError("the SSH server's host key is not the one made for this run: this is not our guest")
+        raise InfraError(
+            "the SSH server's host key is not the one made for this run: this is not our guest",
+            hint="ss -ltnp  # who else listens on 127.0.0.1",
+        )

@@ -9,7 +9,7 @@ from orchestrator.deadline import Deadline
 from orchestrator.errors import InfraError, OrchestratorError, UserError
 from orchestrator.kernel.arrange import MOST_PATCHES
 from orchestrator.kernel.git import git, is_git_checkout
-from orchestrator.kernel.subject import printable
+from orchestrator.kernel.subject import bare_line
 from orchestrator.process import Finished, last_lines
 
 # Each setting of diff.* that changes what is printed has its opposite here.
@@ -100,7 +100,7 @@ class _Reader:
     def _one(self, number: int, commit: str, author: str, subject: str) -> Commit:
         target = self.folder / f"{number:05}.patch"
         self._must(*_SETTINGS, *_DIFF, f"--output={target}", commit)
-        return Commit(id=commit, author=printable(author), subject=printable(subject), diff=target.read_bytes())
+        return Commit(id=commit, author=bare_line(author), subject=bare_line(subject), diff=target.read_bytes())
 
     def _check_sum(self, base: str, last: str, count: int) -> None:
         """Compare the tree that the patches make with that of the range's end, in an index of our own."""

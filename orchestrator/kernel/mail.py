@@ -18,7 +18,7 @@ from orchestrator.errors import InfraError, UserError
 from orchestrator.kernel.difftext import DiffText, find_diff, has_diff, normal_line_ends
 from orchestrator.kernel.git import git_on_files
 from orchestrator.kernel.readings import Place
-from orchestrator.kernel.subject import Subject, parse_subject, printable
+from orchestrator.kernel.subject import Subject, bare_line, parse_subject
 from orchestrator.process import last_lines
 
 MOST_MAILS = 50_000
@@ -224,7 +224,7 @@ def _base(text: bytes) -> tuple[str, int]:
 def _author(mail: Message, bodies: list[bytes]) -> str:
     first = bodies[0].decode("utf-8", "replace") if bodies else ""
     inside = _IN_BODY_FROM.match(first)
-    return printable(inside[1] if inside else _decoded(mail, "From"))
+    return bare_line(inside[1] if inside else _decoded(mail, "From"))
 
 
 def _ids(mail: Message, name: str) -> list[str]:

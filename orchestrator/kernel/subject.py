@@ -38,7 +38,7 @@ class Subject:
 
 def parse_subject(text: str) -> Subject:
     """Take a decoded subject apart; what is in brackets and is no patch's (a list's name) is passed over."""
-    rest = printable(text)
+    rest = bare_line(text)
     reply = False
     marks: list[str] = []
     while True:
@@ -62,7 +62,7 @@ def parse_subject(text: str) -> Subject:
     )
 
 
-def printable(text: str) -> str:
+def bare_line(text: str) -> str:
     """One line without control characters: it is shown on terminals."""
     return "".join(c for c in " ".join(text.split()) if c.isprintable())
 

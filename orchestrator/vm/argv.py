@@ -64,18 +64,27 @@ class VmFiles:
 
 def qemu_argv(vm: VmSpec, files: VmFiles) -> list[str]:
     """The command line of a guest under the orchestrator's watch."""
+    return [*_watched_argv(vm, files), *_kernel_argv(vm, str(vm.image), str(vm.initramfs), ())]
+
+
+def bare_argv(vm: VmSpec, files: VmFiles) -> list[str]:
+    """The same machine without a kernel, standing still."""
+    return [*_watched_argv(vm, files), "-S"]
+
+
+def _watched_argv(vm: VmSpec, files: VmFiles) -> list[str]:
     return [
         *_machine_argv(vm),
         *_memory_argv(vm, files),
         # QEMU keeps the log, so it is whole even when we are killed; nobody has to read the socket.
         *("-chardev", ",".join(_console_options(files))),
         *("-serial", f"chardev:{CONSOLE}"),
-        *("-qmp", f"unix:{files.qmp_socket},server=on,wait=off"),
+        *("-qmp", f"unix:{escaped(files.qmp_socket)},server=on,wait=off"),
         # restrict: the guest reaches nothing; port 0: the host picks a free one, so two runs can't collide.
         *("-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-{GUEST_SSH}"),
         *("-device", f"{vm.arch.net_device},netdev=net"),
-        *_disks_argv(vm, [str(files.disk(index)) for index in range(len(vm.disk_mib))]),
-        *_kernel_argv(vm, str(vm.image), str(vm.initramfs), ()),
+        # A disk of this machine's that is full or fails stops the guest, and is no error that its kernel gets to see.
+        *_disks_argv(vm, [escaped(files.disk(index)) for index in range(len(vm.disk_mib))], ",werror=stop,rerror=stop"),
     ]
 
 
@@ -111,24 +120,29 @@ def _memory_argv(vm: VmSpec, files: VmFiles) -> list[str]:
     """Memory that is a file: a guest that may be saved writes to it, a restored one has a private copy on write."""
     if files.memory is None:
         return []
-    backend = f"memory-backend-file,id=ram,size={vm.memory_mib}M,mem-path={files.memory}"
+    backend = f"memory-backend-file,id=ram,size={vm.memory_mib}M,mem-path={escaped(files.memory)}"
     argv = ["-object", f"{backend},share={'off' if files.restored else 'on'}", "-machine", "memory-backend=ram"]
     return [*argv, "-incoming", "defer"] if files.restored else argv
 
 
 def _console_options(files: VmFiles) -> tuple[str, ...]:
-    socket = (f"path={files.console_socket}", "server=on", "wait=off")
+    socket = (f"path={escaped(files.console_socket)}", "server=on", "wait=off")
     # What the saved guest said before stands in the log already.
     append = ("logappend=on",) if files.restored else ()
-    return ("socket", f"id={CONSOLE}", *socket, f"logfile={files.console_log}", *append)
+    return ("socket", f"id={CONSOLE}", *socket, f"logfile={escaped(files.console_log)}", *append)
 
 
-def _disks_argv(vm: VmSpec, paths: Sequence[str]) -> list[str]:
+def escaped(path: Path) -> str:
+    """A path as part of an option of QEMU's, where a comma ends the value unless it is doubled."""
+    return str(path).replace(",", ",,")
+
+
+def _disks_argv(vm: VmSpec, paths: Sequence[str], more: str = "") -> list[str]:
     argv: list[str] = []
     for index, (size_mib, path) in enumerate(zip(vm.disk_mib, paths, strict=True)):
         if size_mib:
             # What the guest swaps out need not survive the host.
-            argv += ["-drive", f"if=none,id=swap{index},file={path},format=raw,cache=unsafe,discard=unmap"]
+            argv += ["-drive", f"if=none,id=swap{index},file={path},format=raw,cache=unsafe,discard=unmap{more}"]
             argv += ["-device", f"{vm.arch.blk_device},drive=swap{index},serial=swap{index}"]
     return argv
 

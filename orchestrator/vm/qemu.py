@@ -1,7 +1,9 @@
 """A running guest, for the length of a block."""
 
+import os
 import re
 import shutil
+import signal
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,11 +12,13 @@ from pathlib import Path
 
 from orchestrator import process
 from orchestrator.deadline import Deadline
-from orchestrator.errors import InfraError
+from orchestrator.errors import GuestNonsense, InfraError
+from orchestrator.oom import oom_kills
 from orchestrator.paths import scratch_folder
-from orchestrator.vm.argv import VmFiles, VmSpec, qemu_argv
+from orchestrator.text import end_of, one_line
+from orchestrator.vm.argv import VmFiles, VmSpec, bare_argv, qemu_argv
 from orchestrator.vm.console import ConsoleLog
-from orchestrator.vm.qmp import forwarded_port, load_devices, port_of
+from orchestrator.vm.qmp import forwarded_port, load_devices, port_of, run_state
 from orchestrator.vm.schedstat import ProcessorTime, processor_time
 
 # Through /dev/kmsg, so with the kernel's stamps before it; anywhere else on a line somebody only speaks of it.
@@ -58,12 +62,16 @@ class SavedGuest:
 class Vm:
     """A QEMU that is alive, or was until a moment ago."""
 
-    def __init__(self, spec: VmSpec, files: VmFiles, child: process.Child, port: int | None = None) -> None:
+    def __init__(
+        self, spec: VmSpec, files: VmFiles, child: process.Child, port: int | None = None, *, log_from: int = 0
+    ) -> None:
         self.spec = spec
         self.files = files
         self._child = child
         self._port = port
         self._log = ConsoleLog(files.console_log)
+        self._log_from = log_from  # what stands before in QEMU's log is of an earlier guest
+        self._oom_kills = oom_kills()
 
     def alive(self) -> bool:
         return self._child.poll() is None
@@ -73,11 +81,49 @@ class Vm:
         status = self._child.poll()
         if status is None:
             return ""
-        return f"QEMU was killed by signal {-status}" if status < 0 else f"QEMU ended with status {status}"
+        if status < 0:
+            return f"QEMU was killed by signal {-status}"
+        said = self._last_words() if status else self._sent_home()
+        return f"QEMU ended with status {status}{f' ({said})' if said else ''}"
 
-    def killed_by(self) -> int:
-        """The number of the signal that QEMU died of; 0 for none."""
-        return max(0, -(self._child.poll() or 0))
+    def not_the_guests_doing(self) -> str:
+        """What to look at where QEMU's end can't be the guest's doing: a signal, or a status of an error of its own.
+
+        "" while it runs, and where the guest itself reset or powered off: that is status 0.
+        """
+        status = self._child.poll()
+        if status is None or (status == 0 and not self._sent_home()):
+            return ""
+        if status == -signal.SIGKILL and oom_kills() > self._oom_kills:
+            return "free -h  # this machine ran out of memory and killed it; the same again with --jobs 1"
+        if status == -signal.SIGBUS and self.files.memory:
+            return f"df -h {self.files.memory.parent}  # the guest's memory is a file there; or --no-restore"
+        if status < 0 or not self._last_words():
+            return "dmesg | tail; journalctl -n 50  # who or what ended it"
+        return f"less {self.files.qemu_log}; patchrig doctor"
+
+    def _last_words(self) -> str:
+        return one_line(process.last_lines(said_since(self.files.qemu_log, self._log_from), 1))
+
+    def _sent_home(self) -> str:
+        """QEMU's own words where somebody sent it a signal to end by, which it does with status 0."""
+        last = self._last_words()
+        return last if "terminating on signal " in last else ""
+
+    def refused(self) -> bool:
+        """Whether QEMU gave up by itself before the kernel's first word."""
+        return (self._child.poll() or 0) > 0 and not size_of(self.files.console_log)
+
+    def paused(self) -> "Paused | None":
+        """Why QEMU no longer runs the guest although the guest would run; None where it does, or does not say."""
+        try:
+            state = run_state(self.files.qmp_socket, Deadline.after(_ANSWER_SECONDS, "what QEMU does with the guest"))
+        except InfraError:
+            return None
+        if state in _GUESTS_STATES:
+            return None
+        why, hint = _PAUSED.get(state, (f"QEMU does not run the guest: its state is {state!r}", "patchrig doctor"))
+        return Paused(why=why, hint=hint.format(folder=self.files.runtime))
 
     def processor_time(self) -> ProcessorTime | None:
         """What the host's scheduler says of QEMU's threads so far; None where it does not."""
@@ -102,6 +148,66 @@ class Vm:
         self._log.wait_until_quiet(seconds, until=until)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Paused:
+    """Why QEMU stopped a guest, and what to look at."""
+
+    why: str
+    hint: str
+
+
+_ANSWER_SECONDS = 10.0
+# The guest runs, or has itself brought about that it does not.
+_GUESTS_STATES = ("", "running", "shutdown", "suspended", "guest-panicked", "watchdog")
+_PAUSED = {
+    "io-error": (
+        "this machine could not write or read a disk of the guest (it is full, or fails): QEMU stopped the guest",
+        "df -h {folder}; dmesg | tail",
+    ),
+    "paused": ("somebody stopped the guest through QEMU's monitor", "ps -ef | grep qemu"),
+    "internal-error": ("QEMU or KVM of this machine could not go on with the guest", "dmesg | tail; patchrig doctor"),
+}
+# Of sockaddr_un, with its last byte.
+_LONGEST_SOCKET = 107
+
+
+def check_sockets(files: VmFiles) -> None:
+    """Raise InfraError where the runtime folder's path is too long for sockets in it."""
+    longest = max((files.console_socket, files.qmp_socket), key=lambda path: len(os.fsencode(path)))
+    if (length := len(os.fsencode(longest))) > _LONGEST_SOCKET:
+        raise InfraError(
+            f"QEMU can't start: a socket's path has {_LONGEST_SOCKET} bytes at most, and {longest} has {length}",
+            hint="TMPDIR=/tmp patchrig ...  # where temporary files go decides on its length",
+        )
+
+
+def check_files(spec: VmSpec) -> None:
+    """Raise InfraError or OSError where what the guest starts from is gone: QEMU's words would sound like the kernel's.
+
+    It may go at any time, with a cache that somebody cleans or a disk that fails.
+    """
+    for path in (spec.image, spec.initramfs):
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise InfraError(f"{path} is empty", hint=f"ls -l {path}  # then `patchrig run` makes it again")
+
+
+def starts_without_kernel(spec: VmSpec, memory: Path | None) -> bool:
+    """Whether QEMU starts the same machine when there is no kernel in it: what it refused was the kernel then."""
+    with scratch_folder() as runtime:
+        folder = Path(runtime)
+        files = VmFiles(runtime=folder, console_log=folder / "log", qemu_log=folder / "qemu.log", memory=memory)
+        _make_disks(spec, files)
+        with process.spawn(bare_argv(spec, files), log=files.qemu_log) as child:
+            until = Deadline.after(_ANSWER_SECONDS, "QEMU without a kernel")
+            try:
+                while child.poll() is None and not files.qmp_socket.exists():
+                    until.pause()
+                return child.poll() is None and bool(run_state(files.qmp_socket, until))
+            except InfraError:
+                return False
+
+
 @contextmanager
 def boot(spec: VmSpec, *, console_log: Path, qemu_log: Path, memory: Path | None = None) -> Iterator[Vm]:
     """Start QEMU and yield at once; the guest is still booting. QEMU and its sockets and disks are gone afterwards.
@@ -110,11 +216,14 @@ def boot(spec: VmSpec, *, console_log: Path, qemu_log: Path, memory: Path | None
     """
     with scratch_folder() as runtime:
         files = VmFiles(runtime=Path(runtime), console_log=console_log, qemu_log=qemu_log, memory=memory)
+        check_sockets(files)
+        check_files(spec)
         _make_disks(spec, files)
         # QEMU empties it too, but after a while, in which an earlier guest's ready line would be taken for its own.
         console_log.write_bytes(b"")
+        log_from = size_of(qemu_log)
         with process.spawn(qemu_argv(spec, files), log=qemu_log) as child:
-            yield Vm(spec, files, child)
+            yield Vm(spec, files, child, log_from=log_from)
 
 
 @contextmanager
@@ -128,15 +237,29 @@ def restore(spec: VmSpec, saved: SavedGuest, *, console_log: Path, qemu_log: Pat
         files = VmFiles(
             runtime=Path(runtime), console_log=console_log, qemu_log=qemu_log, memory=saved.memory, restored=True
         )
+        check_sockets(files)
         _make_disks(spec, files)
         shutil.copyfile(saved.console_log, console_log)
+        log_from = size_of(qemu_log)
         with process.spawn(qemu_argv(spec, files), log=qemu_log) as child:
             try:
                 usernet = load_devices(files.qmp_socket, saved.devices, until, alive=lambda: child.poll() is None)
             except InfraError as e:
-                said = process.last_lines(qemu_log.read_text(errors="replace"), 1)
+                said = one_line(process.last_lines(said_since(qemu_log, log_from), 1))
                 raise InfraError(f"{e}; QEMU said: {said}" if said else str(e)) from e
-            yield Vm(spec, files, child, port_of(usernet))
+            yield Vm(spec, files, child, port_of(usernet), log_from=log_from)
+
+
+def size_of(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
+
+
+def said_since(log: Path, start: int) -> str:
+    """The end of what QEMU wrote to its log from there on."""
+    if not log.exists():
+        return ""
+    with log.open("rb") as file:
+        return end_of(file, start=start)
 
 
 def _make_disks(spec: VmSpec, files: VmFiles) -> None:
@@ -150,14 +273,29 @@ def ready_of(facts: str) -> Ready:
     try:
         said: Mapping[str, str] = dict(word.split("=", 1) for word in facts.split())
         return Ready(
-            cpus=int(said["cpus"]),
-            memory_mib=int(said["memory_kib"]) >> 10,
-            speed=float(said["speed"]),
-            config=said["config"],
+            cpus=int(_fact(said, "cpus")),
+            memory_mib=int(_fact(said, "memory_kib")) >> 10,
+            speed=float(_fact(said, "speed")),
+            config=_fact(said, "config"),
             ssh=said.get("ssh", "1") == "1",
         )
     except (KeyError, ValueError) as e:
-        raise InfraError(f"the guest's ready line makes no sense: {facts!r}") from e
+        raise GuestNonsense(f"the guest's ready line makes no sense: {one_line(facts, 200)!r}") from e
+
+
+def _fact(said: Mapping[str, str], name: str) -> str:
+    if not _FACTS[name].fullmatch(said[name]):
+        raise ValueError(f"{name} makes no sense")
+    return said[name]
+
+
+# The numbers that a machine can have.
+_FACTS = {
+    "cpus": re.compile(r"\d{1,5}", re.ASCII),
+    "memory_kib": re.compile(r"\d{1,13}", re.ASCII),
+    "speed": re.compile(r"(?=.*[1-9])\d{1,7}(?:\.\d{1,9})?", re.ASCII),
+    "config": re.compile(r"\w{0,64}", re.ASCII),
+}
 
 
 # Two ways of telling the clock's rate differ by more than a tenth; the kernel trusts the one that a busy host spoils.

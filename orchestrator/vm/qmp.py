@@ -58,6 +58,15 @@ def save_devices(socket: Path, file: Path, until: Deadline) -> None:
     _in_session(socket, save, until, "migrate")
 
 
+def run_state(socket: Path, until: Deadline) -> str:
+    """What QEMU does with the guest: "running", "paused", "io-error"... Raises InfraError as human_command() does."""
+
+    async def ask(client: QMPClient) -> str:
+        return await _status(client, "query-status")
+
+    return _in_session(socket, ask, until, "query-status")
+
+
 def go_on(socket: Path, until: Deadline) -> None:
     """Let a guest run on that was saved."""
     _execute(socket, "cont", {}, until, "cont")

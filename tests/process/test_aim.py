@@ -8,6 +8,7 @@ import pytest
 from orchestrator.aim import check_changed, check_targets
 from orchestrator.coverage import Block, CoverageMap
 from orchestrator.deadline import Deadline
+from orchestrator.disk import sha256_of
 from orchestrator.errors import UserError
 from orchestrator.kernel.series import Series, parse_series
 from orchestrator.kernel.sources import Tarball
@@ -16,7 +17,6 @@ from orchestrator.model import Build, Cell, KernelImage, Variant, Workload
 from orchestrator.plan.widening import parse_widening
 from orchestrator.process import check
 
-SHA = "60f1" * 16
 SOURCE = """static int second(int x)
 {
 	return x;
@@ -71,7 +71,9 @@ def source(folder: Path) -> PreparedSource:
     tarball = folder / "linux.tar"
     until = Deadline.after(60, "a test")
     check(["tar", "-C", str(folder), "-cf", str(tarball), "linux"], log=folder / "log", until=until)
-    return PreparedSource(key=f"6.19-{SHA[:12]}", sha256=SHA, version="6.19", origin=Tarball(path=tarball, sha256=SHA))
+    digest = sha256_of(tarball)
+    origin = Tarball(path=tarball, sha256=digest)
+    return PreparedSource(key=f"6.19-{digest[:12]}", sha256=digest, version="6.19", origin=origin)
 
 
 def series(text: str = DIFF) -> Series:

@@ -106,14 +106,80 @@ def test_without_qemu_it_says_so_and_what_to_type(host: Host) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_qemu_that_can_not_start_is_a_failed_boot_with_its_status(host: Host) -> None:
+def test_a_qemu_that_can_not_start_is_this_machines_trouble(host: Host) -> None:
     host.earlier_run()
-    host.scenario([], boot=[["die", 1]])
+    host.scenario([], refuses="all")
 
     done = host.repro()
 
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "QEMU could not start: QEMU ended with status 1" in done.stdout
+    assert "patchrig doctor" in (host.results / "latest" / "summary.txt").read_text()
+
+
+def test_a_long_tmpdir_is_this_machines_trouble_and_says_what_to_type(host: Host) -> None:
+    host.earlier_run()
+    host.scenario(passing())
+    host.environment["TMPDIR"] = str(host.folder / ("x" * 100))
+    Path(host.environment["TMPDIR"]).mkdir()
+
+    done = host.repro()
+
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    (cell,) = host.cells()
+    assert "a socket's path has 107 bytes at most" in cell["verdict"]["title"]
+    assert "TMPDIR=/tmp" in str(cell["verdict"]["reasons"])
+    assert not host.guests()
+
+
+def test_a_comma_in_every_path_changes_nothing(host: Host) -> None:
+    host.results = host.folder / "re,sults"
+    host.earlier_run()
+    host.scenario(passing())
+    host.environment["TMPDIR"] = str(Path(host.environment["TMPDIR"]) / "a,b")
+    Path(host.environment["TMPDIR"]).mkdir()
+
+    done = host.repro("--repeat", "2", "--jobs", "1")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_a_terminal_of_another_encoding_shows_what_it_can(host: Host, encoding: str) -> None:
+    host.earlier_run()
+    host.scenario([["say", json.dumps({"type": "unprepared", "why": "\u6f22 \u00e9 \x1b[2J \u202e"})], ["exit", 4]])
+    host.environment |= {"PYTHONIOENCODING": f"{encoding}:strict", "LC_ALL": "C", "PYTHONUTF8": "0"}
+
+    done = host.repro(errors="replace")
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "\\u6f22" in done.stdout
+    assert "\\x1b[2J \\u202e" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_guests_that_talk_nonsense_cost_their_own_cells_and_no_other(host: Host) -> None:
+    host.earlier_run()
+    nonsense = [["ready", {"speed": "1e-300"}]]
+    host.scenario(passing(), boots=[nonsense, nonsense, nonsense, BOOT])
+
+    done = host.repro("--repeat", "4", "--jobs", "1", "--no-restore")
+
+    assert host.outcomes() == ["lost", "lost", "lost", "passed"], done.stdout + done.stderr
+    assert done.returncode == 3
+
+
+def test_a_bad_kernel_is_so_although_this_machine_lost_the_cells_after_it(host: Host) -> None:
+    host.earlier_run()
+    crash = [*BOOT[:1], ["console", PANIC], ["die", 0]]
+    host.scenario(passing(), boots=[crash, [["ready", {"cpus": "1"}]]])
+
+    done = host.repro("--repeat", "5", "--jobs", "1", "--no-restore")
+
+    assert host.outcomes() == ["boot-failed", "lost", "lost", "skipped", "skipped"], done.stdout
+    assert "2 cells in a row were lost" in done.stderr
     assert done.returncode == 1
-    assert "QEMU ended with status 1" in done.stdout
 
 
 def test_a_run_whose_kernel_is_gone_says_how_to_get_another(host: Host) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.deadline import Deadline
+from orchestrator.disk import sha256_of
 from orchestrator.errors import InfraError
 from orchestrator.kernel.changes import Changes, changes_of, load_changes, save_changes
 from orchestrator.kernel.layer import patched
@@ -14,7 +15,6 @@ from orchestrator.kernel.sources import Tarball
 from orchestrator.kernel.tree import PreparedSource
 from orchestrator.process import check
 
-SHA = "60f1" * 16
 SWAP = """#include "swap.h"
 
 int first(void)
@@ -75,15 +75,19 @@ def cache(tmp_path: Path) -> Path:
 
 def on(folder: Path, *diffs: str) -> None:
     """Switch the private tree to a series."""
-    origin = Tarball(path=folder / "linux.tar", sha256=SHA)
-    source = PreparedSource(key=f"6.19-{SHA[:12]}", sha256=SHA, version="6.19", origin=origin)
+    digest = sha256_of(folder / "linux.tar")
+    origin = Tarball(path=folder / "linux.tar", sha256=digest)
+    source = PreparedSource(key=f"6.19-{digest[:12]}", sha256=digest, version="6.19", origin=origin)
     patches = parse_series("".join(diffs).encode(), "s.patch") if diffs else BASELINE
     with patched(source, patches, cache=folder / "cache", log_dir=folder, on_event=lambda _: None, until=until()):
         pass
 
 
 def changed(cache: Path, *diffs: str) -> Changes:
-    return changes_of(parse_series("".join(diffs).encode(), "s.patch"), cache=cache, source_sha256=SHA, until=until())
+    digest = sha256_of(cache.parent / "linux.tar")
+    return changes_of(
+        parse_series("".join(diffs).encode(), "s.patch"), cache=cache, source_sha256=digest, until=until()
+    )
 
 
 def names(changes: Changes) -> list[tuple[str, str]]:

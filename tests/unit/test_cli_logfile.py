@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 
 from orchestrator.cli.judge import judge
 from orchestrator.cli.logfile import text_of
-from orchestrator.cli.printable import printable
 from orchestrator.errors import ExitCode, UserError
 from orchestrator.judge.scan import crashes_in
+from orchestrator.text import one_line
 
 BAD = b"[    1.000000][   T77] BUG: Bad rss-counter state mm:00000000a1b2c3d4 type:MM_SWAPENTS val:1\n"
 TEXT = b"[    0.500000][    T1] all is well\n" * 100 + BAD
@@ -218,5 +218,5 @@ def test_nothing_of_a_log_steers_a_terminal(tmp_path: Path) -> None:
 
 @given(st.text())
 def test_what_is_printable_stays_on_its_line(text: str) -> None:
-    assert len(printable(text).splitlines()) <= 1
-    printable(text).encode()
+    assert len(one_line(text).splitlines()) <= 1
+    one_line(text).encode()
