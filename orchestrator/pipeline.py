@@ -147,7 +147,7 @@ def run_matrix(request: Request, store: Store, listener: Listener) -> RunReport:
         store.add_timing(SOURCE, stopwatch.stop())
         keys = new_keys()
         save_keys(keys, guest_folder(store))
-        runner = _Runner(request=request, store=store, listener=listener, keys=keys)
+        runner = _Runner(request=request, store=store, listener=listener, keys=keys, sandbox=kit.sandbox)
 
         def load(build: Build, background: bool, listener: Listener) -> Bootable | None:
             folder = store.build_folder(build)
@@ -168,7 +168,8 @@ def rerun(report: RunReport, cells: Sequence[Cell], request: Request, store: Sto
     """Cells of an earlier run again, from its folder: same kernel, same initramfs, same seeds."""
     old = report.folder
     keys = load_keys(old / "guest")
-    runner = _Runner(request=request, store=store, listener=listener, keys=keys)
+    sandbox = guests_in_sandbox(request, listener)
+    runner = _Runner(request=request, store=store, listener=listener, keys=keys, sandbox=sandbox)
 
     def load(build: Build, background: bool, listener: Listener) -> Bootable:
         del background
@@ -226,6 +227,7 @@ class _Runner:
     store: Store
     listener: Listener
     keys: RunKeys
+    sandbox: bool
     _kvm: dict[str, bool] = field(default_factory=dict)
     _recording: threading.Lock = field(default_factory=threading.Lock)
     _lost: int = 0
@@ -308,10 +310,22 @@ class _Runner:
     def _guests(self, cell: Cell, bootable: Bootable) -> Guests:
         arch = cell.build.arch
         allow, dump = self.request.plan.matrix.allow, self.request.dump_memory
-        guests = Guests(keys=self.keys, kvm=frozenset(), allow=allow, dump_memory=dump)
+        guests = Guests(keys=self.keys, kvm=frozenset(), allow=allow, dump_memory=dump, sandbox=self.sandbox)
         if arch not in self._kvm:
             self._kvm[arch] = usable_kvm(cell, bootable, guests, cache=self.request.cache, listener=self.listener)
         return replace(guests, kvm=frozenset({arch}) if self._kvm[arch] else frozenset())
+
+
+def guests_in_sandbox(request: Request, listener: Listener) -> bool:
+    """Whether the guests of kernels that were built before run in the sandbox; says so where they don't."""
+    if request.sandbox and sandbox_works():
+        return True
+    why = "bubblewrap can't make one here" if request.sandbox else "--no-sandbox"
+    listener(Notice(text=f"NO SANDBOX ({why}): QEMU runs with your rights, and {_OPEN_PORTS}"))
+    return False
+
+
+_OPEN_PORTS = "every user of this machine reaches the guests' SSH ports on 127.0.0.1"
 
 
 def _later() -> None:
@@ -346,7 +360,8 @@ def versions(arches: Iterable[str]) -> dict[str, str]:
 
 def _sandbox(request: Request, listener: Listener) -> bool:
     if not request.sandbox:
-        listener(Notice(text="NO SANDBOX: the series' own build files run with your rights on this machine"))
+        what = "the series' own build files and QEMU run with your rights on this machine"
+        listener(Notice(text=f"NO SANDBOX: {what}, and {_OPEN_PORTS}"))
         return False
     if not sandbox_works():
         raise InfraError(

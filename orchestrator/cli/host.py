@@ -43,10 +43,10 @@ def doctor(as_json_text: bool) -> ExitCode:
     patchrig doctor --json | jq .missing
     """
     missing = missing_tools()
-    # Without QEMU there is nothing to try.
-    kvm = {name: kvm_impossible(arch) or ("" if missing else tiny_boot_trouble(arch)) for name, arch in ARCHES.items()}
-    with paths.scratch_folder() as scratch:
-        sandbox = not missing and sandbox_works(Path(scratch) / "log")
+    sandbox = not missing and sandbox_works()
+    kvm = {name: kvm_impossible(arch) or "" for name, arch in ARCHES.items()}
+    if not missing:  # without QEMU there is nothing to try
+        kvm = {name: why or tiny_boot_trouble(ARCHES[name], sandbox=sandbox) for name, why in kvm.items()}
     free_gib = shutil.disk_usage(_existing(paths.cache_root())).free // _GIB
     good = not missing and sandbox and free_gib >= _WANTED_GIB
     if as_json_text:

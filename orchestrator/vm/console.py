@@ -15,6 +15,8 @@ from orchestrator.errors import InfraError
 PROMPT = "patchrig# "
 # Two keys at once would share a break.
 _KEY_SECONDS = 0.5
+# Of a line that does not end, no more is kept than that: nothing that is looked for is so long.
+_LONGEST_LINE = 1 << 16
 
 
 class ConsoleLog:
@@ -39,7 +41,8 @@ class ConsoleLog:
         except FileNotFoundError:
             return []
         self._offset += len(fresh)
-        *lines, self._rest = (self._rest + fresh).split(b"\n")
+        *lines, rest = (self._rest + fresh).split(b"\n")
+        self._rest = rest[:_LONGEST_LINE]
         return [line.decode(errors="replace").rstrip("\r") for line in lines]
 
     def wait_for(self, pattern: re.Pattern[str], *, alive: Callable[[], bool], until: Deadline) -> re.Match[str] | None:

@@ -5,17 +5,20 @@ import shutil
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator import process
-from orchestrator.deadline import Deadline
+from orchestrator.deadline import Deadline, raise_if_cancelled
 from orchestrator.errors import InfraError
-from orchestrator.paths import scratch_folder
-from orchestrator.vm.argv import VmFiles, VmSpec, qemu_argv
+from orchestrator.vm.argv import VmFiles, VmSpec
 from orchestrator.vm.console import ConsoleLog
-from orchestrator.vm.qmp import forwarded_port, load_devices, port_of
-from orchestrator.vm.schedstat import ProcessorTime, processor_time
+from orchestrator.vm.qmp import forwarded_port, held_why, load_devices
+from orchestrator.vm.schedstat import ProcessorTime, inner_process, processor_time
+from orchestrator.vm.start import AROUND_QEMU, guest_files, new_memory, running
+
+# A guest that prints without end must not fill the disk.
+LONGEST_LOG_BYTES = 256 << 20
 
 # Through /dev/kmsg, so with the kernel's stamps before it; anywhere else on a line somebody only speaks of it.
 READY = re.compile(r"^(?:\[[^\]]*\] ?)*patchrig: ready (?P<facts>.*)$")
@@ -58,41 +61,71 @@ class SavedGuest:
 class Vm:
     """A QEMU that is alive, or was until a moment ago."""
 
-    def __init__(self, spec: VmSpec, files: VmFiles, child: process.Child, port: int | None = None) -> None:
+    def __init__(self, spec: VmSpec, files: VmFiles, child: process.Child) -> None:
         self.spec = spec
         self.files = files
         self._child = child
-        self._port = port
+        self._port: int | None = None
         self._log = ConsoleLog(files.console_log)
+        self._logged = files.console_log.stat().st_size
+        self._ended_for = ""
+
+    @property
+    def process_id(self) -> int:
+        """Of what was started: QEMU, or the sandbox around it."""
+        return self._child.pid
 
     def alive(self) -> bool:
-        return self._child.poll() is None
+        """Whether QEMU runs. One whose log has become too long is ended here."""
+        if not self._ended_for and self._child.poll() is None and (long := self._too_long()):
+            self._ended_for = f"QEMU was ended: {long} has more than {LONGEST_LOG_BYTES >> 20} MiB"
+            self._child.kill()
+        return not self._ended_for and self._child.poll() is None
 
     def ending(self) -> str:
         """How QEMU ended, in words; "" while it is alive."""
         status = self._child.poll()
-        if status is None:
-            return ""
-        return f"QEMU was killed by signal {-status}" if status < 0 else f"QEMU ended with status {status}"
+        if self._ended_for or status is None:
+            return self._ended_for
+        signal = signal_of(status)
+        return f"QEMU was killed by signal {signal}" if signal else f"QEMU ended with status {status}"
 
     def killed_by(self) -> int:
-        """The number of the signal that QEMU died of; 0 for none."""
-        return max(0, -(self._child.poll() or 0))
+        """The number of the signal that QEMU died of, if not by our hand; 0 for none."""
+        return 0 if self._ended_for else signal_of(self._child.poll() or 0)
+
+    def paused_why(self, until: Deadline) -> str:
+        """Why QEMU holds the guest, when that is this machine's doing; "" while it runs or QEMU does not say.
+
+        A guest that is held looks like one that hangs.
+        """
+        try:
+            return held_why(self.files.qmp_socket, until)
+        except InfraError:
+            raise_if_cancelled()
+            return ""
 
     def processor_time(self) -> ProcessorTime | None:
         """What the host's scheduler says of QEMU's threads so far; None where it does not."""
-        return processor_time(self._child.pid)
+        pid = inner_process(self._child.pid, AROUND_QEMU)
+        return processor_time(pid) if pid else None
 
     def wait_ready(self, until: Deadline) -> Ready | None:
-        """Wait for init's line; None when the guest ended before it. Raises OutOfTime."""
+        """Wait for init's line; None when the guest ended before it. Raises OutOfTime, InfraError without a guest."""
         match = self._log.wait_for(READY, alive=self.alive, until=until)
+        if match is None:
+            self._check_started()
         return ready_of(match["facts"]) if match else None
 
     def wait_settled(self, until: Deadline) -> bool:
         """Wait, after the ready line, until init has nothing more to do; False when the guest ended before."""
         return self._log.wait_for(SETTLED, alive=self.alive, until=until) is not None
 
-    def ssh_port(self, until: Deadline) -> int:
+    def ssh_address(self, until: Deadline) -> Path | int:
+        """What leads to the guest's SSH server: a Unix socket; without the sandbox a port on 127.0.0.1."""
+        if self.spec.sandbox:
+            until.until(lambda: self.files.ssh_socket.exists() or not self.alive())
+            return self.files.ssh_socket
         if self._port is None:
             self._port = forwarded_port(self.files.qmp_socket, until)
         return self._port
@@ -101,6 +134,27 @@ class Vm:
         """Let the console finish what it is printing."""
         self._log.wait_until_quiet(seconds, until=until)
 
+    def _check_started(self) -> None:
+        """Raise InfraError if QEMU gave up before the guest said anything: a guest's own end is no error of QEMU's."""
+        status = self._child.poll()
+        if status and not signal_of(status) and self.files.console_log.stat().st_size == self._logged:
+            raise InfraError(
+                f"QEMU can't start: {self.last_words() or self.ending()}", hint=f"less {self.files.qemu_log}"
+            )
+
+    def last_words(self) -> str:
+        """The last line of what QEMU itself said."""
+        return process.last_lines(self.files.qemu_log.read_text(errors="replace"), 1)
+
+    def _too_long(self) -> str:
+        logs = (self.files.console_log, self.files.qemu_log)
+        return next((log.name for log in logs if log.stat().st_size > LONGEST_LOG_BYTES), "")
+
+
+def signal_of(status: int) -> int:
+    """The signal that an exit status tells of, as bubblewrap and shells tell of it too; 0 for none."""
+    return -status if status < 0 else status - 128 if status > 128 else 0
+
 
 @contextmanager
 def boot(spec: VmSpec, *, console_log: Path, qemu_log: Path, memory: Path | None = None) -> Iterator[Vm]:
@@ -108,12 +162,13 @@ def boot(spec: VmSpec, *, console_log: Path, qemu_log: Path, memory: Path | None
 
     With `memory`, a file to be made, the guest's memory is that file, so that it can be saved.
     """
-    with scratch_folder() as runtime:
-        files = VmFiles(runtime=Path(runtime), console_log=console_log, qemu_log=qemu_log, memory=memory)
-        _make_disks(spec, files)
-        # QEMU empties it too, but after a while, in which an earlier guest's ready line would be taken for its own.
+    with guest_files(spec, console_log=console_log, qemu_log=qemu_log) as files:
+        if memory:
+            new_memory(spec, memory)
+        # An earlier guest's ready line would be taken for its own.
         console_log.write_bytes(b"")
-        with process.spawn(qemu_argv(spec, files), log=qemu_log) as child:
+        files = replace(files, memory=memory)
+        with running(spec, files) as child:
             yield Vm(spec, files, child)
 
 
@@ -124,25 +179,17 @@ def restore(spec: VmSpec, saved: SavedGuest, *, console_log: Path, qemu_log: Pat
     What it changes is its own: any number of guests start from one that is saved. It has the clock, the random numbers
     and the MAC address of then. Raises InfraError when QEMU can't use the state.
     """
-    with scratch_folder() as runtime:
-        files = VmFiles(
-            runtime=Path(runtime), console_log=console_log, qemu_log=qemu_log, memory=saved.memory, restored=True
-        )
-        _make_disks(spec, files)
+    with guest_files(spec, console_log=console_log, qemu_log=qemu_log) as files:
         shutil.copyfile(saved.console_log, console_log)
-        with process.spawn(qemu_argv(spec, files), log=qemu_log) as child:
+        files = replace(files, memory=saved.memory, restored=True)
+        with running(spec, files) as child:
+            vm = Vm(spec, files, child)
             try:
-                usernet = load_devices(files.qmp_socket, saved.devices, until, alive=lambda: child.poll() is None)
+                load_devices(files.qmp_socket, saved.devices, until, alive=vm.alive)
             except InfraError as e:
-                said = process.last_lines(qemu_log.read_text(errors="replace"), 1)
+                said = vm.last_words()
                 raise InfraError(f"{e}; QEMU said: {said}" if said else str(e)) from e
-            yield Vm(spec, files, child, port_of(usernet))
-
-
-def _make_disks(spec: VmSpec, files: VmFiles) -> None:
-    for index, size_mib in enumerate(spec.disk_mib):
-        with files.disk(index).open("wb") as disk:
-            disk.truncate(size_mib << 20)
+            yield vm
 
 
 def ready_of(facts: str) -> Ready:

@@ -2,10 +2,9 @@
 
 import asyncio
 import re
-import shlex
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from qemu.qmp import ConnectError, QMPClient, QMPError
 
@@ -32,8 +31,13 @@ def dump_memory(socket: Path, file: Path, until: Deadline) -> None:
 
     Raises InfraError as human_command() does, and when QEMU can't write the file.
     """
-    arguments = {"paging": False, "protocol": f"file:{file.resolve()}"}
-    _execute(socket, "dump-guest-memory", arguments, until, "dump-guest-memory")
+
+    async def dump(client: QMPClient) -> None:
+        with file.open("wb") as sink:
+            await _hand_in(client, sink)
+        await client.execute("dump-guest-memory", {"paging": False, "protocol": _HANDED_IN})
+
+    _in_session(socket, dump, until, "dump-guest-memory")
 
 
 def send_break(socket: Path, chardev: str, until: Deadline) -> None:
@@ -49,7 +53,9 @@ def save_devices(socket: Path, file: Path, until: Deadline) -> None:
 
     async def save(client: QMPClient) -> None:
         await client.execute("migrate-set-capabilities", _WITHOUT_MEMORY)
-        await client.execute("migrate", {"uri": f"exec:cat > {shlex.quote(str(file))}"})
+        with file.open("wb") as sink:
+            await _hand_in(client, sink)
+        await client.execute("migrate", {"uri": _HANDED_IN})
         while (status := await _status(client, "query-migrate")) != "completed":
             if status in ("failed", "cancelled"):
                 raise InfraError(f"QEMU can't save the guest's state to {file}: the migration {status}")
@@ -63,22 +69,61 @@ def go_on(socket: Path, until: Deadline) -> None:
     _execute(socket, "cont", {}, until, "cont")
 
 
-def load_devices(socket: Path, file: Path, until: Deadline, *, alive: Callable[[], bool]) -> str:
-    """Let a QEMU that waits for it load what save_devices() wrote; the guest then runs. Returns `info usernet`.
+def load_devices(socket: Path, file: Path, until: Deadline, *, alive: Callable[[], bool]) -> None:
+    """Let a QEMU that waits for it load what save_devices() wrote; the guest then runs.
 
     Raises InfraError as human_command() does; a QEMU that can't use the file ends, and its log says why.
     """
 
-    async def load(client: QMPClient) -> str:
+    async def load(client: QMPClient) -> None:
         await client.execute("migrate-set-capabilities", _WITHOUT_MEMORY)
-        await client.execute("migrate-incoming", {"uri": f"exec:cat {shlex.quote(str(file))}"})
+        with file.open("rb") as source:
+            await _hand_in(client, source)
+        await client.execute("migrate-incoming", {"uri": _HANDED_IN})
         while (status := await _status(client, "query-status")) != "running":
             if status != "inmigrate":
                 raise InfraError(f"a restored guest is {status}, and not running")
             until.pause(_SOON)
-        return str(await client.execute("human-monitor-command", {"command-line": "info usernet"}))
 
-    return _in_session(socket, load, until, "migrate-incoming", alive=alive)
+    _in_session(socket, load, until, "migrate-incoming", alive=alive)
+
+
+# Why QEMU holds a guest, as query-status calls it, when neither the guest nor we asked for it.
+_HELD = {
+    "io-error": "at an I/O error of this machine's, as of a full disk",
+    "internal-error": "at an error of KVM's",
+    "paused": "as somebody asked it to",
+}
+
+
+def held_why(socket: Path, until: Deadline) -> str:
+    """Why QEMU does not let the guest run, when that is this machine's doing; else "". Raises as human_command()."""
+
+    async def ask(client: QMPClient) -> str:
+        status = await _status(client, "query-status")
+        if status not in _HELD:
+            return ""
+        bad = ", ".join(_bad_disks(await client.execute("query-block")))
+        return f"QEMU holds the guest {_HELD[status]}" + (f" ({bad})" if bad else "")
+
+    return _in_session(socket, ask, until, "query-status")
+
+
+def _bad_disks(said: object) -> Iterator[str]:
+    """ "swap0: nospace" for each disk on which this machine failed."""
+    for disk in said if isinstance(said, list) else []:
+        if (status := disk.get("io-status", "ok")) != "ok":
+            yield f"{disk.get('device') or disk.get('qdev')}: {status}"
+
+
+# Files are opened here, and QEMU gets them: in its sandbox it finds none, and may start no program that would.
+_DESCRIPTOR = "handed-in"
+_HANDED_IN = f"fd:{_DESCRIPTOR}"
+
+
+async def _hand_in(client: QMPClient, file: BinaryIO) -> None:
+    client.send_fd_scm(file.fileno())
+    await client.execute("getfd", {"fdname": _DESCRIPTOR})
 
 
 # What is waited for here takes a few milliseconds.

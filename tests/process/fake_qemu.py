@@ -1,7 +1,8 @@
 """Stands in for qemu-system-*: the real argv, real sockets, a real SSH server, and a guest that follows a scenario.
 
 FAKE_QEMU_SCENARIO names a JSON file: {"boots": [STEPS, ...], "runs": [STEPS, ...], "answers": {PART: TEXT},
-"serial": BOOL, "stranger": BOOL, "sysrq": {KEY: TEXT}, "restores": STEPS, "saving": STATUS}.
+"serial": BOOL, "stranger": BOOL, "sysrq": {KEY: TEXT}, "restores": STEPS, "saving": STATUS, "status": STATUS,
+"disks": [...]}.
 The first guest follows the first of `boots` and, when somebody
 runs a workload, the first of `runs`, the second the next; the last is for all the rest.
 A guest that is restored follows `restores`, and not `boots`; `saving` is how a migration ends.
@@ -26,6 +27,7 @@ from typing import Any
 
 PROMPT = "patchrig# "
 STATE = "the state of a fake guest\n"
+MEMORY = b"the memory of a fake guest\n"
 USERNET = (
     "Hub -1 (net):\r\n  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ\r\n"
     "  TCP[HOST_FORWARD]   8       127.0.0.1 {port}       10.0.2.15    22     0     0\r\n"
@@ -45,6 +47,9 @@ class Guest:
         self.memory = dict(part.partition("=")[::2] for part in self.option.get("-object", "").split(","))
         self.running = threading.Event()
         self.chardev = dict(part.split("=", 1) for part in self.option["-chardev"].split(",")[1:])
+        self.given = dict(part.split("=", 1) for part in self.option["-add-fd"].split(","))
+        assert self.chardev["logfile"] == f"/dev/fdset/{self.given['set']}"
+        self.handed_in = -1  # by getfd
         self.files = dict(archive_files(Path(self.option["-initrd"]).read_bytes()))
         self.ssh = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.ssh.getsockname()[1]
@@ -60,9 +65,8 @@ class Guest:
     def console(self, text: str) -> None:
         """The guest prints on its console: into the log, and to whoever is connected."""
         data = f"{text}\n".replace("\n", "\r\n").encode()
-        with self.lock, Path(self.chardev["logfile"]).open("ab") as log:
-            log.write(data)
-            log.flush()
+        with self.lock:
+            os.write(int(self.given["fd"]), data)
 
     def facts(self) -> dict[str, str]:
         return {
@@ -110,6 +114,11 @@ class Guest:
         """QEMU ends, as it does with -no-reboot when the guest resets."""
         os._exit(status)
 
+    def complain(self, text: str) -> None:
+        """QEMU says something itself."""
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
     def cut(self) -> None:
         """SSH is gone; the guest is not."""
         self.ssh.shutdown(socket.SHUT_RDWR)
@@ -141,9 +150,13 @@ class Guest:
             client.sendall(f"{json.dumps(value)}\r\n".encode())
 
         send(GREETING)
-        for asked in messages(client):
+        for asked, descriptors in messages(client):
             said: object = {}
-            if asked["execute"] in ("migrate", "cont", "migrate-incoming", "query-migrate", "query-status"):
+            if asked["execute"] == "getfd":
+                (self.handed_in,) = descriptors
+            elif asked["execute"] == "query-block":
+                said = self.scenario.get("disks", [])
+            elif asked["execute"] in ("migrate", "cont", "migrate-incoming", "query-migrate", "query-status"):
                 said = self._migration(asked["execute"], asked.get("arguments", {}).get("uri", ""))
             elif asked["execute"] == "human-monitor-command":
                 said = self._monitor(asked["arguments"]["command-line"])
@@ -151,24 +164,32 @@ class Guest:
                 assert asked["arguments"]["id"] == self.chardev["id"]
                 self.breaks += 1
             elif asked["execute"] == "dump-guest-memory":
-                Path(asked["arguments"]["protocol"].removeprefix("file:")).write_bytes(b"\x7fELF")
+                os.write(self.handed_in, b"\x7fELF")
             send({"return": said} | ({"id": asked["id"]} if "id" in asked else {}))
 
     def _migration(self, command: str, uri: str) -> dict[str, str]:
-        """What goes to a file and comes from one, as a shell command does it, without the memory."""
+        """What goes to a file that was handed in and comes from one, without the memory."""
+        assert command not in ("migrate", "migrate-incoming") or uri == "fd:handed-in"
         if command == "migrate" and self.scenario.get("saving", "completed") == "completed":
-            Path(uri.removeprefix("exec:cat > ")).write_text(STATE)
-            Path(self.memory["mem-path"]).write_bytes(bytes(1 << 16) + b"memory")
+            os.write(self.handed_in, STATE.encode())
+            with Path(self.memory["mem-path"]).open("r+b") as memory:
+                memory.write(MEMORY)
         elif command == "migrate-incoming":
-            if Path(uri.removeprefix("exec:cat ")).read_text() != STATE:
-                sys.stderr.write("fake QEMU: load of migration failed: Invalid argument\n")
-                sys.stderr.flush()
+            if os.read(self.handed_in, 1 << 16).decode() != STATE:
+                self.complain("fake QEMU: load of migration failed: Invalid argument")
                 self.die(1)
-            assert Path(self.memory["mem-path"]).read_bytes().endswith(b"memory")
+            assert Path(self.memory["mem-path"]).read_bytes().startswith(MEMORY)
             self.running.set()
         if command == "query-migrate":
             return {"status": self.scenario.get("saving", "completed")}
-        return {"status": "running" if self.running.is_set() else "inmigrate"} if command == "query-status" else {}
+        if command == "query-status":
+            return {"status": self.status()}
+        return {}
+
+    def status(self) -> str:
+        if "-incoming" in self.option and not self.running.is_set():
+            return "inmigrate"
+        return str(self.scenario.get("status", "running"))
 
     def _monitor(self, command: str) -> str:
         if command == "info usernet":
@@ -214,18 +235,25 @@ class Guest:
         serve(self, runs[min(number, len(runs) - 1)], stranger=self.scenario.get("stranger", False))
 
 
-def messages(client: socket.socket) -> Iterator[Any]:
-    """The JSON values that a client sends, which need no line ends between them."""
+def messages(client: socket.socket) -> Iterator[tuple[Any, list[int]]]:
+    """The JSON values that a client sends, which need no line ends between them, with the files it handed in before."""
     text = ""
-    while data := client.recv(65536):
-        text += data.decode()
+    descriptors: list[int] = []
+    while True:
+        data, more, _, _ = socket.recv_fds(client, 65536, 4)
+        if not data:
+            return
+        descriptors += more
+        text = (text + data.decode()).lstrip()
         while text:
             try:
                 value, end = json.JSONDecoder().raw_decode(text)
             except ValueError:
                 break  # the rest is still on its way
             text = text[end:].lstrip()
-            yield value
+            yield value, descriptors
+            if value["execute"] == "getfd":
+                descriptors.clear()
 
 
 def archive_files(archive: bytes) -> Iterator[tuple[str, bytes]]:

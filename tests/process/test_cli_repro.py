@@ -106,14 +106,38 @@ def test_without_qemu_it_says_so_and_what_to_type(host: Host) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_qemu_that_can_not_start_is_a_failed_boot_with_its_status(host: Host) -> None:
+def test_a_qemu_that_can_not_start_is_exit_code_3_and_no_verdict_on_the_kernel(host: Host) -> None:
     host.earlier_run()
-    host.scenario([], boot=[["die", 1]])
+    host.scenario([], boot=[["complain", "qemu: could not open its own files"], ["die", 1]])
 
     done = host.repro()
 
-    assert done.returncode == 1
-    assert "QEMU ended with status 1" in done.stdout
+    assert done.returncode == 3
+    assert host.outcomes() == ["lost"]
+    assert "QEMU can't start: qemu: could not open its own files" in done.stdout
+
+
+def test_without_the_sandbox_a_run_says_once_what_that_means(host: Host) -> None:
+    host.earlier_run()
+    host.scenario(passing())
+
+    done = host.repro("--repeat", "2")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("NO SANDBOX") == 1
+    assert "SSH ports" in done.stdout
+
+
+@pytest.mark.parametrize("folder", ["x" * 120, "a, b"])
+def test_a_guest_starts_whatever_the_temporary_folder_is_called(host: Host, folder: str, tmp_path: Path) -> None:
+    host.earlier_run("x86_64")
+    host.scenario(passing())
+    (tmp_path / folder).mkdir()
+    host.environment["TMPDIR"] = str(tmp_path / folder)
+
+    done = host.repro("--repeat", "2", "--jobs", "1")
+
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_run_whose_kernel_is_gone_says_how_to_get_another(host: Host) -> None:

@@ -253,13 +253,22 @@ def test_a_guest_that_never_boots_is_a_failed_boot(host: Host) -> None:
     host.await_no_guest()
 
 
-def test_a_qemu_that_ends_without_a_word_at_boot_is_a_failed_boot(host: Host) -> None:
-    host.scenario([], boot=[["die", 1]])
+def test_a_guest_that_ends_without_a_word_at_boot_is_a_failed_boot(host: Host) -> None:
+    host.scenario([], boot=[["die", 0]])
 
     report, _ = host.run_cell()
 
     assert report.verdict.outcome is Outcome.BOOT_FAILED
-    assert report.verdict.title == "QEMU ended with status 1 before the guest was up"
+    assert report.verdict.title == "QEMU ended with status 0 before the guest was up"
+
+
+def test_a_qemu_that_can_not_start_is_lost_with_its_own_words(host: Host) -> None:
+    host.scenario([], boot=[["complain", "qemu: -machine q35: unsupported machine"], ["die", 1]])
+
+    report, _ = host.run_cell()
+
+    assert report.verdict.outcome is Outcome.LOST
+    assert report.verdict.title == "QEMU can't start: qemu: -machine q35: unsupported machine"
 
 
 def test_a_guest_with_fewer_cpus_than_asked_for_is_lost(host: Host) -> None:
