@@ -1,15 +1,15 @@
 """One cell: boot a guest, run its workload, take the evidence, judge."""
 
-import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator.arch import ARCHES
 from orchestrator.coverage import Executed
-from orchestrator.deadline import Deadline, now, raise_if_cancelled, why_cancelled
-from orchestrator.errors import Cancelled, InfraError, OutOfTime
+from orchestrator.deadline import Deadline, now, raise_if_cancelled
+from orchestrator.endings import blamed, guarded, not_of_our_making, paused, run_of, with_room
+from orchestrator.errors import InfraError, OutOfTime
 from orchestrator.events import CellProgress, Listener, Notice, PhaseBegan
 from orchestrator.explain import Explainer, with_places
 from orchestrator.guest import evidence, ssh
@@ -17,8 +17,8 @@ from orchestrator.guest.coverage import READ_COUNTS, executed_of
 from orchestrator.guest.keys import RunKeys
 from orchestrator.guest.workload import (
     REFERENCE_SPEED,
+    SLOWEST,
     Progress,
-    Watched,
     disk_sizes,
     is_gone,
     limits_for,
@@ -29,12 +29,22 @@ from orchestrator.inquiry import ways
 from orchestrator.judge.races import weighed
 from orchestrator.judge.verdict import judge
 from orchestrator.lookout import CrashSeen, Pulse, crashes_of, with_shown_tasks
-from orchestrator.model import Allowed, Cell, CellReport, Ending, GuestRun, KernelImage, Phase
+from orchestrator.model import Allowed, Cell, CellReport, Crash, Ending, Fault, GuestRun, KernelImage, Phase
 from orchestrator.plan.flavours import needs_of
 from orchestrator.states import Place, Restored, States, connected, in_earnest, restored
 from orchestrator.stopwatch import Stopwatch
+from orchestrator.text import beginning_of
 from orchestrator.vm.argv import VmSpec
-from orchestrator.vm.qemu import Ready, SavedGuest, Vm, boot, config_digest, not_as_asked, wrong_clock
+from orchestrator.vm.qemu import (
+    Ready,
+    SavedGuest,
+    Vm,
+    boot,
+    config_digest,
+    not_as_asked,
+    starts_without_kernel,
+    wrong_clock,
+)
 
 BOOT_SECONDS = 120.0
 # A host that is busy at the wrong moment spoils a guest's clock, and is seldom so twice.
@@ -108,27 +118,15 @@ def run_cell(  # what a cell needs, and who is told
     listener = stopwatch.listening(listener)
     console_log = folder / "console.log"
     console_log.touch()
-    try:
-        run = _guest_run(cell, bootable, guests, folder, listener)
-    except Cancelled:
-        run = GuestRun(ending=Ending.INTERRUPTED)
-    except InfraError as e:
-        run = GuestRun(ending=Ending.LOST, detail=str(e))
-    except OSError as e:
-        run = GuestRun(ending=Ending.LOST, detail=f"this machine failed: {e}")
+    run = guarded(lambda: _guest_run(cell, bootable, guests, folder, listener), folder)
     guest_ended()
-    run = _not_of_our_making(run)
+    run = not_of_our_making(guarded(lambda: with_room(run, folder), folder))
     listener(PhaseBegan(what=cell.name, phase=Phase.JUDGE))
-    run = with_places(with_shown_tasks(run, console_log), bootable.explainer)
-    crashes = crashes_of(console_log)
-    if bootable.explainer:
-        crashes = bootable.explainer.explained(crashes)
-    verdict, crashes = judge(cell, run, weighed(crashes, cell.build.variant), guests.allow)
-    return CellReport(
-        cell=cell,
-        verdict=verdict,
-        run=run,
-        crashes=crashes,
+    judged = guarded(lambda: _judged(cell, run, bootable, guests, console_log), folder)
+    if isinstance(judged, GuestRun):
+        judged = _judged_of(cell, judged)
+    return replace(
+        judged,
         seconds=now() - started,
         kernel={"release": bootable.kernel.release, **bootable.kernel.hashes},
         folder=folder.name,
@@ -136,16 +134,17 @@ def run_cell(  # what a cell needs, and who is told
     )
 
 
-# What a guest looks like whose QEMU we have just killed.
-_LIKE_KILLED = (Ending.GUEST_GONE, Ending.SSH_LOST, Ending.PROGRAM_DIED, Ending.NEVER_READY, Ending.LOST)
+def _judged(cell: Cell, run: GuestRun, bootable: Bootable, guests: Guests, console_log: Path) -> CellReport:
+    run = with_places(with_shown_tasks(run, console_log), bootable.explainer)
+    crashes = crashes_of(console_log)
+    if bootable.explainer:
+        crashes = bootable.explainer.explained(crashes)
+    return _judged_of(cell, run, weighed(crashes, cell.build.variant), guests.allow)
 
 
-def _not_of_our_making(run: GuestRun) -> GuestRun:
-    """The run; or an interrupted one where the end of everything came before its own."""
-    why = why_cancelled()
-    if why and (run.ending is Ending.INTERRUPTED or run.ending in _LIKE_KILLED):
-        return replace(run, ending=Ending.INTERRUPTED, detail=f"ended early: {why}")
-    return run
+def _judged_of(cell: Cell, run: GuestRun, crashes: Iterable[Crash] = (), allow: Iterable[Allowed] = ()) -> CellReport:
+    verdict, marked = judge(cell, run, crashes, allow)
+    return CellReport(cell=cell, verdict=verdict, run=run, crashes=marked)
 
 
 @dataclass(slots=True)
@@ -214,7 +213,7 @@ def _restored(stack: ExitStack, case: _Case, saved: SavedGuest) -> Restored | Gu
 
 
 def _booted_run(case: _Case, place: Place | None) -> GuestRun:
-    guests, folder, accelerator = case.guests, case.folder, case.accelerator
+    guests, accelerator = case.guests, case.accelerator
     case.begin(Phase.BOOT)
     case.boots += 1
     case.started = now()
@@ -225,23 +224,39 @@ def _booted_run(case: _Case, place: Place | None) -> GuestRun:
             if place:
                 # Who waits for it need not wait for the evidence too.
                 place.give_up()
-            run = GuestRun(ending=Ending.NEVER_READY, detail=why, accelerator=accelerator)
-            return replace(_with_evidence(run, vm, guests, folder, pulse), detail=why) if vm.alive() else run
-        needs = needs_of(case.cell.build.flavour)
-        differs = not_as_asked(case.spec, ready, config_digest(case.bootable.kernel.config), kept=needs.kept)
-        clock = wrong_clock(case.logs["console_log"].read_text(errors="replace"))
-        if differs := differs or (clock if case.boots == _BOOTS_MOST else ""):
-            return GuestRun(ending=Ending.LOST, detail=differs, accelerator=accelerator)
-        if not clock and (not place or _saved(case, place, vm, ready)):
-            return _run_in(case, vm, ready)
-    if clock:
-        case.listener(Notice(text=f"{case.cell.name}: booted once more: {clock}"))
+            if run := _never_ready(case, vm, why, pulse):
+                return run
+            again = f"QEMU did not start: {vm.ending()}"
+        else:
+            needs = needs_of(case.cell.build.flavour)
+            differs = not_as_asked(case.spec, ready, config_digest(case.bootable.kernel.config), kept=needs.kept)
+            again = wrong_clock(beginning_of(case.logs["console_log"]))
+            if differs := differs or (again if case.boots == _BOOTS_MOST else ""):
+                return GuestRun(ending=Ending.LOST, detail=differs, fault=Fault.MACHINE, accelerator=accelerator)
+            if not again and (not place or _saved(case, place, vm, ready)):
+                return _run_in(case, vm, ready)
+    if again:
+        case.listener(Notice(text=f"{case.cell.name}: booted once more: {again}"))
         if place:
             place.give_up()
     if place:
         place.forget_memory()
     # Its cell has not begun: again, and not to be saved, as it may stand still then, too.
     return _booted_run(case, None)
+
+
+def _never_ready(case: _Case, vm: Vm, why: str, pulse: Pulse) -> GuestRun | None:
+    """The run of a guest that never said that it is up; None: a second try will tell whose fault it is."""
+    run = GuestRun(ending=Ending.NEVER_READY, detail=why, accelerator=case.accelerator)
+    if vm.alive():
+        seen = _with_evidence(run, vm, case.guests, case.folder, pulse)
+        return seen if seen.ending is Ending.LOST else replace(seen, detail=why)
+    if not vm.refused():
+        return blamed(run, vm)
+    # Of its own accord, before the kernel's first word: because of this machine, or because it can't load the kernel.
+    if not starts_without_kernel(case.spec, vm.files.memory):
+        return replace(blamed(run, vm), detail=f"QEMU could not start: {vm.ending()}")
+    return None if case.boots == 1 else replace(run, detail=f"QEMU can't load this kernel: {vm.ending()}")
 
 
 def _saved(case: _Case, place: Place, vm: Vm, ready: Ready) -> bool:
@@ -263,7 +278,7 @@ def _run_in(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest | None = None) -
     run = _session(case, vm, ready, guest)
     if run.ending is not Ending.REPORTED and vm.alive():
         vm.wait_quiet(guests.patience.quiet, Deadline.after(_MODEST, "a quiet console"))
-    run = _blamed(run, vm)
+    run = blamed(run, vm)
     spent = vm.processor_time()
     starved = spent.waited_share if spent else None
     return replace(run, accelerator=case.accelerator, speed=run.speed or ready.speed, starved=starved)
@@ -288,17 +303,13 @@ def _session(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest | None) -> Gues
                 ready = in_earnest(ready, guest, REFERENCE_SPEED / 2, soon)
             except InfraError as e:
                 return _no_session(vm, case.guests, case.folder, e, pulse)
+        if ready.speed < REFERENCE_SPEED / SLOWEST:
+            detail = f"the guest says that it is {REFERENCE_SPEED / ready.speed:.0f} times slower than the reference"
+            return GuestRun(ending=Ending.LOST, detail=detail, fault=Fault.GUEST, hint=_TOO_SLOW, speed=ready.speed)
         return replace(_work(case, vm, ready, guest), speed=ready.speed)
 
 
-def _blamed(run: GuestRun, vm: Vm) -> GuestRun:
-    """No guest can make QEMU die of these: somebody ended it, or this machine had no memory left for it."""
-    if run.ending is not Ending.GUEST_GONE or vm.killed_by() not in _FROM_OUTSIDE:
-        return run
-    return replace(run, ending=Ending.LOST)
-
-
-_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGBUS)
+_TOO_SLOW = f"uptime  # {SLOWEST:.0f} times is the most: with limits of days no hang would show; --jobs 1 gives it more"
 
 
 def _work(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest) -> GuestRun:
@@ -315,8 +326,8 @@ def _work(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest) -> GuestRun:
     argv = workload_argv(cell, limits)
     watched = watch(guest, argv, limits, alive=vm.alive, on_progress=on_progress, enough=enough)
     case.begin(Phase.COLLECT)
-    (folder / "workload.log").write_text(watched.output)
-    run = _run_of(watched, vm, boot_seconds=boot_seconds, guest_seconds=now() - begun)
+    (folder / "workload.log").write_text(watched.output, encoding="utf-8", errors="backslashreplace")
+    run = run_of(watched, vm, boot_seconds=boot_seconds, guest_seconds=now() - begun)
     if cell.widening and vm.alive():
         run = replace(run, executed=_executed(guest))
     if watched.ending in _WORTH_A_LOOK and vm.alive():
@@ -348,23 +359,9 @@ _WORTH_A_LOOK = (
 )
 
 
-def _run_of(watched: Watched, vm: Vm, *, boot_seconds: float, guest_seconds: float) -> GuestRun:
-    detail = watched.detail
-    if watched.ending is Ending.GUEST_GONE:
-        detail = f"{vm.ending()} while the workload ran"
-    if watched.ending is Ending.PROGRAM_DIED and (said := watched.output.strip()):
-        detail = f"{detail}; it last said: {said.splitlines()[-1][:200]}"
-    return GuestRun(
-        ending=watched.ending,
-        detail=detail,
-        result=watched.result,
-        exit_status=watched.exit_status,
-        boot_seconds=boot_seconds,
-        guest_seconds=guest_seconds,
-    )
-
-
 def _with_evidence(run: GuestRun, vm: Vm, guests: Guests, folder: Path, pulse: Pulse) -> GuestRun:
+    if stopped := paused(run, vm):
+        return stopped
     standstill = pulse.standstill(run.ending)
     with ExitStack() as stack:
         seen = evidence.collect(
@@ -382,10 +379,3 @@ def _with_evidence(run: GuestRun, vm: Vm, guests: Guests, folder: Path, pulse: P
         moved=dict(seen.moved or {}),
         standstill=standstill,
     )
-
-
-def interrupted_report(cell: Cell, why: str) -> CellReport:
-    """A cell that was never started, because the run was ended first."""
-    run = GuestRun(ending=Ending.INTERRUPTED, detail=why)
-    verdict, _ = judge(cell, run, (), ())
-    return CellReport(cell=cell, verdict=verdict, run=run)

@@ -1,6 +1,9 @@
 """Why we could not find out whether a kernel is good. A bad kernel is an Outcome, never one of these."""
 
+import errno
+import os
 from enum import IntEnum
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -42,6 +45,10 @@ class ToolMissing(InfraError):
         super().__init__(f"{tool} is not installed", hint="patchrig doctor  # names the package")
 
 
+class GuestNonsense(InfraError):
+    """What a guest says of itself can't be true: it proves nothing, and the next guest may be fine."""
+
+
 class OutOfTime(InfraError):
     """A named wait passed its deadline."""
 
@@ -50,3 +57,24 @@ class Cancelled(OrchestratorError):
     """The user interrupted the run; what had finished is kept."""
 
     exit_code = ExitCode.INTERRUPTED
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
+_HINTS = {
+    **dict.fromkeys(_FULL, "df -h {place}; patchrig clean"),
+    **dict.fromkeys(_REFUSED, "ls -ld {place}  # PATCHRIG_CACHE=FOLDER, --results FOLDER and TMPDIR=FOLDER: elsewhere"),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "ulimit -n 4096  # then the same again, or with --jobs 1"),
+    **dict.fromkeys((errno.ENOMEM, errno.EAGAIN), "free -h; ulimit -u  # then the same again with --jobs 1"),
+    errno.EIO: "dmesg | tail  # a disk that fails says so there",
+}
+
+
+def of_this_machine(error: OSError) -> InfraError:
+    """What the operating system refused, in words, and what to look at next."""
+    place = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else None
+    hint = _HINTS.get(error.errno or 0, "patchrig doctor")
+    words = error.strerror or str(error) or type(error).__name__
+    said = f"{place}: {words}" if place else words
+    full = "the disk is full: " if error.errno in _FULL else ""
+    return InfraError(f"{full}{said}", hint=hint.format(place=place.parent if place else "."))

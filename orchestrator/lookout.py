@@ -8,10 +8,15 @@ from orchestrator.judge.hang import merged, shown_tasks
 from orchestrator.judge.scan import crashes_in
 from orchestrator.judge.verdict import WAITING, mark_allowed
 from orchestrator.model import Allowed, Crash, CrashKind, Ending, GuestRun, Severity, Standstill
+from orchestrator.text import capped_lines
 from orchestrator.vm.qemu import Vm
 
 _CHUNK = 1 << 18
 _LOOK_SECONDS = 1.0
+# A line may have several messages of the kernel behind what a workload wrote without an end.
+_LONGEST = 1 << 16
+# A console that takes long to read is read seldom.
+_LOOK_SHARE = 0.1
 
 
 def crashes_of(console_log: Path, *, skip: int = 0) -> tuple[Crash, ...]:
@@ -25,8 +30,8 @@ def with_shown_tasks(run: GuestRun, console_log: Path) -> GuestRun:
     """The stacks that the kernel printed of the tasks that are stuck: they have more than those of /proc."""
     if not run.evidence:
         return run
-    with console_log.open(encoding="utf-8", errors="replace", newline="\n") as lines:
-        return replace(run, stuck=merged(run.stuck, shown_tasks(lines)))
+    with console_log.open("rb") as file:
+        return replace(run, stuck=merged(run.stuck, shown_tasks(capped_lines(file, longest=_LONGEST))))
 
 
 class CrashSeen:
@@ -40,17 +45,20 @@ class CrashSeen:
         self._log = console_log
         self._allow = allow
         self._size = 0
+        self._pause = _LOOK_SECONDS
         self._looked_at = now()
 
     def __call__(self) -> bool:
-        if now() - self._looked_at < _LOOK_SECONDS:
+        if now() - self._looked_at < self._pause:
             return False
-        self._looked_at = now()
+        began = self._looked_at = now()
         size = self._log.stat().st_size
         if size == self._size:
             return False
         self._size = size
         crashes = mark_allowed(crashes_of(self._log), self._allow)
+        self._looked_at = now()
+        self._pause = max(_LOOK_SECONDS, (self._looked_at - began) / _LOOK_SHARE)
         goes_on = {*WAITING, CrashKind.KCSAN}
         return any(
             crash.severity is Severity.FATAL and not crash.allowed and crash.kind not in goes_on for crash in crashes

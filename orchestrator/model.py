@@ -112,13 +112,17 @@ class KernelSource(_Schema):
     places: Annotated[tuple[SourcePlace, ...], Field(min_length=1)]
 
 
+# Part of the names of folders; checked, like all of a run, where somebody else's is read back.
+_FolderPart = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Build:
     """One kernel to build: what all cells with the same variant, flavour and arch share."""
 
     variant: Variant
-    flavour: str
-    arch: str
+    flavour: _FolderPart
+    arch: _FolderPart
 
     @property
     def name(self) -> str:
@@ -279,6 +283,14 @@ class WorkloadResult:
     missing: str = ""  # what the guest could not provide, in one line ("" when nothing)
 
 
+class Fault(StrEnum):
+    """Whose doing it is that a cell was lost."""
+
+    MACHINE = "machine"  # which may lose the next one, too
+    GUEST = "guest"  # what it says of itself makes no sense
+    OURS = "patchrig"
+
+
 class Ending(StrEnum):
     """How the watch over one guest ended."""
 
@@ -320,6 +332,9 @@ class GuestRun:
 
     ending: Ending
     detail: str = ""
+    fault: Fault | None = None  # of a run that ended as LOST
+    hint: str = ""  # what to type next, where that is known
+    broken: str = ""  # how the workload broke the protocol: then nothing that it reported proves anything
     result: WorkloadResult | None = None
     exit_status: int | None = None
     boot_seconds: float | None = None  # QEMU's start to the first SSH command done

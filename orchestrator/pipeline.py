@@ -2,6 +2,7 @@
 
 import os
 import platform
+import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -12,10 +13,11 @@ from pathlib import Path
 from orchestrator import deadline, paths, process
 from orchestrator.aim import check_changed, check_targets
 from orchestrator.arch import ARCHES
-from orchestrator.cellrun import Bootable, Guests, interrupted_report, run_cell, vm_spec
+from orchestrator.cellrun import Bootable, Guests, run_cell, vm_spec
 from orchestrator.deadline import Deadline
 from orchestrator.dispatch import INTERRUPTED, Duties, Stop, dispatch
-from orchestrator.errors import InfraError
+from orchestrator.endings import interrupted_report, recorded
+from orchestrator.errors import InfraError, of_this_machine
 from orchestrator.events import SOURCE, CellEnded, CellStarted, Listener, Notice, PhaseBegan, Step
 from orchestrator.explain import kept_explainer, new_explainer
 from orchestrator.guest.archive import add_blocks
@@ -31,6 +33,7 @@ from orchestrator.model import (
     BuildFailure,
     Cell,
     CellReport,
+    Fault,
     KernelImage,
     Outcome,
     Phase,
@@ -51,6 +54,7 @@ from orchestrator.vm.accelerator import kvm_impossible, kvm_state, qemu_version
 HOURS = 3600.0
 # One lost cell may be an accident; two in a row say that this machine can't do it.
 _LOST_IN_A_ROW = 2
+_ONE_CELLS = (Fault.GUEST, Fault.OURS)
 GOOD = frozenset({Outcome.PASSED, Outcome.SKIPPED})
 
 
@@ -112,6 +116,7 @@ class Kit:
 @contextmanager
 def open_kit(request: Request, listener: Listener) -> Iterator[Kit]:
     """Fetch the source and read the series. Raises UserError for a bad patch or tree, InfraError without a source."""
+    _check_cache(request.cache)
     with paths.scratch_folder() as scratch:
         log = Path(scratch) / "log"
         until = Deadline.after(2 * HOURS, "the kernel source")
@@ -125,6 +130,17 @@ def open_kit(request: Request, listener: Listener) -> Iterator[Kit]:
             source = from_tarball(wanted, cache=request.cache, on_event=listener)
         check_changed(request.cells, source, series, cache=request.cache, log_dir=Path(scratch), listener=listener)
         yield Kit(request=request, source=source, series=series, sandbox=sandbox)
+
+
+def _check_cache(cache: Path) -> None:
+    """Raise InfraError where nothing can be written to the cache: asked at once, and not after a download."""
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache):
+            pass
+    except OSError as e:
+        why = of_this_machine(e)
+        raise InfraError(f"the cache can't be written: {why}", hint=why.hint) from e
 
 
 def fragments_of(build: Build) -> tuple[Path, ...]:
@@ -277,12 +293,18 @@ class _Runner:
 
     def record(self, *reports: CellReport) -> None:
         self.store.add_cells(reports)
+        self._count(*reports)
+
+    def _count(self, *reports: CellReport) -> None:
         with self._recording:
             for report in reports:
                 self.listener(CellEnded(report=report))
                 outcome = report.verdict.outcome
-                if outcome is not Outcome.SKIPPED:
-                    self._lost = self._lost + 1 if outcome is Outcome.LOST else 0
+                # What a guest or a bug of ours did says nothing of the next cell; what this machine did may.
+                if outcome is Outcome.LOST and not (report.run and report.run.fault in _ONE_CELLS):
+                    self._lost += 1
+                elif outcome is not Outcome.SKIPPED:
+                    self._lost = 0
                 if outcome not in GOOD:
                     self._bad = self._bad or f"{report.cell.name}: {outcome}"
 
@@ -294,7 +316,8 @@ class _Runner:
             # Whether there is to be another one, the verdict decides.
             guest_ended = _later
         bootable, guests = loaded.bootable, loaded.guests
-        self.record(run_cell(cell, bootable, guests, folder=folder, listener=self.listener, guest_ended=guest_ended))
+        report = run_cell(cell, bootable, guests, folder=folder, listener=self.listener, guest_ended=guest_ended)
+        self._count(recorded(report, self.store.add_cell, folder))
 
     def _stop(self) -> Stop | None:
         if self._lost >= _LOST_IN_A_ROW:

@@ -12,6 +12,7 @@ from orchestrator.aim import check_targets
 from orchestrator.arch import ARCHES
 from orchestrator.cellrun import Bootable, Guests, run_cell
 from orchestrator.deadline import Deadline
+from orchestrator.endings import recorded
 from orchestrator.errors import Cancelled, InfraError, UserError
 from orchestrator.events import BuildEnded, CellProgress, Event, Listener, Step, TrialEnded, TrialProgress
 from orchestrator.explain import new_explainer
@@ -303,8 +304,7 @@ class _Bench:
                 done = int(event.seconds)
                 self.listener(TrialProgress(name=name, text=text, done=done, total=cell.seconds))
 
-        report = run_cell(cell, bootable, guests, folder=folder, listener=heard)
-        store.add_cell(report)
+        report = recorded(run_cell(cell, bootable, guests, folder=folder, listener=heard), store.add_cell, folder)
         return Attempt(
             workload=cell.workload.name,
             seconds=cell.seconds,

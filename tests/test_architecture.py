@@ -28,6 +28,9 @@ SHARED = (
     "elf",
     "coverage",
     "sandbox",
+    "untrusted",
+    "text",
+    "oom",
 )
 
 STANDARD_DOORS = {"subprocess": "process.py"}
@@ -55,6 +58,9 @@ PURE = (
 INPUT_OUTPUT = ("os", "shutil", "socket", "subprocess", "tempfile", "time", "urllib", "threading")
 OUR_INPUT_OUTPUT = ("process", "deadline")
 FILE_METHODS = ("open", "read_text", "write_text", "read_bytes", "write_bytes", "exists", "is_file", "glob", "rglob")
+
+# Where what nobody foresaw costs one cell and not the run.
+ONE_CELL = "endings.py"
 
 LONGEST_MODULE = 400
 LONGEST_FUNCTION = 50
@@ -168,13 +174,15 @@ def test_functions_stay_short(file: Path) -> None:
 def test_only_the_command_line_catches_everything_or_exits(file: Path) -> None:
     if file.as_posix() == "cli/main.py":
         return
+    one_cell = file.as_posix() == ONE_CELL
     for node in ast.walk(tree_of(file)):
         if isinstance(node, ast.ExceptHandler):
             caught = ast.unparse(node.type) if node.type else "everything"
             everything = re.search(r"\b(Exception|BaseException|everything)\b", caught)
             # What cleans up and raises again catches nothing.
             raises_again = any(isinstance(inner, ast.Raise) and inner.exc is None for inner in ast.walk(node))
-            assert not everything or raises_again, f"{file}:{node.lineno}: except {caught}"
+            allowed = raises_again or (one_cell and caught == "Exception")
+            assert not everything or allowed, f"{file}:{node.lineno}: except {caught}"
         if isinstance(node, ast.Attribute):
             assert ast.unparse(node) not in ("sys.exit", "os._exit"), f"{file}:{node.lineno}: only cli/main.py exits"
 

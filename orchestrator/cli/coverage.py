@@ -24,6 +24,7 @@ from orchestrator.report.coverage import (
 from orchestrator.report.disk import writing
 from orchestrator.report.page import page_text
 from orchestrator.report.store import find_run, load_run
+from orchestrator.text import printable
 
 _COLOURS = {"ran": "green", "not-run": "red", "": None}
 
@@ -138,6 +139,6 @@ def _lines(one: BuildCoverage) -> Iterator[str]:
 def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     if not rows:
         return
-    widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
+    widths = [max(len(printable(row[at])) for row in (head, *rows)) for at in range(len(head))]
     for row in (head, *rows):
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        yield "  ".join(printable(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -1,6 +1,5 @@
 """`patchrig judge`: what a kernel complained of on a console, wherever the text comes from."""
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from orchestrator.cli.options import AS_JSON
 from orchestrator.errors import ExitCode, UserError
 from orchestrator.judge.scan import crashes_in
 from orchestrator.model import Crash, Severity
+from orchestrator.text import json_text, printable
 
 STANDARD_INPUT = "-"
 _CHUNK = 1 << 18
@@ -51,11 +51,9 @@ def judge(logs: tuple[str, ...], as_json_text: bool) -> ExitCode:
         for crash in _crashes_of(log):
             found[log].append(crash)
             if not as_json_text:
-                click.echo(_shown(log, crash))
+                click.echo(printable(_shown(log, crash)))
     if as_json_text:
-        click.echo(
-            json.dumps({log: [_as_json(crash) for crash in crashes] for log, crashes in found.items()}, indent=2)
-        )
+        click.echo(json_text({log: [_as_json(crash) for crash in crashes] for log, crashes in found.items()}, indent=2))
     else:
         click.echo(_sum(found))
     fatal = any(crash.severity is Severity.FATAL for crashes in found.values() for crash in crashes)

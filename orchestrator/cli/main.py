@@ -1,7 +1,7 @@
 """The commands; the only reader of argv and the only caller of sys.exit."""
 
 import errno
-import json
+import io
 import logging
 import resource
 import signal
@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
+from orchestrator.arch import ARCHES
 from orchestrator.cli import coverage, guest, host, judge, sensitivity
 from orchestrator.cli.options import (
     AS_JSON,
@@ -30,14 +31,15 @@ from orchestrator.cli.options import (
     request_of,
     with_choice,
 )
-from orchestrator.errors import Cancelled, ExitCode, OrchestratorError, UserError
+from orchestrator.errors import Cancelled, ExitCode, InfraError, OrchestratorError, UserError, of_this_machine
 from orchestrator.model import BuildFailure, RunReport
 from orchestrator.pipeline import GOOD, Request, open_kit, rerun, run_matrix, versions
 from orchestrator.plan.config import Plan
 from orchestrator.plan.matrix import as_json, builds_of, describe
 from orchestrator.plan.widening import parse_widening
 from orchestrator.report.store import Store, copy_junit, find_cell, find_run, load_run, open_run
-from orchestrator.report.terminal import print_table, screen, terminal
+from orchestrator.report.terminal import print_table, say, screen, terminal
+from orchestrator.text import json_text, printable
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -57,7 +59,9 @@ def cli(verbose: bool) -> None:
 
     Shell completion: eval "$(_PATCHRIG_COMPLETE=bash_source patchrig)" (also zsh_source, fish_source).
     """
-    logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, format="%(message)s", stream=sys.stderr)
+    log = logging.StreamHandler(sys.stderr)
+    log.setFormatter(_Printable("%(message)s"))
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, handlers=[log])
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)
     logging.getLogger("qemu").setLevel(logging.CRITICAL)
 
@@ -107,10 +111,10 @@ def list_cells(matrix: Path, as_json_text: bool, **choice: Any) -> ExitCode:
     """
     request = request_of(matrix, Choice(**choice))
     if as_json_text:
-        click.echo(json.dumps([dict(as_json(cell)) for cell in request.cells], indent=2))
+        click.echo(json_text([dict(as_json(cell)) for cell in request.cells], indent=2))
         return ExitCode.OK
     for cell in request.cells:
-        click.echo(describe(cell))
+        click.echo(printable(describe(cell)))
     return ExitCode.OK
 
 
@@ -133,11 +137,11 @@ def build(matrix: Path, results: Path, as_json_text: bool, **choice: Any) -> Exi
             folder.mkdir(parents=True, exist_ok=True)
             images.append(kit.image(one, log_dir=folder, listener=listener))
     if as_json_text:
-        click.echo(json.dumps([_image_json(image) for image in images], indent=2))
+        click.echo(json_text([_image_json(image) for image in images], indent=2))
     else:
         for image in images:
             where = f"{image.outcome}: {image.title}" if isinstance(image, BuildFailure) else image.image
-            click.echo(f"{image.build.name}  {where}")
+            click.echo(printable(f"{image.build.name}  {where}"))
     bad = any(isinstance(image, BuildFailure) for image in images)
     return ExitCode.BAD_KERNEL if bad else ExitCode.OK
 
@@ -178,6 +182,8 @@ def repro(  # noqa: PLR0913  # click gives each option as an argument
     """
     old = load_run(find_run(results, name))
     found = find_cell(old, cell).cell
+    if found.build.arch not in ARCHES:
+        raise UserError(f"{old.id} is of an arch that this version does not know: {found.build.arch}")
     times = repeat or (1000 if until_fail else 1)
     base = replace(found, seconds=seconds or found.seconds, seed=found.seed if seed is None else seed)
     if widen is not None:
@@ -212,20 +218,28 @@ def _reported(
         matrix=request.plan.matrix,
         versions=versions(sorted(arches)),
     ) as store:
+        trouble: InfraError | None = None
         try:
             with terminal(console) as listener:
                 work(store, listener)
+        except InfraError as e:
+            trouble = e
         finally:
             why = sys.exc_info()[1]
             report = store.save(interrupted=isinstance(why, KeyboardInterrupt | Cancelled))
             # After a mistake on the command line there is nothing to show, and no folder is left.
             if report.cells or not isinstance(why, UserError):
                 print_table(report, console)
-                console.print(f"results: {report.folder}", soft_wrap=True)
+                say(console, f"results: {report.folder}")
                 if junit:
                     copy_junit(report.folder, junit)
+        # A kernel that is bad is so, whatever else this machine did.
+        if trouble and exit_code(report) is not ExitCode.BAD_KERNEL:
+            raise trouble
     if as_json_text:
-        click.echo(json.dumps(_report_json(report), indent=2))
+        click.echo(json_text(_report_json(report), indent=2))
+    if trouble:
+        tell(trouble)
     return exit_code(report)
 
 
@@ -279,6 +293,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> NoReturn:
+    # A title may hold any character, and the user's terminal may have an encoding without it.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     install_signal_handlers()
     try:
         code = cli(standalone_mode=False)
@@ -287,9 +305,7 @@ def main() -> NoReturn:
         e.show()
         sys.exit(e.exit_code)
     except OrchestratorError as e:
-        click.secho(f"patchrig: {e}", fg="red", err=True)
-        if e.hint:
-            click.echo(f"  {e.hint}", err=True)
+        tell(e)
         sys.exit(e.exit_code)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(ExitCode.INTERRUPTED)
@@ -298,13 +314,26 @@ def main() -> NoReturn:
         sys.stderr.close()
         sys.exit(ExitCode.OK)
     except Exception as e:
-        if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EDQUOT):
-            click.secho(f"patchrig: the disk is full: {e}", fg="red", err=True)
-            click.echo("  df -h; patchrig clean", err=True)
-            sys.exit(ExitCode.INFRA)
         if isinstance(e, OSError) and e.errno == errno.ENAMETOOLONG:
-            click.secho(f"patchrig: {e}", fg="red", err=True)
+            tell(UserError(str(e)))
             sys.exit(ExitCode.USAGE)
-        traceback.print_exc()
+        if isinstance(e, OSError) and e.errno is not None:
+            tell(of_this_machine(e))
+            sys.exit(ExitCode.INFRA)
+        click.echo(printable(traceback.format_exc()), err=True)
         click.echo("patchrig: this is a bug of patchrig's own; nothing was found out about the kernel", err=True)
         sys.exit(ExitCode.BUG)
+
+
+def tell(error: OrchestratorError) -> None:
+    """What is wrong, and what to type next."""
+    click.secho(printable(f"patchrig: {error}"), fg="red", err=True)
+    if error.hint:
+        click.echo(printable(f"  {error.hint}"), err=True)
+
+
+class _Printable(logging.Formatter):
+    """Commands have the names of strangers' files in them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))

@@ -127,7 +127,9 @@ def request_of(matrix: Path, choice: Choice) -> Request:
         raise UserError(f"{matrix}: the variant patched needs a series", hint="--patch PATH, or --variant baseline")
     if choice.kernel:
         load_kernel_source(choice.kernel)
-        plan = replace(plan, matrix=plan.matrix.model_copy(update={"kernel": choice.kernel}))
+    # Reports name what was tested, and not what the matrix would have tested.
+    kernel = str(choice.tree or choice.kernel or plan.matrix.kernel)
+    plan = replace(plan, matrix=plan.matrix.model_copy(update={"series": tuple(series), "kernel": kernel}))
     cells: tuple[Cell, ...] = expand(plan.matrix, plan.workloads)
     return Request(
         plan=plan,

@@ -1,6 +1,5 @@
 """`patchrig sensitivity`: how much the silence of a run is worth."""
 
-import json
 import shutil
 import sys
 from collections.abc import Sequence
@@ -18,9 +17,10 @@ from orchestrator.model import Variant
 from orchestrator.pipeline import Request, versions
 from orchestrator.report.sensitivity import Ledger, as_json
 from orchestrator.report.store import copy_junit, new_folder
-from orchestrator.report.terminal import print_sensitivity, screen, terminal
+from orchestrator.report.terminal import print_sensitivity, say, screen, terminal
 from orchestrator.seeded import BugStatus, SeededBug, Sensitivity
 from orchestrator.sensitivity import measure, read_bugs
+from orchestrator.text import json_text
 
 # Without widened windows no workload loses a race within minutes, whichever flavours the matrix runs otherwise.
 FLAVOURS = ("widened",)
@@ -90,11 +90,11 @@ def sensitivity(  # noqa: PLR0913  # one parameter an option
 def _show(report: Sensitivity, junit: Path | None, *, as_json_text: bool) -> None:
     console = screen(beside_output=as_json_text)
     print_sensitivity(report, console)
-    console.print(f"results: {report.folder}", soft_wrap=True)
+    say(console, f"results: {report.folder}")
     if junit:
         copy_junit(report.folder, junit)
     if as_json_text:
-        click.echo(json.dumps(as_json(report), indent=2))
+        click.echo(json_text(as_json(report), indent=2))
 
 
 def _new_report(request: Request, results: Path, not_counted: Sequence[SeededBug]) -> Sensitivity:

@@ -1,5 +1,6 @@
 """Which blocks an instrumented guest ran: what it is told before, and what it says afterwards."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from orchestrator.coverage import Block, BlockCount, CoverageMap, Executed, Piece, Widening
@@ -69,9 +70,13 @@ def executed_of(text: str) -> Executed:
     """The kernel's list of the blocks that ran. Raises ValueError where it is none."""
     found = {}
     for line in text.splitlines():
-        words = line.split()
-        if len(words) != 6:
+        count = _COUNT.fullmatch(line)
+        if count is None:
             raise ValueError(f"no count of a block: {line[:100]!r}")
-        hits, sleeps, spins, refused = (int(word) for word in words[2:])
-        found[int(words[0], 16)] = BlockCount(hits=hits, sleeps=sleeps, spins=spins, refused=refused)
+        hits, sleeps, spins, refused = map(int, count.groups()[1:])
+        found[int(count[1], 16)] = BlockCount(hits=hits, sleeps=sleeps, spins=spins, refused=refused)
     return found
+
+
+# Offset, function, and numbers of at most 64 bits.
+_COUNT = re.compile(r"\s*([0-9a-f]{1,16})\s+\S+" + 4 * r"\s+(\d{1,20})" + r"\s*", re.ASCII)

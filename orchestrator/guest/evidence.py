@@ -1,13 +1,14 @@
 """What a hung guest still tells before it is ended: over SSH, else the serial console, sysrq, and QEMU's monitor."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.deadline import Deadline, pause_seconds
 from orchestrator.errors import InfraError
 from orchestrator.model import StackFrame, StuckTask
+from orchestrator.text import LONGEST_LINE
 
 Shell = Callable[[str], str]
 
@@ -31,16 +32,22 @@ RUNNING_SHARE = 0.2
 _TICKS = 100  # USER_HZ on both arches
 _CORE = "memory.elf"
 
-_TASK = re.compile(r"^== (?P<pid>\d+) (?P<comm>.*) (?P<state>[A-Z]) \(.*\)$")
+# A guest may say anything: of numbers no more digits than the kernel gives them, of lines no more than LONGEST.
+_TASK = re.compile(r"^== (?P<pid>\d{1,10}) (?P<comm>.{1,64}) (?P<state>[A-Z]) \(.{1,64}\)$", re.ASCII)
 _FRAME = re.compile(
-    r"^\[<0>\] (?P<function>[\w.]+)\+(?P<offset>0x[0-9a-f]+)/(?P<size>0x[0-9a-f]+)(?: \[(?P<module>[\w-]+)\])?"
+    r"^\[<0>\] (?P<function>[\w.]+)\+(?P<offset>0x[0-9a-f]{1,16})/(?P<size>0x[0-9a-f]{1,16})"
+    r"(?: \[(?P<module>[\w-]+)\])?",
+    re.ASCII,
 )
-_STAT = re.compile(r"^(?P<pid>\d+) \((?P<comm>.*)\) [A-Z] (?P<rest>[\d -]+)$")
+_NUMBER = r"-?\d{1,20}"
+_STAT = re.compile(rf"^(?P<pid>\d{{1,10}}) \((?P<comm>.{{1,64}})\) [A-Z] (?P<rest>{_NUMBER}(?: {_NUMBER})*)$", re.ASCII)
+_MOST_FRAMES = 64
+_MOST_TASKS = 4096
 # Counters that swapping, reclaim and migration move; the looks themselves move those of plain allocations.
 _TELLING = re.compile(
     r"^(?P<name>(?:pswp|swap_|swpin|swpout|zsw|pgmajfault|pgscan|pgsteal|pgrotated|allocstall|compact_|workingset_refault"
-    r"|pgmigrate|thp_)\w*) (?P<value>\d+)$",
-    re.MULTILINE,
+    r"|pgmigrate|thp_)\w{0,64}) (?P<value>\d{1,20})$",
+    re.MULTILINE | re.ASCII,
 )
 
 
@@ -69,12 +76,12 @@ def stuck_tasks(stacks: str) -> tuple[StuckTask, ...]:
     found: list[StuckTask] = []
     task: re.Match[str] | None = None
     frames: list[StackFrame] = []
-    for line in [*stacks.splitlines(), "== 0 end R (end)"]:
+    for line in [*_lines(stacks), "== 0 end R (end)"]:
         if header := _TASK.match(line):
-            if task and task["state"] == "D":
+            if task and task["state"] == "D" and len(found) < _MOST_TASKS:
                 found.append(StuckTask(task=task["comm"], pid=int(task["pid"]), running=False, stack=tuple(frames)))
             task, frames = header, []
-        elif frame := _FRAME.match(line):
+        elif (frame := _FRAME.match(line)) and len(frames) < _MOST_FRAMES:
             frames.append(
                 StackFrame(
                     function=frame["function"],
@@ -112,17 +119,21 @@ def growth(first: str, second: str) -> dict[str, int]:
 
 
 def _uptime(times: str) -> float:
-    first = times.split(maxsplit=1)[:1]
-    try:
-        return float(first[0]) if first else 0.0
-    except ValueError:
-        return 0.0
+    found = _UPTIME.match(times)
+    return float(found[0]) if found else 0.0
+
+
+_UPTIME = re.compile(r"\s*\d{1,12}(?:\.\d{1,6})?\b", re.ASCII)
+
+
+def _lines(text: str) -> Iterator[str]:
+    return (line[:LONGEST_LINE] for line in text.split("\n"))
 
 
 def _ticks(times: str) -> dict[tuple[int, str], int]:
     """(pid, name) -> user and system time of all threads, source: fields 14 and 15 of proc(5)'s stat."""
     found = {}
-    for line in times.splitlines():
+    for line in _lines(times):
         stat = _STAT.match(line)
         fields = stat["rest"].split() if stat else []
         if stat and len(fields) > 11:
@@ -195,7 +206,7 @@ def _failed(folder: Path, way: str, error: InfraError) -> None:
 
 
 def _write(file: Path, text: str) -> None:
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def shell_deadline() -> Deadline:

@@ -1,10 +1,12 @@
 """What makes a restored guest one of its own: its clock, its random numbers, and what it says of itself now."""
 
+import re
 import shlex
 
 from orchestrator.deadline import Deadline
-from orchestrator.errors import InfraError
+from orchestrator.errors import GuestNonsense, InfraError
 from orchestrator.guest.ssh import Guest
+from orchestrator.text import one_line
 
 _ENTROPY_BYTES = 32
 
@@ -23,14 +25,16 @@ def renewed(guest: Guest, until: Deadline, *, seconds: float, entropy: bytes) ->
         raise InfraError(f"{len(entropy)} bytes are too little entropy for a guest")
     said = guest.run(renew_command(seconds, entropy), until)
     if said.status != 0:
-        raise InfraError(f"a restored guest can't be renewed (status {said.status}): {said.text.strip()[:200]}")
+        raise InfraError(f"a restored guest can't be renewed (status {said.status}): {one_line(said.text, 200)}")
     return said.text.strip()
 
 
 def measured_speed(guest: Guest, until: Deadline) -> float:
     """How fast the guest is now, as speed.c measures it. Raises InfraError."""
-    said = guest.run("/patchrig/speed", until)
-    try:
-        return float(said.text)
-    except ValueError as e:
-        raise InfraError(f"a guest's speed makes no sense: {said.text[:100]!r}") from e
+    said = guest.run("/patchrig/speed", until).text.strip()
+    if not _SPEED.fullmatch(said):
+        raise GuestNonsense(f"a guest's speed makes no sense: {one_line(said, 100)!r}")
+    return float(said)
+
+
+_SPEED = re.compile(r"(?=.*[1-9])\d{1,7}(?:\.\d{1,9})?", re.ASCII)

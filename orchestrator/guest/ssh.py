@@ -17,12 +17,15 @@ from pathlib import Path
 import paramiko
 
 from orchestrator.deadline import Deadline
-from orchestrator.errors import InfraError, OutOfTime
+from orchestrator.errors import GuestNonsense, InfraError, OutOfTime
 
 # A non-login shell of dropbear's has a bare PATH.
 _PATH = "export PATH=/bin:/sbin:/usr/bin:/usr/sbin:/patchrig; "
 _CHUNK = 65536
-# A socket has its name a moment before anybody listens on it.
+# Bytes that are read at a time, and that a command of ours may say; none says a tenth of that.
+_MOST_AT_ONCE = 4 << 20
+_MOST_SAID = 16 << 20
+# A socket has its name a moment before anybody listens on it, and its queue may be full for one.
 _MOMENT_SECONDS = 1.0
 
 
@@ -54,6 +57,8 @@ class Guest:
             try:
                 while not running.ended():
                     parts.append(running.read())
+                    if sum(map(len, parts)) > _MOST_SAID:
+                        raise GuestNonsense(f"the guest's answer to a command is longer than {_MOST_SAID >> 20} MiB")
                     until.pause()
                 parts.append(running.read())
                 return Output(status=running.status(until), text="".join(parts))
@@ -103,15 +108,15 @@ class Running:
         self._channel = channel
 
     def read(self) -> str:
-        """What came on standard output since the last call."""
-        parts = []
-        while self._channel.recv_ready():
+        """What came on standard output since the last call, or the first part of it."""
+        parts: list[bytes] = []
+        while self._channel.recv_ready() and len(parts) * _CHUNK < _MOST_AT_ONCE:
             parts.append(self._channel.recv(_CHUNK))
         return b"".join(parts).decode(errors="replace")
 
     def read_errors(self) -> str:
-        parts = []
-        while self._channel.recv_stderr_ready():
+        parts: list[bytes] = []
+        while self._channel.recv_stderr_ready() and len(parts) * _CHUNK < _MOST_AT_ONCE:
             parts.append(self._channel.recv_stderr(_CHUNK))
         return b"".join(parts).decode(errors="replace")
 
@@ -164,7 +169,7 @@ def opened(address: Path | int, until: Deadline) -> socket.socket:
         try:
             channel.settimeout(until.left())
             channel.connect(str(address))
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, BlockingIOError):
             channel.close()
             if moment.passed():
                 raise

@@ -1,7 +1,7 @@
 """A workload: its command line (pure), its lines (pure), and the watch over it."""
 
-import json
 import shlex
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -10,11 +10,14 @@ from pydantic import TypeAdapter, ValidationError
 from orchestrator.deadline import POLL_SECONDS, Deadline, now, pause_seconds
 from orchestrator.errors import OutOfTime
 from orchestrator.guest.coverage import widen_argument
+from orchestrator.guest.protocol import LONGEST_LINE, number, parsed, whole, yes_or_no
 from orchestrator.guest.ssh import Guest, GuestUnreachable, Running
 from orchestrator.model import Cell, DeviceKind, Ending, Mismatch, UnexpectedError, WorkloadResult
+from orchestrator.text import one_line
 
 _MISMATCHES = TypeAdapter(tuple[Mismatch, ...])
 _ERRORS = TypeAdapter(tuple[UnexpectedError, ...])
+_COUNTS = TypeAdapter(dict[str, dict[str, int]])
 
 # A swapfile needs room for ext2's own blocks beside it.
 _FILE_SYSTEM_MIB = 4
@@ -22,6 +25,10 @@ _FILE_SYSTEM_MIB = 4
 _MOMENT_SECONDS = 1.0
 # The watch looks every 10 ms; on a busy machine it has been late by tenths of a second.
 _OWN_STOP_SECONDS = 5.0
+# Of what a workload prints: characters of the first part, and lines of the last, each of so many characters at most.
+_MOST_KEPT = 4 << 20
+_LAST_LINES = 1000
+_LONGEST_KEPT = 4096
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,15 +56,18 @@ class Watched:
     result: WorkloadResult | None
     exit_status: int | None
     output: str
+    broken: str = ""  # how it broke the protocol, whatever else it said
 
 
 REFERENCE_SPEED = 200.0
 """Iterations per microsecond of speed.c at which limits are as below; the reference machine under TCG, one guest."""
+SLOWEST = 20.0
+"""So many times slower a guest may be. With less there would be no limits left that end a hang within hours."""
 
 
 def limits_for(cell: Cell, speed: float, *, kernel_slower: float = 1.0) -> Limits:
     """Time limits of a cell in a guest of this speed, whose kernel takes longer by a factor that no program shows."""
-    slower = max(1.0, REFERENCE_SPEED / max(speed, 0.1)) * kernel_slower
+    slower = min(SLOWEST, max(1.0, REFERENCE_SPEED / max(speed, 0.1))) * kernel_slower
     # A swapoff that reads 16 MiB back at a millisecond a page has taken 11 s beside another guest; a leak never ends.
     return Limits(swapoff=45.0 * slower, no_progress=60.0 * slower, overall=cell.seconds + 300.0 * slower)
 
@@ -93,14 +103,14 @@ def result_of(said: Mapping[str, object]) -> WorkloadResult:
     """The workload's result line as a value. Raises ValueError where it is not what the protocol asks for."""
     try:
         return WorkloadResult(
-            operations=_whole(said, "operations"),
-            verified=_whole(said, "verified"),
-            mismatch_count=_whole(said, "mismatch_count"),
+            operations=whole(said, "operations"),
+            verified=whole(said, "verified"),
+            mismatch_count=whole(said, "mismatch_count"),
             mismatches=_MISMATCHES.validate_python(said["mismatches"]),
             errors=_ERRORS.validate_python(said["errors"]),
-            swapoffs=_whole(said, "swapoffs"),
-            swapoff_longest_ms=float(str(said["swapoff_longest_ms"])),
-            swapoff_stuck=_yes_or_no(said, "swapoff_stuck"),
+            swapoffs=whole(said, "swapoffs"),
+            swapoff_longest_ms=number(said, "swapoff_longest_ms"),
+            swapoff_stuck=yes_or_no(said, "swapoff_stuck"),
             counters=growth(said["counters"]),
             missing=str(said.get("missing", "")),
         )
@@ -110,7 +120,7 @@ def result_of(said: Mapping[str, object]) -> WorkloadResult:
 
 def growth(counters: object) -> dict[str, int]:
     """{"before": {...}, "after": {...}} as after minus before; a counter without a before started at 0."""
-    counts = TypeAdapter(dict[str, dict[str, int]]).validate_python(counters)
+    counts = _COUNTS.validate_python(counters)
     before = counts["before"]
     return {name: value - before.get(name, 0) for name, value in sorted(counts["after"].items())}
 
@@ -131,18 +141,26 @@ def unprepared_result(why: str) -> WorkloadResult:
     )
 
 
-def _whole(said: Mapping[str, object], key: str) -> int:
-    value = said[key]
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError(f"{key} is no whole number: {value!r}")  # noqa: TRY004  # one kind of error for a bad line
-    return value
+@dataclass(slots=True)
+class _Printed:
+    """What the workload printed, for its log: the first part and the last lines."""
 
+    room: int = _MOST_KEPT
+    first: list[str] = field(default_factory=list)
+    last: deque[str] = field(default_factory=lambda: deque(maxlen=_LAST_LINES))
+    left_out: int = 0
 
-def _yes_or_no(said: Mapping[str, object], key: str) -> bool:
-    value = said[key]
-    if not isinstance(value, bool):
-        raise ValueError(f"{key} is neither true nor false: {value!r}")  # noqa: TRY004  # as above
-    return value
+    def add(self, line: str) -> None:
+        if not self.last and len(line) < self.room:
+            self.first.append(line)
+            self.room -= len(line) + 1
+            return
+        self.left_out += len(self.last) == _LAST_LINES
+        self.last.append(line[:_LONGEST_KEPT])
+
+    def text(self) -> str:
+        gap = [f"[patchrig: {self.left_out} lines left out]"] if self.left_out else []
+        return "\n".join([*self.first, *gap, *self.last, ""])
 
 
 @dataclass(slots=True)
@@ -153,46 +171,51 @@ class _Told:
     moved_at: float = field(default_factory=now)
     result: WorkloadResult | None = None
     trouble: str = ""
-    output: list[str] = field(default_factory=list)
+    output: _Printed = field(default_factory=_Printed)
     rest: str = ""
-    looked_at: float = field(default_factory=now)
     stood: float = 0.0  # seconds in which nobody looked
 
-    def look(self, at: float) -> None:
-        """We were stopped, or all of this machine was (a paused container): that is no standstill of the guest's."""
-        gap = at - self.looked_at
-        if gap > _OWN_STOP_SECONDS:
-            self.moved_at += gap
-            self.stood += gap
-        self.looked_at = at
+    def paused(self, seconds: float) -> None:
+        """A pause took so long. We were stopped, or all of this machine was: that is no standstill of the guest's.
+
+        Only pauses count: what a guest prints takes time to read, and must not put off its own deadline.
+        """
+        if seconds > _OWN_STOP_SECONDS:
+            self.moved_at += seconds
+            self.stood += seconds
 
     def take(self, text: str, on_progress: Callable[[Progress], None]) -> None:
-        *lines, self.rest = (self.rest + text).split("\n")
+        *lines, rest = (self.rest + text).split("\n")
+        # Of a line that does not end, enough is kept to see that it is too long.
+        self.rest = rest[: LONGEST_LINE + 1]
         for line in lines:
-            self.output.append(line)
+            self.output.add(line)
             self._line(line, on_progress)
 
     def _line(self, line: str, on_progress: Callable[[Progress], None]) -> None:
         if not line.startswith("{"):
             return
         try:
-            said = json.loads(line)
+            said = parsed(line)
             kind = said.get("type")
             if kind == "progress":
                 self._progress(said, on_progress)
-            elif kind == "result":
-                self.result = result_of(said)
-            elif kind == "unprepared":
-                self.result = unprepared_result(str(said["why"]))
+            elif kind in ("result", "unprepared"):
+                self._result(result_of(said) if kind == "result" else unprepared_result(str(said["why"])))
         except (ValueError, KeyError, TypeError) as e:
-            self.trouble = f"a line that breaks the protocol: {e}: {line[:200]}"
+            self.trouble = self.trouble or f"a line that breaks the protocol: {one_line(str(e))}: {one_line(line, 200)}"
+
+    def _result(self, result: WorkloadResult) -> None:
+        if self.result is not None:
+            raise ValueError("a second result")
+        self.result = result
 
     def _progress(self, said: Mapping[str, object], on_progress: Callable[[Progress], None]) -> None:
-        operations = _whole(said, "operations")
+        operations = whole(said, "operations")
         if operations != self.operations:
             self.operations, self.moved_at = operations, now()
-        seconds = float(str(said["seconds"]))
-        on_progress(Progress(operations=operations, swapoffs=_whole(said, "swapoffs"), seconds=seconds))
+        seconds = number(said, "seconds")
+        on_progress(Progress(operations=operations, swapoffs=whole(said, "swapoffs"), seconds=seconds))
 
 
 def watch(
@@ -218,11 +241,17 @@ def watch(
                 ending, detail, status = _ended(running, guest, limits, alive, detail)
             # The last words of what has just died.
             told.take(running.read(), on_progress)
-            told.output += running.read_errors().splitlines()
+            for line in filter(None, (told.rest, *running.read_errors().splitlines())):
+                told.output.add(line)
     except GuestUnreachable as e:
         ending, detail = (Ending.GUEST_GONE if is_gone(alive) else Ending.SSH_LOST), str(e)
     return Watched(
-        ending=ending, detail=detail, result=told.result, exit_status=status, output="\n".join([*told.output, ""])
+        ending=ending,
+        detail=detail,
+        result=told.result,
+        exit_status=status,
+        output=told.output.text(),
+        broken=told.trouble,
     )
 
 
@@ -237,11 +266,10 @@ def _follow(  # noqa: PLR0913  # the watch's own state, handed down once
     overall: Deadline,
 ) -> tuple[Ending, str]:
     while True:
-        told.look(now())
         ended = running.ended()
         told.take(running.read(), on_progress)
         if told.result is not None:
-            return (Ending.SWAPOFF_STUCK if told.result.swapoff_stuck else Ending.REPORTED), told.trouble
+            return (Ending.SWAPOFF_STUCK if told.result.swapoff_stuck else Ending.REPORTED), ""
         if not alive():
             return Ending.GUEST_GONE, ""
         if ended or not guest.reachable():
@@ -252,7 +280,9 @@ def _follow(  # noqa: PLR0913  # the watch's own state, handed down once
             return Ending.NO_PROGRESS, f"no operation was finished for {limits.no_progress:.0f} s"
         if now() > overall.at + told.stood:
             return Ending.TIMED_OUT, f"no result after {limits.overall:.0f} s"
+        began = now()
         pause_seconds(POLL_SECONDS)
+        told.paused(now() - began)
 
 
 def _broken_off(guest: Guest, alive: Callable[[], bool], trouble: str) -> tuple[Ending, str]:

@@ -8,9 +8,10 @@ from orchestrator.model import StackFrame
 # A C function, or a path of a Rust one. The suffixes that compilers add are cut off: they differ between builds.
 NAME = r"(?:[A-Za-z_$][\w.$]*|<[^+]*>(?:::\w+)+|_?\w+(?:::\w+)+)"
 OFFSET = r"\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?"
+_WORD = "0x[0-9a-f]{1,16}"  # no number of a kernel's has more than 64 bits
 # What OFFSET matches, taken apart; the module may be followed by its build id.
 STACK_FRAME = re.compile(
-    rf"(?P<function>{NAME})\+(?P<offset>0x[0-9a-f]+)(?:/(?P<size>0x[0-9a-f]+))?(?: \[(?P<module>[\w-]+)[ \]])?"
+    rf"(?P<function>{NAME})\+(?P<offset>{_WORD})(?:/(?P<size>{_WORD}))?(?: \[(?P<module>[\w-]+)[ \]])?"
 )
 ADDRESS = r"(?:\[<[^>\]]*>\] *|\[[0-9a-f]{8,16}\] *)"
 

@@ -20,9 +20,11 @@ SHOWN_FRAMES = 6
 _MOST_FRAMES = 64
 
 # sysrq-w, sysrq-t and the report of a hung task; sysrq-l on the CPU that runs the task.
-_SLEEPER = re.compile(r"task:(?P<comm>\S.*?) +state:(?P<state>[A-Z]) .*\bpid:(?P<pid>\d+)")
-_OLD_SLEEPER = re.compile(r"(?P<comm>\S+) +(?P<state>[A-Z]) +(?:running task +)?\d+ +(?P<pid>\d+) +\d+ 0x[0-9a-f]+$")
-_RUNNER = re.compile(r"CPU: \d+ (?:UID: \d+ )?PID: (?P<pid>\d+),? Comm: (?P<comm>.+?) (?:Not tainted|Tainted:)")
+_SLEEPER = re.compile(r"task:(?P<comm>\S.*?) +state:(?P<state>[A-Z]) .*\bpid:(?P<pid>\d{1,10})")
+_OLD_SLEEPER = re.compile(
+    r"(?P<comm>\S+) +(?P<state>[A-Z]) +(?:running task +)?\d+ +(?P<pid>\d{1,10}) +\d+ 0x[0-9a-f]+$"
+)
+_RUNNER = re.compile(r"CPU: \d+ (?:UID: \d+ )?PID: (?P<pid>\d{1,10}),? Comm: (?P<comm>.+?) (?:Not tainted|Tainted:)")
 _BACKTRACE = re.compile(r"NMI backtrace for cpu \d+$|sysrq: CPU\d+:$")
 _END = re.compile(r"NMI backtrace for|Sending NMI|sysrq: |Showing all locks|INFO: task |Sched Debug|-+\[ |={20}")
 

@@ -153,7 +153,8 @@ def _our_trouble(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdi
         return None
     if run.ending is Ending.INTERRUPTED:
         return Verdict(outcome=Outcome.SKIPPED, title=run.detail or "interrupted before it ended")
-    return Verdict(outcome=Outcome.LOST, title=run.detail or "we lost this cell and cannot say why")
+    reasons = (run.hint,) if run.hint else ()
+    return Verdict(outcome=Outcome.LOST, title=run.detail or "we lost this cell and cannot say why", reasons=reasons)
 
 
 def _stalled_by_host(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
@@ -203,6 +204,8 @@ def _failed(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | 
         return Verdict(outcome=Outcome.FAILED, title=texts[0], reasons=texts[1:])
     if run.ending is Ending.PROGRAM_DIED:
         return Verdict(outcome=Outcome.FAILED, title=run.detail or "the workload died")
+    if run.broken:
+        return Verdict(outcome=Outcome.FAILED, title=run.broken)
     # What could not be prepared ends with a status too; `missing` says it better.
     if run.exit_status and not (result is not None and result.missing):
         return Verdict(outcome=Outcome.FAILED, title=f"the workload ended with status {run.exit_status}")

@@ -1,21 +1,24 @@
 """make: the argv of a build, its progress while it runs, and what its end means."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from orchestrator.arch import Arch
 from orchestrator.deadline import Deadline
 from orchestrator.errors import InfraError, ToolMissing
 from orchestrator.kernel.buildlog import first_error, host_trouble
-from orchestrator.kernel.dependencies import definitions, why_not
+from orchestrator.kernel.dependencies import Definition, definitions, why_not
 from orchestrator.kernel.files import write_whole
 from orchestrator.kernel.kconfig import config_text, not_granted, parse_config
+from orchestrator.kernel.limits import BuildWatch, build_limits
 from orchestrator.kernel.progress import Progress
 from orchestrator.model import Build, BuildFailure, Outcome
-from orchestrator.process import check, find_tool, last_lines, spawn
-from orchestrator.sandbox import Limits, Sandbox, plain_argv, sandbox_argv, tool_mounts
+from orchestrator.process import find_tool, last_lines, spawn
+from orchestrator.sandbox import Limits, Mount, Sandbox, plain_argv, sandbox_argv, tool_mounts
+from orchestrator.untrusted import BadFile, read_plain_text
 
 HOST_TOOLS = ("make", "flex", "bison", "bc", "ccache", "gcc", "ld", "perl")
 PROGRESS_SECONDS = 0.25
@@ -34,8 +37,26 @@ _FIXED = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Places:
+    """The paths that a build sees: the same for all trees and layers, as objects have them in their debug info."""
+
+    src: Path
+    out: Path
+    ccache: Path
+    request: Path
+
+
+IN_SANDBOX = Places(
+    src=Path("/patchrig/src"),
+    out=Path("/patchrig/build"),
+    ccache=Path("/patchrig/ccache"),
+    request=Path("/patchrig/request.config"),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Workshop:
-    """One build's places: private source, output folder, compiler cache, log."""
+    """One build's places on this host: private source, build folder, compiler cache, log."""
 
     build: Build
     arch: Arch
@@ -44,15 +65,27 @@ class Workshop:
     ccache: Path
     log: Path
     sandbox: bool
+    trusted: bool  # nothing of a series is in the source: it may write to the compiler cache
     background: bool = False  # guests go first
+
+    @property
+    def request(self) -> Path:
+        """The options that are asked for; beside the build folder, where the build can't change it."""
+        return self.out.with_name(f"{self.out.name}.request")
+
+    @property
+    def seen(self) -> Places:
+        """The places as the build knows them."""
+        own = Places(src=self.src, out=self.out, ccache=self.ccache, request=self.request)
+        return IN_SANDBOX if self.sandbox else own
 
 
 def make_argv(shop: Workshop, *targets: str, jobs: int) -> list[str]:
     """make for one build, without the sandbox around it."""
     return [
         "make",
-        "-C", str(shop.src),
-        f"O={shop.out}",
+        "-C", str(shop.seen.src),
+        f"O={shop.seen.out}",
         f"ARCH={shop.arch.kbuild}",
         f"CROSS_COMPILE={shop.arch.compiler_prefix}",
         f"CC=ccache {shop.arch.compiler_prefix}gcc",
@@ -64,32 +97,41 @@ def make_argv(shop: Workshop, *targets: str, jobs: int) -> list[str]:
 
 
 def make_env(shop: Workshop) -> dict[str, str]:
-    """The whole environment of a build: nothing of the user's gets in."""
+    """The environment of a build: nothing of the user's gets in."""
+    own = {"CCACHE_TEMPDIR": str(shop.seen.ccache / "tmp")} if shop.trusted else _CCACHE_READ_ONLY
     return {
-        "PATH": os.environ.get("PATH", os.defpath),
         "LC_ALL": "C",
-        "HOME": "/tmp",  # Empty and private inside the sandbox, as is the next one.
-        "TMPDIR": "/tmp",
-        "CCACHE_DIR": str(shop.ccache),
-        "CCACHE_TEMPDIR": str(shop.ccache / "tmp"),
-        # Not the ccache.conf in its folder, which every build can write.
+        "CCACHE_DIR": str(shop.seen.ccache),
+        # Not the ccache.conf in its folder, which other builds can write.
         "CCACHE_CONFIGPATH": os.devnull,
-        "CCACHE_BASEDIR": str(shop.src.parent),
+        "CCACHE_BASEDIR": str(shop.seen.src.parent),
         # Dependencies come from the compiler's own -MMD: no preprocessor run of its own for each file. The generated
         # headers are always new to a fresh build folder, which says nothing of their content.
         "CCACHE_DEPEND": "1",
         "CCACHE_SLOPPINESS": "include_file_ctime,include_file_mtime,time_macros",
         "CCACHE_MAXSIZE": "10G",
-        "KCONFIG_ALLCONFIG": str(_request_file(shop)),
+        "KCONFIG_ALLCONFIG": str(shop.seen.request),
+        **own,
         **_FIXED,
     }
 
 
+# What a series compiles must not come to another kernel by way of the compiler cache.
+_CCACHE_READ_ONLY = {"CCACHE_READONLY": "1", "CCACHE_NOSTATS": "1", "CCACHE_TEMPDIR": "/tmp"}
+
+
 def in_sandbox(argv: Sequence[str], shop: Workshop) -> list[str]:
     """The argv as it is run: inside the sandbox unless the user said otherwise."""
+    seen = shop.seen
+    ccache = Mount(shop.ccache, seen.ccache)
     inside = Sandbox(
-        readable=(shop.src, *tool_mounts((*HOST_TOOLS, f"{shop.arch.compiler_prefix}gcc"))),
-        writable=(shop.out, shop.ccache),
+        readable=(
+            Mount(shop.src, seen.src),
+            Mount(shop.request, seen.request),
+            *(() if shop.trusted else (ccache,)),
+            *tool_mounts((*HOST_TOOLS, f"{shop.arch.compiler_prefix}gcc")),
+        ),
+        writable=(Mount(shop.out, seen.out), *((ccache,) if shop.trusted else ())),
         env=make_env(shop),
         limits=_BUILD,
     )
@@ -112,18 +154,19 @@ def check_tools(arch: Arch) -> None:
 def configure(shop: Workshop, asked: Mapping[str, str], until: Deadline) -> BuildFailure | None:
     """Write .config from what is asked; a BuildFailure when a symbol did not survive kconfig."""
     # Not olddefconfig on a .config that lies there: what is not asked for is off, whatever was built here before.
-    write_whole(_request_file(shop), config_text(asked).encode())
+    write_whole(shop.request, config_text(asked).encode())
     if failure := _make(shop, ["allnoconfig"], None, until):
         return failure
-    config = parse_config((shop.out / ".config").read_text())
+    config = parse_config(read_plain_text(shop.out, ".config", most_bytes=CONFIG_BYTES))
     refused = not_granted(asked, config)
     if not refused:
         return None
-    found = list(definitions(lambda path: _kconfig_texts(shop, path), "Kconfig"))
+    found = _kconfig_definitions(shop)
     lines = [f"{symbol.title} ({why_not(symbol.symbol, found, config)})" for symbol in refused]
-    return BuildFailure(
-        build=shop.build, outcome=Outcome.BUILD_FAILED, title=lines[0], detail="\n".join(lines), log=shop.log
-    )
+    return _failed(shop, lines[0], "\n".join(lines))
+
+
+CONFIG_BYTES = 4 << 20
 
 
 def compile_kernel(shop: Workshop, progress: Progress, until: Deadline) -> BuildFailure | None:
@@ -137,40 +180,46 @@ def run_tool(shop: Workshop, argv: Sequence[str], until: Deadline) -> bool:
         return until.until(child.poll) == 0
 
 
-def disassembly(shop: Workshop, program: Path, span: tuple[int, int], log: Path, until: Deadline) -> str:
-    """What objdump prints of the code between two addresses, as shut in as the build."""
-    argv = [f"{shop.arch.compiler_prefix}objdump", *OBJDUMP, *_span(span), str(program)]
-    return check(in_sandbox(argv, shop), log=log, until=until)
-
-
 OBJDUMP = ("--disassemble", "--no-show-raw-insn", "--wide")
 
 
-def _span(span: tuple[int, int]) -> tuple[str, str]:
+def span_options(span: tuple[int, int]) -> tuple[str, str]:
     return f"--start-address={span[0]:#x}", f"--stop-address={span[1]:#x}"
 
 
 def _make(shop: Workshop, targets: Sequence[str], progress: Progress | None, until: Deadline) -> BuildFailure | None:
     start = shop.log.stat().st_size if shop.log.exists() else 0
     argv = in_sandbox(make_argv(shop, *targets, jobs=len(os.sched_getaffinity(0))), shop)
-
     with spawn(argv, log=shop.log, background=shop.background) as child:
-
-        def status() -> int | None:
+        watch = BuildWatch(build_limits(), child=child.pid, log=shop.log, folder=shop.out)
+        while (ended := child.poll()) is None and not (over := watch.exceeded()):
             if progress:
                 progress.show()
-            return child.poll()
-
-        ended = until.until(status, every=PROGRESS_SECONDS)
+            until.pause(PROGRESS_SECONDS)
+    if ended is None:
+        return _failed(shop, over, "")
     if progress:
         progress.show()
     if ended == 0:
         return None
     # An interrupt kills make first and is noticed afterwards; that is no failure of the kernel.
     until.left()
-    with shop.log.open("rb") as log:
-        log.seek(start)
-        return _failure(shop, log.read().decode(errors="replace"), ended)
+    return _failure(shop, tail_of(shop.log, start), ended)
+
+
+# So much of a log tells why make failed.
+_LOG_BYTES = 4 << 20
+
+
+def tail_of(log: Path, start: int) -> str:
+    """The end of a log, no longer than is worth reading, from its byte `start` on."""
+    with log.open("rb") as file:
+        file.seek(max(start, log.stat().st_size - _LOG_BYTES))
+        return file.read(_LOG_BYTES).decode(errors="replace")
+
+
+def _failed(shop: Workshop, title: str, detail: str) -> BuildFailure:
+    return BuildFailure(build=shop.build, outcome=Outcome.BUILD_FAILED, title=title, detail=detail, log=shop.log)
 
 
 def _failure(shop: Workshop, text: str, status: int) -> BuildFailure:
@@ -178,19 +227,35 @@ def _failure(shop: Workshop, text: str, status: int) -> BuildFailure:
         raise InfraError(f"{shop.build.name} can't be built here: {trouble[0]}\n{last_lines(text)}", hint=trouble[1])
     if status < 0:
         raise InfraError(f"make for {shop.build.name} was killed by signal {-status}", hint=f"less {shop.log}")
-    return BuildFailure(
-        build=shop.build,
-        outcome=Outcome.BUILD_FAILED,
-        title=first_error(text, str(shop.src)),
-        detail=last_lines(text),
-        log=shop.log,
-    )
+    return _failed(shop, first_error(text, str(shop.seen.src)), last_lines(text))
 
 
-def _request_file(shop: Workshop) -> Path:
-    return shop.out / "patchrig.config"
+def _kconfig_definitions(shop: Workshop) -> list[Definition]:
+    """What the tree's Kconfig files define; nothing where they can't be read, as a series may write what it likes."""
+    seen: set[str] = set()
+
+    def read(path: str) -> list[str]:
+        # A file that sources itself would be read without end.
+        if path in seen:
+            return []
+        seen.add(path)
+        return _kconfig_texts(shop, path)
+
+    try:
+        return list(definitions(read, "Kconfig"))
+    except (RecursionError, IndexError, ValueError):
+        return []
 
 
 def _kconfig_texts(shop: Workshop, path: str) -> list[str]:
     plain = path.replace("$(SRCARCH)", _ARCH_FOLDER.get(shop.arch.kbuild, shop.arch.kbuild)).lstrip("/")
-    return [file.read_text(errors="replace") for file in sorted(shop.src.glob(plain)) if file.is_file()]
+    return list(_texts(shop.src, plain))
+
+
+def _texts(src: Path, pattern: str) -> Iterator[str]:
+    """The files below the source that a pattern of Kconfig's names; a series may have links in their place."""
+    if ".." in PurePosixPath(pattern).parts or not pattern:
+        return
+    for file in sorted(src.glob(pattern)):
+        with suppress(BadFile, OSError):
+            yield read_plain_text(src, str(file.relative_to(src)), most_bytes=CONFIG_BYTES)

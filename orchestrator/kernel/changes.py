@@ -12,7 +12,7 @@ from orchestrator.kernel.files import write_json
 from orchestrator.kernel.functions import function_extents
 from orchestrator.kernel.git import git_on_files
 from orchestrator.kernel.series import ChangedLines, Series, changed_lines
-from orchestrator.kernel.tree import Content, Tree, kept_tree, pristine_content, put_content
+from orchestrator.kernel.tree import Content, Tree, content_at, kept_tree, put_content
 from orchestrator.paths import scratch_folder
 
 APPLY_SECONDS = 60.0
@@ -57,7 +57,7 @@ def changes_of(series: Series, *, cache: Path, source_sha256: str, until: Deadli
         for folder in (before, after):
             folder.mkdir()
             for path in series.touched:
-                put_content(folder, str(path), pristine_content(tree, str(path)))
+                put_content(folder, str(path), content_at(tree.src, str(path)))
         if problem := apply_series(series, after, log_dir=Path(scratch), until=until):
             raise InfraError(f"the series does not fit the private tree: {problem.title}")
         files = [str(path) for path in series.touched if path.suffix in _C and (after / path).is_file()]
@@ -109,5 +109,5 @@ def _changed_functions(path: str, text: str, lines: ChangedLines) -> Iterator[Ch
 
 def tree_text(tree: Tree, path: str) -> str | None:
     """A file of the pristine source, or None where there is none."""
-    content = pristine_content(tree, path)
+    content = content_at(tree.src, path)
     return content.data.decode(errors="replace") if content and content.kind != "link" else None

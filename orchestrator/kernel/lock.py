@@ -27,6 +27,19 @@ def locked(path: Path, until: Deadline, on_wait: Callable[[], None] = lambda: No
         lock.release()
 
 
+@contextmanager
+def locked_or_none(path: Path) -> Iterator[bool]:
+    """Hold the lock file `path` for the length of the block if nobody else does, and say whether that is so."""
+    lock = FileLock(path, is_singleton=False, thread_local=False)
+    if not _acquired(lock):
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
 def _acquired(lock: FileLock) -> bool:
     try:
         lock.acquire(blocking=False)

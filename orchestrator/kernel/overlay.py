@@ -5,6 +5,7 @@ files that are there. No line of the kernel or of the series is changed.
 """
 
 import hashlib
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,8 @@ from orchestrator.kernel.series import Series
 OBJECTS = "lib/patchrig/objects.mk"
 # Part of the key of an image: to be raised when coverage maps are put together in another way.
 FORMAT = "2"
+# The names come from a series, and the line is also part of trusted builds.
+_PLAIN_NAME = re.compile(r"[\w./+-]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +66,8 @@ def instrumented(series: Series, reached: Collection[str]) -> tuple[str, ...]:
 
 
 def objects_text(sources: Iterable[str]) -> str:
-    """The makefile line that names the objects of C files."""
-    names = [str(PurePosixPath(source).with_suffix(".o")) for source in sources]
+    """The makefile line that names the objects of C files, those left out that make would read as more than a name."""
+    names = [str(PurePosixPath(source).with_suffix(".o")) for source in sources if _PLAIN_NAME.fullmatch(source)]
     return f"patchrig-objects := {' '.join(names)}\n"
 
 

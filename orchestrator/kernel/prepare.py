@@ -3,40 +3,50 @@
 import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.arch import ARCHES, Arch
-from orchestrator.coverage import CoverageMap
+from orchestrator.coverage import ChangedFile, CoverageMap
 from orchestrator.deadline import Deadline, now
-from orchestrator.elf import open_binary
-from orchestrator.errors import InfraError, UserError
+from orchestrator.errors import UserError
 from orchestrator.events import BuildEnded, Listener, PhaseBegan, Step
 from orchestrator.kernel.apply import NotApplied
-from orchestrator.kernel.build import Workshop, check_tools, compile_kernel, configure, disassembly, run_tool
+from orchestrator.kernel.build import (
+    CONFIG_BYTES,
+    Workshop,
+    check_tools,
+    compile_kernel,
+    configure,
+    run_tool,
+    tail_of,
+)
 from orchestrator.kernel.buildlog import warnings_in
+from orchestrator.kernel.buildmark import BuildMark, copy_folder
 from orchestrator.kernel.cache import Built, find_image, image_key, store_image
 from orchestrator.kernel.checkout import read_checkout
 from orchestrator.kernel.files import full_disk_named, write_whole
-from orchestrator.kernel.flow import BRANCHES
 from orchestrator.kernel.kconfig import config_text, merge, parse_fragment
+from orchestrator.kernel.mapping import MapRequest, mapped
 from orchestrator.kernel.overlay import Overlay
 from orchestrator.kernel.progress import Progress, expected_objects
-from orchestrator.kernel.series import Series
+from orchestrator.kernel.series import BASELINE, Series
 from orchestrator.kernel.sources import fetch
-from orchestrator.kernel.targets import Kernel, Side, coverage_map
-from orchestrator.kernel.tree import PreparedSource, Tree, content_at, patched
+from orchestrator.kernel.targets import Side
+from orchestrator.kernel.tree import PreparedSource, Tree, layer_name, layer_of, pristine_tree, put_on, renew_times
 from orchestrator.kernel.wholediff import whole_diff
-from orchestrator.model import Build, BuildFailure, KernelImage, KernelSource, Outcome, Phase
-from orchestrator.paths import scratch_folder
+from orchestrator.model import Build, BuildFailure, KernelImage, KernelSource, Outcome, Phase, Variant
 from orchestrator.process import check
 from orchestrator.sandbox import hand_over
+from orchestrator.untrusted import BadFile, check_plain, open_plain, read_plain_text
 
 # Two cores under other load need a quarter of an hour for a small config; a distribution's takes many times that.
 BUILD_SECONDS = 2 * 3600.0
 FETCH_SECONDS = 2 * 3600.0
 LISTING_SECONDS = 600.0
+# The flavour that adds nothing.
+PLAIN = "plain"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,11 +109,16 @@ def prepare(  # what a kernel is made of
     if image := find_image(bench.cache, key, build):
         return _finished(image, "from the cache", bench)
     started = now()
-    made = _build_patched(build, Recipe(source=source, series=series, overlay=overlay, asked=asked), bench, until)
+    own = {overlay.name} if overlay else set()
+    pristine = merge(_read_fragment(path) for path in fragments if path.stem not in own)
+    recipe = Recipe(
+        build=build, source=source, series=series, overlay=overlay, asked=asked, asked_pristine=pristine, hashes=hashes
+    )
+    made = _made(recipe, bench, until)
     if isinstance(made, BuildFailure):
         bench.on_event(BuildEnded(build=build, text=f"{made.outcome}: {made.title}", good=False))
         return made
-    image = replace(store_image(bench.cache, key, build, built=made, hashes=hashes), seconds=now() - started)
+    image = replace(made, seconds=now() - started)
     return _finished(image, f"built in {image.seconds:.0f} s", bench)
 
 
@@ -122,12 +137,27 @@ def _read_fragment(path: Path) -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
-    """What goes into a kernel, the compiler apart."""
+    """What goes into a kernel."""
 
+    build: Build
     source: PreparedSource
     series: Series
     overlay: Overlay | None
     asked: Mapping[str, str]
+    hashes: Mapping[str, str]
+    asked_pristine: Mapping[str, str]  # the options without those of the overlay's own
+
+    @property
+    def key(self) -> str:
+        return image_key(self.hashes, self.build.arch)
+
+    def pristine(self) -> "Recipe":
+        """The kernel that the build of a series starts from: the same one without the series and the overlay."""
+        parts = [part for part in self.build.flavour.split("+") if not self.overlay or part != self.overlay.name]
+        build = replace(self.build, variant=Variant.BASELINE, flavour="+".join(parts) or PLAIN)
+        hashes = {**self.hashes, "series": BASELINE.sha256, "config": _config_hash(self.asked_pristine)}
+        hashes.pop("overlay", None)
+        return replace(self, build=build, series=BASELINE, overlay=None, asked=self.asked_pristine, hashes=hashes)
 
 
 def _hashes(
@@ -136,34 +166,102 @@ def _hashes(
     hashes = {
         "source": source.sha256,
         "series": series.sha256,
-        "config": hashlib.sha256(config_text(asked).encode()).hexdigest(),
+        "config": _config_hash(asked),
         "toolchain": hashlib.sha256(toolchain.encode()).hexdigest(),
     }
     return hashes | ({"overlay": overlay.sha256} if overlay else {})
 
 
-def _build_patched(build: Build, recipe: Recipe, bench: Workbench, until: Deadline) -> Built | BuildFailure:
+def _config_hash(asked: Mapping[str, str]) -> str:
+    return hashlib.sha256(config_text(asked).encode()).hexdigest()
+
+
+def _made(recipe: Recipe, bench: Workbench, until: Deadline) -> KernelImage | BuildFailure:
+    """Build a kernel in the pristine tree, or in the layer of its series, and store the image while that is held."""
     (bench.log_dir / "build.log").unlink(missing_ok=True)
-    bench.enter(build, Phase.PATCH)
-    with patched(
-        recipe.source,
-        recipe.series,
-        cache=bench.cache,
-        log_dir=bench.log_dir,
-        on_event=bench.on_event,
-        until=until,
-        overlay=recipe.overlay,
-    ) as tree:
-        if isinstance(tree, NotApplied):
-            return BuildFailure(
-                build=build, outcome=Outcome.NOT_APPLIED, title=tree.title, detail=tree.detail, log=tree.log
-            )
-        shop = _workshop(build, tree, recipe, bench)
-        with full_disk_named(shop.out):
-            built = _build_in(shop, recipe.series, recipe.asked, bench, until)
+    bench.enter(recipe.build, Phase.PATCH)
+    with ExitStack() as held:
+        with pristine_tree(recipe.source, cache=bench.cache, on_event=bench.on_event, until=until) as tree:
+            name = layer_name(recipe.series, recipe.overlay)
+            if not name:
+                return _built(recipe, tree, bench, until)
+            layer = held.enter_context(layer_of(tree, name, on_event=bench.on_event, until=until))
+            bench.on_event(Step(text="applying the series"))
+            problem = put_on(tree, layer, recipe.series, recipe.overlay, log_dir=bench.log_dir, until=until)
+            if problem:
+                return not_applied(recipe.build, problem)
+            _start_from_pristine(recipe, tree, layer, bench, until)
+            changed = _changed(recipe, tree, until)
+        # From here on other series may be built on the same tree.
+        return _built(recipe, layer, bench, until, changed)
+
+
+def not_applied(build: Build, problem: NotApplied) -> BuildFailure:
+    return BuildFailure(
+        build=build, outcome=Outcome.NOT_APPLIED, title=problem.title, detail=problem.detail, log=problem.log
+    )
+
+
+def _changed(recipe: Recipe, tree: Tree, until: Deadline) -> tuple[ChangedFile, ...]:
+    """What tells the lines that are counted; nothing where nothing is."""
+    return whole_diff(mapped_series(recipe, recipe.overlay), tree, until=until) if recipe.overlay else ()
+
+
+def _built(
+    recipe: Recipe, tree: Tree, bench: Workbench, until: Deadline, changed: tuple[ChangedFile, ...] = ()
+) -> KernelImage | BuildFailure:
+    """Build in a tree or layer that is held, and store the image."""
+    shop = _workshop(recipe, tree, bench)
+    mark = BuildMark(shop.out)
+    with full_disk_named(shop.out):
+        mark.begin()
+        shop.out.mkdir(parents=True, exist_ok=True)
+        hand_over(shop.out)
+        try:
+            built = _build_in(shop, recipe, bench, until)
             if isinstance(built, BuildFailure):
                 return built
-            return replace(built, coverage=_coverage(shop, recipe, tree, bench, until))
+            built = replace(built, coverage=_coverage(shop, recipe, changed, bench, until))
+            image = store_image(bench.cache, recipe.key, recipe.build, built=built, hashes=recipe.hashes)
+        except BadFile as error:
+            return _bad_output(shop, error)
+        mark.end({name: recipe.hashes[name] for name in ("source", "config", "toolchain")})
+        return image
+
+
+def _bad_output(shop: Workshop, error: BadFile) -> BuildFailure:
+    title = f"the build left {error}" if str(error).startswith("no ") else f"what the build left can't be used: {error}"
+    return BuildFailure(
+        build=shop.build, outcome=Outcome.BUILD_FAILED, title=title, detail="make ended with status 0", log=shop.log
+    )
+
+
+def _start_from_pristine(recipe: Recipe, tree: Tree, layer: Tree, bench: Workbench, until: Deadline) -> None:
+    """Begin a layer's build folder with the objects of the kernel without the series: make finds out what differs.
+
+    They come from trusted builds alone, which never see what a series' build writes.
+    """
+    shop = _workshop(recipe, layer, bench)
+    mark = BuildMark(shop.out)
+    mark.drop_if_torn()
+    # Without the sandbox the build would see other paths than those that are in the objects.
+    if shop.out.exists() or not bench.sandbox:
+        return
+    pristine = recipe.pristine()
+    base = _workshop(pristine, tree, bench)
+    wanted = {name: pristine.hashes[name] for name in ("source", "config", "toolchain")}
+    if BuildMark(base.out).whole() != wanted:
+        bench.on_event(Step(text="building the kernel without the series: the series' build starts from its objects"))
+        log_dir = bench.log_dir / "without-series"
+        log_dir.mkdir(exist_ok=True)
+        if isinstance(_built(pristine, tree, replace(bench, log_dir=log_dir), until), BuildFailure):
+            # It may be the series that makes this source compile.
+            bench.on_event(Step(text="the kernel without the series does not build: starting from nothing"))
+            return
+    bench.on_event(Step(text="copying the objects of the kernel without the series"))
+    copy_folder(base.out, shop.out, log=bench.log_dir / "copy.log", until=until)
+    # Those objects may be younger than the files that the series has changed, and make goes by times.
+    renew_times(layer)
 
 
 def mapped_series(recipe: Recipe, overlay: Overlay) -> Series:
@@ -174,87 +272,46 @@ def mapped_series(recipe: Recipe, overlay: Overlay) -> Series:
     return recipe.series if recipe.series.patches else overlay.aimed_at
 
 
-def _coverage(shop: Workshop, recipe: Recipe, tree: Tree, bench: Workbench, until: Deadline) -> CoverageMap | None:
+def _coverage(
+    shop: Workshop, recipe: Recipe, changed: tuple[ChangedFile, ...], bench: Workbench, until: Deadline
+) -> CoverageMap | None:
     if recipe.overlay is None:
         return None
     bench.enter(shop.build, Phase.PACK)
     bench.on_event(Step(text="finding the changed lines in the kernel's code"))
-    changed = whole_diff(mapped_series(recipe, recipe.overlay), tree, until=until)
-    vmlinux = shop.out / "vmlinux"
-
-    def source(path: str) -> str:
-        content = content_at(tree.src, path)
-        return content.data.decode("utf-8", "replace") if content and content.kind != "link" else ""
-
-    with scratch_folder() as scratch, open_binary(vmlinux, tree.src) as binary:
-        kernel = Kernel(
-            binary=binary,
-            sources=source,
-            disassemble=lambda start, end: disassembly(shop, vmlinux, (start, end), Path(scratch) / "log", until),
-            branches=BRANCHES[shop.arch.name],
-        )
-        side: Side = "new" if recipe.series.patches else "old"
-        return coverage_map(changed, side, kernel, instrumented=recipe.overlay.sources)
+    side: Side = "new" if recipe.series.patches else "old"
+    request = MapRequest(changed=changed, side=side, instrumented=recipe.overlay.sources, arch=shop.arch.name)
+    return mapped(request, shop, until)
 
 
-def _workshop(build: Build, tree: Tree, recipe: Recipe, bench: Workbench) -> Workshop:
+def _workshop(recipe: Recipe, tree: Tree, bench: Workbench) -> Workshop:
+    trusted = not recipe.series.patches
     shop = Workshop(
-        build=build,
-        arch=ARCHES[build.arch],
+        build=recipe.build,
+        arch=ARCHES[recipe.build.arch],
         src=tree.src,
-        # One for both variants: going from one to the other compiles what the series touches, and no more.
-        out=tree.folder / "build" / f"{build.flavour}.{build.arch}",
+        out=tree.builds / f"{recipe.build.flavour}.{recipe.build.arch}",
         ccache=bench.cache / "ccache",
         log=bench.log_dir / "build.log",
         sandbox=bench.sandbox,
+        trusted=trusted,
         background=bench.background,
     )
-    if recipe.overlay:
-        _start_from_sibling(shop, recipe.overlay, bench)
-    for folder in (shop.out, shop.ccache, shop.ccache / "tmp"):
+    for folder in (shop.ccache, shop.ccache / "tmp"):
         folder.mkdir(parents=True, exist_ok=True)
         hand_over(folder)
     return shop
 
 
-def _start_from_sibling(shop: Workshop, overlay: Overlay, bench: Workbench) -> None:
-    """Begin a flavour that adds an overlay with the objects of the one without: make finds out which of them differ.
-
-    The compiler cache can't help: each object includes all symbols of the configuration, of which one is new.
-    """
-    without = [part for part in shop.build.flavour.split("+") if part != overlay.name]
-    sibling = shop.out.with_name(f"{'+'.join(without) or 'plain'}.{shop.build.arch}")
-    if shop.out.exists() or sibling == shop.out or not (sibling / "vmlinux").exists():
-        return
-    bench.on_event(Step(text=f"starting from the objects of {sibling.name}"))
-    fresh = shop.out.with_name(f"{shop.out.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    # With their times, by which make goes; links as links.
-    shutil.copytree(sibling, fresh, symlinks=True)
-    move_tools(fresh, sibling, shop.out)
-    fresh.rename(shop.out)
-
-
-def move_tools(fresh: Path, sibling: Path, out: Path) -> None:
-    """Let make take over the tools that it built, too: of these it notes commands with whole paths.
-
-    On x86_64 every object depends on objtool, and would be compiled again with it.
-    """
-    for note in (fresh / "tools").rglob(".*.cmd"):
-        text = note.read_bytes()
-        note.write_bytes(text.replace(bytes(sibling) + b"/", bytes(out) + b"/"))
-
-
-def _build_in(
-    shop: Workshop, series: Series, asked: Mapping[str, str], bench: Workbench, until: Deadline
-) -> Built | BuildFailure:
+def _build_in(shop: Workshop, recipe: Recipe, bench: Workbench, until: Deadline) -> Built | BuildFailure:
+    """Raises BadFile where the build left something else than what belongs there."""
     bench.enter(shop.build, Phase.CONFIGURE)
     bench.on_event(Step(text=f"configuring {shop.build.name}"))
-    if failure := configure(shop, asked, until):
+    if failure := configure(shop, recipe.asked, until):
         return failure
     full_count = bench.cache / "objects" / f"{shop.build.flavour}.{shop.build.arch}"
     from_nothing = not (shop.out / "vmlinux").exists()
-    expected = expected_objects(shop.out, shop.src, last_full=_number_in(full_count))
+    expected = expected_objects(shop.out, shop.src, shop.seen.src, last_full=_number_in(full_count))
     progress = Progress(build=shop.build, log=shop.log, expected=expected, on_event=bench.on_event)
     bench.enter(shop.build, Phase.COMPILE)
     bench.on_event(Step(text=f"compiling {shop.build.name}"))
@@ -262,25 +319,36 @@ def _build_in(
         return failure
     if from_nothing:
         write_whole(full_count, str(progress.objects).encode())
+    log = tail_of(shop.log, 0)
+    image = _boot_image(shop, until)
+    for name, most_bytes in ((image, IMAGE_BYTES), ("vmlinux", VMLINUX_BYTES), (".config", CONFIG_BYTES)):
+        check_plain(shop.out, name, most_bytes=most_bytes)
     return Built(
-        image=_boot_image(shop, until),
+        image=shop.out / image,
         vmlinux=shop.out / "vmlinux",
         config=shop.out / ".config",
         log=shop.log,
-        release=(shop.out / "include/config/kernel.release").read_text().strip(),
-        new_warnings=warnings_in(shop.log.read_text(errors="replace"), str(shop.src), series.touched),
+        release=read_plain_text(shop.out, "include/config/kernel.release", most_bytes=_RELEASE_BYTES).strip(),
+        new_warnings=warnings_in(log, str(shop.seen.src), recipe.series.touched),
     )
 
 
-def _boot_image(shop: Workshop, until: Deadline) -> Path:
-    image = shop.out / shop.arch.image
-    with image.open("rb") as file:
+_RELEASE_BYTES = 256
+IMAGE_BYTES = 1 << 30
+VMLINUX_BYTES = 4 << 30
+
+
+def _boot_image(shop: Workshop, until: Deadline) -> str:
+    made = str(shop.arch.image)
+    with open_plain(shop.out, made, most_bytes=VMLINUX_BYTES) as file:
         if file.read(4) != b"\x7fELF":
-            return image
+            return made
     # QEMU would copy 100 MB of DWARF into each guest's start; the notes by which it enters the kernel stay.
-    stripped = shop.out / "patchrig.image"
-    if not run_tool(shop, [f"{shop.arch.compiler_prefix}objcopy", "--strip-all", str(image), str(stripped)], until):
-        raise InfraError(f"{image} can't be stripped", hint=f"less {shop.log}")
+    stripped = "patchrig.image"
+    (shop.out / stripped).unlink(missing_ok=True)
+    names = (str(shop.seen.out / name) for name in (made, stripped))
+    if not run_tool(shop, [f"{shop.arch.compiler_prefix}objcopy", "--strip-all", *names], until):
+        raise BadFile(f"an image that can't be stripped: {made}")
     return stripped
 
 

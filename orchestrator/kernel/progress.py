@@ -1,11 +1,16 @@
 """How far a build is: objects in its log so far, and how many there will be."""
 
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from orchestrator.events import BuildProgress, Listener
 from orchestrator.kernel.buildlog import OBJECT
 from orchestrator.model import Build
+from orchestrator.untrusted import BadFile, read_plain
+
+_COMMAND_BYTES = 1 << 20
 
 
 class Progress:
@@ -30,32 +35,44 @@ class Progress:
             self._on_event(BuildProgress(build=self._build, objects=self.objects, expected=self._expected))
 
 
-def expected_objects(out: Path, src: Path, *, last_full: int | None) -> int | None:
+def expected_objects(out: Path, src: Path, seen_src: Path, *, last_full: int | None) -> int | None:
     """How many objects make is going to compile in `out`; None when nothing of the kind was built before.
 
-    `last_full` is the number that a build from nothing had. Read from Kbuild's .cmd files, as make itself will.
+    `last_full` is the number that a build from nothing had. Read from Kbuild's .cmd files, as make itself will; they
+    name sources below `seen_src`, which is `src` as the build sees it.
     """
     times: dict[bytes, int] = {}
-    commands = list(out.rglob(".*.o.cmd"))
-    source_file = re.compile(re.escape(f"{src}/".encode()) + rb"[^\s\\)]+")
-    stale = sum(_is_stale(command, source_file, times) for command in commands)
+    commands = list(_commands(out))
+    source_file = re.compile(re.escape(f"{seen_src}/".encode()) + rb"([^\s\\)]+)")
+    stale = sum(_is_stale(out, src, command, source_file, times) for command in commands)
     if last_full is not None:
         return stale + max(0, last_full - len(commands))
     return stale if (out / "vmlinux").exists() else None
 
 
-def _is_stale(command: Path, source_file: re.Pattern[bytes], times: dict[bytes, int]) -> bool:
+def _commands(out: Path) -> Iterator[Path]:
+    for folder, _, names in os.walk(out):
+        for name in names:
+            if name.startswith(".") and name.endswith(".o.cmd"):
+                yield Path(folder, name)
+
+
+def _is_stale(out: Path, src: Path, command: Path, source_file: re.Pattern[bytes], times: dict[bytes, int]) -> bool:
     made = command.with_name(command.name.removeprefix(".").removesuffix(".cmd"))
-    if not made.exists():
+    try:
+        built = made.lstat().st_mtime_ns
+        text = read_plain(out, str(command.relative_to(out)), most_bytes=_COMMAND_BYTES)
+    except (OSError, BadFile):
         return True
-    built = made.stat().st_mtime_ns
-    _, _, sources = command.read_bytes().partition(b"source_")
-    return any(_time(path, times) > built for path in set(source_file.findall(sources)))
+    _, _, sources = text.partition(b"source_")
+    return any(_time(src, path, times) > built for path in set(source_file.findall(sources)))
 
 
-def _time(path: bytes, times: dict[bytes, int]) -> int:
+def _time(src: Path, path: bytes, times: dict[bytes, int]) -> int:
     if path not in times:
-        place = Path(path.decode("utf-8", "surrogateescape"))
-        # A header that is gone makes its users stale as well.
-        times[path] = place.stat().st_mtime_ns if place.exists() else 2**63
+        try:
+            times[path] = (src / path.decode("utf-8", "surrogateescape")).lstat().st_mtime_ns
+        except (OSError, ValueError):
+            # A header that is gone makes its users stale as well.
+            times[path] = 2**63
     return times[path]

@@ -43,6 +43,8 @@ class Series:
     patches: tuple[Patch, ...] = ()
     base: str = ""
     """The commit of --tree that a git range starts from: the source it has to be built on. "" for other forms."""
+    origin: str = ""
+    """Where the patches come from, who wrote the first one, and its subject; "" where that is not known."""
 
     @cached_property
     def sha256(self) -> str:
@@ -50,6 +52,16 @@ class Series:
         for patch in self.patches:
             digest.update(b"%d\n" % len(patch.diff) + patch.diff)
         return digest.hexdigest()
+
+    @cached_property
+    def identity(self) -> str:
+        """SHA-256 of what stays the same while a series is edited or gets a new version; its content where that is all.
+
+        Builds of one identity share a layer: where the patches lie, who wrote the first one, and how it is called.
+        """
+        return (
+            hashlib.sha256(self.origin.encode("utf-8", "surrogateescape")).hexdigest() if self.origin else self.sha256
+        )
 
     @cached_property
     def touched(self) -> tuple[PurePosixPath, ...]:

@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 from orchestrator.coverage import Block, BlockCount, ChangedLine, CoverageMap, DiffLine, Executed, LineState
 from orchestrator.model import BuildFailure, CellReport, RunReport
+from orchestrator.text import printable
 
 NOTHING = BlockCount(hits=0)
 PAGE_FILE = "coverage.html"  # in the folder of a run that has coverage
@@ -210,7 +211,7 @@ def annotated_patch(coverage: BuildCoverage) -> Iterator[Annotated]:
     counts = {(one.line.file, one.line.line): one for one in line_counts(coverage)}
     kind = "+" if coverage.map.side == "new" else "-"
     for file in coverage.map.diff:
-        yield Annotated(text=f"{'':>9} --- {file.path}")
+        yield Annotated(text=f"{'':>9} --- {printable(file.path)}")
         for hunk in file.hunks:
             yield Annotated(text=f"{'':>9} @@ {hunk_start(hunk)} @@")
             for line in hunk:
@@ -219,7 +220,7 @@ def annotated_patch(coverage: BuildCoverage) -> Iterator[Annotated]:
 
 
 def _annotated(line: DiffLine, counted: LineCount | None) -> Annotated:
-    text = f"{line.kind}{line.text}"
+    text = f"{line.kind}{printable(line.text)}"
     if counted is None:
         return Annotated(text=f"{'':>9} {text}")
     mark = "not-run" if counted.missed else "ran" if counted.count else ""
@@ -251,7 +252,7 @@ def _of_one_side(builds: Iterable[BuildCoverage]) -> list[BuildCoverage]:
 def _lcov(coverage: BuildCoverage) -> Iterator[str]:
     for path, lines in _by_file(coverage).items():
         yield f"TN:{''.join(c if c.isalnum() else '_' for c in coverage.build)}"
-        yield f"SF:{path}"
+        yield f"SF:{printable(path)}"
         yield from (f"DA:{one.line.line},{one.count}" for one in lines)
         yield f"LF:{len(lines)}"
         yield f"LH:{sum(one.count > 0 for one in lines)}"
@@ -277,6 +278,7 @@ def cobertura_text(builds: Sequence[BuildCoverage], *, timestamp: int) -> str:
 
 
 def _cobertura_class(classes: ElementTree.Element, path: str, lines: Sequence[LineCount]) -> None:
+    path = printable(path)
     name = path.removesuffix(".c").removesuffix(".h").replace("/", ".")
     element = ElementTree.SubElement(classes, "class", {"name": name, "filename": path, **_part_rates(lines)})
     ElementTree.SubElement(element, "methods")

@@ -1,6 +1,5 @@
 """A run as JUnit XML, for whatever CI shows."""
 
-import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -10,9 +9,8 @@ from orchestrator.model import BuildFailure, CellReport, Crash, Outcome, RunRepo
 from orchestrator.report.entries import crash_entries, tally_text
 from orchestrator.report.stack import crash_lines
 from orchestrator.seeded import BugReport, BugStatus, Control, SeededBug, Sensitivity
+from orchestrator.text import printable
 
-# What XML 1.0 cannot hold, not even as a character reference; a console has it.
-_INVALID = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MOST_CRASHES = 10
 
 
@@ -91,8 +89,8 @@ def _uncounted_case(bug: SeededBug) -> TestCase:
 
 
 def valid_xml(text: str) -> str:
-    """The text with every character that XML cannot hold shown as its escape."""
-    return _INVALID.sub(lambda found: ascii(found[0])[1:-1], text.replace("\r\n", "\n"))
+    """The text with every character written out that XML 1.0 cannot hold, or that nobody can see."""
+    return printable(text.replace("\r\n", "\n"))
 
 
 def _suite(report: RunReport, name: str, cells: Sequence[CellReport], whose: Mapping[str, str]) -> TestSuite:

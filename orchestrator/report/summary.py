@@ -18,6 +18,7 @@ from orchestrator.model import (
 from orchestrator.report.coverage import PAGE_FILE, BuildCoverage, could_not_say, coverage_of, headline, not_run
 from orchestrator.report.entries import compared_text, comparison, crash_entries, tally_text
 from orchestrator.report.stack import short_crash_lines
+from orchestrator.text import printable
 
 WIDTH = 78
 _MOST_CELLS = 4
@@ -63,7 +64,7 @@ def summary_text(report: RunReport) -> str:
         *_coverages(coverage_of(report)),
         _foot(report),
     ]
-    text = "\n\n".join(block for block in blocks if block)
+    text = printable("\n\n".join(block for block in blocks if block))
     return text.encode("ascii", errors="backslashreplace").decode() + "\n"
 
 
@@ -203,7 +204,11 @@ def _crash(finding: Finding) -> Iterator[str]:
     for crash in (named or fatal)[:1]:
         for line in short_crash_lines(crash, cell.cell.build.variant, frames=_MOST_FRAMES):
             # What is indented is a stack or source, whose columns mean something.
-            yield _wrapped(line, indent="  ") if line[:1].strip() and line[:1] != ">" else f"  {line}"[:WIDTH].rstrip()
+            yield (
+                _wrapped(line, indent="  ")
+                if line[:1].strip() and line[:1] != ">"
+                else f"  {printable(line)}"[:WIDTH].rstrip()
+            )
 
 
 def _not_run(cells: Iterable[CellReport]) -> Iterator[str]:
@@ -294,4 +299,6 @@ def _foot(report: RunReport) -> str:
 
 def _wrapped(text: str, *, indent: str = "") -> str:
     further = indent + ("  " if indent else "    ")
-    return textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=further, break_on_hyphens=False)
+    return textwrap.fill(
+        printable(text), WIDTH, initial_indent=indent, subsequent_indent=further, break_on_hyphens=False
+    )

@@ -32,6 +32,7 @@ from orchestrator.report.entries import crash_entries, tally_text
 from orchestrator.report.sensitivity import bug_rows, bugs_by_build, conclusions
 from orchestrator.report.summary import by_build, outcome_counts, rows
 from orchestrator.seeded import Sensitivity
+from orchestrator.text import printable
 
 # Without a total, a line for each so many objects or bytes.
 _OBJECTS = 200
@@ -67,17 +68,17 @@ def terminal(console: Console) -> Iterator[Listener]:
 def print_table(report: RunReport, console: Console) -> None:
     """The verdicts of a run: one table for each build."""
     for name, cells in by_build(report.cells).items():
-        table = Table(title=name, title_justify="left", box=None, pad_edge=False)
+        table = Table(title=_plain(name), title_justify="left", box=None, pad_edge=False)
         table.add_column("workload")
         table.add_column("outcome")
         for column in ("operations", "verified", "swapoffs"):
             table.add_column(column, justify="right")
         for row in rows(cells):
-            table.add_row(Text(row.workload), _coloured(row.outcome), *row.figures)
+            table.add_row(_plain(row.workload), _coloured(row.outcome), *row.figures)
         console.print(table)
         console.print()
     _print_crashes(report, console)
-    _say(console, outcome_counts(report.cells))
+    say(console, outcome_counts(report.cells))
 
 
 def _print_crashes(report: RunReport, console: Console) -> None:
@@ -90,17 +91,17 @@ def _print_crashes(report: RunReport, console: Console) -> None:
     for entry in entries[:_MOST_ENTRIES]:
         told = f"  {tally_text(entry)}" if entry.compared else ""
         after = "  (only after another)" if entry.follow_up else ""
-        table.add_row(str(entry.count), Text.assemble((entry.title, "bold red"), after, told))
+        table.add_row(str(entry.count), Text.assemble((printable(entry.title), "bold red"), after, printable(told)))
     console.print(table)
     if len(entries) > _MOST_ENTRIES:
-        _say(console, f"and {len(entries) - _MOST_ENTRIES} more, in {report.folder / 'run.json'}")
+        say(console, f"and {len(entries) - _MOST_ENTRIES} more, in {report.folder / 'run.json'}")
     console.print()
 
 
 def print_sensitivity(report: Sensitivity, console: Console) -> None:
     """What became of each bug: one table for each build."""
     for name, bugs in bugs_by_build(report).items():
-        table = Table(title=name, title_justify="left", box=None, pad_edge=False)
+        table = Table(title=_plain(name), title_justify="left", box=None, pad_edge=False)
         shown = bug_rows(bugs)
         fixed = 0
         for place, column in enumerate(("bug", "class", "found by", "outcome", "guest s")):
@@ -110,17 +111,22 @@ def print_sensitivity(report: Sensitivity, console: Console) -> None:
         table.add_column("what was seen", overflow="fold")
         for row in shown:
             style = "" if row.good else "bold red"
-            table.add_row(*(Text(cell, style=style) for cell in row.cells))
+            table.add_row(*(_plain(cell, style) for cell in row.cells))
         # An id that is cut off can't be given to --bug: only the last column is folded, and has some room everywhere.
         console.width = max(console.width, fixed + _LEAST_SEEN)
         console.print(table)
         console.print()
     for line in conclusions(report):
-        _say(console, line)
+        say(console, line)
 
 
 def event_text(event: Event) -> str:
-    """One plain line for an event; "" for the ones that only a live view shows each time."""
+    """One plain line for an event, printable; "" for the ones that only a live view shows each time."""
+    # What is told may quote a guest or a Makefile, which must not add lines of its own.
+    return printable(_event_text(event)).replace("\n", " ")
+
+
+def _event_text(event: Event) -> str:
     match event:
         case Step(text=text):
             return text
@@ -147,13 +153,19 @@ def _share(done: int, total: int | None) -> str:
     return f"{min(100, 100 * done // total)} %, " if total else ""
 
 
-def _say(console: Console, text: str, style: str = "") -> None:
-    console.print(Text(text, style=style), soft_wrap=True)
+def say(console: Console, text: str, style: str = "") -> None:
+    """Print text of whomever, as it is and printable."""
+    console.print(_plain(text, style), soft_wrap=True)
+
+
+def _plain(text: str, style: str = "") -> Text:
+    """Text of whomever: no markup, and nothing that moves a cursor."""
+    return Text(printable(text), style=style)
 
 
 def _coloured(outcome: str) -> Text:
     style = _STYLES.get(Outcome(outcome), "bold red") if outcome in list(Outcome) else "bold red"
-    return Text(outcome, style=style)
+    return _plain(outcome, style)
 
 
 class _Lines:
@@ -212,7 +224,7 @@ class _Board:
                 case Step(text=text):
                     self._step = text
                 case Notice():
-                    _say(self._console, event_text(event), "yellow")
+                    say(self._console, event_text(event), "yellow")
                 case Download(what=what, done=done, total=total):
                     self._advance(what, done, total, f"{done // 1_000_000} MB")
                     if done == total:
@@ -246,8 +258,8 @@ class _Board:
             table = Table.grid(padding=(0, 1))
             for name, task in self._tasks.items():
                 bar = ProgressBar(total=task.total, completed=task.done, width=20, pulse=task.total is None)
-                table.add_row(Text(name), bar, Text(f"{now() - task.began:.0f} s"), Text(task.text))
-            return Group(table, Text(self._step)) if self._step else table
+                table.add_row(_plain(name), bar, Text(f"{now() - task.began:.0f} s"), _plain(task.text))
+            return Group(table, _plain(self._step)) if self._step else table
 
     def _advance(self, name: str, done: int, total: int | None, text: str) -> None:
         self._step = ""
@@ -256,4 +268,4 @@ class _Board:
 
     def _end(self, name: str, text: str, style: str) -> None:
         self._tasks.pop(name, None)
-        _say(self._console, text, style)
+        say(self._console, text, style)

@@ -84,6 +84,16 @@ class VmFiles:
 
 def qemu_argv(vm: VmSpec, files: VmFiles, *, console: int) -> list[str]:
     """The command line of a guest under the orchestrator's watch; `console`: the descriptor of its log's file."""
+    image, initramfs = seen(vm, vm.image, IMAGE), seen(vm, vm.initramfs, INITRAMFS)
+    return [*_watched_argv(vm, files, console), *_kernel_argv(vm, image, initramfs, ())]
+
+
+def bare_argv(vm: VmSpec, files: VmFiles, *, console: int) -> list[str]:
+    """The same machine without a kernel, standing still."""
+    return [*_watched_argv(vm, files, console), "-S"]
+
+
+def _watched_argv(vm: VmSpec, files: VmFiles, console: int) -> list[str]:
     port = SANDBOX_SSH_PORT if vm.sandbox else 0  # 0: the host picks a free one, so two runs can't collide.
     disks = [files.disk(index).name for index in range(len(vm.disk_mib))]
     return [
@@ -97,8 +107,8 @@ def qemu_argv(vm: VmSpec, files: VmFiles, *, console: int) -> list[str]:
         # restrict: the guest reaches nothing.
         *("-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-{GUEST_SSH}"),
         *("-device", f"{vm.arch.net_device},netdev=net"),
-        *_disks_argv(vm, disks),
-        *_kernel_argv(vm, seen(vm, vm.image, IMAGE), seen(vm, vm.initramfs, INITRAMFS), ()),
+        # A disk of this machine's that is full or fails stops the guest, and is no error that its kernel gets to see.
+        *_disks_argv(vm, disks, ",werror=stop,rerror=stop"),
     ]
 
 
@@ -144,7 +154,7 @@ def _memory_argv(vm: VmSpec, files: VmFiles) -> list[str]:
     """Memory that is a file: a guest that may be saved writes to it, a restored one has a private copy on write."""
     if files.memory is None:
         return []
-    path = _value(seen(vm, files.memory, MEMORY))
+    path = escaped(seen(vm, files.memory, MEMORY))
     backend = f"memory-backend-file,id=ram,size={vm.memory_mib}M,mem-path={path}"
     argv = ["-object", f"{backend},share={'off' if files.restored else 'on'}", "-machine", "memory-backend=ram"]
     return [*argv, "-incoming", "defer"] if files.restored else argv
@@ -156,22 +166,20 @@ def _console_options(files: VmFiles) -> tuple[str, ...]:
     return ("socket", f"id={CONSOLE}", *socket, f"logfile=/dev/fdset/{_LOG_SET}", "logappend=on")
 
 
-def _disks_argv(vm: VmSpec, paths: Sequence[str]) -> list[str]:
+def escaped(path: str) -> str:
+    """A path as part of an option of QEMU's, where a comma ends the value unless it is doubled."""
+    return path.replace(",", ",,")
+
+
+def _disks_argv(vm: VmSpec, paths: Sequence[str], more: str = "") -> list[str]:
     argv: list[str] = []
     for index, (size_mib, path) in enumerate(zip(vm.disk_mib, paths, strict=True)):
         if size_mib:
-            # What the guest swaps out need not survive the host. Where the host can't read or write it, the guest is
-            # paused: an I/O error of the host's is none that the guest's kernel should have to deal with.
-            options = "format=raw,cache=unsafe,discard=unmap,werror=stop,rerror=stop"
-            argv += ["-drive", f"if=none,id=swap{index},file={_value(path)},{options}"]
-            argv += ["-device", f"{vm.arch.blk_device},drive=swap{index},serial=swap{index}"]
+            # What the guest swaps out need not survive the host.
+            drive = f"if=none,id=swap{index},file={escaped(path)},format=raw,cache=unsafe,discard=unmap{more}"
+            argv += ["-drive", drive, "-device", f"{vm.arch.blk_device},drive=swap{index},serial=swap{index}"]
     return argv
 
 
 def _kernel_argv(vm: VmSpec, image: str, initramfs: str, more: Sequence[str]) -> list[str]:
     return ["-kernel", image, "-initrd", initramfs, "-append", kernel_cmdline(vm, more)]
-
-
-def _value(text: str) -> str:
-    """A value among QEMU's options, which commas divide."""
-    return text.replace(",", ",,")

@@ -15,8 +15,9 @@ from orchestrator.errors import InfraError
 PROMPT = "patchrig# "
 # Two keys at once would share a break.
 _KEY_SECONDS = 0.5
-# Of a line that does not end, no more is kept than that: nothing that is looked for is so long.
-_LONGEST_LINE = 1 << 16
+# Bytes of a console: what is read at a time, and what is kept of a line that does not end.
+_MOST_AT_ONCE = 1 << 20
+_LONGEST = 1 << 16
 
 
 class ConsoleLog:
@@ -37,24 +38,25 @@ class ConsoleLog:
         try:
             with self._path.open("rb") as log:
                 log.seek(self._offset)
-                fresh = log.read()
+                fresh = log.read(_MOST_AT_ONCE)
         except FileNotFoundError:
             return []
         self._offset += len(fresh)
         *lines, rest = (self._rest + fresh).split(b"\n")
-        self._rest = rest[:_LONGEST_LINE]
+        # What is waited for stands at the start of a line.
+        self._rest = rest[:_LONGEST]
         return [line.decode(errors="replace").rstrip("\r") for line in lines]
 
     def wait_for(self, pattern: re.Pattern[str], *, alive: Callable[[], bool], until: Deadline) -> re.Match[str] | None:
         """The first line from here on that matches; None when the guest ended before it came."""
         while True:
-            running = alive()
+            running, before = alive(), self._offset
             lines = self.new_lines()
             for number, line in enumerate(lines, start=1):
                 if match := pattern.search(line):
                     self._unread = lines[number:]
                     return match
-            if not running:
+            if not running and self._offset == before:
                 return None
             until.pause()
 

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,11 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator import process
-from orchestrator.deadline import Deadline, raise_if_cancelled
-from orchestrator.errors import InfraError
+from orchestrator.deadline import Deadline
+from orchestrator.errors import GuestNonsense, InfraError
+from orchestrator.oom import oom_kills
+from orchestrator.paths import scratch_folder
+from orchestrator.text import end_of, one_line
 from orchestrator.vm.argv import VmFiles, VmSpec
 from orchestrator.vm.console import ConsoleLog
-from orchestrator.vm.qmp import forwarded_port, held_why, load_devices
+from orchestrator.vm.qmp import forwarded_port, load_devices, run_state
 from orchestrator.vm.schedstat import ProcessorTime, inner_process, processor_time
 from orchestrator.vm.start import AROUND_QEMU, guest_files, new_memory, running
 
@@ -61,14 +65,15 @@ class SavedGuest:
 class Vm:
     """A QEMU that is alive, or was until a moment ago."""
 
-    def __init__(self, spec: VmSpec, files: VmFiles, child: process.Child) -> None:
+    def __init__(self, spec: VmSpec, files: VmFiles, child: process.Child, *, log_from: int = 0) -> None:
         self.spec = spec
         self.files = files
         self._child = child
         self._port: int | None = None
+        self._ended_for = ""  # why we ended it
         self._log = ConsoleLog(files.console_log)
-        self._logged = files.console_log.stat().st_size
-        self._ended_for = ""
+        self._log_from = log_from  # what stands before in QEMU's log is of an earlier guest
+        self._oom_kills = oom_kills()
 
     @property
     def process_id(self) -> int:
@@ -82,28 +87,65 @@ class Vm:
             self._child.kill()
         return not self._ended_for and self._child.poll() is None
 
+    def _too_long(self) -> str:
+        logs = (self.files.console_log, self.files.qemu_log)
+        return next((log.name for log in logs if size_of(log) > LONGEST_LOG_BYTES), "")
+
+    def _status(self) -> int | None:
+        """QEMU's exit status; negative: the signal; None while it is alive. The sandbox around it hands signals on."""
+        status = self._child.poll()
+        if status is not None and status > _SIGNALS_FROM and self.spec.sandbox:
+            return _SIGNALS_FROM - status
+        return status
+
     def ending(self) -> str:
         """How QEMU ended, in words; "" while it is alive."""
-        status = self._child.poll()
+        status = self._status()
         if self._ended_for or status is None:
             return self._ended_for
-        signal = signal_of(status)
-        return f"QEMU was killed by signal {signal}" if signal else f"QEMU ended with status {status}"
+        if status < 0:
+            return f"QEMU was killed by signal {-status}"
+        said = self._last_words() if status else self._sent_home()
+        return f"QEMU ended with status {status}{f' ({said})' if said else ''}"
 
-    def killed_by(self) -> int:
-        """The number of the signal that QEMU died of, if not by our hand; 0 for none."""
-        return 0 if self._ended_for else signal_of(self._child.poll() or 0)
+    def not_the_guests_doing(self) -> str:
+        """What to look at where QEMU's end can't be the guest's doing: a signal, or a status of an error of its own.
 
-    def paused_why(self, until: Deadline) -> str:
-        """Why QEMU holds the guest, when that is this machine's doing; "" while it runs or QEMU does not say.
-
-        A guest that is held looks like one that hangs.
+        "" while it runs, and where the guest itself reset or powered off (that is status 0), or printed too much.
         """
-        try:
-            return held_why(self.files.qmp_socket, until)
-        except InfraError:
-            raise_if_cancelled()
+        status = self._status()
+        if self._ended_for or status is None or (status == 0 and not self._sent_home()):
             return ""
+        if status == -signal.SIGKILL and oom_kills() > self._oom_kills:
+            return "free -h  # this machine ran out of memory and killed it; the same again with --jobs 1"
+        if status == -signal.SIGBUS and self.files.memory:
+            return f"df -h {self.files.memory.parent}  # the guest's memory is a file there; or --no-restore"
+        if status < 0 or not self._last_words():
+            return "dmesg | tail; journalctl -n 50  # who or what ended it"
+        return f"less {self.files.qemu_log}; patchrig doctor"
+
+    def _last_words(self) -> str:
+        return one_line(process.last_lines(said_since(self.files.qemu_log, self._log_from), 1))
+
+    def _sent_home(self) -> str:
+        """QEMU's own words where somebody sent it a signal to end by, which it does with status 0."""
+        last = self._last_words()
+        return last if "terminating on signal " in last else ""
+
+    def refused(self) -> bool:
+        """Whether QEMU gave up by itself before the kernel's first word."""
+        return (self._status() or 0) > 0 and not size_of(self.files.console_log)
+
+    def paused(self) -> "Paused | None":
+        """Why QEMU no longer runs the guest although the guest would run; None where it does, or does not say."""
+        try:
+            state = run_state(self.files.qmp_socket, Deadline.after(_ANSWER_SECONDS, "what QEMU does with the guest"))
+        except InfraError:
+            return None
+        if state in _GUESTS_STATES:
+            return None
+        why, hint = _PAUSED.get(state, (f"QEMU does not run the guest: its state is {state!r}", "patchrig doctor"))
+        return Paused(why=why, hint=hint.format(folder=self.files.runtime))
 
     def processor_time(self) -> ProcessorTime | None:
         """What the host's scheduler says of QEMU's threads so far; None where it does not."""
@@ -111,10 +153,8 @@ class Vm:
         return processor_time(pid) if pid else None
 
     def wait_ready(self, until: Deadline) -> Ready | None:
-        """Wait for init's line; None when the guest ended before it. Raises OutOfTime, InfraError without a guest."""
+        """Wait for init's line; None when the guest ended before it. Raises OutOfTime."""
         match = self._log.wait_for(READY, alive=self.alive, until=until)
-        if match is None:
-            self._check_started()
         return ready_of(match["facts"]) if match else None
 
     def wait_settled(self, until: Deadline) -> bool:
@@ -134,26 +174,51 @@ class Vm:
         """Let the console finish what it is printing."""
         self._log.wait_until_quiet(seconds, until=until)
 
-    def _check_started(self) -> None:
-        """Raise InfraError if QEMU gave up before the guest said anything: a guest's own end is no error of QEMU's."""
-        status = self._child.poll()
-        if status and not signal_of(status) and self.files.console_log.stat().st_size == self._logged:
-            raise InfraError(
-                f"QEMU can't start: {self.last_words() or self.ending()}", hint=f"less {self.files.qemu_log}"
-            )
 
-    def last_words(self) -> str:
-        """The last line of what QEMU itself said."""
-        return process.last_lines(self.files.qemu_log.read_text(errors="replace"), 1)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Paused:
+    """Why QEMU stopped a guest, and what to look at."""
 
-    def _too_long(self) -> str:
-        logs = (self.files.console_log, self.files.qemu_log)
-        return next((log.name for log in logs if log.stat().st_size > LONGEST_LOG_BYTES), "")
+    why: str
+    hint: str
 
 
-def signal_of(status: int) -> int:
-    """The signal that an exit status tells of, as bubblewrap and shells tell of it too; 0 for none."""
-    return -status if status < 0 else status - 128 if status > 128 else 0
+_ANSWER_SECONDS = 10.0
+# The guest runs, or has itself brought about that it does not.
+_GUESTS_STATES = ("", "running", "shutdown", "suspended", "guest-panicked", "watchdog")
+_PAUSED = {
+    "io-error": (
+        "this machine could not write or read a disk of the guest (it is full, or fails): QEMU stopped the guest",
+        "df -h {folder}; dmesg | tail",
+    ),
+    "paused": ("somebody stopped the guest through QEMU's monitor", "ps -ef | grep qemu"),
+    "internal-error": ("QEMU or KVM of this machine could not go on with the guest", "dmesg | tail; patchrig doctor"),
+}
+# A shell's exit status, and bubblewrap's, for a program that died of signal 1; those of the others follow.
+_SIGNALS_FROM = 128
+
+
+def check_files(spec: VmSpec) -> None:
+    """Raise InfraError or OSError where what the guest starts from is gone: QEMU's words would sound like the kernel's.
+
+    It may go at any time, with a cache that somebody cleans or a disk that fails.
+    """
+    for path in (spec.image, spec.initramfs):
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise InfraError(f"{path} is empty", hint=f"ls -l {path}  # then `patchrig run` makes it again")
+
+
+def starts_without_kernel(spec: VmSpec, memory: Path | None) -> bool:
+    """Whether QEMU starts the same machine when there is no kernel in it: what it refused was the kernel then."""
+    with scratch_folder() as name:
+        logs = {"console_log": Path(name) / "console.log", "qemu_log": Path(name) / "qemu.log"}
+        with guest_files(spec, **logs) as files, running(spec, replace(files, memory=memory), bare=True) as child:
+            until = Deadline.after(_ANSWER_SECONDS, "QEMU without a kernel")
+            try:
+                return bool(run_state(files.qmp_socket, until, alive=lambda: child.poll() is None))
+            except InfraError:
+                return False
 
 
 @contextmanager
@@ -163,13 +228,15 @@ def boot(spec: VmSpec, *, console_log: Path, qemu_log: Path, memory: Path | None
     With `memory`, a file to be made, the guest's memory is that file, so that it can be saved.
     """
     with guest_files(spec, console_log=console_log, qemu_log=qemu_log) as files:
+        check_files(spec)
         if memory:
             new_memory(spec, memory)
         # An earlier guest's ready line would be taken for its own.
         console_log.write_bytes(b"")
         files = replace(files, memory=memory)
+        log_from = size_of(qemu_log)
         with running(spec, files) as child:
-            yield Vm(spec, files, child)
+            yield Vm(spec, files, child, log_from=log_from)
 
 
 @contextmanager
@@ -182,14 +249,27 @@ def restore(spec: VmSpec, saved: SavedGuest, *, console_log: Path, qemu_log: Pat
     with guest_files(spec, console_log=console_log, qemu_log=qemu_log) as files:
         shutil.copyfile(saved.console_log, console_log)
         files = replace(files, memory=saved.memory, restored=True)
+        log_from = size_of(qemu_log)
         with running(spec, files) as child:
-            vm = Vm(spec, files, child)
+            vm = Vm(spec, files, child, log_from=log_from)
             try:
                 load_devices(files.qmp_socket, saved.devices, until, alive=vm.alive)
             except InfraError as e:
-                said = vm.last_words()
+                said = one_line(process.last_lines(said_since(qemu_log, log_from), 1))
                 raise InfraError(f"{e}; QEMU said: {said}" if said else str(e)) from e
             yield vm
+
+
+def size_of(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
+
+
+def said_since(log: Path, start: int) -> str:
+    """The end of what QEMU wrote to its log from there on."""
+    if not log.exists():
+        return ""
+    with log.open("rb") as file:
+        return end_of(file, start=start)
 
 
 def ready_of(facts: str) -> Ready:
@@ -197,14 +277,29 @@ def ready_of(facts: str) -> Ready:
     try:
         said: Mapping[str, str] = dict(word.split("=", 1) for word in facts.split())
         return Ready(
-            cpus=int(said["cpus"]),
-            memory_mib=int(said["memory_kib"]) >> 10,
-            speed=float(said["speed"]),
-            config=said["config"],
+            cpus=int(_fact(said, "cpus")),
+            memory_mib=int(_fact(said, "memory_kib")) >> 10,
+            speed=float(_fact(said, "speed")),
+            config=_fact(said, "config"),
             ssh=said.get("ssh", "1") == "1",
         )
     except (KeyError, ValueError) as e:
-        raise InfraError(f"the guest's ready line makes no sense: {facts!r}") from e
+        raise GuestNonsense(f"the guest's ready line makes no sense: {one_line(facts, 200)!r}") from e
+
+
+def _fact(said: Mapping[str, str], name: str) -> str:
+    if not _FACTS[name].fullmatch(said[name]):
+        raise ValueError(f"{name} makes no sense")
+    return said[name]
+
+
+# The numbers that a machine can have.
+_FACTS = {
+    "cpus": re.compile(r"\d{1,5}", re.ASCII),
+    "memory_kib": re.compile(r"\d{1,13}", re.ASCII),
+    "speed": re.compile(r"(?=.*[1-9])\d{1,7}(?:\.\d{1,9})?", re.ASCII),
+    "config": re.compile(r"\w{0,64}", re.ASCII),
+}
 
 
 # Two ways of telling the clock's rate differ by more than a tenth; the kernel trusts the one that a busy host spoils.

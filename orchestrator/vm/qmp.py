@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -64,6 +64,18 @@ def save_devices(socket: Path, file: Path, until: Deadline) -> None:
     _in_session(socket, save, until, "migrate")
 
 
+def run_state(socket: Path, until: Deadline, *, alive: Callable[[], bool] | None = None) -> str:
+    """What QEMU does with the guest: "running", "paused", "io-error"... Raises InfraError as human_command() does.
+
+    With `alive`, QEMU may have just been started.
+    """
+
+    async def ask(client: QMPClient) -> str:
+        return await _status(client, "query-status")
+
+    return _in_session(socket, ask, until, "query-status", alive=alive)
+
+
 def go_on(socket: Path, until: Deadline) -> None:
     """Let a guest run on that was saved."""
     _execute(socket, "cont", {}, until, "cont")
@@ -86,34 +98,6 @@ def load_devices(socket: Path, file: Path, until: Deadline, *, alive: Callable[[
             until.pause(_SOON)
 
     _in_session(socket, load, until, "migrate-incoming", alive=alive)
-
-
-# Why QEMU holds a guest, as query-status calls it, when neither the guest nor we asked for it.
-_HELD = {
-    "io-error": "at an I/O error of this machine's, as of a full disk",
-    "internal-error": "at an error of KVM's",
-    "paused": "as somebody asked it to",
-}
-
-
-def held_why(socket: Path, until: Deadline) -> str:
-    """Why QEMU does not let the guest run, when that is this machine's doing; else "". Raises as human_command()."""
-
-    async def ask(client: QMPClient) -> str:
-        status = await _status(client, "query-status")
-        if status not in _HELD:
-            return ""
-        bad = ", ".join(_bad_disks(await client.execute("query-block")))
-        return f"QEMU holds the guest {_HELD[status]}" + (f" ({bad})" if bad else "")
-
-    return _in_session(socket, ask, until, "query-status")
-
-
-def _bad_disks(said: object) -> Iterator[str]:
-    """ "swap0: nospace" for each disk on which this machine failed."""
-    for disk in said if isinstance(said, list) else []:
-        if (status := disk.get("io-status", "ok")) != "ok":
-            yield f"{disk.get('device') or disk.get('qdev')}: {status}"
 
 
 # Files are opened here, and QEMU gets them: in its sandbox it finds none, and may start no program that would.

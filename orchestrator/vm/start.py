@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from orchestrator import process
-from orchestrator.errors import InfraError, ToolMissing
+from orchestrator.errors import ToolMissing
 from orchestrator.paths import scratch_folder
 from orchestrator.sandbox import (
     Limits,
@@ -31,8 +31,9 @@ from orchestrator.vm.argv import (
     SANDBOX_SSH_PORT,
     VmFiles,
     VmSpec,
-    qemu_argv,
+    bare_argv,
     program_of,
+    qemu_argv,
     seen,
     standalone_argv,
 )
@@ -45,7 +46,7 @@ AROUND_QEMU = frozenset({"setpriv", "bwrap", "prlimit", "choom", "env", "sh", "d
 # The relay ends with the sandbox, and that with QEMU.
 _BESIDE_RELAY = (
     f"cd {RUNTIME} && umask 077 && "
-    f'{{ ({RELAY} UNIX-LISTEN:ssh,fork TCP:127.0.0.1:{SANDBOX_SSH_PORT},nodelay &); exec "$@"; }}',
+    f'{{ ({RELAY} UNIX-LISTEN:ssh,fork,backlog=64 TCP:127.0.0.1:{SANDBOX_SSH_PORT},nodelay &); exec "$@"; }}',
     "sh",
 )
 _DISKS = PurePosixPath("/guest/disks")
@@ -74,8 +75,11 @@ def guest_files(vm: VmSpec, *, console_log: Path, qemu_log: Path) -> Iterator[Vm
 
 
 @contextmanager
-def running(vm: VmSpec, files: VmFiles) -> Iterator[process.Child]:
-    """QEMU for the length of the block; all that it started is gone afterwards. Raises InfraError for what it lacks."""
+def running(vm: VmSpec, files: VmFiles, *, bare: bool = False) -> Iterator[process.Child]:
+    """QEMU for the length of the block; all that it started is gone afterwards.
+
+    `bare`: without a kernel. Raises ToolMissing, and OSError for a file that is not there.
+    """
     for tool in (program_of(vm), *((RELAY,) if vm.sandbox else ())):
         if process.find_tool(tool) is None:
             raise ToolMissing(tool)
@@ -84,7 +88,7 @@ def running(vm: VmSpec, files: VmFiles) -> Iterator[process.Child]:
         hand_over_all(files.runtime)
     with ExitStack() as stack:
         log, gone, alive = _log_and_lifeline(stack, files.console_log)
-        argv = guest_argv(vm, files, console=log)
+        argv = guest_argv(vm, files, console=log, bare=bare)
         stack.callback(select.select, [gone], [], [], _GONE_SECONDS)
         with process.spawn(argv, log=files.qemu_log, descriptors=(log, alive)) as child:
             os.close(log)
@@ -96,12 +100,12 @@ def _log_and_lifeline(stack: ExitStack, console_log: Path) -> tuple[int, int, in
     """The log to append to, and the ends of a pipe of which the first says when nobody has the second any more."""
     gone, alive = os.pipe()
     stack.callback(os.close, gone)
-    return os.open(console_log, os.O_WRONLY | os.O_APPEND), gone, alive
+    return os.open(console_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666), gone, alive
 
 
-def guest_argv(vm: VmSpec, files: VmFiles, *, console: int) -> list[str]:
+def guest_argv(vm: VmSpec, files: VmFiles, *, console: int, bare: bool = False) -> list[str]:
     """QEMU as it is run. `console`: the descriptor of its console log."""
-    argv = qemu_argv(vm, files, console=console)
+    argv = (bare_argv if bare else qemu_argv)(vm, files, console=console)
     if not vm.sandbox:
         return plain_argv(argv, Sandbox(folder=files.runtime))
     # QEMU opens a memory file for writing even where it only wants a private copy of it.
@@ -154,11 +158,7 @@ def new_memory(vm: VmSpec, memory: Path) -> None:
 
 def _readable(path: Path, vm: VmSpec, files: VmFiles) -> Path:
     """The file, or a copy where QEMU, which is nobody in the sandbox, may not read it."""
-    try:
-        mode = path.stat().st_mode
-    except OSError as e:
-        raise InfraError(f"no guest can be started from {path}: {e.strerror}") from e
-    if not (vm.sandbox and identity()) or mode & stat.S_IROTH:
+    if not (vm.sandbox and identity()) or path.stat().st_mode & stat.S_IROTH:
         return path
     copy = files.runtime / path.name
     shutil.copyfile(path, copy)

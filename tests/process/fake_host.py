@@ -134,13 +134,13 @@ class Host:
         sysrq: Mapping[str, str] | None = None,
         restores: Sequence[Step] = (),
         saving: str = "completed",
-        status: str = "running",
-        disks: Sequence[Mapping[str, str]] = (),
+        refuses: str = "",
+        state: str = "running",
     ) -> None:
         """What the guests do that are started from here on; see fake_qemu.py."""
         each = boots or [boot]
         said = {"boots": each, "runs": runs, "answers": answers or {}, "serial": serial, "stranger": stranger}
-        said |= {"sysrq": sysrq or {}, "restores": restores, "saving": saving, "status": status, "disks": disks}
+        said |= {"sysrq": sysrq or {}, "restores": restores, "saving": saving, "refuses": refuses, "state": state}
         Path(self.environment["FAKE_QEMU_SCENARIO"]).write_text(json.dumps(said))
 
     def kernel(self, build: Build) -> KernelImage:

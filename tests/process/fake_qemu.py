@@ -1,11 +1,13 @@
 """Stands in for qemu-system-*: the real argv, real sockets, a real SSH server, and a guest that follows a scenario.
 
 FAKE_QEMU_SCENARIO names a JSON file: {"boots": [STEPS, ...], "runs": [STEPS, ...], "answers": {PART: TEXT},
-"serial": BOOL, "stranger": BOOL, "sysrq": {KEY: TEXT}, "restores": STEPS, "saving": STATUS, "status": STATUS,
-"disks": [...]}.
+"serial": BOOL, "stranger": BOOL, "sysrq": {KEY: TEXT}, "restores": STEPS, "saving": STATUS, "refuses": WHAT,
+"state": STATE}.
 The first guest follows the first of `boots` and, when somebody
 runs a workload, the first of `runs`, the second the next; the last is for all the rest.
 A guest that is restored follows `restores`, and not `boots`; `saving` is how a migration ends.
+QEMU refuses to start at all ("all") or with a kernel ("kernel") where that is what `refuses` says, and `state` is what
+it does with a guest that runs.
 A step is a list of a verb (a method of Guest below) and its arguments. Marks and process ids are files beside the JSON.
 """
 
@@ -44,13 +46,13 @@ class Guest:
         self.option = dict(pairwise(argv))
         self.scenario = scenario
         self.folder = folder
-        self.memory = dict(part.partition("=")[::2] for part in self.option.get("-object", "").split(","))
+        self.memory = dict(part.partition("=")[::2] for part in options(self.option.get("-object", "")))
         self.running = threading.Event()
-        self.chardev = dict(part.split("=", 1) for part in self.option["-chardev"].split(",")[1:])
-        self.given = dict(part.split("=", 1) for part in self.option["-add-fd"].split(","))
+        self.chardev = dict(part.split("=", 1) for part in options(self.option["-chardev"])[1:])
+        self.given = dict(part.split("=", 1) for part in options(self.option["-add-fd"]))
         assert self.chardev["logfile"] == f"/dev/fdset/{self.given['set']}"
         self.handed_in = -1  # by getfd
-        self.files = dict(archive_files(Path(self.option["-initrd"]).read_bytes()))
+        self.files = dict(archive_files(Path(self.option["-initrd"]).read_bytes())) if "-initrd" in argv else {}
         self.ssh = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.ssh.getsockname()[1]
         self.lock = threading.Lock()
@@ -114,8 +116,12 @@ class Guest:
         """QEMU ends, as it does with -no-reboot when the guest resets."""
         os._exit(status)
 
+    def die_of(self, number: int) -> None:
+        os.kill(os.getpid(), number)
+        self.hang()
+
     def complain(self, text: str) -> None:
-        """QEMU says something itself."""
+        """QEMU itself says something, which goes to its log."""
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
 
@@ -154,8 +160,6 @@ class Guest:
             said: object = {}
             if asked["execute"] == "getfd":
                 (self.handed_in,) = descriptors
-            elif asked["execute"] == "query-block":
-                said = self.scenario.get("disks", [])
             elif asked["execute"] in ("migrate", "cont", "migrate-incoming", "query-migrate", "query-status"):
                 said = self._migration(asked["execute"], asked.get("arguments", {}).get("uri", ""))
             elif asked["execute"] == "human-monitor-command":
@@ -176,20 +180,17 @@ class Guest:
                 memory.write(MEMORY)
         elif command == "migrate-incoming":
             if os.read(self.handed_in, 1 << 16).decode() != STATE:
-                self.complain("fake QEMU: load of migration failed: Invalid argument")
+                sys.stderr.write("fake QEMU: load of migration failed: Invalid argument\n")
+                sys.stderr.flush()
                 self.die(1)
             assert Path(self.memory["mem-path"]).read_bytes().startswith(MEMORY)
             self.running.set()
         if command == "query-migrate":
             return {"status": self.scenario.get("saving", "completed")}
-        if command == "query-status":
-            return {"status": self.status()}
-        return {}
-
-    def status(self) -> str:
-        if "-incoming" in self.option and not self.running.is_set():
-            return "inmigrate"
-        return str(self.scenario.get("status", "running"))
+        if command != "query-status":
+            return {}
+        waits = "-incoming" in self.option and not self.running.is_set()
+        return {"status": "inmigrate" if waits else self.scenario.get("state", "running")}
 
     def _monitor(self, command: str) -> str:
         if command == "info usernet":
@@ -233,6 +234,11 @@ class Guest:
 
         runs: list[list[list[Any]]] = self.scenario["runs"]
         serve(self, runs[min(number, len(runs) - 1)], stranger=self.scenario.get("stranger", False))
+
+
+def options(argument: str) -> list[str]:
+    """The parts of an option, in which a comma of a value is doubled, as QEMU reads them."""
+    return [part.replace("\0", ",") for part in argument.replace(",,", "\0").split(",")]
 
 
 def messages(client: socket.socket) -> Iterator[tuple[Any, list[int]]]:
@@ -316,8 +322,12 @@ def main() -> None:
         sys.exit("fake QEMU: no KVM here")
     path = Path(os.environ["FAKE_QEMU_SCENARIO"])
     scenario = json.loads(path.read_text())
+    if scenario.get("refuses") == "all" or (scenario.get("refuses") == "kernel" and "-kernel" in argv):
+        sys.exit("fake QEMU: \x1b[31mthis can't be started\x1b[0m")
     guest = Guest(argv, scenario, path.parent)
-    qmp = guest.option["-qmp"].removeprefix("unix:").partition(",")[0]
+    qmp = options(guest.option["-qmp"].removeprefix("unix:"))[0]
+    if "-kernel" not in argv:
+        guest.serve_qmp(unix_server(qmp))
     number = start_number(path.parent)
     services = (
         (guest.serve_qmp, unix_server(qmp)),

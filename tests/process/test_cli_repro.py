@@ -106,15 +106,15 @@ def test_without_qemu_it_says_so_and_what_to_type(host: Host) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_qemu_that_can_not_start_is_exit_code_3_and_no_verdict_on_the_kernel(host: Host) -> None:
+def test_a_qemu_that_can_not_start_is_this_machines_trouble(host: Host) -> None:
     host.earlier_run()
-    host.scenario([], boot=[["complain", "qemu: could not open its own files"], ["die", 1]])
+    host.scenario([], refuses="all")
 
     done = host.repro()
 
-    assert done.returncode == 3
-    assert host.outcomes() == ["lost"]
-    assert "QEMU can't start: qemu: could not open its own files" in done.stdout
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "QEMU could not start: QEMU ended with status 1" in done.stdout
+    assert "patchrig doctor" in (host.results / "latest" / "summary.txt").read_text()
 
 
 def test_without_the_sandbox_a_run_says_once_what_that_means(host: Host) -> None:
@@ -128,16 +128,65 @@ def test_without_the_sandbox_a_run_says_once_what_that_means(host: Host) -> None
     assert "SSH ports" in done.stdout
 
 
-@pytest.mark.parametrize("folder", ["x" * 120, "a, b"])
-def test_a_guest_starts_whatever_the_temporary_folder_is_called(host: Host, folder: str, tmp_path: Path) -> None:
-    host.earlier_run("x86_64")
+def test_a_long_tmpdir_changes_nothing(host: Host) -> None:
+    """A Unix socket's path has 107 bytes at most."""
+    host.earlier_run()
     host.scenario(passing())
-    (tmp_path / folder).mkdir()
-    host.environment["TMPDIR"] = str(tmp_path / folder)
+    host.environment["TMPDIR"] = str(host.folder / ("x" * 120))
+    Path(host.environment["TMPDIR"]).mkdir()
 
     done = host.repro("--repeat", "2", "--jobs", "1")
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_comma_in_every_path_changes_nothing(host: Host) -> None:
+    host.results = host.folder / "re,sults"
+    host.earlier_run()
+    host.scenario(passing())
+    host.environment["TMPDIR"] = str(Path(host.environment["TMPDIR"]) / "a,b")
+    Path(host.environment["TMPDIR"]).mkdir()
+
+    done = host.repro("--repeat", "2", "--jobs", "1")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_a_terminal_of_another_encoding_shows_what_it_can(host: Host, encoding: str) -> None:
+    host.earlier_run()
+    host.scenario([["say", json.dumps({"type": "unprepared", "why": "\u6f22 \u00e9 \x1b[2J \u202e"})], ["exit", 4]])
+    host.environment |= {"PYTHONIOENCODING": f"{encoding}:strict", "LC_ALL": "C", "PYTHONUTF8": "0"}
+
+    done = host.repro(errors="replace")
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "\\u6f22" in done.stdout
+    assert "\\x1b[2J \\u202e" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_guests_that_talk_nonsense_cost_their_own_cells_and_no_other(host: Host) -> None:
+    host.earlier_run()
+    nonsense = [["ready", {"speed": "1e-300"}]]
+    host.scenario(passing(), boots=[nonsense, nonsense, nonsense, BOOT])
+
+    done = host.repro("--repeat", "4", "--jobs", "1", "--no-restore")
+
+    assert host.outcomes() == ["lost", "lost", "lost", "passed"], done.stdout + done.stderr
+    assert done.returncode == 3
+
+
+def test_a_bad_kernel_is_so_although_this_machine_lost_the_cells_after_it(host: Host) -> None:
+    host.earlier_run()
+    crash = [*BOOT[:1], ["console", PANIC], ["die", 0]]
+    host.scenario(passing(), boots=[crash, [["ready", {"cpus": "1"}]]])
+
+    done = host.repro("--repeat", "5", "--jobs", "1", "--no-restore")
+
+    assert host.outcomes() == ["boot-failed", "lost", "lost", "skipped", "skipped"], done.stdout
+    assert "2 cells in a row were lost" in done.stderr
+    assert done.returncode == 1
 
 
 def test_a_run_whose_kernel_is_gone_says_how_to_get_another(host: Host) -> None:

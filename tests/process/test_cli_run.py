@@ -141,3 +141,16 @@ def test_a_run_draws_what_its_time_went_on(kernel: ToyKernel) -> None:
     drawn = ET.parse(latest(kernel) / "timeline.svg").getroot()
     words = [text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")]
     assert {"kernel source", "patched.plain.x86_64", "patched.plain.x86_64.mincore", "compile"} <= set(words)
+
+
+def test_a_cache_that_can_not_be_written_is_this_machines_trouble(kernel: ToyKernel) -> None:
+    with_workloads(kernel, "mincore")
+    kernel.host.scenario(passing())
+    (kernel.folder / "cache").write_text("a file in its place")
+
+    done = kernel.run()
+
+    assert done.returncode == 3, done.stderr
+    assert "the cache can't be written" in done.stderr
+    assert "PATCHRIG_CACHE=" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,7 +1,5 @@
 """One cell through run_cell(), with a QEMU that does what a scenario says."""
 
-import os
-import signal
 import threading
 import time
 
@@ -253,22 +251,13 @@ def test_a_guest_that_never_boots_is_a_failed_boot(host: Host) -> None:
     host.await_no_guest()
 
 
-def test_a_guest_that_ends_without_a_word_at_boot_is_a_failed_boot(host: Host) -> None:
+def test_a_guest_that_resets_without_a_word_is_a_failed_boot(host: Host) -> None:
     host.scenario([], boot=[["die", 0]])
 
     report, _ = host.run_cell()
 
     assert report.verdict.outcome is Outcome.BOOT_FAILED
     assert report.verdict.title == "QEMU ended with status 0 before the guest was up"
-
-
-def test_a_qemu_that_can_not_start_is_lost_with_its_own_words(host: Host) -> None:
-    host.scenario([], boot=[["complain", "qemu: -machine q35: unsupported machine"], ["die", 1]])
-
-    report, _ = host.run_cell()
-
-    assert report.verdict.outcome is Outcome.LOST
-    assert report.verdict.title == "QEMU can't start: qemu: -machine q35: unsupported machine"
 
 
 def test_a_guest_with_fewer_cpus_than_asked_for_is_lost(host: Host) -> None:
@@ -338,34 +327,6 @@ def test_a_guest_that_dies_as_soon_as_it_is_ready_is_no_trouble_of_ours(host: Ho
     assert report.verdict.outcome is Outcome.CRASHED
     assert report.run is not None
     assert report.run.ending is Ending.GUEST_GONE
-
-
-def test_a_qemu_that_is_killed_from_outside_is_named_as_such(host: Host) -> None:
-    host.scenario([["say", PROGRESS], ["hang"]])
-
-    def kill(event: Event) -> None:
-        if isinstance(event, CellProgress):
-            os.kill(host.guests()[0], signal.SIGKILL)
-
-    report, _ = host.run_cell(on_event=kill)
-
-    assert report.run is not None
-    assert report.run.ending is Ending.LOST
-    assert report.verdict.outcome is Outcome.LOST, "no guest can make QEMU die of that"
-    assert "QEMU was killed by signal 9 while the workload ran" in report.verdict.title
-    assert PROGRESS in (host.folder / "cell" / "workload.log").read_text()
-
-
-def test_a_qemu_that_dies_of_a_fault_of_its_own_is_a_guest_that_is_gone(host: Host) -> None:
-    host.scenario([["say", PROGRESS], ["hang"]])
-
-    def kill(event: Event) -> None:
-        if isinstance(event, CellProgress):
-            os.kill(host.guests()[0], signal.SIGSEGV)
-
-    report, _ = host.run_cell(on_event=kill)
-
-    assert report.verdict.outcome is Outcome.CRASHED
 
 
 def test_a_booted_guest_that_seems_slow_is_measured_again(host: Host) -> None:

@@ -104,7 +104,7 @@ def test_lines_that_are_no_protocol_are_kept_and_pass_by(host: Host) -> None:
     seen, progress = watched(host, [["say", "mkswap: done"], ["say", "{not json"], *passing()])
 
     assert seen.ending is Ending.REPORTED
-    assert "breaks the protocol" in seen.detail
+    assert "breaks the protocol" in seen.broken
     assert len(progress) == 1
     assert seen.output.startswith("mkswap: done\n{not json\n")
 

@@ -11,7 +11,7 @@ import pytest
 from orchestrator.arch import ARCHES
 from orchestrator.coverage import LineState
 from orchestrator.deadline import Deadline
-from orchestrator.errors import InfraError, ToolMissing, UserError
+from orchestrator.errors import ToolMissing, UserError
 from orchestrator.events import BuildEnded, BuildProgress, Event
 from orchestrator.kernel.build import check_tools
 from orchestrator.kernel.cache import find_image, prune
@@ -165,7 +165,7 @@ def test_going_to_a_series_and_back_compiles_only_what_it_touches(lab: Lab) -> N
     assert isinstance(baseline, KernelImage)
     assert compiled_for_series == ["swap.o"]
     assert progress == [(1, 1)]
-    assert lab.compiled() == ["swap.o"]
+    assert lab.compiled() == []
     assert patched.hashes["image"] != baseline.hashes["image"]
 
 
@@ -294,7 +294,7 @@ def test_a_hostile_makefile_reaches_nothing_but_the_output_folder(lab: Lab, port
     image = lab.build()
 
     assert isinstance(image, KernelImage)
-    (out,) = (lab.tmp_path / "cache/trees").glob("*/build/plain.x86_64")
+    (out,) = (lab.tmp_path / "cache/trees").glob("*/builds/plain.x86_64")
     assert (out / "tried").read_text() == "tried\n"
     assert not (out / "escaped").exists(), (out / "escaped").read_text()
     assert not (victim / "written").exists()
@@ -310,7 +310,7 @@ def test_the_same_makefile_does_reach_out_where_the_user_gave_up_the_sandbox(lab
 
     lab.build(sandbox=False)
 
-    (out,) = (lab.tmp_path / "cache/trees").glob("*/build/plain.x86_64")
+    (out,) = (lab.tmp_path / "cache/trees").glob("*/builds/plain.x86_64")
     assert (out / "escaped").read_text().split() == ["source", "victim", "read", "network"]
 
 
@@ -319,8 +319,11 @@ def test_a_link_in_place_of_the_image_is_not_followed(lab: Lab) -> None:
         "Makefile", MAKEFILE.replace("\t@$(CC) -nostdlib", "\t@ln -s /etc/hostname $(O)/vmlinux; true $(CC) -nostdlib")
     )
 
-    with pytest.raises(InfraError, match="no plain file"):
-        lab.build()
+    failure = lab.build()
+
+    assert isinstance(failure, BuildFailure)
+    assert failure.outcome is Outcome.BUILD_FAILED
+    assert failure.title.startswith("the build left no plain file at vmlinux")
 
 
 def test_the_stripped_image_still_has_its_notes(lab: Lab) -> None:
@@ -342,9 +345,9 @@ def overlay(lab: Lab) -> Overlay:
 
 def test_an_overlay_is_laid_on_the_series_and_gone_in_the_next_build(lab: Lab, overlay: Overlay) -> None:
     image = lab.build(patch(MORE_SLOTS), overlay=overlay)
-    src = next((lab.tmp_path / "cache" / "trees").glob("*/src"))
+    src = next((lab.tmp_path / "cache" / "trees").glob("*/layers/*/src"))
     laid = (src / "lib/patchrig/hook.txt").exists(), "# the hook" in (src / "Makefile").read_text()
-    lab.build()
+    lab.build(patch(MORE_SLOTS))
 
     assert isinstance(image, KernelImage)
     assert laid == (True, True)
@@ -380,3 +383,76 @@ def test_a_seeded_bug_on_top_moves_the_changed_lines(lab: Lab, overlay: Overlay)
         (2, "#define BROKEN"),
         (5, "\treturn SLOTS + 1;"),
     ]
+
+
+def same_origin(series: Series) -> Series:
+    return replace(series, origin="/home/me/swap.patch")
+
+
+def test_an_edited_series_compiles_only_what_was_edited(lab: Lab) -> None:
+    more = '--- a/main.c\n+++ b/main.c\n@@ -1,2 +1,3 @@\n #include "swap.h"\n+#define MAIN\n void _start(void)\n'
+    first = patch(MORE_SLOTS + more)
+    lab.build(same_origin(first))
+    lab.build(same_origin(patch(MORE_SLOTS.replace("SLOTS + 1", "SLOTS + 2") + more)))
+
+    assert lab.compiled() == ["swap.o"]
+
+
+def test_objects_of_a_series_never_come_to_another_or_to_the_baseline(lab: Lab) -> None:
+    """Its make leaves objects that are newer than anything, and settings for the compiler cache."""
+    evil = (
+        "\t@echo 'int swap(void) { return 666; }' > $(O)/evil.c; gcc -c -o $(O)/swap.o $(O)/evil.c;"
+        " touch -d '2037-01-01' $(O)/swap.o; echo 'compiler = false' > $(CCACHE_DIR)/ccache.conf || true"
+    )
+    makefile = MAKEFILE.replace("allnoconfig:\n", f"allnoconfig:\n{evil}\n")
+    lines = makefile.splitlines()
+    at = lines.index("allnoconfig:") + 1
+    context = lines[at - 2 : at], lines[at + 1 : at + 3]
+    hunk = [*(f" {line}" for line in context[0]), f"+{lines[at]}", *(f" {line}" for line in context[1])]
+    diff = f"--- a/Makefile\n+++ b/Makefile\n@@ -{at - 1},4 +{at - 1},5 @@\n" + "\n".join(hunk) + "\n"
+    reference = lab.build()
+    shutil.rmtree(lab.tmp_path / "cache/images")
+
+    hostile = lab.build(patch(diff))
+    baseline, other = lab.build(), lab.build(patch(MORE_SLOTS))
+
+    assert isinstance(hostile, KernelImage)
+    assert isinstance(reference, KernelImage)
+    assert isinstance(baseline, KernelImage)
+    assert isinstance(other, KernelImage)
+    assert hostile.hashes["image"] != reference.hashes["image"]
+    assert baseline.hashes["image"] == reference.hashes["image"]
+    assert not (lab.tmp_path / "cache/ccache/ccache.conf").exists()
+    fresh = Lab(lab.tmp_path / "fresh")
+    right = fresh.build(patch(MORE_SLOTS))
+    assert isinstance(right, KernelImage)
+    assert other.hashes["image"] == right.hashes["image"]
+
+
+def test_a_build_folder_is_not_built_on_after_a_crash_of_this_machine(lab: Lab) -> None:
+    lab.build()
+    (mark,) = (lab.tmp_path / "cache/trees").glob("*/builds/plain.x86_64.json")
+    mark.write_text('{"state": "building", "boot": "another"}')
+    (mark.parent / "plain.x86_64" / "swap.o").write_bytes(b"")
+    shutil.rmtree(lab.tmp_path / "cache/images")
+
+    assert isinstance(lab.build(), KernelImage)
+    assert sorted(lab.compiled()) == ["main.o", "swap.o"]
+
+
+OUTPUTS = {
+    "pipe": "mkfifo", "link": "ln -s /etc/passwd", "folder": "mkdir", "nothing": "true",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [".config", "include/config/kernel.release", "vmlinux"])
+@pytest.mark.parametrize("command", OUTPUTS.values(), ids=OUTPUTS)
+def test_what_is_no_plain_file_is_no_kernel_and_holds_nobody_up(lab: Lab, name: str, command: str) -> None:
+    trick = f"\t@rm -f $(O)/{name}; {command} $(O)/{name}\n"
+    after = "|| true\n" if name == ".config" else "$(O)/vmlinux $^\n"
+    lab.write("Makefile", MAKEFILE.replace(after, after + trick))
+
+    failure = lab.build()
+
+    assert isinstance(failure, BuildFailure), failure
+    assert failure.outcome is Outcome.BUILD_FAILED

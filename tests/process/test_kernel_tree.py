@@ -40,7 +40,8 @@ def until() -> Deadline:
 
 def series(*diffs: str) -> Series:
     return Series(
-        patches=tuple(p for n, d in enumerate(diffs, 1) for p in parse_series(d.encode(), f"{n}.patch").patches)
+        patches=tuple(p for n, d in enumerate(diffs, 1) for p in parse_series(d.encode(), f"{n}.patch").patches),
+        origin="the series of this file",
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from orchestrator.cli.main import cli
+from orchestrator.cli.options import Choice, request_of
 from orchestrator.errors import UserError
 from orchestrator.paths import CONFIGS, PROJECT
 
@@ -118,3 +119,15 @@ def test_a_workload_file_is_where_the_user_is(tmp_path: Path, monkeypatch: pytes
 
 def test_repro_wants_both_a_run_and_a_cell() -> None:
     assert isinstance(invoke("repro", "swapin").exception, click.MissingParameter)
+
+
+def test_the_series_and_the_tree_of_the_command_line_are_what_reports_name(tmp_path: Path) -> None:
+    matrix = write(tmp_path / "m.yaml", MATRIX)
+    fix = write(tmp_path / "my-fix.patch", "")
+    nothing = {name: () for name in ("arch", "flavour", "workload", "variant")}
+    rest = dict.fromkeys(("kernel", "seconds", "seed", "repeat", "widen"))
+
+    request = request_of(matrix, Choice(patch=(fix,), tree=tmp_path, sandbox=True, **nothing, **rest))
+
+    assert request.plan.matrix.series == request.series == (fix,)
+    assert request.plan.matrix.kernel == str(tmp_path)

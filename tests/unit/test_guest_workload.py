@@ -154,10 +154,10 @@ def test_the_programs_own_name_decides_and_not_its_file() -> None:
 
 def test_a_time_in_which_nobody_looked_is_no_standstill() -> None:
     told = _Told()
-    began, moved = told.looked_at, told.moved_at
+    moved = told.moved_at
 
-    told.look(began + 1.0)
+    told.paused(1.0)
     assert (told.moved_at, told.stood) == (moved, 0.0)
 
-    told.look(began + 601.0)
+    told.paused(600.0)
     assert (told.moved_at, told.stood) == (moved + 600.0, 600.0)

@@ -1,5 +1,6 @@
 """What is typed for a build: values, before anything runs."""
 
+from itertools import pairwise
 from pathlib import Path
 
 from orchestrator.arch import ARCHES
@@ -11,7 +12,7 @@ from orchestrator.model import Build, Variant
 HASHES = {"source": "1", "series": "2", "config": "3", "toolchain": "4"}
 
 
-def shop(*, sandbox: bool = True) -> Workshop:
+def shop(*, sandbox: bool = True, trusted: bool = False) -> Workshop:
     return Workshop(
         build=Build(variant=Variant.PATCHED, flavour="plain", arch="arm64"),
         arch=ARCHES["arm64"],
@@ -20,14 +21,15 @@ def shop(*, sandbox: bool = True) -> Workshop:
         ccache=Path("/cache/ccache"),
         log=Path("/results/build.log"),
         sandbox=sandbox,
+        trusted=trusted,
     )
 
 
 def test_make_is_told_where_for_whom_and_with_what() -> None:
     assert make_argv(shop(), "Image", jobs=2) == [
         "make",
-        "-C", "/cache/t/src",
-        "O=/cache/t/build/plain.arm64",
+        "-C", "/patchrig/src",
+        "O=/patchrig/build",
         "ARCH=arm64",
         "CROSS_COMPILE=aarch64-linux-gnu-",
         "CC=ccache aarch64-linux-gnu-gcc",
@@ -41,7 +43,7 @@ def test_nothing_of_the_users_environment_reaches_a_build() -> None:
     names = set(make_env(shop()))
 
     assert {name for name in names if not name.startswith(("CCACHE_", "KBUILD_", "KCONFIG_"))} == {
-        "PATH", "LC_ALL", "HOME", "TMPDIR",
+        "LC_ALL",
     }  # fmt: skip
     assert {"KBUILD_BUILD_USER", "KBUILD_BUILD_HOST", "KBUILD_BUILD_TIMESTAMP", "KBUILD_BUILD_VERSION"} <= names
 
@@ -71,3 +73,10 @@ def test_a_missing_file_a_corrupt_patch_and_silence_have_their_own_reasons() -> 
     assert first_error("error: corrupt patch at line 12\n")[1].startswith("corrupt patch at line 12: edited by hand")
     assert first_error("error: patch failed: mm/x.c:7\n") == ("mm/x.c", "does not apply at line 7")
     assert first_error("") == ("", "git apply failed and did not say why")
+
+
+def test_only_a_trusted_build_writes_to_the_compiler_cache() -> None:
+    assert ("--bind", "/cache/ccache") in pairwise(in_sandbox(["make"], shop(trusted=True)))
+    assert ("--ro-bind", "/cache/ccache") in pairwise(in_sandbox(["make"], shop()))
+    assert "CCACHE_READONLY" in make_env(shop())
+    assert "CCACHE_READONLY" not in make_env(shop(trusted=True))

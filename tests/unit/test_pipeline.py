@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from samples import cell, cell_report, image, run_report
 
-from orchestrator.cellrun import interrupted_report
 from orchestrator.cli.main import exit_code
+from orchestrator.endings import interrupted_report
 from orchestrator.errors import ExitCode, InfraError
 from orchestrator.jobs import jobs_for
 from orchestrator.model import Build, BuildFailure, Outcome, Variant

@@ -158,10 +158,10 @@ def test_in_the_sandbox_no_path_of_the_hosts_is_named(arch: str) -> None:
 def test_commas_in_paths_divide_no_options() -> None:
     plain = replace(spec("x86_64"), sandbox=False)
     saved = watched_argv(plain, replace(FILES, memory=Path("/a,b/memory")))
-    reproducer = standalone_argv(plain, image="i", initramfs="r", disks=["/a,b/0", "/a,b/1", "/a,b/2"], workload=())
+    on_terminal = standalone_argv(plain, image="i", initramfs="r", disks=["/a,b/0", "/a,b/1", "/a,b/2"], workload=())
 
     assert any("mem-path=/a,,b/memory" in word for word in saved)
-    assert any("file=/a,,b/2," in word for word in reproducer)
+    assert any("file=/a,,b/2," in word for word in on_terminal)
 
 
 @each_arch
