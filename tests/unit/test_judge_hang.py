@@ -130,7 +130,8 @@ def processes(proc: Path, tree: dict[int, tuple[str, list[int]]]) -> None:
 
 
 def test_the_process_in_the_sandbox_is_found_beside_its_helpers(tmp_path: Path) -> None:
-    processes(tmp_path, {1: ("bwrap", [2]), 2: ("bwrap", [5, 3]), 3: ("bwrap", [4]), 4: ("qemu", [6]), 5: ("socat", [])})
+    tree = {1: ("bwrap", [2]), 2: ("bwrap", [5, 3]), 3: ("bwrap", [4]), 4: ("qemu", []), 5: ("socat", [])}
+    processes(tmp_path, tree)
 
     assert inner_process(1, {"bwrap", "socat"}, tmp_path) == 4
     assert inner_process(4, {"bwrap", "socat"}, tmp_path) == 4
