@@ -28,7 +28,7 @@ from orchestrator.guest.workload import (
 from orchestrator.inquiry import ways
 from orchestrator.judge.races import weighed
 from orchestrator.judge.verdict import judge
-from orchestrator.lookout import CrashSeen, Pulse, crashes_of, with_shown_tasks
+from orchestrator.lookout import CrashSeen, Flood, Pulse, crashes_of, with_shown_tasks
 from orchestrator.model import Allowed, Cell, CellReport, Crash, Ending, Fault, GuestRun, KernelImage, Phase
 from orchestrator.plan.flavours import needs_of
 from orchestrator.states import Place, Restored, States, connected, in_earnest, restored
@@ -322,12 +322,21 @@ def _work(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest) -> GuestRun:
     boot_seconds = now() - case.started
     pulse, begun = Pulse(vm), now()
     allow = (*guests.allow, *cell.workload.allow)
-    enough = CrashSeen(folder / "console.log", allow) if guests.stop_at_crash else lambda: False
+    flood = Flood(*case.logs.values())
+    crashed = CrashSeen(folder / "console.log", allow) if guests.stop_at_crash else None
     argv = workload_argv(cell, limits)
-    watched = watch(guest, argv, limits, alive=vm.alive, on_progress=on_progress, enough=enough)
+    watched = watch(
+        guest,
+        argv,
+        limits,
+        alive=vm.alive,
+        on_progress=on_progress,
+        enough=lambda: flood() or bool(crashed and crashed()),
+    )
     case.begin(Phase.COLLECT)
     (folder / "workload.log").write_text(watched.output, encoding="utf-8", errors="backslashreplace")
     run = run_of(watched, vm, boot_seconds=boot_seconds, guest_seconds=now() - begun)
+    run = replace(run, broken=run.broken or flood.told())
     if cell.widening and vm.alive():
         run = replace(run, executed=_executed(guest))
     if watched.ending in _WORTH_A_LOOK and vm.alive():

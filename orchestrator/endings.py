@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from orchestrator.deadline import why_cancelled
-from orchestrator.errors import Cancelled, GuestNonsense, InfraError, of_this_machine
+from orchestrator.errors import Cancelled, GuestNonsense, InfraError, OrchestratorError, of_this_machine
 from orchestrator.guest.workload import Watched
 from orchestrator.judge.verdict import judge
 from orchestrator.model import Cell, CellReport, Ending, Fault, GuestRun
@@ -33,6 +33,16 @@ def guarded(work: Callable[[], T], folder: Path) -> T | GuestRun:
         return GuestRun(ending=Ending.INTERRUPTED)
     except Exception as e:
         return lost(e, folder)
+
+
+def or_bug(work: Callable[[], T]) -> T | Exception:
+    """What `work` returns, or the error of it that nobody foresaw; those that say what they are about are raised."""
+    try:
+        return work()
+    except (OrchestratorError, OSError):
+        raise
+    except Exception as e:
+        return e
 
 
 def lost(error: Exception, folder: Path) -> GuestRun:

@@ -9,12 +9,15 @@ from orchestrator.judge.scan import crashes_in
 from orchestrator.judge.verdict import WAITING, mark_allowed
 from orchestrator.model import Allowed, Crash, CrashKind, Ending, GuestRun, Severity, Standstill
 from orchestrator.text import capped_lines
-from orchestrator.vm.qemu import Vm
+from orchestrator.vm.qemu import LONGEST_LOG_BYTES, Vm, size_of
 
 _CHUNK = 1 << 18
 _LOOK_SECONDS = 1.0
 # A line may have several messages of the kernel behind what a workload wrote without an end.
 _LONGEST = 1 << 16
+_SHOWN_BYTES = 64 << 20
+# A guest that prints more does nothing else, and the next thing that it fills is the disk.
+_MOST_PRINTED = LONGEST_LOG_BYTES // 2
 # A console that takes long to read is read seldom.
 _LOOK_SHARE = 0.1
 
@@ -31,7 +34,25 @@ def with_shown_tasks(run: GuestRun, console_log: Path) -> GuestRun:
     if not run.evidence:
         return run
     with console_log.open("rb") as file:
+        # It was asked for at the very end.
+        file.seek(max(0, size_of(console_log) - _SHOWN_BYTES))
         return replace(run, stuck=merged(run.stuck, shown_tasks(capped_lines(file, longest=_LONGEST))))
+
+
+class Flood:
+    """Whether a guest, or QEMU on its behalf, has printed more than anybody reads."""
+
+    def __init__(self, *logs: Path, most: int = _MOST_PRINTED) -> None:
+        self._logs = logs
+        self._most = most
+
+    def __call__(self) -> bool:
+        return bool(self.told())
+
+    def told(self) -> str:
+        """In words; "" where it has not."""
+        over = next((log.name for log in self._logs if size_of(log) > self._most), "")
+        return f"the guest made {over} longer than {self._most >> 20} MiB" if over else ""
 
 
 class CrashSeen:

@@ -16,7 +16,7 @@ from orchestrator.arch import ARCHES
 from orchestrator.cellrun import Bootable, Guests, run_cell, vm_spec
 from orchestrator.deadline import Deadline
 from orchestrator.dispatch import INTERRUPTED, Duties, Stop, dispatch
-from orchestrator.endings import interrupted_report, recorded
+from orchestrator.endings import interrupted_report, lost_report, or_bug, recorded
 from orchestrator.errors import InfraError, of_this_machine
 from orchestrator.events import SOURCE, CellEnded, CellStarted, Listener, Notice, PhaseBegan, Step
 from orchestrator.explain import kept_explainer, new_explainer
@@ -270,10 +270,14 @@ class _Runner:
         def build(one: Build, background: bool) -> _Loaded | None:
             stopwatch = Stopwatch(one.name)
             try:
-                bootable = load(one, background, stopwatch.listening(self.listener))
+                cells = [cell for cell in schedule.cells if cell.build == one]
+                bootable = or_bug(lambda: load(one, background, stopwatch.listening(self.listener)))
+                if isinstance(bootable, Exception):
+                    # A series decides on what our code reads of its build: one that finds a bug in it loses its cells.
+                    self.record(*(lost_report(cell, bootable, self.store.build_folder(one)) for cell in cells))
+                    return None
                 if bootable is None:
                     return None
-                cells = [cell for cell in schedule.cells if cell.build == one]
                 check_targets(cells, bootable.kernel)
                 guests = self._guests(cells[0], bootable)
                 specs = [vm_spec(cell, bootable, guests) for cell in cells]

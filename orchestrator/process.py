@@ -25,6 +25,8 @@ Child = Popen[bytes]
 _DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 
 _LOWEST = 19
+# No tool of ours says so much, unless somebody makes it.
+_MOST_PRINTED = 256 << 20
 
 _live: set[int] = set()
 _live_lock = threading.Lock()
@@ -97,14 +99,18 @@ def run(
 ) -> Finished:
     """Run argv to its end and return its status and what it printed, whatever the status.
 
-    Raises OutOfTime at the deadline, Cancelled on an interrupt, ToolMissing when it is not installed.
+    Raises OutOfTime at the deadline, Cancelled on an interrupt, ToolMissing when it is not installed, InfraError where
+    it prints without an end.
     """
     start = log.stat().st_size if log.exists() else 0
     with spawn(argv, log=log, cwd=cwd, env=env) as child:
         wait(child, until)
     with log.open("rb") as text:
         text.seek(start)
-        output = text.read().decode(errors="replace")
+        printed = text.read(_MOST_PRINTED + 1)
+    if len(printed) > _MOST_PRINTED:
+        raise InfraError(f"{argv[0]} printed more than {_MOST_PRINTED >> 20} MiB", hint=f"less {log}")
+    output = printed.decode(errors="replace")
     return Finished(argv=tuple(argv), status=child.returncode, output=output)
 
 

@@ -25,7 +25,7 @@ from orchestrator.plan.flavours import needs_of
 from orchestrator.report.terminal import screen, terminal
 from orchestrator.states import connected
 from orchestrator.vm.qemu import boot as boot_vm
-from orchestrator.vm.qemu import config_digest, not_as_asked
+from orchestrator.vm.qemu import config_digest, not_as_asked, said_since
 from orchestrator.vm.start import terminal_argv
 
 
@@ -76,8 +76,8 @@ def shell(cell: str, matrix: Path, **choice: Any) -> ExitCode:
         with boot_vm(spec, console_log=logs / "console.log", qemu_log=logs / "qemu.log") as vm:
             ready = vm.wait_ready(until)
             if ready is None:
-                last = process.last_lines((logs / "console.log").read_text(errors="replace"))
-                raise InfraError(f"{vm.ending()} before the guest was up:\n{last}")
+                last = process.last_lines(said_since(logs / "console.log", 0))
+                raise InfraError(f"{vm.ending()} before the guest was up:\n{last}", hint=vm.not_the_guests_doing())
             needs = needs_of(chosen.build.flavour)
             if differs := not_as_asked(spec, ready, config_digest(bootable.kernel.config), kept=needs.kept):
                 raise InfraError(differs)

@@ -228,4 +228,7 @@ def _said(error: Exception) -> str:
 def _check_host(transport: paramiko.Transport, pinned_host: str) -> None:
     key = transport.get_remote_server_key()
     if f"{key.get_name()} {key.get_base64()}" != pinned_host:
-        raise InfraError("the SSH server's host key is not the one made for this run: this is not our guest")
+        raise InfraError(
+            "the SSH server's host key is not the one made for this run: this is not our guest",
+            hint="ss -ltnp  # who else listens on 127.0.0.1",
+        )

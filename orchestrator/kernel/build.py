@@ -9,15 +9,16 @@ from pathlib import Path, PurePosixPath
 from orchestrator.arch import Arch
 from orchestrator.deadline import Deadline
 from orchestrator.errors import InfraError, ToolMissing
-from orchestrator.kernel.buildlog import first_error, host_trouble
+from orchestrator.kernel.buildlog import Suspicion, first_error, suspicions
 from orchestrator.kernel.dependencies import Definition, definitions, why_not
 from orchestrator.kernel.files import write_whole
+from orchestrator.kernel.hostfault import HostWatch
 from orchestrator.kernel.kconfig import config_text, not_granted, parse_config
 from orchestrator.kernel.limits import BuildWatch, build_limits
 from orchestrator.kernel.progress import Progress
 from orchestrator.model import Build, BuildFailure, Outcome
 from orchestrator.process import find_tool, last_lines, spawn
-from orchestrator.sandbox import Limits, Mount, Sandbox, plain_argv, sandbox_argv, tool_mounts
+from orchestrator.sandbox import Limits, Mount, Sandbox, plain_argv, sandbox_argv, sandbox_trouble, tool_mounts
 from orchestrator.untrusted import BadFile, read_plain_text
 
 HOST_TOOLS = ("make", "flex", "bison", "bc", "ccache", "gcc", "ld", "perl")
@@ -188,23 +189,45 @@ def span_options(span: tuple[int, int]) -> tuple[str, str]:
 
 
 def _make(shop: Workshop, targets: Sequence[str], progress: Progress | None, until: Deadline) -> BuildFailure | None:
-    start = shop.log.stat().st_size if shop.log.exists() else 0
+    host = HostWatch((shop.out, shop.ccache, shop.log.parent))
+    text = ""
+    for _attempt in range(_ATTEMPTS):
+        start = shop.log.stat().st_size if shop.log.exists() else 0
+        ended = _made(shop, targets, progress, until, host)
+        if isinstance(ended, BuildFailure):
+            return ended
+        if ended == 0:
+            return None
+        # An interrupt kills make first and is noticed afterwards; that is no failure of the kernel.
+        until.left()
+        text = tail_of(shop.log, start)
+        if trouble := host.trouble(text, ended, sandbox=sandbox_trouble):
+            said = f"{shop.build.name} can't be built here: {trouble}\n{last_lines(text)}"
+            raise InfraError(said, hint=trouble.hint)
+        if Suspicion.KILLED not in suspicions(text):
+            break
+    return _failed(shop, first_error(text, str(shop.seen.src)), last_lines(text))
+
+
+# Who killed a compiler, nobody tells. Make goes on where it was; what is the series' doing comes again.
+_ATTEMPTS = 2
+
+
+def _made(
+    shop: Workshop, targets: Sequence[str], progress: Progress | None, until: Deadline, host: HostWatch
+) -> BuildFailure | int:
+    """Run make once; its exit status, or a failure where it used more than a build may."""
     argv = in_sandbox(make_argv(shop, *targets, jobs=len(os.sched_getaffinity(0))), shop)
     with spawn(argv, log=shop.log, background=shop.background) as child:
         watch = BuildWatch(build_limits(), child=child.pid, log=shop.log, folder=shop.out)
         while (ended := child.poll()) is None and not (over := watch.exceeded()):
             if progress:
                 progress.show()
+            host.look()
             until.pause(PROGRESS_SECONDS)
-    if ended is None:
-        return _failed(shop, over, "")
     if progress:
         progress.show()
-    if ended == 0:
-        return None
-    # An interrupt kills make first and is noticed afterwards; that is no failure of the kernel.
-    until.left()
-    return _failure(shop, tail_of(shop.log, start), ended)
+    return _failed(shop, over, "") if ended is None else ended
 
 
 # So much of a log tells why make failed.
@@ -220,14 +243,6 @@ def tail_of(log: Path, start: int) -> str:
 
 def _failed(shop: Workshop, title: str, detail: str) -> BuildFailure:
     return BuildFailure(build=shop.build, outcome=Outcome.BUILD_FAILED, title=title, detail=detail, log=shop.log)
-
-
-def _failure(shop: Workshop, text: str, status: int) -> BuildFailure:
-    if trouble := host_trouble(text):
-        raise InfraError(f"{shop.build.name} can't be built here: {trouble[0]}\n{last_lines(text)}", hint=trouble[1])
-    if status < 0:
-        raise InfraError(f"make for {shop.build.name} was killed by signal {-status}", hint=f"less {shop.log}")
-    return _failed(shop, first_error(text, str(shop.seen.src)), last_lines(text))
 
 
 def _kconfig_definitions(shop: Workshop) -> list[Definition]:

@@ -1,7 +1,8 @@
-"""What a build log says: objects done, the first error, new warnings, and when this host is to blame. Pure."""
+"""What a build log says: objects done, the first error, new warnings, and what this host may lack. Pure."""
 
 import re
 from collections.abc import Sequence
+from enum import Enum
 from pathlib import PurePosixPath
 
 OBJECT = re.compile(rb"^\s+(?:CC|AS)\s", re.MULTILINE)
@@ -19,27 +20,20 @@ _ERRORS = (
     re.compile(r"^.*\*\*\* .*$", re.MULTILINE),
 )
 
-# Patterns of a host that lacks something, with what to do. None of them can be a series' fault.
-_HOST = (
-    (
-        re.compile(r"gelf\.h: No such file|install libelf-dev"),
-        "the headers of libelf are missing",
-        "apt install libelf-dev",
-    ),
-    (re.compile(r"openssl/\S+: No such file"), "the headers of OpenSSL are missing", "apt install libssl-dev"),
-    (
-        re.compile(r"^.*(?:No space left on device|Disk quota exceeded).*$", re.MULTILINE),
-        "the disk is full",
-        "patchrig clean",
-    ),
-    (re.compile(r"\bbc: (?:not found|command not found)"), "bc is not installed", "apt install bc"),
-    (re.compile(r"^bwrap: .*$", re.MULTILINE), "the sandbox could not be set up", "patchrig doctor  # or --no-sandbox"),
-    (
-        re.compile(r"Killed signal terminated program|virtual memory exhausted"),
-        "the compiler ran out of memory",
-        "free -h",
-    ),
-)
+
+class Suspicion(Enum):
+    """What a log makes one look at. Anybody can print the words."""
+
+    LIBELF = re.compile(r"gelf\.h: No such file|install libelf-dev")
+    OPENSSL = re.compile(r"openssl/\S+: No such file")
+    DISK = re.compile(r"No space left on device|Disk quota exceeded|File too large")
+    BC = re.compile(r"\bbc: (?:not found|command not found)")
+    SANDBOX = re.compile(r"^bwrap: ", re.MULTILINE)
+    KILLED = re.compile(
+        r"\bKilled\b|\bTerminated\b|signal terminated program|virtual memory exhausted|Cannot allocate memory"
+        r"|[Oo]ut of memory|memory exhausted|internal compiler error|Bus error|Segmentation fault"
+    )
+
 
 _WARNING = re.compile(r"^(\S+?):\d+(?::\d+)?: warning: .*$", re.MULTILINE)
 
@@ -53,12 +47,9 @@ def first_error(log: str, src: str) -> str:
     return lines[-1].strip() if lines else "make failed and printed nothing"
 
 
-def host_trouble(log: str) -> tuple[str, str] | None:
-    """What this host lacks and the command that mends it; None when the log has nothing of that kind."""
-    for pattern, trouble, hint in _HOST:
-        if pattern.search(log):
-            return trouble, hint
-    return None
+def suspicions(log: str) -> frozenset[Suspicion]:
+    """What of this host may be to blame, by the words of the log: to be looked at, and not to be believed."""
+    return frozenset(one for one in Suspicion if one.value.search(log))
 
 
 def warnings_in(log: str, src: str, touched: Sequence[PurePosixPath]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterable, Mapping
+from itertools import chain, zip_longest
 
 # What looks like a shell variable in a kernel command line is the guest's.
 QUOTING = "# shellcheck disable=SC2016"
@@ -36,6 +37,8 @@ def _making(disks: Mapping[int, int]) -> list[str]:
         return []
     return [
         "dir=$(mktemp -d)",
+        # QEMU wants a comma of a path twice.
+        "disks=$(printf '%s' \"$dir\" | sed 's/,/,,/g')",
         "trap 'rm -rf \"$dir\"' EXIT",
         "trap 'exit 130' INT TERM",
         *(f'truncate -s {size}M "$dir/disk{number}.raw"' for number, size in sorted(disks.items())),
@@ -64,6 +67,6 @@ def _quoted(word: str) -> str:
     if len(parts) == 1:
         return shlex.quote(word)
     # Text and disk numbers take turns.
-    return "".join(
-        f'"$dir/disk{part}.raw"' if index % 2 else shlex.quote(part) if part else "" for index, part in enumerate(parts)
-    )
+    texts = (shlex.quote(text) if text else "" for text in parts[::2])
+    disks = (f'"$disks/disk{number}.raw"' for number in parts[1::2])
+    return "".join(chain.from_iterable(zip_longest(texts, disks, fillvalue="")))

@@ -45,14 +45,22 @@ def kvm_state(spec: VmSpec, *, cache: Path) -> KvmState:
     rights = "sandbox" if spec.sandbox else "plain"
     key = f"{platform.release()} {qemu_version(spec.arch)} {spec.arch.name} {rights}"
     with FileLock(f"{remembered}.lock"):
-        known = json.loads(remembered.read_text()) if remembered.exists() else {}
+        known = _remembered(remembered)
         if key not in known:
             why = _trouble(spec)
             known[key] = {"usable": not why, "why": why}
             scratch = cache / f"{REMEMBERED}.new"
             scratch.write_text(json.dumps(known, indent=1))
             scratch.rename(remembered)
-    return KvmState(usable=bool(known[key]["usable"]), why=str(known[key]["why"]))
+    return KvmState(usable=bool(known[key]["usable"]), why=str(known[key].get("why", "")))
+
+
+def _remembered(file: Path) -> dict[str, dict[str, object]]:
+    """What was found before; nothing where the file is gone or damaged: then it is tried again."""
+    try:
+        return {str(key): dict(said) for key, said in json.loads(file.read_text()).items() if "usable" in said}
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
+        return {}
 
 
 def kvm_impossible(arch: Arch) -> str | None:

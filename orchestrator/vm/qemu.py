@@ -21,8 +21,8 @@ from orchestrator.vm.qmp import forwarded_port, load_devices, run_state
 from orchestrator.vm.schedstat import ProcessorTime, inner_process, processor_time
 from orchestrator.vm.start import AROUND_QEMU, guest_files, new_memory, running
 
-# A guest that prints without end must not fill the disk.
-LONGEST_LOG_BYTES = 256 << 20
+# A guest that prints without end must not fill the disk; whoever watches one may end it before.
+LONGEST_LOG_BYTES = 512 << 20
 
 # Through /dev/kmsg, so with the kernel's stamps before it; anywhere else on a line somebody only speaks of it.
 READY = re.compile(r"^(?:\[[^\]]*\] ?)*patchrig: ready (?P<facts>.*)$")

@@ -197,7 +197,7 @@ def test_a_log_that_grows_without_end_ends_the_guest(tmp_path: Path, sandbox: bo
         os.truncate(vm.files.console_log, LONGEST_LOG_BYTES + 1)
 
         assert not vm.alive()
-        assert vm.ending() == "QEMU was ended: console.log has more than 256 MiB"
+        assert vm.ending() == "QEMU was ended: console.log has more than 512 MiB"
         assert vm.not_the_guests_doing() == ""
 
 

@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from orchestrator.kernel.buildlog import first_error, host_trouble, warnings_in
+from orchestrator.kernel.buildlog import Suspicion, first_error, suspicions, warnings_in
 
 SRC = "/cache/trees/6.19/src"
 
@@ -42,23 +42,24 @@ def test_the_line_that_says_most_is_the_title(log: str, title: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("log", "hint"),
+    ("log", "what"),
     [
-        ("elf.h:10: fatal error: gelf.h: No such file or directory", "apt install libelf-dev"),
-        ("certs/x.c:1:10: fatal error: openssl/bio.h: No such file", "apt install libssl-dev"),
-        ("fatal error: error writing to a.o: No space left on device", "patchrig clean"),
-        ("bwrap: No permissions to create new namespace", "patchrig doctor  # or --no-sandbox"),
+        ("elf.h:10: fatal error: gelf.h: No such file or directory", Suspicion.LIBELF),
+        ("certs/x.c:1:10: fatal error: openssl/bio.h: No such file", Suspicion.OPENSSL),
+        ("fatal error: error writing to a.o: No space left on device", Suspicion.DISK),
+        ("ld: final link failed: Disk quota exceeded", Suspicion.DISK),
+        ("bwrap: No permissions to create new namespace", Suspicion.SANDBOX),
+        ("gcc: fatal error: Killed signal terminated program cc1", Suspicion.KILLED),
+        ("make[2]: *** [Makefile:5: a.o] Killed", Suspicion.KILLED),
+        ("cc1: out of memory allocating 65536 bytes after a total of 1", Suspicion.KILLED),
     ],
 )
-def test_what_this_host_lacks_is_not_held_against_the_kernel(log: str, hint: str) -> None:
-    found = host_trouble(log)
-
-    assert found is not None
-    assert found[1] == hint
+def test_words_make_one_look_at_the_host(log: str, what: Suspicion) -> None:
+    assert suspicions(f"  CC a.o\n{log}\n") == {what}
 
 
 def test_a_plain_compiler_error_is_the_kernels_own() -> None:
-    assert host_trouble("mm/x.c:1:1: error: unknown type name\n") is None
+    assert not suspicions("mm/x.c:1:1: error: unknown type name\n")
 
 
 def test_only_warnings_about_touched_files_are_new_and_each_is_said_once() -> None:

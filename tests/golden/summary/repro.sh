@@ -5,6 +5,7 @@
 set -eu
 cd "$(dirname "$0")"
 dir=$(mktemp -d)
+disks=$(printf '%s' "$dir" | sed 's/,/,,/g')
 trap 'rm -rf "$dir"' EXIT
 trap 'exit 130' INT TERM
 truncate -s 64M "$dir/disk0.raw"
@@ -16,5 +17,5 @@ qemu-system-x86_64 \
   -serial stdio \
   -kernel ../../builds/patched.plain.x86_64/image \
   -append 'console=ttyS0 panic=-1 x=$HOME'"'"'s' \
-  -drive if=none,id=d0,file="$dir/disk0.raw",format=raw,cache=unsafe \
+  -drive if=none,id=d0,file="$disks/disk0.raw",format=raw,cache=unsafe \
   -device virtio-blk-device,drive=d0
