@@ -94,7 +94,7 @@ class Vm:
     def _status(self) -> int | None:
         """QEMU's exit status; negative: the signal; None while it is alive. The sandbox around it hands signals on."""
         status = self._child.poll()
-        if status is not None and status > _SIGNALS_FROM and self.spec.sandbox:
+        if status is not None and self.spec.sandbox and 0 < status - _SIGNALS_FROM < signal.NSIG:
             return _SIGNALS_FROM - status
         return status
 
