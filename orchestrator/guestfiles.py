@@ -69,7 +69,8 @@ def write_repro(cell: Cell, bootable: Bootable, guests: Guests, folder: Path) ->
     )
     note = f"Cell {cell.name}: boots the kernel of this run and runs the workload on the console. Needs QEMU only."
     script = folder / "repro.sh"
-    script.write_text(repro_script(argv, disks={index: size for index, size in enumerate(sizes) if size}, note=note))
+    text = repro_script(argv, disks={index: size for index, size in enumerate(sizes) if size}, note=note)
+    script.write_text(text, encoding="utf-8", errors="surrogateescape")
     script.chmod(0o755)
 
 

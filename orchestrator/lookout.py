@@ -15,7 +15,7 @@ _CHUNK = 1 << 18
 _LOOK_SECONDS = 1.0
 # A line may have several messages of the kernel behind what a workload wrote without an end.
 _LONGEST = 1 << 16
-_SHOWN_BYTES = 64 << 20
+_SHOWN_BYTES = 8 << 20
 # A guest that prints more does nothing else, and the next thing that it fills is the disk.
 _MOST_PRINTED = LONGEST_LOG_BYTES // 2
 # A console that takes long to read is read seldom.

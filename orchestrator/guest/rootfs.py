@@ -72,7 +72,7 @@ def _make(archive: Path, arch: Arch, sources: Iterable[str], *, log: Path, until
     with scratch_folder() as scratch:
         root = Path(scratch) / "root"
         listed = Path(scratch) / "sources.list"
-        listed.write_text("\n".join(sources) + "\n")
+        listed.write_text("\n".join(sources) + "\n", encoding="utf-8")
         process.check(mmdebstrap_argv(arch, root=root, sources=listed), log=log, until=until)
         made = archive.with_suffix(f".{os.getpid()}")
         made.write_bytes(newc(root_entries(root)))

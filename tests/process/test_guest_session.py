@@ -100,7 +100,7 @@ def test_a_guest_that_dies_after_the_result_is_gone(host: Host) -> None:
     assert seen.ending is Ending.GUEST_GONE
 
 
-def test_lines_that_are_no_protocol_are_kept_and_pass_by(host: Host) -> None:
+def test_lines_that_are_no_protocol_are_kept_and_told(host: Host) -> None:
     seen, progress = watched(host, [["say", "mkswap: done"], ["say", "{not json"], *passing()])
 
     assert seen.ending is Ending.REPORTED
