@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from orchestrator import process
 from orchestrator.errors import ToolMissing
@@ -86,21 +87,27 @@ def running(vm: VmSpec, files: VmFiles, *, bare: bool = False) -> Iterator[proce
     vm = replace(vm, image=_readable(vm.image, vm, files), initramfs=_readable(vm.initramfs, vm, files))
     if vm.sandbox:
         hand_over_all(files.runtime)
-    with ExitStack() as stack:
-        log, gone, alive = _log_and_lifeline(stack, files.console_log)
-        argv = guest_argv(vm, files, console=log, bare=bare)
-        stack.callback(select.select, [gone], [], [], _GONE_SECONDS)
-        with process.spawn(argv, log=files.qemu_log, descriptors=(log, alive)) as child:
-            os.close(log)
-            os.close(alive)
+    with _lifeline() as alive, files.console_log.open("ab") as log:
+        argv = guest_argv(vm, files, console=log.fileno(), bare=bare)
+        with process.spawn(argv, log=files.qemu_log, descriptors=(log.fileno(), alive.fileno())) as child:
+            # From here on they are those of QEMU, and of nobody else.
+            log.close()
+            alive.close()
             yield child
 
 
-def _log_and_lifeline(stack: ExitStack, console_log: Path) -> tuple[int, int, int]:
-    """The log to append to, and the ends of a pipe of which the first says when nobody has the second any more."""
-    gone, alive = os.pipe()
-    stack.callback(os.close, gone)
-    return os.open(console_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666), gone, alive
+@contextmanager
+def _lifeline() -> Iterator[BinaryIO]:
+    """A file to be inherited; in the end, wait until all who have it are gone. In the sandbox they are no children."""
+    ends = os.pipe()
+    with os.fdopen(ends[0], "rb") as gone, os.fdopen(ends[1], "wb") as alive:
+        try:
+            yield alive
+        finally:
+            alive.close()
+            poll = select.poll()
+            poll.register(gone, select.POLLIN)
+            poll.poll(_GONE_SECONDS * 1000)
 
 
 def guest_argv(vm: VmSpec, files: VmFiles, *, console: int, bare: bool = False) -> list[str]:

@@ -18,6 +18,7 @@ from tiny_guest import tiny_spec
 
 from orchestrator import process
 from orchestrator.deadline import Deadline
+from orchestrator.errors import ToolMissing
 from orchestrator.guest import ssh
 from orchestrator.sandbox import sandbox_works
 from orchestrator.vm.argv import VmSpec
@@ -301,6 +302,19 @@ def test_a_guest_on_the_terminal_runs_in_the_sandbox_too(tmp_path: Path, sandbox
 
     assert done.status == 0, done.output
     assert "hello" in done.output
+
+
+@pytest.mark.parametrize("missing", [QEMU, RELAY, "bwrap"])
+def test_a_tool_that_is_missing_is_named(tmp_path: Path, missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in {QEMU, RELAY, "bwrap", "setpriv"} - {missing}:
+        (tools / name).write_text("")
+        (tools / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tools))
+
+    with pytest.raises(ToolMissing, match=f"{missing} is not installed"), booted(tiny_spec(tmp_path), tmp_path):
+        pytest.fail("it started")
 
 
 ECHO = "#!/bin/sh\nexec socat TCP-LISTEN:2222,bind=127.0.0.1,reuseaddr,fork PIPE\n"
