@@ -25,9 +25,10 @@ from orchestrator.events import Event, Step
 from orchestrator.kernel.apply import NotApplied
 from orchestrator.kernel.build import Workshop, configure, make_argv, make_env
 from orchestrator.kernel.kconfig import merge, parse_fragment
+from orchestrator.kernel.layer import patched
 from orchestrator.kernel.prepare import from_tarball
 from orchestrator.kernel.series import load_series
-from orchestrator.kernel.tree import PreparedSource, patched
+from orchestrator.kernel.tree import PreparedSource
 from orchestrator.model import Build, Variant, Workload
 from orchestrator.paths import cache_root, scratch_folder
 from orchestrator.pipeline import fragments_of

@@ -9,8 +9,9 @@ from orchestrator.errors import InfraError, UserError
 from orchestrator.events import Listener
 from orchestrator.judge.frames import plain_name
 from orchestrator.kernel.changes import APPLY_SECONDS, changes_of
+from orchestrator.kernel.layer import patched
 from orchestrator.kernel.series import Series
-from orchestrator.kernel.tree import PreparedSource, kept_tree, patched
+from orchestrator.kernel.tree import PreparedSource, kept_tree
 from orchestrator.model import Cell, KernelImage, Variant
 
 _UNPACK_SECONDS = 1800.0

@@ -9,6 +9,7 @@ from orchestrator import paths
 from orchestrator.arch import Arch
 from orchestrator.cellrun import Bootable, Guests, vm_spec
 from orchestrator.deadline import Deadline
+from orchestrator.disk import replacement, settle
 from orchestrator.guest.archive import GuestFiles, build_initramfs, program_path
 from orchestrator.guest.keys import RunKeys, save_keys
 from orchestrator.guest.workload import REFERENCE_SPEED, disk_sizes, limits_for, workload_argv
@@ -86,5 +87,7 @@ def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:
-        # Another file system, or one without hard links.
-        shutil.copy2(source, target)
+        # Another file system, or one without hard links. Whole or not at all: repro boots what lies here.
+        with replacement(target) as temporary:
+            shutil.copyfile(source, temporary)
+            settle(temporary, target)

@@ -112,8 +112,8 @@ class KernelSource(_Schema):
     places: Annotated[tuple[SourcePlace, ...], Field(min_length=1)]
 
 
-# Part of the names of folders; checked, like all of a run, where somebody else's is read back.
-_FolderPart = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$")]
+"""Part of the name of a file or folder, also when it is read from a run that came from elsewhere: never ".."."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,8 +121,8 @@ class Build:
     """One kernel to build: what all cells with the same variant, flavour and arch share."""
 
     variant: Variant
-    flavour: _FolderPart
-    arch: _FolderPart
+    flavour: Name
+    arch: Name
 
     @property
     def name(self) -> str:
@@ -444,6 +444,9 @@ class Verdict:
     reasons: tuple[str, ...] = ()
 
 
+CellFolder = Annotated[str, Field(pattern=r"^(cells/[A-Za-z0-9][A-Za-z0-9_.+-]*)?$")]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CellReport:
     """One finished cell: a line in cells.jsonl, a case in junit.xml, a row of the table."""
@@ -454,7 +457,7 @@ class CellReport:
     crashes: tuple[Crash, ...] = ()
     seconds: float = 0.0  # on the host, from QEMU's start to the verdict
     kernel: Mapping[str, str] = field(default_factory=dict)  # release and hashes of the image
-    folder: str = ""  # relative to the run's folder; "" where the cell never began
+    folder: CellFolder = ""  # relative to the run's folder; "" where the cell never began
     spans: tuple[Span, ...] = ()
 
 

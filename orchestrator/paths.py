@@ -18,9 +18,23 @@ RESULTS = PROJECT / "results"
 
 
 def cache_root() -> Path:
-    """The user cache directory (PATCHRIG_CACHE overrides it); safe to delete at any time."""
+    """The user cache directory (PATCHRIG_CACHE overrides it), absolute; safe to delete at any time.
+
+    A relative one counts from where the command was started, whatever folder it works in later.
+    """
     override = os.environ.get("PATCHRIG_CACHE")
-    return Path(override) if override else Path(platformdirs.user_cache_dir("patchrig"))
+    return Path(override or platformdirs.user_cache_dir("patchrig")).absolute()
+
+
+def why_unusable(cache: Path) -> str:
+    """Why a cache can't be written, or made where there is none yet; "" when it can."""
+    try:
+        place = next(path for path in (cache, *cache.parents) if path.exists())
+    except OSError as error:
+        return f"{cache} can't be reached: {error.strerror}"
+    if not place.is_dir():
+        return f"{place} is no folder"
+    return "" if os.access(place, os.R_OK | os.W_OK | os.X_OK) else f"{place} can't be written"
 
 
 _SCRATCH = "patchrig-"
@@ -45,10 +59,11 @@ def memory_folder(need_bytes: int, *, in_memory: Path = IN_MEMORY) -> tempfile.T
 
 
 def abandoned_scratch(*, in_memory: Path = IN_MEMORY) -> list[Path]:
-    """Scratch folders whose process is gone: killed in a way that nobody can clean up after."""
+    """Scratch folders of ours whose process is gone: killed in a way that nobody can clean up after."""
     places = dict.fromkeys((Path(tempfile.gettempdir()), in_memory))
     found = sorted(folder for place in places for folder in place.glob(f"{_SCRATCH}*-*"))
-    return [folder for folder in found if (owner := folder.name.split("-")[1]).isdigit() and not _runs(int(owner))]
+    ours = [folder for folder in found if folder.is_dir() and folder.lstat().st_uid == os.geteuid()]
+    return [folder for folder in ours if (owner := folder.name.split("-")[1]).isdigit() and not _runs(int(owner))]
 
 
 def _runs(process: int) -> bool:

@@ -15,6 +15,7 @@ from orchestrator.aim import check_changed, check_targets
 from orchestrator.arch import ARCHES
 from orchestrator.cellrun import Bootable, Guests, run_cell, vm_spec
 from orchestrator.deadline import Deadline
+from orchestrator.disk import sha256_of
 from orchestrator.dispatch import INTERRUPTED, Duties, Stop, dispatch
 from orchestrator.endings import interrupted_report, lost_report, or_bug, recorded
 from orchestrator.errors import InfraError, of_this_machine
@@ -45,7 +46,7 @@ from orchestrator.plan.config import Plan, load_kernel_source
 from orchestrator.plan.flavours import needs_of
 from orchestrator.report.earlier import read_earlier
 from orchestrator.report.store import Store
-from orchestrator.sandbox import sandbox_works
+from orchestrator.rights import builds_in_sandbox, guests_in_sandbox
 from orchestrator.schedule import Schedule, as_given, edited_files, scheduled
 from orchestrator.states import saved_guests
 from orchestrator.stopwatch import Stopwatch
@@ -122,7 +123,7 @@ def open_kit(request: Request, listener: Listener) -> Iterator[Kit]:
         until = Deadline.after(2 * HOURS, "the kernel source")
         # The series first: a patch that is none should not wait for a download.
         series = load_series(request.series, tree=request.tree, log=log, until=until)
-        sandbox = _sandbox(request, listener)
+        sandbox = builds_in_sandbox(request.sandbox, listener)
         if request.tree:
             source = from_tree(request.tree, revision=series.base, log=log)
         else:
@@ -184,7 +185,7 @@ def rerun(report: RunReport, cells: Sequence[Cell], request: Request, store: Sto
     """Cells of an earlier run again, from its folder: same kernel, same initramfs, same seeds."""
     old = report.folder
     keys = load_keys(old / "guest")
-    sandbox = guests_in_sandbox(request, listener)
+    sandbox = guests_in_sandbox(request.sandbox, listener)
     runner = _Runner(request=request, store=store, listener=listener, keys=keys, sandbox=sandbox)
 
     def load(build: Build, background: bool, listener: Listener) -> Bootable:
@@ -219,6 +220,10 @@ def kept_image(image: KernelImage, folder: Path) -> KernelImage:
     builds = folder / "builds" / image.build.name
     if not (builds / "image").exists():
         raise InfraError(f"{builds / 'image'} is gone", hint="patchrig run ...  # makes a run of its own again")
+    if image.hashes.get("image") not in (None, sha256_of(builds / "image")):
+        raise InfraError(
+            f"{builds / 'image'} is not what was booted", hint="patchrig run ...  # makes a run of its own"
+        )
     return replace(image, image=builds / "image", config=builds / "config", log=builds / "build.log")
 
 
@@ -343,18 +348,6 @@ class _Runner:
         return replace(guests, kvm=frozenset({arch}) if self._kvm[arch] else frozenset())
 
 
-def guests_in_sandbox(request: Request, listener: Listener) -> bool:
-    """Whether the guests of kernels that were built before run in the sandbox; says so where they don't."""
-    if request.sandbox and sandbox_works():
-        return True
-    why = "bubblewrap can't make one here" if request.sandbox else "--no-sandbox"
-    listener(Notice(text=f"NO SANDBOX ({why}): QEMU runs with your rights, and {_OPEN_PORTS}"))
-    return False
-
-
-_OPEN_PORTS = "every user of this machine reaches the guests' SSH ports on 127.0.0.1"
-
-
 def _later() -> None:
     """The room of a guest is given back with its cell's end."""
 
@@ -383,16 +376,3 @@ def versions(arches: Iterable[str]) -> dict[str, str]:
     for name in arches:
         found[f"qemu {name}"] = qemu_version(ARCHES[name])
     return found
-
-
-def _sandbox(request: Request, listener: Listener) -> bool:
-    if not request.sandbox:
-        what = "the series' own build files and QEMU run with your rights on this machine"
-        listener(Notice(text=f"NO SANDBOX: {what}, and {_OPEN_PORTS}"))
-        return False
-    if not sandbox_works():
-        raise InfraError(
-            "bubblewrap can't make a sandbox here, and a series is code that strangers wrote",
-            hint="patchrig doctor  # says why; --no-sandbox builds without one, with your rights",
-        )
-    return True

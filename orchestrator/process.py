@@ -25,8 +25,8 @@ Child = Popen[bytes]
 _DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 
 _LOWEST = 19
-# No tool of ours says so much, unless somebody makes it.
-_MOST_PRINTED = 256 << 20
+# Names of all files of a large tree have 10 MiB. Half of an output would be taken for all of it.
+_MOST_OUTPUT = 256 << 20
 
 _live: set[int] = set()
 _live_lock = threading.Lock()
@@ -99,18 +99,16 @@ def run(
 ) -> Finished:
     """Run argv to its end and return its status and what it printed, whatever the status.
 
-    Raises OutOfTime at the deadline, Cancelled on an interrupt, ToolMissing when it is not installed, InfraError where
-    it prints without an end.
+    Raises OutOfTime at the deadline, Cancelled on an interrupt, ToolMissing when it is not installed.
     """
     start = log.stat().st_size if log.exists() else 0
     with spawn(argv, log=log, cwd=cwd, env=env) as child:
         wait(child, until)
     with log.open("rb") as text:
         text.seek(start)
-        printed = text.read(_MOST_PRINTED + 1)
-    if len(printed) > _MOST_PRINTED:
-        raise InfraError(f"{argv[0]} printed more than {_MOST_PRINTED >> 20} MiB", hint=f"less {log}")
-    output = printed.decode(errors="replace")
+        output = text.read(_MOST_OUTPUT + 1).decode(errors="replace")
+    if len(output) > _MOST_OUTPUT:
+        raise InfraError(f"{argv[0]} printed more than {_MOST_OUTPUT >> 20} MiB", hint=f"less {log}")
     return Finished(argv=tuple(argv), status=child.returncode, output=output)
 
 

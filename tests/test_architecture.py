@@ -16,21 +16,8 @@ DECISION = PROJECT / "docs" / "decisions" / "0001-dependencies.md"
 
 STAGES = ("plan", "kernel", "vm", "guest", "judge", "report")
 SHARED = (
-    "model",
-    "seeded",
-    "arch",
-    "events",
-    "errors",
-    "process",
-    "deadline",
-    "paths",
-    "disk",
-    "elf",
-    "coverage",
-    "sandbox",
-    "untrusted",
-    "text",
-    "oom",
+    *("model", "seeded", "arch", "events", "errors", "process", "deadline", "elf", "coverage"),
+    *("paths", "disk", "lock", "sealed", "removal", "sandbox", "untrusted", "text", "oom"),
 )
 
 STANDARD_DOORS = {"subprocess": "process.py"}

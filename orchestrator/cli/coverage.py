@@ -24,6 +24,7 @@ from orchestrator.report.coverage import (
 from orchestrator.report.disk import writing
 from orchestrator.report.page import page_text
 from orchestrator.report.store import find_run, load_run
+from orchestrator.report.stored import unreadable
 from orchestrator.text import printable
 
 _COLOURS = {"ran": "green", "not-run": "red", "": None}
@@ -54,6 +55,8 @@ def coverage(name: str, form: str, build: str, output: Path | None, results: Pat
     patchrig coverage latest --format lcov --output changed.info
     """
     report = load_run(find_run(results, name))
+    for lost in unreadable(report):
+        click.echo(f"{lost.cell.name}: nothing of it is counted: {lost.verdict.title}", err=True)
     every = coverage_of(report)
     chosen = [one for one in every if build in one.build]
     if not chosen:

@@ -1,58 +1,56 @@
 """`patchrig doctor`, `clean` and `schema`: this machine, its caches, and the YAML files' form."""
 
-import contextlib
 import json
-import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
 from orchestrator import paths
 from orchestrator.arch import ARCHES
+from orchestrator.cleaning import CACHES, remove_caches, remove_trash, size_of, trash_of
 from orchestrator.cli.options import AS_JSON
+from orchestrator.disk import trouble_named
 from orchestrator.errors import ExitCode
 from orchestrator.host import missing_tools
 from orchestrator.kernel.cache import prune
 from orchestrator.plan.checks import known_flavours, known_workloads
 from orchestrator.plan.schema import json_schema
+from orchestrator.removal import remove_tree
 from orchestrator.sandbox import sandbox_works
-from orchestrator.vm.accelerator import REMEMBERED, kvm_impossible, tiny_boot_trouble
+from orchestrator.verification import damaged
+from orchestrator.vm.accelerator import kvm_impossible, tiny_boot_trouble
 
 _GIB = 1 << 30
 _WANTED_GIB = 12  # a source, a private copy of it, and build folders of two arches
-_CACHES = {
-    "images": "built kernels",
-    "trees": "private source trees and their build folders",
-    "sources": "downloaded tarballs",
-    "ccache": "compiler cache",
-    "rootfs": "guest root file systems",
-    "programs": "compiled guest programs",
-    "objects": "how many objects a build has",
-    "peers": "what benchmarks/peers.py compares with",
-}
 
 
 @click.command()
+@click.option("--verify", is_flag=True, help="Also read all of the cache and compare it with what was stored.")
 @AS_JSON
-def doctor(as_json_text: bool) -> ExitCode:
+def doctor(verify: bool, as_json_text: bool) -> ExitCode:
     """Say what this host lacks, the command that mends it, and whether KVM really boots a guest.
 
     \b
     patchrig doctor --json | jq .missing
+    patchrig doctor --verify       # after a power failure, or with a disk that is not to be trusted
     """
     missing = missing_tools()
     sandbox = not missing and sandbox_works()
     kvm = {name: kvm_impossible(arch) or "" for name, arch in ARCHES.items()}
     if not missing:  # without QEMU there is nothing to try
         kvm = {name: why or tiny_boot_trouble(ARCHES[name], sandbox=sandbox) for name, why in kvm.items()}
-    free_gib = shutil.disk_usage(_existing(paths.cache_root())).free // _GIB
-    good = not missing and sandbox and free_gib >= _WANTED_GIB
+    cache = paths.cache_root()
+    refused = paths.why_unusable(cache)
+    with trouble_named(cache):
+        free_gib = shutil.disk_usage(_existing(cache)).free // _GIB
+        wrong = [(str(path), why) for path, why in damaged(cache)] if verify and not refused else []
+    good = not missing and sandbox and free_gib >= _WANTED_GIB and not refused and not wrong
     if as_json_text:
         rows = [{"package": tool.package, "tool": tool.tool, "reason": tool.reason} for tool in missing]
-        said = {"good": good, "missing": rows, "sandbox": sandbox, "kvm": kvm, "free_gib": free_gib}
-        click.echo(json.dumps(said, indent=2))
+        said = {"good": good, "missing": rows, "sandbox": sandbox, "kvm": kvm, "free_gib": free_gib, "cache": refused}
+        click.echo(json.dumps(said | ({"damaged": wrong} if verify else {}), indent=2))
         return ExitCode.OK if good else ExitCode.INFRA
     for tool in missing:
         click.echo(f"missing   {tool.tool} ({tool.package}): {tool.reason}")
@@ -64,7 +62,13 @@ def doctor(as_json_text: bool) -> ExitCode:
     for name, why in kvm.items():
         click.echo(f"kvm       {name}: {f'no: {why}; TCG is used' if why else 'yes, as far as a tiny guest tells'}")
     enough = "" if free_gib >= _WANTED_GIB else f", {_WANTED_GIB} GiB are needed: patchrig clean, or set PATCHRIG_CACHE"
-    click.echo(f"disk      {free_gib} GiB free for {paths.cache_root()}{enough}")
+    click.echo(f"disk      {free_gib} GiB free for {cache}{enough}")
+    if refused:
+        click.echo(f"cache     {refused}: set PATCHRIG_CACHE to a folder of yours")
+    for path, why in wrong:
+        click.echo(f"damaged   {path}: {why}; the next run that needs it makes it again")
+    if verify and not refused and not wrong:
+        click.echo("cache     all is what was stored")
     return ExitCode.OK if good else ExitCode.INFRA
 
 
@@ -86,36 +90,26 @@ def clean(everything: bool, keep_gib: int, dry_run: bool) -> ExitCode:
     patchrig clean --all
     """
     cache = paths.cache_root()
-    for name, what in _CACHES.items():
-        if (cache / name).exists():
-            click.echo(f"{_size(cache / name) / _GIB:7.2f} GiB  {cache / name}  ({what})")
-    abandoned = paths.abandoned_scratch()
-    for folder in abandoned:
-        click.echo(f"{_size(folder) / _GIB:7.2f} GiB  {folder}  (left behind by a run that was killed)")
-    if dry_run:
-        return ExitCode.OK
-    for folder in abandoned:
-        shutil.rmtree(folder, ignore_errors=True)
-        click.echo(f"removed {folder}")
-    if everything:
-        for path in _remove_caches(cache):
-            click.echo(f"removed {path}")
-        return ExitCode.OK
-    for folder in prune(cache, keep_gib * _GIB):
-        click.echo(f"removed {folder}")
+    with trouble_named(cache):
+        abandoned = paths.abandoned_scratch()
+        _tell_sizes(cache, abandoned)
+        if dry_run:
+            return ExitCode.OK
+        for folder in abandoned:
+            remove_tree(folder)
+            click.echo(f"removed {folder}")
+        for folder in remove_caches(cache) if everything else prune(cache, keep_gib * _GIB):
+            click.echo(f"removed {folder}")
+        remove_trash(cache)
     return ExitCode.OK
 
 
-def _remove_caches(cache: Path) -> Iterator[Path]:
-    """Nothing but what is ours goes: PATCHRIG_CACHE may name a folder with other things in it."""
-    for name in _CACHES:
+def _tell_sizes(cache: Path, abandoned: Iterable[Path]) -> None:
+    for name, what in CACHES.items():
         if (cache / name).exists():
-            shutil.rmtree(cache / name, ignore_errors=True)
-            yield cache / name
-    for file in cache.glob(f"{REMEMBERED}*"):
-        file.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        cache.rmdir()
+            click.echo(f"{size_of(cache / name) / _GIB:7.2f} GiB  {cache / name}  ({what})")
+    for folder in (*abandoned, *trash_of(cache)):
+        click.echo(f"{size_of(folder) / _GIB:7.2f} GiB  {folder}  (left behind by a command that was killed)")
 
 
 @click.command()
@@ -133,13 +127,3 @@ def schema(kind: str) -> ExitCode:
 
 def _existing(path: Path) -> Path:
     return path if path.exists() else _existing(path.parent)
-
-
-def _size(folder: Path) -> int:
-    """Bytes in the files that can be seen: a build may be at work here, and what it has just removed has none."""
-    total = 0
-    for where, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(FileNotFoundError):
-                total += (Path(where) / name).lstat().st_size
-    return total

@@ -7,6 +7,7 @@ from pathlib import Path
 from orchestrator.arch import Arch
 from orchestrator.coverage import CoverageMap
 from orchestrator.deadline import Deadline
+from orchestrator.disk import replace_whole
 from orchestrator.errors import UserError
 from orchestrator.guest.coverage import BLOCKS_FILE, blocks_text
 from orchestrator.guest.initramfs import Entry, newc, regular
@@ -40,15 +41,15 @@ def build_initramfs(
     until: Deadline,
 ) -> Path:
     """Write the initramfs of a run for one arch to `output`; the workloads come with their programs' paths."""
-    base = base_archive(arch, cache=files.cache, log=files.log, until=until).read_bytes()
+    base = base_archive(arch, cache=files.cache, log=files.log, until=until)
     entries = [*_own_entries(arch, keys, files, until), *_program_entries(arch, workloads, files, until)]
-    output.write_bytes(base + newc(entries))
+    replace_whole(output, base + newc(entries))
     return output
 
 
 def add_blocks(initramfs: Path, found: CoverageMap, *, output: Path) -> Path:
     """The initramfs of a run for one instrumented kernel: with the blocks that run-workload tells it to look at."""
-    output.write_bytes(initramfs.read_bytes() + newc([regular(BLOCKS_FILE, blocks_text(found).encode())]))
+    replace_whole(output, initramfs.read_bytes() + newc([regular(BLOCKS_FILE, blocks_text(found).encode())]))
     return output
 
 

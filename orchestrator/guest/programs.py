@@ -1,17 +1,17 @@
 """The guest's own programs: scripts copied, C compiled statically for the guest's arch."""
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from filelock import FileLock
 
 from orchestrator import process
 from orchestrator.arch import Arch
 from orchestrator.deadline import Deadline
 from orchestrator.errors import ToolMissing, UserError
+from orchestrator.lock import locked
+from orchestrator.paths import scratch_folder
+from orchestrator.sealed import read_sealed, write_sealed
 
 CFLAGS = (
     *("-std=gnu11", "-O2", "-g0", "-Wall", "-Wextra", "-Werror", "-static", "-pthread"),
@@ -36,22 +36,27 @@ class Library:
 def program_bytes(source: Path, arch: Arch, library: Library, *, cache: Path, log: Path, until: Deadline) -> bytes:
     """The program as the guest runs it: a .c file compiled with the library, anything else as it is.
 
-    Raises UserError, with the compiler's words, when it does not compile; ToolMissing without a compiler.
+    One in the cache that is not what was written, by its checksum, is compiled again. Raises UserError, with the
+    compiler's words, when it does not compile; ToolMissing without a compiler; InfraError where the cache can't be
+    written.
     """
     if source.suffix != ".c":
         return source.read_bytes()
     compiler = f"{arch.compiler_prefix}gcc"
     if process.find_tool(compiler) is None:
         raise ToolMissing(compiler)
-    folder = cache / "programs"
-    folder.mkdir(parents=True, exist_ok=True)
     # A newer one, and the C library that comes with it, makes other programs.
     version = process.check([compiler, "-dumpfullversion"], log=log, until=until).strip()
-    made = folder / f"{source.stem}-{arch.name}-{_key(source, f'{compiler} {version}', library)}"
-    with FileLock(f"{made}.lock"):
-        if not made.exists():
-            _compile(source, made, arch, library, log=log, until=until)
-    return made.read_bytes()
+    key = _key(source, f"{compiler} {version}", library)
+    kept = cache / "programs" / f"{source.stem}-{arch.name}-{key}.sealed"
+    if (program := read_sealed(kept)) is not None:
+        return program
+    with locked(kept.with_suffix(".lock"), until):
+        program = read_sealed(kept)  # another run may have made it meanwhile
+        if program is None:
+            program = _compiled(source, arch, library, log=log, until=until)
+            write_sealed(kept, program)
+    return program
 
 
 def compile_argv(source: Path, output: Path, arch: Arch, library: Library) -> list[str]:
@@ -59,12 +64,13 @@ def compile_argv(source: Path, output: Path, arch: Arch, library: Library) -> li
     return [compiler, *CFLAGS, f"-I{library.folder}", "-o", str(output), str(source), *map(str, library.sources())]
 
 
-def _compile(source: Path, made: Path, arch: Arch, library: Library, *, log: Path, until: Deadline) -> None:
-    scratch = made.with_name(f"{made.name}.{os.getpid()}")
-    done = process.run(compile_argv(source, scratch, arch, library), log=log, until=until)
-    if done.status != 0:
-        raise UserError(f"{source} does not compile for {arch.name}:\n{process.last_lines(done.output)}")
-    scratch.rename(made)
+def _compiled(source: Path, arch: Arch, library: Library, *, log: Path, until: Deadline) -> bytes:
+    with scratch_folder() as scratch:
+        made = Path(scratch) / "program"
+        done = process.run(compile_argv(source, made, arch, library), log=log, until=until)
+        if done.status != 0:
+            raise UserError(f"{source} does not compile for {arch.name}:\n{process.last_lines(done.output)}")
+        return made.read_bytes()
 
 
 def _key(source: Path, compiler: str, library: Library) -> str:

@@ -1,12 +1,9 @@
 """The guest's root file system: a handful of files out of Debian packages, the same for every run."""
 
 import hashlib
-import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-
-from filelock import FileLock
 
 from orchestrator import process
 from orchestrator.arch import Arch
@@ -14,7 +11,9 @@ from orchestrator.deadline import Deadline
 from orchestrator.elf import needed_libraries
 from orchestrator.errors import InfraError
 from orchestrator.guest.initramfs import Entry, character_device, directory, newc, regular, symlink
+from orchestrator.lock import locked
 from orchestrator.paths import scratch_folder
+from orchestrator.sealed import read_sealed, write_sealed
 
 PACKAGES = ("busybox-static", "dropbear-bin")
 PROGRAMS = ("bin/busybox", "usr/sbin/dropbear", "usr/bin/dropbear")
@@ -27,19 +26,22 @@ LIBRARY_FOLDERS = ("lib", "usr/lib")
 FORMAT = "2"  # part of the cache key: raise it when the archive's content is put together in another way
 
 
-def base_archive(arch: Arch, *, cache: Path, log: Path, until: Deadline) -> Path:
-    """The arch's base archive in the cache, made from Debian packages the first time (about 6 s).
+def base_archive(arch: Arch, *, cache: Path, log: Path, until: Deadline) -> bytes:
+    """The arch's base archive from the cache, made from Debian packages the first time (about 6 s).
 
-    Raises InfraError when apt knows no mirror of the suite, or mmdebstrap fails.
+    One that is not what was written, by its checksum, is made again. Raises InfraError when apt knows no mirror of the
+    suite, mmdebstrap fails, or the cache can't be written.
     """
     sources = apt_sources(log=log, until=until)
     key = hashlib.sha256("\n".join((FORMAT, arch.debian, SUITE, *PACKAGES, *sources)).encode()).hexdigest()[:16]
-    folder = cache / "rootfs"
-    folder.mkdir(parents=True, exist_ok=True)
-    archive = folder / f"{arch.name}-{key}.cpio"
-    with FileLock(f"{archive}.lock"):
-        if not archive.exists():
-            _make(archive, arch, sources, log=log, until=until)
+    kept = cache / "rootfs" / f"{arch.name}-{key}.sealed"
+    if (archive := read_sealed(kept)) is not None:
+        return archive
+    with locked(kept.with_suffix(".lock"), until):
+        archive = read_sealed(kept)  # another run may have made it meanwhile
+        if archive is None:
+            archive = _made(arch, sources, log=log, until=until)
+            write_sealed(kept, archive)
     return archive
 
 
@@ -68,16 +70,15 @@ def sources_of(listing: str) -> tuple[str, ...]:
     return tuple(found.values())
 
 
-def _make(archive: Path, arch: Arch, sources: Iterable[str], *, log: Path, until: Deadline) -> None:
+def _made(arch: Arch, sources: Iterable[str], *, log: Path, until: Deadline) -> bytes:
     with scratch_folder() as scratch:
         root = Path(scratch) / "root"
         listed = Path(scratch) / "sources.list"
         listed.write_text("\n".join(sources) + "\n", encoding="utf-8")
         process.check(mmdebstrap_argv(arch, root=root, sources=listed), log=log, until=until)
-        made = archive.with_suffix(f".{os.getpid()}")
-        made.write_bytes(newc(root_entries(root)))
-        made.rename(archive)
+        archive = newc(root_entries(root))
         shutil.rmtree(root, ignore_errors=True)
+    return archive
 
 
 def mmdebstrap_argv(arch: Arch, *, root: Path, sources: Path) -> list[str]:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from orchestrator.arch import Arch
@@ -14,7 +14,7 @@ from orchestrator.kernel.dependencies import Definition, definitions, why_not
 from orchestrator.kernel.files import write_whole
 from orchestrator.kernel.hostfault import HostWatch
 from orchestrator.kernel.kconfig import config_text, not_granted, parse_config
-from orchestrator.kernel.limits import BuildWatch, build_limits
+from orchestrator.kernel.limits import BuildLimits, BuildWatch, build_limits
 from orchestrator.kernel.progress import Progress
 from orchestrator.model import Build, BuildFailure, Outcome
 from orchestrator.process import find_tool, last_lines, spawn
@@ -68,6 +68,7 @@ class Workshop:
     sandbox: bool
     trusted: bool  # nothing of a series is in the source: it may write to the compiler cache
     background: bool = False  # guests go first
+    limits: BuildLimits = field(default_factory=build_limits)
 
     @property
     def request(self) -> Path:
@@ -219,15 +220,26 @@ def _made(
     """Run make once; its exit status, or a failure where it used more than a build may."""
     argv = in_sandbox(make_argv(shop, *targets, jobs=len(os.sched_getaffinity(0))), shop)
     with spawn(argv, log=shop.log, background=shop.background) as child:
-        watch = BuildWatch(build_limits(), child=child.pid, log=shop.log, folder=shop.out)
-        while (ended := child.poll()) is None and not (over := watch.exceeded()):
+        ended: int | None = None
+        watch = BuildWatch(shop.limits, child=child.pid, log=shop.log, folder=shop.out)
+        while not (over := watch.exceeded()) and (ended := child.poll()) is None:
             if progress:
                 progress.show()
             host.look()
             until.pause(PROGRESS_SECONDS)
+        over = over or watch.exceeded()
+    if over or ended is None:
+        return _over_limit(shop, over)
     if progress:
         progress.show()
-    return _failed(shop, over, "") if ended is None else ended
+    return ended
+
+
+def _over_limit(shop: Workshop, over: str) -> BuildFailure:
+    if shop.trusted:
+        hint = f"less {shop.log}; a smaller configuration, or a machine with more memory and disk"
+        raise InfraError(f"{shop.build.name} can't be built here: {over}", hint=hint)
+    return _failed(shop, over, "the build was ended")
 
 
 # So much of a log tells why make failed.

@@ -1,8 +1,8 @@
-"""Whether a build folder can be built on: what was built in it last, and whether this machine crashed meanwhile."""
+"""Whether a build folder can be built on: what was built in it last, and whether it is still what that build left."""
 
-import ctypes
 import json
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +10,14 @@ from typing import Any
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import InfraError
+from orchestrator.events import Listener, Notice
 from orchestrator.kernel.files import write_json
-from orchestrator.kernel.trash import remove
+from orchestrator.kernel.manifest import check_manifest, write_manifest
 from orchestrator.process import check
+from orchestrator.removal import move_aside, remove_tree
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_BUILDING, _WHOLE = "building", "whole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,30 +30,49 @@ class BuildMark:
     def path(self) -> Path:
         return self.folder.with_name(f"{self.folder.name}.json")
 
-    def begin(self) -> None:
-        """A build begins. A folder is thrown away where the machine went down in the middle of the one before.
+    @property
+    def manifest(self) -> Path:
+        return self.folder.with_name(f"{self.folder.name}.manifest")
 
-        make goes by times, and would take an object that lost its content with the power for a whole one.
-        """
-        self.drop_if_torn()
+    def begin(self, on_event: Listener) -> None:
+        """A build begins, in a folder that can be built on, or in none."""
+        self.drop_if_wrong(on_event)
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        write_json(self.path, {"state": "building", "boot": _boot_id()})
+        write_json(self.path, {"state": _BUILDING, "boot": boot_id()})
 
-    def drop_if_torn(self) -> None:
+    def drop_if_wrong(self, on_event: Listener) -> None:
+        """Throw the folder away where it is not what the last build left.
+
+        make goes by times: it would take an object that lost its content with the power for a whole one.
+        """
+        if self.folder.exists() and (why := self._wrong()):
+            on_event(Notice(text=f"{self.folder} can't be built on: {why}; it is made again"))
+            discard(self.folder)
+
+    def _wrong(self) -> str:
         said = self._said()
-        torn = said.get("state") == "building" and said.get("boot") != _boot_id()
-        if self.folder.exists() and (torn or not said):
-            remove(self.folder)
+        if said.get("state") == _BUILDING:
+            return "" if said.get("boot") == boot_id() else "this machine went down while it was written"
+        if said.get("state") != _WHOLE:
+            return "nothing says what was built in it"
+        changed = check_manifest(self.folder, self.manifest, content=said.get("boot") != boot_id())
+        if changed is None:
+            return "its list of files is damaged"
+        if changed:
+            return f"{changed[0]}{f' and {len(changed) - 1} other files' if len(changed) > 1 else ''} changed"
+        if said.get("boot") != boot_id():
+            write_json(self.path, {**said, "boot": boot_id()})
+        return ""
 
     def end(self, inputs: Mapping[str, str]) -> None:
         """The build is done, and on the disk."""
-        sync(self.folder)
-        write_json(self.path, {"state": "whole", "inputs": dict(inputs)})
+        write_manifest(self.folder, self.manifest)
+        write_json(self.path, {"state": _WHOLE, "boot": boot_id(), "inputs": dict(inputs)})
 
     def whole(self) -> dict[str, str]:
         """What the folder's objects were built from; nothing where no build in it came to its end."""
         said = self._said()
-        whole = said.get("state") == "whole" and self.folder.exists()
+        whole = said.get("state") == _WHOLE and self.folder.exists()
         return dict(said.get("inputs", {})) if whole else {}
 
     def _said(self) -> dict[str, Any]:
@@ -63,7 +85,7 @@ class BuildMark:
 def copy_folder(source: Path, target: Path, *, log: Path, until: Deadline) -> None:
     """Copy a build folder whole, with the times that make goes by; a copy that is cut short is none."""
     fresh = target.with_name(f"{target.name}.new")
-    remove(fresh)
+    discard(fresh)
     target.parent.mkdir(parents=True, exist_ok=True)
     check(["cp", "--archive", "--reflink=auto", str(source), str(fresh)], log=log, until=until)
     mark = BuildMark(target)
@@ -72,15 +94,24 @@ def copy_folder(source: Path, target: Path, *, log: Path, until: Deadline) -> No
     mark.end({})
 
 
-def sync(folder: Path) -> None:
-    """Bring everything that was written to the folder's file system to the disk. Source: syncfs(2)."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        if ctypes.CDLL(None, use_errno=True).syncfs(handle) != 0:
-            raise InfraError(f"{folder} can't be brought to the disk: {os.strerror(ctypes.get_errno())}")
-    finally:
-        os.close(handle)
+def drop_setuid(folder: Path) -> None:
+    """Take away the set-user-ID and set-group-ID bits that a build gave its files: they count outside the sandbox."""
+    for where, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(where, name)  # noqa: PTH118  # tens of thousands of files
+            mode = os.lstat(path).st_mode
+            if stat.S_ISREG(mode) and mode & (stat.S_ISUID | stat.S_ISGID):
+                Path(path).chmod(stat.S_IMODE(mode) & 0o777)
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
+    """Another one after each start of this machine."""
     return _BOOT_ID.read_text().strip()
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder: in one step for everybody else. Raises InfraError where something of it stays."""
+    if not folder.exists():
+        return
+    if troubles := remove_tree(move_aside(folder, folder.parent)):
+        raise InfraError(f"{folder} can't be removed: {troubles[0]}", hint="patchrig clean --all")

@@ -1,7 +1,7 @@
 """Which functions a series changed, and the source as it was built: what a crash's frames are compared with."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -60,14 +60,21 @@ def changes_of(series: Series, *, cache: Path, source_sha256: str, until: Deadli
                 put_content(folder, str(path), content_at(tree.src, str(path)))
         if problem := apply_series(series, after, log_dir=Path(scratch), until=until):
             raise InfraError(f"the series does not fit the private tree: {problem.title}")
-        files = [str(path) for path in series.touched if path.suffix in _C and (after / path).is_file()]
-        texts = {path: (after / path).read_text(errors="replace") for path in files}
+        texts = dict(_texts(after, (str(path) for path in series.touched if path.suffix in _C)))
         functions = tuple(
             function
             for path, text in texts.items()
             for function in _changed_functions(path, text, _diff(Path(scratch), path, until))
         )
     return Changes(functions=functions, texts=texts)
+
+
+def _texts(folder: Path, paths: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The files among the paths; a link that a series brings may lead to any file of this host."""
+    for path in paths:
+        content = content_at(folder, path)
+        if content and content.kind != "link":
+            yield path, content.data.decode(errors="replace")
 
 
 def save_changes(changes: Changes, folder: Path) -> None:

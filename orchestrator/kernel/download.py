@@ -7,12 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator.deadline import Deadline, now
+from orchestrator.disk import trouble_named
 from orchestrator.events import Download, Listener
-from orchestrator.kernel.files import CHUNK, full_disk_named
 
 # A mirror that accepts a connection and then says nothing must not cost minutes: the next place is tried instead.
 SILENCE_SECONDS = 15.0
 ATTEMPTS = 4
+CHUNK = 1 << 20
 EVENT_SECONDS = 0.2
 
 Progress = Callable[[int, int | None], None]
@@ -59,7 +60,7 @@ def _receive(reply: http.client.HTTPResponse, part: Path, start: int, progress: 
     length = reply.headers.get("Content-Length")
     total = start + int(length) if length else None
     done = start
-    with full_disk_named(part.parent), part.open("ab" if start else "wb") as file:
+    with trouble_named(part.parent), part.open("ab" if start else "wb") as file:
         while chunk := reply.read1(CHUNK):
             file.write(chunk)
             done += len(chunk)

@@ -4,7 +4,7 @@ import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator.arch import ARCHES, Arch
@@ -23,18 +23,20 @@ from orchestrator.kernel.build import (
     tail_of,
 )
 from orchestrator.kernel.buildlog import warnings_in
-from orchestrator.kernel.buildmark import BuildMark, copy_folder
+from orchestrator.kernel.buildmark import BuildMark, copy_folder, drop_setuid
 from orchestrator.kernel.cache import Built, find_image, image_key, store_image
 from orchestrator.kernel.checkout import read_checkout
 from orchestrator.kernel.files import full_disk_named, write_whole
 from orchestrator.kernel.kconfig import config_text, merge, parse_fragment
+from orchestrator.kernel.layer import layer_name, layer_of, put_on, renew_times
+from orchestrator.kernel.limits import BuildLimits, build_limits
 from orchestrator.kernel.mapping import MapRequest, mapped
 from orchestrator.kernel.overlay import Overlay
 from orchestrator.kernel.progress import Progress, expected_objects
 from orchestrator.kernel.series import BASELINE, Series
 from orchestrator.kernel.sources import fetch
 from orchestrator.kernel.targets import Side
-from orchestrator.kernel.tree import PreparedSource, Tree, layer_name, layer_of, pristine_tree, put_on, renew_times
+from orchestrator.kernel.tree import PreparedSource, Tree, pristine_tree
 from orchestrator.kernel.wholediff import whole_diff
 from orchestrator.model import Build, BuildFailure, KernelImage, KernelSource, Outcome, Phase, Variant
 from orchestrator.process import check
@@ -58,6 +60,7 @@ class Workbench:
     sandbox: bool
     on_event: Listener
     background: bool = False  # compilers get what of the CPUs nobody else wants
+    limits: BuildLimits = field(default_factory=build_limits)
 
     def enter(self, build: Build, phase: Phase) -> None:
         self.on_event(PhaseBegan(what=build.name, phase=phase))
@@ -214,11 +217,12 @@ def _built(
     shop = _workshop(recipe, tree, bench)
     mark = BuildMark(shop.out)
     with full_disk_named(shop.out):
-        mark.begin()
+        mark.begin(bench.on_event)
         shop.out.mkdir(parents=True, exist_ok=True)
         hand_over(shop.out)
         try:
             built = _build_in(shop, recipe, bench, until)
+            drop_setuid(shop.out)
             if isinstance(built, BuildFailure):
                 return built
             built = replace(built, coverage=_coverage(shop, recipe, changed, bench, until))
@@ -243,14 +247,16 @@ def _start_from_pristine(recipe: Recipe, tree: Tree, layer: Tree, bench: Workben
     """
     shop = _workshop(recipe, layer, bench)
     mark = BuildMark(shop.out)
-    mark.drop_if_torn()
+    mark.drop_if_wrong(bench.on_event)
     # Without the sandbox the build would see other paths than those that are in the objects.
     if shop.out.exists() or not bench.sandbox:
         return
     pristine = recipe.pristine()
     base = _workshop(pristine, tree, bench)
     wanted = {name: pristine.hashes[name] for name in ("source", "config", "toolchain")}
-    if BuildMark(base.out).whole() != wanted:
+    base_mark = BuildMark(base.out)
+    base_mark.drop_if_wrong(bench.on_event)
+    if base_mark.whole() != wanted:
         bench.on_event(Step(text="building the kernel without the series: the series' build starts from its objects"))
         log_dir = bench.log_dir / "without-series"
         log_dir.mkdir(exist_ok=True)
@@ -296,6 +302,7 @@ def _workshop(recipe: Recipe, tree: Tree, bench: Workbench) -> Workshop:
         sandbox=bench.sandbox,
         trusted=trusted,
         background=bench.background,
+        limits=bench.limits,
     )
     for folder in (shop.ccache, shop.ccache / "tmp"):
         folder.mkdir(parents=True, exist_ok=True)

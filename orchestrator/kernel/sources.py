@@ -1,19 +1,23 @@
-"""A kernel tarball from the first place that has the right one."""
+"""A kernel tarball from the first place that has the right one.
 
-import json
+A run that builds nothing does not read the tarball, and hashing 150 MB at each start would be felt: fetch() goes by the
+stamps of the file that was hashed once. Who unpacks it reads it through checked() first.
+"""
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from orchestrator.deadline import Deadline
+from orchestrator.disk import flush, settle, sha256_of, trouble_named
 from orchestrator.errors import InfraError, ToolMissing
 from orchestrator.events import Listener, Step
 from orchestrator.kernel.download import PlaceFailed, download
-from orchestrator.kernel.files import full_disk_named, sha256_of, write_json
-from orchestrator.kernel.lock import locked
+from orchestrator.lock import locked
 from orchestrator.model import KernelSource, SourcePlace
 from orchestrator.process import run
+from orchestrator.sealed import read_sealed, write_sealed
 
 SCHEMES = ("http", "https")
 
@@ -35,14 +39,42 @@ class _Candidate:
 def fetch(source: KernelSource, *, cache: Path, on_event: Listener, until: Deadline) -> Tarball:
     """Return a verified tarball of the kernel, from the cache or the first place that has it.
 
-    Raises InfraError that names each place and what was wrong with it.
+    Raises InfraError that names each place and what was wrong with it, or says why the cache can't be written.
     """
     folder = cache / "sources"
-    with full_disk_named(folder), locked(folder / f".{source.version}.lock", until):
+    with trouble_named(folder), locked(folder / f".{source.version}.lock", until):
         for place in source.places:
             if _cached(folder, place):
                 return Tarball(path=folder / file_name(place), sha256=place.sha256)
         return _fetch_first(source, folder, on_event, until)
+
+
+def checked(tarball: Tarball) -> Tarball:
+    """The tarball, read and found to be what it was: to be called right before it is unpacked.
+
+    Raises InfraError where it is not; it is kept aside then, and the next fetch() gets it again.
+    """
+    with trouble_named(tarball.path.parent):
+        if not tarball.path.is_file():
+            raise InfraError(f"{tarball.path} has gone", hint="the same command again  # downloads it")
+        found = sha256_of(tarball.path)
+        if found != tarball.sha256:
+            aside = _keep_aside(tarball.path, tarball.path, found)
+            raise InfraError(
+                f"{tarball.path} has changed since it was downloaded: its SHA-256 is {found} instead of "
+                f"{tarball.sha256}; it is kept as {aside}",
+                hint="the same command again  # downloads it",
+            )
+    return tarball
+
+
+def damaged_tarballs(cache: Path) -> Iterator[tuple[Path, str]]:
+    """The tarballs in the cache that are not what was downloaded, and what is wrong with them."""
+    for marker in sorted((cache / "sources").glob(".*.verified")):
+        target = marker.with_name(marker.name.removeprefix(".").removesuffix(".verified"))
+        sha256 = (read_sealed(marker) or b"").decode().split(" ")[0]
+        if sha256 and target.is_file() and sha256_of(target) != sha256:
+            yield target, f"its SHA-256 is not {sha256}"
 
 
 def file_name(place: SourcePlace) -> str:
@@ -110,13 +142,15 @@ def _accept(part: Path, place: SourcePlace) -> Tarball:
     if found != place.sha256:
         aside = _keep_aside(part, target, found)
         raise PlaceFailed(f"SHA-256 is {found} instead of {place.sha256}; the file is kept as {aside}")
-    part.replace(target)
+    settle(part, target)
     _mark(target, place.sha256)
     return Tarball(path=target, sha256=place.sha256)
 
 
 def _keep_aside(wrong: Path, target: Path, found: str) -> Path:
-    return wrong.replace(target.with_name(f"{target.name}.wrong-{found[:12]}"))
+    aside = wrong.replace(target.with_name(f"{target.name}.wrong-{found[:12]}"))
+    flush(target.parent)
+    return aside
 
 
 def _cached(folder: Path, place: SourcePlace) -> bool:
@@ -137,18 +171,14 @@ def _marker(target: Path) -> Path:
     return target.with_name(f".{target.name}.verified")
 
 
-def _stamp(target: Path, sha256: str) -> dict[str, str | int]:
-    stat = target.stat()
-    return {"sha256": sha256, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+def _stamp(target: Path, sha256: str) -> bytes:
+    found = target.stat()
+    return f"{sha256} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}".encode()
 
 
 def _mark(target: Path, sha256: str) -> None:
-    write_json(_marker(target), _stamp(target, sha256))
+    write_sealed(_marker(target), _stamp(target, sha256))
 
 
 def _marked(target: Path, sha256: str) -> bool:
-    # Hashing 159 MB at each start would be felt; size and time of the file that was hashed once will do.
-    try:
-        return bool(json.loads(_marker(target).read_text()) == _stamp(target, sha256))
-    except (OSError, ValueError):
-        return False
+    return read_sealed(_marker(target)) == _stamp(target, sha256)

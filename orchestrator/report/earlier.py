@@ -5,15 +5,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from orchestrator.model import Outcome
-from orchestrator.report.store import CELLS_FILE, RUN_FILE
+from orchestrator.report.stored import CELLS_FILE, RUN_FILE
 
 # Runs may be of a part of the matrix, and what the newest does not know an older one may.
 _MOST_RUNS = 8
 _MOST_LOOKED_AT = 200
+_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 _NOT_RUN = (Outcome.SKIPPED, Outcome.LOST)
 
 
@@ -41,7 +43,8 @@ def read_earlier(root: Path, *, matrix_path: str, before: str) -> Earlier:
     cells: dict[str, Known] = {}
     series: Mapping[str, str] | None = None
     for folder, run in islice(_runs(root, Path(matrix_path).resolve(), before), _MOST_RUNS):
-        series = run.get("series") if series is None else series
+        told = run.get("series")
+        series = told if series is None and isinstance(told, dict) else series
         for name, known in _cells(folder / CELLS_FILE):
             cells.setdefault(name, known)
     return Earlier(cells=cells, series=series)
@@ -53,7 +56,7 @@ def _runs(root: Path, matrix: Path, before: str) -> Iterator[tuple[Path, dict[st
     for folder in folders[:_MOST_LOOKED_AT]:
         if folder.is_symlink() or folder.name == before:
             continue
-        with suppress(OSError, ValueError, KeyError, TypeError):
+        with suppress(OSError, *_UNREADABLE):
             run = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
             if Path(run["matrix_path"]).resolve() == matrix:
                 yield folder, run
@@ -62,13 +65,13 @@ def _runs(root: Path, matrix: Path, before: str) -> Iterator[tuple[Path, dict[st
 def _cells(file: Path) -> Iterator[tuple[str, Known]]:
     """The cells of one run that ran; of a name that is there twice the last."""
     found: dict[str, Known] = {}
-    with suppress(OSError), file.open(encoding="utf-8") as lines:
+    with suppress(OSError), file.open("rb") as lines:
         for line in lines:
-            with suppress(ValueError, KeyError, TypeError):
+            with suppress(*_UNREADABLE):
                 said = json.loads(line)
                 outcome = Outcome(said["verdict"]["outcome"])
-                if outcome not in _NOT_RUN:
-                    overhead = max(0.0, float(said["seconds"]) - float(said["cell"]["seconds"]))
+                overhead = max(0.0, float(said["seconds"]) - float(said["cell"]["seconds"]))
+                if outcome not in _NOT_RUN and isfinite(overhead):
                     found[_name(said["cell"])] = Known(outcome=outcome, overhead=overhead)
     yield from found.items()
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import difflib
-import json
 import secrets
 import shutil
 import threading
@@ -11,12 +10,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from orchestrator.deadline import now
-from orchestrator.disk import replacement
+from orchestrator.disk import flush, replacement
 from orchestrator.errors import Cancelled, InfraError, UserError
 from orchestrator.model import (
     Build,
@@ -35,11 +33,11 @@ from orchestrator.report.disk import append, write_whole, writing
 from orchestrator.report.entries import crash_entries
 from orchestrator.report.junit import junit_text
 from orchestrator.report.page import page_text
+from orchestrator.report.stored import CELL, CELL_COUNT, CELLS_FILE, RUN, RUN_FILE, json_text, with_sum
+from orchestrator.report.stored import load_run as load_run
 from orchestrator.report.summary import summary_text
 from orchestrator.report.timeline import timeline_svg
 
-RUN_FILE = "run.json"
-CELLS_FILE = "cells.jsonl"
 JUNIT_FILE = "junit.xml"
 SUMMARY_FILE = "summary.txt"
 TIMELINE_FILE = "timeline.svg"
@@ -47,8 +45,6 @@ RESULT_FILE = "workload.json"
 LATEST = "latest"
 BUGS = "bugs"  # in a folder of `patchrig sensitivity`: a run for each
 
-_RUN = TypeAdapter(RunReport)
-_CELL = TypeAdapter(CellReport)
 _RESULT = TypeAdapter(WorkloadResult)
 
 
@@ -109,7 +105,7 @@ class Store:
     def add_cells(self, cells: Sequence[CellReport]) -> None:
         """Record finished cells. When this returns, their lines are on the disk."""
         filed = [self._filed(cell) for cell in cells]
-        lines = "".join(f"{_json(_CELL.dump_python(cell, mode='json'))}\n" for cell in filed)
+        lines = "".join(f"{with_sum(json_text(CELL.dump_python(cell, mode='json')))}\n" for cell in filed)
         self._write(lines)
         with self._lock:
             self._cells += filed
@@ -142,7 +138,7 @@ class Store:
             # No replacement in one step: the cell's line has all of it too.
             with writing(folder):
                 self.cell_folder(cell.cell)
-                text = _json(_RESULT.dump_python(cell.run.result, mode="json"), indent=2)
+                text = json_text(_RESULT.dump_python(cell.run.result, mode="json"), indent=2)
                 (folder / RESULT_FILE).write_text(text, encoding="utf-8")
         place = str(folder.relative_to(self.folder)) if folder.exists() else ""
         return replace(cell, folder=place, spans=self._since_start(cell.spans))
@@ -187,8 +183,10 @@ class Store:
 
     def _save_run(self) -> None:
         with self._lock:
-            run = _RUN.dump_python(self._report, mode="json", exclude={"cells"})
-            write_whole(self.folder / RUN_FILE, _json(run, indent=2))
+            run = RUN.dump_python(self._report, mode="json", exclude={"cells"})
+            # So that lines which have gone are missed.
+            text = json_text(run | {CELL_COUNT: len(self._cells)}, indent=2)
+            write_whole(self.folder / RUN_FILE, with_sum(text))
 
     def _made(self, folder: Path) -> Path:
         with writing(folder):
@@ -261,20 +259,6 @@ def open_run_at(
     store.save()
 
 
-def load_run(folder: Path) -> RunReport:
-    """Read a run's folder back, the cells that finished included. Raises UserError where it is none."""
-    try:
-        stored = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-        text = (folder / CELLS_FILE).read_text(encoding="utf-8") if (folder / CELLS_FILE).exists() else ""
-    except (OSError, ValueError) as why:
-        raise UserError(f"{folder} is not the folder of a run: {why}", hint="ls results/") from why
-    stored |= {"folder": str(folder), "cells": tuple(_stored_cells(folder / CELLS_FILE, text))}
-    try:
-        return _RUN.validate_python(stored)
-    except ValidationError as why:
-        raise UserError(f"{folder / RUN_FILE} was written by another version: {_first(why)}") from why
-
-
 def copy_junit(folder: Path, target: Path) -> None:
     """Copy the JUnit file of a run, or of seeded bugs, to where the user wants it. Raises InfraError."""
     with writing(target):
@@ -324,6 +308,7 @@ def new_folder(root: Path, started: datetime, prefix: str = "") -> Path:
         folder = root / f"{prefix}{started:%Y-%m-%dT%H%M%SZ}-{secrets.token_hex(2)}"
         with writing(folder), contextlib.suppress(FileExistsError):
             folder.mkdir()
+            flush(root)
             return folder
 
 
@@ -345,28 +330,6 @@ def _point_latest(root: Path, name: str) -> None:
             temporary.replace(root / LATEST)
 
 
-def _stored_cells(path: Path, text: str) -> Iterator[CellReport]:
-    lines = text.split("\n")
-    # Without its newline the last line was being written when the run was killed.
-    for number, line in enumerate(lines[:-1], start=1):
-        try:
-            yield _CELL.validate_python(json.loads(line))
-        except ValidationError as why:
-            raise UserError(f"{path}:{number}: was written by another version: {_first(why)}") from why
-        except ValueError as why:
-            raise UserError(f"{path}:{number}: is not JSON: {why}") from why
-
-
-def _first(why: ValidationError) -> str:
-    error = why.errors()[0]
-    return f"{'.'.join(map(str, error['loc']))}: {error['msg']}"
-
-
 def _nearest(name: str, names: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
     return f"; the nearest is {near[0]}" if near else ""
-
-
-def _json(value: Any, *, indent: int | None = None) -> str:
-    # ASCII only: a console may hold anything, and half of a surrogate pair is no UTF-8.
-    return json.dumps(value, indent=indent, ensure_ascii=True)

@@ -1,26 +1,28 @@
 """KVM or TCG? Only a guest that really came up under KVM tells."""
 
-import json
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
+from pydantic import TypeAdapter, ValidationError
 
 from orchestrator import process
 from orchestrator.arch import Arch
 from orchestrator.deadline import Deadline
 from orchestrator.errors import InfraError, OutOfTime
+from orchestrator.lock import locked
 from orchestrator.paths import scratch_folder
 from orchestrator.sandbox import Sandbox, plain_argv, sandbox_argv
+from orchestrator.sealed import read_sealed, write_sealed
 from orchestrator.vm.argv import VmSpec
 from orchestrator.vm.qemu import boot
 from orchestrator.vm.start import KVM
 
-REMEMBERED = "accelerators.json"
-"""In the cache; its lock and its successor begin so, too."""
+REMEMBERED = "accelerators"
+"""Files in the cache that begin so are what is remembered, and its lock."""
 _PROBE_SECONDS = 20.0
+_WAIT_SECONDS = 600.0  # for another run that is trying: two probes for each arch
 _TINY_SIZE = 65536
 _RESET_VECTOR = 0xFFF0
 # QEMU's isa-debug-exit turns the value 0x10 into this status.
@@ -35,31 +37,35 @@ class KvmState:
     why: str
 
 
+_STATES = TypeAdapter(dict[str, KvmState])
+
+
 def kvm_state(spec: VmSpec, *, cache: Path) -> KvmState:
-    """Whether `spec` boots under KVM: tried once per host kernel, QEMU and arch, and remembered in the cache."""
+    """Whether `spec` boots under KVM: tried once per host kernel, QEMU and arch, and remembered in the cache.
+
+    Raises InfraError where the cache can't be written, OutOfTime where another run keeps its lock.
+    """
     if (reason := kvm_impossible(spec.arch)) is not None:
         return KvmState(usable=False, why=reason)
-    remembered = cache / REMEMBERED
-    remembered.parent.mkdir(parents=True, exist_ok=True)
+    remembered = cache / f"{REMEMBERED}.sealed"
     # In the sandbox QEMU may be another user, whom the device is not open to.
     rights = "sandbox" if spec.sandbox else "plain"
     key = f"{platform.release()} {qemu_version(spec.arch)} {spec.arch.name} {rights}"
-    with FileLock(f"{remembered}.lock"):
-        known = _remembered(remembered)
+    if (state := _known(remembered).get(key)) is not None:
+        return state
+    with locked(cache / f"{REMEMBERED}.lock", Deadline.after(_WAIT_SECONDS, "another run's trial of KVM")):
+        known = _known(remembered)
         if key not in known:
             why = _trouble(spec)
-            known[key] = {"usable": not why, "why": why}
-            scratch = cache / f"{REMEMBERED}.new"
-            scratch.write_text(json.dumps(known, indent=1))
-            scratch.rename(remembered)
-    return KvmState(usable=bool(known[key]["usable"]), why=str(known[key].get("why", "")))
+            known[key] = KvmState(usable=not why, why=why)
+            write_sealed(remembered, _STATES.dump_json(known, indent=1))
+    return known[key]
 
 
-def _remembered(file: Path) -> dict[str, dict[str, object]]:
-    """What was found before; nothing where the file is gone or damaged: then it is tried again."""
+def _known(remembered: Path) -> dict[str, KvmState]:
     try:
-        return {str(key): dict(said) for key, said in json.loads(file.read_text()).items() if "usable" in said}
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
+        return _STATES.validate_json(read_sealed(remembered) or b"{}")
+    except ValidationError:  # of another version
         return {}
 
 

@@ -15,6 +15,7 @@ from orchestrator.errors import ToolMissing, UserError
 from orchestrator.events import BuildEnded, BuildProgress, Event
 from orchestrator.kernel.build import check_tools
 from orchestrator.kernel.cache import find_image, prune
+from orchestrator.kernel.limits import BuildLimits, build_limits
 from orchestrator.kernel.overlay import Overlay, load_overlay
 from orchestrator.kernel.prepare import Workbench, from_tree, prepare
 from orchestrator.kernel.series import BASELINE, Series, parse_series
@@ -81,6 +82,7 @@ class Lab:
             self.write(name, text)
         self.fragment("base", "CONFIG_SWAP=y\n")
         self.sandbox = sandbox_works()
+        self.limits = build_limits()
 
     def write(self, name: str, text: str) -> None:
         (self.tree / name).parent.mkdir(parents=True, exist_ok=True)
@@ -106,6 +108,7 @@ class Lab:
                 log_dir=self.log_dir,
                 sandbox=self.sandbox if sandbox is None else sandbox,
                 on_event=self.events.append,
+                limits=self.limits,
             ),
             overlay=overlay,
         )
@@ -456,3 +459,38 @@ def test_what_is_no_plain_file_is_no_kernel_and_holds_nobody_up(lab: Lab, name: 
 
     assert isinstance(failure, BuildFailure), failure
     assert failure.outcome is Outcome.BUILD_FAILED
+
+
+# Above the compiler's line in the Makefile; each is more than the limits of the test.
+GREEDY = {
+    "log": ("@yes | head -c 9M", "printed more than"),
+    "memory": ("@head -c 600M /dev/zero | tail -c 600M | (sleep 20; cat > /dev/null)", "of memory"),
+    "processes": ("@for i in $$(seq 5000); do sleep 30 & done; wait", ""),
+    "file": ("@head -c 5G /dev/zero > $(O)/huge", ""),
+    "scratch": ("@for i in $$(seq 9); do head -c 300M /dev/zero > /tmp/$$i || exit 1; done", ""),
+}
+
+
+@pytest.mark.parametrize(("command", "title"), GREEDY.values(), ids=GREEDY)
+def test_a_build_that_takes_too_much_fails_alone(lab: Lab, command: str, title: str) -> None:
+    if not lab.sandbox:
+        pytest.skip("this host lets nobody make the namespaces that the sandbox needs")
+    lab.limits = BuildLimits(memory=500 << 20, log=8 << 20)
+    lines = MAKEFILE.splitlines()
+    at = lines.index("vmlinux: $(addprefix $(O)/,$(objects))")
+    head = f"--- a/Makefile\n+++ b/Makefile\n@@ -{at + 1},2 +{at + 1},3 @@\n"
+    failure = lab.build(patch(f"{head} {lines[at]}\n+\t{command}\n {lines[at + 1]}\n"))
+
+    assert isinstance(failure, BuildFailure)
+    assert failure.outcome is Outcome.BUILD_FAILED
+    assert title in failure.title
+    assert isinstance(lab.build(), KernelImage)
+
+
+def test_no_file_keeps_a_set_user_id_bit(lab: Lab) -> None:
+    lab.write("Makefile", MAKEFILE.replace("$(O)/vmlinux $^\n", "$(O)/vmlinux $^\n\t@chmod 6755 $(O)/vmlinux\n"))
+
+    lab.build()
+
+    (vmlinux,) = (lab.tmp_path / "cache/trees").glob("*/builds/plain.x86_64/vmlinux")
+    assert vmlinux.stat().st_mode & 0o6000 == 0

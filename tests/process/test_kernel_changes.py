@@ -8,9 +8,10 @@ import pytest
 from orchestrator.deadline import Deadline
 from orchestrator.errors import InfraError
 from orchestrator.kernel.changes import Changes, changes_of, load_changes, save_changes
+from orchestrator.kernel.layer import patched
 from orchestrator.kernel.series import BASELINE, parse_series
 from orchestrator.kernel.sources import Tarball
-from orchestrator.kernel.tree import PreparedSource, patched
+from orchestrator.kernel.tree import PreparedSource
 from orchestrator.process import check
 
 SHA = "60f1" * 16
@@ -130,3 +131,17 @@ def test_changes_are_read_back_from_the_results_as_they_were(cache: Path, tmp_pa
 
     assert load_changes(tmp_path / "build") == changes
     assert load_changes(tmp_path) is None
+
+
+def test_a_link_of_the_series_is_no_text_to_report(cache: Path) -> None:
+    secret = cache.parent / "secret.c"
+    secret.write_text("int key = 42;\n")
+    link = (
+        "diff --git a/mm/link.c b/mm/link.c\nnew file mode 120000\n--- /dev/null\n+++ b/mm/link.c\n"
+        f"@@ -0,0 +1 @@\n+{secret}\n\\ No newline at end of file\n"
+    )
+
+    found = changed(cache, link)
+
+    assert found.texts == {}
+    assert found.functions == ()

@@ -1,6 +1,7 @@
 """Tarballs from a real HTTP server on this machine: whole, resumed, cut short, wrong."""
 
 import hashlib
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,7 +12,7 @@ import pytest
 from orchestrator.deadline import Deadline
 from orchestrator.errors import InfraError
 from orchestrator.events import Download, Event
-from orchestrator.kernel.sources import Tarball, fetch
+from orchestrator.kernel.sources import Tarball, checked, damaged_tarballs, fetch
 from orchestrator.model import KernelSource, SourcePlace
 
 CONTENT = bytes(range(256)) * 4096
@@ -179,3 +180,43 @@ def test_two_runs_at_once_download_once(server: Server, tmp_path: Path) -> None:
         thread.join()
 
     assert len(server.asked) == 1
+
+
+def test_a_bit_that_flipped_is_seen_before_the_tarball_is_unpacked(server: Server, tmp_path: Path) -> None:
+    tarball = get(tmp_path, server.place("linux.tar.xz"))
+    assert checked(tarball) == tarball
+    stat = tarball.path.stat()
+    tarball.path.write_bytes(b"\x01" + CONTENT[1:])
+    os.utime(tarball.path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+    assert [path for path, _ in damaged_tarballs(tmp_path)] == [tarball.path]
+    with pytest.raises(InfraError, match="has changed since it was downloaded") as failure:
+        checked(tarball)
+
+    assert "again" in failure.value.hint
+    assert checked(get(tmp_path, server.place("linux.tar.xz"))).path.read_bytes() == CONTENT
+
+
+def test_a_tarball_that_has_gone_is_our_trouble(server: Server, tmp_path: Path) -> None:
+    tarball = get(tmp_path, server.place("linux.tar.xz"))
+    tarball.path.unlink()
+
+    with pytest.raises(InfraError, match="has gone"):
+        checked(tarball)
+
+
+@pytest.mark.parametrize("content", [b"", bytes(len(CONTENT)), CONTENT[:-1]])
+def test_a_tarball_that_lost_its_content_with_the_power_is_fetched_again(
+    content: bytes, server: Server, tmp_path: Path
+) -> None:
+    tarball = get(tmp_path, server.place("linux.tar.xz"))
+    tarball.path.write_bytes(content)
+
+    assert get(tmp_path, server.place("linux.tar.xz")).path.read_bytes() == CONTENT
+
+
+def test_a_cache_that_can_not_be_written_is_our_trouble(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+
+    with pytest.raises(InfraError, match="the cache can't be written"):
+        get(tmp_path / "cache", server.place("linux.tar.xz"))

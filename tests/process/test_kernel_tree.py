@@ -10,10 +10,11 @@ from orchestrator.deadline import Deadline
 from orchestrator.errors import UserError
 from orchestrator.kernel.apply import NotApplied
 from orchestrator.kernel.files import sha256_of
+from orchestrator.kernel.layer import patched
 from orchestrator.kernel.prepare import from_tree
 from orchestrator.kernel.series import BASELINE, Series, load_series, parse_series
 from orchestrator.kernel.sources import Tarball
-from orchestrator.kernel.tree import PreparedSource, patched
+from orchestrator.kernel.tree import PreparedSource
 from orchestrator.paths import KERNELS, PROJECT, cache_root
 from orchestrator.process import check
 

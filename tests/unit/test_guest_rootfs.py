@@ -1,5 +1,6 @@
 """Where the guest's packages come from, and how its programs are compiled."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from orchestrator.deadline import Deadline
 from orchestrator.errors import InfraError, ToolMissing, UserError
 from orchestrator.guest.archive import COMPILED, SCRIPTS, program_path
 from orchestrator.guest.programs import Library, compile_argv, program_bytes
-from orchestrator.guest.rootfs import PACKAGES, SUITE, apt_sources, mmdebstrap_argv, sources_of
+from orchestrator.guest.rootfs import PACKAGES, SUITE, apt_sources, base_archive, mmdebstrap_argv, sources_of
 from orchestrator.plan.checks import GUEST_PROGRAMS
 from orchestrator.process import find_tool
 
@@ -92,6 +93,57 @@ def test_a_program_is_compiled_once_and_again_when_it_changed(tmp_path: Path) ->
     assert first[:4] == b"\x7fELF"
     assert first == again != changed
     assert len([file for file in (tmp_path / "cache/programs").iterdir() if file.suffix != ".lock"]) == 2
+
+
+@needs_gcc
+@pytest.mark.parametrize("damage", ["bit", "empty", "zeros"])
+def test_a_program_that_was_damaged_in_the_cache_is_compiled_again(damage: str, tmp_path: Path) -> None:
+    source = tmp_path / "w.c"
+    source.write_text("int main(void) { return 0; }\n")
+    first = made(source, tmp_path)
+    (kept,) = (tmp_path / "cache/programs").glob("*.sealed")
+    content = bytearray(kept.read_bytes())
+    content[100] ^= 1
+    kept.write_bytes({"bit": content, "empty": b"", "zeros": bytes(len(content))}[damage])
+
+    assert made(source, tmp_path) == first
+
+
+def fake_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """apt and mmdebstrap of a host that has them; what mmdebstrap was called for is in the log that comes back."""
+    calls = tmp_path / "calls"
+    programs = {
+        "apt-get": f"#!/bin/sh\necho 'http://mirror.example/debian|{SUITE}|main|'\n",
+        "mmdebstrap": f'#!/bin/sh\necho x >> {calls}\nfor root in "$@"; do case "$root" in */root) break;; esac; done\n'
+        'mkdir -p "$root/bin"\n',
+    }
+    for name, text in programs.items():
+        (tmp_path / "bin").mkdir(exist_ok=True)
+        (tmp_path / "bin" / name).write_text(text)
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    return calls
+
+
+@pytest.mark.parametrize("damage", ["bit", "empty", "zeros", "none"])
+def test_a_root_file_system_that_was_damaged_in_the_cache_is_made_again(
+    damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = fake_packages(tmp_path, monkeypatch)
+
+    def archive() -> bytes:
+        until = Deadline.after(60, "the archive")
+        return base_archive(X86, cache=tmp_path / "cache", log=tmp_path / "log", until=until)
+
+    first = archive()
+    (kept,) = (tmp_path / "cache/rootfs").glob("*.sealed")
+    content = bytearray(kept.read_bytes())
+    if damage != "none":
+        content[100] ^= 1
+        kept.write_bytes({"bit": content, "empty": b"", "zeros": bytes(len(content))}[damage])
+
+    assert archive() == first
+    assert calls.read_text().count("x") == (1 if damage == "none" else 2)
 
 
 @needs_gcc

@@ -1,11 +1,13 @@
 """How many guests run side by side, which fragments make a build, and what the exit code says."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from samples import cell, cell_report, image, run_report
 
 from orchestrator.cli.main import exit_code
+from orchestrator.disk import sha256_of
 from orchestrator.endings import interrupted_report
 from orchestrator.errors import ExitCode, InfraError
 from orchestrator.jobs import jobs_for
@@ -99,3 +101,17 @@ def test_the_configs_digest_is_the_one_that_the_guest_prints(tmp_path: Path) -> 
 
     # printf 'CONFIG_SWAP=y\n' | gzip | tail -c 8 | od -An -tx4 --endian=little
     assert config_digest(tmp_path / "config") == "5ad813a30000000e"
+
+
+def test_a_kernel_that_was_changed_in_a_runs_folder_is_not_booted_again(tmp_path: Path) -> None:
+    kernel = image()
+    place = tmp_path / "builds" / kernel.build.name / "image"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"kernel")
+    kernel = replace(kernel, hashes={**kernel.hashes, "image": sha256_of(place)})
+    assert kept_image(kernel, tmp_path).image == place
+
+    place.write_bytes(b"kernfl")
+
+    with pytest.raises(InfraError, match="is not what was booted"):
+        kept_image(kernel, tmp_path)

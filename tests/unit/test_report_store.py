@@ -135,15 +135,6 @@ def test_a_line_that_was_cut_off_by_a_kill_is_not_a_cell(tmp_path: Path) -> None
     assert len(load_run(store.folder).cells) == 1
 
 
-def test_a_damaged_cell_is_named_with_its_line(tmp_path: Path) -> None:
-    with opened(tmp_path) as store:
-        store.add_cell(cell_report(run=guest_run()))
-    (store.folder / "cells.jsonl").write_text('{"cell": 1}\n')
-
-    with pytest.raises(UserError, match=r"cells\.jsonl:1: was written by another version: cell"):
-        load_run(store.folder)
-
-
 def test_threads_record_side_by_side(tmp_path: Path) -> None:
     cells = [cell_report(run=guest_run(), of=cell(repeat=number, repeats=40)) for number in range(1, 41)]
     with opened(tmp_path) as store, ThreadPoolExecutor(8) as pool:

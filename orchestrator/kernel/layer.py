@@ -1,0 +1,172 @@
+"""The layers of a private source tree: where a series is applied and built, apart from everything else.
+
+tree.py has what lies where; docs/decisions/0003-sandbox-and-layers.md has the reasons.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from orchestrator.deadline import Deadline
+from orchestrator.events import Listener, Step
+from orchestrator.kernel.apply import NotApplied, apply_series
+from orchestrator.kernel.buildmark import discard
+from orchestrator.kernel.files import write_whole
+from orchestrator.kernel.manifest import restamp
+from orchestrator.kernel.overlay import Overlay, lay
+from orchestrator.kernel.series import Series
+from orchestrator.kernel.tree import (
+    PreparedSource,
+    Tree,
+    content_at,
+    note,
+    pristine_files,
+    pristine_tree,
+    put_content,
+    text_of,
+)
+from orchestrator.lock import locked, locked_at_once
+from orchestrator.process import check
+from orchestrator.sealed import read_sealed
+
+# A layer of a small configuration takes about 1 GB for each arch.
+LAYERS_KEPT = 8
+
+
+def layer_name(series: Series, overlay: Overlay | None) -> str:
+    """The layer that a kernel is built in; "" for the pristine tree, which has neither series nor overlay on it."""
+    if series.patches:
+        return f"series-{series.identity[:16]}"
+    return f"overlay-{overlay.name}" if overlay else ""
+
+
+@contextmanager
+def layer_of(tree: Tree, name: str, *, on_event: Listener, until: Deadline) -> Iterator[Tree]:
+    """A layer on a pristine tree that the caller holds, ours alone for the length of the block.
+
+    Its sources are the tree's as it is now, but for the files that a series changed when the layer was used last.
+    """
+    layer = Tree(folder=tree.folder / "layers" / name)
+
+    def on_wait() -> None:
+        on_event(Step(text=f"waiting for another build of this series in {layer.folder}"))
+
+    with locked(layer.lock, until, on_wait):
+        if not layer.src.exists() or read_sealed(layer.journal) is None:
+            _remove_layers(tree, keep=LAYERS_KEPT - 1)
+            _clone(tree, layer, until)
+        elif text_of(layer.stamp) != text_of(tree.stamp):
+            _follow(tree, layer, until)
+        write_whole(layer.stamp, text_of(tree.stamp).encode())
+        os.utime(layer.folder)  # Layers that were not used for long are removed first.
+        yield layer
+
+
+def put_on(
+    tree: Tree, layer: Tree, series: Series, overlay: Overlay | None, *, log_dir: Path, until: Deadline
+) -> NotApplied | None:
+    """Make the layer's source the tree's with exactly this series on it, and the overlay on top of that.
+
+    NotApplied, and the layer is as it was, where the series does not fit. After a crash at any point the next call puts
+    things right: the journal is written before a file is touched.
+    """
+    journal = _journal(layer)
+    with TemporaryDirectory(prefix="apply-", dir=layer.folder) as scratch:
+        folder = Path(scratch)
+        touched = sorted({*map(str, series.touched), *(overlay.touched if overlay else ())})
+        pristine_files(tree, touched, folder)
+        if problem := apply_series(series, folder, log_dir=log_dir, until=until):
+            return problem
+        if overlay:
+            lay(overlay, folder)
+        wanted = {path: content_at(folder, path) for path in touched}
+    wanted |= {path: content_at(tree.src, path) for path in journal if path not in wanted}
+    note(layer.journal, sorted(wanted))
+    # What goes, goes first: a file may take the place of a folder, and a folder that of a link.
+    for path in sorted(wanted, key=lambda path: (wanted[path] is not None, path)):
+        put_content(layer.src, path, wanted[path])
+    return None
+
+
+def renew_times(layer: Tree) -> None:
+    """Give the files of a layer that are not the pristine ones the present time."""
+    for path in _journal(layer):
+        if content_at(layer.src, path):
+            os.utime(layer.src / path, follow_symlinks=False)
+
+
+@contextmanager
+def patched(  # noqa: PLR0913  # what lies in the tree, and where that is done
+    source: PreparedSource,
+    series: Series,
+    *,
+    cache: Path,
+    log_dir: Path,
+    on_event: Listener,
+    until: Deadline,
+    overlay: Overlay | None = None,
+) -> Iterator[Tree | NotApplied]:
+    """Yield the tree or layer with exactly this series and overlay on it, ours for the length of the block.
+
+    Yields NotApplied when the series does not fit.
+    """
+    with ExitStack() as held:
+        tree = held.enter_context(pristine_tree(source, cache=cache, on_event=on_event, until=until))
+        name = layer_name(series, overlay)
+        if not name:
+            yield tree
+            return
+        layer = held.enter_context(layer_of(tree, name, on_event=on_event, until=until))
+        on_event(Step(text="applying the series"))
+        yield put_on(tree, layer, series, overlay, log_dir=log_dir, until=until) or layer
+
+
+def _clone(tree: Tree, layer: Tree, until: Deadline) -> None:
+    """Begin a layer: all files are the tree's own, by hard links, so it takes no space and keeps their times."""
+    fresh = layer.folder / "src.new"
+    discard(layer.folder)
+    layer.folder.mkdir(parents=True)
+    check(["cp", "--archive", "--link", f"{tree.src}/.", str(fresh)], log=layer.folder / "clone.log", until=until)
+    restamp(tree.src, tree.manifest)
+    note(layer.journal, [])
+    fresh.rename(layer.src)
+
+
+def _follow(tree: Tree, layer: Tree, until: Deadline) -> None:
+    """Bring a layer up to what the tree has become. What changes gets the present time: objects may be younger."""
+    layer.stamp.unlink(missing_ok=True)
+    ours, theirs = _stamps(layer.src), _stamps(tree.src)
+    changed = {path for path in {*ours, *theirs} if ours.get(path) != theirs.get(path)} - _journal(layer)
+    note(layer.journal, sorted({*_journal(layer), *changed}))
+    for number, path in enumerate(sorted(changed, key=lambda path: (path in theirs, path))):
+        if number % 1000 == 0:
+            until.left()
+        put_content(layer.src, path, content_at(tree.src, path))
+
+
+def _stamps(src: Path) -> dict[str, tuple[int, int, int]]:
+    """Size, time and mode of each file: hard links have the same, and a copy in their place has, too."""
+    found = {}
+    for folder, _, names in os.walk(src):
+        for name in names:
+            path = os.path.join(folder, name)  # noqa: PTH118  # 90,000 files: Path objects cost seconds.
+            known = os.lstat(path)
+            found[os.path.relpath(path, src)] = (known.st_size, known.st_mtime_ns, known.st_mode)
+    return found
+
+
+def _remove_layers(tree: Tree, *, keep: int) -> None:
+    """Make room for a layer: those that were used longest ago go, but none that another run holds."""
+    folders = sorted((tree.folder / "layers").glob("*/"), key=lambda folder: folder.stat().st_mtime, reverse=True)
+    for folder in folders[keep:]:
+        with locked_at_once(Tree(folder=folder).lock) as free:
+            if free:
+                discard(folder)
+                restamp(tree.src, tree.manifest)
+
+
+def _journal(layer: Tree) -> set[str]:
+    return set(json.loads(read_sealed(layer.journal) or b"[]"))

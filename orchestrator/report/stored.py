@@ -1,0 +1,162 @@
+"""A run's folder, read back: a file that came from elsewhere, or from a disk that lost some of it.
+
+Each line of cells.jsonl, and run.json, ends with the SHA-256 of the text before it; older files have none.
+A line that can't be read costs its own cell, which then is `lost`, with the reason; never silence.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from orchestrator.errors import UserError
+from orchestrator.model import (
+    Build,
+    Cell,
+    CellReport,
+    DeviceKind,
+    Outcome,
+    RunReport,
+    SwapDevice,
+    Variant,
+    Verdict,
+    Workload,
+)
+
+RUN_FILE = "run.json"
+CELLS_FILE = "cells.jsonl"
+CELL_COUNT = "cell_count"
+
+RUN = TypeAdapter(RunReport)
+CELL = TypeAdapter(CellReport)
+_ONLY_CELL = TypeAdapter(Cell)
+_SUM = re.compile(rb',\s*"sha256": "([0-9a-f]{64})"\s*\}\s*\Z')
+_UNREADABLE = "unreadable"
+
+
+class _Bad(Exception):
+    """A text is not what was written; the words say in what way."""
+
+
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """JSON in ASCII only: a console may hold anything, and half of a surrogate pair is no UTF-8."""
+    return json.dumps(value, indent=indent, ensure_ascii=True)
+
+
+def with_sum(text: str) -> str:
+    """The text of a JSON object, with one more member: the SHA-256 of all that is before it."""
+    body = text.removesuffix("}").rstrip()
+    end = "\n}" if "\n" in text else "}"
+    return f'{body}, "sha256": "{hashlib.sha256(body.encode()).hexdigest()}"{end}'
+
+
+def load_run(folder: Path) -> RunReport:
+    """Read a run's folder back, the cells that finished included.
+
+    A cell whose line can't be read is `lost`. Raises UserError where the folder is none of a run, or run.json can't be
+    read.
+    """
+    path = folder / RUN_FILE
+    try:
+        content = path.read_bytes()
+        lines = (folder / CELLS_FILE).read_bytes() if (folder / CELLS_FILE).exists() else b""
+    except OSError as why:
+        raise UserError(f"{folder} is not the folder of a run: {why}", hint="ls results/") from why
+    try:
+        stored = _object(content)
+    except _Bad as why:
+        raise UserError(f"{path} can't be read: {why}", hint=f"ls -l {folder}") from why
+    count = stored.pop(CELL_COUNT, 0)
+    cells = list(_stored_cells(lines))
+    missing = range(len(cells) + 1, (count if isinstance(count, int) else 0) + 1)
+    cells += [_lost(_no_cell(number), f"line {number} of {CELLS_FILE} is missing") for number in missing[:_MOST]]
+    try:
+        return RUN.validate_python(stored | {"folder": str(folder), "cells": tuple(cells)})
+    except ValidationError as why:
+        raise UserError(f"{path} was written by another version, or by hand: {_first(why)}") from why
+
+
+# So many lines that are missing get a cell each.
+_MOST = 10_000
+
+
+def unreadable(report: RunReport) -> tuple[CellReport, ...]:
+    """The cells of a run that was read back whose lines can't be read, or are missing."""
+    return tuple(cell for cell in report.cells if _UNREADABLE in cell.kernel)
+
+
+def _stored_cells(content: bytes) -> Iterator[CellReport]:
+    *lines, rest = content.split(b"\n")
+    # Without its newline the last line was being written when the run was killed.
+    if rest and not rest.startswith(b"{"):
+        lines.append(rest)
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield _stored_cell(line)
+        except _Bad as why:
+            yield _lost(_cell_of(line, number), f"line {number} of {CELLS_FILE} can't be read: {why}")
+
+
+def _stored_cell(line: bytes) -> CellReport:
+    try:
+        return CELL.validate_python(_object(line))
+    except ValidationError as why:
+        raise _Bad(f"was written by another version, or by hand: {_first(why)}") from why
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    """The JSON object that was written; raises _Bad."""
+    if not content.strip(b"\0 \n"):
+        raise _Bad("it is full of zeros" if content else "it is empty")
+    found = _SUM.search(content)
+    if found and hashlib.sha256(content[: found.start()]).hexdigest().encode() != found[1]:
+        raise _Bad("it has changed since it was written: its checksum does not fit")
+    value = _parsed(content)
+    if not isinstance(value, dict):
+        raise _Bad("it is no JSON object")
+    value.pop("sha256", None)
+    return value
+
+
+def _parsed(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except RecursionError as why:
+        raise _Bad("it is nested without end") from why
+    except ValueError as why:
+        raise _Bad(f"it is not JSON: {why}") from why
+
+
+def _cell_of(line: bytes, number: int) -> Cell:
+    """The cell that a damaged line seems to be of; else one that only has the line's number."""
+    try:
+        return _ONLY_CELL.validate_python(_parsed(line)["cell"])
+    except (_Bad, ValidationError, LookupError, TypeError):
+        return _no_cell(number)
+
+
+def _no_cell(number: int) -> Cell:
+    workload = Workload(
+        name=f"line-{number}",
+        summary=f"a line of {CELLS_FILE} that can't be read",
+        program=PurePosixPath(_UNREADABLE),
+        devices=(SwapDevice(kind=DeviceKind.ZRAM, size_mib=1),),
+        exercised={_UNREADABLE: 1},
+    )
+    build = Build(variant=Variant.PATCHED, flavour=_UNREADABLE, arch=_UNREADABLE)
+    return Cell(build=build, workload=workload, seconds=0, seed=0, repeat=1, repeats=1)
+
+
+def _lost(cell: Cell, why: str) -> CellReport:
+    return CellReport(
+        cell=cell, verdict=Verdict(outcome=Outcome.LOST, title=why), run=None, kernel={_UNREADABLE: CELLS_FILE}
+    )
+
+
+def _first(why: ValidationError) -> str:
+    error = why.errors()[0]
+    return f"{'.'.join(map(str, error['loc']))}: {error['msg']}"
