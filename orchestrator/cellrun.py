@@ -73,6 +73,7 @@ class Guests:
     patience: Patience = field(default_factory=Patience)
     dump_memory: bool = False  # keep the whole memory of a guest that hangs
     states: States | None = None  # of guests that are restored and not booted; None: all are booted
+    sandbox: bool = True  # QEMU runs in it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +95,7 @@ def vm_spec(cell: Cell, bootable: Bootable, guests: Guests) -> VmSpec:
         cpus=cell.workload.cpus,
         kvm=cell.build.arch in guests.kvm,
         disk_mib=disk_sizes(cell),
+        sandbox=guests.sandbox,
     )
 
 

@@ -9,7 +9,7 @@ from orchestrator.judge.scan import crashes_in
 from orchestrator.judge.verdict import WAITING, mark_allowed
 from orchestrator.model import Allowed, Crash, CrashKind, Ending, GuestRun, Severity, Standstill
 from orchestrator.text import capped_lines
-from orchestrator.vm.qemu import Vm, size_of
+from orchestrator.vm.qemu import LONGEST_LOG_BYTES, Vm, size_of
 
 _CHUNK = 1 << 18
 _LOOK_SECONDS = 1.0
@@ -17,7 +17,7 @@ _LOOK_SECONDS = 1.0
 _LONGEST = 1 << 16
 _SHOWN_BYTES = 8 << 20
 # A guest that prints more does nothing else, and the next thing that it fills is the disk.
-_MOST_PRINTED = 1 << 30
+_MOST_PRINTED = LONGEST_LOG_BYTES // 2
 # A console that takes long to read is read seldom.
 _LOOK_SHARE = 0.1
 

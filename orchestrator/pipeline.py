@@ -47,7 +47,7 @@ from orchestrator.plan.config import Plan, load_kernel_source
 from orchestrator.plan.flavours import needs_of
 from orchestrator.report.earlier import read_earlier
 from orchestrator.report.store import Store
-from orchestrator.sandbox import sandbox_works
+from orchestrator.rights import builds_in_sandbox, guests_in_sandbox
 from orchestrator.schedule import Schedule, as_given, edited_files, scheduled
 from orchestrator.states import saved_guests
 from orchestrator.stopwatch import Stopwatch
@@ -128,7 +128,7 @@ def open_kit(request: Request, listener: Listener) -> Iterator[Kit]:
         series = load_series(request.series, tree=request.tree, log=log, until=until, version=wanted_version)
         for text in series.notices:
             listener(Notice(text=text))
-        sandbox = _sandbox(request, listener)
+        sandbox = builds_in_sandbox(request.sandbox, listener)
         if request.tree:
             source = from_tree(request.tree, revision=series.base, log=log)
         else:
@@ -169,7 +169,7 @@ def run_matrix(request: Request, store: Store, listener: Listener) -> RunReport:
         store.add_timing(SOURCE, stopwatch.stop())
         keys = new_keys()
         save_keys(keys, guest_folder(store))
-        runner = _Runner(request=request, store=store, listener=listener, keys=keys)
+        runner = _Runner(request=request, store=store, listener=listener, keys=keys, sandbox=kit.sandbox)
 
         def load(build: Build, background: bool, listener: Listener) -> Bootable | None:
             folder = store.build_folder(build)
@@ -190,7 +190,8 @@ def rerun(report: RunReport, cells: Sequence[Cell], request: Request, store: Sto
     """Cells of an earlier run again, from its folder: same kernel, same initramfs, same seeds."""
     old = report.folder
     keys = load_keys(old / "guest")
-    runner = _Runner(request=request, store=store, listener=listener, keys=keys)
+    sandbox = guests_in_sandbox(request.sandbox, listener)
+    runner = _Runner(request=request, store=store, listener=listener, keys=keys, sandbox=sandbox)
 
     def load(build: Build, background: bool, listener: Listener) -> Bootable:
         del background
@@ -252,6 +253,7 @@ class _Runner:
     store: Store
     listener: Listener
     keys: RunKeys
+    sandbox: bool
     _kvm: dict[str, bool] = field(default_factory=dict)
     _recording: threading.Lock = field(default_factory=threading.Lock)
     _lost: int = 0
@@ -345,7 +347,7 @@ class _Runner:
     def _guests(self, cell: Cell, bootable: Bootable) -> Guests:
         arch = cell.build.arch
         allow, dump = self.request.plan.matrix.allow, self.request.dump_memory
-        guests = Guests(keys=self.keys, kvm=frozenset(), allow=allow, dump_memory=dump)
+        guests = Guests(keys=self.keys, kvm=frozenset(), allow=allow, dump_memory=dump, sandbox=self.sandbox)
         if arch not in self._kvm:
             self._kvm[arch] = usable_kvm(cell, bootable, guests, cache=self.request.cache, listener=self.listener)
         return replace(guests, kvm=frozenset({arch}) if self._kvm[arch] else frozenset())
@@ -379,15 +381,3 @@ def versions(arches: Iterable[str]) -> dict[str, str]:
     for name in arches:
         found[f"qemu {name}"] = qemu_version(ARCHES[name])
     return found
-
-
-def _sandbox(request: Request, listener: Listener) -> bool:
-    if not request.sandbox:
-        listener(Notice(text="NO SANDBOX: the series' own build files run with your rights on this machine"))
-        return False
-    if not sandbox_works():
-        raise InfraError(
-            "bubblewrap can't make a sandbox here, and a series is code that strangers wrote",
-            hint="patchrig doctor  # says why; --no-sandbox builds without one, with your rights",
-        )
-    return True

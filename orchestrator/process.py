@@ -48,7 +48,7 @@ def find_tool(name: str) -> Path | None:
 
 
 @contextmanager
-def spawn(
+def spawn(  # noqa: PLR0913  # each is a fact about one child
     argv: Sequence[str],
     *,
     log: Path,
@@ -56,10 +56,12 @@ def spawn(
     env: Mapping[str, str] | None = None,
     grace: float = 2.0,
     background: bool = False,
+    descriptors: Sequence[int] = (),
 ) -> Iterator[Child]:
     """Run argv for the length of the block, output appended to `log`; its process group is dead afterwards.
 
-    In the background it gets what of the CPUs nobody else wants. Raises ToolMissing when argv[0] is not installed.
+    In the background it gets what of the CPUs nobody else wants. It inherits `descriptors`.
+    Raises ToolMissing when argv[0] is not installed.
     """
     if find_tool(argv[0]) is None:
         raise ToolMissing(argv[0])
@@ -73,6 +75,7 @@ def spawn(
             cwd=cwd,
             env=dict(env) if env is not None else None,
             start_new_session=True,
+            pass_fds=tuple(descriptors),
         )
     with _live_lock:
         _live.add(child.pid)

@@ -204,7 +204,8 @@ class _Bench:
 
     def _guests(self, cell: Cell, bootable: Bootable) -> Guests:
         request = self.kit.request
-        guests = Guests(keys=self.keys, kvm=frozenset(), allow=request.plan.matrix.allow, stop_at_crash=True)
+        allow, sandbox = request.plan.matrix.allow, self.kit.sandbox
+        guests = Guests(keys=self.keys, kvm=frozenset(), allow=allow, stop_at_crash=True, sandbox=sandbox)
         if usable_kvm(cell, bootable, guests, cache=request.cache, listener=self.listener):
             return replace(guests, kvm=frozenset({self.build.arch}))
         return guests

@@ -226,4 +226,4 @@ def _checked(saved: SavedGuest, facts: str) -> Ready:
 
 def connected(vm: Vm, keys: RunKeys, until: Deadline) -> ssh.Connection:
     """An SSH session in the guest for the length of a block."""
-    return ssh.connect(vm.ssh_port(until), user_key=keys.user_key, pinned_host=keys.pinned_host, until=until)
+    return ssh.connect(vm.ssh_address(until), user_key=keys.user_key, pinned_host=keys.pinned_host, until=until)

@@ -24,9 +24,9 @@ from orchestrator.pipeline import Request, open_kit, usable_kvm
 from orchestrator.plan.flavours import needs_of
 from orchestrator.report.terminal import screen, terminal
 from orchestrator.states import connected
-from orchestrator.vm.argv import escaped, standalone_argv
 from orchestrator.vm.qemu import boot as boot_vm
 from orchestrator.vm.qemu import config_digest, not_as_asked, said_since
+from orchestrator.vm.start import terminal_argv
 
 
 @click.command()
@@ -48,15 +48,8 @@ def boot(matrix: Path, **choice: Any) -> ExitCode:
         for disk, size_mib in zip(disks, sizes, strict=True):
             with disk.open("wb") as file:
                 file.truncate(size_mib << 20)
-        argv = standalone_argv(
-            vm_spec(cell, bootable, guests),
-            image=str(bootable.kernel.image),
-            initramfs=str(bootable.initramfs),
-            disks=[escaped(disk) for disk in disks],
-            workload=(),
-        )
         click.echo(f"{cell.build.name}; Ctrl-A X ends QEMU", err=True)
-        status = process.foreground(argv)
+        status = process.foreground(terminal_argv(vm_spec(cell, bootable, guests), disks))
     return ExitCode.OK if status == 0 else ExitCode.INFRA
 
 
@@ -127,7 +120,7 @@ def _bootable(request: Request, cell: Cell, keys: RunKeys) -> Iterator[tuple[Boo
             if image.coverage:
                 initramfs = add_blocks(initramfs, image.coverage, output=folder / "initramfs.blocks")
             bootable = Bootable(kernel=image, initramfs=initramfs)
-            guests = Guests(keys=keys, kvm=frozenset(), allow=())
+            guests = Guests(keys=keys, kvm=frozenset(), allow=(), sandbox=kit.sandbox)
             if usable_kvm(cell, bootable, guests, cache=request.cache, listener=listener):
                 guests = replace(guests, kvm=frozenset({cell.build.arch}))
         yield bootable, guests

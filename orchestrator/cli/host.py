@@ -37,9 +37,10 @@ def doctor(verify: bool, as_json_text: bool) -> ExitCode:
     patchrig doctor --verify       # after a power failure, or with a disk that is not to be trusted
     """
     missing = missing_tools()
-    # Without QEMU there is nothing to try.
-    kvm = {name: kvm_impossible(arch) or ("" if missing else tiny_boot_trouble(arch)) for name, arch in ARCHES.items()}
     sandbox = not missing and sandbox_works()
+    kvm = {name: kvm_impossible(arch) or "" for name, arch in ARCHES.items()}
+    if not missing:  # without QEMU there is nothing to try
+        kvm = {name: why or tiny_boot_trouble(ARCHES[name], sandbox=sandbox) for name, why in kvm.items()}
     cache = paths.cache_root()
     refused = paths.why_unusable(cache)
     with trouble_named(cache):

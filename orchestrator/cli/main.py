@@ -25,6 +25,7 @@ from orchestrator.cli.options import (
     JOBS,
     JUNIT,
     MATRIX,
+    NO_SANDBOX,
     RESTORE,
     RESULTS,
     Choice,
@@ -164,12 +165,13 @@ def _image_json(image: Any) -> dict[str, object]:
 @DUMP_MEMORY
 @click.option("--widen", metavar="K=V,...", help="Delays of a widened cell instead of the run's: chance=2%,max=30ms.")
 @RESTORE
+@NO_SANDBOX
 @JOBS
 @RESULTS
 @AS_JSON
 def repro(  # noqa: PLR0913  # click gives each option as an argument
     name: str, cell: str, repeat: int | None, until_fail: bool, seconds: int | None, seed: int | None,
-    dump_memory: bool, widen: str | None, restore: bool,
+    dump_memory: bool, widen: str | None, restore: bool, sandbox: bool,
     jobs: int | None, results: Path, as_json_text: bool,
 ) -> ExitCode:  # fmt: skip
     """Run a CELL of an earlier RUN again: same kernel, same guest files, same seed, same command line.
@@ -192,8 +194,9 @@ def repro(  # noqa: PLR0913  # click gives each option as an argument
     again = tuple(replace(base, repeat=number, repeats=times) for number in range(1, times + 1))
     plan = Plan(path=Path(old.matrix_path), matrix=old.matrix, workloads=(found.workload,))
     request = Request(
-        plan=plan, cells=again, series=(), jobs=jobs, until_fail=until_fail, dump_memory=dump_memory, restore=restore
-    )
+        plan=plan, cells=again, series=(), jobs=jobs, until_fail=until_fail, dump_memory=dump_memory, restore=restore,
+        sandbox=sandbox,
+    )  # fmt: skip
     return _reported(
         request, results, None, as_json_text, lambda store, listener: rerun(old, again, request, store, listener)
     )

@@ -60,6 +60,9 @@ class Choice:
     sandbox: bool
 
 
+NO_SANDBOX = click.option("--no-sandbox", "sandbox", flag_value=False, default=True, type=bool,
+                          help="Build, and run QEMU, without bubblewrap: the series' build files and what breaks out "
+                          "of a guest then have your rights.")  # fmt: skip
 _BUILD_CHOICE = (
     click.option("--patch", multiple=True, type=click.Path(path_type=Path), metavar="PATH",
                  help="Series under test instead of the matrix's: a patch, a mail, an mbox, a folder of patches, or a "
@@ -77,8 +80,7 @@ _BUILD_CHOICE = (
     click.option("--widen", metavar="K=V,...",
                  help="How a widened flavour delays: chance=2%,max=30ms,spin=1ms,hold=500ms,rest=10%,"
                  "only=FUNCTION+FUNCTION; what is left out is so."),
-    click.option("--no-sandbox", "sandbox", flag_value=False, default=True, type=bool,
-                 help="Build without bubblewrap: the series' build files then run with your rights."),
+    NO_SANDBOX,
 )  # fmt: skip
 _CHOICE = (
     *_BUILD_CHOICE,

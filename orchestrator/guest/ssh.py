@@ -12,6 +12,7 @@ import tty
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import paramiko
 
@@ -24,6 +25,8 @@ _CHUNK = 65536
 # Bytes that are read at a time, and that a command of ours may say; none says a tenth of that.
 _MOST_AT_ONCE = 4 << 20
 _MOST_SAID = 16 << 20
+# A socket has its name a moment before anybody listens on it, and its queue may be full for one.
+_MOMENT_SECONDS = 1.0
 
 
 class GuestUnreachable(InfraError):
@@ -131,17 +134,15 @@ Connection = AbstractContextManager[Guest]
 
 
 @contextmanager
-def connect(port: int, *, user_key: str, pinned_host: str, until: Deadline) -> Iterator[Guest]:
-    """Log in as root on 127.0.0.1:port. The host key must be the pinned one; no other is accepted: InfraError.
+def connect(address: Path | int, *, user_key: str, pinned_host: str, until: Deadline) -> Iterator[Guest]:
+    """Log in as root through a Unix socket, or a port on 127.0.0.1. The host key must be the pinned one: InfraError.
 
     Call it after the guest's ready line: slirp accepts a connection before anybody listens in the guest, and one tried
     before the guest's network is up costs seconds of SYN back-off. Raises GuestUnreachable.
     """
     with ExitStack() as stack:
         try:
-            channel = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=until.left()))
-            # Small messages one after another: each would wait for the acknowledgement of the one before, 40 ms.
-            channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            channel = stack.enter_context(opened(address, until))
             transport = paramiko.Transport(channel)
             stack.callback(_close, transport)
             # The guest may be a hundred times slower than a real machine.
@@ -150,8 +151,34 @@ def connect(port: int, *, user_key: str, pinned_host: str, until: Deadline) -> I
             _check_host(transport, pinned_host)
             transport.auth_publickey("root", paramiko.Ed25519Key.from_private_key(io.StringIO(user_key)))
         except (paramiko.SSHException, OSError, EOFError, OutOfTime) as e:
-            raise GuestUnreachable(f"no SSH session on 127.0.0.1:{port}: {_said(e)}") from e
+            where = f"127.0.0.1:{address}" if isinstance(address, int) else f"the socket {address.name}"
+            raise GuestUnreachable(f"no SSH session on {where}: {_said(e)}") from e
         yield Guest(transport)
+
+
+def opened(address: Path | int, until: Deadline) -> socket.socket:
+    """A connection to a Unix socket, or to a port on 127.0.0.1, that gives up at the deadline. Raises OSError."""
+    if isinstance(address, int):
+        channel = socket.create_connection(("127.0.0.1", address), timeout=until.left())
+        # Small messages one after another: each would wait for the acknowledgement of the one before, 40 ms.
+        channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return channel
+    moment = Deadline.after(_MOMENT_SECONDS, "the relay")
+    while True:
+        channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            channel.settimeout(until.left())
+            channel.connect(str(address))
+        except (ConnectionRefusedError, BlockingIOError):
+            channel.close()
+            if moment.passed():
+                raise
+            until.pause()
+        except BaseException:
+            channel.close()
+            raise
+        else:
+            return channel
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from orchestrator.judge.prefixes import SECONDS, Author, Place, Prefix, next_sta
 # A longer message is not a kernel's (LOG_LINE_MAX is 1 KiB); a workload may write any amount without a newline.
 LONGEST = 4096
 # Objects in objects: a container's log of a CI's log.
-DEEPEST = 3
+DEEPEST = 5
 
 # A terminal's: CSI, the strings that end in BEL or ST, and the rest.
 ESCAPE = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\-_])")

@@ -110,7 +110,7 @@ class _Scan:
             at = self._step(at)
         self._end_segment(self.end)
         lines = self.lines[: self.end]
-        if not lines[-1].endswith(b"\n"):
+        if lines and not lines[-1].endswith(b"\n"):
             lines[-1] += b"\n"
         self.found.lines, self.found.text = lines, b"".join(lines)
         return self.found

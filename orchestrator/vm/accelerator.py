@@ -10,18 +10,19 @@ from pydantic import TypeAdapter, ValidationError
 from orchestrator import process
 from orchestrator.arch import Arch
 from orchestrator.deadline import Deadline
-from orchestrator.errors import OutOfTime
+from orchestrator.errors import InfraError, OutOfTime
 from orchestrator.lock import locked
 from orchestrator.paths import scratch_folder
+from orchestrator.sandbox import Sandbox, plain_argv, sandbox_argv
 from orchestrator.sealed import read_sealed, write_sealed
 from orchestrator.vm.argv import VmSpec
 from orchestrator.vm.qemu import boot
+from orchestrator.vm.start import KVM
 
 REMEMBERED = "accelerators"
 """Files in the cache that begin so are what is remembered, and its lock."""
 _PROBE_SECONDS = 20.0
 _WAIT_SECONDS = 600.0  # for another run that is trying: two probes for each arch
-_KVM = Path("/dev/kvm")
 _TINY_SIZE = 65536
 _RESET_VECTOR = 0xFFF0
 # QEMU's isa-debug-exit turns the value 0x10 into this status.
@@ -47,7 +48,9 @@ def kvm_state(spec: VmSpec, *, cache: Path) -> KvmState:
     if (reason := kvm_impossible(spec.arch)) is not None:
         return KvmState(usable=False, why=reason)
     remembered = cache / f"{REMEMBERED}.sealed"
-    key = f"{platform.release()} {qemu_version(spec.arch)} {spec.arch.name}"
+    # In the sandbox QEMU may be another user, whom the device is not open to.
+    rights = "sandbox" if spec.sandbox else "plain"
+    key = f"{platform.release()} {qemu_version(spec.arch)} {spec.arch.name} {rights}"
     if (state := _known(remembered).get(key)) is not None:
         return state
     with locked(cache / f"{REMEMBERED}.lock", Deadline.after(_WAIT_SECONDS, "another run's trial of KVM")):
@@ -71,10 +74,10 @@ def kvm_impossible(arch: Arch) -> str | None:
     machine = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
     if machine != arch.name:
         return f"the host is {machine}, the guest {arch.name}"
-    if not _KVM.exists():
+    if not KVM.exists():
         return "there is no /dev/kvm"
     try:
-        with _KVM.open("r+b"):
+        with KVM.open("r+b"):
             return None
     except OSError as e:
         return f"/dev/kvm can't be opened: {e.strerror}"
@@ -91,10 +94,11 @@ def qemu_version(arch: Arch) -> str:
     return said.splitlines()[0]
 
 
-def tiny_boot_trouble(arch: Arch) -> str:
+def tiny_boot_trouble(arch: Arch, *, sandbox: bool) -> str:
     """What went wrong with one instruction under KVM with -cpu host; "" when nothing, or no such probe for the arch.
 
-    /dev/kvm can open, and KVM_CREATE_VM work, on hosts where QEMU then aborts or hangs.
+    With `sandbox`, QEMU is tried in there. /dev/kvm can open, and KVM_CREATE_VM work, on hosts where QEMU then aborts
+    or hangs.
     """
     if not arch.kvm_firmware:
         return ""
@@ -103,15 +107,17 @@ def tiny_boot_trouble(arch: Arch) -> str:
         firmware[_RESET_VECTOR : _RESET_VECTOR + len(arch.kvm_firmware)] = arch.kvm_firmware
         image = Path(scratch) / "tiny.bin"
         image.write_bytes(firmware)
-        return _tried(lambda: _run_tiny(arch, image, Path(scratch) / "log"))
+        return _tried(lambda: _run_tiny(arch, image, Path(scratch) / "log", sandbox=sandbox))
 
 
-def _run_tiny(arch: Arch, image: Path, log: Path) -> str:
+def _run_tiny(arch: Arch, image: Path, log: Path, *, sandbox: bool) -> str:
     argv = [
         *(f"qemu-system-{arch.qemu}", "-accel", "kvm", "-cpu", "host", "-machine", "pc", "-m", "16M", "-smp", "2"),
         *("-nodefaults", "-display", "none", "-no-reboot", "-bios", str(image)),
         *("-device", "isa-debug-exit,iobase=0xf4,iosize=4"),
     ]
+    inside = Sandbox(readable=(image,), devices=(KVM,))
+    argv = (sandbox_argv if sandbox else plain_argv)(argv, inside)
     done = process.run(argv, log=log, until=Deadline.after(_PROBE_SECONDS, "the probe under KVM"))
     if done.status == _TINY_STATUS:
         return ""
@@ -119,7 +125,7 @@ def _run_tiny(arch: Arch, image: Path, log: Path) -> str:
 
 
 def _trouble(spec: VmSpec) -> str:
-    return tiny_boot_trouble(spec.arch) or _tried(lambda: _boot_kernel(spec))
+    return tiny_boot_trouble(spec.arch, sandbox=spec.sandbox) or _tried(lambda: _boot_kernel(spec))
 
 
 def _boot_kernel(spec: VmSpec) -> str:
@@ -135,3 +141,5 @@ def _tried(attempt: Callable[[], str]) -> str:
         return attempt()
     except OutOfTime:
         return f"a guest under KVM did not come up in {_PROBE_SECONDS:.0f} s"
+    except InfraError as e:
+        return str(e)

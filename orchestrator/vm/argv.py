@@ -2,13 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 
 from orchestrator.arch import Arch
 
 GUEST_SSH = "10.0.2.15:22"
+# Where it is forwarded to in the sandbox, whose loopback nobody else reaches.
+SANDBOX_SSH_PORT = 2222
 # QEMU's name for the serial line.
 CONSOLE = "console"
+
+# What QEMU's files are called in the sandbox: short, and without a comma, whatever they are called outside.
+RUNTIME = PurePosixPath("/guest/runtime")
+IMAGE = PurePosixPath("/guest/image")
+INITRAMFS = PurePosixPath("/guest/initramfs")
+MEMORY = PurePosixPath("/guest/memory")
+
+# QEMU needs none of these once it runs, and who broke out of a guest would.
+_SECCOMP = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+# The console log is opened by us, and QEMU gets it as this set of descriptors.
+_LOG_SET = 1
 
 KERNEL_PARAMETERS = (
     # The console is the evidence: all of it, with whole pointers, and room for long splats.
@@ -38,13 +51,15 @@ class VmSpec:
     kvm: bool
     disk_mib: tuple[int, ...] = ()  # one virtio disk each, serial numbers swap0, swap1, ...; 0: none in this place
     extra_parameters: tuple[str, ...] = ()
+    sandbox: bool = True  # QEMU, which reads what strangers wrote, runs in the sandbox; else with the user's rights
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VmFiles:
-    """Where a guest's sockets, disks and logs lie. Sockets need short paths: a Unix socket's may have 107 bytes."""
+    """Where a guest's sockets, disks and logs lie. QEMU starts in `runtime`, and names what is in there without it."""
 
     runtime: Path
+    sockets: Path  # the same folder by a short name: a Unix socket's path may have 107 bytes
     console_log: Path
     qemu_log: Path
     memory: Path | None = None  # a file that is the guest's memory; None: QEMU's own
@@ -52,40 +67,58 @@ class VmFiles:
 
     @property
     def console_socket(self) -> Path:
-        return self.runtime / "console"
+        return self.sockets / "console"
 
     @property
     def qmp_socket(self) -> Path:
-        return self.runtime / "qmp"
+        return self.sockets / "qmp"
+
+    @property
+    def ssh_socket(self) -> Path:
+        """Of a guest in the sandbox."""
+        return self.sockets / "ssh"
 
     def disk(self, index: int) -> Path:
         return self.runtime / f"swap{index}.raw"
 
 
-def qemu_argv(vm: VmSpec, files: VmFiles) -> list[str]:
-    """The command line of a guest under the orchestrator's watch."""
-    return [*_watched_argv(vm, files), *_kernel_argv(vm, str(vm.image), str(vm.initramfs), ())]
+def qemu_argv(vm: VmSpec, files: VmFiles, *, console: int) -> list[str]:
+    """The command line of a guest under the orchestrator's watch; `console`: the descriptor of its log's file."""
+    image, initramfs = seen(vm, vm.image, IMAGE), seen(vm, vm.initramfs, INITRAMFS)
+    return [*_watched_argv(vm, files, console), *_kernel_argv(vm, image, initramfs, ())]
 
 
-def bare_argv(vm: VmSpec, files: VmFiles) -> list[str]:
+def bare_argv(vm: VmSpec, files: VmFiles, *, console: int) -> list[str]:
     """The same machine without a kernel, standing still."""
-    return [*_watched_argv(vm, files), "-S"]
+    return [*_watched_argv(vm, files, console), "-S"]
 
 
-def _watched_argv(vm: VmSpec, files: VmFiles) -> list[str]:
+def _watched_argv(vm: VmSpec, files: VmFiles, console: int) -> list[str]:
+    port = SANDBOX_SSH_PORT if vm.sandbox else 0  # 0: the host picks a free one, so two runs can't collide.
+    disks = [files.disk(index).name for index in range(len(vm.disk_mib))]
     return [
         *_machine_argv(vm),
         *_memory_argv(vm, files),
         # QEMU keeps the log, so it is whole even when we are killed; nobody has to read the socket.
+        *("-add-fd", f"fd={console},set={_LOG_SET}"),
         *("-chardev", ",".join(_console_options(files))),
         *("-serial", f"chardev:{CONSOLE}"),
-        *("-qmp", f"unix:{escaped(files.qmp_socket)},server=on,wait=off"),
-        # restrict: the guest reaches nothing; port 0: the host picks a free one, so two runs can't collide.
-        *("-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-{GUEST_SSH}"),
+        *("-qmp", f"unix:{files.qmp_socket.name},server=on,wait=off"),
+        # restrict: the guest reaches nothing.
+        *("-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-{GUEST_SSH}"),
         *("-device", f"{vm.arch.net_device},netdev=net"),
         # A disk of this machine's that is full or fails stops the guest, and is no error that its kernel gets to see.
-        *_disks_argv(vm, [escaped(files.disk(index)) for index in range(len(vm.disk_mib))], ",werror=stop,rerror=stop"),
+        *_disks_argv(vm, disks, ",werror=stop,rerror=stop"),
     ]
+
+
+def program_of(vm: VmSpec) -> str:
+    return f"qemu-system-{vm.arch.qemu}"
+
+
+def seen(vm: VmSpec, path: Path, inside: PurePath) -> str:
+    """What QEMU calls a file, which in the sandbox has the name `inside`."""
+    return str(inside if vm.sandbox else path.absolute())
 
 
 def standalone_argv(
@@ -108,10 +141,11 @@ def _machine_argv(vm: VmSpec) -> list[str]:
     tcg = ["-accel", "tcg,thread=multi", "-cpu", vm.arch.tcg_cpu]
     accelerator = ["-accel", "kvm", "-cpu", "host"] if vm.kvm else tcg
     return [
-        *(f"qemu-system-{vm.arch.qemu}", *vm.arch.machine, *accelerator),
+        *(program_of(vm), *vm.arch.machine, *accelerator),
         # A socket each: the firmware's MP table, from which x86_64 without ACPI learns of them, lists sockets only.
         *("-m", f"{vm.memory_mib}M", "-smp", f"{vm.cpus},sockets={vm.cpus},cores=1,threads=1"),
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
+        *("-sandbox", _SECCOMP),
         *("-device", vm.arch.rng_device),
     ]
 
@@ -120,21 +154,21 @@ def _memory_argv(vm: VmSpec, files: VmFiles) -> list[str]:
     """Memory that is a file: a guest that may be saved writes to it, a restored one has a private copy on write."""
     if files.memory is None:
         return []
-    backend = f"memory-backend-file,id=ram,size={vm.memory_mib}M,mem-path={escaped(files.memory)}"
+    path = escaped(seen(vm, files.memory, MEMORY))
+    backend = f"memory-backend-file,id=ram,size={vm.memory_mib}M,mem-path={path}"
     argv = ["-object", f"{backend},share={'off' if files.restored else 'on'}", "-machine", "memory-backend=ram"]
     return [*argv, "-incoming", "defer"] if files.restored else argv
 
 
 def _console_options(files: VmFiles) -> tuple[str, ...]:
-    socket = (f"path={escaped(files.console_socket)}", "server=on", "wait=off")
-    # What the saved guest said before stands in the log already.
-    append = ("logappend=on",) if files.restored else ()
-    return ("socket", f"id={CONSOLE}", *socket, f"logfile={escaped(files.console_log)}", *append)
+    socket = (f"path={files.console_socket.name}", "server=on", "wait=off")
+    # We empty the log of a guest that boots; in a restored one's stands what the saved guest said before.
+    return ("socket", f"id={CONSOLE}", *socket, f"logfile=/dev/fdset/{_LOG_SET}", "logappend=on")
 
 
-def escaped(path: Path) -> str:
+def escaped(path: str) -> str:
     """A path as part of an option of QEMU's, where a comma ends the value unless it is doubled."""
-    return str(path).replace(",", ",,")
+    return path.replace(",", ",,")
 
 
 def _disks_argv(vm: VmSpec, paths: Sequence[str], more: str = "") -> list[str]:
@@ -142,8 +176,8 @@ def _disks_argv(vm: VmSpec, paths: Sequence[str], more: str = "") -> list[str]:
     for index, (size_mib, path) in enumerate(zip(vm.disk_mib, paths, strict=True)):
         if size_mib:
             # What the guest swaps out need not survive the host.
-            argv += ["-drive", f"if=none,id=swap{index},file={path},format=raw,cache=unsafe,discard=unmap{more}"]
-            argv += ["-device", f"{vm.arch.blk_device},drive=swap{index},serial=swap{index}"]
+            drive = f"if=none,id=swap{index},file={escaped(path)},format=raw,cache=unsafe,discard=unmap{more}"
+            argv += ["-drive", drive, "-device", f"{vm.arch.blk_device},drive=swap{index},serial=swap{index}"]
     return argv
 
 

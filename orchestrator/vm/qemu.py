@@ -1,13 +1,12 @@
 """A running guest, for the length of a block."""
 
-import os
 import re
 import shutil
 import signal
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator import process
@@ -16,10 +15,14 @@ from orchestrator.errors import GuestNonsense, InfraError
 from orchestrator.oom import oom_kills
 from orchestrator.paths import scratch_folder
 from orchestrator.text import end_of, one_line
-from orchestrator.vm.argv import VmFiles, VmSpec, bare_argv, qemu_argv
+from orchestrator.vm.argv import VmFiles, VmSpec
 from orchestrator.vm.console import ConsoleLog
-from orchestrator.vm.qmp import forwarded_port, load_devices, port_of, run_state
-from orchestrator.vm.schedstat import ProcessorTime, processor_time
+from orchestrator.vm.qmp import forwarded_port, load_devices, run_state
+from orchestrator.vm.schedstat import ProcessorTime, inner_process, processor_time
+from orchestrator.vm.start import AROUND_QEMU, guest_files, new_memory, running
+
+# A guest that prints without end must not fill the disk; whoever watches one may end it before.
+LONGEST_LOG_BYTES = 512 << 20
 
 # Through /dev/kmsg, so with the kernel's stamps before it; anywhere else on a line somebody only speaks of it.
 READY = re.compile(r"^(?:\[[^\]]*\] ?)*patchrig: ready (?P<facts>.*)$")
@@ -62,25 +65,44 @@ class SavedGuest:
 class Vm:
     """A QEMU that is alive, or was until a moment ago."""
 
-    def __init__(
-        self, spec: VmSpec, files: VmFiles, child: process.Child, port: int | None = None, *, log_from: int = 0
-    ) -> None:
+    def __init__(self, spec: VmSpec, files: VmFiles, child: process.Child, *, log_from: int = 0) -> None:
         self.spec = spec
         self.files = files
         self._child = child
-        self._port = port
+        self._port: int | None = None
+        self._ended_for = ""  # why we ended it
         self._log = ConsoleLog(files.console_log)
         self._log_from = log_from  # what stands before in QEMU's log is of an earlier guest
         self._oom_kills = oom_kills()
 
+    @property
+    def process_id(self) -> int:
+        """Of what was started: QEMU, or the sandbox around it."""
+        return self._child.pid
+
     def alive(self) -> bool:
-        return self._child.poll() is None
+        """Whether QEMU runs. One whose log has become too long is ended here."""
+        if not self._ended_for and self._child.poll() is None and (long := self._too_long()):
+            self._ended_for = f"QEMU was ended: {long} has more than {LONGEST_LOG_BYTES >> 20} MiB"
+            self._child.kill()
+        return not self._ended_for and self._child.poll() is None
+
+    def _too_long(self) -> str:
+        logs = (self.files.console_log, self.files.qemu_log)
+        return next((log.name for log in logs if size_of(log) > LONGEST_LOG_BYTES), "")
+
+    def _status(self) -> int | None:
+        """QEMU's exit status; negative: the signal; None while it is alive. The sandbox around it hands signals on."""
+        status = self._child.poll()
+        if status is not None and self.spec.sandbox and 0 < status - _SIGNALS_FROM < signal.NSIG:
+            return _SIGNALS_FROM - status
+        return status
 
     def ending(self) -> str:
         """How QEMU ended, in words; "" while it is alive."""
-        status = self._child.poll()
-        if status is None:
-            return ""
+        status = self._status()
+        if self._ended_for or status is None:
+            return self._ended_for
         if status < 0:
             return f"QEMU was killed by signal {-status}"
         said = self._last_words() if status else self._sent_home()
@@ -89,10 +111,10 @@ class Vm:
     def not_the_guests_doing(self) -> str:
         """What to look at where QEMU's end can't be the guest's doing: a signal, or a status of an error of its own.
 
-        "" while it runs, and where the guest itself reset or powered off: that is status 0.
+        "" while it runs, and where the guest itself reset or powered off (that is status 0), or printed too much.
         """
-        status = self._child.poll()
-        if status is None or (status == 0 and not self._sent_home()):
+        status = self._status()
+        if self._ended_for or status is None or (status == 0 and not self._sent_home()):
             return ""
         if status == -signal.SIGKILL and oom_kills() > self._oom_kills:
             return "free -h  # this machine ran out of memory and killed it; the same again with --jobs 1"
@@ -112,7 +134,7 @@ class Vm:
 
     def refused(self) -> bool:
         """Whether QEMU gave up by itself before the kernel's first word."""
-        return (self._child.poll() or 0) > 0 and not size_of(self.files.console_log)
+        return (self._status() or 0) > 0 and not size_of(self.files.console_log)
 
     def paused(self) -> "Paused | None":
         """Why QEMU no longer runs the guest although the guest would run; None where it does, or does not say."""
@@ -127,7 +149,8 @@ class Vm:
 
     def processor_time(self) -> ProcessorTime | None:
         """What the host's scheduler says of QEMU's threads so far; None where it does not."""
-        return processor_time(self._child.pid)
+        pid = inner_process(self._child.pid, AROUND_QEMU)
+        return processor_time(pid) if pid else None
 
     def wait_ready(self, until: Deadline) -> Ready | None:
         """Wait for init's line; None when the guest ended before it. Raises OutOfTime."""
@@ -138,7 +161,11 @@ class Vm:
         """Wait, after the ready line, until init has nothing more to do; False when the guest ended before."""
         return self._log.wait_for(SETTLED, alive=self.alive, until=until) is not None
 
-    def ssh_port(self, until: Deadline) -> int:
+    def ssh_address(self, until: Deadline) -> Path | int:
+        """What leads to the guest's SSH server: a Unix socket; without the sandbox a port on 127.0.0.1."""
+        if self.spec.sandbox:
+            until.until(lambda: self.files.ssh_socket.exists() or not self.alive())
+            return self.files.ssh_socket
         if self._port is None:
             self._port = forwarded_port(self.files.qmp_socket, until)
         return self._port
@@ -167,18 +194,8 @@ _PAUSED = {
     "paused": ("somebody stopped the guest through QEMU's monitor", "ps -ef | grep qemu"),
     "internal-error": ("QEMU or KVM of this machine could not go on with the guest", "dmesg | tail; patchrig doctor"),
 }
-# Of sockaddr_un, with its last byte.
-_LONGEST_SOCKET = 107
-
-
-def check_sockets(files: VmFiles) -> None:
-    """Raise InfraError where the runtime folder's path is too long for sockets in it."""
-    longest = max((files.console_socket, files.qmp_socket), key=lambda path: len(os.fsencode(path)))
-    if (length := len(os.fsencode(longest))) > _LONGEST_SOCKET:
-        raise InfraError(
-            f"QEMU can't start: a socket's path has {_LONGEST_SOCKET} bytes at most, and {longest} has {length}",
-            hint="TMPDIR=/tmp patchrig ...  # where temporary files go decides on its length",
-        )
+# A shell's exit status, and bubblewrap's, for a program that died of signal 1; those of the others follow.
+_SIGNALS_FROM = 128
 
 
 def check_files(spec: VmSpec) -> None:
@@ -194,16 +211,12 @@ def check_files(spec: VmSpec) -> None:
 
 def starts_without_kernel(spec: VmSpec, memory: Path | None) -> bool:
     """Whether QEMU starts the same machine when there is no kernel in it: what it refused was the kernel then."""
-    with scratch_folder() as runtime:
-        folder = Path(runtime)
-        files = VmFiles(runtime=folder, console_log=folder / "log", qemu_log=folder / "qemu.log", memory=memory)
-        _make_disks(spec, files)
-        with process.spawn(bare_argv(spec, files), log=files.qemu_log) as child:
+    with scratch_folder() as name:
+        logs = {"console_log": Path(name) / "console.log", "qemu_log": Path(name) / "qemu.log"}
+        with guest_files(spec, **logs) as files, running(spec, replace(files, memory=memory), bare=True) as child:
             until = Deadline.after(_ANSWER_SECONDS, "QEMU without a kernel")
             try:
-                while child.poll() is None and not files.qmp_socket.exists():
-                    until.pause()
-                return child.poll() is None and bool(run_state(files.qmp_socket, until))
+                return bool(run_state(files.qmp_socket, until, alive=lambda: child.poll() is None))
             except InfraError:
                 return False
 
@@ -214,15 +227,15 @@ def boot(spec: VmSpec, *, console_log: Path, qemu_log: Path, memory: Path | None
 
     With `memory`, a file to be made, the guest's memory is that file, so that it can be saved.
     """
-    with scratch_folder() as runtime:
-        files = VmFiles(runtime=Path(runtime), console_log=console_log, qemu_log=qemu_log, memory=memory)
-        check_sockets(files)
+    with guest_files(spec, console_log=console_log, qemu_log=qemu_log) as files:
         check_files(spec)
-        _make_disks(spec, files)
-        # QEMU empties it too, but after a while, in which an earlier guest's ready line would be taken for its own.
+        if memory:
+            new_memory(spec, memory)
+        # An earlier guest's ready line would be taken for its own.
         console_log.write_bytes(b"")
+        files = replace(files, memory=memory)
         log_from = size_of(qemu_log)
-        with process.spawn(qemu_argv(spec, files), log=qemu_log) as child:
+        with running(spec, files) as child:
             yield Vm(spec, files, child, log_from=log_from)
 
 
@@ -233,21 +246,18 @@ def restore(spec: VmSpec, saved: SavedGuest, *, console_log: Path, qemu_log: Pat
     What it changes is its own: any number of guests start from one that is saved. It has the clock, the random numbers
     and the MAC address of then. Raises InfraError when QEMU can't use the state.
     """
-    with scratch_folder() as runtime:
-        files = VmFiles(
-            runtime=Path(runtime), console_log=console_log, qemu_log=qemu_log, memory=saved.memory, restored=True
-        )
-        check_sockets(files)
-        _make_disks(spec, files)
+    with guest_files(spec, console_log=console_log, qemu_log=qemu_log) as files:
         shutil.copyfile(saved.console_log, console_log)
+        files = replace(files, memory=saved.memory, restored=True)
         log_from = size_of(qemu_log)
-        with process.spawn(qemu_argv(spec, files), log=qemu_log) as child:
+        with running(spec, files) as child:
+            vm = Vm(spec, files, child, log_from=log_from)
             try:
-                usernet = load_devices(files.qmp_socket, saved.devices, until, alive=lambda: child.poll() is None)
+                load_devices(files.qmp_socket, saved.devices, until, alive=vm.alive)
             except InfraError as e:
                 said = one_line(process.last_lines(said_since(qemu_log, log_from), 1))
                 raise InfraError(f"{e}; QEMU said: {said}" if said else str(e)) from e
-            yield Vm(spec, files, child, port_of(usernet), log_from=log_from)
+            yield vm
 
 
 def size_of(file: Path) -> int:
@@ -260,12 +270,6 @@ def said_since(log: Path, start: int) -> str:
         return ""
     with log.open("rb") as file:
         return end_of(file, start=start)
-
-
-def _make_disks(spec: VmSpec, files: VmFiles) -> None:
-    for index, size_mib in enumerate(spec.disk_mib):
-        with files.disk(index).open("wb") as disk:
-            disk.truncate(size_mib << 20)
 
 
 def ready_of(facts: str) -> Ready:

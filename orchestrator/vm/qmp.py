@@ -2,10 +2,9 @@
 
 import asyncio
 import re
-import shlex
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from qemu.qmp import ConnectError, QMPClient, QMPError
 
@@ -32,8 +31,13 @@ def dump_memory(socket: Path, file: Path, until: Deadline) -> None:
 
     Raises InfraError as human_command() does, and when QEMU can't write the file.
     """
-    arguments = {"paging": False, "protocol": f"file:{file.resolve()}"}
-    _execute(socket, "dump-guest-memory", arguments, until, "dump-guest-memory")
+
+    async def dump(client: QMPClient) -> None:
+        with file.open("wb") as sink:
+            await _hand_in(client, sink)
+        await client.execute("dump-guest-memory", {"paging": False, "protocol": _HANDED_IN})
+
+    _in_session(socket, dump, until, "dump-guest-memory")
 
 
 def send_break(socket: Path, chardev: str, until: Deadline) -> None:
@@ -49,7 +53,9 @@ def save_devices(socket: Path, file: Path, until: Deadline) -> None:
 
     async def save(client: QMPClient) -> None:
         await client.execute("migrate-set-capabilities", _WITHOUT_MEMORY)
-        await client.execute("migrate", {"uri": f"exec:cat > {shlex.quote(str(file))}"})
+        with file.open("wb") as sink:
+            await _hand_in(client, sink)
+        await client.execute("migrate", {"uri": _HANDED_IN})
         while (status := await _status(client, "query-migrate")) != "completed":
             if status in ("failed", "cancelled"):
                 raise InfraError(f"QEMU can't save the guest's state to {file}: the migration {status}")
@@ -58,13 +64,16 @@ def save_devices(socket: Path, file: Path, until: Deadline) -> None:
     _in_session(socket, save, until, "migrate")
 
 
-def run_state(socket: Path, until: Deadline) -> str:
-    """What QEMU does with the guest: "running", "paused", "io-error"... Raises InfraError as human_command() does."""
+def run_state(socket: Path, until: Deadline, *, alive: Callable[[], bool] | None = None) -> str:
+    """What QEMU does with the guest: "running", "paused", "io-error"... Raises InfraError as human_command() does.
+
+    With `alive`, QEMU may have just been started.
+    """
 
     async def ask(client: QMPClient) -> str:
         return await _status(client, "query-status")
 
-    return _in_session(socket, ask, until, "query-status")
+    return _in_session(socket, ask, until, "query-status", alive=alive)
 
 
 def go_on(socket: Path, until: Deadline) -> None:
@@ -72,22 +81,33 @@ def go_on(socket: Path, until: Deadline) -> None:
     _execute(socket, "cont", {}, until, "cont")
 
 
-def load_devices(socket: Path, file: Path, until: Deadline, *, alive: Callable[[], bool]) -> str:
-    """Let a QEMU that waits for it load what save_devices() wrote; the guest then runs. Returns `info usernet`.
+def load_devices(socket: Path, file: Path, until: Deadline, *, alive: Callable[[], bool]) -> None:
+    """Let a QEMU that waits for it load what save_devices() wrote; the guest then runs.
 
     Raises InfraError as human_command() does; a QEMU that can't use the file ends, and its log says why.
     """
 
-    async def load(client: QMPClient) -> str:
+    async def load(client: QMPClient) -> None:
         await client.execute("migrate-set-capabilities", _WITHOUT_MEMORY)
-        await client.execute("migrate-incoming", {"uri": f"exec:cat {shlex.quote(str(file))}"})
+        with file.open("rb") as source:
+            await _hand_in(client, source)
+        await client.execute("migrate-incoming", {"uri": _HANDED_IN})
         while (status := await _status(client, "query-status")) != "running":
             if status != "inmigrate":
                 raise InfraError(f"a restored guest is {status}, and not running")
             until.pause(_SOON)
-        return str(await client.execute("human-monitor-command", {"command-line": "info usernet"}))
 
-    return _in_session(socket, load, until, "migrate-incoming", alive=alive)
+    _in_session(socket, load, until, "migrate-incoming", alive=alive)
+
+
+# Files are opened here, and QEMU gets them: in its sandbox it finds none, and may start no program that would.
+_DESCRIPTOR = "handed-in"
+_HANDED_IN = f"fd:{_DESCRIPTOR}"
+
+
+async def _hand_in(client: QMPClient, file: BinaryIO) -> None:
+    client.send_fd_scm(file.fileno())
+    await client.execute("getfd", {"fdname": _DESCRIPTOR})
 
 
 # What is waited for here takes a few milliseconds.

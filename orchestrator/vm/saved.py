@@ -10,6 +10,7 @@ from pathlib import Path
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import InfraError
+from orchestrator.sandbox import hand_over
 from orchestrator.vm.qemu import Ready, SavedGuest, Vm
 from orchestrator.vm.qmp import go_on, save_devices
 
@@ -27,6 +28,8 @@ def save(vm: Vm, ready: Ready, folder: Path, until: Deadline) -> SavedGuest:
         with _whole_or_gone(folder):
             save_devices(vm.files.qmp_socket, saved.devices, until)
             copy_sparse(vm.files.memory, saved.memory)
+            if vm.spec.sandbox:
+                hand_over(saved.memory)
             shutil.copyfile(vm.files.console_log, saved.console_log)
             saved = replace(saved, console_bytes=saved.console_log.stat().st_size)
     except OSError as e:

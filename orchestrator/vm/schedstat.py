@@ -1,5 +1,6 @@
 """How much CPU this host gave a process, and how long it let it wait: what tells a slow guest from a stuck one."""
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,3 +34,23 @@ def processor_time(pid: int, proc: Path = Path("/proc")) -> ProcessorTime | None
     except (OSError, ValueError, IndexError):
         return None
     return ProcessorTime(ran=ran / _NS, waited=waited / _NS) if ran else None
+
+
+def inner_process(pid: int, around: Collection[str], proc: Path = Path("/proc")) -> int | None:
+    """The process itself, or the first below it that is not called by one of the names in `around`.
+
+    None where there is none, or the kernel does not list children (CONFIG_PROC_CHILDREN). Sources: proc(5), comm and
+    children.
+    """
+    try:
+        if (proc / str(pid) / "comm").read_text().strip() not in around:
+            return pid
+        children = list(_children(pid, proc))
+    except OSError:
+        return None
+    return next((found for child in children if (found := inner_process(child, around, proc))), None)
+
+
+def _children(pid: int, proc: Path) -> Iterator[int]:
+    for file in (proc / str(pid) / "task").glob("*/children"):
+        yield from map(int, file.read_text().split())

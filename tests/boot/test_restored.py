@@ -98,7 +98,8 @@ def test_a_line_on_the_serial_console_is_answered_by_a_shell_and_init_buries_the
         ready = vm.wait_ready(until)
         assert ready
         assert ready.ssh
-        connection = ssh.connect(vm.ssh_port(until), user_key=keys.user_key, pinned_host=keys.pinned_host, until=until)
+        address = vm.ssh_address(until)
+        connection = ssh.connect(address, user_key=keys.user_key, pinned_host=keys.pinned_host, until=until)
         with connection as guest:
             guest.run("sleep 0.1 </dev/null >/dev/null 2>&1 & exit 0", until)
         for number in (1, 2):

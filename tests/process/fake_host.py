@@ -110,7 +110,9 @@ class Host:
             made.mkdir()
         for name in ("qemu-system-x86_64", "qemu-system-aarch64"):
             launcher = self.programs / name
-            launcher.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FAKE}" "$@"\n')
+            # QEMU gets nothing of our environment.
+            scenario = f"FAKE_QEMU_SCENARIO='{self.environment['FAKE_QEMU_SCENARIO']}'"
+            launcher.write_text(f'#!/bin/sh\n{scenario} exec "{sys.executable}" "{FAKE}" "$@"\n')
             launcher.chmod(0o755)
         for name in ("image", "vmlinux", "config", "build.log"):
             (folder / "kernel" / name).write_text(f"{name}\n")
@@ -158,7 +160,8 @@ class Host:
         return Bootable(kernel=self.kernel(cell.build), initramfs=self.initramfs)
 
     def guests_of_a_run(self) -> Guests:
-        return Guests(keys=self.keys, kvm=frozenset(), allow=())
+        # The fake needs much of this machine, and its process id, as the tests know them.
+        return Guests(keys=self.keys, kvm=frozenset(), allow=(), sandbox=False)
 
     def states(self, users: int) -> AbstractContextManager[States]:
         """The saved guests of so many sample cells."""
@@ -221,7 +224,7 @@ class Host:
         (self.results / "latest").rename(self.results / "earlier")
 
     def argv(self, *words: str) -> list[str]:
-        return [str(PATCHRIG), "repro", "earlier", "mincore", "--results", str(self.results), *words]
+        return [str(PATCHRIG), "repro", "earlier", "mincore", "--no-sandbox", "--results", str(self.results), *words]
 
     def repro(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """`patchrig repro` of the earlier run's cell, to its end."""

@@ -29,6 +29,7 @@ from typing import Any
 
 PROMPT = "patchrig# "
 STATE = "the state of a fake guest\n"
+MEMORY = b"the memory of a fake guest\n"
 USERNET = (
     "Hub -1 (net):\r\n  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ\r\n"
     "  TCP[HOST_FORWARD]   8       127.0.0.1 {port}       10.0.2.15    22     0     0\r\n"
@@ -48,6 +49,9 @@ class Guest:
         self.memory = dict(part.partition("=")[::2] for part in options(self.option.get("-object", "")))
         self.running = threading.Event()
         self.chardev = dict(part.split("=", 1) for part in options(self.option["-chardev"])[1:])
+        self.given = dict(part.split("=", 1) for part in options(self.option["-add-fd"]))
+        assert self.chardev["logfile"] == f"/dev/fdset/{self.given['set']}"
+        self.handed_in = -1  # by getfd
         self.files = dict(archive_files(Path(self.option["-initrd"]).read_bytes())) if "-initrd" in argv else {}
         self.ssh = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.ssh.getsockname()[1]
@@ -63,9 +67,8 @@ class Guest:
     def console(self, text: str) -> None:
         """The guest prints on its console: into the log, and to whoever is connected."""
         data = f"{text}\n".replace("\n", "\r\n").encode()
-        with self.lock, Path(self.chardev["logfile"]).open("ab") as log:
-            log.write(data)
-            log.flush()
+        with self.lock:
+            os.write(int(self.given["fd"]), data)
 
     def facts(self) -> dict[str, str]:
         return {
@@ -153,9 +156,11 @@ class Guest:
             client.sendall(f"{json.dumps(value)}\r\n".encode())
 
         send(GREETING)
-        for asked in messages(client):
+        for asked, descriptors in messages(client):
             said: object = {}
-            if asked["execute"] in ("migrate", "cont", "migrate-incoming", "query-migrate", "query-status"):
+            if asked["execute"] == "getfd":
+                (self.handed_in,) = descriptors
+            elif asked["execute"] in ("migrate", "cont", "migrate-incoming", "query-migrate", "query-status"):
                 said = self._migration(asked["execute"], asked.get("arguments", {}).get("uri", ""))
             elif asked["execute"] == "human-monitor-command":
                 said = self._monitor(asked["arguments"]["command-line"])
@@ -163,20 +168,22 @@ class Guest:
                 assert asked["arguments"]["id"] == self.chardev["id"]
                 self.breaks += 1
             elif asked["execute"] == "dump-guest-memory":
-                Path(asked["arguments"]["protocol"].removeprefix("file:")).write_bytes(b"\x7fELF")
+                os.write(self.handed_in, b"\x7fELF")
             send({"return": said} | ({"id": asked["id"]} if "id" in asked else {}))
 
     def _migration(self, command: str, uri: str) -> dict[str, str]:
-        """What goes to a file and comes from one, as a shell command does it, without the memory."""
+        """What goes to a file that was handed in and comes from one, without the memory."""
+        assert command not in ("migrate", "migrate-incoming") or uri == "fd:handed-in"
         if command == "migrate" and self.scenario.get("saving", "completed") == "completed":
-            Path(uri.removeprefix("exec:cat > ")).write_text(STATE)
-            Path(self.memory["mem-path"]).write_bytes(bytes(1 << 16) + b"memory")
+            os.write(self.handed_in, STATE.encode())
+            with Path(self.memory["mem-path"]).open("r+b") as memory:
+                memory.write(MEMORY)
         elif command == "migrate-incoming":
-            if Path(uri.removeprefix("exec:cat ")).read_text() != STATE:
+            if os.read(self.handed_in, 1 << 16).decode() != STATE:
                 sys.stderr.write("fake QEMU: load of migration failed: Invalid argument\n")
                 sys.stderr.flush()
                 self.die(1)
-            assert Path(self.memory["mem-path"]).read_bytes().endswith(b"memory")
+            assert Path(self.memory["mem-path"]).read_bytes().startswith(MEMORY)
             self.running.set()
         if command == "query-migrate":
             return {"status": self.scenario.get("saving", "completed")}
@@ -234,18 +241,25 @@ def options(argument: str) -> list[str]:
     return [part.replace("\0", ",") for part in argument.replace(",,", "\0").split(",")]
 
 
-def messages(client: socket.socket) -> Iterator[Any]:
-    """The JSON values that a client sends, which need no line ends between them."""
+def messages(client: socket.socket) -> Iterator[tuple[Any, list[int]]]:
+    """The JSON values that a client sends, which need no line ends between them, with the files it handed in before."""
     text = ""
-    while data := client.recv(65536):
-        text += data.decode()
+    descriptors: list[int] = []
+    while True:
+        data, more, _, _ = socket.recv_fds(client, 65536, 4)
+        if not data:
+            return
+        descriptors += more
+        text = (text + data.decode()).lstrip()
         while text:
             try:
                 value, end = json.JSONDecoder().raw_decode(text)
             except ValueError:
                 break  # the rest is still on its way
             text = text[end:].lstrip()
-            yield value
+            yield value, descriptors
+            if value["execute"] == "getfd":
+                descriptors.clear()
 
 
 def archive_files(archive: bytes) -> Iterator[tuple[str, bytes]]:

@@ -105,7 +105,7 @@ def test_when_all_are_found_the_exit_code_is_0_and_a_finding_can_be_run_again(be
     assert (run / "cells" / "patched.plain.x86_64.mincore" / "repro.sh").exists()
     name = str(run.relative_to(bench.host.results))
     assert json.loads((run / "run.json").read_text())["id"] == name
-    again = [str(PATCHRIG), "repro", name, "mincore", "--results", str(bench.host.results)]
+    again = [str(PATCHRIG), "repro", name, "mincore", "--no-sandbox", "--results", str(bench.host.results)]
     bench.host.scenario([["say", PROGRESS], ["die", 0]])
     repeated = subprocess.run(
         again, env=bench.host.environment, capture_output=True, text=True, check=False, timeout=300

@@ -11,7 +11,7 @@ import fake_host
 import pytest
 from fake_host import GROWING, PROGRESS, Host, Step, passing, result_line, sample_cell
 
-from orchestrator.cellrun import Bootable, Guests, vm_spec
+from orchestrator.cellrun import Bootable, vm_spec
 from orchestrator.deadline import Deadline
 from orchestrator.errors import InfraError
 from orchestrator.guest.keys import new_keys
@@ -37,7 +37,7 @@ def soon(seconds: float = 100.0) -> Deadline:
 def booted(host: Host, memory: Path | None = None) -> Iterator[tuple[Vm, Ready]]:
     cell = sample_cell()
     bootable = Bootable(kernel=host.kernel(cell.build), initramfs=host.initramfs)
-    spec = vm_spec(cell, bootable, Guests(keys=host.keys, kvm=frozenset(), allow=()))
+    spec = vm_spec(cell, bootable, host.guests_of_a_run())
     logs = {"console_log": host.folder / "console.log", "qemu_log": host.folder / "qemu.log"}
     with boot(spec, **logs, memory=memory) as vm:
         ready = vm.wait_ready(soon())

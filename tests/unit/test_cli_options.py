@@ -113,7 +113,9 @@ def test_the_series_and_the_tree_of_the_command_line_are_what_reports_name(tmp_p
     nothing = {name: () for name in ("arch", "flavour", "workload", "variant")}
     rest = dict.fromkeys(("kernel", "seconds", "seed", "repeat", "widen"))
 
-    request = request_of(matrix, Choice(patch=(fix,), tree=tmp_path, sandbox=True, **nothing, **rest))
+    request = request_of(
+        matrix, Choice(patch=(fix,), tree=tmp_path, sandbox=True, series_version="", **nothing, **rest)
+    )
 
     assert request.plan.matrix.series == request.series == (fix,)
     assert request.plan.matrix.kernel == str(tmp_path)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from orchestrator.judge.hang import LEAK, meaning, merged, place_text, shown_tasks, waits_for_reference
 from orchestrator.model import Place, StackFrame, StuckTask
-from orchestrator.vm.schedstat import ProcessorTime, processor_time
+from orchestrator.vm.schedstat import ProcessorTime, inner_process, processor_time
 
 CONSOLE = """[   61.000001][  T440] sysrq: Show Blocked State
 [   61.000002][  T440] task:mincore         state:D stack:13424 pid:412   tgid:412   ppid:398    flags:0x00080000
@@ -119,3 +119,21 @@ def test_a_host_without_statistics_says_nothing(tmp_path: Path) -> None:
     (tmp_path / "7" / "task" / "7" / "schedstat").write_text("0 0 0\n")
 
     assert processor_time(7, tmp_path) is None
+
+
+def processes(proc: Path, tree: dict[int, tuple[str, list[int]]]) -> None:
+    """Pid -> name and children, as /proc shows them."""
+    for pid, (name, children) in tree.items():
+        (proc / str(pid) / "task" / str(pid)).mkdir(parents=True)
+        (proc / str(pid) / "comm").write_text(f"{name}\n")
+        (proc / str(pid) / "task" / str(pid) / "children").write_text(" ".join(map(str, children)))
+
+
+def test_the_process_in_the_sandbox_is_found_beside_its_helpers(tmp_path: Path) -> None:
+    tree = {1: ("bwrap", [2]), 2: ("bwrap", [5, 3]), 3: ("bwrap", [4]), 4: ("qemu", []), 5: ("socat", [])}
+    processes(tmp_path, tree)
+
+    assert inner_process(1, {"bwrap", "socat"}, tmp_path) == 4
+    assert inner_process(4, {"bwrap", "socat"}, tmp_path) == 4
+    assert inner_process(5, {"bwrap", "socat"}, tmp_path) is None
+    assert inner_process(7, {"bwrap", "socat"}, tmp_path) is None
