@@ -18,6 +18,7 @@ from faults.tally import Finding, Kind, Played, Skip, Tally
 Play = Callable[[Rig], None]
 # Several calls of patchrig on a busy machine; a try that takes longer has hung somewhere.
 TRY_SECONDS = 900.0
+_MOST_SHOWN = 1200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,13 +147,19 @@ class _Pool:
 
     def _tell(self, played: Played) -> None:
         name = self._fault.name
-        for finding in played.findings:
-            self._settings.say(f"FAILED {name} {played.name}: {finding.kind}: {finding.text}")
+        for finding in dict.fromkeys(played.findings):
+            self._settings.say(f"FAILED {name} {played.name}: {finding.kind}: {_shown(finding.text)}")
         if played.findings:
             count = f" --tries {self._settings.count}" if self._settings.count else ""
             count += " --short" if self._settings.short else ""
             words = f"--only {name}{count} --seed {self._settings.seed} --just '{played.name}'"
             self._settings.say(f'  again: make faults ARGS="{words}"')
+
+
+def _shown(text: str) -> str:
+    """A few words of it, and nothing that a terminal obeys."""
+    start = text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN // 2]} ... {text[-_MOST_SHOWN // 2 :]}"
+    return "".join(letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in start)
 
 
 def _end(worker: _Worker) -> None:

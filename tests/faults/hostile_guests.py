@@ -56,23 +56,23 @@ def read_guest(text: str) -> Guest:
     lines = text.split("\n")
     expect = next(line for line in lines if line.startswith("# Expect: ")).partition(": ")[2]
     guest = Guest(expect=frozenset(re.split(r",\s*", expect.strip())))
-    if any(line.startswith(("ready", "boot-console", "die")) and "say" not in text.split(line)[0] for line in lines):
-        guest.boot = []
-    for line in lines:
-        verb, _, rest = line.partition(" ")
-        if verb and verb != "#":
-            _step(guest, verb, _text(rest))
+    steps = [line.partition(" ")[::2] for line in lines if line and not line.startswith("#")]
+    # A guest that says itself when it is ready, or that ends before, has no honest boot.
+    if {"ready", "boot-console"} & {verb for verb, _ in steps} or steps[0][0] == "die":
+        guest.boot = [list(BOOT[0])]
+    for verb, rest in steps:
+        _step(guest, verb, _text(rest))
     return guest
 
 
 def _step(guest: Guest, verb: str, rest: str) -> None:
-    place = guest.run if guest.run or guest.boot else guest.boot
+    at_boot = all(step[0] != "ready" for step in guest.boot)
     if verb == "ready":
         guest.boot += [["ready", dict(word.split("=", 1) for word in rest.split() if "=" in word)]]
     elif verb == "boot-console":
         guest.boot.append(["console", rest])
     elif verb in ("exit", "die"):
-        (place if verb == "die" and not guest.run else guest.run).append([verb, int(rest)])
+        (guest.boot if verb == "die" and at_boot else guest.run).append([verb, int(rest)])
     elif verb in ("pass", "pass-line"):
         guest.run += passing()[1 : 3 if verb == "pass" else 2]
     elif verb == "flood":

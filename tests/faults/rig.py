@@ -223,8 +223,8 @@ class Call:
             code = self.child.wait(timeout=limit)
         except subprocess.TimeoutExpired:
             code = None
-            said = self.err.read_text(errors="replace").strip().splitlines()[-1:]
-            self.rig.findings.append(Finding(Kind.OVERLONG, f"not over after {limit:.0f} s; it said {said}"))
+            said = self.err.read_text(errors="replace").strip()[-200:]
+            self.rig.findings.append(Finding(Kind.OVERLONG, f"not over after {limit:.0f} s; it said {said!r}"))
             kill_descendants(os.getpid())
             self.child.wait()
         self.rig.running -= 1
