@@ -13,7 +13,7 @@ from pathlib import Path
 
 from faults.leftovers import become_subreaper, kill_descendants, reap
 from faults.rig import Rig, Template
-from faults.tally import Finding, Kind, Played, Skip, Tally
+from faults.tally import Finding, Kind, NeverCame, Played, Skip, Tally
 
 Play = Callable[[Rig], None]
 # Several calls of patchrig on a busy machine; a try that takes longer has hung somewhere.
@@ -182,6 +182,8 @@ def _play(one: Try, folder: Path, template: Template, seed: str, settings: Setti
         calls = rig.calls
     except Skip as why:
         skipped = str(why)
+    except NeverCame as why:
+        findings.append(Finding(Kind.WRONG, str(why)))
     except Exception:
         # A try that could not be played to its end has shown nothing.
         findings.append(Finding(Kind.WRONG, f"the campaign's own trouble: {traceback.format_exc()[-1500:]}"))

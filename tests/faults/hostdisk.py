@@ -26,7 +26,8 @@ def _build(rig: Rig, wrap: Sequence[str] = ()) -> None:
 
 def _run(rig: Rig, wrap: Sequence[str] = ()) -> None:
     ran = rig.call("run", "--variant", "patched", wrap=wrap)
-    if ran.code not in (0, 3) or (ran.code == 0 and ran.cells() != ["passed"]):
+    # None and 70 are findings already.
+    if ran.code not in (0, 3, 70, None) or (ran.code == 0 and ran.cells() != ["passed"]):
         rig.wrong(f"the host's disk is at fault, not the kernel: {ran.end()} {ran.cells()}")
     _check_said(rig, ran.code, ran.err)
 
@@ -51,6 +52,10 @@ def disks_failing(plan: Plan) -> list[Try]:
 def _failing(act: Callable[[Rig, Sequence[str]], None], point: Point, error: str) -> Callable[[Rig], None]:
     def play(rig: Rig) -> None:
         act(rig, strace.injecting(point, f"error={error}"))
+        if point.name in ("unlink", "unlinkat", "rmdir"):
+            # What could not be removed is there.
+            rig.findings[:] = [one for one in rig.findings if "scratch folder" not in one.text]
+            rig.excuse_killed()
         rig.clean_baseline()
 
     return play

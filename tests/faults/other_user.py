@@ -47,7 +47,7 @@ for pid in asked["processes"]:
             open(f"/proc/{pid}/{name}", "rb").close(); print("could open", name, "of", pid)
         except OSError: pass
 """
-_PRIVATE_RESULTS = ("id_ed25519", "host_key", "initramfs.*")
+_PRIVATE_RESULTS = ("id_ed25519", "host_key")
 _UMASKS = ("022", "000", "077", "002")
 
 

@@ -9,7 +9,7 @@ from fake_host import BOOT, PROGRESS, Step, passing, result_line
 
 from faults.leftovers import descendants
 from faults.rig import Call, Rig
-from faults.tally import Skip
+from faults.tally import NeverCame, Skip
 
 _WAIT_SECONDS = 60.0
 # What a Makefile sleeps for tells where it is.
@@ -98,7 +98,7 @@ def _until(true: Callable[[], bool], call: Call, what: str) -> None:
     while not true():
         if call.child.poll() is not None or time.monotonic() > until:
             said = call.err.read_text(errors="replace")[-300:]
-            raise RuntimeError(f"patchrig never came to: {what}; it said {said}")
+            raise NeverCame(f"patchrig never came to: {what}; it said {said}")
         time.sleep(0.02)
 
 

@@ -48,7 +48,8 @@ class Ran:
 
     def cells(self) -> list[str]:
         """The outcomes of `run --json`."""
-        return [str(cell["outcome"]) for cell in (self.said or {"cells": []})["cells"]]
+        said = self.said
+        return [str(cell["outcome"]) for cell in said["cells"]] if isinstance(said, dict) else []
 
     def end(self) -> str:
         """The last words, for a finding."""

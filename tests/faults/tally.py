@@ -18,6 +18,10 @@ class Skip(Exception):
     """This host cannot play the try; the text says why. A skipped try has not passed."""
 
 
+class NeverCame(Exception):
+    """patchrig ended, or waited for ever, before the try could begin: it broke earlier than that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that must not be."""

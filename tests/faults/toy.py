@@ -25,14 +25,16 @@ allnoconfig:
 	@cp $(KCONFIG_ALLCONFIG) $(O)/.config
 	@$(configured)
 
-vmlinux: first $(addprefix $(O)/,$(objects))
-	@$(CC) -nostdlib -static -Wl,--build-id=none -o $(O)/vmlinux $(addprefix $(O)/,$(objects))
+built = $(addprefix $(O)/,$(objects))
+
+vmlinux: first $(built)
+	@$(CC) -nostdlib -static -Wl,--build-id=none -o $(O)/vmlinux $(built)
 	@$(after)
 
 first:
 	@$(before)
 
-$(O)/%.o: %.c swap.h
+$(built): $(O)/%.o: %.c swap.h
 	@echo "  CC      $*.o"
 	@$(CC) -g -Wall -ffile-prefix-map=$(CURDIR)=. -c -o $@ $(CURDIR)/$*.c
 
