@@ -4,10 +4,11 @@
 # make lint    formatting, linters, types, shellcheck, the warnings of the guest programs, the import rules
 # make benchmark   the speed of the main job on this machine, as a table; ARGS="--only boot" for one row, --list for all
 # make reach   what is asked of coverage, seeded bugs and control, measured: hours; ARGS="--read FOLDER..." reads what there is
-# make corpus  how the judge does on a folder of console logs with verdicts, and without the rules that only half of them need; CORPUS=DIR if it is not beside the project
+# make corpus  how the judge does on a folder of console logs with verdicts, and when rules are left out; CORPUS=DIR
+# make faults  what befalls patchrig and who attacks it, tried: two hours; SEED=7, ARGS="--only F7 --tries 5"
 # make setup   only set up: Debian packages and .venv
 
-.PHONY: help run test unit lint benchmark reach corpus setup
+.PHONY: help run test unit lint benchmark reach corpus faults setup
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -34,6 +35,9 @@ reach: setup
 corpus: setup
 	@CORPUS="$(CORPUS)" PYTHONPATH=. .venv/bin/python tests/corpus.py
 	@CORPUS="$(CORPUS)" PYTHONPATH=. .venv/bin/python tests/crossvalidate.py
+
+faults: setup
+	@SEED="$(SEED)" PYTHONPATH=.:tests .venv/bin/python -m faults $(ARGS)
 
 setup:
 	@tools/setup
