@@ -41,9 +41,10 @@ def open_plain(root: Path, relative: str, *, most_bytes: int) -> Iterator[Binary
 
 
 def check_plain(root: Path, relative: str, *, most_bytes: int) -> None:
-    """Raise BadFile where open_plain() would."""
-    with open_plain(root, relative, most_bytes=most_bytes):
-        pass
+    """Raise BadFile where open_plain() would, and for a file that is empty."""
+    with open_plain(root, relative, most_bytes=most_bytes) as file:
+        if not file.read(1):
+            raise BadFile(f"nothing in {relative}")
 
 
 def read_plain(root: Path, relative: str, *, most_bytes: int) -> bytes:

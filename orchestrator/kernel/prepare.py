@@ -236,7 +236,7 @@ def _built(
 
 
 def _bad_output(shop: Workshop, error: BadFile) -> BuildFailure:
-    title = f"the build left {error}" if str(error).startswith("no ") else f"what the build left can't be used: {error}"
+    title = f"what the build left can't be used: {error}"
     return BuildFailure(
         build=shop.build, outcome=Outcome.BUILD_FAILED, title=title, detail="make ended with status 0", log=shop.log
     )

@@ -109,8 +109,8 @@ def kept_tree(cache: Path, source_sha256: str) -> Tree | None:
 
 
 def pristine_files(tree: Tree, paths: Iterable[str], folder: Path) -> None:
-    """Copy files of a pristine tree, and the symbolic links on their way, into a folder."""
-    for path in _with_links(tree, paths):
+    """Copy files of a pristine tree, and links and files on their way, into a folder."""
+    for path in _with_what_is_in_the_way(tree, paths):
         put_content(folder, path, content_at(tree.src, path))
 
 
@@ -244,12 +244,11 @@ def note(path: Path, value: list[str] | dict[str, str]) -> None:
     write_sealed(path, json.dumps(value).encode())
 
 
-def _with_links(tree: Tree, paths: Iterable[str]) -> Iterator[str]:
-    # git refuses to write beyond a symbolic link, if only it sees the link.
+def _with_what_is_in_the_way(tree: Tree, paths: Iterable[str]) -> Iterator[str]:
+    # git refuses to write beyond a symbolic link, or below a file, if only it sees them.
     for path in paths:
         for parent in reversed(PurePosixPath(path).parents):
-            link = content_at(tree.src, str(parent))
-            if link and link.kind == "link":
+            if content_at(tree.src, str(parent)):
                 yield str(parent)
                 break
         else:

@@ -16,6 +16,7 @@ from fake_host import PATCHRIG, Host, passing
 
 from faults import PROJECT
 from faults.leftovers import descendants, kill_descendants, left_behind, reap
+from faults.stand_in import put_beside
 from faults.tally import Finding, Kind
 from faults.toy import Toy
 
@@ -102,6 +103,7 @@ class Rig:
         self.host = Host(folder, scratch=str(self.scratch))
         self.toy = Toy(self.host)
         self.host.scenario(passing())
+        put_beside(self.host)
         self.cache, self.results = folder / "cache", folder / "results"
         self.linux = folder / "linux"
         self.environment = dict(self.host.environment) | {"PYTHONPATH": who.path}

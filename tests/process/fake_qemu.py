@@ -53,7 +53,9 @@ class Guest:
         assert self.chardev["logfile"] == f"/dev/fdset/{self.given['set']}"
         self.handed_in = -1  # by getfd
         self.files = dict(archive_files(Path(self.option["-initrd"]).read_bytes())) if "-initrd" in argv else {}
-        self.ssh = socket.create_server(("127.0.0.1", 0))
+        # In the sandbox it is a port of the guest's own network; outside of it the host picks one.
+        asked = re.search(r"hostfwd=tcp:127\.0\.0\.1:(\d+)-", self.option.get("-netdev", ""))
+        self.ssh = socket.create_server(("127.0.0.1", int(asked[1]) if asked else 0))
         self.port: int = self.ssh.getsockname()[1]
         self.lock = threading.Lock()
         self.serial: list[socket.socket] = []

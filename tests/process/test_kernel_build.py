@@ -326,7 +326,7 @@ def test_a_link_in_place_of_the_image_is_not_followed(lab: Lab) -> None:
 
     assert isinstance(failure, BuildFailure)
     assert failure.outcome is Outcome.BUILD_FAILED
-    assert failure.title.startswith("the build left no plain file at vmlinux")
+    assert failure.title.startswith("what the build left can't be used: no plain file at vmlinux")
 
 
 def test_the_stripped_image_still_has_its_notes(lab: Lab) -> None:

@@ -331,3 +331,25 @@ def test_the_lock_out_series_applies_to_the_kernel_that_we_name(path: Path, tmp_
     ) as tree:
         assert not isinstance(tree, NotApplied), tree.title
         assert "tryget_swap_entry" in (tree.src / "mm/zswap.c").read_text()
+
+
+def test_a_folder_takes_the_place_of_a_file_and_goes_again(lab: Lab) -> None:
+    swap = (
+        "diff --git a/a.c b/a.c\ndeleted file mode 100644\n--- a/a.c\n+++ /dev/null\n@@ -1,20 +0,0 @@\n"
+        + "".join(f"-{line}\n" for line in FILES["a.c"].splitlines())
+        + "diff --git a/a.c/inside b/a.c/inside\nnew file mode 100644\n--- /dev/null\n+++ b/a.c/inside\n@@ -0,0 +1 @@\n+x\n"
+    ).replace("-1,20", f"-1,{len(FILES['a.c'].splitlines())}")
+
+    state = lab.state(series(swap))
+    again = lab.state(series(CHANGE_B))
+
+    assert isinstance(state, dict)
+    assert state["a.c/inside"] == "x\n"
+    assert isinstance(again, dict)
+    assert again["a.c"] == FILES["a.c"]
+
+
+def test_a_file_below_a_file_does_not_apply(lab: Lab) -> None:
+    below = "diff --git a/a.c/x b/a.c/x\nnew file mode 100644\n--- /dev/null\n+++ b/a.c/x\n@@ -0,0 +1 @@\n+x\n"
+
+    assert isinstance(lab.state(series(below)), NotApplied)
