@@ -3,12 +3,14 @@
 import errno
 import io
 import logging
+import os
 import resource
 import signal
 import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -38,7 +40,7 @@ from orchestrator.pipeline import GOOD, Request, open_kit, rerun, run_matrix, ve
 from orchestrator.plan.config import Plan
 from orchestrator.plan.matrix import as_json, builds_of, describe
 from orchestrator.plan.widening import parse_widening
-from orchestrator.report.store import Store, copy_junit, find_cell, find_run, load_run, open_run
+from orchestrator.report.store import Store, copy_junit, find_cell, find_run, load_run, new_folder, open_run
 from orchestrator.report.terminal import print_table, say, screen, terminal
 from orchestrator.text import json_text, printable
 
@@ -133,9 +135,11 @@ def build(matrix: Path, results: Path, as_json_text: bool, **choice: Any) -> Exi
     request = request_of(matrix, Choice(**choice))
     images = []
     with terminal(screen(beside_output=True)) as listener, open_kit(request, listener) as kit:
+        # Another build of the same may be at work.
+        logs = new_folder(results / "builds", datetime.now(UTC))
         for one in builds_of(request.cells):
-            folder = results / "builds" / one.name
-            folder.mkdir(parents=True, exist_ok=True)
+            folder = logs / one.name
+            folder.mkdir()
             images.append(kit.image(one, log_dir=folder, listener=listener))
     if as_json_text:
         click.echo(json_text([_image_json(image) for image in images], indent=2))
@@ -293,12 +297,18 @@ def install_signal_handlers() -> None:
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+_UMASK = 0o022
+
+
 def main() -> NoReturn:
     # A title may hold any character, and the user's terminal may have an encoding without it.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     install_signal_handlers()
+    # The user of the sandbox has to read sources and images, whatever our own umask is. Other users of this machine are
+    # kept out by the folders around them: the cache's, and that of each run.
+    os.umask(_UMASK)
     try:
         code = cli(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else ExitCode.OK)

@@ -301,13 +301,16 @@ def find_cell(report: RunReport, name: str) -> CellReport:
 
 
 def new_folder(root: Path, started: datetime, prefix: str = "") -> Path:
-    """Make a folder below `root` that is named after the time and like no other."""
+    """Make a folder below `root` that is named after the time and like no other; only we may look into it.
+
+    A run's folder has the keys of its guests in it.
+    """
     with writing(root):
         root.mkdir(parents=True, exist_ok=True)
     while True:
         folder = root / f"{prefix}{started:%Y-%m-%dT%H%M%SZ}-{secrets.token_hex(2)}"
         with writing(folder), contextlib.suppress(FileExistsError):
-            folder.mkdir()
+            folder.mkdir(mode=0o700)
             flush(root)
             return folder
 

@@ -337,7 +337,8 @@ def test_a_folder_takes_the_place_of_a_file_and_goes_again(lab: Lab) -> None:
     swap = (
         "diff --git a/a.c b/a.c\ndeleted file mode 100644\n--- a/a.c\n+++ /dev/null\n@@ -1,20 +0,0 @@\n"
         + "".join(f"-{line}\n" for line in FILES["a.c"].splitlines())
-        + "diff --git a/a.c/inside b/a.c/inside\nnew file mode 100644\n--- /dev/null\n+++ b/a.c/inside\n@@ -0,0 +1 @@\n+x\n"
+        + "diff --git a/a.c/inside b/a.c/inside\nnew file mode 100644\n"
+        + "--- /dev/null\n+++ b/a.c/inside\n@@ -0,0 +1 @@\n+x\n"
     ).replace("-1,20", f"-1,{len(FILES['a.c'].splitlines())}")
 
     state = lab.state(series(swap))
