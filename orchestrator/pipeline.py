@@ -141,7 +141,7 @@ def open_kit(request: Request, listener: Listener) -> Iterator[Kit]:
 def _check_cache(cache: Path) -> None:
     """Raise InfraError where nothing can be written to the cache: asked at once, and not after a download."""
     try:
-        cache.mkdir(parents=True, exist_ok=True)
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=cache):
             pass
     except OSError as e:

@@ -7,13 +7,14 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from orchestrator.deadline import Deadline
 from orchestrator.events import Listener, Step
 from orchestrator.kernel.apply import NotApplied, apply_series
-from orchestrator.kernel.buildmark import discard
+from orchestrator.kernel.buildmark import BuildMark, copy_folder, discard
 from orchestrator.kernel.files import write_whole
 from orchestrator.kernel.manifest import restamp
 from orchestrator.kernel.overlay import Overlay, lay
@@ -37,20 +38,34 @@ from orchestrator.untrusted import files_below
 LAYERS_KEPT = 8
 
 
-def layer_name(series: Series, overlay: Overlay | None) -> str:
-    """The layer that a kernel is built in; "" for the pristine tree, which has neither series nor overlay on it."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LayerName:
+    """A layer, and those that it may begin as a copy of: of the series that this one begins with, the longest first."""
+
+    name: str
+    below: tuple[str, ...] = ()
+
+
+def layer_name(series: Series, overlay: Overlay | None) -> LayerName | None:
+    """The layer that a kernel is built in; None for the pristine tree, which has neither series nor overlay on it."""
     if series.patches:
-        return f"series-{series.identity[:16]}"
-    return f"overlay-{overlay.name}" if overlay else ""
+        return LayerName(name=_of_series(series.identity), below=tuple(map(_of_series, series.identities_below)))
+    return LayerName(name=f"overlay-{overlay.name}") if overlay else None
+
+
+def _of_series(identity: str) -> str:
+    return f"series-{identity[:16]}"
 
 
 @contextmanager
-def layer_of(tree: Tree, name: str, *, on_event: Listener, until: Deadline) -> Iterator[Tree]:
+def layer_of(tree: Tree, name: LayerName, build: str, *, on_event: Listener, until: Deadline) -> Iterator[Tree]:
     """A layer on a pristine tree that the caller holds, ours alone for the length of the block.
 
-    Its sources are the tree's as it is now, but for the files that a series changed when the layer was used last.
+    Its sources are the tree's as it is now, but for the files that a series changed when the layer was used last. A new
+    one begins as a copy of a layer below it, with the folder of `build` there; such a layer has nothing in it but what
+    this series, which begins with that one, has too.
     """
-    layer = Tree(folder=tree.folder / "layers" / name)
+    layer = Tree(folder=tree.folder / "layers" / name.name)
 
     def on_wait() -> None:
         on_event(Step(text=f"waiting for another build of this series in {layer.folder}"))
@@ -58,8 +73,8 @@ def layer_of(tree: Tree, name: str, *, on_event: Listener, until: Deadline) -> I
     with locked(layer.lock, until, on_wait):
         if not layer.src.exists() or read_sealed(layer.journal) is None:
             _remove_layers(tree, keep=LAYERS_KEPT - 1)
-            _clone(tree, layer, until)
-        elif text_of(layer.stamp) != text_of(tree.stamp):
+            _begin(tree, layer, name.below, build, until)
+        if text_of(layer.stamp) != text_of(tree.stamp):
             _follow(tree, layer, until)
         write_whole(layer.stamp, text_of(tree.stamp).encode())
         os.utime(layer.folder)  # Layers that were not used for long are removed first.
@@ -117,22 +132,38 @@ def patched(  # noqa: PLR0913  # what lies in the tree, and where that is done
     with ExitStack() as held:
         tree = held.enter_context(pristine_tree(source, cache=cache, on_event=on_event, until=until))
         name = layer_name(series, overlay)
-        if not name:
+        if name is None:
             yield tree
             return
-        layer = held.enter_context(layer_of(tree, name, on_event=on_event, until=until))
+        layer = held.enter_context(layer_of(tree, name, "", on_event=on_event, until=until))
         on_event(Step(text="applying the series"))
         yield put_on(tree, layer, series, overlay, log_dir=log_dir, until=until) or layer
 
 
-def _clone(tree: Tree, layer: Tree, until: Deadline) -> None:
-    """Begin a layer: all files are the tree's own, by hard links, so it takes no space and keeps their times."""
+def _begin(tree: Tree, layer: Tree, below: tuple[str, ...], build: str, until: Deadline) -> None:
+    for name in below:
+        lower = Tree(folder=tree.folder / "layers" / name)
+        if not lower.stamp.exists():
+            continue
+        with locked_at_once(lower.lock) as free:
+            # What another run is changing may be anything.
+            if free and lower.stamp.exists() and text_of(lower.stamp) == text_of(tree.stamp):
+                _clone(tree, lower, layer, until)
+                objects = BuildMark(lower.builds / build)
+                if objects.whole():
+                    copy_folder(objects.folder, layer.builds / build, log=layer.folder / "copy.log", until=until)
+                return
+    _clone(tree, tree, layer, until)
+
+
+def _clone(tree: Tree, source: Tree, layer: Tree, until: Deadline) -> None:
+    """Begin a layer: all files are those of its source, by hard links: that takes no space and keeps their times."""
     fresh = layer.folder / "src.new"
     discard(layer.folder)
     layer.folder.mkdir(parents=True)
-    check(["cp", "--archive", "--link", f"{tree.src}/.", str(fresh)], log=layer.folder / "clone.log", until=until)
+    check(["cp", "--archive", "--link", f"{source.src}/.", str(fresh)], log=layer.folder / "clone.log", until=until)
     restamp(tree.src, tree.manifest)
-    note(layer.journal, [])
+    note(layer.journal, sorted(_journal(source)))
     fresh.rename(layer.src)
 
 

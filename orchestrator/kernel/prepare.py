@@ -186,9 +186,11 @@ def _made(recipe: Recipe, bench: Workbench, until: Deadline) -> KernelImage | Bu
     with ExitStack() as held:
         with pristine_tree(recipe.source, cache=bench.cache, on_event=bench.on_event, until=until) as tree:
             name = layer_name(recipe.series, recipe.overlay)
-            if not name:
+            if name is None:
                 return _built(recipe, tree, bench, until)
-            layer = held.enter_context(layer_of(tree, name, on_event=bench.on_event, until=until))
+            layer = held.enter_context(
+                layer_of(tree, name, _folder_of(recipe.build), on_event=bench.on_event, until=until)
+            )
             bench.on_event(Step(text="applying the series"))
             problem = put_on(tree, layer, recipe.series, recipe.overlay, log_dir=bench.log_dir, until=until)
             if problem:
@@ -292,13 +294,18 @@ def _coverage(
     return mapped(request, shop, until)
 
 
+def _folder_of(build: Build) -> str:
+    # One for both variants of a layer or tree, as a layer has one series and the pristine tree none.
+    return f"{build.flavour}.{build.arch}"
+
+
 def _workshop(recipe: Recipe, tree: Tree, bench: Workbench) -> Workshop:
     trusted = not recipe.series.patches
     shop = Workshop(
         build=recipe.build,
         arch=ARCHES[recipe.build.arch],
         src=tree.src,
-        out=tree.builds / f"{recipe.build.flavour}.{recipe.build.arch}",
+        out=tree.builds / _folder_of(recipe.build),
         ccache=bench.cache / "ccache",
         log=bench.log_dir / "build.log",
         sandbox=bench.sandbox,

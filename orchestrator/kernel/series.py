@@ -56,6 +56,8 @@ class Series:
     remarks: tuple[str, ...] = ()
     origin: str = ""
     """Where the patches come from, who wrote the first one, and its subject; "" where that is not known."""
+    below: tuple[str, ...] = ()
+    """The origins of what is left of the series without its last paths: its longest beginning first."""
 
     @cached_property
     def sha256(self) -> str:
@@ -72,9 +74,12 @@ class Series:
 
         Builds of one identity share a layer: where the patches lie, who wrote the first one, and how it is called.
         """
-        return (
-            hashlib.sha256(self.origin.encode("utf-8", "surrogateescape")).hexdigest() if self.origin else self.sha256
-        )
+        return _identity(self.origin) if self.origin else self.sha256
+
+    @property
+    def identities_below(self) -> tuple[str, ...]:
+        """The identities of the beginnings of the series, the longest first."""
+        return tuple(map(_identity, self.below))
 
     @cached_property
     def touched(self) -> tuple[PurePosixPath, ...]:
@@ -102,6 +107,10 @@ class Series:
         """What the user must not miss of how the series was read."""
         left = (f"not part of the series: {one.what!r}: {one.why}" for one in self.left_out if one.diff)
         return (*left, *self.remarks)
+
+
+def _identity(origin: str) -> str:
+    return hashlib.sha256(origin.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 BASELINE = Series()
@@ -160,14 +169,16 @@ class _Loader:
             prerequisites=noted[0].prerequisites if noted else 0,
             left_out=tuple(self.left_out),
             remarks=tuple(self.remarks),
-            origin=self._origin(),
+            origin=self._origin(len(self.sources)),
+            below=tuple(self._origin(count) for count in range(len(self.sources) - 1, 0, -1)),
         )
 
-    def _origin(self) -> str:
-        if not self.patches or not self.sources:
+    def _origin(self, count: int) -> str:
+        """Of the series in the first `count` paths."""
+        if not self.patches or not count:
             return ""
         first = self.patches[0]
-        return "\0".join((*self.sources, str(self.tree or ""), first.author, first.subject))
+        return "\0".join((*self.sources[:count], str(self.tree or ""), first.author, first.subject))
 
     def add(self, path: Path) -> None:
         self.sources.append(str(path.resolve() if path.exists() else path))

@@ -494,3 +494,22 @@ def test_no_file_keeps_a_set_user_id_bit(lab: Lab) -> None:
 
     (vmlinux,) = (lab.tmp_path / "cache/trees").glob("*/builds/plain.x86_64/vmlinux")
     assert vmlinux.stat().st_mode & 0o6000 == 0
+
+
+def test_a_patch_on_top_of_a_series_starts_from_what_the_series_built(lab: Lab) -> None:
+    more = '--- a/main.c\n+++ b/main.c\n@@ -1,2 +1,3 @@\n #include "swap.h"\n+#define MAIN\n void _start(void)\n'
+    series = replace(patch(MORE_SLOTS), origin="a")
+    on_top = replace(patch(MORE_SLOTS + more), origin="a and b", below=("a",))
+    lab.build(series)
+    built = lab.build(on_top)
+
+    assert lab.compiled() == ["main.o"]
+    fresh = Lab(lab.tmp_path / "fresh")
+    right = fresh.build(on_top)
+    assert isinstance(built, KernelImage)
+    assert isinstance(right, KernelImage)
+    assert built.hashes["image"] == right.hashes["image"]
+    lab.build(replace(series, patches=patch(MORE_SLOTS.replace("+ 1", "+ 2")).patches))
+    assert lab.compiled() == ["swap.o"]
+    lab.build(on_top)
+    assert lab.events[-1] == BuildEnded(build=built.build, text="from the cache", good=True)
