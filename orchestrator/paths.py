@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 import platformdirs
@@ -58,11 +59,14 @@ def memory_folder(need_bytes: int, *, in_memory: Path = IN_MEMORY) -> tempfile.T
     return tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-", dir=in_memory if fits else None)
 
 
-def abandoned_scratch(*, in_memory: Path = IN_MEMORY) -> list[Path]:
-    """Scratch folders of ours whose process is gone: killed in a way that nobody can clean up after."""
+def abandoned_scratch(*, in_memory: Path = IN_MEMORY, owners: Collection[int] = ()) -> list[Path]:
+    """Scratch folders of ours whose process is gone: killed in a way that nobody can clean up after.
+
+    `owners`: the user ids beside our own that such folders may have been handed over to.
+    """
     places = dict.fromkeys((Path(tempfile.gettempdir()), in_memory))
     found = sorted(folder for place in places for folder in place.glob(f"{_SCRATCH}*-*"))
-    ours = [folder for folder in found if folder.is_dir() and folder.lstat().st_uid == os.geteuid()]
+    ours = [folder for folder in found if folder.is_dir() and folder.lstat().st_uid in (os.geteuid(), *owners)]
     return [folder for folder in ours if (owner := folder.name.split("-")[1]).isdigit() and not _runs(int(owner))]
 
 

@@ -18,7 +18,7 @@ from orchestrator.kernel.cache import prune
 from orchestrator.plan.checks import known_flavours, known_workloads
 from orchestrator.plan.schema import json_schema
 from orchestrator.removal import remove_tree
-from orchestrator.sandbox import sandbox_works
+from orchestrator.sandbox import identity, sandbox_works
 from orchestrator.verification import damaged
 from orchestrator.vm.accelerator import kvm_impossible, tiny_boot_trouble
 
@@ -91,7 +91,8 @@ def clean(everything: bool, keep_gib: int, dry_run: bool) -> ExitCode:
     """
     cache = paths.cache_root()
     with trouble_named(cache):
-        abandoned = paths.abandoned_scratch()
+        inside = identity()
+        abandoned = paths.abandoned_scratch(owners=[inside.uid] if inside else [])
         _tell_sizes(cache, abandoned)
         if dry_run:
             return ExitCode.OK
