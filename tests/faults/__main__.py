@@ -34,7 +34,6 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="faults-", dir=asked.folder))
     folder.chmod(0o755)
     rows: list[Tally] = []
-    began = time.monotonic()
     try:
         rows = _play(asked, folder)
     finally:
@@ -43,10 +42,10 @@ def main() -> None:
             click.echo(f"the folders of failed tries: {folder}", err=True)
         else:
             shutil.rmtree(folder, ignore_errors=True)
-    text = markdown(rows)
+    text = markdown(rows, f"{datetime.now(UTC):%Y-%m-%d}")
     click.echo(text)
     if asked.write:
-        write_table(text, (time.monotonic() - began) / 60)
+        write_table(text)
     # What was not begun in time has not passed.
     sys.exit(0 if all(row.good() and not row.note for row in rows) else 1)
 
@@ -85,15 +84,21 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def write_table(table: str, minutes: float) -> None:
-    """Put the table, with date, machine and command, between the marks of docs/trust.md."""
-    machine = f"{len(os.sched_getaffinity(0))} cores, Linux {platform.release().partition('-')[0]}, {_distribution()}"
-    command = "make faults" + (f' ARGS="{" ".join(sys.argv[1:])}"' if sys.argv[1:] else "")
-    head = f"{datetime.now(UTC):%Y-%m-%d}; {machine}; {minutes:.0f} minutes; `{command}`\n\n"
+def write_table(table: str) -> None:
+    """Put the rows, with machine and command, between the marks of docs/trust.md; rows of other faults stay."""
     text = PAGE.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n{head}{table}{END}{after}", encoding="utf-8")
+    old, _, after = rest.partition(END)
+    machine = f"{len(os.sched_getaffinity(0))} cores, Linux {platform.release().partition('-')[0]}, {_distribution()}"
+    head, rule, *rows = table.splitlines()
+    found = {_fault_of(row): row for row in [*old.splitlines(), *rows] if row.startswith("| F")}
+    lines = [f'{machine}. A row\'s command: `make faults ARGS="--only FAULT"`', "", head, rule]
+    lines += [found[fault.name] for fault in FAULTS if fault.name in found]
+    PAGE.write_text(f"{before}{BEGIN}\n{chr(10).join(lines)}\n{END}{after}", encoding="utf-8")
+
+
+def _fault_of(row: str) -> str:
+    return row.split("|")[1].strip()
 
 
 def _distribution() -> str:

@@ -71,6 +71,8 @@ def play_fault(fault: Fault, template: Template, settings: Settings) -> Tally:
     """All tries of a fault."""
     count = settings.count or (fault.short if settings.short else fault.full)
     tally = Tally(fault=fault.name, what=fault.what)
+    if count < fault.full:
+        tally.note = f"{count} of {fault.full} were asked for"
     try:
         made = fault.tries(Plan(count=count, seed=settings.seed, template=template, short=settings.short))
     except Skip as why:

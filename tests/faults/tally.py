@@ -69,12 +69,12 @@ class Tally:
         return "; ".join(f"{count} skipped: {why}" for why, count in reasons.items())
 
 
-def markdown(rows: Iterable[Tally]) -> str:
-    """The table, a row for each fault."""
-    head = ["fault", "what is done", "tries", *(str(kind) for kind in Kind), "not played"]
+def markdown(rows: Iterable[Tally], day: str) -> str:
+    """The table, a row for each fault, played on `day`."""
+    head = ["fault", "what is done", "tries", *(str(kind) for kind in Kind), "not played", "date"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in rows:
         counts = [str(row.count(kind)) for kind in Kind]
         note = "; ".join(part for part in (row.skipped(), row.note) if part)
-        lines.append("| " + " | ".join([row.fault, row.what, str(row.tries()), *counts, note]) + " |")
+        lines.append("| " + " | ".join([row.fault, row.what, str(row.tries()), *counts, note, day]) + " |")
     return "\n".join(lines) + "\n"

@@ -74,7 +74,7 @@ def test_a_row_counts_tries_and_says_what_was_not_played() -> None:
         Played(name="c"),
     ]
 
-    text = markdown([Tally(fault="F10", what="signals", played=played)])
+    text = markdown([Tally(fault="F10", what="signals", played=played)], "2026-01-31")
 
     assert text.splitlines()[2] == "| F10 | signals | 2 | 1 | 0 | 0 | 0 | 1 skipped: libfaketime is not installed |"
 
