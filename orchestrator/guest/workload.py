@@ -4,8 +4,9 @@ import shlex
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Annotated
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from orchestrator.deadline import POLL_SECONDS, Deadline, now, pause_seconds
 from orchestrator.errors import OutOfTime
@@ -17,7 +18,8 @@ from orchestrator.text import one_line
 
 _MISMATCHES = TypeAdapter(tuple[Mismatch, ...])
 _ERRORS = TypeAdapter(tuple[UnexpectedError, ...])
-_COUNTS = TypeAdapter(dict[str, dict[str, int]])
+# The kernel's counters have 64 bits, and none of them is below zero.
+_COUNTS = TypeAdapter(dict[str, dict[str, Annotated[int, Field(strict=True, ge=0, lt=1 << 64)]]])
 
 # A swapfile needs room for ext2's own blocks beside it.
 _FILE_SYSTEM_MIB = 4

@@ -76,7 +76,10 @@ def test_a_row_counts_tries_and_says_what_was_not_played() -> None:
 
     text = markdown([Tally(fault="F10", what="signals", played=played)], "2026-01-31")
 
-    assert text.splitlines()[2] == "| F10 | signals | 2 | 1 | 0 | 0 | 0 | 1 skipped: libfaketime is not installed |"
+    assert (
+        text.splitlines()[2]
+        == "| F10 | signals | 2 | 1 | 0 | 0 | 0 | 1 skipped: libfaketime is not installed | 2026-01-31 |"
+    )
 
 
 def test_a_file_is_on_the_disk_under_the_name_that_it_was_given_after_the_fsync() -> None:

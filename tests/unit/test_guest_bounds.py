@@ -6,6 +6,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from samples import cell
 
 from orchestrator.errors import GuestNonsense, InfraError
@@ -13,6 +14,7 @@ from orchestrator.guest.coverage import executed_of
 from orchestrator.guest.evidence import growth, running_tasks, stuck_tasks
 from orchestrator.guest.protocol import LONGEST_LINE
 from orchestrator.guest.workload import REFERENCE_SPEED, SLOWEST, Progress, _Told, limits_for
+from orchestrator.guest.workload import growth as counter_growth
 from orchestrator.judge.hang import shown_tasks
 from orchestrator.vm.qemu import ready_of
 
@@ -203,3 +205,9 @@ def test_counts_of_blocks_that_make_no_sense_are_none(line: str) -> None:
 def test_whatever_a_console_shows_of_tasks_can_be_kept(text: str) -> None:
     for task in shown_tasks(text.split("\n")).values():
         json.dumps([task.pid, *(frame.offset for frame in task.stack)])
+
+
+@pytest.mark.parametrize("before", [-1, 1 << 64, 1.5, "5", True])
+def test_a_counter_that_no_kernel_has_is_no_proof(before: object) -> None:
+    with pytest.raises(ValidationError):
+        counter_growth({"before": {"swapoffs": before}, "after": {"swapoffs": 9}})
