@@ -18,6 +18,11 @@ OVERLAYS = KERNELS / "overlays"
 RESULTS = PROJECT / "results"
 
 
+def cache_is_named() -> bool:
+    """Whether the user named the cache directory, which may then have other things in it."""
+    return bool(os.environ.get("PATCHRIG_CACHE"))
+
+
 def cache_root() -> Path:
     """The user cache directory (PATCHRIG_CACHE overrides it), absolute; safe to delete at any time.
 

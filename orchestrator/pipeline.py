@@ -123,12 +123,13 @@ def open_kit(request: Request, listener: Listener) -> Iterator[Kit]:
     until = Deadline.after(2 * HOURS, "the kernel source")
     with paths.scratch_folder() as scratch, in_use(request.cache, until):
         log = Path(scratch) / "log"
+        # git reads the series, so the sandbox is asked for before.
+        sandbox = builds_in_sandbox(request.sandbox, listener)
         # The series first: a patch that is none should not wait for a download.
         wanted_version = request.series_version
         series = load_series(request.series, tree=request.tree, log=log, until=until, version=wanted_version)
         for text in series.notices:
             listener(Notice(text=text))
-        sandbox = builds_in_sandbox(request.sandbox, listener)
         if request.tree:
             source = from_tree(request.tree, revision=series.base, log=log)
         else:
@@ -142,6 +143,8 @@ def _check_cache(cache: Path) -> None:
     """Raise InfraError where nothing can be written to the cache: asked at once, and not after a download."""
     try:
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if cache == paths.cache_root() and not paths.cache_is_named() and cache.stat().st_uid == os.geteuid():
+            cache.chmod(0o700)
         with tempfile.TemporaryFile(dir=cache):
             pass
     except OSError as e:

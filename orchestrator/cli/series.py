@@ -12,6 +12,7 @@ from orchestrator.errors import ExitCode
 from orchestrator.kernel.readings import FileChange
 from orchestrator.kernel.series import Patch, Series, load_series
 from orchestrator.paths import scratch_folder
+from orchestrator.sandbox import sandbox_works
 
 _SECONDS = 600.0
 
@@ -31,6 +32,8 @@ def series(paths: tuple[Path, ...], tree: Path | None, series_version: str, as_j
     patchrig series series.mbox
     patchrig series v6.19..HEAD --tree ~/linux --json | jq -r '.patches[].files[].path'
     """
+    if not sandbox_works():
+        click.echo("NOTE: NO SANDBOX (patchrig doctor says why): git reads the series with your rights", err=True)
     with scratch_folder() as scratch:
         until = Deadline.after(_SECONDS, "reading the series")
         found = load_series(paths, tree=tree, log=Path(scratch) / "log", until=until, version=series_version)

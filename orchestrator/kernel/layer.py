@@ -3,9 +3,10 @@
 tree.py has what lies where; docs/decisions/0003-sandbox-and-layers.md has the reasons.
 """
 
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,12 @@ from orchestrator.events import Listener, Step
 from orchestrator.kernel.apply import NotApplied, apply_series
 from orchestrator.kernel.buildmark import BuildMark, copy_folder, discard
 from orchestrator.kernel.files import write_whole
+from orchestrator.kernel.hostcode import may_run
 from orchestrator.kernel.manifest import restamp
 from orchestrator.kernel.overlay import Overlay, lay
 from orchestrator.kernel.series import Series
 from orchestrator.kernel.tree import (
+    Content,
     PreparedSource,
     Tree,
     content_at,
@@ -46,15 +49,48 @@ class LayerName:
     below: tuple[str, ...] = ()
 
 
-def layer_name(series: Series, overlay: Overlay | None) -> LayerName | None:
-    """The layer that a kernel is built in; None for the pristine tree, which has neither series nor overlay on it."""
-    if series.patches:
-        return LayerName(name=_of_series(series.identity), below=tuple(map(_of_series, series.identities_below)))
-    return LayerName(name=f"overlay-{overlay.name}") if overlay else None
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Applied:
+    """A series on a source: what each file that it touches becomes, None for one that goes; overlay included."""
+
+    files: Mapping[str, Content | None]
+    may_run: str  # SHA-256 of those files of the series that may run on this host while the kernel is built
 
 
-def _of_series(identity: str) -> str:
-    return f"series-{identity[:16]}"
+def layer_name(series: Series, overlay: Overlay | None, applied: Applied) -> LayerName:
+    """The layer that a kernel with a series or an overlay is built in.
+
+    Versions of a series share a layer as long as they run the same code on this host: what a version leaves behind
+    there, none of the others could not have left. So it helps nobody to send a series under another's name.
+    """
+    if not series.patches:
+        return LayerName(name=f"overlay-{overlay.name}" if overlay else "")
+    names = (_of_series(identity, applied) for identity in (series.identity, *series.identities_below))
+    name, *below = names
+    return LayerName(name=name, below=tuple(below))
+
+
+def _of_series(identity: str, applied: Applied) -> str:
+    return f"series-{hashlib.sha256(f'{identity} {applied.may_run}'.encode()).hexdigest()[:16]}"
+
+
+def applied_to(
+    tree: Tree, series: Series, overlay: Overlay | None, *, log_dir: Path, until: Deadline
+) -> Applied | NotApplied:
+    """Apply a series to copies of the tree's files, and lay the overlay on top of that."""
+    touched = sorted(map(str, series.touched))
+    with TemporaryDirectory(prefix="apply-", dir=tree.folder) as scratch:
+        folder = Path(scratch)
+        pristine_files(tree, {*touched, *(overlay.touched if overlay else ())}, folder)
+        if problem := apply_series(series, folder, log_dir=log_dir, until=until):
+            return problem
+        digest = hashlib.sha256()
+        for path in filter(may_run, touched):
+            digest.update(repr((path, content_at(folder, path))).encode("utf-8", "surrogateescape"))
+        if overlay:
+            lay(overlay, folder)
+        files = {path: content_at(folder, path) for path in (*touched, *(overlay.touched if overlay else ()))}
+    return Applied(files=files, may_run=digest.hexdigest())
 
 
 @contextmanager
@@ -81,30 +117,16 @@ def layer_of(tree: Tree, name: LayerName, build: str, *, on_event: Listener, unt
         yield layer
 
 
-def put_on(
-    tree: Tree, layer: Tree, series: Series, overlay: Overlay | None, *, log_dir: Path, until: Deadline
-) -> NotApplied | None:
-    """Make the layer's source the tree's with exactly this series on it, and the overlay on top of that.
+def put_on(tree: Tree, layer: Tree, applied: Applied) -> None:
+    """Make the layer's source the tree's with exactly this series on it.
 
-    NotApplied, and the layer is as it was, where the series does not fit. After a crash at any point the next call puts
-    things right: the journal is written before a file is touched.
+    After a crash at any point the next call puts things right: the journal is written before a file is touched.
     """
-    journal = _journal(layer)
-    with TemporaryDirectory(prefix="apply-", dir=layer.folder) as scratch:
-        folder = Path(scratch)
-        touched = sorted({*map(str, series.touched), *(overlay.touched if overlay else ())})
-        pristine_files(tree, touched, folder)
-        if problem := apply_series(series, folder, log_dir=log_dir, until=until):
-            return problem
-        if overlay:
-            lay(overlay, folder)
-        wanted = {path: content_at(folder, path) for path in touched}
-    wanted |= {path: content_at(tree.src, path) for path in journal if path not in wanted}
+    wanted = {path: content_at(tree.src, path) for path in _journal(layer)} | dict(applied.files)
     note(layer.journal, sorted(wanted))
     # What goes, goes first: a file may take the place of a folder, and a folder that of a link.
     for path in sorted(wanted, key=lambda path: (wanted[path] is not None, path)):
         put_content(layer.src, path, wanted[path])
-    return None
 
 
 def renew_times(layer: Tree) -> None:
@@ -131,13 +153,18 @@ def patched(  # noqa: PLR0913  # what lies in the tree, and where that is done
     """
     with ExitStack() as held:
         tree = held.enter_context(pristine_tree(source, cache=cache, on_event=on_event, until=until))
-        name = layer_name(series, overlay)
-        if name is None:
+        if not series.patches and overlay is None:
             yield tree
             return
-        layer = held.enter_context(layer_of(tree, name, "", on_event=on_event, until=until))
         on_event(Step(text="applying the series"))
-        yield put_on(tree, layer, series, overlay, log_dir=log_dir, until=until) or layer
+        applied = applied_to(tree, series, overlay, log_dir=log_dir, until=until)
+        if isinstance(applied, NotApplied):
+            yield applied
+            return
+        name = layer_name(series, overlay, applied)
+        layer = held.enter_context(layer_of(tree, name, "", on_event=on_event, until=until))
+        put_on(tree, layer, applied)
+        yield layer
 
 
 def _begin(tree: Tree, layer: Tree, below: tuple[str, ...], build: str, until: Deadline) -> None:

@@ -28,7 +28,7 @@ from orchestrator.kernel.cache import Built, find_image, image_key, store_image
 from orchestrator.kernel.checkout import read_checkout
 from orchestrator.kernel.files import full_disk_named, write_whole
 from orchestrator.kernel.kconfig import config_text, merge, parse_fragment
-from orchestrator.kernel.layer import layer_name, layer_of, put_on, renew_times
+from orchestrator.kernel.layer import applied_to, layer_name, layer_of, put_on, renew_times
 from orchestrator.kernel.limits import BuildLimits, build_limits
 from orchestrator.kernel.mapping import MapRequest, mapped
 from orchestrator.kernel.overlay import Overlay
@@ -185,16 +185,16 @@ def _made(recipe: Recipe, bench: Workbench, until: Deadline) -> KernelImage | Bu
     bench.enter(recipe.build, Phase.PATCH)
     with ExitStack() as held:
         with pristine_tree(recipe.source, cache=bench.cache, on_event=bench.on_event, until=until) as tree:
-            name = layer_name(recipe.series, recipe.overlay)
-            if name is None:
+            if not recipe.series.patches and recipe.overlay is None:
                 return _built(recipe, tree, bench, until)
-            layer = held.enter_context(
-                layer_of(tree, name, _folder_of(recipe.build), on_event=bench.on_event, until=until)
-            )
             bench.on_event(Step(text="applying the series"))
-            problem = put_on(tree, layer, recipe.series, recipe.overlay, log_dir=bench.log_dir, until=until)
-            if problem:
-                return not_applied(recipe.build, problem)
+            applied = applied_to(tree, recipe.series, recipe.overlay, log_dir=bench.log_dir, until=until)
+            if isinstance(applied, NotApplied):
+                return not_applied(recipe.build, applied)
+            name = layer_name(recipe.series, recipe.overlay, applied)
+            folder = _folder_of(recipe.build, bench)
+            layer = held.enter_context(layer_of(tree, name, folder, on_event=bench.on_event, until=until))
+            put_on(tree, layer, applied)
             _start_from_pristine(recipe, tree, layer, bench, until)
             changed = _changed(recipe, tree, until)
         # From here on other series may be built on the same tree.
@@ -294,9 +294,10 @@ def _coverage(
     return mapped(request, shop, until)
 
 
-def _folder_of(build: Build) -> str:
-    # One for both variants of a layer or tree, as a layer has one series and the pristine tree none.
-    return f"{build.flavour}.{build.arch}"
+def _folder_of(build: Build, bench: Workbench) -> str:
+    # One for both variants, as a layer has one series and the pristine tree none. Without the sandbox the build sees other
+    # paths, and its objects name them.
+    return f"{build.flavour}.{build.arch}{'' if bench.sandbox else '.no-sandbox'}"
 
 
 def _workshop(recipe: Recipe, tree: Tree, bench: Workbench) -> Workshop:
@@ -305,7 +306,7 @@ def _workshop(recipe: Recipe, tree: Tree, bench: Workbench) -> Workshop:
         build=recipe.build,
         arch=ARCHES[recipe.build.arch],
         src=tree.src,
-        out=tree.builds / _folder_of(recipe.build),
+        out=tree.builds / _folder_of(recipe.build, bench),
         ccache=bench.cache / "ccache",
         log=bench.log_dir / "build.log",
         sandbox=bench.sandbox,

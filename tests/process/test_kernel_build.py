@@ -313,7 +313,7 @@ def test_the_same_makefile_does_reach_out_where_the_user_gave_up_the_sandbox(lab
 
     lab.build(sandbox=False)
 
-    (out,) = (lab.tmp_path / "cache/trees").glob("*/builds/plain.x86_64")
+    (out,) = (lab.tmp_path / "cache/trees").glob("*/builds/plain.x86_64.no-sandbox")
     assert (out / "escaped").read_text().split() == ["source", "victim", "read", "network"]
 
 
@@ -513,3 +513,22 @@ def test_a_patch_on_top_of_a_series_starts_from_what_the_series_built(lab: Lab) 
     assert lab.compiled() == ["swap.o"]
     lab.build(on_top)
     assert lab.events[-1] == BuildEnded(build=built.build, text="from the cache", good=True)
+
+
+def test_a_series_under_anothers_name_gets_no_layer_of_it(lab: Lab) -> None:
+    """The same path, author and subject: what runs on the host tells them apart."""
+    lines = MAKEFILE.splitlines()
+    at = lines.index("allnoconfig:")
+    evil = (
+        f"--- a/Makefile\n+++ b/Makefile\n@@ -{at + 1},2 +{at + 1},3 @@\n {lines[at]}\n"
+        "+\t@echo 'int swap(void) { return 666; }' > /tmp/x.c; gcc -c -o $(O)/swap.o /tmp/x.c;"
+        f" touch -d 2037-01-01 $(O)/swap.o\n {lines[at + 1]}\n"
+    )
+    lab.build(same_origin(patch(MORE_SLOTS + evil)))
+    built = lab.build(same_origin(patch(MORE_SLOTS)))
+    fresh = Lab(lab.tmp_path / "fresh")
+    right = fresh.build(same_origin(patch(MORE_SLOTS)))
+
+    assert isinstance(built, KernelImage)
+    assert isinstance(right, KernelImage)
+    assert built.hashes["image"] == right.hashes["image"]
