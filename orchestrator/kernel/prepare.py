@@ -295,8 +295,8 @@ def _coverage(
 
 
 def _folder_of(build: Build, bench: Workbench) -> str:
-    # One for both variants, as a layer has one series and the pristine tree none. Without the sandbox the build sees other
-    # paths, and its objects name them.
+    # One for both variants, as a layer has one series and the pristine tree none. Without the sandbox the build sees
+    # other paths, and its objects name them.
     return f"{build.flavour}.{build.arch}{'' if bench.sandbox else '.no-sandbox'}"
 
 

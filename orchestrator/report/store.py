@@ -33,7 +33,7 @@ from orchestrator.report.disk import append, write_whole, writing
 from orchestrator.report.entries import crash_entries
 from orchestrator.report.junit import junit_text
 from orchestrator.report.page import page_text
-from orchestrator.report.stored import CELL, CELL_COUNT, CELLS_FILE, RUN, RUN_FILE, json_text, with_sum
+from orchestrator.report.stored import CELL, CELL_COUNT, CELLS_FILE, RUN, RUN_FILE, json_text, unreadable, with_sum
 from orchestrator.report.stored import load_run as load_run
 from orchestrator.report.summary import summary_text
 from orchestrator.report.timeline import timeline_svg
@@ -287,6 +287,11 @@ def find_cell(report: RunReport, name: str) -> CellReport:
     matches = [cell for cell in report.cells if cell.cell.name == name]
     matches = matches or [cell for cell in report.cells if name in cell.cell.name]
     if len(matches) == 1:
+        if matches[0] in unreadable(report):
+            raise UserError(
+                f"{matches[0].cell.name} of {report.id} can't be used: {matches[0].verdict.title}",
+                hint=f"less {report.folder / CELLS_FILE}; or run it again: patchrig run ...",
+            )
         return matches[0]
     if matches:
         which = ", ".join(cell.cell.name for cell in matches[:6])

@@ -14,6 +14,7 @@ from orchestrator.cli.main import cli
 from orchestrator.errors import UserError
 from orchestrator.model import CellReport, Outcome, RunReport
 from orchestrator.report.earlier import read_earlier
+from orchestrator.report.store import find_cell
 from orchestrator.report.stored import load_run, unreadable, with_sum
 
 LOADS = ("mincore", "shmem", "swapin")
@@ -205,3 +206,14 @@ def test_the_checksum_is_of_the_text_before_it(tmp_path: Path) -> None:
     for text in (*lines_of(folder), (folder / "run.json").read_bytes()):
         assert len(json.loads(text)["sha256"]) == 64
     assert isinstance(load_run(folder).cells[0], CellReport)
+
+
+def test_a_cell_whose_line_can_not_be_read_can_not_be_run_again(tmp_path: Path) -> None:
+    folder = finished(tmp_path)
+    lines = lines_of(folder)
+    (folder / "cells.jsonl").write_bytes(lines[0].replace(b'"seed"', b'"sEed"') + b"\n" + b"\n".join(lines[1:]) + b"\n")
+    report = load_run(folder)
+    name = unreadable(report)[0].cell.name
+
+    with pytest.raises(UserError, match="can't be used"):
+        find_cell(report, name)
