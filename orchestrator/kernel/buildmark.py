@@ -78,7 +78,7 @@ class BuildMark:
     def _said(self) -> dict[str, Any]:
         try:
             return dict(json.loads(self.path.read_text()))
-        except (OSError, ValueError):
+        except (OSError, ValueError, TypeError):
             return {}
 
 

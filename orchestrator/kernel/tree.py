@@ -257,7 +257,7 @@ def _with_what_is_in_the_way(tree: Tree, paths: Iterable[str]) -> Iterator[str]:
 
 def text_of(path: Path) -> str:
     """The text of one of a tree's own small files; "" where there is none."""
-    return path.read_text() if path.exists() else ""
+    return path.read_text(errors="replace") if path.exists() else ""
 
 
 def _remove(path: Path) -> None:

@@ -354,3 +354,12 @@ def test_a_file_below_a_file_does_not_apply(lab: Lab) -> None:
     below = "diff --git a/a.c/x b/a.c/x\nnew file mode 100644\n--- /dev/null\n+++ b/a.c/x\n@@ -0,0 +1 @@\n+x\n"
 
     assert isinstance(lab.state(series(below)), NotApplied)
+
+
+@pytest.mark.parametrize("name", ["source.sha256", "layout", "src.manifest", "read-after-boot"])
+def test_a_damaged_file_of_a_tree_makes_it_again(lab: Lab, name: str) -> None:
+    lab.state(BASELINE)
+    (folder,) = (path for path in (lab.cache / "trees").iterdir() if path.is_dir())
+    (folder / name).write_bytes(b"\xb0\xe5\xff")
+
+    assert lab.state(BASELINE) == FILES
