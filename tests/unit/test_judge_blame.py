@@ -127,6 +127,10 @@ def test_where_only_entry_code_is_known_that_is_the_place() -> None:
         *("get_user_pages_fast", "deadline_dispatch", "cache_clean", "strp_check_rcv", "atomic_open", "dump_emit"),
         *("swap_cluster_lock", "folio_alloc_swap", "swap_slot_alloc", "complete_walk", "copy_to_user_state"),
         *("kernfs_fop_read_iter", "skb_release_data", "bpf_warn_invalid_xdp_action", "usb_hcd_giveback_urb"),
+        # Part of the kernel for everybody, and a place to go wrong of their own.
+        *("do_user_addr_fault", "unwind_next_frame", "percpu_counter_add_batch", "release_pages", "list_lru_add"),
+        *("xas_store", "mas_walk", "rht_deferred_worker", "hrtimer_active", "try_to_wake_up", "console_unlock"),
+        *("crypto_gcm_setkey", "skb_release_head_state", "remove_proc_entry", "check_flush_dependency", "free_block"),
         *("sg_remove_request", "timerqueue_del", "iov_iter_advance", "wait_for_unix_gc", "do_memsw_account"),
     ],
 )  # fmt: skip
@@ -139,12 +143,12 @@ def test_a_word_of_machinery_in_a_name_is_not_enough(name: str) -> None:
     [
         *("__kmalloc_cache_noprof", "kmem_cache_alloc_lru_noprof", "kvfree", "vzalloc_node", "__alloc_pages_nodemask"),
         *("_raw_spin_lock_irqsave", "do_raw_read_lock", "mutex_lock_nested", "rt_spin_lock", "percpu_down_write"),
-        *("__hlist_del", "rb_erase_cached", "xas_store", "idr_alloc_u32", "mas_walk", "rhashtable_insert_slow"),
+        *("__hlist_del", "rb_erase_cached", "xas_load", "ida_free", "rhashtable_lookup_fast"),
         *("memcpy_erms", "strnlen", "sized_strscpy", "_copy_from_user", "copy_page_from_iter_atomic", "crc32c_le"),
         *("refcount_warn_saturate", "kobject_put", "klist_put", "ref_tracker_free", "vsnprintf", "ip4_addr_string"),
         *("__hwasan_tag_memory", "kcsan_setup_watchpoint", "__ubsan_handle_shift_out_of_bounds", "__msan_memcpy"),
-        *("try_to_wake_up", "wait_for_completion_timeout", "__flush_work", "try_to_del_timer_sync", "hrtimer_cancel"),
-        *("asm_exc_page_fault", "el1h_64_sync_handler", "__dabt_svc", "do_trap_insn_fault", "__do_pgm_check"),
+        *("__wake_up", "wait_for_completion_timeout", "__flush_work", "try_to_del_timer_sync"),
+        *("asm_exc_invalid_op", "el1h_64_sync_handler", "__dabt_svc", "do_trap_insn_fault", "__do_pgm_check"),
     ],
 )  # fmt: skip
 def test_the_kernels_conventions_tell_machinery(name: str) -> None:
