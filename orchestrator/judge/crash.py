@@ -208,7 +208,7 @@ class Report:
     def _add_frame(self, function: str) -> None:
         # The clock's interrupt noticed the stall; what an interrupt did before it is not what the CPU was busy with.
         if not self.clock_seen and CLOCK.match(function):
-            self.clock_seen, self.below, self.inner, self.work = True, "", "", ""
+            self.clock_seen, self.cross_call, self.below, self.inner, self.work = True, False, "", "", ""
         if self.work and not self.below and any(of.match(function) for of in self.pattern.dispatchers):
             self.below = self.work
         self.cross_call = self.cross_call or (not self.below and CROSS_CALL in function)

@@ -314,15 +314,15 @@ DISPATCHERS = Family(
     ioctls=r"vfs_ioctl do_vfs_ioctl \w*compat_(?:sys_)?ioctl blkdev_(?:driver_)?ioctl ksys_ioctl",
     files=r"""vfs_(?:read|write|readv|writev|iter_\w+|open) new_sync_\w+ do_iter_\w+ do_loop_readv_writev
         call_\w+_iter do_dentry_open \w*fput task_work_run exit_to_usermode\w*""",
-    sockets=r"""sock_(?:sendmsg|recvmsg)\w* sock_write_iter sock_common_[gs]etsockopt sock_(?:release|mmap)
-        (?:do_)?(?:sys|sock|kernel)_setsockopt\w* (?:sys_|kernel_)?(?:listen|accept) (?:sys_)?(?:socketpair|connect)
+    sockets=r"""sock_(?:sendmsg|recvmsg)\w* sock_common_[gs]etsockopt sock_(?:release|mmap)
+        (?:sys|kernel)_setsockopt (?:sys_|kernel_)?(?:listen|accept) (?:sys_)?(?:socketpair|connect)
         sk_common_release (?:compat_)?sock_(?:do_)?ioctl""",
     netlink=r"(?:nf|rt)netlink_rcv_msg netlink_dump",
     received_packets=r"netif_receive_skb\w*",
-    softirqs=r"""call_timer_fn run_timer\w* hrtimer_run_\w+ run_hrtimer do_softirq irq_exit handle_softirqs
-        run_ksoftirqd \w*rcu_do_batch tasklet_(?:hi_)?action\w*""",
+    softirqs=r"""call_timer_fn run_timer\w* hrtimer_run_\w+ run_hrtimer do_softirq\w* irq_exit
+        handle_softirqs run_ksoftirqd \w*rcu_do_batch tasklet_(?:hi_)?action\w*""",
     threads=r"process_one_work kthread cpu_startup_entry start_secondary smpboot_thread_fn",
-    memory=r"do_fault mmap_region call_mmap do_mmap do_page_fault page_fault",
+    memory=r"do_fault mmap_region call_mmap do_mmap\w* do_page_fault page_fault",
 )
 
 # A system call that is a hundred: which of them it was, says the function that it called.

@@ -221,6 +221,16 @@ OOPSES = (
         follows=frozenset({K.OOPS}),
         skip=(*INFRASTRUCTURE, LOCKS, TICKS),
     ),
+    # The panic comes last, behind all registers, and has the trace.
+    Pattern(
+        kind=K.OOPS,
+        line=re.compile(r"Kernel panic - not syncing: kernel stack overflow"),
+        title="kernel stack overflow",
+        sources=(Source.BELOW_DISPATCHER, Source.TRACE),
+        follows=frozenset({K.OOPS}),
+        within=60,
+        skip=(*INFRASTRUCTURE, LOCKS, TICKS),
+    ),
     Pattern(
         kind=K.OOPS,
         line=re.compile(r"(?:traps: )?PANIC: double fault"),
@@ -250,6 +260,15 @@ OOPSES = (
             r"(?:8<--- cut here ---)?"
             r"(?P<what>Unhandled (?:fault|prefetch abort)|SError Interrupt on CPU|Bad mode in \w+ ?\w* handler)"
         ),
+        title="{what}",
+        follows=frozenset({K.OOPS}),
+    ),
+    # v5.8's spelling.
+    Pattern(kind=K.OOPS, line=re.compile(r"divide_error: [0-9a-f]{4} \[#"), title="divide error"),
+    # 32-bit arm; of a program's accesses it says which program.
+    Pattern(
+        kind=K.OOPS,
+        line=re.compile(r"(?P<what>Alignment trap): not handling instruction"),
         title="{what}",
         follows=frozenset({K.OOPS}),
     ),
@@ -362,7 +381,7 @@ OBJECTS = (
     ),
     Pattern(
         kind=K.MEMORY,
-        line=re.compile(r"BUG: (?P<what>Bad rss-counter state|non-zero pgtables_bytes)"),
+        line=re.compile(r"BUG: (?P<what>Bad rss-counter state|non-zero (?:pgtables_bytes|nr_p[tmu]\w+))"),
         title="BUG: {what}",
         sources=NOWHERE,
     ),
@@ -575,7 +594,7 @@ LOCKING = (
     ),
     Pattern(
         kind=K.LOCKDEP,
-        line=re.compile(r"BUG: (?P<what>(?:spinlock|rwlock|rtmutex|mutex) (?!lockup)[a-z -]+?),? on CPU#"),
+        line=re.compile(r"BUG: (?P<what>(?:spinlock|rwlock|rtmutex|mutex) (?!lockup)[A-Za-z -]+?),? on CPU#"),
         title="BUG: {what}",
         sources=TRACE_ONLY,
         skip=(*CHECKED, LOCKISH),
@@ -631,13 +650,21 @@ STALLS = (
     ),
     Pattern(
         kind=K.LOCKUP,
-        line=re.compile(WATCHDOG + r"BUG: (?P<what>soft lockup|spinlock lockup)"),
-        title="BUG: {what}",
+        line=re.compile(WATCHDOG + r"BUG: soft lockup"),
+        title="BUG: soft lockup",
         sources=STALLED_AT,
         named=WORK,
         skip=STALLED,
         dispatchers=(DISPATCHERS, MULTIPLEXERS),
         all_callers=True,
+    ),
+    # Who waits for the lock is told by the trace, as for any other complaint about a lock.
+    Pattern(
+        kind=K.LOCKUP,
+        line=re.compile(r"BUG: (?P<what>(?:spin|rw)lock lockup)"),
+        title="BUG: {what}",
+        sources=TRACE_ONLY,
+        skip=(*GENERAL, LOCKISH),
     ),
     Pattern(
         kind=K.LOCKUP,
@@ -681,6 +708,14 @@ ENDINGS = (
         title="kernel BUG",
         skip=(*GENERAL, BUFFERS),
         # A panic of Rust's ends in a BUG().
+        follows=frozenset({K.BUG, K.LIST, K.MEMORY, K.SLUB, K.REFCOUNT, K.OTHER, K.ODEBUG, K.OOPS}),
+    ),
+    Pattern(
+        kind=K.BUG,
+        # Without CONFIG_DEBUG_BUGVERBOSE; the function that it names may be the next one.
+        line=re.compile(rf"Kernel BUG at (?:{NAME}{OFFSET}|\[?<?[0-9a-f]{{8,16}})"),
+        title="kernel BUG",
+        skip=(*GENERAL, BUFFERS),
         follows=frozenset({K.BUG, K.LIST, K.MEMORY, K.SLUB, K.REFCOUNT, K.OTHER, K.ODEBUG, K.OOPS}),
     ),
     Pattern(
@@ -890,7 +925,7 @@ WORDS = (
     "kobject_add_internal", "unregister_netdevice: waiting", "VFS: Close", "VFS: Busy inodes", "panicked at",
     "trusty", "FAULT_INJECTION", "ut of memory", "page allocation failure", "hogged CPU", "fatal error: ",
     "panic: runtime", "SYZFAIL", "Linux version ", "Booting Linux on physical", "ODEBUG: ", "turning off the lock",
-    "kmemleak: ", "SeaBIOS (version", "UEFI firmware (version", "U-Boot 20",
+    "kmemleak: ", "Alignment trap", "divide_error", "SeaBIOS (version", "UEFI firmware (version", "U-Boot 20",
 )  # fmt: skip
 
 # The beginning of a boot: a complaint where something ran before, which only its reader knows.
