@@ -64,7 +64,7 @@ REPORTING = Family(
         slab_(?:err|fix|bug) bad_page\w* free_page_is_bad\w* (?:re)?set_page_owner\w*
         might_(?:sleep|fault|resched|alloc)\w* cant_\w+ \w*assert_(?:\w+_)?(?:held|locked)\w* lockdep_\w+
         check_preemption_disabled (?:debug_)?smp_processor_id this_cpu_preempt_check page_owner_\w+ seqprop_\w+
-        debug_(?:timer|work|hrtimer|rcu|percpu)_\w+""",
+        debug_(?:timer|work|hrtimer|rcu|percpu)_\w+ perf_trace_\w+""",
     rust=r"rust_helper_\w+ rust_panic (?:\w+::)*rust_begin_unwind .*core.*panic\w*",
 )
 
@@ -105,14 +105,15 @@ ENTRY = Family(
 LIBRARY = Family(
     slab=r"""\w*kmem_cache_\w+ kmem_\w+ slab_\w+ (?:alloc\w*|free|new|discard|deactivate|flush|grow|setup)_slabs?
         (?:check|print)_(?:slab|object|bytes)\w* free_(?:to_partial_list|debug_processing|consistency_checks)
-        alloc_debug_processing (?:do_)?k[vmzc]+alloc\w* krealloc\w* sock_k[mz]alloc\w* \w+_noprof
+        alloc_debug_processing (?:do_|sock_|devm_)?k[vmzc]+alloc\w* krealloc\w* \w+_noprof
         kv?z?free(?:_(?:sensitive|const|bulk))? kvmemdup k?(?:v?mem|str)n?dup\w*""",
     vmalloc=r"v[mz]?alloc\w*",
-    pages=r"""alloc_pages?(?:_\w+)? alloc_contig_\w+ alloc_frozen_\w+ folio_unlock folio_alloc(?:_noprof|_mpol\w*)?
-        \w*page_frag_alloc\w* filemap_(?:alloc|get)_folio\w* find_or_create_page grab_cache_page\w* pagecache_get_page
-        (?:do_)?read_cache_(?:page|folio)\w* find_lock_entries truncate_inode_pages\w*""",
-    strings=r"""mem(?:cpy|set|move|cmp|scan|chr|dup|zero|copy)\w* rep_(?:movs|stos)\w* bcmp
-        str[nlr]?(?:len|cpy|cmp|cat|chr|str|sep|c?spn|casecmp|pbrk|scpy|dup)\w* (?:sized_)?strscpy\w*
+    pages=r"""(?:\w+_)?alloc_pages?(?:_\w+)? alloc_contig_\w+ alloc_frozen_\w+ folio_unlock
+        folio_alloc(?:_noprof|_mpol\w*)? \w*page_frag_alloc\w* filemap_(?:alloc|get)_folio\w* find_or_create_page
+        grab_cache_page\w* pagecache_get_page (?:do_)?read_cache_(?:page|folio)\w* find_lock_entries
+        truncate_inode_pages\w*""",
+    strings=r"""(?:\w+_)?mem(?:cpy|set|move|cmp|scan|chr|dup|zero|copy)\w* rep_(?:movs|stos)\w* bcmp
+        (?:\w+_)?str[nlr]?(?:len|cpy|cmp|cat|chr|str|sep|c?spn|casecmp|pbrk|scpy|dup)\w* (?:sized_)?strscpy\w*
         hex_dump\w* hex_string match_string""",
     user_copies=r"""
         \w*copy_(?:to|from|in|mc_to)_(?:user|iter)(?:_\w*(?:nofault|nmi|inatomic|mc|key|nocache|flushcache|full|check))?
@@ -224,8 +225,8 @@ SOCKET_LOCKS = Family(
 
 # Ways to bring about an event or to wait for one, of which the caller is to blame for what went wrong.
 WAITS = Family(
-    events=r"""s?wake_up(?:_(?:bit|all|var|page|process|q|state|common|locked|sync|interruptible|poll|new_task|idle)\w*)?
-        wait_for_(?:common|completion)\w* finish_\w*wait complete(?:_all|_with_flags)?""",
+    events=r"""wake_up(?:_(?:bit|all|var|page|state|common|locked|sync|interruptible|poll)\w*)?
+        wait_for_(?:common|completion)\w* finish_\w*wait complete(?:_with_flags)?""",
     work=r"""(?:queue|insert|flush)_(?:delayed_|rcu_)?work(?:_on|_node)? start_flush_work try_to_grab_pending
         (?:flush|drain|destroy)_workqueue\w* cancel_work_(?:timer|sync) touch_work_lockdep_map kthread_stop\w*""",
     # What code asks of a timer. Inside the timers' own lists the fault is somebody else's timer: no caller is to blame.
