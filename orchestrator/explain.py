@@ -11,7 +11,7 @@ from orchestrator.deadline import Deadline
 from orchestrator.errors import Cancelled, InfraError
 from orchestrator.judge.frames import plain_name
 from orchestrator.judge.hang import place_text
-from orchestrator.judge.infrastructure import INFRASTRUCTURE, LOCKS, WAITS
+from orchestrator.judge.infrastructure import INFRASTRUCTURE, LOCKS, SCHEDULING, WAITS
 from orchestrator.kernel.changes import APPLY_SECONDS, Changes, changes_of, load_changes, save_changes, tree_text
 from orchestrator.kernel.series import Series
 from orchestrator.kernel.symbols import Symbols
@@ -143,7 +143,8 @@ def _printable(line: str) -> str:
 
 
 def _tells(place: Place) -> bool:
-    machinery = any(family.match(plain_name(place.function)) for family in (*INFRASTRUCTURE, LOCKS, WAITS))
+    known = (*INFRASTRUCTURE, LOCKS, WAITS, SCHEDULING)
+    machinery = any(family.match(plain_name(place.function)) for family in known)
     return not machinery and not in_shared_header(place)
 
 

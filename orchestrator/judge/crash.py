@@ -16,12 +16,16 @@ from orchestrator.judge.frames import (
     stack_frame,
 )
 from orchestrator.judge.infrastructure import (
+    BIG_LOCKS,
     CLOCK,
     DISPATCHERS,
+    ENTRY,
     EXCEPTIONS,
+    GRACE_PERIODS,
     INFRASTRUCTURE,
     LOCKS,
     MAKERS,
+    SCHEDULING,
     TICKS,
     WAITS,
     Family,
@@ -48,6 +52,8 @@ MANY_STRANGERS = 8
 CUT_SHORT = 10
 # A CPU that waits for all others in one of these is the victim, whoever called it.
 CROSS_CALL = "smp_call_function"
+# All that waits for a grace period of RCU's waits for the same.
+GRACE_PERIOD = "synchronize_rcu"
 # What is kept of a line; a kernel's own are shorter, a workload's are not ours to keep.
 LONGEST_TEXT = 400
 
@@ -55,7 +61,7 @@ LONGEST_TEXT = 400
 RULE = "=" * 20
 
 # What a dispatcher calls before and after its work is not the work.
-NO_WORK = (DISPATCHERS, TICKS, *INFRASTRUCTURE, LOCKS, WAITS)
+NO_WORK = (DISPATCHERS, TICKS, *INFRASTRUCTURE, LOCKS, WAITS, SCHEDULING)
 # So many frames of the way into a report lie between two that are known for it.
 WAY_IN = 6
 
@@ -76,8 +82,8 @@ class Report:
     follow_up: bool
     text: list[str]
     lines: int = 0
-    named: str = ""
-    times: int = 0
+    named: list[str] = field(default_factory=list)
+    checked_for: tuple[Family, ...] = ()  # machinery besides the pattern's, by the file with the check
     detail: str = ""
     counter: str = ""
     task: str = ""
@@ -87,6 +93,7 @@ class Report:
     idle: int = 0  # lines since the last frame
     early: list[str] = field(default_factory=list)
     inner: str = ""  # the frame before
+    work: str = ""  # the last frame that is no machinery
     caller: str = ""  # of a frame whose line names both
     below: str = ""
     clock_seen: bool = False
@@ -126,10 +133,8 @@ class Report:
         pattern = self.pattern
         if pattern.detail and not self.detail and (found := pattern.detail.match(text)):
             self.detail = _scrub(found["detail"])
-        if pattern.named and not self.named and (found := pattern.named.match(text)):
-            self.times += 1
-            if self.times == pattern.nth:
-                self.named = plain_name(next(filter(None, found.groupdict().values()), ""))
+        if pattern.named and len(self.named) < pattern.names and (found := pattern.named.match(text)):
+            self.named.append(plain_name(next(filter(None, found.groupdict().values()), "")))
         # Below several stacks it comes later.
         if not self.task and (self.lines <= LINES_AFTER or pattern.part):
             self.task = find_task(text)
@@ -155,7 +160,7 @@ class Report:
             self._end_trace()
             if not self.trace_done:
                 self.in_trace, self.frames, self.inner, self.below, self.strangers = True, [], "", "", 0
-                self.stack = []
+                self.stack, self.work = [], ""
             return
         frame = find_frame(text)
         self.idle = 0 if frame else self.idle + 1
@@ -203,16 +208,20 @@ class Report:
     def _add_frame(self, function: str) -> None:
         # The clock's interrupt noticed the stall; what an interrupt did before it is not what the CPU was busy with.
         if not self.clock_seen and CLOCK.match(function):
-            self.clock_seen, self.below, self.inner = True, "", ""
-        if Source.BELOW_DISPATCHER in self.pattern.sources and self.inner and not self.below:
-            work = DISPATCHERS.match(function) and not any(skip.match(self.inner) for skip in NO_WORK)
-            self.below = self.inner if work else ""
+            self.clock_seen, self.cross_call, self.below, self.inner, self.work = True, False, "", "", ""
+        if self.work and not self.below and any(of.match(function) for of in self.pattern.dispatchers):
+            self.below = self.work
+        self.cross_call = self.cross_call or (not self.below and CROSS_CALL in function)
+        if Source.BELOW_DISPATCHER in self.pattern.sources and not self._no_work(function):
+            self.work = function
         self.inner = function
-        self.cross_call = self.cross_call or function.startswith(CROSS_CALL)
         if len(self.frames) < MOST_FRAMES:
             self.frames.append(function)
         if OUTERMOST.match(function):
             self._end_trace()
+
+    def _no_work(self, function: str) -> bool:
+        return any(skip.match(function) for skip in (*NO_WORK, *self.pattern.dispatchers))
 
     def _end_trace(self) -> None:
         """Keep a trace that says something; one of the reporting machinery alone makes room for the next."""
@@ -253,7 +262,7 @@ class Report:
         named = groups.get("function") or groups.get("place") or self.counter
         for place in CHECK_PLACES:
             if title in CHECK_TITLES and place.file.match(file) and place.function.match(named):
-                kind, title = place.kind, place.title
+                kind, title, self.checked_for = place.kind, place.title, place.skip
         function = self._function(groups)
         stack = self._whole_stack()
         return Crash(
@@ -296,25 +305,35 @@ class Report:
             for name in self._candidates(source, groups):
                 if name and not any(skip.match(name) for skip in self._skip(source)):
                     return name
-        # Nothing but the entry from an exception: then that is all that is known of the place.
+        # Nothing but an entry from an exception or into a thread: then that is all that is known of the place.
         bare = self._callers() if Source.TRACE in self.pattern.sources and TICKS not in self.pattern.skip else []
-        return next(filter(EXCEPTIONS.match, bare), "")
+        return next((name for entry in (ENTRY, EXCEPTIONS) for name in bare if entry.match(name)), "")
 
     def _skip(self, source: Source) -> tuple[Family, ...]:
-        if source is Source.BELOW_DISPATCHER:
+        if source in (Source.BELOW_DISPATCHER, Source.COMMON):
             return ()
-        named = self.pattern.named_skip if source is Source.NAMED else None
-        return self.pattern.skip if named is None else named
+        if source is Source.NAMED and self.pattern.named_skip is not None:
+            return self.pattern.named_skip
+        skip = (*self.pattern.skip, *self.checked_for)
+        # What the report names itself was no way into it.
+        return tuple(of for of in skip if of is not ENTRY) if source in (Source.LINE, Source.COUNTER) else skip
 
     def _candidates(self, source: Source, groups: dict[str, str]) -> tuple[str, ...]:
         return {
             Source.LINE: (plain_name(groups.get("function") or groups.get("place") or ""),),
-            Source.NAMED: (self.named,),
+            Source.NAMED: tuple(self.named),
             Source.COUNTER: (self.counter,),
             Source.EARLY: tuple(self.early),
             Source.TRACE: tuple(self._callers()),
             Source.BELOW_DISPATCHER: (CROSS_CALL if self.cross_call else self.below,),
+            Source.COMMON: self._common(),
         }[source]
+
+    def _common(self) -> tuple[str, ...]:
+        if Source.COMMON not in self.pattern.sources:
+            return ()
+        waits = (GRACE_PERIOD if GRACE_PERIODS.match(name) else name for name in self._callers() if _in_common(name))
+        return tuple(waits)
 
     def _title(self, template: str, groups: dict[str, str], function: str) -> str:
         free = {name: _scrub(value) for name, value in groups.items()}
@@ -322,6 +341,10 @@ class Report:
         if groups.get("other"):
             return f"{title} in {function} / {plain_name(groups['other'])}"
         return f"{title} in {function}" if function else title
+
+
+def _in_common(function: str) -> bool:
+    return GRACE_PERIODS.match(function) or BIG_LOCKS.match(function)
 
 
 def _scrub(text: str) -> str:

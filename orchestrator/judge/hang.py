@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from orchestrator.judge.frames import PROGRAM_COUNTER, find_frame, plain_name, stack_frame
-from orchestrator.judge.infrastructure import REPORTING, TICKS, WAITS
+from orchestrator.judge.infrastructure import REPORTING, SCHEDULING, TICKS, WAITS
 from orchestrator.judge.lines import Line, kernel_lines
 from orchestrator.model import StackFrame, Standstill, StuckTask
 
@@ -117,11 +117,15 @@ def waits_for_reference(functions: Sequence[str]) -> bool:
     """
     names = [plain_name(name) for name in functions]
     waiting = 0
-    while waiting < len(names) and (WAITS.match(names[waiting]) or names[waiting].startswith("percpu_ref_")):
+    while waiting < len(names) and (_waits(names[waiting]) or names[waiting].startswith("percpu_ref_")):
         waiting += 1
     if waiting == len(names) or names[waiting] != SWAPOFF:
         return False
     return not waiting or REFERENCE_WAIT in names[:waiting]
+
+
+def _waits(function: str) -> bool:
+    return WAITS.match(function) or SCHEDULING.match(function)
 
 
 def meaning(tasks: Iterable[StuckTask]) -> Iterator[str]:
@@ -137,7 +141,7 @@ def place_text(task: StuckTask) -> str:
     """ "swapoff: wait_for_completion <- __do_sys_swapoff (mm/swapfile.c:2904)", innermost function first."""
     frames = [frame for frame in task.stack if not _is_reporting(frame)]
     # The scheduler's own functions are in every wait.
-    while len(frames) > 1 and WAITS.match(plain_name(frames[0].function)) and WAITS.match(_name(frames[1])):
+    while len(frames) > 1 and _waits(plain_name(frames[0].function)) and _waits(_name(frames[1])):
         frames = frames[1:]
     shown = " <- ".join(map(_frame_text, frames[:SHOWN_FRAMES]))
     return f"{task.task}: {shown}" if shown else task.task

@@ -45,45 +45,41 @@ class Family:
 
 # Printing a report, unwinding a stack, and the detectors' own functions.
 REPORTING = Family(
-    printing=r"""(?:v|dev_v?|_dev_|dev_)?printk\w* vprintk\w* print_\w+ console_(?:unlock|flush\w*|emit\w*)
-        dump_stack\w* dump_backtrace\w* dump_trace dump_page\w* dump_header dump_cpu_task
-        show_(?:stack|trace|regs|state)\w* show_data \w*sched_show_task\w*
+    printing=r"""(?:v|dev_v?|_dev_|dev_)?printk\w* vprintk\w* print_\w+ dump_stack\w* dump_backtrace\w* dump_trace
+        dump_page\w* dump_header dump_cpu_task show_(?:stack|trace|regs|state)\w* show_data \w*sched_show_task\w*
         dev_(?:emerg|alert|crit|err|warn|notice|info|dbg)\w* (?:dev|netdev)_printk\w*
         netdev_(?:emerg|alert|crit|err|warn|notice|info) dynamic_(?:pr|dev|netdev)_\w+""",
-    unwinding=r"""unwind_(?!start$)\w+ walk_stack\w* stack_trace_\w+ save_stack\w* save_trace\w* arch_stack_walk\w*
-        stack_depot_\w+ deref_stack_reg is_ftrace_trampoline \w*kernel_text_address get_stack_info\w* in_entry_stack
-        orc_find get_kernel_text\w* profile_pc print_context_stack\w* return_address""",
+    unwinding=r"""walk_stack\w* stack_trace_\w+ save_stack\w* save_trace\w* arch_stack_walk\w* print_context_stack\w*
+        return_address""",
     dying=r"""v?panic\w* nmi_panic (?:arch_|notify_)?die(?:_\w+)? \w*make_(?:task_)?dead oops_\w+ crash_kexec\w*
-        add_taint check_panic_on_warn warn(?:_\w+)? \w*_warn_slowpath\w* report_\w+
+        add_taint get_taint check_panic_on_warn assert(?:fail|_fail) warn(?:_\w+)? \w*_warn_slowpath\w* report_\w+
         (?:generic_)?(?:fixup|handle|report|find)_bug\w* bug_handler is_valid_bugaddr \w*_warn_saturate schedule_bug""",
     sanitizers=r"""(?:\w+_)?(?:k[a-z]+|ub|hw?a|a|t|m)san_\w+ kfence_\w+ sanitizer_\w+ check_memory_region\w*
-        memory_is_poisoned\w* read_word_at_a_time qlist_\w+ quarantine_\w+ \w*val_to_string handle_(?:\w+_)?overflow
-        (?:un)?poison_\w+ kernel_(?:un)?poison_\w+ kcov_\w+
+        memory_is_poisoned\w* read_word_at_a_time quarantine_\w+ \w*val_to_string handle_(?:\w+_)?overflow
+        (?:un)?poison_\w+ kernel_(?:un)?poison_\w+
         check_(?:heap_|stack_|kernel_text_|bogus_|page_span)?(?:object|address)\w* usercopy_\w+ \w*fortify_\w+
-        stack_chk_fail\w* check_copy_size copy_overflow memcmp_pages""",
+        stack_chk_fail\w* memcmp_pages""",
     detectors=r"""kmemleak_\w+ create_object\w* delete_object\w* (?:slab_)?(?:debug|object)_\w*(?:object|err)\w*
         debug_check_\w+ debug_objects?_\w+ \w+_is_static_object should_fail\w* fail_dump fault_create\w*
         slab_(?:err|fix|bug) bad_page\w* free_page_is_bad\w* (?:re)?set_page_owner\w*
         might_(?:sleep|fault|resched|alloc)\w* cant_\w+ \w*assert_(?:\w+_)?(?:held|locked)\w* lockdep_\w+
         check_preemption_disabled (?:debug_)?smp_processor_id this_cpu_preempt_check page_owner_\w+ seqprop_\w+
-        debug_(?:timer|work|hrtimer|rcu|percpu)_\w+""",
+        debug_(?:timer|work|hrtimer|rcu|percpu)_\w+ perf_trace_\w+""",
     rust=r"rust_helper_\w+ rust_panic (?:\w+::)*rust_begin_unwind .*core.*panic\w*",
 )
 
 # What handles an exception of the CPU, and by that a WARN(), a BUG() and a bad access.
 EXCEPTIONS = Family(
-    x86=r"""(?:asm_|noist_|idtentry_)?exc_\w+
-        (?:asm_|do_|trace_|early_|async_)*(?:page_fault|invalid_op|int3|divide_error|general_protection|double_fault|stack_segment|segment_not_present|alignment_check|coprocessor_\w+|simd_\w+|debug|overflow|bounds|machine_check|spurious_\w+)
-        do_error_trap do_trap\w* error_(?:entry|code|exit|return) \w*invalid_op math_error
-        do_(?:kern|user)_addr_fault\w* \w*bad_area\w* no_context\w* kernelmode_fixup_or_oops page_fault_oops
-        fixup_exception\w* handle_stack_overflow handle_page_fault mm_fault_error pgtable_bad asm_(?:load|common)_\w+
-        ex_handler_\w+ paranoid_\w+ common_exception\w* spurious_kernel_fault\w*""",
+    x86=r"""exc_invalid_op\w* (?:asm_|noist_|idtentry_)exc_\w+
+        (?:asm_|do_|trace_|early_)*(?:invalid_op|int3|divide_error|overflow|bounds|simd_\w+|coprocessor_\w+)
+        do_error_trap do_trap\w* error_(?:entry|code|exit|return) \w*invalid_op math_error kernelmode_fixup_or_oops
+        page_fault_oops fixup_exception\w* handle_stack_overflow ex_handler_\w+""",
     arm64=r"""el[01]t?_?\w*
         do_(?:mem_abort|sp_pc_abort|debug_exception|el[01]_\w+|serror|bad_area|tag_\w+|translation_fault|alignment_fault|sea|undefinstr)
-        \w*serror\w* call_\w*_hook \w*brk_handler \w*_brk64 (?:die_)?kernel_fault do_kernel_fault arm64_\w*
-        debug_exception_\w+ handle_bad_stack panic_bad_stack bad_stack do_page_fault""",
+        \w*serror\w* call_\w*_hook \w*brk_handler \w*_brk64 (?:die_)?kernel_fault do_kernel_fault
+        debug_exception_\w+ handle_bad_stack panic_bad_stack bad_stack""",
     arm=r"do_DataAbort do_PrefetchAbort do_undefinstr (?:dabt|pabt|und|irq|fiq)_(?:svc|usr|invalid)\w* und_fault",
-    riscv=r"handle_exception ret_from_exception do_trap_\w+ do_irq die_kernel_fault bad_area\w* restore_all",
+    riscv=r"handle_exception do_trap_\w+ die_kernel_fault restore_all",
     powerpc=r"""interrupt_(?:return|exit)\w*
         (?:data|instruction|program|system|hardware|decrementer|alignment)_\w*common\w* program_check_exception
         do_program_check\w* \w+_access_exception bad_page_fault hash__do_page_fault ret_from_except\w* data_access\w*
@@ -108,72 +104,96 @@ ENTRY = Family(
 # Called by the code at fault: allocators, strings, copies, containers, formatting.
 LIBRARY = Family(
     slab=r"""\w*kmem_cache_\w+ kmem_\w+ slab_\w+ (?:alloc\w*|free|new|discard|deactivate|flush|grow|setup)_slabs?
-        check_(?:slab|bytes)\w* on_freelist
-        free_(?:to_partial_list|debug_processing|block|large_kmalloc|consistency_checks) alloc_debug_processing
-        cache_(?:alloc_(?:refill|debug\w*|node)|free_debug\w*|grow\w*|flusharray|from_obj|reap|estimate\w*)
-        (?:do_)?k[vmzc]+alloc\w* krealloc\w* \w+_noprof (?:kv?z?|kmem)free\w* kvmemdup k?(?:v?mem|str)n?dup\w* ksize
-        rcu_free_slab mempool_\w+ dma_pool_\w+""",
-    vmalloc=r"""v(?:m|z)?alloc\w* vfree\w* v(?:un)?map\w* vm_(?:un)?map_ram remove_vm_area get_vm_area\w*
-        alloc_vmap_area""",
-    pages=r"""
-        (?:alloc|free|get_free|prep_new|prep_compound|check_new|check_free|release)_(?:zeroed_|contig_|unref_|hot_cold_|bulk_|one_|the_)?pages?(?:_(?!and_swap)\w+)?
-        get_page_from_freelist post_alloc_hook rmqueue\w* free_(?:pcp|frozen|tail|unref|the|one)\w*
-        folios?_put(?:_refs|_testzero)? put_\w*pages?(?:_\w+)? put_folio\w*
-        (?:alloc|free)_(?:frozen|unref|contig|large)_\w+ folio_alloc(?:_noprof|_mpol\w*)?
-        \w*page_frag_(?:alloc|free)\w*""",
-    percpu=r"alloc_percpu\w* free_percpu pcpu_\w+ percpu_(?:counter|ref)_\w+ this_cpu_\w+",
-    strings=r"""mem(?:cpy|set|move|cmp|scan|chr|dup|zero|copy|weight|parse)\w* rep_(?:movs|stos)\w* bcmp
-        str[nlr]?(?:len|cpy|cmp|cat|chr|str|sep|c?spn|casecmp|pbrk|scpy|dup|replace|im|tomem)\w*
-        (?:sized_)?strscpy\w* kstrto\w+ simple_strto\w+ hex_\w+ hex2bin bin2hex skip_spaces match_string sysfs_streq""",
+        (?:check|print)_(?:slab|object|bytes)\w* free_(?:to_partial_list|debug_processing|consistency_checks)
+        alloc_debug_processing (?:do_|sock_|devm_)?k[vmzc]+alloc\w* krealloc\w* \w+_noprof
+        kv?z?free(?:_(?:sensitive|const|bulk))? kvmemdup k?(?:v?mem|str)n?dup\w*""",
+    vmalloc=r"v[mz]?alloc\w*",
+    pages=r"""(?:\w+_)?alloc_pages?(?:_\w+)? alloc_contig_\w+ alloc_frozen_\w+ folio_unlock
+        folio_alloc(?:_noprof|_mpol\w*)? \w*page_frag_alloc\w* filemap_(?:alloc|get)_folio\w* find_or_create_page
+        grab_cache_page\w* pagecache_get_page (?:do_)?read_cache_(?:page|folio)\w* find_lock_entries
+        truncate_inode_pages\w*""",
+    strings=r"""(?:\w+_)?mem(?:cpy|set|move|cmp|scan|chr|dup|zero|copy)\w* rep_(?:movs|stos)\w* bcmp
+        (?:\w+_)?str[nlr]?(?:len|cpy|cmp|cat|chr|str|sep|c?spn|casecmp|pbrk|scpy|dup)\w* (?:sized_)?strscpy\w*
+        hex_dump\w* hex_string match_string""",
     user_copies=r"""
-        \w*copy_(?:to|from|in|mc_to)_(?:user|iter|kernel)(?:_\w*(?:nofault|nmi|inatomic|mc|key|nocache|flushcache|full|check))?
-        copy_page_(?:to|from)_\w+ copy_user_(?:generic|enhanced|handle|nocache|short)\w*
-        (?:raw_|arch_|strn)?copy(?:in|out) clear_user\w* (?:get|put)_user(?:_\w*\d\w*|_nocheck\w*|_bad)?
-        strn(?:cpy_from|len)_user\w* csum_(?:and_)?\w*copy\w* instrument_\w+ memcpy_(?:from|to)_\w+""",
-    bits=r"""(?:arch_|const_|generic_)*(?:test|set|clear|change)_(?:and_(?:set|clear|change)_)?bit(?:_\w+)?
-        \w*find_(?:next|first|last|nth)_\w*bit\w* bitmap_(?!ip|port)\w+ hweight\w* cpumask_\w+""",
+        \w*copy_(?:to|from|in|mc_to)_(?:user|iter)(?:_\w*(?:nofault|nmi|inatomic|mc|key|nocache|flushcache|full|check))?
+        copy_(?:page|folio)_(?:to|from)_\w+ copy_user_(?:generic|enhanced|handle|nocache|short)\w*
+        (?:raw_|arch_)?copy(?:in|out) (?:get|put)_user(?:_\w*\d\w*|_nocheck\w*|_bad)?
+        strn(?:cpy_from|len)_user\w* instrument_\w+ extract_(?:user|iter)_to_\w+""",
+    bits=r"(?:arch_|const_|generic_)*(?:test|set|clear|change)_(?:and_(?:set|clear|change)_)?bit(?:_\w+)?",
     atomics=r"""(?:arch_|raw_)*(?:atomic(?:64|_long)?_(?!open|notifier)|cmpxchg|xchg)\w* (?:read|write)_once\w*
         smp_(?:load|store)_\w+ data_race""",
-    lists=r"[hpkl]?list_(?!set_)\w+",
-    trees=r"""rb_\w+ interval_tree_\w+ radix_tree_\w+ xa_\w+ xas_\w+ mas_\w+ mtree_\w+ mt_(?:find|next|prev|dump)\w*
-        id[ar]_\w+ ma_slots""",
-    tables=r"""rh(?:t|ashtable|ltable)_\w+ sbitmap_\w+ kfifo_\w+ list_lru_\w+ assoc_array_\w+ hash_(?:add|del)\w*
-        genradix\w*""",
-    references=r"""refcount_\w+ kref_\w+ ref_tracker_\w+ lockref_\w+ k(?:object|obj|set)_\w+ klist_\w+ iput
-        (?:fast_)?dput (?:get|put)_device(?:_parent)? sock_(?:hold|put) \w*fake_map\w*""",
-    formatting=r"""v?s\w*printf\w* kv?asprintf\w* (?:\w+_)?string(?:_\w*nocheck)? pointer number va_format
-        format_decode put_dec\w* symbol_\w+ dentry_name \w*widen_string move_right
-        seq_(?:printf|vprintf|puts|putc|write|put_\w+|escape\w*)""",
-    checksums=r"""crc\d+\w* crc_(?:t10dif|ccitt|itu_t)\w* \w*csum_\w*partial\w* do_csum ip_(?:fast|compute)_csum
-        xxh\d+\w* jhash\w* (?:h?half_)?siphash\w*""",
-    ciphers=r"""crypto_\w+ cipher_\w+ aes\w* (?:xts|ecb|cbc|ctr|gcm|cfb)_\w*crypt\w* sha\d+\w* md5_\w+ drbg_\w+
-        rng_\w+ (?:x?chacha|poly1305|blake2|curve25519|serpent|twofish|camellia|cast\d)\w*
-        (?:\w+_)?(?:aes\w*|skcipher|aead)_(?:en|de)crypt\w*""",
-    devices=r"""device_(?:add|del|unregister|destroy|release|create|initialize|remove_file)\w*
-        class_(?:create|destroy|register|unregister|find|for_each|dev_iter|interface)\w* devm_\w+
-        sysfs_(?:create|remove|add|do_create|delete|get|put|notify|warn|rename|update|merge|unmerge|chmod|emit)\w*
-        (?:dpm|device|bus|driver)_sysfs_\w+ i2c_(?:add|del)_adapter proc_(?:register|create|mkdir)\w* remove_proc_\w+
-        dev_set_name""",
-    registers=r"""(?:\w+_)?(?:read|write)s?[bwlq](?:_relaxed)? io(?:read|write)\d+\w* (?:logic_)?(?:in|out)s?[bwl]
-        (?:native_)?(?:read|write)_(?:msr|cr\d)\w* (?:rd|wr)msr\w* phys_addr\w* virt_to_phys\w*
+    lists=r"\w*list_(?:add|del|replace|move|splice)(?:_\w+)? klist_\w+",
+    trees=r"rb_\w+ xas_(?:start|load|find)\w* ida_(?:free|remove|simple_remove)",
+    tables=r"rh(?:ashtable|ltable)_lookup\w*",
+    references=r"""refcount_\w+ kref_\w+ ref_tracker_\w+ kobject_\w+ iput(?:_final)? ihold drop_nlink
+        (?:fast_)?dput put_device get_device_parent add_uevent_var""",
+    formatting=r"""v?s\w*printf\w* kv?asprintf\w* (?:\w+_)?string(?:_\w*nocheck)? pointer va_format
+        \w*widen_string""",
+    checksums=r"crc\d+\w* crc_(?:t10dif|ccitt|itu_t)\w*",
+    devices=r"""device_(?:add|del|unregister|destroy|release|remove_file|for_each_child)\w* devres_release_all
+        sysfs_remove\w* i2c_del_adapter unregister_client hwrng_unregister tty_unregister_device dpm_sysfs_\w+""",
+    registers=r"""(?:\w+_)?(?:read|write)s?[bwlq](?:_relaxed)? (?:logic_)?(?:in|out)s?[bwl] phys_addr\w* virt_to_phys\w*
         (?:x86_)?indirect_thunk\w* x86_return_thunk""",
-    usb=r"""
-        usb_(?:submit|kill|poison|unpoison|unlink|alloc|free|anchor|unanchor|init|block|start_wait|hcd_submit|hcd_unlink)_\w*urbs?
-        usb_(?:internal_)?(?:control|bulk|interrupt)_msg\w*""",
-    network=r"""skb_(?:\w*panic|put|push|pull)\w* (?:dev_)?kfree_skb\w* consume_skb skb_free_head alloc_skb\w*
-        sock_k?[mz]alloc\w* sk_(?:stop|reset)_timer\w* unregister_netdev\w* rollback_registered\w*""",
-    inodes=r"alloc_inode",
-    patching=r"static_key_\w+ jump_label_\w+ text_poke\w* static_call_\w+ smp_text_poke\w*",
-    # Kernel SRCU.
-    srcu=r"(?:cleanup_|init_)?srcu_\w+ cleanup_srcu_struct\w*",
+    usb=r"""(?:usb|dummy)_(?:hcd_)?(?:submit_|kill_|kill_anchored_)?urbs?(?:_enqueue)?
+        usb_(?:internal_)?control_msg\w*""",
+    network=r"(?:dev_)?kfree_skb\w* sk_stop_timer_sync unregister_netdev\w* rollback_registered\w*",
+    srcu=r"cleanup_srcu_struct\w*",
 )
 
-# The page cache's ways to allocate and free: never the owner of a page.
+# Around a page that is bad: whoever allocates, frees or keeps pages for others is never its owner.
 PAGE_CACHE = Family(
-    page_cache=r"""(?:filemap_|vma_)?(?:alloc|free|get|grab)_\w*folio\w* folio_(?:add|batch|lru)\w*
-        folio_alloc(?:_noprof|_mpol\w*)? page_pool_\w+ vma_alloc_\w+ filemap_\w+ pagecache_get_page
-        find_or_create_page grab_cache_page\w* find_get_\w+ \w*alloc_\w*pages?\w* read_cache_\w+ page_cache_\w+
-        free_pages?_and_swap_cache free_swap_cache""",
+    allocating=r"\w*alloc\w* prep_new_page get_page_from_freelist rmqueue\w* \w*page_owner\w* \w*vmap\w* page_pool_\w+",
+    freeing=r"""(?:\w+_)?(?:free|put|release|get|update)_pages?(?:_\w+)? free_unref\w* free_(?:pcp|tail|frozen)\w*
+        \w*page_frag_free""",
+    caching=r"""folios?_\w+ filemap_\w+ pagecache_\w+ page_cache_\w+ truncate_inode_pages\w* find_(?:or_create|get)_\w+
+        grab_cache_page\w* read_cache_\w+ free_swap_cache""",
+)
+
+# An uninitialised byte shows up where it is used: in the ciphers and checksums of data that somebody else made.
+UNINITIALISED = Family(
+    ciphers=r"""crypto_\w+ cipher_\w+ drbg_\w+ rng_\w+ \w+_encrypt""",
+    buffers=r"alloc_skb\w* netlink_(?:ack|rcv_skb)",
+)
+
+# USB's ways to send a request and wait for it: a driver made the request.
+TRANSFERS = Family(
+    usb=r"usb_(?:start_wait|bulk|interrupt|internal_control|control)_(?:urb|msg\w*) usb_submit_urb",
+)
+
+# A network buffer's own functions check what their callers do.
+BUFFERS = Family(
+    skb=r"skb_\w+",
+)
+
+# What frees for others: whoever called it freed twice.
+FREEING = Family(
+    freeing=r"slab_\w+ mempool_\w+ dma_pool_\w+ page_pool_\w+ \w*kfree\w* \w*vunmap \w*vfree\w*",
+)
+
+# Entries of procfs, made for others.
+PROC = Family(
+    proc=r"proc_\w+",
+)
+
+# Objects that know of debugobjects, and who frees memory with such an object in it.
+OBJECT_USERS = Family(
+    objects=r"""debug_\w+ (?:\w+_)?rcu\w* (?:\w*hr|del_|mod_|add_|init_)?timer_\w+ (?:\w+_)?work_\w+ percpu_\w+
+        kobject_\w+""",
+    freeing=r"vfree\w* \w*vunmap\w* free_(?:pages?|slab)(?:_\w+)?",
+)
+
+# Whatever takes or drops a lock by its name.
+LOCKISH = Family(
+    locks=r"\w*_(?:un)?lock\w* \w*spin_\w*",
+)
+KEYED = Family(
+    keys=r"\w*lock\w* \w*stack\w* \w*IRQ\w*",
+)
+
+# A work item's lock is that of whoever waits for it.
+WORK_LOCKS = Family(
+    work=r"process_one_work (?:flush|drain|destroy)_workqueue\w*",
 )
 
 # Locks, lockdep's own functions, and what merely turns interrupts off and on.
@@ -190,13 +210,12 @@ LOCKS = Family(
         pv_(?:kick|wait|hash|queued)\w* bit_spin\w* spin_(?:bug|dump) \w*qspinlock\w* seqcount_\w+
         (?:read|write)_seq\w*""",
     sleeping=r"""(?:ww_|rt_)?mutex_\w+ debug_(?:mutex|rt)\w* rt(?:lock|_spin|_mutex|_write|_read)\w* down(?:_\w+)?
-        up(?:_(?:read|write)\w*)? rw(?:sem|base)_\w+ percpu_(?:down|up|init_rwsem|free_rwsem)\w* ldsem_\w+ osq_\w+
+        up_(?:read|write)\w* rw(?:sem|base)_\w+ percpu_(?:down|up|init_rwsem|free_rwsem)\w* ldsem_\w+ osq_\w+
         mutex_spin_on_owner owner_on_cpu task_blocks_on_rt_mutex downgrade_write""",
-    read_side=r"rcu_(?:read|lock|note|is_watching|assign|dereference)\w* call_rcu\w*",
-    others=r"""lock_(?:page|folio|buffer|timer|hrtimer)\w* (?:folio|page|buffer)_(?:un|try)?lock\w*
-        (?:un|try)lock_(?:page|folio|buffer)\w* console_(?:un|try)?lock tty_(?:ldisc_)?(?:un)?lock\w*
-        \w+_dec_and_\w*lock\w* \w+_put_and_lock class_\w+_(?:con|de)structor local_(?:bh|irq|lock)\w*
-        preempt_(?:count|schedule)\w* tty_ldisc_(?:ref|deref)\w* inode_(?:un)?lock\w*""",
+    read_side=r"rcu_(?:read|lock)\w*",
+    others=r"""lock_(?:page|folio|buffer|timer)\w* (?:folio|page|buffer)_(?:un|try)?lock\w*
+        (?:un|try)lock_(?:page|folio|buffer)\w* \w+_dec_and_\w*lock\w* class_\w+_(?:con|de)structor
+        local_(?:bh|irq|lock)\w* preempt_(?:count|schedule)\w*""",
 )
 
 # A socket's own lock: whose lock it is matters to lockdep, that it sleeps or is gone is a fault of the socket's.
@@ -204,39 +223,44 @@ SOCKET_LOCKS = Family(
     sockets=r"lock_sock\w* release_sock\w* sock_(?:lock|owned|release_ownership)\w*",
 )
 
-# The scheduler, and all ways to wait for an event or to bring it about.
+# Ways to bring about an event or to wait for one, of which the caller is to blame for what went wrong.
 WAITS = Family(
-    scheduler=r"""schedule(?:_timeout\w*|_hrtimeout\w*|_preempt_disabled|_idle|_user|_debug|_rtlock)? context_switch
-        switch_to\w* sched_(?:show|clock|submit|update|exec|switch|info|mutex|dynamic)\w* io_schedule\w*
-        preempt_schedule\w* \w*cond_resched\w* might_resched try_to_wake_up default_wake_function yield\w*
-        dynamic_cond_resched\w*""",
-    events=r"""
-        (?:do_)?wait_(?:for_(?:common|completion)|on_(?:bit|page|folio|buffer|atomic|inode)|event|woken|intr|bit|rcu)\w*
-        folio_wait_\w+ bit_wait\w* prepare_to_\w*wait\w* finish_\w*wait (?:autoremove|woken)_wake\w*
-        (?:add|init)_wait\w* remove_wait_queue_\w+
-        s?wake_up(?:_(?:bit|all|var|page|process|q|state|common|locked|sync|interruptible|poll|new_task|idle)\w*)?
-        swake_\w+ swait_\w+ complete(?:_all|_with_flags|_release\w*)? completion_\w+ out_of_line_\w+
-        futex_wait_queue\w* futex_do_wait rcu_?wait\w* percpu_rwsem_wait request_wait_\w+ \w*log_wait\w*
+    events=r"""wake_up(?:_(?:bit|all|var|page|state|common|locked|sync|interruptible|poll)\w*)?
+        wait_for_(?:common|completion)\w* finish_\w*wait complete(?:_with_flags)?""",
+    work=r"""(?:queue|insert|flush)_(?:delayed_|rcu_)?work(?:_on|_node)? start_flush_work try_to_grab_pending
+        (?:flush|drain|destroy)_workqueue\w* cancel_work_(?:timer|sync) touch_work_lockdep_map kthread_stop\w*""",
+    # What code asks of a timer. Inside the timers' own lists the fault is somebody else's timer: no caller is to blame.
+    timers=r"""(?:try_to_)?del_timer\w* (?:try_to_)?timer_delete\w* (?:try_to_)?del_timer_sync lock_timer_base mod_timer
+        init_timer_key""",
+)
+
+# The scheduler, and how a task gives up its CPU.
+SCHEDULING = Family(
+    scheduler=r"""schedule\w* context_switch switch_to\w* sched_(?:show|clock|submit|update|exec|switch|info|dynamic)\w*
+        io_schedule\w* preempt_schedule\w* \w*cond_resched\w* might_resched yield\w*
+        try_to_wake_up default_wake_function""",
+    events=r"""(?:do_)?wait_(?:on_(?:bit|page|folio|buffer|atomic|inode)|event|woken|intr|bit|rcu)\w* folio_wait_\w+
+        bit_wait\w* prepare_to_\w*wait\w* (?:autoremove|woken)_wake\w* (?:add|init)_wait\w* remove_wait_queue\w*
+        swait_\w+ swake_\w+ out_of_line_\w+ futex_wait_queue\w* futex_do_wait rcu_?wait\w* \w*log_wait\w*
         rq_qos_wait\w*""",
     sleeping=r"[mu]sleep\w* \w*nanosleep\w* process_timeout fsleep",
-    work=r"""(?:queue|flush|cancel|mod|schedule)_(?:delayed_|rcu_)?work(?:_\w+)? (?:insert|start_flush)_work
-        try_to_grab_pending (?:flush|drain|destroy|alloc)_workqueue\w* cancel_work_timer check_flush_dependency
-        touch_work_lockdep_map kthread_(?:stop|park|flush|queue|cancel|unpark)\w*
-        tasklet_(?:kill|schedule|hi_schedule|unlock_wait|setup|init)""",
-    # What code asks of a timer. Inside the timers' own lists the fault is somebody else's timer: no caller is to blame.
-    timers=r"""(?:mod|add|del|try_to_del|init|do_init|lock|setup)_timer\w* timer_(?:delete|shutdown|reduce|init)\w*
-        try_to_del_timer\w* lock_hrtimer\w* hrtimer_(?:start|cancel|try_to_cancel|init|setup|active|forward)\w*""",
-    grace_periods=r"""rcu_(?:barrier|exp|sync|poll|tasks)\w* synchronize_rcu_exp\w*_tasks exp_funnel_lock
-        call_srcu\w* sync_rcu\w*""",
-    freezing=r"blk_mq_freeze_queue\w* blk_queue_enter \w*refrigerator try_to_freeze\w* freeze_(?:task|processes)",
+    grace_periods=r"rcu_(?:barrier|exp|sync|poll|tasks)\w* synchronize_rcu_exp\w*_tasks exp_funnel_lock sync_rcu\w*",
 )
 
 # By name a function that sleeps until something is there or free: what a hung task is in, whoever wrote it.
 SLEEPS = Family(
-    waiting=r"(?:\w+_)?wait(?:ers?|ing)?(?:_\w+)? (?:\w+_)?wait[a-z]*",
-    locking=r"\w+_slow(?:lock|path)(?:_\w+)? \w*rwsem\w*",
-    scheduling=r"""(?:io_)?schedule\w* sched_\w+ \w+_schedule_timeout\w* \w*completion\w* kthread\w* context_switch
-        switch_to\w* cancel_\w*work\w* rcu_barrier\w*""",
+    waiting=r"\w*wait\w* \w*completion\w* \w*synchronize\w* rcu_barrier\w*",
+    locking=r"\w*_(?:slow)?lock\w* \w*rwsem\w* (?:\w+_)?down(?:_\w+)?",
+    scheduling=r"\w*sched\w* \w*kthread\w* context_switch switch_to\w* cancel_\w*work\w*",
+    sleeping=r"[mu]sleep\w* \w*nanosleep\w*",
+)
+
+# What all tasks have in common that hang for one reason, whoever called it.
+GRACE_PERIODS = Family(
+    rcu=r"\w*synchronize_(?:s?rcu|net|sched)\w*",
+)
+BIG_LOCKS = Family(
+    networking=r"\w*rtnl_lock\w*",
 )
 
 # What turns preemption off and asks for it.
@@ -288,17 +312,23 @@ DISPATCHERS = Family(
     syscalls=r"""do_syscall_\w+ do_fast_syscall\w* do_int80\w* entry_\w+ el0_svc\w* do_el0_svc invoke_syscall
         tracesys\w* sysenter\w* (?:x64|x32|ia32)_sys_call ret_fast_syscall system_call\w* do_trap_ecall\w*
         handle_sys\w* do_syscall""",
-    ioctls=r"vfs_ioctl do_vfs_ioctl \w+_compat_ioctl compat_sys_ioctl",
+    ioctls=r"vfs_ioctl do_vfs_ioctl \w*compat_(?:sys_)?ioctl blkdev_(?:driver_)?ioctl ksys_ioctl",
     files=r"""vfs_(?:read|write|readv|writev|iter_\w+|open) new_sync_\w+ do_iter_\w+ do_loop_readv_writev
-        call_\w+_iter do_dentry_open \w*fput""",
-    sockets=r"""sock_sendmsg\w* sock_recvmsg\w* sock_write_iter sock_common_[gs]etsockopt
-        (?:do_)?(?:sys|sock)_setsockopt\w*""",
-    netlink=r"\w*netlink_rcv\w* \w*netlink_(?:dump|unicast)\w* genl_\w*rcv\w*",
-    received_packets=r"netif_receive_skb\w* process_backlog \w*napi_poll net_rx_action",
-    softirqs=r"""call_timer_fn run_timer\w* hrtimer_run_\w+ run_hrtimer do_softirq irq_exit handle_softirqs
-        run_ksoftirqd \w*rcu_do_batch tasklet_action\w* flush_smp_call_function\w*""",
+        call_\w+_iter do_dentry_open \w*fput task_work_run exit_to_usermode\w*""",
+    sockets=r"""sock_(?:sendmsg|recvmsg)\w* sock_common_[gs]etsockopt sock_(?:release|mmap)
+        (?:sys|kernel)_setsockopt (?:sys_|kernel_)?(?:listen|accept) (?:sys_)?(?:socketpair|connect)
+        sk_common_release (?:compat_)?sock_(?:do_)?ioctl""",
+    netlink=r"(?:nf|rt)netlink_rcv_msg netlink_dump",
+    received_packets=r"netif_receive_skb\w*",
+    softirqs=r"""call_timer_fn run_timer\w* hrtimer_run_\w+ run_hrtimer do_softirq\w* irq_exit
+        handle_softirqs run_ksoftirqd \w*rcu_do_batch tasklet_(?:hi_)?action\w*""",
     threads=r"process_one_work kthread cpu_startup_entry start_secondary smpboot_thread_fn",
-    memory=r"do_fault mmap_region call_mmap",
+    memory=r"do_fault mmap_region call_mmap do_mmap\w* do_page_fault page_fault",
+)
+
+# A system call that is a hundred: which of them it was, says the function that it called.
+MULTIPLEXERS = Family(
+    calls=r"(?:compat_)?(?:sys_)?ioctl",
 )
 
 # The timer interrupt's first function, on each arch.

@@ -6,16 +6,28 @@ from enum import Enum, auto
 
 from orchestrator.judge.frames import ADDRESS, DECODED, NAME, OFFSET
 from orchestrator.judge.infrastructure import (
+    BUFFERS,
     CONSTRUCTORS,
+    DISPATCHERS,
+    FREEING,
     INFRASTRUCTURE,
+    KEYED,
+    LOCKISH,
     LOCKS,
+    MULTIPLEXERS,
+    OBJECT_USERS,
     PAGE_CACHE,
     PREEMPTION,
+    PROC,
     RCU,
+    SCHEDULING,
     SLEEPS,
     SOCKET_LOCKS,
     TICKS,
+    TRANSFERS,
+    UNINITIALISED,
     WAITS,
+    WORK_LOCKS,
     Family,
 )
 from orchestrator.model import CrashKind, Severity
@@ -32,6 +44,7 @@ class Source(Enum):
     )  # first frame that says something of a stack printed before the trace: a lock's history, a page's owner
     TRACE = auto()  # first frame of a trace that says something
     BELOW_DISPATCHER = auto()  # the frame called by a system call, work item or timer entry
+    COMMON = auto()  # the frame that all tasks have in common which hang for the same reason
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,10 +57,11 @@ class Pattern:
     severity: Severity = Severity.FATAL
     sources: tuple[Source, ...] = (Source.COUNTER, Source.TRACE)
     named: re.Pattern[str] | None = None
-    nth: int = 1  # of the lines that `named` matches
+    names: int = 1  # how many lines that `named` matches are taken, the first that says something counts
     detail: re.Pattern[str] | None = None  # its group `detail`, on a later line, is added to the title
     skip: tuple[Family, ...] = (*INFRASTRUCTURE, LOCKS, WAITS)
     named_skip: tuple[Family, ...] | None = None  # of the function that `named` finds, where that is less
+    dispatchers: tuple[Family, ...] = (DISPATCHERS,)  # whose callee is the work that was done
     follows: frozenset[CrashKind] = field(default_factory=frozenset)
     """Shortly after a complaint of one of these kinds this line belongs to it."""
     within: int = 15  # lines that count as shortly
@@ -80,14 +94,25 @@ STALLED_AT = (Source.BELOW_DISPATCHER, Source.NAMED, Source.COUNTER, Source.TRAC
 # A check of the kernel's own, lockdep's among them.
 CHECKED = (*INFRASTRUCTURE, LOCKS, WAITS, SOCKET_LOCKS)
 # Of a deadlock the report itself says where: that may well be a wait for work, or for a socket.
-LOCKERS = (*INFRASTRUCTURE, LOCKS)
-ASLEEP = (*INFRASTRUCTURE, LOCKS, WAITS, SLEEPS)
+LOCKERS = (*INFRASTRUCTURE, LOCKS, WORK_LOCKS)
+GENERAL = (*INFRASTRUCTURE, LOCKS, WAITS)
+AS_IT_SAYS: tuple[Family, ...] = ()
+ASLEEP = (*GENERAL, SLEEPS)
+STALLED = (*GENERAL, SCHEDULING, TICKS)
+HUNG_AT = (Source.COMMON, Source.TRACE)
 WORK = re.compile(rf"Workqueue: \S+ (?P<function>{NAME})")
 NOWHERE: tuple[Source, ...] = ()
 WATCHDOG = r"(?:(?:NMI )?watchdog: |rcu: )?"
 LOCK_REPORT = r"(?:\[ )?(?:INFO|WARNING|BUG): (?:\[ )?"
 
 OOPSES = (
+    Pattern(
+        kind=K.KASAN,
+        line=re.compile(rf"BUG: KASAN: {OUTER}(?:double-free or )?(?P<bug>(?:invalid|double)-free) in {FUNCTION}"),
+        title="KASAN: {bug}",
+        sources=LINE_FIRST,
+        skip=(*GENERAL, FREEING),
+    ),
     Pattern(
         kind=K.KASAN,
         # Older kernels write "double-free or invalid-free", and "on address" for wild accesses.
@@ -130,6 +155,7 @@ OOPSES = (
         line=re.compile(rf"BUG: KMSAN: {OUTER}(?P<bug>[\w-]+) in {FUNCTION}"),
         title="KMSAN: {bug}",
         sources=LINE_FIRST,
+        skip=(*GENERAL, UNINITIALISED, TRANSFERS),
         bare_trace=True,
     ),
     Pattern(
@@ -195,6 +221,16 @@ OOPSES = (
         follows=frozenset({K.OOPS}),
         skip=(*INFRASTRUCTURE, LOCKS, TICKS),
     ),
+    # The panic comes last, behind all registers, and has the trace.
+    Pattern(
+        kind=K.OOPS,
+        line=re.compile(r"Kernel panic - not syncing: kernel stack overflow"),
+        title="kernel stack overflow",
+        sources=(Source.BELOW_DISPATCHER, Source.TRACE),
+        follows=frozenset({K.OOPS}),
+        within=60,
+        skip=(*INFRASTRUCTURE, LOCKS, TICKS),
+    ),
     Pattern(
         kind=K.OOPS,
         line=re.compile(r"(?:traps: )?PANIC: double fault"),
@@ -224,6 +260,15 @@ OOPSES = (
             r"(?:8<--- cut here ---)?"
             r"(?P<what>Unhandled (?:fault|prefetch abort)|SError Interrupt on CPU|Bad mode in \w+ ?\w* handler)"
         ),
+        title="{what}",
+        follows=frozenset({K.OOPS}),
+    ),
+    # v5.8's spelling.
+    Pattern(kind=K.OOPS, line=re.compile(r"divide_error: [0-9a-f]{4} \[#"), title="divide error"),
+    # 32-bit arm; of a program's accesses it says which program.
+    Pattern(
+        kind=K.OOPS,
+        line=re.compile(r"(?P<what>Alignment trap): not handling instruction"),
         title="{what}",
         follows=frozenset({K.OOPS}),
     ),
@@ -308,6 +353,7 @@ OBJECTS = (
         kind=K.ODEBUG,
         line=re.compile(r"ODEBUG: (?!selftest|Out of memory)"),
         title="WARNING: ODEBUG bug",
+        skip=(*GENERAL, OBJECT_USERS),
         follows=frozenset({K.WARNING}),
         within=AFTER_WARNING,
     ),
@@ -331,11 +377,11 @@ OBJECTS = (
         title="BUG: {what}",
         # With page_owner=on, whose page it was comes first: who freed it last may be anybody.
         sources=(Source.EARLY, Source.TRACE),
-        skip=(*INFRASTRUCTURE, LOCKS, WAITS, PAGE_CACHE),
+        skip=(*GENERAL, PAGE_CACHE),
     ),
     Pattern(
         kind=K.MEMORY,
-        line=re.compile(r"BUG: (?P<what>Bad rss-counter state|non-zero pgtables_bytes)"),
+        line=re.compile(r"BUG: (?P<what>Bad rss-counter state|non-zero (?:pgtables_bytes|nr_p[tmu]\w+))"),
         title="BUG: {what}",
         sources=NOWHERE,
     ),
@@ -373,7 +419,7 @@ OBJECTS = (
         line=re.compile(r"BUG: memory leak"),
         title="memory leak",
         sources=TRACE_ONLY,
-        skip=(*INFRASTRUCTURE, LOCKS, WAITS, CONSTRUCTORS),
+        skip=(*GENERAL, CONSTRUCTORS),
     ),
     Pattern(
         kind=K.LEAK,
@@ -386,21 +432,22 @@ OBJECTS = (
 LOCKING = (
     Pattern(
         kind=K.LOCKDEP,
-        line=re.compile(LOCK_REPORT + r"possible (?:circular|recursive) locking"),
+        line=re.compile(LOCK_REPORT + r"possible circular locking"),
         title="possible deadlock",
         sources=LOCK_PLACES,
         named=AT_FUNCTION,
-        skip=CHECKED,
+        names=2,
+        skip=GENERAL,
         named_skip=LOCKERS,
     ),
     Pattern(
         kind=K.LOCKDEP,
-        line=re.compile(LOCK_REPORT + r"possible irq lock inversion"),
+        line=re.compile(LOCK_REPORT + r"possible (?:recursive locking|irq lock inversion)"),
         title="possible deadlock",
         sources=LOCK_PLACES,
         named=AT_FUNCTION,
         skip=CHECKED,
-        named_skip=LOCKERS,
+        named_skip=AS_IT_SAYS,
     ),
     Pattern(
         kind=K.LOCKDEP,
@@ -408,7 +455,7 @@ LOCKING = (
         title="possible deadlock",
         # What interrupts do with the lock comes first; that is the half of the bug that is always the same.
         sources=(Source.EARLY, Source.TRACE),
-        skip=CHECKED,
+        skip=GENERAL,
     ),
     Pattern(
         kind=K.LOCKDEP,
@@ -425,14 +472,15 @@ LOCKING = (
         sources=NAMED_FIRST,
         named=AT_FUNCTION,
         skip=CHECKED,
+        named_skip=AS_IT_SAYS,
     ),
     Pattern(
         kind=K.LOCKDEP,
         line=re.compile(LOCK_REPORT + r"inconsistent lock state"),
         title="inconsistent lock state",
-        sources=NAMED_FIRST,
+        sources=(Source.TRACE, Source.NAMED),
         named=AT_FUNCTION,
-        skip=CHECKED,
+        skip=GENERAL,
     ),
     Pattern(
         kind=K.LOCKDEP,
@@ -440,7 +488,7 @@ LOCKING = (
         title="WARNING: {what}",
         sources=NAMED_FIRST,
         named=AT_FUNCTION,
-        skip=CHECKED,
+        skip=GENERAL,
     ),
     Pattern(
         kind=K.LOCKDEP,
@@ -460,20 +508,21 @@ LOCKING = (
         sources=(Source.NAMED,),
         named=AT_FUNCTION,
         skip=CHECKED,
+        named_skip=AS_IT_SAYS,
     ),
     Pattern(
         kind=K.RCU,
         line=re.compile(LOCK_REPORT + r"suspicious RCU usage"),
         title="WARNING: suspicious RCU usage",
         sources=TRACE_ONLY,
-        skip=(*INFRASTRUCTURE, LOCKS, WAITS, RCU),
+        skip=(*GENERAL, RCU),
     ),
     Pattern(
         kind=K.LOCKDEP,
         line=re.compile(r"(?:INFO: )?trying to register non-static key"),
         title="INFO: trying to register non-static key",
         sources=TRACE_ONLY,
-        skip=CHECKED,
+        skip=(*CHECKED, KEYED),
     ),
     Pattern(
         kind=K.LOCKDEP,
@@ -518,14 +567,14 @@ LOCKING = (
         line=re.compile(r"BUG: (?P<what>sleeping function called from invalid context|scheduling while atomic)"),
         title="BUG: {what}",
         sources=TRACE_ONLY,
-        skip=(*INFRASTRUCTURE, LOCKS, WAITS),
+        skip=(*GENERAL, SCHEDULING),
     ),
     Pattern(
         kind=K.ATOMIC,
         line=re.compile(r"(?:BUG: )?using (?P<what>[\w]+\(?\)?) in preemptible"),
         title="BUG: using {what} in preemptible code",
         sources=TRACE_ONLY,
-        skip=(*INFRASTRUCTURE, LOCKS, WAITS, PREEMPTION),
+        skip=(*GENERAL, PREEMPTION),
     ),
     Pattern(
         kind=K.ATOMIC,
@@ -541,14 +590,14 @@ LOCKING = (
         ),
         title="BUG: scheduling where it is not allowed",
         sources=TRACE_ONLY,
-        skip=(*INFRASTRUCTURE, LOCKS, WAITS),
+        skip=(*GENERAL, SCHEDULING),
     ),
     Pattern(
         kind=K.LOCKDEP,
-        line=re.compile(r"BUG: (?P<what>(?:spinlock|rwlock|rtmutex|mutex) (?!lockup)[a-z -]+?),? on CPU#"),
+        line=re.compile(r"BUG: (?P<what>(?:spinlock|rwlock|rtmutex|mutex) (?!lockup)[A-Za-z -]+?),? on CPU#"),
         title="BUG: {what}",
         sources=TRACE_ONLY,
-        skip=CHECKED,
+        skip=(*CHECKED, LOCKISH),
     ),
 )
 
@@ -557,7 +606,7 @@ STALLS = (
         kind=K.HANG,
         line=re.compile(r"INFO: task .{0,64}:\d+ blocked (?:in I/O wait )?for more than \d+ seconds"),
         title="INFO: task hung",
-        sources=TRACE_ONLY,
+        sources=HUNG_AT,
         skip=ASLEEP,
     ),
     Pattern(
@@ -565,7 +614,7 @@ STALLS = (
         line=re.compile(r"INFO: task .{0,64}:\d+ can't die for more than \d+ seconds"),
         title="INFO: task can't die",
         sources=TRACE_ONLY,
-        skip=ASLEEP,
+        skip=(*GENERAL, SCHEDULING),
     ),
     # A name with line breaks in it tears the line apart.
     Pattern(
@@ -573,7 +622,7 @@ STALLS = (
         line=re.compile(r".{0,15}:\d+ blocked for more than \d+ seconds\.$"),
         behind=re.compile(r"INFO: task (?!.*\bblocked\b)"),
         title="INFO: task hung",
-        sources=TRACE_ONLY,
+        sources=HUNG_AT,
         skip=ASLEEP,
         follows=frozenset({K.HANG}),
     ),
@@ -583,7 +632,8 @@ STALLS = (
         title="INFO: rcu detected stall",
         sources=STALLED_AT,
         named=WORK,
-        skip=(*INFRASTRUCTURE, LOCKS, WAITS, TICKS),
+        skip=STALLED,
+        dispatchers=(DISPATCHERS, MULTIPLEXERS),
         follows=frozenset({K.STALL}),
         all_callers=True,
     ),
@@ -593,18 +643,28 @@ STALLS = (
         title="rcu kthread starved",
         sources=STALLED_AT,
         named=WORK,
-        skip=(*INFRASTRUCTURE, LOCKS, WAITS, TICKS),
+        skip=STALLED,
+        dispatchers=(DISPATCHERS, MULTIPLEXERS),
         follows=frozenset({K.STALL}),
         all_callers=True,
     ),
     Pattern(
         kind=K.LOCKUP,
-        line=re.compile(WATCHDOG + r"BUG: (?P<what>soft lockup|spinlock lockup)"),
-        title="BUG: {what}",
+        line=re.compile(WATCHDOG + r"BUG: soft lockup"),
+        title="BUG: soft lockup",
         sources=STALLED_AT,
         named=WORK,
-        skip=(*INFRASTRUCTURE, LOCKS, WAITS, TICKS),
+        skip=STALLED,
+        dispatchers=(DISPATCHERS, MULTIPLEXERS),
         all_callers=True,
+    ),
+    # Who waits for the lock is told by the trace, as for any other complaint about a lock.
+    Pattern(
+        kind=K.LOCKUP,
+        line=re.compile(r"BUG: (?P<what>(?:spin|rw)lock lockup)"),
+        title="BUG: {what}",
+        sources=TRACE_ONLY,
+        skip=(*GENERAL, LOCKISH),
     ),
     Pattern(
         kind=K.LOCKUP,
@@ -613,7 +673,7 @@ STALLS = (
         title="non-responsive CSD lock",
         sources=STALLED_AT,
         named=WORK,
-        skip=(*INFRASTRUCTURE, LOCKS, WAITS, TICKS),
+        skip=STALLED,
         follows=frozenset({K.LOCKUP}),
         all_callers=True,
     ),
@@ -624,7 +684,7 @@ STALLS = (
         title="hard lockup",
         sources=STALLED_AT,
         named=WORK,
-        skip=(*INFRASTRUCTURE, LOCKS, WAITS, TICKS),
+        skip=STALLED,
         all_callers=True,
     ),
 )
@@ -646,7 +706,16 @@ ENDINGS = (
         kind=K.BUG,
         line=re.compile(r"kernel BUG at (?P<file>\S+):\d+"),
         title="kernel BUG",
+        skip=(*GENERAL, BUFFERS),
         # A panic of Rust's ends in a BUG().
+        follows=frozenset({K.BUG, K.LIST, K.MEMORY, K.SLUB, K.REFCOUNT, K.OTHER, K.ODEBUG, K.OOPS}),
+    ),
+    Pattern(
+        kind=K.BUG,
+        # Without CONFIG_DEBUG_BUGVERBOSE; the function that it names may be the next one.
+        line=re.compile(rf"Kernel BUG at (?:{NAME}{OFFSET}|\[?<?[0-9a-f]{{8,16}})"),
+        title="kernel BUG",
+        skip=(*GENERAL, BUFFERS),
         follows=frozenset({K.BUG, K.LIST, K.MEMORY, K.SLUB, K.REFCOUNT, K.OTHER, K.ODEBUG, K.OOPS}),
     ),
     Pattern(
@@ -666,14 +735,14 @@ ENDINGS = (
         title="WARNING",
         sources=(Source.LINE, Source.COUNTER, Source.TRACE),
         follows=frozenset({K.REFCOUNT, K.LIST, K.ODEBUG, K.LOCKDEP, K.OTHER, K.ATOMIC}),
-        skip=CHECKED,
+        skip=(*GENERAL, TRANSFERS),
     ),
     Pattern(
         kind=K.WARNING,
         line=re.compile(rf"WARNING: {OUTER}CPU: \d+ PID: -?\d+ at \S+:\d+"),
         title="WARNING",
         follows=frozenset({K.REFCOUNT, K.LIST, K.ODEBUG, K.LOCKDEP, K.OTHER}),
-        skip=CHECKED,
+        skip=(*GENERAL, TRANSFERS),
     ),
     Pattern(
         kind=K.WARNING,
@@ -691,7 +760,10 @@ OTHERS = (
         sources=NOWHERE,
     ),
     Pattern(
-        kind=K.OTHER, line=re.compile(r"proc_dir_entry '.*' already registered"), title="WARNING: proc registration bug"
+        kind=K.OTHER,
+        line=re.compile(r"proc_dir_entry '.*' already registered"),
+        title="WARNING: proc registration bug",
+        skip=(*GENERAL, PROC),
     ),
     Pattern(
         kind=K.OTHER,
@@ -804,6 +876,7 @@ class CheckPlace:
     kind: CrashKind
     title: str
     function: re.Pattern[str] = re.compile("")  # what the first line names; some files hold checks of many sorts
+    skip: tuple[Family, ...] = ()  # who else calls the check for others
 
 
 CHECK_TITLES = ("WARNING", "kernel BUG")
@@ -812,9 +885,13 @@ CHECK_PLACES = (
         file=re.compile(r".*lib/refcount\.c|.*linux/refcount\.h"), kind=K.REFCOUNT, title="WARNING: refcount bug"
     ),
     CheckPlace(file=re.compile(r".*lib/percpu-refcount\.c"), kind=K.REFCOUNT, title="WARNING: percpu ref bug"),
-    CheckPlace(file=re.compile(r".*lib/debugobjects\.c"), kind=K.ODEBUG, title="WARNING: ODEBUG bug"),
+    CheckPlace(
+        file=re.compile(r".*lib/debugobjects\.c"), kind=K.ODEBUG, title="WARNING: ODEBUG bug", skip=(OBJECT_USERS,)
+    ),
     CheckPlace(file=re.compile(r".*lib/(?:list_debug|plist)\.c"), kind=K.LIST, title="BUG: corrupted list"),
-    CheckPlace(file=re.compile(r".*kernel/locking/"), kind=K.LOCKDEP, title="WARNING: locking bug"),
+    CheckPlace(
+        file=re.compile(r".*kernel/locking/"), kind=K.LOCKDEP, title="WARNING: locking bug", skip=(SOCKET_LOCKS,)
+    ),
     CheckPlace(file=re.compile(r".*lib/kobject\.c"), kind=K.WARNING, title="WARNING: kobject bug"),
     CheckPlace(file=re.compile(r".*mm/usercopy\.c"), kind=K.MEMORY, title="BUG: bad usercopy"),
     CheckPlace(
@@ -848,7 +925,7 @@ WORDS = (
     "kobject_add_internal", "unregister_netdevice: waiting", "VFS: Close", "VFS: Busy inodes", "panicked at",
     "trusty", "FAULT_INJECTION", "ut of memory", "page allocation failure", "hogged CPU", "fatal error: ",
     "panic: runtime", "SYZFAIL", "Linux version ", "Booting Linux on physical", "ODEBUG: ", "turning off the lock",
-    "kmemleak: ", "SeaBIOS (version", "UEFI firmware (version", "U-Boot 20",
+    "kmemleak: ", "Alignment trap", "divide_error", "SeaBIOS (version", "UEFI firmware (version", "U-Boot 20",
 )  # fmt: skip
 
 # The beginning of a boot: a complaint where something ran before, which only its reader knows.
