@@ -103,10 +103,16 @@ def hand_over_all(top: Path) -> None:
 
 
 def sandbox_argv(argv: Sequence[str], sandbox: Sandbox) -> list[str]:
-    """`argv` inside bubblewrap: no network, the allow-list, the limits, the environment that is given and no other."""
+    """`argv` inside bubblewrap: no network, the allow-list, the limits, the environment that is given and no other.
+
+    Raises ToolMissing.
+    """
+    if find_tool("bwrap") is None:
+        raise ToolMissing("bwrap")
     who = identity()
     return [
-        "bwrap",
+        # bubblewrap is process 1 in there, and its own environment can be read by all that runs as the same user.
+        *("env", "-i", f"PATH={os.environ.get('PATH', os.defpath)}", "bwrap"),
         *_namespaces(who),
         *_environment(sandbox.env),
         *_system(),

@@ -55,6 +55,8 @@ def split_lines(text: bytes) -> list[bytes]:
 def normal_line_ends(text: bytes) -> bytes:
     r"""LF for CRLF, when all lines end so. A few CRLF among LF are content: a patch to a file that has them."""
     lines = text.count(b"\n")
+    if not lines:
+        return text.rstrip(b"\r")
     return text.replace(b"\r\n", b"\n") if lines and lines == text.count(b"\r\n") else text
 
 

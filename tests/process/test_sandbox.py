@@ -110,3 +110,13 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
+
+
+def test_the_environment_of_no_process_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an ordinary user: process 1 in the sandbox is bubblewrap, started by us."""
+    monkeypatch.setenv("SECRET_TOKEN", "s3cret")
+    argv = sandbox_argv(["sh", "-c", "cat /proc/[0-9]*/environ; true"], Sandbox())
+
+    said = subprocess.run(argv, capture_output=True, check=True).stdout
+
+    assert b"s3cret" not in said

@@ -49,7 +49,7 @@ def test_nothing_of_the_users_environment_reaches_a_build() -> None:
 
 
 def test_a_build_is_shut_in_unless_it_was_asked_not_to_be() -> None:
-    assert in_sandbox(["make"], shop())[0] == "bwrap"
+    assert "bwrap" in in_sandbox(["make"], shop())
     assert "bwrap" not in in_sandbox(["make"], shop(sandbox=False))
 
 
