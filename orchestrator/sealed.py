@@ -1,9 +1,12 @@
 """A file of the cache with its own checksum: a file that was cut short, or has one wrong bit, is as good as none."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
+from orchestrator.deadline import Deadline
 from orchestrator.disk import make_folders, replace_whole, trouble_named
+from orchestrator.lock import locked
 
 _MARK = b"\nsha256:"
 _LENGTH = len(_MARK) + 64 + 1
@@ -29,3 +32,15 @@ def read_sealed(path: Path) -> bytes | None:
         return None
     content = whole[:-_LENGTH]
     return content if whole == sealed(content) else None
+
+
+def kept_or_made(kept: Path, make: Callable[[], bytes], until: Deadline) -> bytes:
+    """The content of a sealed file; one that is missing or damaged is made, by one run at a time. Raises InfraError."""
+    if (content := read_sealed(kept)) is not None:
+        return content
+    with locked(kept.with_suffix(".lock"), until):
+        content = read_sealed(kept)  # another run may have made it meanwhile
+        if content is None:
+            content = make()
+            write_sealed(kept, content)
+    return content

@@ -9,9 +9,8 @@ from orchestrator import process
 from orchestrator.arch import Arch
 from orchestrator.deadline import Deadline
 from orchestrator.errors import ToolMissing, UserError
-from orchestrator.lock import locked
 from orchestrator.paths import scratch_folder
-from orchestrator.sealed import read_sealed, write_sealed
+from orchestrator.sealed import kept_or_made
 
 CFLAGS = (
     *("-std=gnu11", "-O2", "-g0", "-Wall", "-Wextra", "-Werror", "-static", "-pthread"),
@@ -49,14 +48,7 @@ def program_bytes(source: Path, arch: Arch, library: Library, *, cache: Path, lo
     version = process.check([compiler, "-dumpfullversion"], log=log, until=until).strip()
     key = _key(source, f"{compiler} {version}", library)
     kept = cache / "programs" / f"{source.stem}-{arch.name}-{key}.sealed"
-    if (program := read_sealed(kept)) is not None:
-        return program
-    with locked(kept.with_suffix(".lock"), until):
-        program = read_sealed(kept)  # another run may have made it meanwhile
-        if program is None:
-            program = _compiled(source, arch, library, log=log, until=until)
-            write_sealed(kept, program)
-    return program
+    return kept_or_made(kept, lambda: _compiled(source, arch, library, log=log, until=until), until)
 
 
 def compile_argv(source: Path, output: Path, arch: Arch, library: Library) -> list[str]:

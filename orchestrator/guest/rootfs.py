@@ -11,9 +11,8 @@ from orchestrator.deadline import Deadline
 from orchestrator.elf import needed_libraries
 from orchestrator.errors import InfraError
 from orchestrator.guest.initramfs import Entry, character_device, directory, newc, regular, symlink
-from orchestrator.lock import locked
 from orchestrator.paths import scratch_folder
-from orchestrator.sealed import read_sealed, write_sealed
+from orchestrator.sealed import kept_or_made
 
 PACKAGES = ("busybox-static", "dropbear-bin")
 PROGRAMS = ("bin/busybox", "usr/sbin/dropbear", "usr/bin/dropbear")
@@ -35,14 +34,7 @@ def base_archive(arch: Arch, *, cache: Path, log: Path, until: Deadline) -> byte
     sources = apt_sources(log=log, until=until)
     key = hashlib.sha256("\n".join((FORMAT, arch.debian, SUITE, *PACKAGES, *sources)).encode()).hexdigest()[:16]
     kept = cache / "rootfs" / f"{arch.name}-{key}.sealed"
-    if (archive := read_sealed(kept)) is not None:
-        return archive
-    with locked(kept.with_suffix(".lock"), until):
-        archive = read_sealed(kept)  # another run may have made it meanwhile
-        if archive is None:
-            archive = _made(arch, sources, log=log, until=until)
-            write_sealed(kept, archive)
-    return archive
+    return kept_or_made(kept, lambda: _made(arch, sources, log=log, until=until), until)
 
 
 def apt_sources(*, log: Path, until: Deadline) -> tuple[str, ...]:
