@@ -54,7 +54,7 @@ def _play(asked: argparse.Namespace, folder: Path) -> list[Tally]:
     template = make_template(folder / "t")
     settings = Settings(
         folder=folder, seed=asked.seed, jobs=asked.jobs, short=asked.short, count=asked.tries, just=asked.just,
-        keep=asked.keep, say=lambda text: click.echo(text, err=True),
+        minutes=asked.minutes, keep=asked.keep, say=lambda text: click.echo(text, err=True),
     )  # fmt: skip
     rows = []
     for fault in FAULTS:
@@ -74,6 +74,7 @@ def _arguments() -> argparse.Namespace:
         "--only", action="append", choices=[fault.name for fault in FAULTS], help="this fault; again for more"
     )
     parser.add_argument("--tries", type=int, help="so many, instead of the fault's own count")
+    parser.add_argument("--minutes", type=float, default=0.0, help="how long each fault may take, on a busy machine")
     parser.add_argument("--short", action="store_true", help="the counts of `make test`")
     parser.add_argument("--seed", type=int, default=int(os.environ.get("SEED") or 1))
     parser.add_argument("--just", default="", help="only tries whose name begins so")

@@ -62,6 +62,7 @@ class Settings:
     jobs: int = 2
     short: bool = False
     count: int | None = None
+    minutes: float = 0.0  # each fault may take so long; 0: the fault's own limit
     just: str = ""  # only tries whose name begins so
     keep: bool = True  # the folders of failed tries
     say: Callable[[str], None] = print
@@ -71,7 +72,8 @@ def play_fault(fault: Fault, template: Template, settings: Settings) -> Tally:
     """All tries of a fault."""
     count = settings.count or (fault.short if settings.short else fault.full)
     tally = Tally(fault=fault.name, what=fault.what)
-    if count < fault.full:
+    # The short form has counts of its own, and says that it is short where it is called.
+    if count < fault.full and not settings.short:
         tally.note = f"{count} of {fault.full} were asked for"
     try:
         made = fault.tries(Plan(count=count, seed=settings.seed, template=template, short=settings.short))
@@ -80,9 +82,10 @@ def play_fault(fault: Fault, template: Template, settings: Settings) -> Tally:
         return tally
     chosen = [one for one in made if one.name.startswith(settings.just)]
     pool = _Pool(fault, template, settings)
-    left = pool.play(chosen, tally, time.monotonic() + fault.minutes * 60)
+    minutes = settings.minutes or fault.minutes
+    left = pool.play(chosen, tally, time.monotonic() + minutes * 60)
     if left:
-        tally.note = f"**{left} not begun after {fault.minutes:.0f} minutes**"
+        tally.note = f"**{left} not begun after {minutes:.0f} minutes**"
     return tally
 
 
