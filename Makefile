@@ -37,7 +37,7 @@ corpus: setup
 	@CORPUS="$(CORPUS)" PYTHONPATH=. .venv/bin/python tests/crossvalidate.py
 
 faults: setup
-	@SEED="$(SEED)" PYTHONPATH=.:tests .venv/bin/python -m faults $(ARGS)
+	@SEED="$(SEED)" PYTHONPATH=. .venv/bin/python -m tests.faults $(ARGS)
 
 setup:
 	@tools/setup

@@ -15,27 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator import pipeline
 from orchestrator.cli.main import cli
-from orchestrator.deadline import now
-from orchestrator.kernel.series import BASELINE, Series
-from orchestrator.model import (
-    Build,
-    Cell,
-    CellReport,
-    Crash,
-    CrashKind,
-    Ending,
-    GuestRun,
-    KernelImage,
-    Outcome,
-    Phase,
-    Severity,
-    Span,
-    Verdict,
-    WorkloadResult,
-)
+from orchestrator.host.deadline import now
+from orchestrator.kernel.series.load import BASELINE, Series
+from orchestrator.model.cells import Build, Cell
+from orchestrator.model.crashes import Crash, CrashKind, Severity
+from orchestrator.model.guests import Ending, GuestRun, WorkloadResult
+from orchestrator.model.images import KernelImage
+from orchestrator.model.outcomes import Outcome, Verdict
+from orchestrator.model.phases import Phase, Span
+from orchestrator.model.reports import CellReport
 from orchestrator.plan.config import load_plan
+from orchestrator.run import matrix as pipeline
 
 PROJECT = Path(__file__).resolve().parent.parent
 MATRIX = PROJECT / "configs" / "swapoff.yaml"

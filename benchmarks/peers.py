@@ -19,20 +19,21 @@ import vng
 from runs import MATRIX, REPEATS, WORKLOAD, Figure, Row, build_argv, edited_series, mark_of, starts, timed
 from vng import say
 
-from orchestrator.arch import ARCHES, Arch
-from orchestrator.deadline import Deadline
-from orchestrator.events import Event, Step
-from orchestrator.kernel.apply import NotApplied
-from orchestrator.kernel.build import Workshop, configure, make_argv, make_env
-from orchestrator.kernel.kconfig import merge, parse_fragment
-from orchestrator.kernel.layer import patched
-from orchestrator.kernel.prepare import from_tarball
-from orchestrator.kernel.series import load_series
-from orchestrator.kernel.tree import PreparedSource
-from orchestrator.model import Build, Variant, Workload
-from orchestrator.paths import cache_root, scratch_folder
-from orchestrator.pipeline import fragments_of
+from orchestrator.host.deadline import Deadline
+from orchestrator.host.paths import cache_root, scratch_folder
+from orchestrator.kernel.build.kconfig import merge, parse_fragment
+from orchestrator.kernel.build.make import Workshop, configure, make_argv, make_env
+from orchestrator.kernel.build.prepare import from_tarball
+from orchestrator.kernel.series.load import load_series
+from orchestrator.kernel.source.apply import NotApplied
+from orchestrator.kernel.source.layer import patched
+from orchestrator.kernel.source.tree import PreparedSource
+from orchestrator.model.arch import ARCHES, Arch
+from orchestrator.model.cells import Build
+from orchestrator.model.configuration import Variant, Workload
+from orchestrator.model.events import Event, Step
 from orchestrator.plan.config import load_kernel_source, load_plan
+from orchestrator.run.matrix import fragments_of
 
 HOURS = 3600.0
 # What is to be reached of vng's time; and so long is waited for vng, after which the ratio is only known to be smaller.

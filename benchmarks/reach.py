@@ -26,12 +26,12 @@ from typing import Any
 from reach_measured import PLAIN, WIDENED, read_folders, read_run
 from reach_table import CONTROL_MINUTES, Expected, all_rows, exit_code, notes, table_lines
 
-from orchestrator import paths
-from orchestrator.arch import ARCHES
-from orchestrator.errors import ExitCode, OrchestratorError
-from orchestrator.model import Variant
+from orchestrator.host import paths
+from orchestrator.host.errors import ExitCode, OrchestratorError
+from orchestrator.model.arch import ARCHES
+from orchestrator.model.configuration import Variant
 from orchestrator.plan.config import load_plan
-from orchestrator.sensitivity import read_bugs
+from orchestrator.run.seeded_bugs import read_bugs
 
 PATCHRIG = Path(sys.executable).with_name("patchrig")
 MATRIX = paths.CONFIGS / "swapoff.yaml"

@@ -9,13 +9,17 @@ from typing import Any
 
 from time_to_find import TRIED, Bugs
 
-from orchestrator.arch import ARCHES
-from orchestrator.coverage import LineState
-from orchestrator.errors import UserError
-from orchestrator.kernel.changes import ChangedFunction, load_changes
-from orchestrator.model import Build, BuildFailure, Outcome, RunReport, Variant
-from orchestrator.report.coverage import BuildCoverage, LineCount, coverage_of, headline, line_counts, not_run
-from orchestrator.report.sensitivity import SENSITIVITY_FILE
+from orchestrator.host.errors import UserError
+from orchestrator.kernel.code.changes import ChangedFunction, load_changes
+from orchestrator.model.arch import ARCHES
+from orchestrator.model.blocks import LineState
+from orchestrator.model.cells import Build
+from orchestrator.model.configuration import Variant
+from orchestrator.model.images import BuildFailure
+from orchestrator.model.outcomes import Outcome
+from orchestrator.model.reports import RunReport
+from orchestrator.report.bugs_report import SENSITIVITY_FILE
+from orchestrator.report.coverage.figures import BuildCoverage, LineCount, coverage_of, headline, line_counts, not_run
 from orchestrator.report.store import RUN_FILE, load_run
 
 PLAIN, WIDENED = "plain", "widened"

@@ -7,8 +7,8 @@ from typing import Any
 from reach_measured import PLAIN, SITES, WIDENED, Measured, Run, Watch, latest_bugs, tried
 from time_to_find import Bugs, found_by_all, median_of, of_class
 
-from orchestrator.arch import ARCHES
-from orchestrator.errors import ExitCode
+from orchestrator.host.errors import ExitCode
+from orchestrator.model.arch import ARCHES
 
 RUN_SECONDS = 900
 LEAST_FAILED = 20

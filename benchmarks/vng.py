@@ -17,10 +17,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.arch import Arch
-from orchestrator.deadline import Deadline
 from orchestrator.guest.rootfs import SUITE, apt_sources
-from orchestrator.process import check
+from orchestrator.host.deadline import Deadline
+from orchestrator.host.process import check
+from orchestrator.model.arch import Arch
 
 VNG = "virtme-ng==1.42"
 

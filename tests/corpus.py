@@ -14,7 +14,7 @@ from pathlib import Path
 
 from orchestrator.judge.frames import plain_name
 from orchestrator.judge.scan import crashes_in
-from orchestrator.model import Crash, CrashKind, Severity
+from orchestrator.model.crashes import Crash, CrashKind, Severity
 
 CORPUS = Path(os.environ.get("CORPUS") or Path(__file__).parents[2] / "shared" / "crash-corpus")
 

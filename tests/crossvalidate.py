@@ -13,10 +13,9 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from corpus import CORPUS, read, score
-
 from orchestrator.judge import infrastructure
 from orchestrator.judge.infrastructure import Family
+from tests.corpus import CORPUS, read, score
 
 SPLITS = 10
 

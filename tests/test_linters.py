@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from orchestrator.arch import ARCHES, Arch
 from orchestrator.guest.programs import Library, compile_argv
-from orchestrator.host import packages
-from orchestrator.process import find_tool
+from orchestrator.host.packages import packages
+from orchestrator.host.process import find_tool
+from orchestrator.model.arch import ARCHES, Arch
 
 PROJECT = Path(__file__).resolve().parent.parent
 GUEST_SCRIPTS = PROJECT / "guest-scripts"

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import BinaryIO, Protocol
 
-from orchestrator.errors import UserError
-from orchestrator.text import one_line
+from orchestrator.host.errors import UserError
+from orchestrator.host.text import one_line
 
 STANDARD_INPUT = "-"
 CHUNK = 1 << 18

@@ -16,9 +16,12 @@ from typing import Any, NoReturn
 
 import click
 
-from orchestrator.arch import ARCHES
-from orchestrator.cli import coverage, guest, host, judge, sensitivity
-from orchestrator.cli import series as series_command
+from orchestrator.cli import bug_commands as sensitivity
+from orchestrator.cli import coverage_commands as coverage
+from orchestrator.cli import guest_commands as guest
+from orchestrator.cli import host_commands as host
+from orchestrator.cli import judge_commands as judge
+from orchestrator.cli import series_commands as series_command
 from orchestrator.cli.options import (
     AS_JSON,
     DEFAULT_MATRIX,
@@ -34,15 +37,17 @@ from orchestrator.cli.options import (
     request_of,
     with_choice,
 )
-from orchestrator.errors import Cancelled, ExitCode, InfraError, OrchestratorError, UserError, of_this_machine
-from orchestrator.model import BuildFailure, RunReport
-from orchestrator.pipeline import GOOD, Request, open_kit, rerun, run_matrix, versions
+from orchestrator.host.errors import Cancelled, ExitCode, InfraError, OrchestratorError, UserError, of_this_machine
+from orchestrator.host.text import json_text, printable
+from orchestrator.model.arch import ARCHES
+from orchestrator.model.images import BuildFailure
+from orchestrator.model.reports import RunReport
 from orchestrator.plan.config import Plan
-from orchestrator.plan.matrix import as_json, builds_of, describe
-from orchestrator.plan.widening import parse_widening
+from orchestrator.plan.delays import parse_widening
+from orchestrator.plan.expansion import as_json, builds_of, describe
 from orchestrator.report.store import Store, copy_junit, find_cell, find_run, load_run, new_folder, open_run
 from orchestrator.report.terminal import print_table, say, screen, terminal
-from orchestrator.text import json_text, printable
+from orchestrator.run.matrix import GOOD, Request, open_kit, rerun, run_matrix, versions
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

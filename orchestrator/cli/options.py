@@ -8,13 +8,14 @@ from typing import Any, TypeVar
 
 import click
 
-from orchestrator import paths
-from orchestrator.arch import ARCHES
-from orchestrator.errors import UserError
-from orchestrator.model import Cell, Variant
-from orchestrator.pipeline import Request
+from orchestrator.host import paths
+from orchestrator.host.errors import UserError
+from orchestrator.model.arch import ARCHES
+from orchestrator.model.cells import Cell
+from orchestrator.model.configuration import Variant
 from orchestrator.plan.config import load_kernel_source, load_plan
-from orchestrator.plan.matrix import Selection, expand
+from orchestrator.plan.expansion import Selection, expand
+from orchestrator.run.matrix import Request
 
 
 class OutputFile(click.Path):

@@ -4,17 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.arch import Arch
-from orchestrator.coverage import CoverageMap
-from orchestrator.deadline import Deadline
-from orchestrator.disk import replace_whole
-from orchestrator.errors import UserError
-from orchestrator.guest.coverage import BLOCKS_FILE, blocks_text
+from orchestrator.guest.block_counts import BLOCKS_FILE, blocks_text
 from orchestrator.guest.initramfs import Entry, newc, regular
 from orchestrator.guest.keys import RunKeys
 from orchestrator.guest.programs import Library, program_bytes
 from orchestrator.guest.rootfs import base_archive
-from orchestrator.model import Workload
+from orchestrator.host.deadline import Deadline
+from orchestrator.host.errors import UserError
+from orchestrator.host.files import replace_whole
+from orchestrator.model.arch import Arch
+from orchestrator.model.blocks import CoverageMap
+from orchestrator.model.configuration import Workload
 
 _EXECUTABLE = 0o755
 COMPILED = ("renew", "speed")

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.deadline import Deadline, pause_seconds
-from orchestrator.errors import InfraError
-from orchestrator.model import StackFrame, StuckTask
-from orchestrator.text import LONGEST_LINE
+from orchestrator.host.deadline import Deadline, pause_seconds
+from orchestrator.host.errors import InfraError
+from orchestrator.host.text import LONGEST_LINE
+from orchestrator.model.guests import StuckTask
+from orchestrator.model.stacks import StackFrame
 
 Shell = Callable[[str], str]
 

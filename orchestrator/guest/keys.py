@@ -6,7 +6,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from orchestrator.errors import UserError
+from orchestrator.host.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

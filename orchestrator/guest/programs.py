@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator import process
-from orchestrator.arch import Arch
-from orchestrator.deadline import Deadline
-from orchestrator.errors import ToolMissing, UserError
-from orchestrator.paths import scratch_folder
-from orchestrator.sealed import kept_or_made
+from orchestrator.host import process
+from orchestrator.host.deadline import Deadline
+from orchestrator.host.errors import ToolMissing, UserError
+from orchestrator.host.paths import scratch_folder
+from orchestrator.host.sealed import kept_or_made
+from orchestrator.model.arch import Arch
 
 CFLAGS = (
     *("-std=gnu11", "-O2", "-g0", "-Wall", "-Wextra", "-Werror", "-static", "-pthread"),

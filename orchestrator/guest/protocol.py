@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.text import one_line
+from orchestrator.host.text import one_line
 
 LONGEST_LINE = 1 << 18
 """Characters; a result line with all counters of a guest has a tenth of them."""

@@ -5,14 +5,14 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from orchestrator import process
-from orchestrator.arch import Arch
-from orchestrator.deadline import Deadline
-from orchestrator.elf import needed_libraries
-from orchestrator.errors import InfraError
 from orchestrator.guest.initramfs import Entry, character_device, directory, newc, regular, symlink
-from orchestrator.paths import scratch_folder
-from orchestrator.sealed import kept_or_made
+from orchestrator.host import process
+from orchestrator.host.deadline import Deadline
+from orchestrator.host.elf import needed_libraries
+from orchestrator.host.errors import InfraError
+from orchestrator.host.paths import scratch_folder
+from orchestrator.host.sealed import kept_or_made
+from orchestrator.model.arch import Arch
 
 PACKAGES = ("busybox-static", "dropbear-bin")
 PROGRAMS = ("bin/busybox", "usr/sbin/dropbear", "usr/bin/dropbear")

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import paramiko
 
-from orchestrator.deadline import Deadline
-from orchestrator.errors import GuestNonsense, InfraError, OutOfTime
+from orchestrator.host.deadline import Deadline
+from orchestrator.host.errors import GuestNonsense, InfraError, OutOfTime
 
 # A non-login shell of dropbear's has a bare PATH.
 _PATH = "export PATH=/bin:/sbin:/usr/bin:/usr/sbin:/patchrig; "

@@ -8,13 +8,15 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from orchestrator.deadline import POLL_SECONDS, Deadline, now, pause_seconds
-from orchestrator.errors import OutOfTime
-from orchestrator.guest.coverage import widen_argument
+from orchestrator.guest.block_counts import widen_argument
 from orchestrator.guest.protocol import LONGEST_LINE, number, parsed, whole, yes_or_no
 from orchestrator.guest.ssh import Guest, GuestUnreachable, Running
-from orchestrator.model import Cell, DeviceKind, Ending, Mismatch, UnexpectedError, WorkloadResult
-from orchestrator.text import one_line
+from orchestrator.host.deadline import POLL_SECONDS, Deadline, now, pause_seconds
+from orchestrator.host.errors import OutOfTime
+from orchestrator.host.text import one_line
+from orchestrator.model.cells import Cell
+from orchestrator.model.configuration import DeviceKind
+from orchestrator.model.guests import Ending, Mismatch, UnexpectedError, WorkloadResult
 
 _MISMATCHES = TypeAdapter(tuple[Mismatch, ...])
 _ERRORS = TypeAdapter(tuple[UnexpectedError, ...])

@@ -37,7 +37,8 @@ from orchestrator.judge.patterns import (
     Pattern,
     Source,
 )
-from orchestrator.model import Crash, CrashKind, Severity, StackFrame
+from orchestrator.model.crashes import Crash, CrashKind, Severity
+from orchestrator.model.stacks import StackFrame
 
 LINES_BEFORE = 8
 LINES_AFTER = 32

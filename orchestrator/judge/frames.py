@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from orchestrator.model import StackFrame
+from orchestrator.model.stacks import StackFrame
 
 # A C function, or a path of a Rust one. The suffixes that compilers add are cut off: they differ between builds.
 NAME = r"(?:[A-Za-z_$][\w.$]*|<[^+]*>(?:::\w+)+|_?\w+(?:::\w+)+)"

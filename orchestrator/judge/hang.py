@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from orchestrator.judge.frames import PROGRAM_COUNTER, find_frame, plain_name, stack_frame
 from orchestrator.judge.infrastructure import REPORTING, SCHEDULING, TICKS, WAITS
 from orchestrator.judge.lines import Line, kernel_lines
-from orchestrator.model import StackFrame, Standstill, StuckTask
+from orchestrator.model.guests import Standstill, StuckTask
+from orchestrator.model.stacks import StackFrame
 
 # swapoff waits there, uninterruptibly, for the last reference to the device (mm/swapfile.c, v6.19).
 REFERENCE_WAIT = "wait_for_completion"

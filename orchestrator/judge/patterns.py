@@ -30,7 +30,7 @@ from orchestrator.judge.infrastructure import (
     WORK_LOCKS,
     Family,
 )
-from orchestrator.model import CrashKind, Severity
+from orchestrator.model.crashes import CrashKind, Severity
 
 
 class Source(Enum):

@@ -8,7 +8,9 @@ the baseline shows them.
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from orchestrator.model import Crash, CrashKind, Place, Severity, Variant
+from orchestrator.model.configuration import Variant
+from orchestrator.model.crashes import Crash, CrashKind, Severity
+from orchestrator.model.stacks import Place
 
 WITHOUT_SERIES = "a data race of the kernel without the series"
 ELSEWHERE = "a data race of code that the series does not change"

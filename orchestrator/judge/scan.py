@@ -7,7 +7,7 @@ from orchestrator.judge.lines import LONGEST, Reader, blocks
 from orchestrator.judge.patterns import WORDS
 from orchestrator.judge.prefixes import SECONDS
 from orchestrator.judge.watch import Watch, may_complain
-from orchestrator.model import Crash
+from orchestrator.model.crashes import Crash
 
 # How far back the clock is read in text that is passed over.
 CLOCK_REACH = 8192

@@ -14,18 +14,11 @@ from orchestrator.judge.hang import (
     standstill_text,
     waits_for_reference,
 )
-from orchestrator.model import (
-    Allowed,
-    Cell,
-    Crash,
-    CrashKind,
-    Ending,
-    GuestRun,
-    Outcome,
-    Severity,
-    Verdict,
-    WorkloadResult,
-)
+from orchestrator.model.cells import Cell
+from orchestrator.model.configuration import Allowed
+from orchestrator.model.crashes import Crash, CrashKind, Severity
+from orchestrator.model.guests import Ending, GuestRun, WorkloadResult
+from orchestrator.model.outcomes import Outcome, Verdict
 
 # Complaints about waiting. They are evidence of a hang, while any other complaint says what went wrong before it.
 WAITING = frozenset({CrashKind.HANG, CrashKind.LOCKUP, CrashKind.STALL})

@@ -8,7 +8,7 @@ from orchestrator.judge.crash import LINES_BEFORE, LONGEST_TEXT, Report, ends
 from orchestrator.judge.frames import find_task
 from orchestrator.judge.lines import Line, kernel_lines, possible_messages
 from orchestrator.judge.patterns import BOOT, FIRMWARE, FIRMWARE_BANNER, PATTERNS, REBOOT, Pattern
-from orchestrator.model import Crash, Severity
+from orchestrator.model.crashes import Crash, Severity
 
 # Reports that are put together at the same time: one of each CPU, and some that never came to an end.
 MOST_OPEN = 16

@@ -4,14 +4,14 @@ import re
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 
-from orchestrator.arch import ARCHES
-from orchestrator.errors import UserError
-from orchestrator.model import DeviceKind, KernelSource, Matrix, SwapDevice, Workload
-from orchestrator.paths import PROJECT
+from orchestrator.host.errors import UserError
+from orchestrator.host.paths import PROJECT
+from orchestrator.model.arch import ARCHES
+from orchestrator.model.configuration import DeviceKind, KernelSource, Matrix, SwapDevice, Workload
+from orchestrator.plan.delays import parse_widening
 from orchestrator.plan.flavours import is_widened
 from orchestrator.plan.names import repeated, unknown
 from orchestrator.plan.schema import Problem
-from orchestrator.plan.widening import parse_widening
 
 SUFFIXES = (".yaml", ".yml")
 # In the guest's /patchrig beside the workloads.

@@ -8,9 +8,9 @@ from typing import NoReturn, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from orchestrator.errors import UserError
-from orchestrator.model import KernelSource, Matrix, Workload
-from orchestrator.paths import PROJECT
+from orchestrator.host.errors import UserError
+from orchestrator.host.paths import PROJECT
+from orchestrator.model.configuration import KernelSource, Matrix, Workload
 from orchestrator.plan.checks import (
     SUFFIXES,
     flavour_problem,
@@ -23,7 +23,7 @@ from orchestrator.plan.checks import (
     workload_path,
     workload_problems,
 )
-from orchestrator.plan.matrix import AS_WRITTEN, Selection, refuse_idle_widening, selected
+from orchestrator.plan.expansion import AS_WRITTEN, Selection, refuse_idle_widening, selected
 from orchestrator.plan.names import repeated, unknown
 from orchestrator.plan.schema import STAND_INS, Key, Problem, dotted, problem_of, stand_in
 

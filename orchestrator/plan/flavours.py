@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import reduce
 from math import ceil
 
-from orchestrator.model import Workload
+from orchestrator.model.configuration import Workload
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from orchestrator.arch import ARCHES
-from orchestrator.model import KernelSource, Matrix, Workload
+from orchestrator.model.arch import ARCHES
+from orchestrator.model.configuration import KernelSource, Matrix, Workload
 from orchestrator.plan.names import did_you_mean
 
 # The path of a value in its file: ("devices", 0, "kind").

@@ -9,7 +9,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from orchestrator.model import Outcome
+from orchestrator.model.outcomes import Outcome
 from orchestrator.report.stored import CELLS_FILE, RUN_FILE
 
 # Runs may be of a part of the matrix, and what the newest does not know an older one may.

@@ -5,11 +5,15 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from junit_xml import TestCase, TestSuite, to_xml_report_string
 
-from orchestrator.model import BuildFailure, CellReport, Crash, Outcome, RunReport, Severity, Variant
-from orchestrator.report.entries import crash_entries, tally_text
-from orchestrator.report.stack import crash_lines
-from orchestrator.seeded import BugReport, BugStatus, Control, SeededBug, Sensitivity
-from orchestrator.text import printable
+from orchestrator.host.text import printable
+from orchestrator.model.bugs import BugReport, BugStatus, Control, SeededBug, Sensitivity
+from orchestrator.model.configuration import Variant
+from orchestrator.model.crashes import Crash, Severity
+from orchestrator.model.images import BuildFailure
+from orchestrator.model.outcomes import Outcome
+from orchestrator.model.reports import CellReport, RunReport
+from orchestrator.report.crash_entries import crash_entries, tally_text
+from orchestrator.report.crash_text import crash_lines
 
 _MOST_CRASHES = 10
 

@@ -13,26 +13,20 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from orchestrator.deadline import now
-from orchestrator.disk import flush, replacement
-from orchestrator.errors import Cancelled, InfraError, UserError
-from orchestrator.model import (
-    Build,
-    BuildFailure,
-    Cell,
-    CellReport,
-    KernelImage,
-    Matrix,
-    RunReport,
-    Span,
-    Timing,
-    WorkloadResult,
-)
-from orchestrator.report.coverage import PAGE_FILE, coverage_of
-from orchestrator.report.disk import append, write_whole, writing
-from orchestrator.report.entries import crash_entries
+from orchestrator.host.deadline import now
+from orchestrator.host.errors import Cancelled, InfraError, UserError
+from orchestrator.host.files import flush, replacement
+from orchestrator.model.cells import Build, Cell
+from orchestrator.model.configuration import Matrix
+from orchestrator.model.guests import WorkloadResult
+from orchestrator.model.images import BuildFailure, KernelImage
+from orchestrator.model.phases import Span, Timing
+from orchestrator.model.reports import CellReport, RunReport
+from orchestrator.report.coverage.figures import PAGE_FILE, coverage_of
+from orchestrator.report.coverage.page import page_text
+from orchestrator.report.crash_entries import crash_entries
 from orchestrator.report.junit import junit_text
-from orchestrator.report.page import page_text
+from orchestrator.report.run_files import append, write_whole, writing
 from orchestrator.report.stored import CELL, CELL_COUNT, CELLS_FILE, RUN, RUN_FILE, json_text, unreadable, with_sum
 from orchestrator.report.stored import load_run as load_run
 from orchestrator.report.summary import summary_text

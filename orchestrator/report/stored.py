@@ -13,19 +13,11 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from orchestrator.errors import UserError
-from orchestrator.model import (
-    Build,
-    Cell,
-    CellReport,
-    DeviceKind,
-    Outcome,
-    RunReport,
-    SwapDevice,
-    Variant,
-    Verdict,
-    Workload,
-)
+from orchestrator.host.errors import UserError
+from orchestrator.model.cells import Build, Cell
+from orchestrator.model.configuration import DeviceKind, SwapDevice, Variant, Workload
+from orchestrator.model.outcomes import Outcome, Verdict
+from orchestrator.model.reports import CellReport, RunReport
 
 RUN_FILE = "run.json"
 CELLS_FILE = "cells.jsonl"

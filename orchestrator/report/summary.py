@@ -5,20 +5,16 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from orchestrator.model import (
-    BuildFailure,
-    CellReport,
-    CrashEntry,
-    Outcome,
-    RunReport,
-    Severity,
-    Variant,
-    WorkloadResult,
-)
-from orchestrator.report.coverage import PAGE_FILE, BuildCoverage, could_not_say, coverage_of, headline, not_run
-from orchestrator.report.entries import compared_text, comparison, crash_entries, tally_text
-from orchestrator.report.stack import short_crash_lines
-from orchestrator.text import printable
+from orchestrator.host.text import printable
+from orchestrator.model.configuration import Variant
+from orchestrator.model.crashes import CrashEntry, Severity
+from orchestrator.model.guests import WorkloadResult
+from orchestrator.model.images import BuildFailure
+from orchestrator.model.outcomes import Outcome
+from orchestrator.model.reports import CellReport, RunReport
+from orchestrator.report.coverage.figures import PAGE_FILE, BuildCoverage, could_not_say, coverage_of, headline, not_run
+from orchestrator.report.crash_entries import compared_text, comparison, crash_entries, tally_text
+from orchestrator.report.crash_text import short_crash_lines
 
 WIDTH = 78
 _MOST_CELLS = 4

@@ -11,8 +11,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.deadline import now
-from orchestrator.events import (
+from orchestrator.host.deadline import now
+from orchestrator.host.text import printable
+from orchestrator.model.bugs import Sensitivity
+from orchestrator.model.crashes import Severity
+from orchestrator.model.events import (
     BuildEnded,
     BuildProgress,
     CellEnded,
@@ -27,12 +30,11 @@ from orchestrator.events import (
     TrialEnded,
     TrialProgress,
 )
-from orchestrator.model import Outcome, RunReport, Severity
-from orchestrator.report.entries import crash_entries, tally_text
-from orchestrator.report.sensitivity import bug_rows, bugs_by_build, conclusions
+from orchestrator.model.outcomes import Outcome
+from orchestrator.model.reports import RunReport
+from orchestrator.report.bugs_report import bug_rows, bugs_by_build, conclusions
+from orchestrator.report.crash_entries import crash_entries, tally_text
 from orchestrator.report.summary import by_build, outcome_counts, rows
-from orchestrator.seeded import Sensitivity
-from orchestrator.text import printable
 
 # Without a total, a line for each so many objects or bytes.
 _OBJECTS = 200

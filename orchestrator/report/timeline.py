@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from itertools import count
 from xml.etree import ElementTree as ET
 
-from orchestrator.model import CellReport, Outcome, Phase, RunReport, Span
+from orchestrator.model.outcomes import Outcome
+from orchestrator.model.phases import Phase, Span
+from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.report.junit import valid_xml
 
 # Told apart by those who see colours otherwise, too (after Okabe and Ito), and on both grounds.

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from orchestrator import process
-from orchestrator.arch import Arch
-from orchestrator.deadline import Deadline
-from orchestrator.errors import InfraError, OutOfTime
-from orchestrator.lock import locked
-from orchestrator.paths import scratch_folder
-from orchestrator.sandbox import Sandbox, plain_argv, sandbox_argv
-from orchestrator.sealed import read_sealed, write_sealed
+from orchestrator.host import process
+from orchestrator.host.deadline import Deadline
+from orchestrator.host.errors import InfraError, OutOfTime
+from orchestrator.host.lock import locked
+from orchestrator.host.paths import scratch_folder
+from orchestrator.host.sandbox import Sandbox, plain_argv, sandbox_argv
+from orchestrator.host.sealed import read_sealed, write_sealed
+from orchestrator.model.arch import Arch
 from orchestrator.vm.argv import VmSpec
 from orchestrator.vm.qemu import boot
 from orchestrator.vm.start import KVM

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 
-from orchestrator.arch import Arch
+from orchestrator.model.arch import Arch
 
 GUEST_SSH = "10.0.2.15:22"
 # Where it is forwarded to in the sandbox, whose loopback nobody else reaches.

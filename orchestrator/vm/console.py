@@ -9,8 +9,8 @@ from pathlib import Path
 import pexpect
 import pexpect.socket_pexpect
 
-from orchestrator.deadline import Deadline, pause_seconds
-from orchestrator.errors import InfraError
+from orchestrator.host.deadline import Deadline, pause_seconds
+from orchestrator.host.errors import InfraError
 
 PROMPT = "patchrig# "
 # Two keys at once would share a break.

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orchestrator import process
-from orchestrator.deadline import Deadline
-from orchestrator.errors import GuestNonsense, InfraError
-from orchestrator.oom import oom_kills
-from orchestrator.paths import scratch_folder
-from orchestrator.text import end_of, one_line
+from orchestrator.host import process
+from orchestrator.host.deadline import Deadline
+from orchestrator.host.errors import GuestNonsense, InfraError
+from orchestrator.host.oom import oom_kills
+from orchestrator.host.paths import scratch_folder
+from orchestrator.host.text import end_of, one_line
 from orchestrator.vm.argv import VmFiles, VmSpec
 from orchestrator.vm.console import ConsoleLog
 from orchestrator.vm.qmp import forwarded_port, load_devices, run_state

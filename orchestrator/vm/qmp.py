@@ -8,8 +8,8 @@ from typing import BinaryIO, TypeVar
 
 from qemu.qmp import ConnectError, QMPClient, QMPError
 
-from orchestrator.deadline import Deadline
-from orchestrator.errors import InfraError
+from orchestrator.host.deadline import Deadline
+from orchestrator.host.errors import InfraError
 
 T = TypeVar("T")
 

@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from orchestrator import process
-from orchestrator.errors import ToolMissing
-from orchestrator.paths import scratch_folder
-from orchestrator.sandbox import (
+from orchestrator.host import process
+from orchestrator.host.errors import ToolMissing
+from orchestrator.host.paths import scratch_folder
+from orchestrator.host.sandbox import (
     Limits,
     Mount,
     Sandbox,

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from boot_runs import PROJECT, Ran, run_command
+
+from tests.boot.boot_runs import PROJECT, Ran, run_command
 
 pytestmark = [pytest.mark.boot, pytest.mark.timeout(5400)]
 

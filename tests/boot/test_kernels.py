@@ -5,7 +5,8 @@ from pathlib import Path
 
 import junitparser
 import pytest
-from boot_runs import BUGS, PATCHES, PROJECT, SERIES, Ran, run_command, run_matrix, with_patches
+
+from tests.boot.boot_runs import BUGS, PATCHES, PROJECT, SERIES, Ran, run_command, run_matrix, with_patches
 
 pytestmark = [pytest.mark.boot, pytest.mark.timeout(5400)]
 

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from boot_runs import SERIES, Ran, run_command
+
+from tests.boot.boot_runs import SERIES, Ran, run_command
 
 pytestmark = [pytest.mark.boot, pytest.mark.timeout(5400)]
 

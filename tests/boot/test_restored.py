@@ -5,15 +5,15 @@ import time
 from pathlib import Path
 
 import pytest
-from boot_runs import SERIES, Ran, run_command
 
-from orchestrator.arch import ARCHES as EVERY_ARCH
-from orchestrator.deadline import Deadline
 from orchestrator.guest import ssh
 from orchestrator.guest.keys import load_keys
+from orchestrator.host.deadline import Deadline
+from orchestrator.model.arch import ARCHES as EVERY_ARCH
 from orchestrator.vm.argv import VmSpec
 from orchestrator.vm.console import serial_shell
 from orchestrator.vm.qemu import boot
+from tests.boot.boot_runs import SERIES, Ran, run_command
 
 pytestmark = [pytest.mark.boot, pytest.mark.timeout(5400)]
 

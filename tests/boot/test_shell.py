@@ -7,7 +7,8 @@ from typing import Any
 
 import pexpect
 import pytest
-from boot_runs import PATCHRIG, PROJECT
+
+from tests.boot.boot_runs import PATCHRIG, PROJECT
 
 pytestmark = [pytest.mark.boot, pytest.mark.timeout(5400)]
 

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import click
 
-from faults import PROJECT
-from faults.campaign import Settings, play_fault
-from faults.leftovers import abandoned_in_memory
-from faults.rig import make_template
-from faults.table import FAULTS
-from faults.tally import Tally, markdown
+from tests.faults import PROJECT
+from tests.faults.campaign import Settings, play_fault
+from tests.faults.leftovers import abandoned_in_memory
+from tests.faults.rig import make_template
+from tests.faults.table import FAULTS
+from tests.faults.tally import Tally, markdown
 
 PAGE = PROJECT / "docs" / "trust.md"
 BEGIN, END = (

@@ -4,10 +4,10 @@ import signal
 import time
 from collections.abc import Callable
 
-from faults import phases
-from faults.campaign import Plan, Try
-from faults.leftovers import abandoned_in_memory
-from faults.rig import Rig
+from tests.faults import phases
+from tests.faults.campaign import Plan, Try
+from tests.faults.leftovers import abandoned_in_memory
+from tests.faults.rig import Rig
 
 _COMMANDS: tuple[tuple[str, ...], ...] = (
     ("build", "--variant", "baseline"),

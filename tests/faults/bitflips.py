@@ -4,8 +4,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from faults.campaign import Plan, Try
-from faults.rig import FILES, Rig, Template
+from tests.faults.campaign import Plan, Try
+from tests.faults.rig import FILES, Rig, Template
 
 # What is damaged: a pattern below the rig, how much of all flips it gets, and how the damage would be used.
 _PLACES = (

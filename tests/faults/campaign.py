@@ -11,9 +11,9 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 
-from faults.leftovers import become_subreaper, kill_descendants, reap
-from faults.rig import Rig, Template
-from faults.tally import Finding, Kind, NeverCame, Played, Skip, Tally
+from tests.faults.leftovers import become_subreaper, kill_descendants, reap
+from tests.faults.rig import Rig, Template
+from tests.faults.tally import Finding, Kind, NeverCame, Played, Skip, Tally
 
 Play = Callable[[Rig], None]
 # Several calls of patchrig on a busy machine; a try that takes longer has hung somewhere.

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from faults.rig import Rig
-from faults.tally import Finding, Kind
 from orchestrator.guest.workload import result_of
 from orchestrator.judge.scan import crashes_in
+from tests.faults.rig import Rig
+from tests.faults.tally import Finding, Kind
 
 _KEYS = (
     "type", "operations", "verified", "mismatch_count", "mismatches", "errors", "swapoffs", "swapoff_longest_ms",

@@ -4,11 +4,11 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from faults import strace
-from faults.campaign import Plan, Try
-from faults.kills import record
-from faults.rig import Rig, Template
-from faults.strace import WRITES, Point
+from tests.faults import strace
+from tests.faults.campaign import Plan, Try
+from tests.faults.kills import record
+from tests.faults.rig import Rig, Template
+from tests.faults.strace import WRITES, Point
 
 ERRORS = ("ENOSPC", "EIO", "EROFS")
 # A full disk or a read-only one is the host's: patchrig says so and ends with 3.

@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fake_host import BOOT, PROGRESS, Step, passing
-
-from faults.campaign import Plan, Try
-from faults.fuzz import fuzzed_lines, read_in_process
-from faults.hostile_series import check_shown
-from faults.rig import Rig
+from tests.faults.campaign import Plan, Try
+from tests.faults.fuzz import fuzzed_lines, read_in_process
+from tests.faults.hostile_series import check_shown
+from tests.faults.rig import Rig
+from tests.process.fake_host import BOOT, PROGRESS, Step, passing
 
 GUESTS = Path(__file__).with_name("guests")
 _REPEAT = re.compile(r"@REPEAT (.+?) (\d+)@", re.DOTALL)

@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from faults import PROJECT
-from faults.campaign import Plan, Try
-from faults.rig import NOBODY, As, Ran, Rig
-from faults.tally import Finding, Kind, Skip
+from tests.faults import PROJECT
+from tests.faults.campaign import Plan, Try
+from tests.faults.rig import NOBODY, As, Ran, Rig
+from tests.faults.tally import Finding, Kind, Skip
 
 SERIES = Path(__file__).with_name("series")
 # A symbol's name: what reads Kconfig files would show it.
@@ -76,7 +76,7 @@ def ordinary_user(folder: Path) -> As:
     # A root's Python of its own lies where nobody else may look; Debian's runs the same packages.
     packages = sysconfig.get_paths()["purelib"]
     for python in (os.path.realpath(sys.executable), "/usr/bin/python3"):
-        who = As(NOBODY, python, f"{PROJECT}:{packages}:{PROJECT / 'tests/process'}")
+        who = As(NOBODY, python, f"{PROJECT}:{packages}")
         argv = [*who.wrap(), "env", f"PYTHONPATH={who.path}", python, "-c", "import orchestrator.cli.main"]
         if subprocess.run(argv, cwd=folder, capture_output=True, check=False).returncode == 0:
             return who

@@ -3,10 +3,10 @@
 import time
 from collections.abc import Callable, Sequence
 
-from faults import strace
-from faults.campaign import Plan, Try
-from faults.rig import Rig
-from faults.strace import CHANGES, Point
+from tests.faults import strace
+from tests.faults.campaign import Plan, Try
+from tests.faults.rig import Rig
+from tests.faults.strace import CHANGES, Point
 
 # A build of the toy takes so long; a kill at random falls into it.
 _BUILD_SECONDS = 2.0

@@ -9,12 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from faults import phases
-from faults.campaign import Plan, Try
-from faults.hostile_series import ordinary_user
-from faults.leftovers import descendants
-from faults.rig import NOBODY, As, Call, Rig
-from faults.tally import Skip
+from tests.faults import phases
+from tests.faults.campaign import Plan, Try
+from tests.faults.hostile_series import ordinary_user
+from tests.faults.leftovers import descendants
+from tests.faults.rig import NOBODY, As, Call, Rig
+from tests.faults.tally import Skip
 
 # What is tried as the other user; prints a line for each thing that was possible.
 _VISITOR = """

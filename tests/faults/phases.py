@@ -5,11 +5,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from fake_host import BOOT, PROGRESS, Step, passing, result_line
-
-from faults.leftovers import descendants
-from faults.rig import Call, Rig
-from faults.tally import NeverCame, Skip
+from tests.faults.leftovers import descendants
+from tests.faults.rig import Call, Rig
+from tests.faults.tally import NeverCame, Skip
+from tests.process.fake_host import BOOT, PROGRESS, Step, passing, result_line
 
 _WAIT_SECONDS = 60.0
 # What a Makefile sleeps for tells where it is.

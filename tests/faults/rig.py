@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fake_host import PATCHRIG, Host, passing
-
-from faults import PROJECT
-from faults.leftovers import descendants, kill_descendants, left_behind, reap
-from faults.stand_in import put_beside
-from faults.tally import Finding, Kind
-from faults.toy import Toy
+from tests.faults import PROJECT
+from tests.faults.leftovers import descendants, kill_descendants, left_behind, reap
+from tests.faults.stand_in import put_beside
+from tests.faults.tally import Finding, Kind
+from tests.faults.toy import Toy
+from tests.process.fake_host import PATCHRIG, Host, passing
 
 # A toy takes seconds. What a busy machine makes of that is no overlong wait; what passes this is.
 LIMIT_SECONDS = 120.0

@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable
 from itertools import cycle, islice
 
-from fake_host import PROGRESS, passing
-
-from faults import phases
-from faults.campaign import Plan, Try
-from faults.phases import BUILD_PHASES, GUEST_PHASES
-from faults.rig import Call, Rig
+from tests.faults import phases
+from tests.faults.campaign import Plan, Try
+from tests.faults.phases import BUILD_PHASES, GUEST_PHASES
+from tests.faults.rig import Call, Rig
+from tests.process.fake_host import PROGRESS, passing
 
 # F9
 

@@ -4,9 +4,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from fake_host import FAKE, Host
-
-from faults import PROJECT
+from tests.faults import PROJECT
+from tests.process.fake_host import FAKE, Host
 
 # The words are gone through once; each is put behind the last one, and all of them are taken away from the front.
 WRAPPER = """\

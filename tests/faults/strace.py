@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from faults.rig import Rig
-from faults.tally import Skip
-from orchestrator.process import find_tool
+from orchestrator.host.process import find_tool
+from tests.faults.rig import Rig
+from tests.faults.tally import Skip
 
 CHANGES = (
     *("rename", "renameat", "renameat2", "unlink", "unlinkat", "mkdir", "mkdirat", "rmdir", "link", "symlink"),

@@ -1,7 +1,7 @@
 """The campaign: what is done to patchrig, and how often."""
 
-from faults import afterwards, bitflips, hostdisk, hostile_guests, hostile_series, kills, other_user, signals
-from faults.campaign import Fault
+from tests.faults import afterwards, bitflips, hostdisk, hostile_guests, hostile_series, kills, other_user, signals
+from tests.faults.campaign import Fault
 
 FAULTS = (
     Fault(

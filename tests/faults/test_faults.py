@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from faults import __main__ as command
-from faults import hostdisk
-from faults.campaign import Fault, Settings, play_fault
-from faults.hostile_guests import GUESTS, read_guest
-from faults.hostile_series import hostile_series
-from faults.rig import Template, make_template
-from faults.strace import Traced
-from faults.table import FAULTS
-from faults.tally import Finding, Kind, Played, Tally, markdown
-from orchestrator.model import Outcome
-from orchestrator.process import find_tool
-from orchestrator.sandbox import sandbox_works
+from orchestrator.host.process import find_tool
+from orchestrator.host.sandbox import sandbox_works
+from orchestrator.model.outcomes import Outcome
+from tests.faults import __main__ as command
+from tests.faults import hostdisk
+from tests.faults.campaign import Fault, Settings, play_fault
+from tests.faults.hostile_guests import GUESTS, read_guest
+from tests.faults.hostile_series import hostile_series
+from tests.faults.rig import Template, make_template
+from tests.faults.strace import Traced
+from tests.faults.table import FAULTS
+from tests.faults.tally import Finding, Kind, Played, Tally, markdown
 
 _TOOLS = ("ccache", "strace", "setpriv", "prlimit", "make")
 

@@ -4,8 +4,8 @@
 Makefile, as a series for the real kernel can put them into any Makefile of the tree.
 """
 
-from fake_host import Host
-from toy_kernel import ToyKernel
+from tests.process.fake_host import Host
+from tests.process.toy_kernel import ToyKernel
 
 MAKEFILE = """\
 VERSION = 6

@@ -15,27 +15,19 @@ from typing import Any
 
 import pytest
 
-from orchestrator.cellrun import Bootable, Guests, Patience, run_cell, vm_spec
-from orchestrator.deadline import Deadline
-from orchestrator.events import Event, Listener
 from orchestrator.guest.initramfs import newc, regular
 from orchestrator.guest.keys import new_keys, save_keys
-from orchestrator.model import (
-    Build,
-    Cell,
-    CellReport,
-    DeviceKind,
-    KernelImage,
-    Matrix,
-    Outcome,
-    SwapDevice,
-    Variant,
-    Verdict,
-    Workload,
-)
-from orchestrator.paths import IN_MEMORY, abandoned_scratch
+from orchestrator.host.deadline import Deadline
+from orchestrator.host.paths import IN_MEMORY, abandoned_scratch
+from orchestrator.model.cells import Build, Cell
+from orchestrator.model.configuration import DeviceKind, Matrix, SwapDevice, Variant, Workload
+from orchestrator.model.events import Event, Listener
+from orchestrator.model.images import KernelImage
+from orchestrator.model.outcomes import Outcome, Verdict
+from orchestrator.model.reports import CellReport
 from orchestrator.report.store import CELLS_FILE, open_run
-from orchestrator.states import States, saved_guests
+from orchestrator.run.cell import Bootable, Guests, Patience, run_cell, vm_spec
+from orchestrator.run.snapshots import States, saved_guests
 
 PATCHRIG = Path(sys.executable).with_name("patchrig")
 FAKE = Path(__file__).with_name("fake_qemu.py")

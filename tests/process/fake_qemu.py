@@ -232,7 +232,7 @@ class Guest:
 
     def serve_ssh(self, number: int) -> None:
         # Imported late: the guest's first lines should not wait for it.
-        from fake_sshd import serve
+        from tests.process.fake_sshd import serve
 
         runs: list[list[list[Any]]] = self.scenario["runs"]
         serve(self, runs[min(number, len(runs) - 1)], stranger=self.scenario.get("stranger", False))

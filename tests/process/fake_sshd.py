@@ -10,12 +10,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 if TYPE_CHECKING:
-    from fake_qemu import Guest
+    from tests.process.fake_qemu import Guest
 
 
 def serve(guest: "Guest", steps: list[list[Any]], *, stranger: bool) -> None:
     """Accept connections for ever; `stranger` shows another host key than the one that the client pins."""
-    from fake_qemu import authorized, private_seed
+    from tests.process.fake_qemu import authorized, private_seed
 
     seed = bytes(32) if stranger else private_seed(guest.files["etc/dropbear/host_key"])
     host_key = paramiko.Ed25519Key.from_private_key(io.StringIO(openssh_text(seed)))

@@ -4,10 +4,10 @@ import os
 import shutil
 from pathlib import Path
 
-from orchestrator.deadline import Deadline
-from orchestrator.kernel.apply import NotApplied, apply_series
-from orchestrator.kernel.series import Series, load_series
-from orchestrator.process import check
+from orchestrator.host.deadline import Deadline
+from orchestrator.host.process import check
+from orchestrator.kernel.series.load import Series, load_series
+from orchestrator.kernel.source.apply import NotApplied, apply_series
 
 BASE = {
     "Makefile": "VERSION = 6\nPATCHLEVEL = 19\nSUBLEVEL = 6\n",

@@ -4,8 +4,8 @@ import re
 import subprocess
 from pathlib import Path
 
-from orchestrator.arch import Arch
-from orchestrator.model import StackFrame
+from orchestrator.model.arch import Arch
+from orchestrator.model.stacks import StackFrame
 
 FILES = {
     "init/main.c": """int use(int x);

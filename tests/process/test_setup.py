@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
+PROJECT = Path(__file__).resolve().parents[2]
 ORDINARY = ("bash", "cat", "dirname", "env", "grep", "readlink", "sha256sum", "mkdir")
 
 

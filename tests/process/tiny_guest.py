@@ -3,7 +3,7 @@
 import struct
 from pathlib import Path
 
-from orchestrator.arch import ARCHES
+from orchestrator.model.arch import ARCHES
 from orchestrator.vm.argv import VmSpec
 
 # Physical addresses of the code and of the text that it prints.

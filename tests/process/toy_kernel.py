@@ -2,7 +2,7 @@
 
 import subprocess
 
-from fake_host import PATCHRIG, Host
+from tests.process.fake_host import PATCHRIG, Host
 
 MAKEFILE = """\
 VERSION = 6

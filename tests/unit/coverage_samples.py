@@ -2,9 +2,7 @@
 
 from dataclasses import replace
 
-from samples import cell, cell_report, guest_run, image, result, run_report
-
-from orchestrator.coverage import (
+from orchestrator.model.blocks import (
     Block,
     BlockCount,
     ChangedFile,
@@ -15,7 +13,11 @@ from orchestrator.coverage import (
     LineState,
     Piece,
 )
-from orchestrator.model import Build, CellReport, KernelImage, RunReport, Variant
+from orchestrator.model.cells import Build
+from orchestrator.model.configuration import Variant
+from orchestrator.model.images import KernelImage
+from orchestrator.model.reports import CellReport, RunReport
+from tests.unit.samples import cell, cell_report, guest_run, image, result, run_report
 
 HUNK = (
     DiffLine(kind=" ", old=80, new=80, text=""),

@@ -3,12 +3,11 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from orchestrator.paths import PROJECT
-from orchestrator.process import find_tool
+from orchestrator.host.paths import PROJECT
+from orchestrator.host.process import find_tool
 
 needs_strace = pytest.mark.skipif(find_tool("strace") is None, reason="strace is not installed")
 KILLED = "signal=KILL"
@@ -26,7 +25,7 @@ def traced(code: str, *arguments: object, options: tuple[str, ...]) -> subproces
     # Python itself would rename what it compiles.
     environment = {
         **os.environ,
-        "PYTHONPATH": f"{PROJECT}{os.pathsep}{Path(__file__).parent}",
+        "PYTHONPATH": str(PROJECT),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False, timeout=120)

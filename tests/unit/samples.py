@@ -3,28 +3,14 @@
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from orchestrator.model import (
-    Build,
-    Cell,
-    CellReport,
-    Crash,
-    CrashKind,
-    DeviceKind,
-    Ending,
-    GuestRun,
-    KernelImage,
-    Matrix,
-    Outcome,
-    Place,
-    RunReport,
-    Severity,
-    StackFrame,
-    SwapDevice,
-    Variant,
-    Verdict,
-    Workload,
-    WorkloadResult,
-)
+from orchestrator.model.cells import Build, Cell
+from orchestrator.model.configuration import DeviceKind, Matrix, SwapDevice, Variant, Workload
+from orchestrator.model.crashes import Crash, CrashKind, Severity
+from orchestrator.model.guests import Ending, GuestRun, WorkloadResult
+from orchestrator.model.images import KernelImage
+from orchestrator.model.outcomes import Outcome, Verdict
+from orchestrator.model.reports import CellReport, RunReport
+from orchestrator.model.stacks import Place, StackFrame
 
 HASHES = {"source": "60f1" * 16, "series": "ab12" * 16, "config": "0c0f" * 16}
 VERSIONS = {"patchrig": "0.1.0", "python": "3.11.2", "qemu": "7.2.17"}

@@ -1,0 +1,82 @@
+"""Which blocks an instrumented guest ran: what it is told before, and what it says afterwards."""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+from orchestrator.model.blocks import Block, BlockCount, CoverageMap, Executed, Piece, Widening
+
+# Where kernels/overlays/widened has its files, and where run-workload looks for what it tells it.
+DEBUGFS = "/sys/kernel/debug/patchrig"
+BLOCKS_FILE = "patchrig/blocks"
+# Off first: nothing moves while it is read. Without C code in the series it was never on.
+READ_COUNTS = f"[ ! -s /{BLOCKS_FILE} ] || {{ echo 0 >{DEBUGFS}/on && cat {DEBUGFS}/blocks; }}"
+
+_Copy = tuple[str, str]
+"""A changed function, and the function of the machine code that this copy of it lies in."""
+
+
+def blocks_text(found: CoverageMap) -> str:
+    """What the kernel is told of its blocks, a line each; run-workload makes those quiet that are not chosen."""
+    gates = _gates(found)
+    return "".join(f"{block.offset:x} {block.target} {_flag(block, gates)}\n" for block in found.blocks)
+
+
+def _gates(found: CoverageMap) -> Mapping[_Copy, frozenset[int]]:
+    """For each copy of a function the offsets of the blocks that lead into what the series changed.
+
+    One is the first with a changed line, as what follows it has what was taken there in hand. And there is one for each
+    place where statements are missing: a reference that is not taken has no line. Where no time may be lost it is the
+    last block before. The compiler lays code out in the order of the source, mostly. A callback is at the start of its
+    block: the line itself comes after it.
+    """
+    changed = _starts(piece for line in found.lines for piece in line.pieces)
+    missing = _starts(found.gaps)
+    copies: dict[_Copy, list[Block]] = {}
+    for block in sorted(found.blocks, key=lambda block: block.offset):
+        copies.setdefault((block.target, block.inside), []).append(block)
+    return {copy: frozenset(_gates_of(blocks, changed, missing)) for copy, blocks in copies.items()}
+
+
+def _gates_of(blocks: Sequence[Block], changed: Collection[int], missing: Collection[int]) -> Iterator[int]:
+    first = next((at for at, block in enumerate(blocks) if block.offset in changed), None)
+    places = [at for at, block in enumerate(blocks) if block.offset in missing]
+    # With neither it is where the function begins.
+    for at in places if first is None and places else [first or 0, *places]:
+        if loud := [block.offset for block in blocks[: at + 1] if not block.quiet]:
+            yield loud[-1]
+
+
+def _starts(pieces: Iterable[Piece]) -> frozenset[int]:
+    """The blocks of pieces that are one block each."""
+    return frozenset(offset for piece in pieces if len(piece.terms) == 1 for offset, times in piece.terms if times > 0)
+
+
+def _flag(block: Block, gates: Mapping[_Copy, Collection[int]]) -> str:
+    """A letter of kernels/overlays/widened: quiet, before the gate, the gate, after it."""
+    if block.quiet:
+        return "q"
+    own = gates[block.target, block.inside]
+    return "g" if block.offset in own else "-" if block.offset < min(own, default=block.offset) else "a"
+
+
+def widen_argument(widening: Widening, seed: int, preferred: Sequence[str] = ()) -> str:
+    """The value of run-workload's --widen."""
+    knobs = (widening.chance_ppm, widening.sleep_us, widening.spin_us, widening.hold_us, widening.rest_percent, seed)
+    only = "+".join(widening.only) or "@" * bool(preferred) + "+".join(preferred)
+    return f"{':'.join(map(str, knobs))}:{only}"
+
+
+def executed_of(text: str) -> Executed:
+    """The kernel's list of the blocks that ran. Raises ValueError where it is none."""
+    found = {}
+    for line in text.splitlines():
+        count = _COUNT.fullmatch(line)
+        if count is None:
+            raise ValueError(f"no count of a block: {line[:100]!r}")
+        hits, sleeps, spins, refused = map(int, count.groups()[1:])
+        found[int(count[1], 16)] = BlockCount(hits=hits, sleeps=sleeps, spins=spins, refused=refused)
+    return found
+
+
+# Offset, function, and numbers of at most 64 bits.
+_COUNT = re.compile(r"\s*([0-9a-f]{1,16})\s+\S+" + 4 * r"\s+(\d{1,20})" + r"\s*", re.ASCII)

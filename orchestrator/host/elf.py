@@ -1,0 +1,307 @@
+"""ELF and DWARF: what a program needs, and which source each of its instructions came from.
+
+The one importer of pyelftools. Source: the DWARF 5 standard, sections 2.17, 3.3.8 and 6.2.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from os.path import normpath
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from elftools.common.exceptions import ELFError
+from elftools.dwarf.ranges import BaseAddressEntry
+from elftools.elf.dynamic import DynamicSection
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
+from elftools.elf.segments import InterpSegment
+
+from orchestrator.host.errors import InfraError
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A function of the source: where it is declared tells those of one name apart."""
+
+    name: str
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A line of the source, and the function that it is a line of."""
+
+    function: Place
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Neighbouring instructions, start <= address < end, that came from one line: innermost frame first.
+
+    The further frames are the lines that the function of the one before was inlined at.
+    """
+
+    start: int
+    end: int
+    frames: tuple[Frame, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of the machine code, with the functions that were inlined into it."""
+
+    place: Place
+    inlined: frozenset[Place]
+    ranges: tuple[tuple[int, int], ...]
+    stretches: tuple[Stretch, ...]  # by address; a function may lie in several parts
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    start: int
+    end: int
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Inlining:
+    ranges: tuple[tuple[int, int], ...]
+    function: Place
+    called_at: tuple[str, int]
+    depth: int
+    parent: "_Inlining | None"
+
+
+def needed_libraries(path: Path) -> list[str]:
+    """The shared libraries and the loader that a program asks for; none for what is no ELF file."""
+    with path.open("rb") as file:
+        try:
+            elf = ELFFile(file)
+        except ELFError:
+            return []
+        dynamic = (section for section in elf.iter_sections() if isinstance(section, DynamicSection))
+        # pyelftools gives a DT_NEEDED tag the attribute, its type does not say so.
+        names = [str(vars(tag)["needed"]) for section in dynamic for tag in section.iter_tags("DT_NEEDED")]
+        segments = (segment for segment in elf.iter_segments() if isinstance(segment, InterpSegment))
+        return names + [Path(segment.get_interp_name()).name for segment in segments]
+
+
+@contextmanager
+def open_binary(path: Path, root: Path) -> Iterator["Binary"]:
+    """A linked program with debug information, for the length of the block; sources below `root` are named from there.
+
+    Raises InfraError for a file that is none.
+    """
+    with path.open("rb") as file:
+        try:
+            elf = ELFFile(file)
+        except ELFError as error:
+            raise InfraError(f"{path} is no ELF file: {error}") from error
+        if not elf.has_dwarf_info():
+            raise InfraError(f"{path} has no debug information", hint="CONFIG_DEBUG_INFO_DWARF5=y")
+        yield Binary(elf, root)
+
+
+class Binary:
+    """An open program."""
+
+    def __init__(self, elf: Any, root: Path) -> None:
+        self._elf = elf
+        self._root = str(root)
+        self._dwarf = elf.get_dwarf_info(relocate_dwarf_sections=False)
+
+    def units(self) -> Iterator["Unit"]:
+        """Each compiled source file, in the order of the link."""
+        for unit in self._dwarf.iter_CUs():
+            if unit.get_top_DIE().tag == "DW_TAG_compile_unit":
+                yield Unit(self._dwarf, unit, self._root)
+
+    def symbols(self, *names: str) -> dict[str, int]:
+        """The addresses of those of the symbols that there are."""
+        tables = (section for section in self._elf.iter_sections() if isinstance(section, SymbolTableSection))
+        found = (symbol for table in tables for name in names for symbol in table.get_symbol_by_name(name) or ())
+        return {symbol.name: int(symbol["st_value"]) for symbol in found}
+
+
+class Unit:
+    """One compiled source file."""
+
+    def __init__(self, dwarf: Any, unit: Any, root: str) -> None:
+        self._dwarf = dwarf
+        self._unit = unit
+        self._root = root
+        self._top = unit.get_top_DIE()
+        self._folder = _text(self._top, "DW_AT_comp_dir")
+        self._program = dwarf.line_program_for_CU(unit)
+        self._names: dict[int, str] = {}
+        self._places: dict[int, Place] = {}
+
+    @property
+    def source(self) -> str:
+        return self._from_root(_text(self._top, "DW_AT_name"))
+
+    def files(self) -> set[str]:
+        """The source files that its instructions may come from."""
+        return {self._file(number) for number in range(len(self._program["file_entry"]))} if self._program else set()
+
+    def lines(self, file: str) -> set[int]:
+        """The lines of a file that this unit has instructions of, calls of inlined functions not included."""
+        return {row.line for row in self._rows() if row.file == file}
+
+    def places(self) -> Iterator[Place]:
+        """Each function that it has instructions of, inlined or not."""
+        seen = set[Place]()
+        for die in self._subprograms():
+            for place in (self._place(die), *(inlining.function for inlining in self._inlinings(die))):
+                if place not in seen:
+                    seen.add(place)
+                    yield place
+
+    def functions(self, wanted: Callable[[Place, frozenset[Place]], bool]) -> Iterator[Function]:
+        """The functions of the machine code that `wanted` chooses by their place and by what was inlined."""
+        rows = sorted(self._rows(), key=lambda row: row.start)
+        starts = [row.start for row in rows]
+        for die in self._subprograms():
+            place, inlinings = self._place(die), list(self._inlinings(die))
+            inlined = frozenset(inlining.function for inlining in inlinings)
+            if wanted(place, inlined):
+                stretches = tuple(
+                    stretch
+                    for start, end in sorted(self._ranges(die))
+                    for stretch in _stretches(place, inlinings, _rows_in(rows, starts, start, end), start, end)
+                )
+                yield Function(place=place, inlined=inlined, ranges=self._ranges(die), stretches=stretches)
+
+    def _subprograms(self) -> Iterator[Any]:
+        for die in self._top.iter_children():
+            if die.tag == "DW_TAG_subprogram" and self._ranges(die):
+                yield die
+
+    def _inlinings(self, die: Any, parent: _Inlining | None = None) -> Iterator[_Inlining]:
+        for child in die.iter_children():
+            inside = parent
+            if child.tag == "DW_TAG_inlined_subroutine":
+                file, line = _number(child, "DW_AT_call_file"), _number(child, "DW_AT_call_line")
+                inside = _Inlining(
+                    ranges=self._ranges(child),
+                    function=self._place(child),
+                    called_at=(self._file(file), line),
+                    depth=parent.depth + 1 if parent else 1,
+                    parent=parent,
+                )
+                yield inside
+            if child.tag in ("DW_TAG_inlined_subroutine", "DW_TAG_lexical_block"):
+                yield from self._inlinings(child, inside)
+
+    def _place(self, die: Any) -> Place:
+        while "DW_AT_abstract_origin" in die.attributes:
+            die = die.get_DIE_from_attribute("DW_AT_abstract_origin")
+        if die.offset not in self._places:
+            file, line = _number(die, "DW_AT_decl_file"), _number(die, "DW_AT_decl_line")
+            self._places[die.offset] = Place(name=_text(die, "DW_AT_name"), file=self._file(file), line=line)
+        return self._places[die.offset]
+
+    def _ranges(self, die: Any) -> tuple[tuple[int, int], ...]:
+        if "DW_AT_ranges" in die.attributes:
+            return self._listed_ranges(die)
+        if "DW_AT_low_pc" not in die.attributes or "DW_AT_high_pc" not in die.attributes:
+            return ()
+        start, high = int(die.attributes["DW_AT_low_pc"].value), die.attributes["DW_AT_high_pc"]
+        end = int(high.value) if high.form == "DW_FORM_addr" else start + int(high.value)
+        return ((start, end),) if end > start else ()
+
+    def _listed_ranges(self, die: Any) -> tuple[tuple[int, int], ...]:
+        lists = self._dwarf.range_lists()
+        base = _number(self._top, "DW_AT_low_pc")
+        found = []
+        for entry in lists.get_range_list_at_offset(die.attributes["DW_AT_ranges"].value, cu=self._unit):
+            if isinstance(entry, BaseAddressEntry):
+                base = entry.base_address
+            else:
+                shift = 0 if entry.is_absolute else base
+                found.append((entry.begin_offset + shift, entry.end_offset + shift))
+        return tuple((start, end) for start, end in found if end > start)
+
+    def _rows(self) -> Iterator[_Row]:
+        before = None
+        for entry in self._program.get_entries() if self._program else ():
+            state = entry.state
+            if state is None:
+                continue
+            if before is not None and state.address > before.address:
+                yield _Row(start=before.address, end=state.address, file=self._file(before.file), line=before.line)
+            before = None if state.end_sequence else state
+
+    def _file(self, number: int) -> str:
+        if number not in self._names:
+            entries = self._program["file_entry"]
+            # Before DWARF 5 both tables count from 1, and folder 0 is where the compiler ran.
+            old = self._program["version"] < 5
+            if not 0 <= number - old < len(entries):
+                return ""
+            entry = entries[number - old]
+            folders = [_bytes(folder) for folder in self._program["include_directory"]]
+            folder = "" if old and not entry.dir_index else folders[entry.dir_index - old]
+            self._names[number] = self._from_root(str(PurePosixPath(folder) / _bytes(entry.name)))
+        return self._names[number]
+
+    def _from_root(self, path: str) -> str:
+        whole = normpath(PurePosixPath(self._folder) / path)
+        return whole.removeprefix(f"{self._root}/")
+
+
+def _stretches(place: Place, inlinings: list[_Inlining], rows: list[_Row], start: int, end: int) -> Iterator[Stretch]:
+    edges = {start, end, *(row.start for row in rows), *(row.end for row in rows)}
+    inside = [(first, last, one) for one in inlinings for first, last in one.ranges if first < end and last > start]
+    edges.update(edge for first, last, _ in inside for edge in (first, last))
+    cuts = sorted(edge for edge in edges if start <= edge <= end)
+    innermost = _innermost(inside, cuts)
+    starts = [row.start for row in rows]
+    for first, last in pairwise(cuts):
+        at = bisect_right(starts, first) - 1
+        if at >= 0 and rows[at].start <= first < rows[at].end and rows[at].line:
+            yield Stretch(start=first, end=last, frames=tuple(_frames(place, innermost.get(first), rows[at])))
+
+
+def _innermost(inside: list[tuple[int, int, _Inlining]], cuts: list[int]) -> dict[int, _Inlining]:
+    deepest: dict[int, _Inlining] = {}
+    for first, last, one in inside:
+        for cut in cuts[bisect_right(cuts, first - 1) :]:
+            if cut >= last:
+                break
+            if cut not in deepest or deepest[cut].depth < one.depth:
+                deepest[cut] = one
+    return deepest
+
+
+def _frames(place: Place, inlining: _Inlining | None, row: _Row) -> Iterator[Frame]:
+    file, line = row.file, row.line
+    while inlining:
+        yield Frame(function=inlining.function, file=file, line=line)
+        file, line = inlining.called_at
+        inlining = inlining.parent
+    yield Frame(function=place, file=file, line=line)
+
+
+def _rows_in(rows: list[_Row], starts: list[int], start: int, end: int) -> list[_Row]:
+    first = max(bisect_right(starts, start) - 1, 0)
+    return [row for row in rows[first : bisect_right(starts, end)] if row.end > start and row.start < end]
+
+
+def _text(die: Any, name: str) -> str:
+    return _bytes(die.attributes[name].value) if name in die.attributes else ""
+
+
+def _number(die: Any, name: str) -> int:
+    return int(die.attributes[name].value) if name in die.attributes else 0
+
+
+def _bytes(value: Any) -> str:
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,85 @@
+"""Where things lie: the project's own folders, and the user cache."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+
+import platformdirs
+
+PROJECT = Path(__file__).resolve().parents[2]
+CONFIGS = PROJECT / "configs"
+KCONFIG = CONFIGS / "kconfig"
+WORKLOADS = CONFIGS / "workloads"
+GUEST_SCRIPTS = PROJECT / "guest-scripts"
+KERNELS = PROJECT / "kernels"
+OVERLAYS = KERNELS / "overlays"
+RESULTS = PROJECT / "results"
+
+
+def cache_is_named() -> bool:
+    """Whether the user named the cache directory, which may then have other things in it."""
+    return bool(os.environ.get("PATCHRIG_CACHE"))
+
+
+def cache_root() -> Path:
+    """The user cache directory (PATCHRIG_CACHE overrides it), absolute; safe to delete at any time.
+
+    A relative one counts from where the command was started, whatever folder it works in later.
+    """
+    override = os.environ.get("PATCHRIG_CACHE")
+    return Path(override or platformdirs.user_cache_dir("patchrig")).absolute()
+
+
+def why_unusable(cache: Path) -> str:
+    """Why a cache can't be written, or made where there is none yet; "" when it can."""
+    try:
+        place = next(path for path in (cache, *cache.parents) if path.exists())
+    except OSError as error:
+        return f"{cache} can't be reached: {error.strerror}"
+    if not place.is_dir():
+        return f"{place} is no folder"
+    return "" if os.access(place, os.R_OK | os.W_OK | os.X_OK) else f"{place} can't be written"
+
+
+_SCRATCH = "patchrig-"
+
+
+def scratch_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder for the length of a with block: sockets, disks and key files. Its name says whose it is."""
+    return tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-")
+
+
+# A file system in memory; guests' memory is not to be written to a disk for nothing.
+IN_MEMORY = Path("/dev/shm")
+
+
+def memory_folder(need_bytes: int, *, in_memory: Path = IN_MEMORY) -> tempfile.TemporaryDirectory[str]:
+    """A scratch folder in memory; where so much does not fit there (containers are often given little), on the disk.
+
+    A guest whose memory is a file there dies of a full file system at any time, so `need_bytes` is generous.
+    """
+    fits = os.access(in_memory, os.W_OK) and shutil.disk_usage(in_memory).free >= need_bytes
+    return tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-", dir=in_memory if fits else None)
+
+
+def abandoned_scratch(*, in_memory: Path = IN_MEMORY, owners: Collection[int] = ()) -> list[Path]:
+    """Scratch folders of ours whose process is gone: killed in a way that nobody can clean up after.
+
+    `owners`: the user ids beside our own that such folders may have been handed over to.
+    """
+    places = dict.fromkeys((Path(tempfile.gettempdir()), in_memory))
+    found = sorted(folder for place in places for folder in place.glob(f"{_SCRATCH}*-*"))
+    ours = [folder for folder in found if folder.is_dir() and folder.lstat().st_uid in (os.geteuid(), *owners)]
+    return [folder for folder in ours if (owner := folder.name.split("-")[1]).isdigit() and not _runs(int(owner))]
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's, so it is none of ours to judge
+        return True
+    return True

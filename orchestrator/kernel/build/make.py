@@ -1,0 +1,290 @@
+"""make: the argv of a build, its progress while it runs, and what its end means."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from orchestrator.host.deadline import Deadline
+from orchestrator.host.errors import InfraError, ToolMissing
+from orchestrator.host.process import find_tool, last_lines, spawn
+from orchestrator.host.sandbox import Limits, Mount, Sandbox, plain_argv, sandbox_argv, sandbox_trouble, tool_mounts
+from orchestrator.host.untrusted import BadFile, read_plain_text
+from orchestrator.kernel.build.build_log import Suspicion, first_error, suspicions
+from orchestrator.kernel.build.build_progress import Progress
+from orchestrator.kernel.build.host_fault import HostWatch
+from orchestrator.kernel.build.kconfig import config_text, not_granted, parse_config
+from orchestrator.kernel.build.kconfig_dependencies import Definition, definitions, why_not
+from orchestrator.kernel.build.limits import BuildLimits, BuildWatch, build_limits
+from orchestrator.kernel.source.cached_files import write_whole
+from orchestrator.model.arch import Arch
+from orchestrator.model.cells import Build
+from orchestrator.model.images import BuildFailure
+from orchestrator.model.outcomes import Outcome
+
+HOST_TOOLS = ("make", "flex", "bison", "bc", "ccache", "gcc", "ld", "perl")
+PROGRESS_SECONDS = 0.25
+_BUILD = Limits(processes=2048, process_bytes=16 << 30)
+
+# Kbuild's ARCH= to the folder in arch/, where the two differ.
+_ARCH_FOLDER = {"x86_64": "x86"}
+
+# The same input gives the same image, whoever builds it and whenever.
+_FIXED = {
+    "KBUILD_BUILD_USER": "patchrig",
+    "KBUILD_BUILD_HOST": "patchrig",
+    "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 2026",
+    "KBUILD_BUILD_VERSION": "1",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Places:
+    """The paths that a build sees: the same for all trees and layers, as objects have them in their debug info."""
+
+    src: Path
+    out: Path
+    ccache: Path
+    request: Path
+
+
+IN_SANDBOX = Places(
+    src=Path("/patchrig/src"),
+    out=Path("/patchrig/build"),
+    ccache=Path("/patchrig/ccache"),
+    request=Path("/patchrig/request.config"),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workshop:
+    """One build's places on this host: private source, build folder, compiler cache, log."""
+
+    build: Build
+    arch: Arch
+    src: Path
+    out: Path
+    ccache: Path
+    log: Path
+    sandbox: bool
+    trusted: bool  # nothing of a series is in the source: it may write to the compiler cache
+    background: bool = False  # guests go first
+    limits: BuildLimits = field(default_factory=build_limits)
+
+    @property
+    def request(self) -> Path:
+        """The options that are asked for; beside the build folder, where the build can't change it."""
+        return self.out.with_name(f"{self.out.name}.request")
+
+    @property
+    def seen(self) -> Places:
+        """The places as the build knows them."""
+        own = Places(src=self.src, out=self.out, ccache=self.ccache, request=self.request)
+        return IN_SANDBOX if self.sandbox else own
+
+
+def make_argv(shop: Workshop, *targets: str, jobs: int) -> list[str]:
+    """make for one build, without the sandbox around it."""
+    return [
+        "make",
+        "-C", str(shop.seen.src),
+        f"O={shop.seen.out}",
+        f"ARCH={shop.arch.kbuild}",
+        f"CROSS_COMPILE={shop.arch.compiler_prefix}",
+        f"CC=ccache {shop.arch.compiler_prefix}gcc",
+        # Nothing of the tree's state in the version, so that the release is the same for all series on one source.
+        "LOCALVERSION=",
+        f"-j{jobs}",
+        *targets,
+    ]  # fmt: skip
+
+
+def make_env(shop: Workshop) -> dict[str, str]:
+    """The environment of a build: nothing of the user's gets in."""
+    own = {"CCACHE_TEMPDIR": str(shop.seen.ccache / "tmp")} if shop.trusted else _CCACHE_READ_ONLY
+    return {
+        "LC_ALL": "C",
+        "CCACHE_DIR": str(shop.seen.ccache),
+        # Not the ccache.conf in its folder, which other builds can write.
+        "CCACHE_CONFIGPATH": os.devnull,
+        "CCACHE_BASEDIR": str(shop.seen.src.parent),
+        # Dependencies come from the compiler's own -MMD: no preprocessor run of its own for each file. The generated
+        # headers are always new to a fresh build folder, which says nothing of their content.
+        "CCACHE_DEPEND": "1",
+        "CCACHE_SLOPPINESS": "include_file_ctime,include_file_mtime,time_macros",
+        "CCACHE_MAXSIZE": "10G",
+        "KCONFIG_ALLCONFIG": str(shop.seen.request),
+        **own,
+        **_FIXED,
+    }
+
+
+# What a series compiles must not come to another kernel by way of the compiler cache.
+_CCACHE_READ_ONLY = {"CCACHE_READONLY": "1", "CCACHE_NOSTATS": "1", "CCACHE_TEMPDIR": "/tmp"}
+
+
+def in_sandbox(argv: Sequence[str], shop: Workshop) -> list[str]:
+    """The argv as it is run: inside the sandbox unless the user said otherwise."""
+    seen = shop.seen
+    ccache = Mount(shop.ccache, seen.ccache)
+    inside = Sandbox(
+        readable=(
+            Mount(shop.src, seen.src),
+            Mount(shop.request, seen.request),
+            *(() if shop.trusted else (ccache,)),
+            *tool_mounts((*HOST_TOOLS, f"{shop.arch.compiler_prefix}gcc")),
+        ),
+        writable=(Mount(shop.out, seen.out), *((ccache,) if shop.trusted else ())),
+        env=make_env(shop),
+        limits=_BUILD,
+    )
+    return (sandbox_argv if shop.sandbox else plain_argv)(argv, inside)
+
+
+def check_tools(arch: Arch) -> None:
+    """Raise ToolMissing for the first program that a build needs and this host lacks."""
+    for tool in (
+        *HOST_TOOLS,
+        f"{arch.compiler_prefix}gcc",
+        f"{arch.compiler_prefix}ld",
+        f"{arch.compiler_prefix}objcopy",
+        f"{arch.compiler_prefix}objdump",
+    ):
+        if find_tool(tool) is None:
+            raise ToolMissing(tool)
+
+
+def configure(shop: Workshop, asked: Mapping[str, str], until: Deadline) -> BuildFailure | None:
+    """Write .config from what is asked; a BuildFailure when a symbol did not survive kconfig."""
+    # Not olddefconfig on a .config that lies there: what is not asked for is off, whatever was built here before.
+    write_whole(shop.request, config_text(asked).encode())
+    if failure := _make(shop, ["allnoconfig"], None, until):
+        return failure
+    config = parse_config(read_plain_text(shop.out, ".config", most_bytes=CONFIG_BYTES))
+    refused = not_granted(asked, config)
+    if not refused:
+        return None
+    found = _kconfig_definitions(shop)
+    lines = [f"{symbol.title} ({why_not(symbol.symbol, found, config)})" for symbol in refused]
+    return _failed(shop, lines[0], "\n".join(lines))
+
+
+CONFIG_BYTES = 4 << 20
+
+
+def compile_kernel(shop: Workshop, progress: Progress, until: Deadline) -> BuildFailure | None:
+    """Build the boot image; a BuildFailure when the kernel does not compile."""
+    return _make(shop, [shop.arch.make_target], progress, until)
+
+
+def run_tool(shop: Workshop, argv: Sequence[str], until: Deadline) -> bool:
+    """Run a tool on what the build made, as shut in as the build; says whether it succeeded."""
+    with spawn(in_sandbox(argv, shop), log=shop.log) as child:
+        return until.until(child.poll) == 0
+
+
+OBJDUMP = ("--disassemble", "--no-show-raw-insn", "--wide")
+
+
+def span_options(span: tuple[int, int]) -> tuple[str, str]:
+    return f"--start-address={span[0]:#x}", f"--stop-address={span[1]:#x}"
+
+
+def _make(shop: Workshop, targets: Sequence[str], progress: Progress | None, until: Deadline) -> BuildFailure | None:
+    host = HostWatch((shop.out, shop.ccache, shop.log.parent))
+    text = ""
+    for _attempt in range(_ATTEMPTS):
+        start = shop.log.stat().st_size if shop.log.exists() else 0
+        ended = _made(shop, targets, progress, until, host)
+        if isinstance(ended, BuildFailure):
+            return ended
+        if ended == 0:
+            return None
+        # An interrupt kills make first and is noticed afterwards; that is no failure of the kernel.
+        until.left()
+        text = tail_of(shop.log, start)
+        if trouble := host.trouble(text, ended, sandbox=sandbox_trouble):
+            said = f"{shop.build.name} can't be built here: {trouble}\n{last_lines(text)}"
+            raise InfraError(said, hint=trouble.hint)
+        if Suspicion.KILLED not in suspicions(text):
+            break
+    return _failed(shop, first_error(text, str(shop.seen.src)), last_lines(text))
+
+
+# Who killed a compiler, nobody tells. Make goes on where it was; what is the series' doing comes again.
+_ATTEMPTS = 2
+
+
+def _made(
+    shop: Workshop, targets: Sequence[str], progress: Progress | None, until: Deadline, host: HostWatch
+) -> BuildFailure | int:
+    """Run make once; its exit status, or a failure where it used more than a build may."""
+    argv = in_sandbox(make_argv(shop, *targets, jobs=len(os.sched_getaffinity(0))), shop)
+    with spawn(argv, log=shop.log, background=shop.background) as child:
+        ended: int | None = None
+        watch = BuildWatch(shop.limits, child=child.pid, log=shop.log, folder=shop.out)
+        while not (over := watch.exceeded()) and (ended := child.poll()) is None:
+            if progress:
+                progress.show()
+            host.look()
+            until.pause(PROGRESS_SECONDS)
+        over = over or watch.exceeded()
+    if over or ended is None:
+        return _over_limit(shop, over)
+    if progress:
+        progress.show()
+    return ended
+
+
+def _over_limit(shop: Workshop, over: str) -> BuildFailure:
+    if shop.trusted:
+        hint = f"less {shop.log}; a smaller configuration, or a machine with more memory and disk"
+        raise InfraError(f"{shop.build.name} can't be built here: {over}", hint=hint)
+    return _failed(shop, over, "the build was ended")
+
+
+# So much of a log tells why make failed.
+_LOG_BYTES = 4 << 20
+
+
+def tail_of(log: Path, start: int) -> str:
+    """The end of a log, no longer than is worth reading, from its byte `start` on."""
+    with log.open("rb") as file:
+        file.seek(max(start, log.stat().st_size - _LOG_BYTES))
+        return file.read(_LOG_BYTES).decode(errors="replace")
+
+
+def _failed(shop: Workshop, title: str, detail: str) -> BuildFailure:
+    return BuildFailure(build=shop.build, outcome=Outcome.BUILD_FAILED, title=title, detail=detail, log=shop.log)
+
+
+def _kconfig_definitions(shop: Workshop) -> list[Definition]:
+    """What the tree's Kconfig files define; nothing where they can't be read, as a series may write what it likes."""
+    seen: set[str] = set()
+
+    def read(path: str) -> list[str]:
+        # A file that sources itself would be read without end.
+        if path in seen:
+            return []
+        seen.add(path)
+        return _kconfig_texts(shop, path)
+
+    try:
+        return list(definitions(read, "Kconfig"))
+    except (RecursionError, IndexError, ValueError):
+        return []
+
+
+def _kconfig_texts(shop: Workshop, path: str) -> list[str]:
+    plain = path.replace("$(SRCARCH)", _ARCH_FOLDER.get(shop.arch.kbuild, shop.arch.kbuild)).lstrip("/")
+    return list(_texts(shop.src, plain))
+
+
+def _texts(src: Path, pattern: str) -> Iterator[str]:
+    """The files below the source that a pattern of Kconfig's names; a series may have links in their place."""
+    if ".." in PurePosixPath(pattern).parts or not pattern:
+        return
+    for file in sorted(src.glob(pattern)):
+        with suppress(BadFile, OSError):
+            yield read_plain_text(src, str(file.relative_to(src)), most_bytes=CONFIG_BYTES)

@@ -1,0 +1,388 @@
+"""The kernel stage as one call: source, series and fragments in, an image that boots or the reason why not out."""
+
+import hashlib
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from orchestrator.host.deadline import Deadline, now
+from orchestrator.host.errors import UserError
+from orchestrator.host.process import check
+from orchestrator.host.sandbox import hand_over
+from orchestrator.host.untrusted import BadFile, check_plain, open_plain, read_plain_text
+from orchestrator.kernel.build.build_log import warnings_in
+from orchestrator.kernel.build.build_mark import BuildMark, copy_folder, discard, drop_setuid
+from orchestrator.kernel.build.build_progress import Progress, expected_objects
+from orchestrator.kernel.build.image_cache import Built, find_image, image_key, store_image
+from orchestrator.kernel.build.kconfig import config_text, merge, parse_fragment
+from orchestrator.kernel.build.limits import BuildLimits, build_limits
+from orchestrator.kernel.build.make import (
+    CONFIG_BYTES,
+    Workshop,
+    check_tools,
+    compile_kernel,
+    configure,
+    run_tool,
+    tail_of,
+)
+from orchestrator.kernel.code.coverage_map import MapRequest, mapped
+from orchestrator.kernel.code.targets import Side
+from orchestrator.kernel.code.whole_diff import whole_diff
+from orchestrator.kernel.series.load import BASELINE, Series
+from orchestrator.kernel.source.apply import NotApplied
+from orchestrator.kernel.source.cached_files import full_disk_named, write_whole
+from orchestrator.kernel.source.layer import applied_to, layer_name, layer_of, put_on, renew_times
+from orchestrator.kernel.source.overlay import Overlay
+from orchestrator.kernel.source.tarball import fetch
+from orchestrator.kernel.source.tree import PreparedSource, Tree, pristine_tree
+from orchestrator.kernel.source.user_tree import read_checkout
+from orchestrator.model.arch import ARCHES, Arch
+from orchestrator.model.blocks import ChangedFile, CoverageMap
+from orchestrator.model.cells import Build
+from orchestrator.model.configuration import KernelSource, Variant
+from orchestrator.model.events import BuildEnded, Listener, PhaseBegan, Step
+from orchestrator.model.images import BuildFailure, KernelImage
+from orchestrator.model.outcomes import Outcome
+from orchestrator.model.phases import Phase
+
+# Two cores under other load need a quarter of an hour for a small config; a distribution's takes many times that.
+BUILD_SECONDS = 2 * 3600.0
+FETCH_SECONDS = 2 * 3600.0
+LISTING_SECONDS = 600.0
+# The flavour that adds nothing.
+PLAIN = "plain"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workbench:
+    """What all builds of a run share; `log_dir` is the one folder of this build in the results."""
+
+    cache: Path
+    log_dir: Path
+    sandbox: bool
+    on_event: Listener
+    background: bool = False  # compilers get what of the CPUs nobody else wants
+    limits: BuildLimits = field(default_factory=build_limits)
+
+    def enter(self, build: Build, phase: Phase) -> None:
+        self.on_event(PhaseBegan(what=build.name, phase=phase))
+
+
+def from_tarball(source: KernelSource, *, cache: Path, on_event: Listener) -> PreparedSource:
+    """A kernel by its places in kernels/NAME.yaml, downloaded and verified."""
+    tarball = fetch(
+        source, cache=cache, on_event=on_event, until=Deadline.after(FETCH_SECONDS, f"fetching Linux {source.version}")
+    )
+    key = f"{source.version}-{tarball.sha256[:12]}"
+    return PreparedSource(key=key, sha256=tarball.sha256, version=source.version, origin=tarball)
+
+
+def from_tree(folder: Path, *, revision: str = "", log: Path) -> PreparedSource:
+    """A developer's tree as it lies there, or at a commit of it (Series.base); never touched.
+
+    Raises UserError when it is no kernel tree.
+    """
+    until = Deadline.after(LISTING_SECONDS, f"listing {folder}")
+    checkout = read_checkout(folder.resolve(), revision=revision, log=log, until=until)
+    place = hashlib.sha256(str(checkout.folder).encode("utf-8", "surrogateescape")).hexdigest()
+    return PreparedSource(key=f"tree-{place[:12]}", sha256=checkout.sha256, version=checkout.version, origin=checkout)
+
+
+def prepare(  # what a kernel is made of
+    build: Build,
+    *,
+    source: PreparedSource,
+    series: Series,
+    fragments: Sequence[Path],
+    bench: Workbench,
+    overlay: Overlay | None = None,
+) -> KernelImage | BuildFailure:
+    """Return the image of a build, from the cache or built now; or the outcome that all of its cells get.
+
+    `series` is series.BASELINE for the baseline. Later fragments win. The log, the config and the rejects are in
+    bench.log_dir either way.
+    """
+    until = Deadline.after(BUILD_SECONDS, f"building {build.name}")
+    bench.log_dir.mkdir(parents=True, exist_ok=True)
+    arch = ARCHES[build.arch]
+    check_tools(arch)
+    asked = merge(_read_fragment(path) for path in fragments)
+    hashes = _hashes(
+        source, series, asked, overlay, toolchain_of(arch, log=bench.log_dir / "toolchain.log", until=until)
+    )
+    key = image_key(hashes, arch.name)
+    if image := find_image(bench.cache, key, build, bench.on_event):
+        return _finished(image, "from the cache", bench)
+    started = now()
+    own = {overlay.name} if overlay else set()
+    pristine = merge(_read_fragment(path) for path in fragments if path.stem not in own)
+    recipe = Recipe(
+        build=build, source=source, series=series, overlay=overlay, asked=asked, asked_pristine=pristine, hashes=hashes
+    )
+    made = _made(recipe, bench, until)
+    if isinstance(made, BuildFailure):
+        bench.on_event(BuildEnded(build=build, text=f"{made.outcome}: {made.title}", good=False))
+        return made
+    image = replace(made, seconds=now() - started)
+    return _finished(image, f"built in {image.seconds:.0f} s", bench)
+
+
+def toolchain_of(arch: Arch, *, log: Path, until: Deadline) -> str:
+    """The compiler and linker of an arch, a line each."""
+    tools = (f"{arch.compiler_prefix}gcc", f"{arch.compiler_prefix}ld")
+    return "\n".join(check([tool, "--version"], log=log, until=until).splitlines()[0] for tool in tools)
+
+
+def _read_fragment(path: Path) -> dict[str, str]:
+    try:
+        return parse_fragment(path.read_text(), str(path))
+    except FileNotFoundError as error:
+        raise UserError(f"there is no kconfig fragment {path}", hint=f"ls {path.parent}") from error
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """What goes into a kernel."""
+
+    build: Build
+    source: PreparedSource
+    series: Series
+    overlay: Overlay | None
+    asked: Mapping[str, str]
+    hashes: Mapping[str, str]
+    asked_pristine: Mapping[str, str]  # the options without those of the overlay's own
+
+    @property
+    def key(self) -> str:
+        return image_key(self.hashes, self.build.arch)
+
+    def pristine(self) -> "Recipe":
+        """The kernel that the build of a series starts from: the same one without the series and the overlay."""
+        parts = [part for part in self.build.flavour.split("+") if not self.overlay or part != self.overlay.name]
+        build = replace(self.build, variant=Variant.BASELINE, flavour="+".join(parts) or PLAIN)
+        hashes = {**self.hashes, "series": BASELINE.sha256, "config": _config_hash(self.asked_pristine)}
+        hashes.pop("overlay", None)
+        return replace(self, build=build, series=BASELINE, overlay=None, asked=self.asked_pristine, hashes=hashes)
+
+
+def _hashes(
+    source: PreparedSource, series: Series, asked: Mapping[str, str], overlay: Overlay | None, toolchain: str
+) -> dict[str, str]:
+    hashes = {
+        "source": source.sha256,
+        "series": series.sha256,
+        "config": _config_hash(asked),
+        "toolchain": hashlib.sha256(toolchain.encode()).hexdigest(),
+    }
+    return hashes | ({"overlay": overlay.sha256} if overlay else {})
+
+
+def _config_hash(asked: Mapping[str, str]) -> str:
+    return hashlib.sha256(config_text(asked).encode()).hexdigest()
+
+
+def _made(recipe: Recipe, bench: Workbench, until: Deadline) -> KernelImage | BuildFailure:
+    """Build a kernel in the pristine tree, or in the layer of its series, and store the image while that is held."""
+    (bench.log_dir / "build.log").unlink(missing_ok=True)
+    bench.enter(recipe.build, Phase.PATCH)
+    with ExitStack() as held:
+        with pristine_tree(recipe.source, cache=bench.cache, on_event=bench.on_event, until=until) as tree:
+            if not recipe.series.patches and recipe.overlay is None:
+                return _built(recipe, tree, bench, until)
+            bench.on_event(Step(text="applying the series"))
+            applied = applied_to(tree, recipe.series, recipe.overlay, log_dir=bench.log_dir, until=until)
+            if isinstance(applied, NotApplied):
+                return not_applied(recipe.build, applied)
+            name = layer_name(recipe.series, recipe.overlay, applied)
+            folder = _folder_of(recipe.build, bench)
+            layer = held.enter_context(layer_of(tree, name, folder, on_event=bench.on_event, until=until))
+            put_on(tree, layer, applied)
+            _start_from_pristine(recipe, tree, layer, bench, until)
+            changed = _changed(recipe, tree, until)
+        # From here on other series may be built on the same tree.
+        return _built(recipe, layer, bench, until, changed)
+
+
+def not_applied(build: Build, problem: NotApplied) -> BuildFailure:
+    return BuildFailure(
+        build=build, outcome=Outcome.NOT_APPLIED, title=problem.title, detail=problem.detail, log=problem.log
+    )
+
+
+def _changed(recipe: Recipe, tree: Tree, until: Deadline) -> tuple[ChangedFile, ...]:
+    """What tells the lines that are counted; nothing where nothing is."""
+    return whole_diff(mapped_series(recipe, recipe.overlay), tree, until=until) if recipe.overlay else ()
+
+
+def _built(
+    recipe: Recipe, tree: Tree, bench: Workbench, until: Deadline, changed: tuple[ChangedFile, ...] = ()
+) -> KernelImage | BuildFailure:
+    """Build in a tree or layer that is held, and store the image."""
+    shop = _workshop(recipe, tree, bench)
+    mark = BuildMark(shop.out)
+    with full_disk_named(shop.out):
+        mark.begin(bench.on_event)
+        shop.out.mkdir(parents=True, exist_ok=True)
+        hand_over(shop.out)
+        try:
+            built = _build_in(shop, recipe, bench, until)
+            drop_setuid(shop.out)
+            if isinstance(built, BuildFailure):
+                return built
+            built = replace(built, coverage=_coverage(shop, recipe, changed, bench, until))
+            image = store_image(bench.cache, recipe.key, recipe.build, built=built, hashes=recipe.hashes)
+        except BadFile as error:
+            # Whatever else lies there is of no use either.
+            discard(shop.out)
+            return _bad_output(shop, error)
+        mark.end({name: recipe.hashes[name] for name in ("source", "config", "toolchain")})
+        return image
+
+
+def _bad_output(shop: Workshop, error: BadFile) -> BuildFailure:
+    title = f"what the build left can't be used: {error}"
+    return BuildFailure(
+        build=shop.build, outcome=Outcome.BUILD_FAILED, title=title, detail="make ended with status 0", log=shop.log
+    )
+
+
+def _start_from_pristine(recipe: Recipe, tree: Tree, layer: Tree, bench: Workbench, until: Deadline) -> None:
+    """Begin a layer's build folder with the objects of the kernel without the series: make finds out what differs.
+
+    They come from trusted builds alone, which never see what a series' build writes.
+    """
+    shop = _workshop(recipe, layer, bench)
+    mark = BuildMark(shop.out)
+    mark.drop_if_wrong(bench.on_event)
+    # Without the sandbox the build would see other paths than those that are in the objects.
+    if shop.out.exists() or not bench.sandbox:
+        return
+    pristine = recipe.pristine()
+    base = _workshop(pristine, tree, bench)
+    wanted = {name: pristine.hashes[name] for name in ("source", "config", "toolchain")}
+    base_mark = BuildMark(base.out)
+    base_mark.drop_if_wrong(bench.on_event)
+    if base_mark.whole() != wanted:
+        bench.on_event(Step(text="building the kernel without the series: the series' build starts from its objects"))
+        log_dir = bench.log_dir / "without-series"
+        log_dir.mkdir(exist_ok=True)
+        if isinstance(_built(pristine, tree, replace(bench, log_dir=log_dir), until), BuildFailure):
+            # It may be the series that makes this source compile.
+            bench.on_event(Step(text="the kernel without the series does not build: starting from nothing"))
+            return
+    bench.on_event(Step(text="copying the objects of the kernel without the series"))
+    copy_folder(base.out, shop.out, log=bench.log_dir / "copy.log", until=until)
+    # Those objects may be younger than the files that the series has changed, and make goes by times.
+    renew_times(layer)
+
+
+def mapped_series(recipe: Recipe, overlay: Overlay) -> Series:
+    """What tells the changed lines of a kernel: all that lies in it, a seeded bug included, which moves lines.
+
+    A baseline has nothing in it; there it is what the overlay is aimed at.
+    """
+    return recipe.series if recipe.series.patches else overlay.aimed_at
+
+
+def _coverage(
+    shop: Workshop, recipe: Recipe, changed: tuple[ChangedFile, ...], bench: Workbench, until: Deadline
+) -> CoverageMap | None:
+    if recipe.overlay is None:
+        return None
+    bench.enter(shop.build, Phase.PACK)
+    bench.on_event(Step(text="finding the changed lines in the kernel's code"))
+    side: Side = "new" if recipe.series.patches else "old"
+    request = MapRequest(changed=changed, side=side, instrumented=recipe.overlay.sources, arch=shop.arch.name)
+    return mapped(request, shop, until)
+
+
+def _folder_of(build: Build, bench: Workbench) -> str:
+    # One for both variants, as a layer has one series and the pristine tree none. Without the sandbox the build sees
+    # other paths, and its objects name them.
+    return f"{build.flavour}.{build.arch}{'' if bench.sandbox else '.no-sandbox'}"
+
+
+def _workshop(recipe: Recipe, tree: Tree, bench: Workbench) -> Workshop:
+    trusted = not recipe.series.patches
+    shop = Workshop(
+        build=recipe.build,
+        arch=ARCHES[recipe.build.arch],
+        src=tree.src,
+        out=tree.builds / _folder_of(recipe.build, bench),
+        ccache=bench.cache / "ccache",
+        log=bench.log_dir / "build.log",
+        sandbox=bench.sandbox,
+        trusted=trusted,
+        background=bench.background,
+        limits=bench.limits,
+    )
+    for folder in (shop.ccache, shop.ccache / "tmp"):
+        folder.mkdir(parents=True, exist_ok=True)
+        hand_over(folder)
+    return shop
+
+
+def _build_in(shop: Workshop, recipe: Recipe, bench: Workbench, until: Deadline) -> Built | BuildFailure:
+    """Raises BadFile where the build left something else than what belongs there."""
+    bench.enter(shop.build, Phase.CONFIGURE)
+    bench.on_event(Step(text=f"configuring {shop.build.name}"))
+    if failure := configure(shop, recipe.asked, until):
+        return failure
+    full_count = bench.cache / "objects" / f"{shop.build.flavour}.{shop.build.arch}"
+    from_nothing = not (shop.out / "vmlinux").exists()
+    expected = expected_objects(shop.out, shop.src, shop.seen.src, last_full=_number_in(full_count))
+    progress = Progress(build=shop.build, log=shop.log, expected=expected, on_event=bench.on_event)
+    bench.enter(shop.build, Phase.COMPILE)
+    bench.on_event(Step(text=f"compiling {shop.build.name}"))
+    if failure := compile_kernel(shop, progress, until):
+        return failure
+    if from_nothing:
+        write_whole(full_count, str(progress.objects).encode())
+    log = tail_of(shop.log, 0)
+    image = _boot_image(shop, until)
+    for name, most_bytes in ((image, IMAGE_BYTES), ("vmlinux", VMLINUX_BYTES), (".config", CONFIG_BYTES)):
+        check_plain(shop.out, name, most_bytes=most_bytes)
+    return Built(
+        image=shop.out / image,
+        vmlinux=shop.out / "vmlinux",
+        config=shop.out / ".config",
+        log=shop.log,
+        release=read_plain_text(shop.out, "include/config/kernel.release", most_bytes=_RELEASE_BYTES).strip(),
+        new_warnings=warnings_in(log, str(shop.seen.src), recipe.series.touched),
+    )
+
+
+_RELEASE_BYTES = 256
+IMAGE_BYTES = 1 << 30
+VMLINUX_BYTES = 4 << 30
+
+
+def _boot_image(shop: Workshop, until: Deadline) -> str:
+    made = str(shop.arch.image)
+    with open_plain(shop.out, made, most_bytes=VMLINUX_BYTES) as file:
+        if file.read(4) != b"\x7fELF":
+            return made
+    # QEMU would copy 100 MB of DWARF into each guest's start; the notes by which it enters the kernel stay.
+    stripped = "patchrig.image"
+    (shop.out / stripped).unlink(missing_ok=True)
+    names = (str(shop.seen.out / name) for name in (made, stripped))
+    if not run_tool(shop, [f"{shop.arch.compiler_prefix}objcopy", "--strip-all", *names], until):
+        raise BadFile(f"an image that can't be stripped: {made}")
+    return stripped
+
+
+def _number_in(path: Path) -> int | None:
+    with suppress(OSError, ValueError):
+        return int(path.read_text())
+    return None
+
+
+def _finished(image: KernelImage, text: str, bench: Workbench) -> KernelImage:
+    # The results must be readable after the cache has been cleaned.
+    for file, name in ((image.config, "config"), (image.log, "build.log")):
+        if not (bench.log_dir / name).exists():
+            shutil.copyfile(file, bench.log_dir / name)
+    bench.on_event(BuildEnded(build=image.build, text=text, good=True))
+    return image

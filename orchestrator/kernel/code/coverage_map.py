@@ -1,0 +1,102 @@
+"""The coverage map of a kernel, made in the sandbox: its DWARF was written by a stranger's build.
+
+`python -m orchestrator.kernel.code.coverage_map REQUEST ANSWER` is the part inside; both are files of JSON.
+"""
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from orchestrator.host.deadline import Deadline
+from orchestrator.host.elf import open_binary
+from orchestrator.host.paths import PROJECT, scratch_folder
+from orchestrator.host.process import check, last_lines, run
+from orchestrator.host.sandbox import Limits, Mount, Sandbox, hand_over_all, plain_argv, sandbox_argv
+from orchestrator.host.untrusted import BadFile, read_plain
+from orchestrator.kernel.build.make import OBJDUMP, Workshop, span_options
+from orchestrator.kernel.code.flow import BRANCHES
+from orchestrator.kernel.code.targets import Kernel, coverage_map
+from orchestrator.kernel.source.tree import content_at
+from orchestrator.model.arch import ARCHES
+from orchestrator.model.blocks import ChangedFile, CoverageMap
+
+_ANSWER_BYTES = 512 << 20
+_LIMITS = Limits(processes=64, process_bytes=16 << 30, file_bytes=_ANSWER_BYTES)
+# vmlinux as the part inside sees it.
+_VMLINUX = Path("/patchrig/vmlinux")
+_OBJDUMP_SECONDS = 600.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MapRequest:
+    """What is asked of a kernel that was built."""
+
+    changed: tuple[ChangedFile, ...]
+    side: Literal["new", "old"]  # which lines of the diff are in it
+    instrumented: tuple[str, ...]
+    arch: str
+    vmlinux: str = ""
+    src: str = ""
+
+
+_REQUEST = TypeAdapter(MapRequest)
+_MAP = TypeAdapter(CoverageMap)
+
+
+def mapped(request: MapRequest, shop: Workshop, until: Deadline) -> CoverageMap:
+    """What can be counted in the kernel of a build. Raises BadFile where its DWARF can't be read."""
+    with scratch_folder() as name:
+        scratch, vmlinux = Path(name) / "exchange", shop.out / "vmlinux"
+        scratch.mkdir()
+        seen = _VMLINUX if shop.sandbox else vmlinux
+        asked = replace(request, vmlinux=str(seen), src=str(shop.seen.src))
+        (scratch / "request").write_bytes(_REQUEST.dump_json(asked))
+        hand_over_all(scratch)
+        inside = Sandbox(
+            readable=(*_python(), Mount(vmlinux, seen), Mount(shop.src, shop.seen.src)),
+            writable=(scratch,),
+            env={"PYTHONPATH": str(PROJECT), "PYTHONDONTWRITEBYTECODE": "1"},
+            limits=_LIMITS,
+        )
+        argv = [sys.executable, "-m", __name__, str(scratch / "request"), str(scratch / "answer")]
+        done = run((sandbox_argv if shop.sandbox else plain_argv)(argv, inside), log=Path(name) / "log", until=until)
+        if done.status != 0:
+            raise BadFile(f"debug information that can't be read: {last_lines(done.output, 1)}")
+        try:
+            return _MAP.validate_json(read_plain(scratch, "answer", most_bytes=_ANSWER_BYTES))
+        except ValidationError as error:
+            raise BadFile("debug information that makes no sense") from error
+
+
+def _python() -> tuple[Path, ...]:
+    """Our interpreter, its packages and our code."""
+    places = (Path(sys.base_prefix), Path(sys.prefix), PROJECT / "orchestrator")
+    return tuple(dict.fromkeys(path.resolve() for path in places if not path.resolve().is_relative_to("/usr")))
+
+
+def answer(request: Path, target: Path) -> None:
+    """The part inside the sandbox."""
+    asked = _REQUEST.validate_json(request.read_bytes())
+    vmlinux, src = Path(asked.vmlinux), Path(asked.src)
+    prefix = ARCHES[asked.arch].compiler_prefix
+
+    def source(path: str) -> str:
+        content = content_at(src, path)
+        return content.data.decode("utf-8", "replace") if content and content.kind != "link" else ""
+
+    def disassemble(start: int, end: int) -> str:
+        argv = [f"{prefix}objdump", *OBJDUMP, *span_options((start, end)), str(vmlinux)]
+        with scratch_folder() as scratch:
+            return check(argv, log=Path(scratch) / "log", until=Deadline.after(_OBJDUMP_SECONDS, "objdump"))
+
+    with open_binary(vmlinux, src) as binary:
+        kernel = Kernel(binary=binary, sources=source, disassemble=disassemble, branches=BRANCHES[asked.arch])
+        found = coverage_map(asked.changed, asked.side, kernel, instrumented=asked.instrumented)
+    target.write_bytes(_MAP.dump_json(found))
+
+
+if __name__ == "__main__":
+    answer(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,168 @@
+"""Frames of a stack -> file and line, inlined calls included, from the vmlinux that ran and by its own toolchain."""
+
+import os.path
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.host.deadline import Deadline
+from orchestrator.host.errors import InfraError
+from orchestrator.host.paths import scratch_folder
+from orchestrator.host.process import check
+from orchestrator.host.sandbox import Sandbox, plain_argv, sandbox_argv
+from orchestrator.model.arch import Arch
+from orchestrator.model.stacks import Place, StackFrame
+
+TOOL_SECONDS = 120.0
+# Every kernel has this function in this file, so its path tells where the source tree was when it was compiled.
+LANDMARK = "start_kernel"
+LANDMARK_FILE = "init/main.c"
+
+# Undefined, absolute and debugging symbols are no places in memory.
+_NO_PLACE = "AaUNnwv?"
+_SYMBOL = re.compile(r"^([0-9a-f]+) (\S) (\S+)$")
+_ADDRESS = re.compile(r"^0x([0-9a-f]+)$")
+_LINE = re.compile(r"^(.*):(\d+|\?)(?: \(discriminator \d+\))?$")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SymbolTable:
+    """Where each function of a vmlinux begins."""
+
+    addresses: Mapping[str, Sequence[int]]  # two static functions may have one name
+    starts: frozenset[int]  # of every symbol
+
+    def address(self, frame: StackFrame) -> int | None:
+        """The address that a frame stands for, or None where that is not certain.
+
+        The kernel takes for a function's size the way to the next symbol. That tells functions of one name apart, and a
+        frame of another kernel from one of this.
+        """
+        if frame.module:
+            return None
+        found = self.addresses.get(frame.function, ())
+        if frame.size:
+            found = [start for start in found if start + frame.size in self.starts]
+        if len(found) != 1:
+            return None
+        # A call returns to what follows it, which may be another line, or after a call without return another function.
+        return found[0] + frame.offset - (0 if frame.exact or not frame.offset else 1)
+
+
+def symbol_table(listing: str) -> SymbolTable:
+    """The table in what nm prints."""
+    addresses: dict[str, list[int]] = defaultdict(list)
+    starts = set()
+    for line in listing.splitlines():
+        if (symbol := _SYMBOL.match(line)) and symbol[2] not in _NO_PLACE:
+            start = int(symbol[1], 16)
+            starts.add(start)
+            if start not in addresses[symbol[3]]:
+                addresses[symbol[3]].append(start)
+    return SymbolTable(addresses=addresses, starts=frozenset(starts))
+
+
+def places_by_address(text: str) -> dict[int, tuple[Place, ...]]:
+    """What `addr2line -a -i -f` printed, innermost place first; nothing for an address without a line."""
+    found: dict[int, list[Place]] = {}
+    places: list[Place] = []
+    function = ""
+    for line in text.splitlines():
+        if address := _ADDRESS.match(line):
+            places, function = found.setdefault(int(address[1], 16), []), ""
+        elif not function:
+            function = line
+        else:
+            place, function = _place(function, line), ""
+            if place:
+                places.append(place)
+    return {address: _inlined(places) for address, places in found.items()}
+
+
+def _place(function: str, line: str) -> Place | None:
+    found = _LINE.match(line)
+    if found is None or found[1] == "??" or not found[2].isdigit() or not int(found[2]):
+        return None
+    return Place(function=function, file=os.path.normpath(found[1]), line=int(found[2]))
+
+
+def _inlined(places: Sequence[Place]) -> tuple[Place, ...]:
+    last = len(places) - 1
+    return tuple(
+        Place(function=place.function, file=place.file, line=place.line, inlined=index < last)
+        for index, place in enumerate(places)
+    )
+
+
+@dataclass(slots=True)
+class Symbols:
+    """One vmlinux and the tools that read it. Not for several threads at once.
+
+    The vmlinux was made by a series' own makefiles, so the tools read it inside the sandbox, as they build in it.
+    """
+
+    vmlinux: Path
+    arch: Arch
+    sandbox: bool
+    _table: SymbolTable | None = None
+    _root: str = ""
+    _known: dict[int, tuple[Place, ...]] = field(default_factory=dict)
+
+    def places(self, frames: Iterable[StackFrame]) -> dict[StackFrame, tuple[Place, ...]]:
+        """The places of the frames of which something is known; files relative to the source tree.
+
+        One process for all frames that were not asked for before. Raises InfraError when a tool fails or the vmlinux
+        has gone, Cancelled on an interrupt.
+        """
+        until = Deadline.after(TOOL_SECONDS, f"the symbols of {self.vmlinux.name}")
+        table = self._load(until)
+        wanted = {frame: address for frame in frames if (address := table.address(frame)) is not None}
+        self._look_up(wanted.values(), until)
+        return {frame: self._known[address] for frame, address in wanted.items() if self._known.get(address)}
+
+    def _load(self, until: Deadline) -> SymbolTable:
+        if self._table is None:
+            if not self.vmlinux.is_file():
+                raise InfraError(f"{self.vmlinux} is gone", hint="patchrig run ...  # builds it again")
+            table = symbol_table(self._run("nm", [str(self.vmlinux)], until))
+            if LANDMARK not in table.addresses:
+                raise InfraError(f"{self.vmlinux} has no symbol {LANDMARK}")
+            start = table.addresses[LANDMARK][0]
+            self._root = source_root(places_by_address(self._lines([start], until)).get(start, ()))
+            self._table = table
+        return self._table
+
+    def _look_up(self, addresses: Iterable[int], until: Deadline) -> None:
+        unknown = sorted(set(addresses) - self._known.keys())
+        if not unknown:
+            return
+        found = places_by_address(self._lines(unknown, until))
+        for address in unknown:
+            self._known[address] = tuple(self._relative(found.get(address, ())))
+
+    def _relative(self, places: Iterable[Place]) -> Iterator[Place]:
+        for place in places:
+            file = place.file.removeprefix(self._root)
+            yield Place(function=place.function, file=file, line=place.line, inlined=place.inlined)
+
+    def _lines(self, addresses: Iterable[int], until: Deadline) -> str:
+        words = [f"{address:#x}" for address in addresses]
+        return self._run("addr2line", ["-a", "-i", "-f", "-e", str(self.vmlinux), *words], until)
+
+    def _run(self, tool: str, arguments: Sequence[str], until: Deadline) -> str:
+        argv = [f"{self.arch.compiler_prefix}{tool}", *arguments]
+        argv = (sandbox_argv if self.sandbox else plain_argv)(argv, Sandbox(readable=(self.vmlinux,)))
+        with scratch_folder() as scratch:
+            output = check(argv, log=Path(scratch) / "log", until=until)
+        # Warnings come in between: "x86_64-linux-gnu-addr2line: DWARF error: ...".
+        return "\n".join(line for line in output.splitlines() if not re.match(rf"\S*{tool}: ", line))
+
+
+def source_root(landmark: Sequence[Place]) -> str:
+    """What stands before the path of a file of the source tree. Raises InfraError where there is no DWARF."""
+    for place in landmark:
+        if place.file == LANDMARK_FILE or place.file.endswith(f"/{LANDMARK_FILE}"):
+            return place.file.removesuffix(LANDMARK_FILE)
+    raise InfraError(f"the kernel has no debug information: {LANDMARK}() has no line in {LANDMARK_FILE}")

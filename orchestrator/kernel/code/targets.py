@@ -1,0 +1,344 @@
+"""From the lines that a series changes to the blocks of machine code that are counted and widened.
+
+A changed function is one with a changed line in it. Its blocks are targets wherever they lie, inlined copies included;
+so is what was inlined into it.
+"""
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+from typing import Literal
+
+from orchestrator.host.elf import Binary, Frame, Function, Place, Unit
+from orchestrator.kernel.code.flow import Branches, Node, Terms, counts, instructions, nodes_of
+from orchestrator.kernel.series.load import C_SUFFIXES
+from orchestrator.model.blocks import Block, ChangedFile, ChangedLine, CoverageMap, LineState, Piece
+
+CALLBACK = "__sanitizer_cov_trace_pc"
+# Functions of one source lie side by side, those of another section far away.
+_FAR = 1 << 18
+
+# Two words or more, and no value or a constant: `bool pinned = false;`. A statement has one word before its "=".
+_DECLARATION = re.compile(
+    r"\s+(?!(?:return|goto|else|case|do)\b)(?:\w+[\s*]+)+\w+(?:\[\w*\])?(?:\s*=\s*(?:-?\w*\d\w*|NULL|true|false|\{[\s0]*\}))?[;,]\s*(?:/\*.*)?$"
+)
+
+# No brace, label or comment.
+_STATEMENT = re.compile(r"\s+(?!\s|/[/*]|\*).*[;(]")
+# So far behind a gap is the code that follows it.
+_GAP_REACH = 10
+
+Side = Literal["new", "old"]
+Sources = Callable[[str], str]
+"""The text of a source file of the tree that was built; "" for none."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quiet:
+    """Lines of a function where lost time makes a correct kernel look wrong: counted, but never delayed."""
+
+    function: str
+    first: str  # pattern of the first such line; "" for the whole function
+    last: str
+    reason: str
+
+
+QUIETS = (
+    Quiet(
+        function="shmem_swapin_folio",
+        first=r"\b(?:tryget_swap_entry|get_swap_device)\(",
+        last=r"\bshmem_confirm_swap\(",
+        reason="swapoff, swapon and swapping out to the same slot between both give -EINVAL, in v6.19 itself, too",
+    ),
+    Quiet(function="shmem_confirm_swap", first="", last="", reason="the second of both"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Extent:
+    """A function of the source and its last line."""
+
+    place: Place
+    last: int
+
+
+Disassemble = Callable[[int, int], str]
+"""What objdump prints of the code between two addresses."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kernel:
+    """A kernel that was built, and what it was built from."""
+
+    binary: Binary
+    sources: Sources
+    disassemble: Disassemble
+    branches: Branches
+
+
+@dataclass(kw_only=True, slots=True)
+class _Found:
+    """What the units gave so far."""
+
+    blocks: dict[int, Block] = field(default_factory=dict)
+    # A line with code -> what of it can be counted.
+    lines: dict[tuple[str, int], set[Piece]] = field(default_factory=dict)
+    built: set[str] = field(default_factory=set)  # the sources of units, and what they include
+
+
+def coverage_map(
+    changed: Sequence[ChangedFile],
+    side: Side,
+    kernel: Kernel,
+    *,
+    instrumented: Collection[str] = (),
+    quiets: Sequence[Quiet] = QUIETS,
+) -> CoverageMap:
+    """What can be counted in a kernel. `side` says which lines of the diff are in it.
+
+    `instrumented` are the C files compiled with the callback, beside those that are changed themselves.
+    """
+    wanted = {file.path: changed_lines(file, side) for file in changed if _is_c(file.path)}
+    found = _Found()
+    if wanted:
+        touched = {file.path: anchors(file, side) for file in changed if _is_c(file.path)}
+        _look(found, touched, {*touched, *instrumented}, kernel, quiets)
+        _look_elsewhere(found, wanted, kernel.binary)
+    lines = tuple(
+        _line(path, number, text, found) for path, numbered in wanted.items() for number, text in numbered.items()
+    )
+    blocks = tuple(found.blocks[offset] for offset in sorted(found.blocks))
+    after = (_after_gap(file.path, number, found) for file in changed for number in gaps(file, side))
+    pieces = tuple(piece for some in after for piece in some)
+    return CoverageMap(side=side, diff=tuple(changed), lines=lines, blocks=blocks, gaps=pieces)
+
+
+def changed_lines(file: ChangedFile, side: Side) -> dict[int, str]:
+    """The lines of one side that the other does not have: number -> text."""
+    kind = {"new": "+", "old": "-"}[side]
+    lines = (line for hunk in file.hunks for line in hunk if line.kind == kind)
+    return {(line.new if side == "new" else line.old): line.text for line in lines}
+
+
+def anchors(file: ChangedFile, side: Side) -> set[tuple[int, int]]:
+    """Spans of lines of one side, a function around any of which is changed.
+
+    A line that only this side has is a span of itself. Where the other side has lines that this one lacks, the span is
+    the lines before and after them: a function has lost something only if both are its own.
+    """
+    other = {"new": "-", "old": "+"}[side]
+    found = {(number, number) for number in changed_lines(file, side)}
+    for hunk in file.hunks:
+        numbers = [line.new if side == "new" else line.old for line in hunk]
+        for at, line in enumerate(hunk):
+            if line.kind == other:
+                before = next((number for number in reversed(numbers[:at]) if number), 0)
+                after = next((number for number in numbers[at:] if number), before)
+                found.add((before or after, after))
+    return found
+
+
+def gaps(file: ChangedFile, side: Side) -> list[int]:
+    """The lines of one side before which the other has statements that this one has nothing for."""
+    own = {"new": "+", "old": "-"}[side]
+    found = []
+    for hunk in file.hunks:
+        kinds: set[str] = set()  # of the statements of the run of changed lines that we are in
+        for line in hunk:
+            if line.kind != " ":
+                kinds |= {line.kind} if _is_statement(line.text) else set()
+                continue
+            if kinds and own not in kinds:
+                found.append(line.new if side == "new" else line.old)
+            kinds = set()
+    return found
+
+
+def _is_statement(text: str) -> bool:
+    return bool(_STATEMENT.match(text)) and not _DECLARATION.match(text)
+
+
+def extents(places: Iterable[Place], text: str) -> list[_Extent]:
+    """The functions of one file with their last lines: in the kernel's style that is a brace in the first column."""
+    lines = text.split("\n")
+    ends = [number for number, line in enumerate(lines, start=1) if line.startswith("}")]
+    found = []
+    for place in places:
+        at = bisect_left(ends, place.line)
+        found.append(_Extent(place, ends[at] if at < len(ends) else len(lines)))
+    return found
+
+
+def quiet_lines(quiet: Quiet, extent: _Extent, text: str) -> tuple[int, int]:
+    """First and last quiet line of a function; (0, 0) where its text is another one by now."""
+    if not quiet.first:
+        return extent.place.line, extent.last
+    lines = list(enumerate(text.split("\n"), start=1))[extent.place.line - 1 : extent.last]
+    first = next((number for number, line in lines if re.search(quiet.first, line)), 0)
+    last = next((number for number, line in lines if number >= first and re.search(quiet.last, line)), 0)
+    return (first, last) if first and last else (0, 0)
+
+
+def _look(
+    found: _Found,
+    touched: Mapping[str, Collection[tuple[int, int]]],
+    instrumented: Collection[str],
+    kernel: Kernel,
+    quiets: Sequence[Quiet],
+) -> None:
+    start = kernel.binary.symbols("_stext").get("_stext", 0)
+    for unit in kernel.binary.units():
+        if unit.source not in instrumented:
+            continue
+        found.built.add(unit.source)
+        found.built |= unit.files() & set(touched)
+        walk = _Walk(unit=unit, touched=touched, sources=kernel.sources, quiets=quiets)
+        functions = list(walk.functions())
+        code = [one for span in _spans(functions) for one in instructions(kernel.disassemble(*span))]
+        for function in functions:
+            nodes = nodes_of(code, function.ranges, kernel.branches, CALLBACK)
+            _take(found, _Body(function=function, nodes=nodes, counts=counts(nodes), start=start), walk)
+
+
+def _spans(functions: Sequence[Function]) -> Iterator[tuple[int, int]]:
+    """A few spans of addresses that hold all functions: each is a run of objdump."""
+    parts = sorted(part for function in functions for part in function.ranges)
+    while parts:
+        start, end = parts.pop(0)
+        while parts and parts[0][0] - end < _FAR:
+            end = max(end, parts.pop(0)[1])
+        yield start, end
+
+
+class _Walk:
+    """One unit's changed functions, and the lines where no time may be lost."""
+
+    def __init__(
+        self,
+        *,
+        unit: Unit,
+        touched: Mapping[str, Collection[tuple[int, int]]],
+        sources: Sources,
+        quiets: Sequence[Quiet],
+    ) -> None:
+        self._unit = unit
+        places = list(unit.places())
+        known = [
+            extent
+            for path in touched
+            for extent in extents((place for place in places if place.file == path), sources(path))
+        ]
+        self.changed = {
+            extent.place
+            for extent in known
+            if any(extent.place.line <= first and last <= extent.last for first, last in touched[extent.place.file])
+        }
+        self._quiet = {
+            (extent.place, number)
+            for quiet in quiets
+            for named in places
+            if named.name == quiet.function
+            for extent in extents([named], sources(named.file))
+            for number in _numbers(quiet_lines(quiet, extent, sources(extent.place.file)))
+        }
+
+    def functions(self) -> Iterator[Function]:
+        return self._unit.functions(lambda place, inlined: place in self.changed or bool(inlined & self.changed))
+
+    def target(self, frames: Sequence[Frame]) -> str:
+        """The outermost changed function; "" when the instructions belong to none."""
+        names = [frame.function.name for frame in frames if frame.function in self.changed]
+        return names[-1] if names else ""
+
+    def is_quiet(self, frames: Sequence[Frame]) -> bool:
+        return any((frame.function, frame.line) in self._quiet for frame in frames)
+
+
+def _numbers(span: tuple[int, int]) -> range:
+    return range(span[0], span[1] + 1) if span[0] else range(0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Body:
+    """A function's machine code."""
+
+    function: Function
+    nodes: Sequence[Node]
+    counts: Mapping[int, Terms]
+    start: int  # _stext
+
+
+def _take(found: _Found, body: _Body, walk: _Walk) -> None:
+    starts = [node.start for node in body.nodes]
+    for stretch in body.function.stretches:
+        target = walk.target(stretch.frames)
+        first = max(bisect_right(starts, stretch.start) - 1, 0)
+        for node in body.nodes[first : bisect_left(starts, stretch.end)] if target else ():
+            if node.end <= stretch.start:
+                continue
+            pieces = _pieces(body, node)
+            for frame in stretch.frames:
+                found.lines.setdefault((frame.file, frame.line), set()).update(pieces)
+            if node.call:
+                _keep(found, body, node, target, walk)
+
+
+def _pieces(body: _Body, node: Node) -> set[Piece]:
+    if node.start not in body.counts:
+        return set()
+    terms = tuple(sorted((call - body.start, times) for call, times in body.counts[node.start].items()))
+    return {Piece(inside=body.function.place.name, terms=terms)}
+
+
+def _keep(found: _Found, body: _Body, node: Node, target: str, walk: _Walk) -> None:
+    offset = node.call - body.start
+    if offset in found.blocks:
+        return
+    # The compiler gives the call the line that the block begins with, which may still be the caller's.
+    frames = next((s.frames for s in body.function.stretches if s.start < node.call <= s.end), ())
+    found.blocks[offset] = Block(
+        offset=offset,
+        target=walk.target(frames) or target,
+        inside=body.function.place.name,
+        file=frames[0].file if frames else "",
+        line=frames[0].line if frames else 0,
+        quiet=walk.is_quiet(frames),
+    )
+
+
+def _look_elsewhere(found: _Found, wanted: Mapping[str, Mapping[int, str]], binary: Binary) -> None:
+    """Changed lines of headers that only files without the callback have code of."""
+    missing = {
+        path
+        for path, lines in wanted.items()
+        if path.endswith(".h") and any((path, at) not in found.lines for at in lines)
+    }
+    if not missing:
+        return
+    for unit in binary.units():
+        for path in missing & unit.files():
+            found.built.add(path)
+            for line in unit.lines(path) & set(wanted[path]):
+                found.lines.setdefault((path, line), set())
+
+
+def _line(path: str, number: int, text: str, found: _Found) -> ChangedLine:
+    line = ChangedLine(file=path, line=number, text=text, state=LineState.NO_CODE)
+    if path not in found.built:
+        return replace(line, state=LineState.NOT_BUILT)
+    # The initial value of a variable is put where it is needed, which is not where it is written.
+    if (path, number) not in found.lines or _DECLARATION.match(text):
+        return line
+    pieces = tuple(sorted(found.lines[path, number], key=lambda piece: (piece.inside, piece.terms)))
+    return replace(line, state=LineState.CODE if pieces else LineState.NOT_INSTRUMENTED, pieces=pieces)
+
+
+def _after_gap(path: str, number: int, found: _Found) -> list[Piece]:
+    at = next((at for at in range(number, number + _GAP_REACH) if found.lines.get((path, at))), 0)
+    return sorted(found.lines.get((path, at), ()), key=lambda piece: (piece.inside, piece.terms))
+
+
+def _is_c(path: str) -> bool:
+    return PurePosixPath(path).suffix in C_SUFFIXES

@@ -1,0 +1,244 @@
+"""A mail, a mailbox or a plain diff -> the pieces in it, each with the diff that it brings.
+
+Mailboxes are split by git mailsplit, MIME is read by Python's email package. git mailinfo is not used: it takes the
+HTML copy of a mail for a part of the patch, and reads standard input only. What it does with format=flowed is done
+here.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from email import message_from_bytes
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
+from email.message import Message
+from email.policy import compat32
+
+from orchestrator.host.errors import InfraError, UserError
+from orchestrator.host.process import last_lines
+from orchestrator.kernel.series.diff_paths import Place
+from orchestrator.kernel.series.diff_text import DiffText, find_diff, has_diff, normal_line_ends
+from orchestrator.kernel.series.subject import Subject, bare_line, parse_subject
+from orchestrator.kernel.source.git import git_on_files
+
+MOST_MAILS = 50_000
+_MOST_PARTS = 200
+_HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:(?:[ \t]|\r?\n)")
+# Some header that only a mail has: the notes at the top of a patch ("Class: A") are none.
+_MAIL_HEADER = re.compile(
+    rb"^(?:From|Subject|Date|Message-ID|Received|Return-Path):[ \t]", re.MULTILINE | re.IGNORECASE
+)
+_MESSAGE_ID = re.compile(r"<[^<>\s]+>")
+_BASE_COMMIT = re.compile(rb"^base-commit: ([0-9a-f]{12,64})\s*$", re.MULTILINE)
+_PREREQUISITE = re.compile(rb"^prerequisite-patch-id: [0-9a-f]{40,64}\s*$", re.MULTILINE)
+_STAT = re.compile(rb"^ (\d+) files? changed(?:, (\d+) insertions?\(\+\))?(?:, (\d+) deletions?\(-\))?$", re.MULTILINE)
+_IN_BODY_FROM = re.compile(r"\s*From: (.+)")
+_NO_PATCH_PART = frozenset({"text/html", "application/pgp-signature", "application/pgp-keys", "text/calendar"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Piece:
+    """One mail, one attached patch or one plain diff: where it stands, and the diff in it (empty: none)."""
+
+    name: str  # of the file that it came in
+    subject: Subject
+    diff: DiffText
+    author: str = ""
+    message_id: str = ""
+    answers: tuple[str, ...] = ()  # the Message-IDs that it refers to
+    is_mail: bool = False
+    base_commit: str = ""
+    prerequisites: int = 0
+    stat: tuple[int, int, int] | None = None  # files, lines added and removed, as the mail itself says
+
+    @property
+    def what(self) -> str:
+        """How a person would call it: its subject, or the file's name."""
+        version = f"v{self.subject.version} " * (self.subject.version != "1")
+        place = f"[{version}{self.subject.place}] ".replace(" ] ", "] ") if self.subject.place or version else ""
+        return f"{'Re: ' * self.subject.reply}{place}{self.subject.title}".strip() or self.name
+
+
+def pieces_in(raw: bytes, name: str, place: Place) -> tuple[Piece, ...]:
+    """The mails in a file's content, or the one diff that is no mail. `place` is for git. Raises UserError."""
+    return tuple(piece for message in split_mailbox(raw, name, place) for piece in _pieces_of(message, name))
+
+
+def split_mailbox(raw: bytes, name: str, place: Place) -> tuple[bytes, ...]:
+    """The mails of a mailbox; anything else is one piece."""
+    normal = normal_line_ends(raw)
+    if not normal.lstrip().startswith(b"From "):
+        return (normal,)
+    box, folder = place.folder / "mbox", place.folder / "mails"
+    folder.mkdir(parents=True)
+    box.write_bytes(normal.lstrip())
+    # Carriage returns inside of a mail that has others are content: a patch to a file that has them.
+    argv = ["mailsplit", "-b", "-d8", "--keep-cr", "--mboxrd", f"-o{folder.name}", box.name]
+    done = git_on_files(argv, place.folder, log=place.log, until=place.until, writable=(place.folder,))
+    if done.status != 0:
+        raise UserError(f"{name} is no mailbox that git can read: {last_lines(done.output, 1)}")
+    files = sorted(folder.iterdir())
+    if len(files) > MOST_MAILS:
+        raise UserError(f"{name} has {len(files)} mails; at most {MOST_MAILS} are read")
+    if not files:
+        raise InfraError(f"git mailsplit found no mail in {name}", hint="git --version")
+    mails: list[bytes] = []
+    for file in files:
+        line, _, rest = file.read_bytes().partition(b"\n")
+        file.unlink()
+        if mails and not _HEADER.match(rest):
+            # Prose that looks like the line between two mails.
+            mails[-1] += line + b"\n" + rest
+        else:
+            mails.append(rest)
+    box.unlink()
+    folder.rmdir()
+    return tuple(mails)
+
+
+def _pieces_of(message: bytes, name: str) -> Iterator[Piece]:
+    if not _is_mail(message):
+        diff = find_diff(message, prose=False)
+        base, prerequisites = _base(message)
+        yield Piece(name=name, subject=Subject(title=""), diff=diff, base_commit=base, prerequisites=prerequisites)
+        return
+    if message.count(b"\nContent-Type:") > _MOST_PARTS:
+        raise UserError(f"{name} has a mail of more than {_MOST_PARTS} parts")
+    yield from _pieces_of_mail(message_from_bytes(message, policy=compat32), name)
+
+
+def _is_mail(text: bytes) -> bool:
+    return bool(_HEADER.match(text) and _MAIL_HEADER.search(text.split(b"\n\n", 1)[0]))
+
+
+def _pieces_of_mail(mail: Message, name: str) -> Iterator[Piece]:
+    parts, forwarded = _own_parts(mail)
+    bodies = [body for part in parts if (body := _text_of(part))]
+    # Files of git format-patch, attached: each is a patch with a place of its own.
+    files = [body for body in bodies if has_diff(body) and _is_mail(_without_separator(body))]
+    outer = _piece(mail, bodies, name)
+    if files and not (outer.subject.patch and len(files) == 1):
+        yield _piece(mail, [body for body in bodies if body not in files], name)
+        for body in files:
+            for inner in _pieces_of(_without_separator(body), name):
+                reply = replace(inner.subject, reply=inner.subject.reply or outer.subject.reply)
+                yield replace(inner, subject=reply, answers=inner.answers or outer.answers)
+    else:
+        yield outer
+    for one in forwarded:
+        yield from _pieces_of_mail(one, name)
+
+
+def _own_parts(mail: Message) -> tuple[list[Message], list[Message]]:
+    """The parts of a mail, and the mails that are attached to it."""
+    parts: list[Message] = []
+    forwarded: list[Message] = []
+    waiting = [mail]
+    while waiting:
+        part = waiting.pop(0)
+        inside = part.get_payload() if part.is_multipart() else None
+        if not isinstance(inside, list):
+            parts.append(part)
+        elif part.get_content_type() == "message/rfc822":
+            forwarded += [one for one in inside if isinstance(one, Message)]
+        else:
+            waiting[:0] = [one for one in inside if isinstance(one, Message)]
+    return parts, forwarded
+
+
+def _piece(mail: Message, bodies: list[bytes], name: str) -> Piece:
+    subject = parse_subject(_decoded(mail, "Subject"))
+    if mail["X-Patchwork-Id"] and not subject.reply:
+        subject = replace(subject, patch=True)
+    base, prerequisites = _base(b"\n".join(bodies))
+    return Piece(
+        name=name,
+        subject=subject,
+        diff=_diff_of(bodies),
+        author=_author(mail, bodies),
+        message_id=next(iter(_ids(mail, "Message-ID")), ""),
+        answers=tuple(dict.fromkeys([*_ids(mail, "In-Reply-To"), *_ids(mail, "References")])),
+        is_mail=True,
+        base_commit=base,
+        prerequisites=prerequisites,
+        stat=_stat(bodies),
+    )
+
+
+def _stat(bodies: list[bytes]) -> tuple[int, int, int] | None:
+    """The last line of the diffstat that stands before the diff."""
+    before = b"\n".join(body.split(b"\ndiff --git ", 1)[0] for body in bodies)
+    found = list(_STAT.finditer(before))
+    return (int(found[-1][1]), int(found[-1][2] or 0), int(found[-1][3] or 0)) if found else None
+
+
+def _diff_of(bodies: list[bytes]) -> DiffText:
+    found = [diff for body in bodies if (diff := find_diff(body)).text]
+    # The patch may be in the text and once more beside it.
+    distinct = list({diff.text: diff for diff in found}.values())
+    if len(distinct) == 1:
+        return distinct[0]
+    diff = find_diff(b"".join(one.text for one in distinct))
+    diff.strays[:0] = [stray for one in distinct for stray in one.strays]
+    return diff
+
+
+def _without_separator(body: bytes) -> bytes:
+    return body.partition(b"\n")[2] if body.startswith(b"From ") else body
+
+
+def _text_of(part: Message) -> bytes:
+    # An HTML copy of the mail is no patch; attached patches come as text/x-patch, text/x-diff or octet-stream.
+    if part.get_content_type() in _NO_PATCH_PART:
+        return b""
+    payload = part.get_payload(decode=True)
+    text = normal_line_ends(payload) if isinstance(payload, bytes) else b""
+    if str(part.get_param("format", "")).lower() == "flowed":
+        return unflowed(text, delete_space=str(part.get_param("delsp", "")).lower() == "yes")
+    return text
+
+
+def unflowed(text: bytes, *, delete_space: bool) -> bytes:
+    """The lines of a format=flowed text (RFC 3676), put together again as git mailinfo does it."""
+    done: list[bytes] = []
+    begun = b""
+    for line in text.split(b"\n"):
+        if line == b"-- ":
+            done.append(line)
+            continue
+        stuffed = line[1:] if line.startswith(b" ") else line
+        if stuffed.endswith(b" "):
+            begun += stuffed[:-1] if delete_space else stuffed
+        else:
+            done.append(begun + stuffed)
+            begun = b""
+    return b"\n".join([*done, begun] if begun else done)
+
+
+def _base(text: bytes) -> tuple[str, int]:
+    """The commit that git format-patch --base notes, and how many patches the series needs before its own."""
+    found = _BASE_COMMIT.search(text)
+    return (found[1].decode() if found else "", len(_PREREQUISITE.findall(text)))
+
+
+def _author(mail: Message, bodies: list[bytes]) -> str:
+    first = bodies[0].decode("utf-8", "replace") if bodies else ""
+    inside = _IN_BODY_FROM.match(first)
+    return bare_line(inside[1] if inside else _decoded(mail, "From"))
+
+
+def _ids(mail: Message, name: str) -> list[str]:
+    return _MESSAGE_ID.findall(_raw(mail, name))
+
+
+def _decoded(mail: Message, name: str) -> str:
+    raw = " ".join(_raw(mail, name).split())
+    try:
+        return str(make_header(decode_header(raw)))
+    except (HeaderParseError, LookupError, UnicodeError, ValueError):
+        return raw
+
+
+def _raw(mail: Message, name: str) -> str:
+    found = next((str(value) for key, value in mail.raw_items() if key.lower() == name.lower()), "")
+    return found.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -1,0 +1,183 @@
+"""What a large folder of the cache held when it was right: a source tree, or a build folder.
+
+A manifest has, of each file and symbolic link, the SHA-256 of its content and the stamps (mode, size, times, inode)
+that it had then. There are two ways in which a file goes wrong:
+
+- Somebody wrote to it, or the power failed before it was on the disk: its stamps are others. All stamps of a kernel
+  tree (92,000 files, 1.5 GB) are looked at in 0.8 s, and whatever has others is read.
+- A bit flipped below the file system: all stamps are as they were. Only reading tells. To read all of a tree takes 3 s
+  on two CPUs when it is in memory, 10 s when it comes from a disk. That is little for a build of minutes, and much for
+  one of seconds. So the callers have all of a folder read once after each start of the machine, and go by stamps
+  afterwards: most of what was read stays in memory, where the disk can't change it.
+
+The manifest is sealed, and written when all of the folder is on the disk: without it, the folder is as good as none.
+"""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from orchestrator.host.files import flush_file_system, trouble_named
+from orchestrator.host.sealed import read_sealed, write_sealed
+
+_FORMAT = b"patchrig manifest 1"
+_CHUNK = 1 << 20
+_THREADS = len(os.sched_getaffinity(0))
+
+
+class _Entry(NamedTuple):
+    """One file: bytes, as there are many of them and they are only ever compared."""
+
+    stamp: bytes  # mode, size, times, inode
+    content: bytes  # kind and SHA-256; b"" where it is neither a file nor a link, or can't be read
+
+
+def write_manifest(folder: Path, manifest: Path) -> None:
+    """Take down what is in the folder now, and is right; returns when that and all of the folder is on the disk.
+
+    Files with the stamps of an earlier manifest are not read again. Raises InfraError, OSError.
+    """
+    known = _entries(read_sealed(manifest)) or {}
+    found = _found(folder)
+    entries = {path: known[path] for path, (_, stamp) in found.items() if path in known and known[path].stamp == stamp}
+    missing = {path: place for path, place in found.items() if path not in entries}
+    entries |= _read_all(missing)
+    with trouble_named(manifest.parent):
+        flush_file_system(folder)
+        write_sealed(manifest, _dumped(entries))
+
+
+def check_manifest(folder: Path, manifest: Path, *, content: bool) -> list[str] | None:
+    """The paths in the folder that are not what the manifest says, sorted: [] is good; None without a whole manifest.
+
+    A path is wrong when its content or kind has changed, when it is gone, and when the manifest does not know it.
+    Folders without files do not count. `content`: read all files, or only those with other stamps. When all is right
+    and some stamps were not, the manifest gets the new ones. Raises InfraError, OSError.
+    """
+    known = _entries(read_sealed(manifest))
+    if known is None:
+        return None
+    found = _found(folder)
+    doubtful = {
+        path: place for path, place in found.items() if path in known and (content or known[path].stamp != place[1])
+    }
+    now = _read_all(doubtful)
+    wrong = [path for path, entry in now.items() if entry.content != known[path].content or not entry.content]
+    wrong += known.keys() ^ found.keys()
+    if wrong:
+        return sorted(os.fsdecode(path) for path in wrong)
+    if any(entry.stamp != known[path].stamp for path, entry in now.items()):
+        write_sealed(manifest, _dumped(known | now))
+    return []
+
+
+def restamp(folder: Path, manifest: Path) -> None:
+    """Take down the stamps that the files have after something of ours that changes no content: making hard links.
+
+    To be called right after, by who holds the lock of the folder and has checked it before. Raises InfraError, OSError.
+    """
+    known = _entries(read_sealed(manifest))
+    if known is None:
+        return
+    found = _found(folder)
+    # Nothing but the time of the last change of the inode may differ.
+    entries = {
+        path: _Entry(found[path][1], entry.content)
+        if path in found and _without_change_time(found[path][1]) == _without_change_time(entry.stamp)
+        else entry
+        for path, entry in known.items()
+    }
+    write_sealed(manifest, _dumped(entries))
+
+
+def _walk(folder: Path) -> Iterator[tuple[bytes, bytes, os.stat_result]]:
+    """Each path below the folder that is no folder, relative; where it lies; what lstat() says."""
+    waiting = [(os.fsencode(folder), b"")]
+    while waiting:
+        here, prefix = waiting.pop()
+        with os.scandir(here) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append((entry.path, prefix + entry.name + b"/"))
+                else:
+                    yield prefix + entry.name, entry.path, entry.stat(follow_symlinks=False)
+
+
+def _found(folder: Path) -> dict[bytes, tuple[bytes, bytes]]:
+    """Relative path -> where it lies, and its stamp."""
+    return {path: (place, _stamp(said)) for path, place, said in _walk(folder)}
+
+
+def _stamp(said: os.stat_result) -> bytes:
+    return b"%o %d %d %d %d" % (said.st_mode, said.st_size, said.st_mtime_ns, said.st_ctime_ns, said.st_ino)
+
+
+def _without_change_time(stamp: bytes) -> list[bytes]:
+    mode, size, modified, _, inode = stamp.split(b" ")
+    return [mode, size, modified, inode]
+
+
+def _read_all(places: Mapping[bytes, tuple[bytes, bytes]]) -> dict[bytes, _Entry]:
+    # In threads: most of the time goes to the disk and to SHA-256, neither of which keeps the others waiting.
+    items = list(places.items())
+    parts = [items[first::_THREADS] for first in range(_THREADS)]
+
+    def read(part: list[tuple[bytes, tuple[bytes, bytes]]]) -> list[tuple[bytes, _Entry]]:
+        return [(path, _Entry(stamp, _content(place))) for path, (place, stamp) in part]
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return dict(entry for part in pool.map(read, parts) for entry in part)
+
+
+def _content(place: bytes) -> bytes:
+    """The kind (a link, a file, a program) and the SHA-256 of what lies there; b"" for anything else."""
+    try:
+        handle = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return _link(place)
+    try:
+        said = os.fstat(handle)
+        if not stat.S_ISREG(said.st_mode):
+            return b""
+        digest = hashlib.sha256()
+        # A buffer of the file's size: a larger one for each file would take longer than to read it.
+        while chunk := os.read(handle, min(said.st_size + 1, _CHUNK)):
+            digest.update(chunk)
+    except OSError:
+        return b""
+    finally:
+        os.close(handle)
+    return b"%c%s" % (b"x" if said.st_mode & stat.S_IXUSR else b"f", digest.hexdigest().encode())
+
+
+def _link(place: bytes) -> bytes:
+    try:
+        return b"l" + hashlib.sha256(bytes(Path(os.fsdecode(place)).readlink())).hexdigest().encode()
+    except OSError:
+        return b""
+
+
+def _dumped(entries: Mapping[bytes, _Entry]) -> bytes:
+    lines = (b"%s %s %s" % (entry.content, entry.stamp, path) for path, entry in sorted(entries.items()))
+    # No path has a zero byte in it.
+    return b"\0".join((_FORMAT, *lines))
+
+
+def _entries(text: bytes | None) -> dict[bytes, _Entry] | None:
+    first, *lines = (text or b"").split(b"\0")
+    if first != _FORMAT:
+        return None
+    entries = {}
+    for line in lines:
+        content, stamp, path = _fields(line)
+        entries[path] = _Entry(stamp, content)
+    return entries
+
+
+def _fields(line: bytes) -> tuple[bytes, bytes, bytes]:
+    content, *stamp, path = line.split(b" ", 6)
+    return content, b" ".join(stamp), path

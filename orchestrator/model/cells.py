@@ -1,0 +1,43 @@
+"""What is built and what is run: a build, and a cell of the matrix."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from orchestrator.model.blocks import Widening
+from orchestrator.model.configuration import Variant, Workload
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$")]
+"""Part of the name of a file or folder, also when it is read from a run that came from elsewhere: never ".."."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Build:
+    """One kernel to build: what all cells with the same variant, flavour and arch share."""
+
+    variant: Variant
+    flavour: Name
+    arch: Name
+
+    @property
+    def name(self) -> str:
+        return f"{self.variant}.{self.flavour}.{self.arch}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cell:
+    """One square of the matrix, one guest."""
+
+    build: Build
+    workload: Workload
+    seconds: int
+    seed: int
+    repeat: int  # counts from 1
+    repeats: int
+    widening: Widening | None = None  # None: this flavour does not widen anything
+
+    @property
+    def name(self) -> str:
+        suffix = f".{self.repeat}" if self.repeats > 1 else ""
+        return f"{self.build.name}.{self.workload.name}{suffix}"

@@ -1,0 +1,112 @@
+"""What is known after a guest has ended, the console apart."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from orchestrator.model.blocks import Executed
+from orchestrator.model.stacks import StackFrame
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mismatch:
+    """A page whose record was not what was written last."""
+
+    page: int
+    kind: Literal["wrong", "stale", "torn", "foreign", "nonzero", "lost-update"]
+    expected: str
+    seen: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UnexpectedError:
+    """A system call that failed in a way that the kernel must not show."""
+
+    call: str
+    errno: str
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkloadResult:
+    """The JSON line that a workload ends with."""
+
+    operations: int
+    verified: int
+    mismatch_count: int
+    mismatches: tuple[Mismatch, ...]  # the first few
+    errors: tuple[UnexpectedError, ...]
+    swapoffs: int
+    swapoff_longest_ms: float
+    swapoff_stuck: bool
+    counters: Mapping[str, int]  # name -> growth from before to after
+    missing: str = ""  # what the guest could not provide, in one line ("" when nothing)
+
+
+class Fault(StrEnum):
+    """Whose doing it is that a cell was lost."""
+
+    MACHINE = "machine"  # which may lose the next one, too
+    GUEST = "guest"  # what it says of itself makes no sense
+    OURS = "patchrig"
+
+
+class Ending(StrEnum):
+    """How the watch over one guest ended."""
+
+    REPORTED = "reported"
+    SWAPOFF_STUCK = "swapoff-stuck"
+    NO_PROGRESS = "no-progress"
+    TIMED_OUT = "timed-out"
+    GUEST_GONE = "guest-gone"
+    SSH_LOST = "ssh-lost"
+    NEVER_READY = "never-ready"
+    PROGRAM_DIED = "program-died"
+    STOPPED = "stopped"  # by us, at a complaint of the kernel: the console says which
+    INTERRUPTED = "interrupted"
+    LOST = "lost"  # our own trouble; `detail` says which
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StuckTask:
+    """A task of a hung guest that two looks found in the same place, or running without an end."""
+
+    task: str
+    pid: int
+    running: bool  # it used a CPU in between; else it sleeps uninterruptibly
+    stack: tuple[StackFrame, ...]  # () where the kernel did not show it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standstill:
+    """What the host gave a guest in the time in which it should have got on and did not."""
+
+    seconds: float
+    ran: float  # CPU seconds that QEMU's threads got, all together
+    waited: float  # seconds in which they were ready and another program had the CPU, all together
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GuestRun:
+    """All that is known after a guest has ended, the console apart."""
+
+    ending: Ending
+    detail: str = ""
+    fault: Fault | None = None  # of a run that ended as LOST
+    hint: str = ""  # what to type next, where that is known
+    broken: str = ""  # how the workload broke the protocol: then nothing that it reported proves anything
+    result: WorkloadResult | None = None
+    exit_status: int | None = None
+    boot_seconds: float | None = None  # QEMU's start to the first SSH command done
+    restored: bool = False  # from a saved guest; else it was booted
+    guest_seconds: float = 0.0
+    speed: float | None = None  # the guest's fixed loop, iterations per microsecond
+    accelerator: str = ""
+    evidence: tuple[str, ...] = ()  # names of the files in evidence/
+    starved: float | None = None  # share of the time wanted on a CPU that QEMU waited for one; None: not known
+    waiting_in: tuple[str, ...] = ()  # "swapoff: wait_for_completion", one for each task that sleeps
+    stuck: tuple[StuckTask, ...] = ()
+    moved: Mapping[str, int] = field(default_factory=dict)  # counters of a hung guest that grew between two looks
+    standstill: Standstill | None = None  # None: it got on, or this host does not tell
+    executed: Executed | None = None  # None: not an instrumented kernel, or the guest was gone before it could be asked

@@ -1,0 +1,52 @@
+"""A finished cell, and a finished run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from orchestrator.model.cells import Cell
+from orchestrator.model.configuration import Matrix
+from orchestrator.model.crashes import Crash, CrashEntry
+from orchestrator.model.guests import GuestRun
+from orchestrator.model.images import BuildFailure, KernelImage
+from orchestrator.model.outcomes import Verdict
+from orchestrator.model.phases import Span, Timing
+
+CellFolder = Annotated[str, Field(pattern=r"^(cells/[A-Za-z0-9][A-Za-z0-9_.+-]*)?$")]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CellReport:
+    """One finished cell: a line in cells.jsonl, a case in junit.xml, a row of the table."""
+
+    cell: Cell
+    verdict: Verdict
+    run: GuestRun | None  # None: never booted
+    crashes: tuple[Crash, ...] = ()
+    seconds: float = 0.0  # on the host, from QEMU's start to the verdict
+    kernel: Mapping[str, str] = field(default_factory=dict)  # release and hashes of the image
+    folder: CellFolder = ""  # relative to the run's folder; "" where the cell never began
+    spans: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunReport:
+    """Everything of one invocation; run.json without the cells."""
+
+    id: str  # 2026-11-22T190102Z-7f3a
+    folder: Path
+    argv: tuple[str, ...]
+    matrix_path: str
+    matrix: Matrix
+    started: str  # ISO 8601, UTC
+    seconds: float
+    versions: Mapping[str, str]  # patchrig, python, qemu, gcc, host kernel
+    builds: tuple[KernelImage | BuildFailure, ...]
+    cells: tuple[CellReport, ...]
+    interrupted: bool = False
+    crashes: tuple[CrashEntry, ...] = ()  # each once, worst first
+    timings: tuple[Timing, ...] = ()  # of all that is no cell
+    series: Mapping[str, str] | None = None  # what the series does to each file, as Series.by_file; None: not told

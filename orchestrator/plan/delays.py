@@ -1,0 +1,91 @@
+"""`--widen chance=2%,max=30ms,only=do_swap_page` as a value."""
+
+import re
+from collections.abc import Callable, Mapping
+
+from orchestrator.host.errors import UserError
+from orchestrator.model.blocks import Widening
+from orchestrator.plan.names import unknown
+
+# Two cores under TCG: all workloads still come to their minimums, and docs/sensitivity.md says what was found.
+DEFAULT = Widening(chance_ppm=20_000, sleep_us=30_000, spin_us=1_000, hold_us=500_000)
+
+_LONGEST_US = 10_000_000
+_LONGEST_SPIN_US = 100_000
+_NUMBER = r"(\d+(?:\.\d+)?)"
+_TIMES = {"us": 1, "ms": 1_000, "s": 1_000_000}
+_EXAMPLE = "chance=2%,max=30ms,spin=1ms,only=do_swap_page+mincore_swap"
+
+
+def parse_widening(text: str) -> Widening:
+    """What is left out is as in DEFAULT; "" is DEFAULT. Raises UserError that names the key and what it allows."""
+    given: dict[str, int | tuple[str, ...]] = {}
+    for part in filter(None, text.split(",")):
+        key, equals, value = part.partition("=")
+        if key not in _KEYS:
+            raise UserError(f"widen: {unknown('key', key, _KEYS)}; for example {_EXAMPLE}")
+        field, parse, allowed = _KEYS[key]
+        try:
+            parsed = parse(value) if equals else None
+        except ValueError:
+            parsed = None
+        if parsed is None:
+            raise UserError(f"widen: {key}={value}: must be {allowed}; for example {_EXAMPLE}")
+        if field in given:
+            raise UserError(f"widen: {key} is there twice; for example {_EXAMPLE}")
+        given[field] = parsed
+    whole = {
+        name: getattr(DEFAULT, name)
+        for name in ("chance_ppm", "sleep_us", "spin_us", "hold_us", "rest_percent", "only")
+    }
+    return Widening(**(whole | given))
+
+
+def widening_text(widening: Widening) -> str:
+    """The text that parse_widening() makes the same value of."""
+    parts = [f"chance={widening.chance_ppm / 10_000:.4f}".rstrip("0").rstrip(".") + "%"]
+    parts += [f"max={widening.sleep_us}us", f"spin={widening.spin_us}us", f"hold={widening.hold_us}us"]
+    parts += [f"rest={widening.rest_percent}%"]
+    return ",".join([*parts, *([f"only={'+'.join(widening.only)}"] if widening.only else [])])
+
+
+def _chance(value: str) -> int | None:
+    m = re.fullmatch(rf"{_NUMBER}%", value)
+    return _whole(float(m[1]) * 10_000, 1_000_000) if m else None
+
+
+def _whole(value: float, most: int) -> int | None:
+    """The nearest whole number; nothing that would become 0, which switches something off, and is not."""
+    number = round(value)
+    return number if number <= most and (number > 0 or value == 0) else None
+
+
+def _time(most: int) -> Callable[[str], int | None]:
+    def parse(value: str) -> int | None:
+        if value == "0":
+            return 0
+        m = re.fullmatch(rf"{_NUMBER}(us|ms|s)", value)
+        return _whole(float(m[1]) * _TIMES[m[2]], most) if m else None
+
+    return parse
+
+
+def _rest(value: str) -> int | None:
+    m = re.fullmatch(r"(\d{1,4})%", value)
+    return int(m[1]) if m else None
+
+
+def _names(value: str) -> tuple[str, ...] | None:
+    names = tuple(value.split("+"))
+    return names if all(re.fullmatch(r"[A-Za-z_]\w*", name) for name in names) else None
+
+
+_Parse = Callable[[str], int | tuple[str, ...] | None]
+_KEYS: Mapping[str, tuple[str, _Parse, str]] = {
+    "chance": ("chance_ppm", _chance, "a share from 0.0001% to 100%, or 0%"),
+    "max": ("sleep_us", _time(_LONGEST_US), "a time from 1us to 10s (us, ms, s), or 0: the longest sleep"),
+    "spin": ("spin_us", _time(_LONGEST_SPIN_US), "a time from 1us to 100ms, or 0: the longest busy wait"),
+    "hold": ("hold_us", _time(_LONGEST_US), "a time from 1us to 10s, or 0: the longest wait for a swapoff"),
+    "rest": ("rest_percent", _rest, "a share of the delay before it, from 0% to 9999%"),
+    "only": ("only", _names, "changed functions, joined by +"),
+}

@@ -1,0 +1,150 @@
+"""A matrix to its cells, in the order in which they run. Pure: what is read from files comes as values."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from pydantic import ValidationError
+
+from orchestrator.host.errors import UserError
+from orchestrator.model.arch import ARCHES
+from orchestrator.model.blocks import Widening
+from orchestrator.model.cells import Build, Cell
+from orchestrator.model.configuration import Matrix, Variant, Workload
+from orchestrator.plan.delays import parse_widening
+from orchestrator.plan.flavours import fitted, is_widened
+from orchestrator.plan.names import repeated, unknown
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Selection:
+    """What the command line puts in place of the matrix's own values; empty or None leaves the matrix alone."""
+
+    arches: tuple[str, ...] = ()
+    flavours: tuple[str, ...] = ()
+    workloads: tuple[str, ...] = ()
+    variants: tuple[Variant, ...] = ()
+    seconds: int | None = None
+    seed: int | None = None
+    repeat: int | None = None
+    widen: str | None = None
+
+
+AS_WRITTEN = Selection()
+
+_OPTIONS = {
+    "arches": "--arch",
+    "flavours": "--flavour",
+    "workloads": "--workload",
+    "variants": "--variant",
+    "seconds": "--seconds",
+    "seed": "--seed",
+    "repeat": "--repeat",
+    "widen": "--widen",
+}
+
+
+def selected(matrix: Matrix, selection: Selection) -> Matrix:
+    """The matrix as it is run. Raises UserError for a value that the matrix could not have either."""
+    for arch in selection.arches:
+        if arch not in ARCHES:
+            raise UserError(f"--arch: {unknown('arch', arch, ARCHES)}")
+    given = {axis: getattr(selection, axis) for axis in _OPTIONS}
+    changes = {
+        axis: tuple(dict.fromkeys(value)) if isinstance(value, tuple) else value
+        for axis, value in given.items()
+        if value not in ((), None)
+    }
+    try:
+        return Matrix.model_validate({**matrix.model_dump(), **changes})
+    except ValidationError as e:
+        wrong = e.errors()[0]
+        option = _OPTIONS[str(wrong["loc"][0])]
+        raise UserError(f"{option}: {wrong['msg'].replace('Input should', 'must')} (got {wrong['input']!r})") from e
+
+
+def widening_of(matrix: Matrix, flavour: str) -> Widening | None:
+    """How the cells of a flavour delay; None for one that does not."""
+    return parse_widening(matrix.widen) if is_widened(flavour) else None
+
+
+def refuse_idle_widening(matrix: Matrix, selection: Selection) -> None:
+    """Raises UserError where the command line widens and `matrix`, the selection applied, has nothing to widen.
+
+    The `widen:` of a file is for those of its flavours that are widened, whichever are chosen.
+    """
+    if selection.widen and not any(map(is_widened, matrix.flavours)):
+        raise UserError("--widen: no flavour of the matrix is widened", hint="--flavour widened")
+
+
+def expand(matrix: Matrix, workloads: Sequence[Workload], selection: Selection = AS_WRITTEN) -> tuple[Cell, ...]:
+    """The cells of the matrix after `selection`, those of one build side by side.
+
+    `workloads` are the loaded ones, in the order of the matrix. Raises UserError for a workload that is not among them.
+    """
+    matrix = selected(matrix, selection)
+    refuse_idle_widening(matrix, selection)
+    chosen = _chosen(workloads, selection.workloads)
+    return tuple(
+        Cell(
+            build=Build(variant=variant, flavour=flavour, arch=arch),
+            workload=fitted(workload, flavour),
+            seconds=matrix.seconds,
+            seed=cell_seed(matrix.seed, workload=workload.name, repeat=repeat),
+            repeat=repeat,
+            repeats=matrix.repeat,
+            widening=widening_of(matrix, flavour),
+        )
+        for variant, flavour, arch in product(matrix.variants, matrix.flavours, matrix.arches)
+        # Repeats outside, workloads inside: each workload has run once before any runs twice.
+        for repeat in range(1, matrix.repeat + 1)
+        for workload in chosen
+    )
+
+
+def _chosen(workloads: Sequence[Workload], names: Sequence[str]) -> tuple[Workload, ...]:
+    if twice := repeated([workload.name for workload in workloads]):
+        raise UserError(f"two workloads are called {twice[0]!r}; cells need names of their own")
+    by_name = {workload.name: workload for workload in workloads}
+    for name in names:
+        if name not in by_name:
+            raise UserError(f"--workload: {unknown('workload', name, by_name)}")
+    return tuple(by_name[name] for name in dict.fromkeys(names or by_name))
+
+
+def cell_seed(seed: int, *, workload: str, repeat: int) -> int:
+    """A cell's own seed, below 2**63.
+
+    It does not depend on the build, so that variants and arches race the same random sequence, nor on the other cells,
+    so that a cell has the same seed when it runs alone.
+    """
+    digest = hashlib.sha256(f"{seed} {workload} {repeat}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def builds_of(cells: Sequence[Cell]) -> tuple[Build, ...]:
+    """Each build that the cells need, once, in their order."""
+    return tuple(dict.fromkeys(cell.build for cell in cells))
+
+
+def describe(cell: Cell) -> str:
+    """One line for `patchrig list`."""
+    devices = ", ".join(f"{device.kind} {device.size_mib} MiB" for device in cell.workload.devices)
+    return f"{cell.name}  {cell.seconds} s, seed {cell.seed}, swap on {devices}: {cell.workload.summary}"
+
+
+def as_json(cell: Cell) -> Mapping[str, object]:
+    """What `patchrig list --json` says about a cell: only what json.dumps takes."""
+    return {
+        "name": cell.name,
+        "build": cell.build.name,
+        "variant": str(cell.build.variant),
+        "flavour": cell.build.flavour,
+        "arch": cell.build.arch,
+        "seconds": cell.seconds,
+        "seed": cell.seed,
+        "repeat": cell.repeat,
+        "repeats": cell.repeats,
+        "workload": cell.workload.model_dump(mode="json"),
+    }

@@ -1,0 +1,214 @@
+"""What became of each seeded bug: as JSON, as rows of a table, as conclusions, and on the disk while it goes on."""
+
+import json
+import statistics
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from orchestrator.host.deadline import now
+from orchestrator.model.bugs import Attempt, BugReport, BugStatus, Control, SeededBug, Sensitivity
+from orchestrator.model.cells import Build
+from orchestrator.model.outcomes import Outcome
+from orchestrator.report.junit import sensitivity_junit_text
+from orchestrator.report.run_files import write_whole
+from orchestrator.report.store import JUNIT_FILE
+
+SENSITIVITY_FILE = "sensitivity.json"
+
+_CLASSES = {
+    "A": "shows at every run",
+    "B": "needs one branch",
+    "C": "needs a race",
+    "": "of no class",
+}
+
+
+class Ledger:
+    """A Sensitivity while it is made. Threads may record at the same time; what is recorded is on the disk."""
+
+    def __init__(self, report: Sensitivity) -> None:
+        self._report = report
+        self._began = now()
+        self._lock = threading.Lock()
+        self.save()
+
+    @property
+    def folder(self) -> Path:
+        return self._report.folder
+
+    def report(self) -> Sensitivity:
+        """What is known so far."""
+        with self._lock:
+            return replace(self._report, seconds=round(now() - self._began, 1))
+
+    def knows(self, bug: SeededBug, build: Build) -> bool:
+        return any(known.bug.id == bug.id and known.build == build for known in self.report().bugs)
+
+    def add_control(self, control: Control) -> None:
+        with self._lock:
+            self._report = replace(self._report, control=(*self._report.control, control))
+        self.save()
+
+    def add_bug(self, bug: BugReport) -> None:
+        with self._lock:
+            self._report = replace(self._report, bugs=(*self._report.bugs, bug))
+        self.save()
+
+    def save(self, *, interrupted: bool = False) -> Sensitivity:
+        """Write sensitivity.json and junit.xml as of now."""
+        with self._lock:
+            self._report = replace(self._report, interrupted=interrupted or self._report.interrupted)
+            report = replace(self._report, seconds=round(now() - self._began, 1))
+            write_whole(self.folder / SENSITIVITY_FILE, json.dumps(as_json(report), indent=2))
+            write_whole(self.folder / JUNIT_FILE, sensitivity_junit_text(report))
+        return report
+
+
+def as_json(report: Sensitivity) -> dict[str, Any]:
+    """What `patchrig sensitivity --json` prints: only what json.dumps takes."""
+    return {
+        "id": report.id,
+        "folder": str(report.folder),
+        "argv": list(report.argv),
+        "matrix": report.matrix_path,
+        "started": report.started,
+        "seconds": report.seconds,
+        "interrupted": report.interrupted,
+        "versions": dict(report.versions),
+        "bugs": [_bug_json(bug) for bug in report.bugs],
+        "not_counted": [{"id": bug.id, "reason": bug.undetectable} for bug in report.not_counted],
+        "control": [
+            {"arch": one.build.arch, "flavour": one.build.flavour, **_attempt_json(one.attempt)}
+            for one in report.control
+        ],
+        "summary": [
+            {"build": name, "class": bug_class, **_figures(_of_class(bugs, bug_class))}
+            for name, bugs in bugs_by_build(report).items()
+            for bug_class in classes_in(bugs)
+        ],
+    }
+
+
+def _bug_json(report: BugReport) -> Mapping[str, Any]:
+    finding = report.finding
+    return {
+        "id": report.bug.id,
+        "arch": report.build.arch,
+        "flavour": report.build.flavour,
+        "class": report.bug.bug_class,
+        "files": list(report.bug.touched),
+        "broken": report.bug.broken,
+        "expected": report.bug.symptom,
+        "found": finding is not None,
+        "status": str(report.status),
+        "workload": finding.workload if finding else None,
+        "outcome": str(finding.outcome) if finding else None,
+        "title": report.title,
+        "guest_seconds": report.guest_seconds,
+        "build_seconds": report.build_seconds,
+        "attempts": [_attempt_json(attempt) for attempt in report.attempts],
+    }
+
+
+def _attempt_json(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "workload": attempt.workload,
+        "seconds": attempt.seconds,
+        "outcome": str(attempt.outcome),
+        "title": attempt.title,
+        "found": attempt.found,
+        "guest_seconds": attempt.guest_seconds,
+        "cell": attempt.cell,
+        "folder": attempt.folder,
+    }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BugRow:
+    """One line of the table."""
+
+    good: bool  # as BugReport has it
+    cells: tuple[str, str, str, str, str, str]  # bug, class, found by, outcome, guest seconds, what was seen
+
+
+def bug_rows(bugs: Sequence[BugReport]) -> tuple[BugRow, ...]:
+    """By class, then by name: the order of the builds says nothing to a reader."""
+    return tuple(_row(bug) for bug in sorted(bugs, key=lambda one: (one.bug.bug_class or "~", one.bug.id)))
+
+
+def _row(report: BugReport) -> BugRow:
+    finding = report.finding
+    by, outcome = (finding.workload, str(finding.outcome)) if finding else ("-", str(report.status))
+    seconds = f"{report.guest_seconds:.0f}" if report.attempts else "-"
+    seen = report.title or ", ".join(f"{one.workload} {one.outcome}" for one in report.attempts)
+    return BugRow(
+        good=report.good,
+        cells=(report.bug.id, report.bug.bug_class or "-", by, outcome, seconds, seen),
+    )
+
+
+def bugs_by_build(report: Sensitivity) -> dict[str, tuple[BugReport, ...]]:
+    """Flavour and arch -> what became of each bug there, in the order of the builds."""
+    grouped: dict[str, list[BugReport]] = {}
+    for bug in report.bugs:
+        grouped.setdefault(f"{bug.build.flavour}.{bug.build.arch}", []).append(bug)
+    return {name: tuple(bugs) for name, bugs in grouped.items()}
+
+
+def classes_in(bugs: Iterable[BugReport]) -> tuple[str, ...]:
+    present = {bug.bug.bug_class for bug in bugs if bug.counts}
+    return tuple(bug_class for bug_class in _CLASSES if bug_class in present)
+
+
+def _of_class(bugs: Iterable[BugReport], bug_class: str) -> tuple[BugReport, ...]:
+    """Those that count: what changes nothing is no bug."""
+    return tuple(bug for bug in bugs if bug.bug.bug_class == bug_class and bug.counts)
+
+
+def _figures(bugs: Sequence[BugReport]) -> dict[str, Any]:
+    times = [bug.guest_seconds for bug in bugs if bug.finding]
+    return {
+        "bugs": len(bugs),
+        "found": len(times),
+        "median_guest_seconds": round(statistics.median(times), 1) if times else None,
+        "longest_guest_seconds": max(times, default=None),
+    }
+
+
+_DOUBT = {True: "what it finds may be found everywhere", False: "it proves less here than it is meant to"}
+
+
+def conclusions(report: Sensitivity) -> tuple[str, ...]:
+    """A line for each class of each build, and what weakens them all."""
+    lines = []
+    for name, bugs in bugs_by_build(report).items():
+        for bug_class in classes_in(bugs):
+            figures = _figures(_of_class(bugs, bug_class))
+            label = f"class {bug_class} ({_CLASSES[bug_class]})" if bug_class else _CLASSES[bug_class]
+            line = f"{name}: {label}: {figures['found']} of {figures['bugs']} found"
+            if figures["found"]:
+                median, longest = figures["median_guest_seconds"], figures["longest_guest_seconds"]
+                line += f", after {median:.0f} guest seconds in the median, {longest:.0f} at most"
+            lines.append(line)
+        if missed := [bug.bug.id for bug in bugs if bug.status is BugStatus.SURVIVED]:
+            lines.append(f"{name}: survived: {', '.join(sorted(missed))}")
+        if same := [bug.bug.id for bug in bugs if not bug.counts]:
+            lines.append(f"{name}: not counted, the kernel is the same without them: {', '.join(sorted(same))}")
+    lines += [
+        f"{one.build.flavour}.{one.build.arch}: {one.attempt.workload} without any bug is {one.attempt.outcome} "
+        f"({one.attempt.title}): {_DOUBT[one.unknown]}"
+        for one in report.control
+        if one.unknown or one.attempt.outcome is Outcome.NOT_EXERCISED
+    ]
+    lines += [
+        f"{one.build.flavour}.{one.build.arch}: {one.attempt.workload} is red without any bug "
+        f"({one.attempt.outcome}: {one.attempt.title}): it was not used"
+        for one in report.control
+        if one.attempt.found
+    ]
+    if report.not_counted:
+        lines.append(f"not counted, as nothing can tell them from the original: {len(report.not_counted)}")
+    return tuple(lines)

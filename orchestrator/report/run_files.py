@@ -1,0 +1,43 @@
+"""The files of a run: written whole or not at all, and with an error that says what to look at."""
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from orchestrator.host.errors import InfraError
+from orchestrator.host.files import replace_whole
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replace a file in one step. Raises InfraError."""
+    with writing(path):
+        replace_whole(path, text.encode("utf-8", errors="backslashreplace"))
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the disk refuses in the block into an InfraError: it is full, or `path` can't be written."""
+    try:
+        yield
+    except OSError as why:
+        if why.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InfraError(f"the disk is full: cannot write {path}", hint=f"df -h {path.parent}") from why
+        raise InfraError(f"cannot write {path}: {why.strerror}", hint=f"ls -ld {path.parent}") from why
+
+
+def append(path: Path, lines: str) -> None:
+    """Add whole lines to a file, on the disk when this returns; all of them or none."""
+    with writing(path), path.open("ab") as sink:
+        size = sink.seek(0, os.SEEK_END)
+        try:
+            sink.write(lines.encode())
+            sink.flush()
+            os.fsync(sink.fileno())
+        except OSError:
+            # Half a line would swallow the next one.
+            with contextlib.suppress(OSError):
+                os.truncate(path, size)
+            raise

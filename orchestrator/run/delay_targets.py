@@ -1,0 +1,67 @@
+"""`--widen only=FUNCTION`: whether the series changes it, asked before a build as far as the source tells."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from orchestrator.host.deadline import Deadline
+from orchestrator.host.errors import InfraError, UserError
+from orchestrator.judge.frames import plain_name
+from orchestrator.kernel.code.changes import APPLY_SECONDS, changes_of
+from orchestrator.kernel.series.load import Series
+from orchestrator.kernel.source.layer import patched
+from orchestrator.kernel.source.tree import PreparedSource, kept_tree
+from orchestrator.model.cells import Cell
+from orchestrator.model.configuration import Variant
+from orchestrator.model.events import Listener
+from orchestrator.model.images import KernelImage
+
+_UNPACK_SECONDS = 1800.0
+
+
+def check_targets(cells: Iterable[Cell], kernel: KernelImage) -> None:
+    """Raise UserError for a function that is to be widened and is none of those that the built kernel has blocks of."""
+    known = {block.target for block in kernel.coverage.blocks} if kernel.coverage else set()
+    _check(_asked(cells), known)
+
+
+def check_changed(
+    cells: Iterable[Cell], source: PreparedSource, series: Series, *, cache: Path, log_dir: Path, listener: Listener
+) -> None:
+    """Raise UserError for a function that is to be widened in a patched kernel and that the series does not change.
+
+    By the source alone, before anything is compiled. What the compiler made of it, and the baseline, whose functions
+    are others, are left to check_targets().
+    """
+    names = _asked(cell for cell in cells if cell.build.variant is Variant.PATCHED)
+    if not names:
+        return
+    # What does not fit is an outcome of the build, and told there with file and hunk.
+    with suppress(InfraError):
+        _fill(source, series, cache=cache, log_dir=log_dir, listener=listener)
+        until = Deadline.after(APPLY_SECONDS, "what the series changed")
+        changes = changes_of(series, cache=cache, source_sha256=source.sha256, until=until)
+        # A system call has one name in the source and another in the DWARF.
+        known = {plain_name(function.name) for function in changes.functions}
+        _check([name for name in names if plain_name(name) not in known], known)
+
+
+def _asked(cells: Iterable[Cell]) -> list[str]:
+    return list(dict.fromkeys(name for cell in cells if cell.widening for name in cell.widening.only))
+
+
+def _check(names: Sequence[str], known: Iterable[str]) -> None:
+    known = sorted(known)
+    for name in names:
+        if name not in known:
+            raise UserError(
+                f"widen: only={name}: the series changes no such function; it changes: {', '.join(known) or 'none'}"
+            )
+
+
+def _fill(source: PreparedSource, series: Series, *, cache: Path, log_dir: Path, listener: Listener) -> None:
+    """The private tree, where there is none yet. One that is there is left alone: with an overlay on it, too."""
+    if kept_tree(cache, source.sha256) is None:
+        until = Deadline.after(_UNPACK_SECONDS, "the private source tree")
+        with patched(source, series, cache=cache, log_dir=log_dir, on_event=listener, until=until):
+            pass

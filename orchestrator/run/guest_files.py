@@ -1,0 +1,95 @@
+"""The files that guests start from, in the run's own folder: for its cells, and for whoever repeats one by hand."""
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from orchestrator.guest.archive import GuestFiles, build_initramfs, program_path
+from orchestrator.guest.keys import RunKeys, save_keys
+from orchestrator.guest.workload import REFERENCE_SPEED, disk_sizes, limits_for, workload_argv
+from orchestrator.host import paths
+from orchestrator.host.deadline import Deadline
+from orchestrator.host.files import replacement, settle
+from orchestrator.model.arch import Arch
+from orchestrator.model.cells import Cell
+from orchestrator.model.configuration import Workload
+from orchestrator.model.images import KernelImage
+from orchestrator.plan.flavours import needs_of
+from orchestrator.report.repro_script import repro_script
+from orchestrator.report.store import Store
+from orchestrator.run.cell import Bootable, Guests, vm_spec
+from orchestrator.vm.argv import standalone_argv
+
+_INITRAMFS_SECONDS = 1800.0
+
+
+def initramfs_name(image: KernelImage) -> str:
+    """One for each arch, and for an instrumented kernel one of its own, as that has the kernel's blocks in it."""
+    return f"initramfs.{image.build.name if image.coverage else image.build.arch}"
+
+
+def workload_sources(workloads: Iterable[Workload]) -> tuple[tuple[Workload, Path], ...]:
+    """Each workload once, with the path of its program."""
+    once = {workload.name: workload for workload in workloads}
+    return tuple(
+        (workload, program_path(workload, paths.GUEST_SCRIPTS / workload.name, paths.GUEST_SCRIPTS))
+        for workload in once.values()
+    )
+
+
+def keep(bootable: Bootable, keys: RunKeys, store: Store) -> None:
+    """Copies (hard links where possible), in the run's folder, of what a guest of this build starts from."""
+    folder = store.build_folder(bootable.kernel.build)
+    _link(bootable.kernel.image, folder / "image")
+    _link(bootable.kernel.config, folder / "config")
+    _link(bootable.kernel.log, folder / "build.log")
+    guest = guest_folder(store)
+    _link(bootable.initramfs, guest / bootable.initramfs.name)
+    save_keys(keys, guest)
+
+
+def make_initramfs(
+    arch: Arch, workloads: Iterable[tuple[Workload, Path]], keys: RunKeys, *, cache: Path, output: Path
+) -> Path:
+    files = GuestFiles(scripts=paths.GUEST_SCRIPTS, cache=cache, log=output.parent / "log")
+    until = Deadline.after(_INITRAMFS_SECONDS, "the guest's root file system")
+    return build_initramfs(arch, workloads, keys, files, output=output, until=until)
+
+
+def write_repro(cell: Cell, bootable: Bootable, guests: Guests, folder: Path) -> None:
+    """repro.sh: the cell's guest by hand, with QEMU alone."""
+    spec = vm_spec(cell, bootable, guests)
+    sizes = disk_sizes(cell)
+    # By hand there is nobody to measure the guest: limits as for a slow one.
+    limits = limits_for(cell, REFERENCE_SPEED / 2, kernel_slower=needs_of(cell.build.flavour).slower)
+    argv = standalone_argv(
+        spec,
+        image=f"../../builds/{cell.build.name}/image",
+        initramfs=f"../../guest/{bootable.initramfs.name}",
+        disks=[f"@DISK{index}@" for index in range(len(sizes))],
+        workload=workload_argv(cell, limits)[1:],
+    )
+    note = f"Cell {cell.name}: boots the kernel of this run and runs the workload on the console. Needs QEMU only."
+    script = folder / "repro.sh"
+    text = repro_script(argv, disks={index: size for index, size in enumerate(sizes) if size}, note=note)
+    script.write_text(text, encoding="utf-8", errors="surrogateescape")
+    script.chmod(0o755)
+
+
+def guest_folder(store: Store) -> Path:
+    folder = store.folder / "guest"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _link(source: Path, target: Path) -> None:
+    if target.exists() or not source.exists():
+        return
+    try:
+        os.link(source, target)
+    except OSError:
+        # Another file system, or one without hard links. Whole or not at all: repro boots what lies here.
+        with replacement(target) as temporary:
+            shutil.copyfile(source, temporary)
+            settle(temporary, target)

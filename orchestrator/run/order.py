@@ -1,0 +1,85 @@
+"""In which order cells run: what is likeliest to fail first, then the longest (pure)."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from orchestrator.model.cells import Build, Cell
+from orchestrator.model.outcomes import Outcome
+from orchestrator.plan.expansion import builds_of
+from orchestrator.plan.flavours import needs_of
+from orchestrator.report.earlier import Earlier
+
+_NO_HINT = frozenset({Outcome.PASSED, Outcome.SKIPPED, Outcome.LOST})
+
+
+class Hope(IntEnum):
+    """How likely a cell fails, likeliest first."""
+
+    FAILED = 0  # when it ran last
+    SIBLING_FAILED = 1  # the same workload on the same build, in another repeat
+    EDITED = 2  # its workload is made for a file that the series does something else to than last time
+    NONE = 3  # nothing is known
+
+
+def edited_files(series: Mapping[str, str], before: Mapping[str, str] | None) -> frozenset[str]:
+    """The kernel files to which the series does something else than before, each given with its digest.
+
+    None where it is not known what was before: then nothing counts as edited.
+    """
+    if before is None:
+        return frozenset()
+    return frozenset(file for file in {*series, *before} if series.get(file) != before.get(file))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Schedule:
+    """What is begun when, as far as there is room and its kernel is there."""
+
+    builds: tuple[Build, ...]
+    cells: tuple[Cell, ...]
+
+
+def scheduled(cells: Sequence[Cell], earlier: Earlier, edited: Collection[str]) -> Schedule:
+    """Cells: likeliest to fail, first repeats, longest; else as they were. Builds by the likeliest of their cells."""
+    bad = {name for name, known in earlier.cells.items() if known.outcome not in _NO_HINT}
+    # Without the repeat.
+    bad_places = {_place(cell) for cell in cells if cell.name in bad}
+    hopes = [_hope(cell, bad, bad_places, edited) for cell in cells]
+    ranked = sorted(
+        range(len(cells)), key=lambda at: (hopes[at], cells[at].repeat, -expected_seconds(cells[at], earlier))
+    )
+    likeliest: dict[Build, Hope] = {}
+    for cell, hope in zip(cells, hopes, strict=True):
+        likeliest[cell.build] = min(hope, likeliest.get(cell.build, Hope.NONE))
+    return Schedule(
+        builds=tuple(sorted(likeliest, key=lambda build: likeliest[build])),
+        cells=tuple(cells[at] for at in ranked),
+    )
+
+
+def as_given(cells: Sequence[Cell]) -> Schedule:
+    """In the order of the cells, where that has been decided already."""
+    return Schedule(builds=builds_of(cells), cells=tuple(cells))
+
+
+def expected_seconds(cell: Cell, earlier: Earlier) -> float:
+    """What the cell takes on the host: as long as last time, or what a guess by its flavour says."""
+    known = earlier.cells.get(cell.name)
+    return cell.seconds + (known.overhead if known else _GUESS_SECONDS * needs_of(cell.build.flavour).slower)
+
+
+# From QEMU's start to the load and from there to the verdict.
+_GUESS_SECONDS = 5.0
+
+
+def _hope(cell: Cell, bad: Collection[str], bad_places: Collection[tuple[Build, str]], edited: Collection[str]) -> Hope:
+    if cell.name in bad:
+        return Hope.FAILED
+    if _place(cell) in bad_places:
+        return Hope.SIBLING_FAILED
+    return Hope.EDITED if any(file in edited for file in cell.workload.files) else Hope.NONE
+
+
+def _place(cell: Cell) -> tuple[Build, str]:
+    return cell.build, cell.workload.name

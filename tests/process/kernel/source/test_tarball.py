@@ -1,0 +1,222 @@
+"""Tarballs from a real HTTP server on this machine: whole, resumed, cut short, wrong."""
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from orchestrator.host.deadline import Deadline
+from orchestrator.host.errors import InfraError
+from orchestrator.kernel.source.tarball import Tarball, checked, damaged_tarballs, fetch
+from orchestrator.model.configuration import KernelSource, SourcePlace
+from orchestrator.model.events import Download, Event
+
+CONTENT = bytes(range(256)) * 4096
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Server(ThreadingHTTPServer):
+    """Serves CONTENT under any name that does not begin with a fault's name."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[tuple[str, str]] = []
+
+    def place(self, name: str, sha256: str = SHA256) -> SourcePlace:
+        return SourcePlace(url=f"http://127.0.0.1:{self.server_port}/{name}", sha256=sha256)
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        span = self.headers.get("Range", "")
+        self.server.asked.append((self.path, span))
+        start = int(span.removeprefix("bytes=").removesuffix("-")) if span else 0
+        if "missing" in self.path:
+            self.send_error(404)
+        elif start >= len(CONTENT):
+            self.send_error(416)
+        elif "no-range" in self.path or not start:
+            self._send(200, CONTENT)
+        else:
+            self._send(206, CONTENT[start:])
+
+    def _send(self, status: int, body: bytes) -> None:
+        if "wrong" in self.path:
+            body = body[:-1] + b"?"
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: len(body) // 2] if "short" in self.path else body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def get(cache: Path, *places: SourcePlace, events: list[Event] | None = None) -> Tarball:
+    seen: list[Event] = [] if events is None else events
+    source = KernelSource(version="6.19.6", places=places)
+    return fetch(source, cache=cache, on_event=seen.append, until=Deadline.after(60, "a test's download"))
+
+
+def test_a_tarball_is_fetched_with_progress_and_then_never_again(server: Server, tmp_path: Path) -> None:
+    events: list[Event] = []
+
+    first = get(tmp_path, server.place("linux.tar.xz"), events=events)
+    again = get(tmp_path, server.place("linux.tar.xz"))
+
+    assert first == again
+    assert first.path.read_bytes() == CONTENT
+    assert len(server.asked) == 1
+    assert events[-1] == Download(what="linux.tar.xz", done=len(CONTENT), total=len(CONTENT))
+
+
+def test_a_tarball_put_there_by_hand_is_verified_and_used(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources/linux.tar.xz").write_bytes(CONTENT)
+
+    get(tmp_path, server.place("linux.tar.xz"))
+
+    assert server.asked == []
+
+
+def test_a_cached_tarball_that_changed_is_kept_aside_and_fetched_again(server: Server, tmp_path: Path) -> None:
+    tarball = get(tmp_path, server.place("linux.tar.xz"))
+    tarball.path.write_bytes(b"broken")
+
+    get(tmp_path, server.place("linux.tar.xz"))
+
+    assert tarball.path.read_bytes() == CONTENT
+    (aside,) = tarball.path.parent.glob("*.wrong-*")
+    assert aside.read_bytes() == b"broken"
+
+
+def test_a_download_goes_on_where_it_stopped(server: Server, tmp_path: Path) -> None:
+    part = tmp_path / f"sources/linux.tar.xz.{SHA256[:12]}.part"
+    part.parent.mkdir()
+    part.write_bytes(CONTENT[:1000])
+
+    tarball = get(tmp_path, server.place("linux.tar.xz"))
+
+    assert server.asked == [("/linux.tar.xz", "bytes=1000-")]
+    assert tarball.path.read_bytes() == CONTENT
+    assert not part.exists()
+
+
+def test_a_server_that_closes_early_is_asked_for_the_rest(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(InfraError, match=r"short: the connection closed after \d+ bytes"):
+        get(tmp_path, server.place("short"))
+
+    starts = [int(span.removeprefix("bytes=").removesuffix("-") or 0) for _, span in server.asked if span]
+    assert starts == sorted(starts)
+    assert len(starts) == 3
+
+
+def test_a_server_without_ranges_is_read_from_the_beginning(server: Server, tmp_path: Path) -> None:
+    part = tmp_path / f"sources/no-range.tar.{SHA256[:12]}.part"
+    part.parent.mkdir()
+    part.write_bytes(b"x" * 1000)
+
+    assert get(tmp_path, server.place("no-range.tar")).path.read_bytes() == CONTENT
+
+
+def test_a_part_that_began_wrong_is_fetched_afresh(server: Server, tmp_path: Path) -> None:
+    part = tmp_path / f"sources/linux.tar.xz.{SHA256[:12]}.part"
+    part.parent.mkdir()
+    part.write_bytes(b"x" * 1000)
+
+    assert get(tmp_path, server.place("linux.tar.xz")).path.read_bytes() == CONTENT
+
+
+def test_a_part_that_is_too_long_is_fetched_afresh(server: Server, tmp_path: Path) -> None:
+    part = tmp_path / f"sources/linux.tar.xz.{SHA256[:12]}.part"
+    part.parent.mkdir()
+    part.write_bytes(CONTENT + b"more")
+
+    assert get(tmp_path, server.place("linux.tar.xz")).path.read_bytes() == CONTENT
+
+
+def test_a_wrong_hash_keeps_the_file_aside_and_the_next_place_is_tried(server: Server, tmp_path: Path) -> None:
+    tarball = get(tmp_path, server.place("wrong.tar"), server.place("right.tar"))
+
+    assert tarball.path.name == "right.tar"
+    assert len(list((tmp_path / "sources").glob("wrong.tar.wrong-*"))) == 1
+
+
+def test_when_no_place_is_right_each_is_named_with_what_was_wrong(server: Server, tmp_path: Path) -> None:
+    closed = SourcePlace(url="http://127.0.0.1:9/refused.tar", sha256=SHA256)
+
+    with pytest.raises(InfraError) as failure:
+        get(tmp_path, server.place("missing.tar"), server.place("wrong.tar"), closed)
+
+    text = str(failure.value)
+    assert "missing.tar: HTTP 404" in text
+    assert f"instead of {SHA256}; the file is kept as {tmp_path}/sources/wrong.tar.wrong-" in text
+    assert "refused.tar:" in text
+    assert "refused" in text.lower()
+    assert failure.value.hint
+
+
+def test_two_runs_at_once_download_once(server: Server, tmp_path: Path) -> None:
+    threads = [threading.Thread(target=get, args=(tmp_path, server.place("linux.tar.xz"))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(server.asked) == 1
+
+
+def test_a_bit_that_flipped_is_seen_before_the_tarball_is_unpacked(server: Server, tmp_path: Path) -> None:
+    tarball = get(tmp_path, server.place("linux.tar.xz"))
+    assert checked(tarball) == tarball
+    stat = tarball.path.stat()
+    tarball.path.write_bytes(b"\x01" + CONTENT[1:])
+    os.utime(tarball.path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+    assert [path for path, _ in damaged_tarballs(tmp_path)] == [tarball.path]
+    with pytest.raises(InfraError, match="has changed since it was downloaded") as failure:
+        checked(tarball)
+
+    assert "again" in failure.value.hint
+    assert checked(get(tmp_path, server.place("linux.tar.xz"))).path.read_bytes() == CONTENT
+
+
+def test_a_tarball_that_has_gone_is_our_trouble(server: Server, tmp_path: Path) -> None:
+    tarball = get(tmp_path, server.place("linux.tar.xz"))
+    tarball.path.unlink()
+
+    with pytest.raises(InfraError, match="has gone"):
+        checked(tarball)
+
+
+@pytest.mark.parametrize("content", [b"", bytes(len(CONTENT)), CONTENT[:-1]])
+def test_a_tarball_that_lost_its_content_with_the_power_is_fetched_again(
+    content: bytes, server: Server, tmp_path: Path
+) -> None:
+    tarball = get(tmp_path, server.place("linux.tar.xz"))
+    tarball.path.write_bytes(content)
+
+    assert get(tmp_path, server.place("linux.tar.xz")).path.read_bytes() == CONTENT
+
+
+def test_a_cache_that_can_not_be_written_is_our_trouble(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+
+    with pytest.raises(InfraError, match="the cache can't be written"):
+        get(tmp_path / "cache", server.place("linux.tar.xz"))

@@ -1,0 +1,201 @@
+"""Where the guest's packages come from, and how its programs are compiled."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from orchestrator.guest.archive import COMPILED, SCRIPTS, program_path
+from orchestrator.guest.programs import Library, compile_argv, program_bytes
+from orchestrator.guest.rootfs import PACKAGES, SUITE, apt_sources, base_archive, mmdebstrap_argv, sources_of
+from orchestrator.host.deadline import Deadline
+from orchestrator.host.errors import InfraError, ToolMissing, UserError
+from orchestrator.host.process import find_tool
+from orchestrator.model.arch import ARCHES
+from orchestrator.plan.checks import GUEST_PROGRAMS
+from tests.unit.samples import cell
+
+X86 = ARCHES["x86_64"]
+LISTING = f"""http://mirror.example/debian|{SUITE}|main|/usr/share/keyrings/debian.gpg
+http://mirror.example/debian|{SUITE}|contrib|
+http://mirror.example/debian|{SUITE}|main|
+http://mirror.example/debian|{SUITE}-updates|main|
+http://mirror.example/security|{SUITE}-security|main|
+http://other.example/debian|{SUITE}|main|
+http://mirror.example/debian|sid|main|
+"""
+
+
+def test_the_suites_main_component_is_taken_from_every_mirror_once() -> None:
+    assert sources_of(LISTING) == (
+        f"deb http://mirror.example/debian {SUITE} main",
+        f"deb http://other.example/debian {SUITE} main",
+    )
+
+
+@pytest.mark.parametrize("listing", ["", "http://mirror.example/debian|sid|main|\n", "no fields at all\n"])
+def test_without_a_mirror_of_the_suite_it_says_what_to_look_at(listing: str) -> None:
+    with pytest.raises(InfraError, match=f"no mirror of Debian {SUITE}") as raised:
+        sources_of(listing)
+
+    assert "apt-get" in raised.value.hint
+
+
+@pytest.mark.parametrize("arch", ARCHES.values(), ids=lambda arch: arch.name)
+def test_packages_are_unpacked_and_none_of_their_scripts_runs(arch: object) -> None:
+    argv = mmdebstrap_argv(arch, root=Path("/r"), sources=Path("/s"))  # type: ignore[arg-type]  # an Arch
+
+    assert "--variant=extract" in argv
+    assert f"--include={','.join(PACKAGES)}" in argv
+    assert argv[-3:] == [SUITE, "/r", "/s"]
+
+
+def test_no_workload_may_have_the_name_of_a_program_of_the_guests_own() -> None:
+    assert set(GUEST_PROGRAMS) == {*COMPILED, *SCRIPTS}
+
+
+def test_a_workload_is_compiled_statically_with_all_of_the_library(tmp_path: Path) -> None:
+    for name in ("b.c", "a.c", "a.h", "notes.txt"):
+        (tmp_path / name).touch()
+
+    argv = compile_argv(Path("w.c"), Path("out"), ARCHES["arm64"], Library(folder=tmp_path))
+
+    assert argv[0] == "aarch64-linux-gnu-gcc"
+    assert {"-static", "-Werror", f"-I{tmp_path}"} <= set(argv)
+    assert argv[-5:] == ["-o", "out", "w.c", f"{tmp_path}/a.c", f"{tmp_path}/b.c"]
+
+
+def made(source: Path, tmp_path: Path) -> bytes:
+    until = Deadline.after(120, "the compiler")
+    library = Library(folder=tmp_path / "lib")
+    return program_bytes(source, X86, library, cache=tmp_path / "cache", log=tmp_path / "log", until=until)
+
+
+def test_a_script_is_taken_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "w.sh").write_bytes(b"#!/bin/sh\n\xff")
+
+    assert made(tmp_path / "w.sh", tmp_path) == b"#!/bin/sh\n\xff"
+
+
+needs_gcc = pytest.mark.skipif(find_tool(f"{X86.compiler_prefix}gcc") is None, reason="no gcc for x86_64")
+
+
+@needs_gcc
+def test_a_program_is_compiled_once_and_again_when_it_changed(tmp_path: Path) -> None:
+    source = tmp_path / "w.c"
+    source.write_text("int main(void) { return 0; }\n")
+
+    first = made(source, tmp_path)
+    again = made(source, tmp_path)
+    source.write_text("int main(void) { return 1; }\n")
+    changed = made(source, tmp_path)
+
+    assert first[:4] == b"\x7fELF"
+    assert first == again != changed
+    assert len([file for file in (tmp_path / "cache/programs").iterdir() if file.suffix != ".lock"]) == 2
+
+
+@needs_gcc
+@pytest.mark.parametrize("damage", ["bit", "empty", "zeros"])
+def test_a_program_that_was_damaged_in_the_cache_is_compiled_again(damage: str, tmp_path: Path) -> None:
+    source = tmp_path / "w.c"
+    source.write_text("int main(void) { return 0; }\n")
+    first = made(source, tmp_path)
+    (kept,) = (tmp_path / "cache/programs").glob("*.sealed")
+    content = bytearray(kept.read_bytes())
+    content[100] ^= 1
+    kept.write_bytes({"bit": content, "empty": b"", "zeros": bytes(len(content))}[damage])
+
+    assert made(source, tmp_path) == first
+
+
+def fake_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """apt and mmdebstrap of a host that has them; what mmdebstrap was called for is in the log that comes back."""
+    calls = tmp_path / "calls"
+    programs = {
+        "apt-get": f"#!/bin/sh\necho 'http://mirror.example/debian|{SUITE}|main|'\n",
+        "mmdebstrap": f'#!/bin/sh\necho x >> {calls}\nfor root in "$@"; do case "$root" in */root) break;; esac; done\n'
+        'mkdir -p "$root/bin"\n',
+    }
+    for name, text in programs.items():
+        (tmp_path / "bin").mkdir(exist_ok=True)
+        (tmp_path / "bin" / name).write_text(text)
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    return calls
+
+
+@pytest.mark.parametrize("damage", ["bit", "empty", "zeros", "none"])
+def test_a_root_file_system_that_was_damaged_in_the_cache_is_made_again(
+    damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = fake_packages(tmp_path, monkeypatch)
+
+    def archive() -> bytes:
+        until = Deadline.after(60, "the archive")
+        return base_archive(X86, cache=tmp_path / "cache", log=tmp_path / "log", until=until)
+
+    first = archive()
+    (kept,) = (tmp_path / "cache/rootfs").glob("*.sealed")
+    content = bytearray(kept.read_bytes())
+    if damage != "none":
+        content[100] ^= 1
+        kept.write_bytes({"bit": content, "empty": b"", "zeros": bytes(len(content))}[damage])
+
+    assert archive() == first
+    assert calls.read_text().count("x") == (1 if damage == "none" else 2)
+
+
+@needs_gcc
+def test_a_program_is_compiled_again_when_a_header_beside_it_changed(tmp_path: Path) -> None:
+    (tmp_path / "w.c").write_text('#include "status.h"\nint main(void) { return STATUS; }\n')
+    (tmp_path / "status.h").write_text("#define STATUS 0\n")
+
+    first = made(tmp_path / "w.c", tmp_path)
+    (tmp_path / "status.h").write_text("#define STATUS 1\n")
+
+    assert made(tmp_path / "w.c", tmp_path) != first
+
+
+@needs_gcc
+def test_a_program_that_does_not_compile_is_the_users_error_in_the_compilers_words(tmp_path: Path) -> None:
+    (tmp_path / "w.c").write_text("int main(void) { return nothing; }\n")
+
+    with pytest.raises(UserError, match="does not compile for x86_64") as raised:
+        made(tmp_path / "w.c", tmp_path)
+
+    assert "undeclared" in str(raised.value)
+
+
+def test_a_missing_compiler_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "w.c").write_text("int main(void) { return 0; }\n")
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(ToolMissing, match="x86_64-linux-gnu-gcc"):
+        made(tmp_path / "w.c", tmp_path)
+
+
+def test_a_program_lies_beside_its_yaml_or_in_guest_scripts(tmp_path: Path) -> None:
+    workload, own, scripts = cell().workload, tmp_path / "own", tmp_path / "scripts"
+    for folder in (own, scripts):
+        folder.mkdir()
+    (scripts / "mincore.c").touch()
+
+    assert program_path(workload, own / "w.yaml", scripts) == scripts / "mincore.c"
+    (own / "mincore.c").touch()
+    assert program_path(workload, own / "w.yaml", scripts) == own / "mincore.c"
+
+
+def test_a_program_that_is_nowhere_is_the_users_error_with_both_places(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no mincore\.c; looked for .*own/mincore\.c and .*scripts/mincore\.c"):
+        program_path(cell().workload, tmp_path / "own" / "w.yaml", tmp_path / "scripts")
+
+
+@pytest.mark.skipif(find_tool("apt-get") is None, reason="apt is not installed")
+def test_apt_is_asked_for_the_mirrors(tmp_path: Path) -> None:
+    try:
+        sources = apt_sources(log=tmp_path / "log", until=Deadline.after(60, "apt"))
+    except InfraError as e:
+        pytest.skip(f"no mirror is configured here: {e}")
+
+    assert all(source.startswith("deb ") and source.endswith(f" {SUITE} main") for source in sources)

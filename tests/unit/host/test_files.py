@@ -1,0 +1,139 @@
+"""Files that are whole or not there, whatever happens to us or to the disk in between."""
+
+import errno
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.host.errors import InfraError
+from orchestrator.host.files import make_folders, replace_whole, settle_folder, trouble_named
+from orchestrator.host.sealed import read_sealed, sealed, write_sealed
+from tests.unit.faulty import KILLED, needs_strace, run_with, traced
+
+
+def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path: Path) -> None:
+    replace_whole(tmp_path / "file", b"old")
+    replace_whole(tmp_path / "file", b"new")
+
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+REPLACE = """
+import sys
+from pathlib import Path
+from orchestrator.host.files import replace_whole
+replace_whole(Path(sys.argv[1]), b"new")
+"""
+
+
+@needs_strace
+def test_content_is_on_the_disk_before_the_name_and_the_name_before_we_return(tmp_path: Path) -> None:
+    done = traced(REPLACE, tmp_path / "file", options=("-y", "-e", "trace=fsync,rename,renameat,renameat2"))
+
+    calls = [line.split("(")[0].split()[-1] for line in done.stderr.splitlines() if str(tmp_path) in line]
+    assert [call.removesuffix("2").removesuffix("at") for call in calls] == ["fsync", "rename", "fsync"]
+
+
+@needs_strace
+@pytest.mark.parametrize("call", ["fsync 1", "fsync 2", "rename 1", "chmod,fchmodat 1"])
+@pytest.mark.parametrize("what", [KILLED, "error=EIO"])
+def test_ended_or_refused_at_any_call_the_file_is_the_old_one_or_the_new_one(
+    call: str, what: str, tmp_path: Path
+) -> None:
+    replace_whole(tmp_path / "file", b"old")
+    name, number = call.split()
+
+    done = run_with(REPLACE, tmp_path / "file", call=name, what=what, number=int(number))
+
+    assert done.returncode != 0
+    assert (tmp_path / "file").read_bytes() in (b"old", b"new")
+
+
+def test_a_folder_gets_its_name_when_all_of_it_is_there(tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "a").write_text("a")
+
+    settle_folder(tmp_path / "new", tmp_path / "entry")
+
+    assert (tmp_path / "entry" / "a").read_text() == "a"
+
+
+def test_a_new_cache_is_closed_to_other_users(tmp_path: Path) -> None:
+    make_folders(tmp_path / "cache" / "images")
+    make_folders(tmp_path / "cache" / "images")
+
+    assert stat.S_IMODE((tmp_path / "cache").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM])
+def test_what_the_disk_refuses_is_our_trouble_with_a_next_step(number: int, tmp_path: Path) -> None:
+    with pytest.raises(InfraError) as raised, trouble_named(tmp_path / "images"):
+        raise OSError(number, os.strerror(number), str(tmp_path / "images" / "x"))
+
+    assert raised.value.hint
+    assert str(tmp_path) in str(raised.value)
+
+
+def test_a_refusal_elsewhere_is_not_the_caches(tmp_path: Path) -> None:
+    with pytest.raises(PermissionError), trouble_named(tmp_path / "cache"):
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "linux" / "Makefile"))
+
+
+def test_a_file_in_the_place_of_the_cache_is_our_trouble(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("")
+
+    with pytest.raises(InfraError, match="the cache can't be written"):
+        write_sealed(tmp_path / "cache" / "rootfs" / "x", b"")
+
+
+@given(st.binary(max_size=300))
+def test_what_is_sealed_is_read_back(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    file = tmp_path_factory.mktemp("sealed") / "file"
+    write_sealed(file, content)
+
+    assert read_sealed(file) == content
+
+
+@given(st.binary(max_size=100), st.data())
+def test_one_wrong_bit_or_a_missing_end_is_seen(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, data: st.DataObject
+) -> None:
+    file = tmp_path_factory.mktemp("sealed") / "file"
+    whole = bytearray(sealed(content))
+    bit = data.draw(st.integers(0, len(whole) * 8 - 1))
+    file.write_bytes(whole[: bit // 8])
+    assert read_sealed(file) is None
+
+    whole[bit // 8] ^= 1 << bit % 8
+    file.write_bytes(whole)
+    assert read_sealed(file) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 4096, b"x"])
+def test_an_empty_file_and_one_of_zeros_are_none(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(content)
+
+    assert read_sealed(tmp_path / "file") is None
+    assert read_sealed(tmp_path / "nothing") is None
+    assert read_sealed(tmp_path) is None
+
+
+def test_a_killed_writer_leaves_the_old_content(tmp_path: Path) -> None:
+    write_sealed(tmp_path / "file", b"old")
+    code = (
+        "import os, signal; from pathlib import Path; from orchestrator.host.files import replacement\n"
+        f"with replacement(Path('{tmp_path}/file')) as new:\n"
+        "    new.write_bytes(b'half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False)
+
+    assert done.returncode == -signal.SIGKILL
+    assert read_sealed(tmp_path / "file") == b"old"

@@ -1,0 +1,91 @@
+"""The cache of images in any order of events: what is found is the build of its key, or nothing."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from orchestrator.kernel.build.image_cache import find_image, image_key, prune, store_image
+from orchestrator.model.images import KernelImage
+from tests.unit.kernel.build.test_image_cache import BUILD, HASHES, built
+
+SERIES = st.sampled_from(["one", "two", "three"])
+
+
+class Cache(RuleBasedStateMachine):
+    """Three kernels that are built, found, pruned and damaged."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="cache-states-"))
+        self.cache = self.folder / "cache"
+        self.whole: set[str] = set()
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def hashes(self, series: str) -> dict[str, str]:
+        return HASHES | {"series": series}
+
+    def key(self, series: str) -> str:
+        return image_key(self.hashes(series), "x86_64")
+
+    def right(self, image: KernelImage, series: str) -> None:
+        assert image.image.read_bytes() == f"image of {series}".encode()
+        assert image.vmlinux.read_bytes() == f"vmlinux of {series}".encode()
+        assert image.hashes["series"] == series
+
+    @rule(series=SERIES)
+    def store(self, series: str) -> None:
+        out = built(self.folder / "out", image=f"image of {series}".encode(), vmlinux=f"vmlinux of {series}".encode())
+        self.right(store_image(self.cache, self.key(series), BUILD, built=out, hashes=self.hashes(series)), series)
+        self.whole.add(series)
+
+    @rule(series=SERIES)
+    def find(self, series: str) -> None:
+        image = find_image(self.cache, self.key(series), BUILD)
+        assert (image is not None) == (series in self.whole)
+        if image:
+            self.right(image, series)
+
+    @rule(series=SERIES, number=st.integers(0, 4), bit=st.integers(0, 1 << 16), cut=st.booleans())
+    def damage(self, series: str, number: int, bit: int, cut: bool) -> None:
+        folder = self.cache / "images" / self.key(series)
+        if not folder.exists():
+            return
+        file = sorted(folder.iterdir())[number]
+        content = bytearray(file.read_bytes())
+        content[bit // 8 % len(content)] ^= 1 << bit % 8
+        file.unlink()  # its content may be linked to from a run's folder
+        file.write_bytes(content[: bit % len(content)] if cut else content)
+        self.whole.discard(series)
+
+    @rule(first=SERIES, second=SERIES)
+    def swap(self, first: str, second: str) -> None:
+        one, two = (self.cache / "images" / self.key(series) for series in (first, second))
+        if first != second and one.exists() and not two.exists():
+            one.rename(two)
+            self.whole.discard(first)
+
+    @rule(series=SERIES)
+    def killed_while_storing(self, series: str) -> None:
+        fresh = self.cache / "images" / f".new-{self.key(series)}"
+        fresh.mkdir(parents=True, exist_ok=True)
+        (fresh / "image").write_bytes(b"half")
+
+    @rule(keep=st.sampled_from([0, 1 << 20]))
+    def prune(self, keep: int) -> None:
+        prune(self.cache, keep)
+        if not keep:
+            self.whole.clear()
+
+    @invariant()
+    def nothing_is_left_aside(self) -> None:
+        assert not list(self.cache.glob("**/.trash-*"))
+
+
+Cache.TestCase.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
+TestCache = Cache.TestCase

@@ -1,0 +1,159 @@
+"""Fragments, what kconfig made of them, and why."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from orchestrator.host.errors import UserError
+from orchestrator.host.paths import KCONFIG
+from orchestrator.kernel.build.kconfig import config_text, merge, not_granted, parse_config, parse_fragment
+from orchestrator.kernel.build.kconfig_dependencies import definitions, is_on, split_terms, unmet_terms, why_not
+
+CONFIG = 'CONFIG_SWAP=y\nCONFIG_HZ=1000\nCONFIG_NAME="patchrig"\n# CONFIG_ZSWAP is not set\nCONFIG_OLD=m\n'
+
+# Tabs, as in the kernel.
+TOP = """\
+mainmenu "Test"
+
+config SWAP
+	bool "Swap"
+	help
+		Swap to a device.
+		depends on nothing of this text
+
+config ZSWAP
+	bool "Compressed swap"
+	depends on SWAP && (CRYPTO || !SLOW)
+	select ZSMALLOC
+
+config ZSMALLOC
+	tristate
+
+if NET
+source "net/Kconfig"
+endif
+
+menu "Sound"
+	depends on SOUND != n
+
+config BEEP
+	bool "Beep" if EXPERT
+	depends on ARCH_HAS_BEEP
+
+endmenu
+
+config TWICE
+	bool "in one way"
+	depends on SWAP && NET && SOUND
+
+config TWICE
+	bool "in another"
+	depends on CRYPTO
+"""
+FILES: Mapping[str, list[str]] = {
+    "Kconfig": [TOP],
+    "net/Kconfig": ['config INET\n\tbool "TCP" \\\n\t\tif EXPERT\n\tdepends on SWAP\n'],
+}
+
+
+def because(symbol: str, config: str) -> str:
+    found = list(definitions(lambda path: FILES.get(path, []), "Kconfig"))
+    return why_not(symbol, found, parse_config(config))
+
+
+def test_a_fragment_is_symbols_and_values() -> None:
+    text = '# A reason.\nCONFIG_SWAP=y\n\n# CONFIG_ZSWAP is not set\nCONFIG_NAME="a b"\n'
+
+    assert parse_fragment(text, "x.config") == {"SWAP": "y", "ZSWAP": "n", "NAME": '"a b"'}
+
+
+def test_a_line_that_is_no_setting_is_named_with_its_place() -> None:
+    with pytest.raises(UserError, match=r"x\.config:2: 'SWAP=y' is no kconfig line"):
+        parse_fragment("# ok\nSWAP=y\n", "x.config")
+
+
+def test_one_fragment_that_contradicts_itself_is_refused() -> None:
+    with pytest.raises(UserError, match=r"x\.config:2: CONFIG_A=n, but it is y further up"):
+        parse_fragment("CONFIG_A=y\nCONFIG_A=n\n", "x.config")
+
+
+def test_the_later_fragment_wins() -> None:
+    assert merge([{"A": "y", "B": "y"}, {"B": "n"}]) == {"A": "y", "B": "n"}
+
+
+def test_a_request_reads_back_as_itself() -> None:
+    asked = {"B": "n", "A": "y", "HZ": "1000"}
+
+    assert parse_config(config_text(asked)) == asked
+    assert config_text(asked) == config_text(dict(sorted(asked.items())))
+
+
+def test_what_is_not_granted_has_what_was_asked_and_what_it_became() -> None:
+    asked = {"SWAP": "y", "ZSWAP": "y", "OLD": "y", "HZ": "250", "GONE": "n", "NAME": '"patchrig"', "NONE": "m"}
+
+    refused = not_granted(asked, parse_config(CONFIG))
+
+    assert [symbol.title for symbol in refused] == [
+        "CONFIG_HZ: asked for 250, became 1000",
+        "CONFIG_NONE: asked for m, became n",
+        "CONFIG_OLD: asked for y, became m",
+        "CONFIG_ZSWAP: asked for y, became n",
+    ]
+
+
+def test_the_same_number_in_another_spelling_is_granted() -> None:
+    assert not_granted({"BASE": "0x0100"}, {"BASE": "0x100"}) == ()
+
+
+@pytest.mark.parametrize(
+    ("symbol", "config", "reason"),
+    [
+        ("NOSUCH", "", "this kernel has no such symbol"),
+        ("ZSWAP", "CONFIG_SLOW=y\n", "unmet: SWAP (SWAP=n); (CRYPTO || !SLOW) (CRYPTO=n, SLOW=y)"),
+        ("ZSWAP", "CONFIG_SLOW=y\nCONFIG_SWAP=y\n", "unmet: (CRYPTO || !SLOW) (CRYPTO=n, SLOW=y)"),
+        ("INET", "CONFIG_SWAP=y\nCONFIG_EXPERT=y\n", "unmet: NET (NET=n)"),
+        ("INET", "CONFIG_SWAP=y\nCONFIG_NET=y\n", "unmet: EXPERT (EXPERT=n)"),
+        ("BEEP", "CONFIG_EXPERT=y\nCONFIG_ARCH_HAS_BEEP=y\n", "unmet: SOUND != n (SOUND=n)"),
+        ("ZSMALLOC", "", "it can't be asked for: only other symbols select it"),
+        ("ZSMALLOC", "CONFIG_ZSMALLOC=y\nCONFIG_ZSWAP=y\n", "selected by ZSWAP=y"),
+        ("TWICE", "CONFIG_SWAP=y\n", "unmet: CRYPTO (CRYPTO=n)"),
+        ("SWAP", "", "its dependencies are met: a choice, a range or a default of another symbol decides it"),
+    ],
+)
+def test_the_reason_names_what_is_off(symbol: str, config: str, reason: str) -> None:
+    assert because(symbol, config) == reason
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("A", True),
+        ("!A", False),
+        ("B", False),
+        ("M", True),
+        ("A && B || A", True),
+        ("A && (B || !B)", True),
+        ("M = y", False),
+        ("M != y", True),
+        ('NAME = "x"', True),
+        ("$(cc-option,-fno-x)", True),
+        ("A && GCC_VERSION >= 110000", True),
+        ("A &&", True),
+    ],
+)
+def test_expressions_are_evaluated_as_kconfig_does(expression: str, expected: bool) -> None:
+    assert is_on(expression, {"A": "y", "M": "m", "NAME": '"x"'}) is expected
+
+
+def test_terms_are_split_at_the_top_level_only() -> None:
+    assert list(split_terms("A && (B && C) && !D")) == ["A", "(B && C)", "!D"]
+    assert list(split_terms("A && B || C")) == ["A && B || C"]
+
+
+def test_a_term_that_is_required_twice_is_named_once() -> None:
+    assert unmet_terms(["A", "A && B"], {"B": "y"}) == ("A (A=n)",)
+
+
+@pytest.mark.parametrize("name", ["base", "x86_64", "arm64", "plain", "debug"])
+def test_our_fragments_can_be_read(name: str) -> None:
+    parse_fragment((KCONFIG / f"{name}.config").read_text(), name)

@@ -1,0 +1,132 @@
+"""A matrix to cells: order, seeds, and what the command line changes."""
+
+import json
+from itertools import pairwise
+from pathlib import PurePosixPath
+
+import pytest
+
+from orchestrator.host.errors import UserError
+from orchestrator.model.configuration import DeviceKind, Matrix, SwapDevice, Variant, Workload
+from orchestrator.plan.expansion import Selection, as_json, builds_of, cell_seed, describe, expand, selected
+
+
+def workload(name: str) -> Workload:
+    device = SwapDevice(kind=DeviceKind.ZRAM, size_mib=64)
+    return Workload(
+        name=name, summary=f"{name} in a loop", program=PurePosixPath("x.c"), devices=(device,), exercised={"calls": 1}
+    )
+
+
+WORKLOADS = (workload("swapin"), workload("mincore"))
+MATRIX = Matrix(
+    kernel="6.19",
+    variants=(Variant.BASELINE, Variant.PATCHED),
+    flavours=("plain", "debug"),
+    workloads=("swapin", "mincore"),
+    repeat=2,
+)
+
+
+def test_cells_of_one_build_are_side_by_side() -> None:
+    builds = [cell.build for cell in expand(MATRIX, WORKLOADS)]
+
+    changes = sum(before != after for before, after in pairwise(builds))
+
+    assert changes == len(set(builds)) - 1 == 2 * 2 * 2 - 1
+
+
+def test_each_workload_runs_once_before_any_runs_twice() -> None:
+    names = [cell.name for cell in expand(MATRIX, WORKLOADS)]
+
+    assert names[:4] == [
+        "baseline.plain.x86_64.swapin.1",
+        "baseline.plain.x86_64.mincore.1",
+        "baseline.plain.x86_64.swapin.2",
+        "baseline.plain.x86_64.mincore.2",
+    ]
+    assert len(set(names)) == len(names) == 2 * 2 * 2 * 2 * 2
+
+
+def test_builds_race_the_same_random_sequence() -> None:
+    cells = expand(MATRIX, WORKLOADS)
+
+    assert len({cell.seed for cell in cells if cell.workload.name == "swapin" and cell.repeat == 1}) == 1
+    assert len({cell.seed for cell in cells}) == 4
+
+
+def test_a_cell_alone_has_the_seed_that_it_has_among_others() -> None:
+    alone = expand(MATRIX, WORKLOADS, Selection(workloads=("mincore",), arches=("arm64",), repeat=1))[0]
+
+    assert alone.seed == expand(MATRIX, WORKLOADS)[1].seed
+
+
+def test_seeds_stay_what_they_were_in_older_runs() -> None:
+    assert cell_seed(1, workload="swapin", repeat=1) == 5_259_029_509_249_854_591
+
+
+def test_a_seed_fits_in_what_the_model_allows() -> None:
+    assert all(0 <= cell_seed(seed, workload="x", repeat=1) < 2**63 for seed in range(200))
+
+
+def test_the_selection_replaces_what_the_matrix_says() -> None:
+    selection = Selection(
+        arches=("arm64", "arm64"), flavours=("plain",), variants=(Variant.PATCHED,), seconds=5, seed=0, repeat=1
+    )
+
+    cells = expand(MATRIX, WORKLOADS, selection)
+
+    assert [cell.name for cell in cells] == ["patched.plain.arm64.swapin", "patched.plain.arm64.mincore"]
+    assert {cell.seconds for cell in cells} == {5}
+    assert cells[0].seed == cell_seed(0, workload="swapin", repeat=1)
+
+
+def test_an_empty_selection_changes_nothing() -> None:
+    assert selected(MATRIX, Selection()) == MATRIX
+
+
+@pytest.mark.parametrize(
+    ("selection", "message"),
+    [
+        (
+            Selection(arches=("x86-64",)),
+            "--arch: unknown arch 'x86-64', did you mean 'x86_64'?; allowed: arm64, x86_64",
+        ),
+        (Selection(workloads=("swapim",)), "--workload: unknown workload 'swapim', did you mean 'swapin'?"),
+        (Selection(seconds=0), "--seconds: must be greater than 0 (got 0)"),
+        (Selection(repeat=-1), "--repeat: must be greater than 0 (got -1)"),
+        (Selection(seed=2**63), "--seed: must be less than"),
+    ],
+)
+def test_what_a_matrix_could_not_say_the_command_line_can_t_either(selection: Selection, message: str) -> None:
+    with pytest.raises(UserError) as refused:
+        expand(MATRIX, WORKLOADS, selection)
+
+    assert str(refused.value).startswith(message)
+
+
+def test_two_workloads_of_one_name_are_refused() -> None:
+    with pytest.raises(UserError, match="two workloads are called 'swapin'"):
+        expand(MATRIX, (*WORKLOADS, workload("swapin")))
+
+
+def test_each_build_is_listed_once_in_the_order_of_its_cells() -> None:
+    assert [build.name for build in builds_of(expand(MATRIX, WORKLOADS))][:3] == [
+        "baseline.plain.x86_64",
+        "baseline.plain.arm64",
+        "baseline.debug.x86_64",
+    ]
+
+
+def test_a_description_says_where_swap_is_and_with_which_seed() -> None:
+    cell = expand(MATRIX, WORKLOADS)[0]
+
+    assert describe(cell) == (
+        f"baseline.plain.x86_64.swapin.1  20 s, seed {cell.seed}, swap on zram 64 MiB: swapin in a loop"
+    )
+
+
+def test_a_cell_can_be_written_as_json() -> None:
+    cell = json.loads(json.dumps(as_json(expand(MATRIX, WORKLOADS)[0])))
+
+    assert (cell["name"], cell["workload"]["devices"][0]["kind"]) == ("baseline.plain.x86_64.swapin.1", "zram")

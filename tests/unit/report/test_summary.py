@@ -1,0 +1,79 @@
+"""The text for a mail."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.model.images import BuildFailure
+from orchestrator.model.outcomes import Outcome
+from orchestrator.model.reports import RunReport
+from orchestrator.report.junit import junit_text
+from orchestrator.report.summary import findings, outcome_counts, rows, summary_text
+from tests.conftest import GOLDEN, Golden
+from tests.unit.samples import cell, cell_report, compared_report, guest_run, image, mixed_report, run_report
+
+
+def test_the_summary_is_the_golden_one(golden: Golden) -> None:
+    golden.text(GOLDEN / "summary" / "mixed.txt", summary_text(mixed_report()))
+
+
+def test_the_summary_of_both_variants_is_the_golden_one(golden: Golden) -> None:
+    golden.text(GOLDEN / "summary" / "compared.txt", summary_text(compared_report()))
+
+
+def test_an_allowed_crash_shows_beside_a_pass() -> None:
+    reason = "allowed: WARNING in f (fixed upstream)"
+    report = run_report(cell_report(run=guest_run(), reasons=(reason,)))
+
+    assert f"{reason} (1 passed cell)" in summary_text(report)
+    assert reason in junit_text(report)
+
+
+@pytest.mark.parametrize("report", [mixed_report(), compared_report()], ids=["mixed", "compared"])
+def test_no_line_is_too_wide_for_a_mail(report: RunReport) -> None:
+    assert max(len(line.expandtabs()) for line in summary_text(report).splitlines()) <= 78
+
+
+def test_a_finding_of_two_cells_is_told_once() -> None:
+    hung = next(finding for finding in findings(mixed_report().cells) if finding.outcome is Outcome.HUNG)
+
+    assert [found.cell.workload.name for found in hung.cells] == ["mincore", "shmem"]
+
+
+def test_findings_come_worst_first_and_not_exercised_is_one() -> None:
+    outcomes = [finding.outcome for finding in findings(mixed_report().cells)]
+
+    assert outcomes == [Outcome.LOST, Outcome.CRASHED, Outcome.HUNG, Outcome.NOT_EXERCISED]
+
+
+def test_repeats_share_a_row() -> None:
+    good = [cell_report(run=guest_run(), of=cell(repeat=number, repeats=3)) for number in (1, 2)]
+    hung = cell_report(Outcome.HUNG, "stuck", of=cell(repeat=3, repeats=3))
+
+    (row,) = rows([*good, hung])
+
+    assert (row.outcome, row.cells, row.figures[2]) == ("1 hung, 2 passed", 3, "114")
+    assert row.proof == ("site.mincore 18240",)
+
+
+def test_an_interrupted_run_says_so() -> None:
+    assert "INTERRUPTED" in summary_text(run_report(interrupted=True))
+
+
+def test_a_run_without_cells_is_not_called_good() -> None:
+    assert outcome_counts(()) == "no cell finished"
+
+
+def test_a_failed_build_without_cells_is_told() -> None:
+    build = BuildFailure(
+        build=image().build, outcome=Outcome.BUILD_FAILED, title="mm/x.c:1: error: no", detail="", log=None
+    )
+
+    assert "build-failed: patched.plain.x86_64: mm/x.c:1: error: no" in summary_text(run_report(builds=(build,)))
+
+
+@given(st.text(), st.text())
+def test_any_title_gives_narrow_ascii(title: str, reason: str) -> None:
+    text = summary_text(run_report(cell_report(Outcome.FAILED, title, reasons=(reason,))))
+
+    assert text.isascii()

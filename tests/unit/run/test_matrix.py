@@ -1,0 +1,120 @@
+"""How many guests run side by side, which fragments make a build, and what the exit code says."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli.main import exit_code
+from orchestrator.host.errors import ExitCode, InfraError
+from orchestrator.host.files import sha256_of
+from orchestrator.model.cells import Build
+from orchestrator.model.configuration import Variant
+from orchestrator.model.images import BuildFailure
+from orchestrator.model.outcomes import Outcome
+from orchestrator.run.capacity import jobs_for
+from orchestrator.run.endings import interrupted_report
+from orchestrator.run.matrix import fragments_of, kept_image, unbuilt_report
+from orchestrator.vm.qemu import config_digest
+from tests.unit.samples import cell, cell_report, image, run_report
+
+CELLS = [cell(repeat=number, repeats=8) for number in range(1, 9)]  # 512 MiB each
+
+
+@pytest.mark.parametrize(
+    ("cores", "memory_mib", "jobs"),
+    [
+        (2, 100_000, 2),
+        (64, 100_000, 8),  # no more than there are cells
+        (8, 1024 + 8 * 256 + 3 * 712, 3),  # a guest, QEMU's own memory; compilers; and 1 GiB for everything else
+        (8, 1024 + 8 * 256 + 3 * 712 - 1, 2),
+        (8, 500, 1),  # there is always one
+    ],
+)
+def test_guests_run_side_by_side_as_cores_and_memory_allow(cores: int, memory_mib: int, jobs: int) -> None:
+    assert jobs_for(CELLS, cores=cores, memory_mib=memory_mib) == jobs
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code"),
+    [
+        ((Outcome.PASSED, Outcome.PASSED), ExitCode.OK),
+        ((Outcome.PASSED, Outcome.SKIPPED), ExitCode.OK),
+        ((Outcome.SKIPPED,), ExitCode.INFRA),
+        ((), ExitCode.INFRA),
+        ((Outcome.PASSED, Outcome.LOST), ExitCode.INFRA),
+        ((Outcome.LOST, Outcome.HUNG), ExitCode.BAD_KERNEL),
+        *(
+            ((Outcome.PASSED, bad), ExitCode.BAD_KERNEL)
+            for bad in Outcome
+            if bad not in (Outcome.PASSED, Outcome.SKIPPED, Outcome.LOST)
+        ),
+    ],
+)
+def test_the_exit_code_says_good_bad_or_unknown(outcomes: tuple[Outcome, ...], code: ExitCode) -> None:
+    report = run_report(*(cell_report(outcome) for outcome in outcomes))
+
+    assert exit_code(report) is code
+
+
+def test_flavours_are_merged_after_the_base_and_the_arch() -> None:
+    build = Build(variant=Variant.PATCHED, flavour="plain+debug", arch="arm64")
+
+    names = [path.name for path in fragments_of(build)]
+
+    assert names == ["base.config", "arm64.config", "plain.config", "debug.config"]
+    assert all(path.is_file() for path in fragments_of(build))
+
+
+def test_a_cell_whose_kernel_was_not_built_has_the_builds_outcome() -> None:
+    failure = BuildFailure(
+        build=cell().build, outcome=Outcome.NOT_APPLIED, title="hunk 2 of mm/x.c", detail="...", log=None
+    )
+
+    report = unbuilt_report(cell(), failure)
+
+    assert (report.verdict.outcome, report.verdict.title) == (Outcome.NOT_APPLIED, "hunk 2 of mm/x.c")
+    assert report.run is None
+
+
+def test_a_cell_that_never_began_is_skipped_with_the_reason() -> None:
+    report = interrupted_report(cell(), "interrupted by the user before it began")
+
+    assert report.verdict.outcome is Outcome.SKIPPED
+    assert report.verdict.title == "interrupted by the user before it began"
+
+
+def test_a_run_keeps_its_own_copy_of_the_kernel(tmp_path: Path) -> None:
+    folder = tmp_path / "builds" / image().build.name
+    folder.mkdir(parents=True)
+    (folder / "image").touch()
+
+    assert kept_image(image(), tmp_path).image == folder / "image"
+
+
+def test_a_kernel_that_is_gone_is_an_error_with_a_way_out(tmp_path: Path) -> None:
+    with pytest.raises(InfraError, match="is gone") as raised:
+        kept_image(image(), tmp_path)
+
+    assert raised.value.hint
+
+
+def test_the_configs_digest_is_the_one_that_the_guest_prints(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("CONFIG_SWAP=y\n")
+
+    # printf 'CONFIG_SWAP=y\n' | gzip | tail -c 8 | od -An -tx4 --endian=little
+    assert config_digest(tmp_path / "config") == "5ad813a30000000e"
+
+
+def test_a_kernel_that_was_changed_in_a_runs_folder_is_not_booted_again(tmp_path: Path) -> None:
+    kernel = image()
+    place = tmp_path / "builds" / kernel.build.name / "image"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"kernel")
+    kernel = replace(kernel, hashes={**kernel.hashes, "image": sha256_of(place)})
+    assert kept_image(kernel, tmp_path).image == place
+
+    place.write_bytes(b"kernfl")
+
+    with pytest.raises(InfraError, match="is not what was booted"):
+        kept_image(kernel, tmp_path)
