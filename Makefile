@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 # make run     set up this machine, then the whole swapoff matrix; ARGS="--arch x86_64" is passed on
 # make test    set up this machine, then every test, real boots included; ARGS="-k name" is passed on
 # make unit    the tests that need no guest: seconds

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the hook of the widened flavour costs: the same load on a kernel without it, with it switched off, and counting.
 
 The guests are those of repro.sh, QEMU alone: one image with other arguments is all that differs.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Ten thousand cells through `patchrig list` and `patchrig run`, with guests that end at once: what we ourselves cost.
 
 Everything is real but for the kernels and the guests: matrix, schedule, threads, files of each cell, report. Prints
@@ -20,7 +21,7 @@ from orchestrator.host.deadline import now
 from orchestrator.kernel.series.load import BASELINE, Series
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.crashes import Crash, CrashKind, Severity
-from orchestrator.model.guests import Ending, GuestRun, WorkloadResult
+from orchestrator.model.guests import Ending, Observation, WorkloadResult
 from orchestrator.model.images import KernelImage
 from orchestrator.model.outcomes import Outcome, Verdict
 from orchestrator.model.phases import Phase, Span
@@ -83,7 +84,7 @@ def fake_cell(cell: Cell, *_: Any, folder: Path, guest_ended: Callable[[], None]
         swapoff_stuck=False,
         counters=counters,
     )
-    run = GuestRun(
+    run = Observation(
         ending=Ending.REPORTED, result=result, exit_status=0, boot_seconds=2.1, guest_seconds=20.0, accelerator="tcg"
     )
     return CellReport(

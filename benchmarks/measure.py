@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Speed of the main job, measured through the command line: a table of figures, what to reach, and ratios.
 
 measure.py                  the rows that take minutes at most

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The same work by others: rows of measure.py that put virtme-ng's `vng`, and make by hand, beside patchrig.
 
 Both are measured in turn, in the same minutes on the same machine. What the others need is made once and kept in the
@@ -22,7 +23,7 @@ from vng import say
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.paths import cache_root, scratch_folder
 from orchestrator.kernel.build.kconfig import merge, parse_fragment
-from orchestrator.kernel.build.make import Workshop, configure, make_argv, make_env
+from orchestrator.kernel.build.make import BuildDirs, configure, make_argv, make_env
 from orchestrator.kernel.build.prepare import from_tarball
 from orchestrator.kernel.series.load import load_series
 from orchestrator.kernel.source.apply import NotApplied
@@ -250,17 +251,17 @@ def _build(arch: Arch) -> Build:
     return Build(variant=Variant.PATCHED, flavour="plain", arch=arch.name)
 
 
-def _shop(arch: Arch, src: Path, name: str) -> Workshop:
+def _shop(arch: Arch, src: Path, name: str) -> BuildDirs:
     out, ccache = place() / "build" / f"{name}.{arch.name}", cache_root() / "ccache"
     for folder in (out, ccache / "tmp"):
         folder.mkdir(parents=True, exist_ok=True)
     # No sandbox, as by hand: the series is the project's own.
-    return Workshop(
+    return BuildDirs(
         build=_build(arch), arch=arch, src=src, out=out, ccache=ccache, log=out / "benchmark.log", sandbox=False
     )
 
 
-def _configure(shop: Workshop, fragments: Sequence[Path]) -> None:
+def _configure(shop: BuildDirs, fragments: Sequence[Path]) -> None:
     asked = merge(parse_fragment(path.read_text(), str(path)) for path in fragments)
     if failure := configure(shop, asked, Deadline.after(HOURS, f"configuring {shop.out}")):
         sys.exit(f"{failure.title}\n{failure.detail}")

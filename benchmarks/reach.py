@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Whether the suite reaches what is asked of it, as one table: measured now, or read from what was measured.
 
 reach.py                              measures everything: hours

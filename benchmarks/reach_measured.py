@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the table of reach is made of, taken from folders of results. Pure, but for the two that read files."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The table of reach: what is asked of the suite, how far it gets, and what is missing. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

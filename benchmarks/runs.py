@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """patchrig as the benchmarks run it, and what a line of their table says."""
 
 import json

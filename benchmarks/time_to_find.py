@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How soon seeded bugs are found, reports of `patchrig sensitivity` side by side.
 
     patchrig sensitivity configs/swapoff.yaml --arch x86_64

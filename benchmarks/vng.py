@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """virtme-ng's `vng` as a benchmark runs it: installed for itself, with a root for its guests, timed from QEMU's start.
 
 What vng does was read from the release that VNG names. With another one look again at: how it calls QEMU (--qemu), what

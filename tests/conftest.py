@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Golden files: the text that is expected lies in a file, and `pytest --update-golden` writes it anew."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How the judge does on console logs of other people's kernels, each with the verdict of a tool that is good at it.
 
 `make corpus` prints the table; tests/unit/test_judge_corpus.py holds us to the floors. A log is a header (TITLE, ALT,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How the judge's rules do on logs that they were not made with: an estimate, by leaving out what only those need.
 
 `make corpus` prints it below its table. The corpus is split at random, ten times. For each half, the rules of

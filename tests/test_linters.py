@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The tools that read our source, as tests: nothing of what they say is left for later."""
 
 import re

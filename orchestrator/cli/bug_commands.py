@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`patchrig sensitivity`: how much the silence of a run is worth."""
 
 import shutil

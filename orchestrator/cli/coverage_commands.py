@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`patchrig coverage`: which of the lines that a series changes ran in a run."""
 
 from collections.abc import Iterator, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`patchrig boot` and `patchrig shell`: one guest, for a person."""
 
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from orchestrator.model.cells import Cell
 from orchestrator.model.images import BuildFailure
 from orchestrator.plan.flavours import needs_of
 from orchestrator.report.terminal import screen, terminal
-from orchestrator.run.cell import BOOT_SECONDS, Bootable, Guests, vm_spec
+from orchestrator.run.bootable import BOOT_SECONDS, Bootable, Guests, vm_spec
 from orchestrator.run.guest_files import make_initramfs, workload_sources
 from orchestrator.run.matrix import Request, open_kit, usable_kvm
 from orchestrator.run.snapshots import connected

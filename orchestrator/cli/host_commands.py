@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`patchrig doctor`, `clean` and `schema`: this machine, its caches, and the YAML files' form."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`patchrig judge`: what a kernel complained of on a console, wherever the text comes from."""
 
 import sys

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A log as it was sent -> its text: unpacked and decoded by what it holds, or refused by name."""
 
 import bz2

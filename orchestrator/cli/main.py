@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The commands; the only reader of argv and the only caller of sys.exit."""
 
 import errno

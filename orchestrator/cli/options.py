@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The options that several commands share, and the request that they make up."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`patchrig series`: what a run would test, and what it would leave out."""
 
 import json

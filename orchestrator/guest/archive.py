@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """One run's initramfs: the arch's base archive, the run's keys, our scripts and the workload programs."""
 
 from collections.abc import Iterable

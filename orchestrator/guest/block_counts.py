@@ -1,9 +1,10 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which blocks an instrumented guest ran: what it is told before, and what it says afterwards."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from orchestrator.model.blocks import Block, BlockCount, CoverageMap, Executed, Piece, Widening
+from orchestrator.model.blocks import Block, BlockCount, CoverageMap, DelaySettings, Executed, Piece
 
 # Where kernels/overlays/widened has its files, and where run-workload looks for what it tells it.
 DEBUGFS = "/sys/kernel/debug/patchrig"
@@ -59,7 +60,7 @@ def _flag(block: Block, gates: Mapping[_Copy, Collection[int]]) -> str:
     return "g" if block.offset in own else "-" if block.offset < min(own, default=block.offset) else "a"
 
 
-def widen_argument(widening: Widening, seed: int, preferred: Sequence[str] = ()) -> str:
+def widen_argument(widening: DelaySettings, seed: int, preferred: Sequence[str] = ()) -> str:
     """The value of run-workload's --widen."""
     knobs = (widening.chance_ppm, widening.sleep_us, widening.spin_us, widening.hold_us, widening.rest_percent, seed)
     only = "+".join(widening.only) or "@" * bool(preferred) + "+".join(preferred)

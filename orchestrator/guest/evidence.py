@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a hung guest still tells before it is ended: over SSH, else the serial console, sysrq, and QEMU's monitor."""
 
 import re
@@ -53,7 +54,7 @@ _TELLING = re.compile(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ways:
+class HangChannels:
     """How a guest can be asked."""
 
     shells: Mapping[str, Callable[[], Shell]]  # a way's name -> what opens it; tried in order
@@ -142,7 +143,7 @@ def _ticks(times: str) -> dict[tuple[int, str], int]:
     return found
 
 
-def collect(folder: Path, ways: Ways, *, second_look: float) -> Evidence:
+def collect(folder: Path, ways: HangChannels, *, second_look: float) -> Evidence:
     """Ask by each way in turn and write what was said to `folder`; a way that fails leaves a file that says so.
 
     The first shell that answers is the only one asked. `second_look`: seconds between the two samples.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Packing files into the archive that the kernel unpacks at boot (pure: bytes in, bytes out)."""
 
 import stat

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The key pair and the host key of one run; the one place that knows dropbear's key file."""
 
 from dataclasses import dataclass

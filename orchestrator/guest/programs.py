@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The guest's own programs: scripts copied, C compiled statically for the guest's arch."""
 
 import hashlib

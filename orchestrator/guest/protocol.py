@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The lines of JSON that a workload prints, read so that no line can cost more than itself (pure)."""
 
 import json

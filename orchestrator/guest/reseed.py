@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What makes a restored guest one of its own: its clock, its random numbers, and what it says of itself now."""
 
 import re

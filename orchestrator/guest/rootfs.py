@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The guest's root file system: a handful of files out of Debian packages, the same for every run."""
 
 import hashlib

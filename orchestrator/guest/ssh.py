@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """SSH into the guest; the one place that imports paramiko."""
 
 import io

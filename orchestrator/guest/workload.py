@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A workload: its command line (pure), its lines (pure), and the watch over it."""
 
 import shlex
@@ -168,7 +169,7 @@ class _Printed:
 
 
 @dataclass(slots=True)
-class _Told:
+class ProtocolReader:
     """What the lines have told so far."""
 
     operations: int = -1
@@ -235,7 +236,7 @@ def watch(
 
     `enough` is asked all the time; when it says yes nothing more can be learned, and the watch ends as STOPPED.
     """
-    told = _Told()
+    told = ProtocolReader()
     status = None
     overall = Deadline.after(limits.overall, "the workload's end")
     try:
@@ -262,7 +263,7 @@ def watch(
 def _follow(  # noqa: PLR0913  # the watch's own state, handed down once
     running: Running,
     guest: Guest,
-    told: _Told,
+    told: ProtocolReader,
     limits: Limits,
     alive: Callable[[], bool],
     on_progress: Callable[[Progress], None],

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Waiting: the one place that reads the monotonic clock and sleeps."""
 
 import threading

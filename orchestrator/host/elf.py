@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """ELF and DWARF: what a program needs, and which source each of its instructions came from.
 
 The one importer of pyelftools. Source: the DWARF 5 standard, sections 2.17, 3.3.8 and 6.2.
@@ -23,7 +24,7 @@ from orchestrator.host.errors import InfraError
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Subprogram:
     """A function of the source: where it is declared tells those of one name apart."""
 
     name: str
@@ -35,7 +36,7 @@ class Place:
 class Frame:
     """A line of the source, and the function that it is a line of."""
 
-    function: Place
+    function: Subprogram
     file: str
     line: int
 
@@ -56,8 +57,8 @@ class Stretch:
 class Function:
     """A function of the machine code, with the functions that were inlined into it."""
 
-    place: Place
-    inlined: frozenset[Place]
+    place: Subprogram
+    inlined: frozenset[Subprogram]
     ranges: tuple[tuple[int, int], ...]
     stretches: tuple[Stretch, ...]  # by address; a function may lie in several parts
 
@@ -73,7 +74,7 @@ class _Row:
 @dataclass(frozen=True, slots=True)
 class _Inlining:
     ranges: tuple[tuple[int, int], ...]
-    function: Place
+    function: Subprogram
     called_at: tuple[str, int]
     depth: int
     parent: "_Inlining | None"
@@ -141,7 +142,7 @@ class Unit:
         self._folder = _text(self._top, "DW_AT_comp_dir")
         self._program = dwarf.line_program_for_CU(unit)
         self._names: dict[int, str] = {}
-        self._places: dict[int, Place] = {}
+        self._places: dict[int, Subprogram] = {}
 
     @property
     def source(self) -> str:
@@ -155,16 +156,16 @@ class Unit:
         """The lines of a file that this unit has instructions of, calls of inlined functions not included."""
         return {row.line for row in self._rows() if row.file == file}
 
-    def places(self) -> Iterator[Place]:
+    def places(self) -> Iterator[Subprogram]:
         """Each function that it has instructions of, inlined or not."""
-        seen = set[Place]()
+        seen = set[Subprogram]()
         for die in self._subprograms():
             for place in (self._place(die), *(inlining.function for inlining in self._inlinings(die))):
                 if place not in seen:
                     seen.add(place)
                     yield place
 
-    def functions(self, wanted: Callable[[Place, frozenset[Place]], bool]) -> Iterator[Function]:
+    def functions(self, wanted: Callable[[Subprogram, frozenset[Subprogram]], bool]) -> Iterator[Function]:
         """The functions of the machine code that `wanted` chooses by their place and by what was inlined."""
         rows = sorted(self._rows(), key=lambda row: row.start)
         starts = [row.start for row in rows]
@@ -200,12 +201,12 @@ class Unit:
             if child.tag in ("DW_TAG_inlined_subroutine", "DW_TAG_lexical_block"):
                 yield from self._inlinings(child, inside)
 
-    def _place(self, die: Any) -> Place:
+    def _place(self, die: Any) -> Subprogram:
         while "DW_AT_abstract_origin" in die.attributes:
             die = die.get_DIE_from_attribute("DW_AT_abstract_origin")
         if die.offset not in self._places:
             file, line = _number(die, "DW_AT_decl_file"), _number(die, "DW_AT_decl_line")
-            self._places[die.offset] = Place(name=_text(die, "DW_AT_name"), file=self._file(file), line=line)
+            self._places[die.offset] = Subprogram(name=_text(die, "DW_AT_name"), file=self._file(file), line=line)
         return self._places[die.offset]
 
     def _ranges(self, die: Any) -> tuple[tuple[int, int], ...]:
@@ -257,7 +258,9 @@ class Unit:
         return whole.removeprefix(f"{self._root}/")
 
 
-def _stretches(place: Place, inlinings: list[_Inlining], rows: list[_Row], start: int, end: int) -> Iterator[Stretch]:
+def _stretches(
+    place: Subprogram, inlinings: list[_Inlining], rows: list[_Row], start: int, end: int
+) -> Iterator[Stretch]:
     edges = {start, end, *(row.start for row in rows), *(row.end for row in rows)}
     inside = [(first, last, one) for one in inlinings for first, last in one.ranges if first < end and last > start]
     edges.update(edge for first, last, _ in inside for edge in (first, last))
@@ -281,7 +284,7 @@ def _innermost(inside: list[tuple[int, int, _Inlining]], cuts: list[int]) -> dic
     return deepest
 
 
-def _frames(place: Place, inlining: _Inlining | None, row: _Row) -> Iterator[Frame]:
+def _frames(place: Subprogram, inlining: _Inlining | None, row: _Row) -> Iterator[Frame]:
     file, line = row.file, row.line
     while inlining:
         yield Frame(function=inlining.function, file=file, line=line)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Why we could not find out whether a kernel is good. A bad kernel is an Outcome, never one of these."""
 
 import errno

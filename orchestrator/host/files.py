@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How files come to the disk: whole or not at all, and still so after this machine lost its power.
 
 The one place that writes a file beside another and renames it. Each step is made durable before the next one: content,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """One user at a time for a file or folder of the cache, across processes and threads."""
 
 import fcntl

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Whether this machine ran out of memory: what its kernel counts, and nobody's words."""
 
 from contextlib import suppress

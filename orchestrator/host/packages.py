@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the host has to have besides Python: tools/packages.txt, which tools/setup installs from."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where things lie: the project's own folders, and the user cache."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Child processes: the one place that starts and ends them."""
 
 import logging
@@ -80,7 +81,7 @@ def spawn(  # noqa: PLR0913  # each is a fact about one child
     with _live_lock:
         _live.add(child.pid)
     if background:
-        _step_back(child)
+        _lower_priority(child)
     try:
         yield child
     finally:
@@ -163,7 +164,7 @@ def end_all() -> None:
                 os.killpg(pid, signal.SIGKILL)
 
 
-def _step_back(child: Child) -> None:
+def _lower_priority(child: Child) -> None:
     # Where the kernel groups tasks by session, nice counts only inside a session, and the group has one of its own.
     with suppress(OSError):
         Path(f"/proc/{child.pid}/autogroup").write_text(str(_LOWEST))

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Removing folders of the cache: gone in one step for everybody else, and whatever a build has left in them."""
 
 import os

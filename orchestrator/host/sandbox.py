@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The sandbox: what a stranger wrote, and what reads it, runs in here and nowhere else.
 
 bubblewrap gives it namespaces of its own and an allow-list of what it sees. Started by root, the command runs as an

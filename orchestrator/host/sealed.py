@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A file of the cache with its own checksum: a file that was cut short, or has one wrong bit, is as good as none."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Text of strangers (a guest, a Makefile, a patch): shown so that it moves no cursor, and read in bounded pieces."""
 
 import json

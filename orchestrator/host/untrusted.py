@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Reading files that a stranger's code wrote: the one reader of them.
 
 A build or a guest leaves what it likes in its folder: links to files of the host, pipes that block, endless files.

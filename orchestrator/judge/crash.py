@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """One report on the console: its lines, its stack, and the crash that it tells of."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Log lines with a message in another notation: JSON of container engines, LAVA, dmesg and journalctl, and \\xNN."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Stack traces: which function a line names, and which functions say nothing about the bug."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Who waits for what: the tasks that the kernel shows on the console, and what it means where they wait (pure)."""
 
 import re

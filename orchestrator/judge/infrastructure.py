@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Functions that appear in many reports and are at fault in hardly any: machinery of reporting, waiting and helping.
 
 They are told by the kernel's naming conventions. A rule is a corner of the kernel's source (lib/string.c,
@@ -223,7 +224,7 @@ SOCKET_LOCKS = Family(
     sockets=r"lock_sock\w* release_sock\w* sock_(?:lock|owned|release_ownership)\w*",
 )
 
-# Ways to bring about an event or to wait for one, of which the caller is to blame for what went wrong.
+# HangChannels to bring about an event or to wait for one, of which the caller is to blame for what went wrong.
 WAITS = Family(
     events=r"""wake_up(?:_(?:bit|all|var|page|state|common|locked|sync|interruptible|poll)\w*)?
         wait_for_(?:common|completion)\w* finish_\w*wait complete(?:_with_flags)?""",

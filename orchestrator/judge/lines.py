@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Console text -> what printk said: no escape codes, no prefixes, and nothing that a program wrote."""
 
 import re
@@ -5,7 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.judge.envelopes import opened, unescaped
-from orchestrator.judge.prefixes import SECONDS, Author, Place, Prefix, next_stamp, prefix_from, prefix_of, stamp_alone
+from orchestrator.judge.prefixes import (
+    SECONDS,
+    Author,
+    LinePart,
+    Prefix,
+    next_stamp,
+    prefix_from,
+    prefix_of,
+    stamp_alone,
+)
 
 # A longer message is not a kernel's (LOG_LINE_MAX is 1 KiB); a workload may write any amount without a newline.
 LONGEST = 4096
@@ -79,12 +89,12 @@ class Reader:
         for prefix, text in _pieces(raw):
             said = text
             self._daemon = self._daemon or prefix.tagged
-            if prefix.place is Place.DATED:
+            if prefix.place is LinePart.DATED:
                 said = self._after_host(text)
             elif prefix.host:
                 self._word = prefix.host
             # journalctl indents the further lines of what a program said.
-            if not (prefix.stamped or (self._daemon and prefix.place is Place.BARE)):
+            if not (prefix.stamped or (self._daemon and prefix.place is LinePart.BARE)):
                 said = self._after_margin(said)
             unknown = prefix.author is Author.UNKNOWN and not (self.stamps_seen or prefix.stamped)
             if prefix.author is Author.KERNEL or unknown:
@@ -126,7 +136,7 @@ def possible_messages(raw: str) -> Iterator[str]:
         if prefix.stamped:
             continue
         said = [text]
-        if prefix.place is Place.DATED and (found := FIRST_WORD.match(text)):
+        if prefix.place is LinePart.DATED and (found := FIRST_WORD.match(text)):
             said.append(text[found.end() :])
             yield said[-1]
         yield from (text[found.end() :] for text in said if (found := MARGIN.match(text)))

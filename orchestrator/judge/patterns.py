@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Every kernel complaint that we know, for kernels 4.x to 7.x on x86_64 and arm64: one entry each."""
 
 import re

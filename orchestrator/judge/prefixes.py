@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What stands before a message in the forms in which logs reach people: one entry for each form.
 
 A prefix is known by its form alone, and forms are cut off one after another until none fits: a CI's date, then a
@@ -28,7 +29,7 @@ class Author(Enum):
     PROGRAM = auto()
 
 
-class Place(Enum):
+class LinePart(Enum):
     """What was cut off before a form: it decides which forms may come next."""
 
     BARE = auto()
@@ -41,7 +42,7 @@ class Prefix:
     """What stands before a message, and what it tells."""
 
     end: int  # where the message begins
-    place: Place = Place.BARE
+    place: LinePart = LinePart.BARE
     author: Author = Author.UNKNOWN
     stamped: bool = False  # by printk itself
     tagged: bool = False  # with its author's name by a log daemon
@@ -58,8 +59,8 @@ class Form:
     line: re.Pattern[str]
     first: str = "a"  # what it begins with: signs, "0" for any digit, "a" for anything that is not listed elsewhere
     word: str = ""  # plain text that it has in it: quick to search for
-    after: frozenset[Place] = frozenset({Place.BARE, Place.DATED})
-    then: Place | None = None  # where its match leads to
+    after: frozenset[LinePart] = frozenset({LinePart.BARE, LinePart.DATED})
+    then: LinePart | None = None  # where its match leads to
     stamp: bool = False
     record: bool = False
 
@@ -96,8 +97,8 @@ STAMP = re.compile(
 # The same, quick to search for in much text.
 SECONDS = re.compile(r"\[ *(\d{1,10}\.\d{6})\]")
 
-BARE, DATED, MARKED = Place.BARE, Place.DATED, Place.MARKED
-ANYWHERE = frozenset(Place)
+BARE, DATED, MARKED = LinePart.BARE, LinePart.DATED, LinePart.MARKED
+ANYWHERE = frozenset(LinePart)
 NOT_FIRST = frozenset({DATED, MARKED})
 AFTER_DATE = frozenset({DATED})
 
@@ -240,11 +241,11 @@ FORMS = (*KERNELS, *OTHER_STAMPS, *DATES, *DAEMONS_FIELDS, *WRAPPINGS)
 _SIGNS = "".join(sorted({sign for form in FORMS for sign in form.first} - {"a", "0"}))
 
 
-def _by_place_and_sign() -> dict[tuple[Place, str], tuple[Form, ...]]:
+def _by_place_and_sign() -> dict[tuple[LinePart, str], tuple[Form, ...]]:
     """(what was cut off, sign or "0" or "a") -> the forms that may come next."""
     return {
         (place, sign): tuple(form for form in FORMS if sign in form.first and place in form.after)
-        for place in Place
+        for place in LinePart
         for sign in (*_SIGNS, "0", "a")
     }
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Data races, of which mm has many on purpose or since ever: which of them are the series' own (pure).
 
 A detector that makes every kernel red says nothing of a series. A race counts against it only if one of the two tasks
@@ -10,7 +11,7 @@ from dataclasses import replace
 
 from orchestrator.model.configuration import Variant
 from orchestrator.model.crashes import Crash, CrashKind, Severity
-from orchestrator.model.stacks import Place
+from orchestrator.model.stacks import SourceLine
 
 WITHOUT_SERIES = "a data race of the kernel without the series"
 ELSEWHERE = "a data race of code that the series does not change"
@@ -44,5 +45,5 @@ def _is_foreign(crash: Crash) -> bool:
     return known and not any(place.changed for places in sides for place in places)
 
 
-def _places(crash: Crash) -> list[tuple[Place, ...]]:
+def _places(crash: Crash) -> list[tuple[SourceLine, ...]]:
     return [places for at in crash.accesses if (places := crash.stack[at].places)]

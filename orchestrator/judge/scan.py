@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A console of any size -> crashes: only what may be part of a complaint is looked at line by line."""
 
 from collections.abc import Generator, Iterable, Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What was seen of one guest -> the cell's verdict. Pure and pessimistic: silence is never a pass."""
 
 from collections import Counter
@@ -17,7 +18,7 @@ from orchestrator.judge.hang import (
 from orchestrator.model.cells import Cell
 from orchestrator.model.configuration import Allowed
 from orchestrator.model.crashes import Crash, CrashKind, Severity
-from orchestrator.model.guests import Ending, GuestRun, WorkloadResult
+from orchestrator.model.guests import Ending, Observation, WorkloadResult
 from orchestrator.model.outcomes import Outcome, Verdict
 
 # Complaints about waiting. They are evidence of a hang, while any other complaint says what went wrong before it.
@@ -37,14 +38,14 @@ _MAY_BE_STARVED = (Ending.NEVER_READY, Ending.NO_PROGRESS, Ending.TIMED_OUT, End
 STARVATION = frozenset({CrashKind.LOCKUP, CrashKind.STALL})
 STARVED = 0.5
 
-# GuestRun.accelerator of a guest without KVM.
+# Observation.accelerator of a guest without KVM.
 EMULATED = "tcg"
 
-Rule = Callable[[Cell, GuestRun, tuple[Crash, ...]], Verdict | None]
+Rule = Callable[[Cell, Observation, tuple[Crash, ...]], Verdict | None]
 
 
 def judge(
-    cell: Cell, run: GuestRun, crashes: Iterable[Crash], allow: Iterable[Allowed]
+    cell: Cell, run: Observation, crashes: Iterable[Crash], allow: Iterable[Allowed]
 ) -> tuple[Verdict, tuple[Crash, ...]]:
     """The verdict, and the crashes by line, marked where the matrix or the workload allows them.
 
@@ -71,7 +72,7 @@ def _fatal(crashes: Iterable[Crash]) -> tuple[Crash, ...]:
     return tuple(crash for crash in crashes if crash.severity is Severity.FATAL and not crash.allowed)
 
 
-def _starved(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
+def _starved(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict | None:
     """A guest that hardly ran because this machine did other things: its silence says nothing of the kernel."""
     del cell
     standstill = run.standstill
@@ -84,7 +85,7 @@ def _starved(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict |
     return Verdict(outcome=Outcome.LOST, title=title, reasons=(run.detail,) if run.detail else ())
 
 
-def _ghost(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
+def _ghost(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict | None:
     """A breakpoint that memory does not hold: QEMU's doing, which kept the translation of code that had been patched.
 
     Seen with QEMU 7.2, x86_64, several CPUs: within seconds where probes come and go in functions that all of them run.
@@ -100,7 +101,7 @@ def _ghost(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | N
     )
 
 
-def _boot(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
+def _boot(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict | None:
     del cell
     if run.ending is not Ending.NEVER_READY:
         return None
@@ -114,7 +115,7 @@ def _boot(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | No
     return Verdict(outcome=Outcome.BOOT_FAILED, title=title)
 
 
-def _crashed(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
+def _crashed(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict | None:
     del cell, run
     for crash in _fatal(crashes):
         if crash.kind not in WAITING:
@@ -122,7 +123,7 @@ def _crashed(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict |
     return None
 
 
-def _corrupted(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
+def _corrupted(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict | None:
     del cell, crashes
     result = run.result
     if result is None or not (result.mismatch_count or result.mismatches):
@@ -139,7 +140,7 @@ def _corrupted(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict
     )
 
 
-def _our_trouble(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
+def _our_trouble(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict | None:
     del cell
     # A hang that the kernel had already reported stands, whatever happened to us afterwards.
     if _fatal(crashes) or run.ending not in (Ending.LOST, Ending.INTERRUPTED):
@@ -150,7 +151,7 @@ def _our_trouble(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdi
     return Verdict(outcome=Outcome.LOST, title=run.detail or "we lost this cell and cannot say why", reasons=reasons)
 
 
-def _stalled_by_host(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
+def _stalled_by_host(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict | None:
     """The workload came to its end, and all that the kernel has to say is that it could not run."""
     del cell
     fatal = _fatal(crashes)
@@ -162,7 +163,7 @@ def _stalled_by_host(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> V
     return Verdict(outcome=Outcome.LOST, title=title, reasons=(f"console line {fatal[0].line}: {fatal[0].title}",))
 
 
-def _hung(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
+def _hung(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict | None:
     del cell
     waiting = [crash for crash in _fatal(crashes) if crash.kind in WAITING]
     what = HANGS.get(run.ending, "")
@@ -178,7 +179,7 @@ def _hung(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | No
     return Verdict(outcome=Outcome.HUNG, title=what or waiting[0].title, reasons=tuple(reasons))
 
 
-def _gone(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
+def _gone(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict | None:
     del cell, crashes
     if run.ending is not Ending.GUEST_GONE:
         return None
@@ -186,7 +187,7 @@ def _gone(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | No
     return Verdict(outcome=Outcome.CRASHED, title="the guest is gone without a word", reasons=reasons)
 
 
-def _failed(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
+def _failed(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict | None:
     del cell, crashes
     result = run.result
     if result is not None and result.errors:
@@ -207,7 +208,7 @@ def _failed(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | 
     return None
 
 
-def _not_exercised(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
+def _not_exercised(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict | None:
     del crashes
     if run.result is None:
         return None
@@ -230,7 +231,7 @@ def shortfalls(cell: Cell, result: WorkloadResult) -> tuple[str, ...]:
     )
 
 
-def _passed(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | None:
+def _passed(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict | None:
     del cell, crashes
     if run.ending is not Ending.REPORTED or run.result is None or run.exit_status != 0:
         return None
@@ -239,7 +240,7 @@ def _passed(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict | 
     return Verdict(outcome=Outcome.PASSED, title=title)
 
 
-def _unknown(cell: Cell, run: GuestRun, crashes: tuple[Crash, ...]) -> Verdict:
+def _unknown(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict:
     del cell, crashes
     return Verdict(outcome=Outcome.LOST, title=f"nothing tells how this cell went ({run.ending})")
 
@@ -263,7 +264,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def _context(verdict: Verdict, run: GuestRun, crashes: tuple[Crash, ...]) -> list[str]:
+def _context(verdict: Verdict, run: Observation, crashes: tuple[Crash, ...]) -> list[str]:
     lines = list(_hang(run, crashes) if verdict.outcome is Outcome.HUNG else _waiting(run))
     lines += [f"then, console line {crash.line}: {crash.title}" for crash in _later(verdict, crashes)]
     lines += _once(f"allowed: {crash.title} ({crash.allowed})" for crash in crashes if crash.allowed)
@@ -294,7 +295,7 @@ def _later(verdict: Verdict, crashes: tuple[Crash, ...]) -> tuple[Crash, ...]:
     return tuple(later.values())[:5]
 
 
-def _hang(run: GuestRun, crashes: tuple[Crash, ...]) -> Iterable[str]:
+def _hang(run: Observation, crashes: tuple[Crash, ...]) -> Iterable[str]:
     """Who waits for what, who runs, and what that means; the most telling first."""
     # The kernel's own report of a hung task counts where nobody could look.
     reported = [crash.frames for crash in crashes if crash.kind is CrashKind.HANG]
@@ -311,6 +312,6 @@ def _hang(run: GuestRun, crashes: tuple[Crash, ...]) -> Iterable[str]:
         yield f"counters that still grew: {', '.join(f'{name} +{growth}' for name, growth in grown)}"
 
 
-def _waiting(run: GuestRun) -> Iterable[str]:
+def _waiting(run: Observation) -> Iterable[str]:
     times = Counter(run.waiting_in)
     return (f"waiting in {place}{f' ({count} tasks)' if count > 1 else ''}" for place, count in times.items())

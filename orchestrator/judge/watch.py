@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A console's lines -> crashes: which reports are open, which are complete, and what came before."""
 
 import re

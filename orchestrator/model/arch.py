@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The guest architectures: one entry each, and no `if arch ==` anywhere else."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a series changed, which machine code came of it, and what of that ran: values that cross stages."""
 
 from collections.abc import Mapping
@@ -7,7 +8,7 @@ from typing import Literal, NamedTuple
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Widening:
+class DelaySettings:
     """How race windows are widened: the knobs of kernels/overlays/widened."""
 
     chance_ppm: int  # a delay for each execution of a block of a target, in millionths

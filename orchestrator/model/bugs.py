@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The values of `patchrig sensitivity`: bugs put in on purpose, and what became of each. Nothing here does anything."""
 
 from collections.abc import Mapping

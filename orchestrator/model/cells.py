@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What is built and what is run: a build, and a cell of the matrix."""
 
 from dataclasses import dataclass
@@ -5,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from orchestrator.model.blocks import Widening
+from orchestrator.model.blocks import DelaySettings
 from orchestrator.model.configuration import Variant, Workload
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$")]
@@ -35,7 +36,7 @@ class Cell:
     seed: int
     repeat: int  # counts from 1
     repeats: int
-    widening: Widening | None = None  # None: this flavour does not widen anything
+    widening: DelaySettings | None = None  # None: this flavour does not widen anything
 
     @property
     def name(self) -> str:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the YAML files of matrices, workloads and kernel sources say."""
 
 from collections.abc import Mapping
@@ -92,7 +93,7 @@ class Matrix(_Schema):
     allow: tuple[Allowed, ...] = ()
 
 
-class SourcePlace(_Schema):
+class SourceLocation(_Schema):
     """Where a kernel tarball can be had: a URL, or a path relative to the Debian mirror that apt uses."""
 
     url: str = ""
@@ -104,4 +105,4 @@ class KernelSource(_Schema):
     """kernels/NAME.yaml: an ordered list of places, each with its SHA-256."""
 
     version: str
-    places: Annotated[tuple[SourcePlace, ...], Field(min_length=1)]
+    places: Annotated[tuple[SourceLocation, ...], Field(min_length=1)]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A crash on a kernel's console, and the same crash in all cells of a run."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What is happening, for whoever shows it: typed, in order, from any thread."""
 
 from collections.abc import Callable

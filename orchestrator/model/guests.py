@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What is known after a guest has ended, the console apart."""
 
 from collections.abc import Mapping
@@ -88,7 +89,7 @@ class Standstill:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class GuestRun:
+class Observation:
     """All that is known after a guest has ended, the console apart."""
 
     ending: Ending

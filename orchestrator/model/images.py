@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a build ends with: a kernel that can be booted, or the reason why there is none."""
 
 from collections.abc import Mapping

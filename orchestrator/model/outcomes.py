@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The verdict of a cell."""
 
 from dataclasses import dataclass

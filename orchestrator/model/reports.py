@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A finished cell, and a finished run."""
 
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from pydantic import Field
 from orchestrator.model.cells import Cell
 from orchestrator.model.configuration import Matrix
 from orchestrator.model.crashes import Crash, CrashEntry
-from orchestrator.model.guests import GuestRun
+from orchestrator.model.guests import Observation
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.outcomes import Verdict
 from orchestrator.model.phases import Span, Timing
@@ -24,7 +25,7 @@ class CellReport:
 
     cell: Cell
     verdict: Verdict
-    run: GuestRun | None  # None: never booted
+    run: Observation | None  # None: never booted
     crashes: tuple[Crash, ...] = ()
     seconds: float = 0.0  # on the host, from QEMU's start to the verdict
     kernel: Mapping[str, str] = field(default_factory=dict)  # release and hashes of the image

@@ -1,10 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A frame of a stack, and the lines of the source that it stands for."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+class SourceLine:
     """A line of the source that a frame of a stack stands for."""
 
     function: str
@@ -23,7 +24,7 @@ class StackFrame:
     size: int  # of the function, in bytes; 0 where the kernel did not print it
     exact: bool = False  # the instruction that was executed; else where a call will return to
     module: str = ""
-    places: tuple[Place, ...] = ()  # innermost first, one for each inlined call; () where nothing is known
+    places: tuple[SourceLine, ...] = ()  # innermost first, one for each inlined call; () where nothing is known
 
     def __str__(self) -> str:
         size = f"/{self.size:#x}" if self.size else ""

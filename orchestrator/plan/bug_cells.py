@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Seeded bugs to the cells that may find them, most promising first, within a bug's seconds. Pure."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a schema can't say: names that must be known, files that must be there, values that must fit each other."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The YAML files in configs/ and kernels/ to checked values, with file and line in every error."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping

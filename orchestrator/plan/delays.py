@@ -1,14 +1,15 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`--widen chance=2%,max=30ms,only=do_swap_page` as a value."""
 
 import re
 from collections.abc import Callable, Mapping
 
 from orchestrator.host.errors import UserError
-from orchestrator.model.blocks import Widening
+from orchestrator.model.blocks import DelaySettings
 from orchestrator.plan.names import unknown
 
 # Two cores under TCG: all workloads still come to their minimums, and docs/sensitivity.md says what was found.
-DEFAULT = Widening(chance_ppm=20_000, sleep_us=30_000, spin_us=1_000, hold_us=500_000)
+DEFAULT = DelaySettings(chance_ppm=20_000, sleep_us=30_000, spin_us=1_000, hold_us=500_000)
 
 _LONGEST_US = 10_000_000
 _LONGEST_SPIN_US = 100_000
@@ -17,7 +18,7 @@ _TIMES = {"us": 1, "ms": 1_000, "s": 1_000_000}
 _EXAMPLE = "chance=2%,max=30ms,spin=1ms,only=do_swap_page+mincore_swap"
 
 
-def parse_widening(text: str) -> Widening:
+def parse_widening(text: str) -> DelaySettings:
     """What is left out is as in DEFAULT; "" is DEFAULT. Raises UserError that names the key and what it allows."""
     given: dict[str, int | tuple[str, ...]] = {}
     for part in filter(None, text.split(",")):
@@ -38,10 +39,10 @@ def parse_widening(text: str) -> Widening:
         name: getattr(DEFAULT, name)
         for name in ("chance_ppm", "sleep_us", "spin_us", "hold_us", "rest_percent", "only")
     }
-    return Widening(**(whole | given))
+    return DelaySettings(**(whole | given))
 
 
-def widening_text(widening: Widening) -> str:
+def widening_text(widening: DelaySettings) -> str:
     """The text that parse_widening() makes the same value of."""
     parts = [f"chance={widening.chance_ppm / 10_000:.4f}".rstrip("0").rstrip(".") + "%"]
     parts += [f"max={widening.sleep_us}us", f"spin={widening.spin_us}us", f"hold={widening.hold_us}us"]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A matrix to its cells, in the order in which they run. Pure: what is read from files comes as values."""
 
 import hashlib
@@ -9,7 +10,7 @@ from pydantic import ValidationError
 
 from orchestrator.host.errors import UserError
 from orchestrator.model.arch import ARCHES
-from orchestrator.model.blocks import Widening
+from orchestrator.model.blocks import DelaySettings
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.configuration import Matrix, Variant, Workload
 from orchestrator.plan.delays import parse_widening
@@ -64,7 +65,7 @@ def selected(matrix: Matrix, selection: Selection) -> Matrix:
         raise UserError(f"{option}: {wrong['msg'].replace('Input should', 'must')} (got {wrong['input']!r})") from e
 
 
-def widening_of(matrix: Matrix, flavour: str) -> Widening | None:
+def widening_of(matrix: Matrix, flavour: str) -> DelaySettings | None:
     """How the cells of a flavour delay; None for one that does not."""
     return parse_widening(matrix.widen) if is_widened(flavour) else None
 

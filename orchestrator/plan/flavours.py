@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What each flavour needs of a guest beyond what its workload asks for: a table."""
 
 from dataclasses import dataclass

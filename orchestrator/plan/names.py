@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What to say about a name that nobody knows: what is allowed, and which name was probably meant."""
 
 import difflib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The shape of our YAML files: the JSON Schema that editors complete from, and pydantic's errors in our words."""
 
 from collections.abc import Collection, Mapping, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What became of each seeded bug: as JSON, as rows of a table, as conclusions, and on the disk while it goes on."""
 
 import json

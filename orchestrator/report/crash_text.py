@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A crash in plain text: where, whose, the stack with file and line, and the source (pure)."""
 
 import re
@@ -6,7 +7,7 @@ from dataclasses import replace
 
 from orchestrator.model.configuration import Variant
 from orchestrator.model.crashes import Crash
-from orchestrator.model.stacks import Place, StackFrame
+from orchestrator.model.stacks import SourceLine, StackFrame
 
 LEGEND = "stack, innermost first"
 _SHARED = re.compile(r"(?:arch/[^/]+/)?include/")
@@ -53,7 +54,7 @@ def _shortened(frame: StackFrame) -> StackFrame:
     return replace(frame, places=kept)
 
 
-def in_shared_header(place: Place) -> bool:
+def in_shared_header(place: SourceLine) -> bool:
     """Whether it lies in a header for everybody; those of a subsystem lie beside its code."""
     return bool(_SHARED.match(place.file))
 

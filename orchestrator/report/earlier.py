@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What earlier runs of the same matrix tell of its cells: how they ended, and how long they took."""
 
 import json

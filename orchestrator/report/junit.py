@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A run as JUnit XML, for whatever CI shows."""
 
 import shlex

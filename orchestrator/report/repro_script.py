@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """repro.sh: a cell's guest by hand, with nothing but QEMU installed."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The files of a run: written whole or not at all, and with an error that says what to look at."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The folder of one run: written as it goes, so that what had finished is there whatever happens next."""
 
 import contextlib

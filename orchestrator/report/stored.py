@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A run's folder, read back: a file that came from elsewhere, or from a disk that lost some of it.
 
 Each line of cells.jsonl, and run.json, ends with the SHA-256 of the text before it; older files have none.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A run as plain text that can be pasted into a mail."""
 
 import shlex

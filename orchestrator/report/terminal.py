@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Events -> what a person sees: a live view on a terminal, plain lines anywhere else."""
 
 import threading

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a run spent its time on, as a picture: a row for the source, each build and each cell (pure)."""
 
 from collections.abc import Iterable, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """All of the cache, read and compared with what was stored: for `patchrig doctor --verify`."""
 
 from collections.abc import Iterator

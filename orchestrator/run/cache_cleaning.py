@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Removing the cache. Killed at any point, it leaves a cache that is right or empty, and the rest to the next time."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How many guests this machine carries at once."""
 
 from collections.abc import Sequence

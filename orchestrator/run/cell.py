@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """One cell: boot a guest, run its workload, take the evidence, judge."""
 
 from collections.abc import Callable, Iterable
@@ -7,12 +8,10 @@ from pathlib import Path
 
 from orchestrator.guest import evidence, ssh
 from orchestrator.guest.block_counts import READ_COUNTS, executed_of
-from orchestrator.guest.keys import RunKeys
 from orchestrator.guest.workload import (
     REFERENCE_SPEED,
     SLOWEST,
     Progress,
-    disk_sizes,
     is_gone,
     limits_for,
     watch,
@@ -23,27 +22,26 @@ from orchestrator.host.errors import InfraError, OutOfTime
 from orchestrator.host.text import beginning_of
 from orchestrator.judge.races import weighed
 from orchestrator.judge.verdict import judge
-from orchestrator.model.arch import ARCHES
 from orchestrator.model.blocks import Executed
 from orchestrator.model.cells import Cell
 from orchestrator.model.configuration import Allowed
 from orchestrator.model.crashes import Crash
 from orchestrator.model.events import CellProgress, Listener, Notice, PhaseBegan
-from orchestrator.model.guests import Ending, Fault, GuestRun
-from orchestrator.model.images import KernelImage
+from orchestrator.model.guests import Ending, Fault, Observation
 from orchestrator.model.phases import Phase
 from orchestrator.model.reports import CellReport
 from orchestrator.plan.flavours import needs_of
-from orchestrator.run.crash_source import Explainer, with_places
-from orchestrator.run.endings import blamed, guarded, not_of_our_making, paused, run_of, with_room
-from orchestrator.run.hang_channels import ways
+from orchestrator.run.bootable import Bootable, Guests, vm_spec
+from orchestrator.run.crash_source import with_places
+from orchestrator.run.endings import blamed, discount_own_shutdown, guarded, paused, run_of, with_room
+from orchestrator.run.hang_channels import hang_channels
 from orchestrator.run.progress_watch import CrashSeen, Flood, Pulse, crashes_of, with_shown_tasks
-from orchestrator.run.snapshots import Place, Restored, States, connected, in_earnest, restored
+from orchestrator.run.snapshots import Claim, Restored, connected, remeasured_if_slow, restored
 from orchestrator.run.stopwatch import Stopwatch
 from orchestrator.vm.argv import VmSpec
 from orchestrator.vm.qemu import (
     Ready,
-    SavedGuest,
+    Snapshot,
     Vm,
     boot,
     config_digest,
@@ -52,57 +50,9 @@ from orchestrator.vm.qemu import (
     wrong_clock,
 )
 
-BOOT_SECONDS = 120.0
 # A host that is busy at the wrong moment spoils a guest's clock, and is seldom so twice.
 _BOOTS_MOST = 3
 _MODEST = 10.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Patience:
-    """Seconds that are not scaled with the guest's speed, as it is not known yet or does not matter."""
-
-    boot: float = BOOT_SECONDS  # from QEMU's start to the ready line, and from there to the first SSH command
-    restore: float = 30.0  # from QEMU's start to the first SSH command, of a guest that is restored
-    second_look: float = 3.0  # a task that is in the same place after so long is stuck
-    quiet: float = 1.0  # a console that says nothing for so long has said all
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Guests:
-    """What all guests of a run share."""
-
-    keys: RunKeys
-    kvm: frozenset[str]  # the arches whose guests run under KVM here
-    allow: tuple[Allowed, ...]
-    stop_at_crash: bool = False  # a workload ends at the first complaint of the kernel that is fatal
-    patience: Patience = field(default_factory=Patience)
-    dump_memory: bool = False  # keep the whole memory of a guest that hangs
-    states: States | None = None  # of guests that are restored and not booted; None: all are booted
-    sandbox: bool = True  # QEMU runs in it
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Bootable:
-    """A kernel with the files that a guest starts from."""
-
-    kernel: KernelImage
-    initramfs: Path
-    explainer: Explainer | None = None  # of this kernel's crashes
-
-
-def vm_spec(cell: Cell, bootable: Bootable, guests: Guests) -> VmSpec:
-    """The guest that a cell asks for."""
-    return VmSpec(
-        arch=ARCHES[cell.build.arch],
-        image=bootable.kernel.image,
-        initramfs=bootable.initramfs,
-        memory_mib=cell.workload.memory_mib,
-        cpus=cell.workload.cpus,
-        kvm=cell.build.arch in guests.kvm,
-        disk_mib=disk_sizes(cell),
-        sandbox=guests.sandbox,
-    )
 
 
 def run_cell(  # what a cell needs, and who is told
@@ -126,10 +76,10 @@ def run_cell(  # what a cell needs, and who is told
     console_log.touch()
     run = guarded(lambda: _guest_run(cell, bootable, guests, folder, listener), folder)
     guest_ended()
-    run = not_of_our_making(guarded(lambda: with_room(run, folder), folder))
+    run = discount_own_shutdown(guarded(lambda: with_room(run, folder), folder))
     listener(PhaseBegan(what=cell.name, phase=Phase.JUDGE))
     judged = guarded(lambda: _judged(cell, run, bootable, guests, console_log), folder)
-    if isinstance(judged, GuestRun):
+    if isinstance(judged, Observation):
         judged = _judged_of(cell, judged)
     return replace(
         judged,
@@ -140,7 +90,7 @@ def run_cell(  # what a cell needs, and who is told
     )
 
 
-def _judged(cell: Cell, run: GuestRun, bootable: Bootable, guests: Guests, console_log: Path) -> CellReport:
+def _judged(cell: Cell, run: Observation, bootable: Bootable, guests: Guests, console_log: Path) -> CellReport:
     run = with_places(with_shown_tasks(run, console_log), bootable.explainer)
     crashes = crashes_of(console_log)
     if bootable.explainer:
@@ -148,7 +98,9 @@ def _judged(cell: Cell, run: GuestRun, bootable: Bootable, guests: Guests, conso
     return _judged_of(cell, run, weighed(crashes, cell.build.variant), guests.allow)
 
 
-def _judged_of(cell: Cell, run: GuestRun, crashes: Iterable[Crash] = (), allow: Iterable[Allowed] = ()) -> CellReport:
+def _judged_of(
+    cell: Cell, run: Observation, crashes: Iterable[Crash] = (), allow: Iterable[Allowed] = ()
+) -> CellReport:
     verdict, marked = judge(cell, run, crashes, allow)
     return CellReport(cell=cell, verdict=verdict, run=run, crashes=marked)
 
@@ -178,14 +130,14 @@ class _Case:
         return "kvm" if self.spec.kvm else "tcg"
 
 
-def _guest_run(cell: Cell, bootable: Bootable, guests: Guests, folder: Path, listener: Listener) -> GuestRun:
+def _guest_run(cell: Cell, bootable: Bootable, guests: Guests, folder: Path, listener: Listener) -> Observation:
     spec = vm_spec(cell, bootable, guests)
     case = _Case(cell=cell, bootable=bootable, guests=guests, spec=spec, folder=folder, listener=listener)
     with ExitStack() as stack:
         place = stack.enter_context(guests.states.place(spec)) if guests.states else None
         while place and (saved := place.saved()):
             up = _restored(stack, case, saved)
-            if isinstance(up, GuestRun):
+            if isinstance(up, Observation):
                 return replace(up, restored=True)
             if up:
                 return replace(_run_in(case, up.vm, up.ready, up.guest), restored=True)
@@ -196,7 +148,7 @@ def _guest_run(cell: Cell, bootable: Bootable, guests: Guests, folder: Path, lis
         return _booted_run(case, place)
 
 
-def _restored(stack: ExitStack, case: _Case, saved: SavedGuest) -> Restored | GuestRun | None:
+def _restored(stack: ExitStack, case: _Case, saved: Snapshot) -> Restored | Observation | None:
     """The guest for the rest of the stack; None, with a notice, when the state can't be used.
 
     A kernel that complained meanwhile is no trouble with the state: the run of a guest that is gone.
@@ -212,13 +164,13 @@ def _restored(stack: ExitStack, case: _Case, saved: SavedGuest) -> Restored | Gu
         raise_if_cancelled()  # who ended everything killed QEMU too: a state is no worse for that
         if crashes_of(case.logs["console_log"], skip=saved.console_bytes):
             detail = f"after it was restored, and before the first SSH command was done: {e}"
-            return GuestRun(ending=Ending.GUEST_GONE, detail=detail, accelerator=case.accelerator)
+            return Observation(ending=Ending.GUEST_GONE, detail=detail, accelerator=case.accelerator)
         case.listener(Notice(text=f"{case.cell.name}: a saved guest can't be used and is thrown away: {e}"))
         return None
     return up
 
 
-def _booted_run(case: _Case, place: Place | None) -> GuestRun:
+def _booted_run(case: _Case, place: Claim | None) -> Observation:
     guests, accelerator = case.guests, case.accelerator
     case.begin(Phase.BOOT)
     case.boots += 1
@@ -238,7 +190,7 @@ def _booted_run(case: _Case, place: Place | None) -> GuestRun:
             differs = not_as_asked(case.spec, ready, config_digest(case.bootable.kernel.config), kept=needs.kept)
             again = wrong_clock(beginning_of(case.logs["console_log"]))
             if differs := differs or (again if case.boots == _BOOTS_MOST else ""):
-                return GuestRun(ending=Ending.LOST, detail=differs, fault=Fault.MACHINE, accelerator=accelerator)
+                return Observation(ending=Ending.LOST, detail=differs, fault=Fault.MACHINE, accelerator=accelerator)
             if not again and (not place or _saved(case, place, vm, ready)):
                 return _run_in(case, vm, ready)
     if again:
@@ -251,9 +203,9 @@ def _booted_run(case: _Case, place: Place | None) -> GuestRun:
     return _booted_run(case, None)
 
 
-def _never_ready(case: _Case, vm: Vm, why: str, pulse: Pulse) -> GuestRun | None:
+def _never_ready(case: _Case, vm: Vm, why: str, pulse: Pulse) -> Observation | None:
     """The run of a guest that never said that it is up; None: a second try will tell whose fault it is."""
-    run = GuestRun(ending=Ending.NEVER_READY, detail=why, accelerator=case.accelerator)
+    run = Observation(ending=Ending.NEVER_READY, detail=why, accelerator=case.accelerator)
     if vm.alive():
         seen = _with_evidence(run, vm, case.guests, case.folder, pulse)
         return seen if seen.ending is Ending.LOST else replace(seen, detail=why)
@@ -265,7 +217,7 @@ def _never_ready(case: _Case, vm: Vm, why: str, pulse: Pulse) -> GuestRun | None
     return None if case.boots == 1 else replace(run, detail=f"QEMU can't load this kernel: {vm.ending()}")
 
 
-def _saved(case: _Case, place: Place, vm: Vm, ready: Ready) -> bool:
+def _saved(case: _Case, place: Claim, vm: Vm, ready: Ready) -> bool:
     """Save the guest for the cells that wait for it; False, with a notice, when that failed."""
     try:
         place.keep(vm, ready, Deadline.after(case.guests.patience.boot, "a guest that is to be saved"))
@@ -277,7 +229,7 @@ def _saved(case: _Case, place: Place, vm: Vm, ready: Ready) -> bool:
     return True
 
 
-def _run_in(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest | None = None) -> GuestRun:
+def _run_in(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest | None = None) -> Observation:
     """The workload, in a guest that is up; `guest` is an SSH session in it where there is one already."""
     guests = case.guests
     case.begin(Phase.SETUP)
@@ -298,7 +250,7 @@ def _await_ready(vm: Vm, seconds: float) -> tuple[Ready | None, str]:
     return ready, "" if ready else f"{vm.ending()} before the guest was up"
 
 
-def _session(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest | None) -> GuestRun:
+def _session(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest | None) -> Observation:
     pulse = Pulse(vm)
     soon = Deadline.after(case.guests.patience.boot, "an SSH session")
     with ExitStack() as stack:
@@ -306,19 +258,19 @@ def _session(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest | None) -> Gues
             try:
                 guest = stack.enter_context(connected(vm, case.guests.keys, soon))
                 guest.run("true", soon)
-                ready = in_earnest(ready, guest, REFERENCE_SPEED / 2, soon)
+                ready = remeasured_if_slow(ready, guest, REFERENCE_SPEED / 2, soon)
             except InfraError as e:
                 return _no_session(vm, case.guests, case.folder, e, pulse)
         if ready.speed < REFERENCE_SPEED / SLOWEST:
             detail = f"the guest says that it is {REFERENCE_SPEED / ready.speed:.0f} times slower than the reference"
-            return GuestRun(ending=Ending.LOST, detail=detail, fault=Fault.GUEST, hint=_TOO_SLOW, speed=ready.speed)
+            return Observation(ending=Ending.LOST, detail=detail, fault=Fault.GUEST, hint=_TOO_SLOW, speed=ready.speed)
         return replace(_work(case, vm, ready, guest), speed=ready.speed)
 
 
 _TOO_SLOW = f"uptime  # {SLOWEST:.0f} times is the most: with limits of days no hang would show; --jobs 1 gives it more"
 
 
-def _work(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest) -> GuestRun:
+def _work(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest) -> Observation:
     def on_progress(at: Progress) -> None:
         pulse.beat(at.operations)
         case.listener(CellProgress(cell=cell, operations=at.operations, swapoffs=at.swapoffs, seconds=at.seconds))
@@ -360,12 +312,12 @@ def _executed(guest: ssh.Guest) -> Executed | None:
         return None
 
 
-def _no_session(vm: Vm, guests: Guests, folder: Path, why: InfraError, pulse: Pulse) -> GuestRun:
+def _no_session(vm: Vm, guests: Guests, folder: Path, why: InfraError, pulse: Pulse) -> Observation:
     if is_gone(vm.alive):
-        return GuestRun(ending=Ending.GUEST_GONE, detail=f"{vm.ending()} before the first SSH command was done")
+        return Observation(ending=Ending.GUEST_GONE, detail=f"{vm.ending()} before the first SSH command was done")
     if not isinstance(why, ssh.GuestUnreachable):
         raise why
-    return _with_evidence(GuestRun(ending=Ending.SSH_LOST, detail=str(why)), vm, guests, folder, pulse)
+    return _with_evidence(Observation(ending=Ending.SSH_LOST, detail=str(why)), vm, guests, folder, pulse)
 
 
 _WORTH_A_LOOK = (
@@ -374,14 +326,16 @@ _WORTH_A_LOOK = (
 )
 
 
-def _with_evidence(run: GuestRun, vm: Vm, guests: Guests, folder: Path, pulse: Pulse) -> GuestRun:
+def _with_evidence(run: Observation, vm: Vm, guests: Guests, folder: Path, pulse: Pulse) -> Observation:
     if stopped := paused(run, vm):
         return stopped
     standstill = pulse.standstill(run.ending)
     with ExitStack() as stack:
         seen = evidence.collect(
             folder / "evidence",
-            ways(stack, vm, guests.keys, booted=run.ending is not Ending.NEVER_READY, whole_memory=guests.dump_memory),
+            hang_channels(
+                stack, vm, guests.keys, booted=run.ending is not Ending.NEVER_READY, whole_memory=guests.dump_memory
+            ),
             second_look=guests.patience.second_look,
         )
         # What sysrq printed belongs to the console log that is judged next.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A crash's stack -> file and line, what of it the series changed, and the source around it, for one kernel."""
 
 import threading
@@ -18,9 +19,9 @@ from orchestrator.kernel.source.tree import kept_tree
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.configuration import Variant
 from orchestrator.model.crashes import Crash
-from orchestrator.model.guests import GuestRun
+from orchestrator.model.guests import Observation
 from orchestrator.model.images import KernelImage
-from orchestrator.model.stacks import Place, StackFrame
+from orchestrator.model.stacks import SourceLine, StackFrame
 from orchestrator.report.crash_text import in_shared_header
 
 # Of a console that complains without end, the first ones are enough.
@@ -47,7 +48,7 @@ class Explainer:
         places, why = self.places(frames) if frames else ({}, "")
         return (*(self._explained(crash, places, why) for crash in few), *rest)
 
-    def places(self, frames: Sequence[StackFrame]) -> tuple[dict[StackFrame, tuple[Place, ...]], str]:
+    def places(self, frames: Sequence[StackFrame]) -> tuple[dict[StackFrame, tuple[SourceLine, ...]], str]:
         """The places of the frames of which something is known; and why there are none, "" where there are."""
         try:
             with self._lock:
@@ -58,11 +59,11 @@ class Explainer:
             return {}, "no file and line: interrupted"
         return {frame: tuple(map(self._compared, known)) for frame, known in found.items()}, ""
 
-    def _compared(self, place: Place) -> Place:
+    def _compared(self, place: SourceLine) -> SourceLine:
         changed = self.changes is not None and self.changes.changed(place.file, place.line)
         return replace(place, changed=changed)
 
-    def _explained(self, crash: Crash, places: dict[StackFrame, tuple[Place, ...]], why: str) -> Crash:
+    def _explained(self, crash: Crash, places: dict[StackFrame, tuple[SourceLine, ...]], why: str) -> Crash:
         if not crash.stack:
             return crash
         stack = tuple(replace(frame, places=places.get(frame, ())) for frame in crash.stack)
@@ -119,7 +120,7 @@ def _explainer(image: KernelImage, changes: Changes | None, why: str, *, cache: 
     return Explainer(image=image, cache=cache, changes=changes, why_no_changes=why, symbols=symbols)
 
 
-def first_place(crash: Crash) -> Place | None:
+def first_place(crash: Crash) -> SourceLine | None:
     """The place to look at first: in the frame that the title names, past inlined helpers that say nothing."""
     for frame in crash.stack[crash.first :]:
         if frame.places:
@@ -127,7 +128,7 @@ def first_place(crash: Crash) -> Place | None:
     return None
 
 
-def excerpt(text: str, place: Place) -> tuple[str, ...]:
+def excerpt(text: str, place: SourceLine) -> tuple[str, ...]:
     """The place in words, and the lines around it with their numbers, the line itself marked; () when it has none."""
     lines = text.splitlines()
     if place.line > len(lines):
@@ -146,7 +147,7 @@ def _printable(line: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in line.expandtabs(_TAB))
 
 
-def _tells(place: Place) -> bool:
+def _tells(place: SourceLine) -> bool:
     known = (*INFRASTRUCTURE, LOCKS, WAITS, SCHEDULING)
     machinery = any(family.match(plain_name(place.function)) for family in known)
     return not machinery and not in_shared_header(place)
@@ -156,7 +157,7 @@ def _first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
-def with_places(run: GuestRun, explainer: Explainer | None) -> GuestRun:
+def with_places(run: Observation, explainer: Explainer | None) -> Observation:
     """The run, with file and line of what its tasks are stuck in."""
     frames = tuple(dict.fromkeys(frame for task in run.stuck for frame in task.stack))
     places = explainer.places(frames)[0] if explainer and frames else {}

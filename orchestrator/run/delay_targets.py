@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`--widen only=FUNCTION`: whether the series changes it, asked before a build as far as the source tells."""
 
 from collections.abc import Iterable, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A cell that ends without its kernel's doing: it is lost, with who did it and what to type, and no other cell is."""
 
 import shutil
@@ -13,7 +14,7 @@ from orchestrator.host.errors import Cancelled, GuestNonsense, InfraError, Orche
 from orchestrator.host.text import one_line
 from orchestrator.judge.verdict import judge
 from orchestrator.model.cells import Cell
-from orchestrator.model.guests import Ending, Fault, GuestRun
+from orchestrator.model.guests import Ending, Fault, Observation
 from orchestrator.model.reports import CellReport
 from orchestrator.vm.qemu import Vm
 
@@ -24,7 +25,7 @@ TRACEBACK = "traceback.txt"
 _LEAST_ROOM = 1 << 16
 
 
-def guarded(work: Callable[[], T], folder: Path) -> T | GuestRun:
+def guarded(work: Callable[[], T], folder: Path) -> T | Observation:
     """What `work` returns; where it raises, whatever that is, a run that was lost or interrupted.
 
     A guest decides on what our code gets to see, and one that finds a bug in it must cost no other guest's verdict.
@@ -32,7 +33,7 @@ def guarded(work: Callable[[], T], folder: Path) -> T | GuestRun:
     try:
         return work()
     except Cancelled:
-        return GuestRun(ending=Ending.INTERRUPTED)
+        return Observation(ending=Ending.INTERRUPTED)
     except Exception as e:
         return lost(e, folder)
 
@@ -47,7 +48,7 @@ def or_bug(work: Callable[[], T]) -> T | Exception:
         return e
 
 
-def lost(error: Exception, folder: Path) -> GuestRun:
+def lost(error: Exception, folder: Path) -> Observation:
     """The run of a cell that ended with this error; an error that nobody foresaw has its traceback in the folder."""
     if isinstance(error, OSError):
         error = of_this_machine(error)
@@ -55,10 +56,10 @@ def lost(error: Exception, folder: Path) -> GuestRun:
         error = InfraError("patchrig itself got no more memory", hint="free -h  # then the same again with --jobs 1")
     if isinstance(error, InfraError):
         fault = Fault.GUEST if isinstance(error, GuestNonsense) else Fault.MACHINE
-        return GuestRun(ending=Ending.LOST, detail=str(error), hint=error.hint, fault=fault)
+        return Observation(ending=Ending.LOST, detail=str(error), hint=error.hint, fault=fault)
     told = _kept(error, folder / TRACEBACK)
     detail = f"a bug of patchrig's own: {type(error).__name__} {_place(error)}: {one_line(str(error)) or 'no words'}"
-    return GuestRun(ending=Ending.LOST, detail=detail, hint=told, fault=Fault.OURS)
+    return Observation(ending=Ending.LOST, detail=detail, hint=told, fault=Fault.OURS)
 
 
 def _place(error: Exception) -> str:
@@ -82,14 +83,14 @@ def lost_report(cell: Cell, error: Exception, folder: Path) -> CellReport:
     return CellReport(cell=cell, verdict=verdict, run=run)
 
 
-def run_of(watched: Watched, vm: Vm, *, boot_seconds: float, guest_seconds: float) -> GuestRun:
+def run_of(watched: Watched, vm: Vm, *, boot_seconds: float, guest_seconds: float) -> Observation:
     """What the watch over a workload saw, in the words of the report."""
     detail = watched.detail
     if watched.ending is Ending.GUEST_GONE:
         detail = f"{vm.ending()} while the workload ran"
     if watched.ending is Ending.PROGRAM_DIED and (said := watched.output.strip()):
         detail = f"{detail}; it last said: {one_line(said.splitlines()[-1], 200)}"
-    return GuestRun(
+    return Observation(
         ending=watched.ending,
         detail=detail,
         result=watched.result,
@@ -110,14 +111,14 @@ def recorded(report: CellReport, record: Callable[[CellReport], None], folder: P
     return report
 
 
-def blamed(run: GuestRun, vm: Vm) -> GuestRun:
+def blamed(run: Observation, vm: Vm) -> Observation:
     """A guest that resets or powers off ends QEMU with status 0; any other end of QEMU's is none of the guest's."""
     if run.ending not in (Ending.GUEST_GONE, Ending.NEVER_READY) or not (hint := vm.not_the_guests_doing()):
         return run
     return replace(run, ending=Ending.LOST, fault=Fault.MACHINE, hint=hint)
 
 
-def paused(run: GuestRun, vm: Vm) -> GuestRun | None:
+def paused(run: Observation, vm: Vm) -> Observation | None:
     """The run, as lost, where QEMU itself no longer runs the guest; None where it does."""
     stopped = vm.paused()
     if not stopped:
@@ -125,7 +126,7 @@ def paused(run: GuestRun, vm: Vm) -> GuestRun | None:
     return replace(run, ending=Ending.LOST, fault=Fault.MACHINE, detail=stopped.why, hint=stopped.hint)
 
 
-def with_room(run: GuestRun, folder: Path) -> GuestRun:
+def with_room(run: Observation, folder: Path) -> Observation:
     """The run; lost where the disk that its console was written to is full, as a complaint may be missing from it."""
     if run.ending in (Ending.LOST, Ending.INTERRUPTED) or shutil.disk_usage(folder).free >= _LEAST_ROOM:
         return run
@@ -137,7 +138,7 @@ def with_room(run: GuestRun, folder: Path) -> GuestRun:
 _LIKE_KILLED = (Ending.GUEST_GONE, Ending.SSH_LOST, Ending.PROGRAM_DIED, Ending.NEVER_READY, Ending.LOST)
 
 
-def not_of_our_making(run: GuestRun) -> GuestRun:
+def discount_own_shutdown(run: Observation) -> Observation:
     """The run; or an interrupted one where the end of everything came before its own."""
     why = why_cancelled()
     if why and (run.ending is Ending.INTERRUPTED or run.ending in _LIKE_KILLED):
@@ -147,6 +148,6 @@ def not_of_our_making(run: GuestRun) -> GuestRun:
 
 def interrupted_report(cell: Cell, why: str) -> CellReport:
     """A cell that was never started, because the run was ended first."""
-    run = GuestRun(ending=Ending.INTERRUPTED, detail=why)
+    run = Observation(ending=Ending.INTERRUPTED, detail=why)
     verdict, _ = judge(cell, run, (), ())
     return CellReport(cell=cell, verdict=verdict, run=run)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The files that guests start from, in the run's own folder: for its cells, and for whoever repeats one by hand."""
 
 import os
@@ -18,7 +19,7 @@ from orchestrator.model.images import KernelImage
 from orchestrator.plan.flavours import needs_of
 from orchestrator.report.repro_script import repro_script
 from orchestrator.report.store import Store
-from orchestrator.run.cell import Bootable, Guests, vm_spec
+from orchestrator.run.bootable import Bootable, Guests, vm_spec
 from orchestrator.vm.argv import standalone_argv
 
 _INITRAMFS_SECONDS = 1800.0

@@ -1,4 +1,5 @@
-"""The ways into a guest of which nobody knows what still works: SSH, the serial console, QEMU's monitor."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The hang_channels into a guest of which nobody knows what still works: SSH, the serial console, QEMU's monitor."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -12,12 +13,14 @@ from orchestrator.vm.qemu import Vm
 from orchestrator.vm.qmp import dump_memory, human_command, send_break
 
 
-def ways(stack: ExitStack, vm: Vm, keys: RunKeys, *, booted: bool, whole_memory: bool) -> evidence.Ways:
+def hang_channels(
+    stack: ExitStack, vm: Vm, keys: RunKeys, *, booted: bool, whole_memory: bool
+) -> evidence.HangChannels:
     """Whom to ask in a guest that hangs, in this order; what is opened is closed with `stack`."""
     qmp, console = vm.files.qmp_socket, vm.files.console_socket
     # Before the ready line there is nobody to ask.
     shells = {"SSH": lambda: _ssh_shell(stack, vm, keys), "serial console": lambda: _serial_shell(stack, vm)}
-    return evidence.Ways(
+    return evidence.HangChannels(
         shells=shells if booted else {},
         sysrq=lambda keys: sysrq(console, keys, lambda: send_break(qmp, CONSOLE, evidence.shell_deadline())),
         monitor=lambda command: human_command(qmp, command, evidence.shell_deadline()),

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The story of a run: source, series, builds, guests, verdicts, report."""
 
 import os
@@ -17,7 +18,7 @@ from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError, of_this_machine
 from orchestrator.host.files import sha256_of
 from orchestrator.host.lock import in_use
-from orchestrator.kernel.build.prepare import Workbench, from_tarball, from_tree, prepare
+from orchestrator.kernel.build.prepare import BuildContext, from_tarball, from_tree, prepare
 from orchestrator.kernel.series.load import BASELINE, Series, load_series
 from orchestrator.kernel.source.overlay import Overlay, load_overlay
 from orchestrator.kernel.source.tree import PreparedSource
@@ -34,8 +35,9 @@ from orchestrator.plan.config import Plan, load_kernel_source
 from orchestrator.plan.flavours import needs_of
 from orchestrator.report.earlier import read_earlier
 from orchestrator.report.store import Store
+from orchestrator.run.bootable import Bootable, Guests, vm_spec
 from orchestrator.run.capacity import Room, available_memory_mib
-from orchestrator.run.cell import Bootable, Guests, run_cell, vm_spec
+from orchestrator.run.cell import run_cell
 from orchestrator.run.crash_source import kept_explainer, new_explainer
 from orchestrator.run.delay_targets import check_changed, check_targets
 from orchestrator.run.endings import interrupted_report, lost_report, or_bug, recorded
@@ -50,7 +52,7 @@ from orchestrator.run.guest_files import (
 from orchestrator.run.order import Schedule, as_given, edited_files, scheduled
 from orchestrator.run.sandboxing import builds_in_sandbox, guests_in_sandbox
 from orchestrator.run.scheduler import INTERRUPTED, Duties, Stop, dispatch
-from orchestrator.run.snapshots import saved_guests
+from orchestrator.run.snapshots import snapshots
 from orchestrator.run.stopwatch import Stopwatch
 from orchestrator.vm.accelerator import kvm_impossible, kvm_state, qemu_version
 
@@ -103,7 +105,7 @@ class Kit:
         """
         series = BASELINE if build.variant is Variant.BASELINE else self.series
         series = replace(series, patches=(*series.patches, *more.patches))
-        bench = Workbench(
+        context = BuildContext(
             cache=self.request.cache,
             log_dir=log_dir,
             sandbox=self.sandbox,
@@ -113,7 +115,7 @@ class Kit:
         reached = {file for load in self.request.plan.workloads for file in load.files}
         overlay = overlay_of(build, self.series, reached)
         return prepare(
-            build, source=self.source, series=series, fragments=fragments_of(build), bench=bench, overlay=overlay
+            build, source=self.source, series=series, fragments=fragments_of(build), context=context, overlay=overlay
         )
 
 
@@ -295,7 +297,7 @@ class _Runner:
                 check_targets(cells, bootable.kernel)
                 guests = self._guests(cells[0], bootable)
                 specs = [vm_spec(cell, bootable, guests) for cell in cells]
-                states = saved.enter_context(saved_guests(specs, restoring=self.request.restore))
+                states = saved.enter_context(snapshots(specs, restoring=self.request.restore))
                 return _Loaded(bootable=bootable, guests=replace(guests, states=states))
             finally:
                 self.store.add_timing(one.name, stopwatch.stop())

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """In which order cells run: what is likeliest to fail first, then the longest (pure)."""
 
 from collections.abc import Collection, Mapping, Sequence
@@ -13,7 +14,7 @@ from orchestrator.report.earlier import Earlier
 _NO_HINT = frozenset({Outcome.PASSED, Outcome.SKIPPED, Outcome.LOST})
 
 
-class Hope(IntEnum):
+class FailurePriority(IntEnum):
     """How likely a cell fails, likeliest first."""
 
     FAILED = 0  # when it ran last
@@ -45,13 +46,13 @@ def scheduled(cells: Sequence[Cell], earlier: Earlier, edited: Collection[str]) 
     bad = {name for name, known in earlier.cells.items() if known.outcome not in _NO_HINT}
     # Without the repeat.
     bad_places = {_place(cell) for cell in cells if cell.name in bad}
-    hopes = [_hope(cell, bad, bad_places, edited) for cell in cells]
+    priorities = [_priority(cell, bad, bad_places, edited) for cell in cells]
     ranked = sorted(
-        range(len(cells)), key=lambda at: (hopes[at], cells[at].repeat, -expected_seconds(cells[at], earlier))
+        range(len(cells)), key=lambda at: (priorities[at], cells[at].repeat, -expected_seconds(cells[at], earlier))
     )
-    likeliest: dict[Build, Hope] = {}
-    for cell, hope in zip(cells, hopes, strict=True):
-        likeliest[cell.build] = min(hope, likeliest.get(cell.build, Hope.NONE))
+    likeliest: dict[Build, FailurePriority] = {}
+    for cell, priority in zip(cells, priorities, strict=True):
+        likeliest[cell.build] = min(priority, likeliest.get(cell.build, FailurePriority.NONE))
     return Schedule(
         builds=tuple(sorted(likeliest, key=lambda build: likeliest[build])),
         cells=tuple(cells[at] for at in ranked),
@@ -73,12 +74,14 @@ def expected_seconds(cell: Cell, earlier: Earlier) -> float:
 _GUESS_SECONDS = 5.0
 
 
-def _hope(cell: Cell, bad: Collection[str], bad_places: Collection[tuple[Build, str]], edited: Collection[str]) -> Hope:
+def _priority(
+    cell: Cell, bad: Collection[str], bad_places: Collection[tuple[Build, str]], edited: Collection[str]
+) -> FailurePriority:
     if cell.name in bad:
-        return Hope.FAILED
+        return FailurePriority.FAILED
     if _place(cell) in bad_places:
-        return Hope.SIBLING_FAILED
-    return Hope.EDITED if any(file in edited for file in cell.workload.files) else Hope.NONE
+        return FailurePriority.SIBLING_FAILED
+    return FailurePriority.EDITED if any(file in edited for file in cell.workload.files) else FailurePriority.NONE
 
 
 def _place(cell: Cell) -> tuple[Build, str]:

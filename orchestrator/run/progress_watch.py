@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the host sees of a guest while it runs: complaints on its console, and whether it was given any CPU."""
 
 from dataclasses import replace
@@ -10,7 +11,7 @@ from orchestrator.judge.scan import crashes_in
 from orchestrator.judge.verdict import WAITING, mark_allowed
 from orchestrator.model.configuration import Allowed
 from orchestrator.model.crashes import Crash, CrashKind, Severity
-from orchestrator.model.guests import Ending, GuestRun, Standstill
+from orchestrator.model.guests import Ending, Observation, Standstill
 from orchestrator.vm.qemu import LONGEST_LOG_BYTES, Vm, size_of
 
 _CHUNK = 1 << 18
@@ -31,7 +32,7 @@ def crashes_of(console_log: Path, *, skip: int = 0) -> tuple[Crash, ...]:
         return tuple(crashes_in(iter(lambda: file.read(_CHUNK), b"")))
 
 
-def with_shown_tasks(run: GuestRun, console_log: Path) -> GuestRun:
+def with_shown_tasks(run: Observation, console_log: Path) -> Observation:
     """The stacks that the kernel printed of the tasks that are stuck: they have more than those of /proc."""
     if not run.evidence:
         return run

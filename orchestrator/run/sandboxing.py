@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Whether builds and guests run in the sandbox; where they don't, the run says what that means."""
 
 from orchestrator.host.errors import InfraError

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Builds one after another, and beside them the guests of those that are done: as many as there is room for."""
 
 import heapq
@@ -51,7 +52,7 @@ def dispatch(schedule: Schedule, room: Room, duties: Duties[Made]) -> None:
 
 
 @dataclass(slots=True)
-class _Progress(Generic[Made]):
+class _State(Generic[Made]):
     """Cells by their place in the order, as they are no keys and looking for one in a list takes its time."""
 
     unbuilt: dict[Build, list[int]]
@@ -75,7 +76,7 @@ class _Dispatch(Generic[Made]):
         unbuilt: dict[Build, list[int]] = {build: [] for build in self._builds}
         for index, cell in enumerate(self._cells):
             unbuilt[cell.build].append(index)
-        self._now: _Progress[Made] = _Progress(unbuilt=unbuilt)
+        self._now: _State[Made] = _State(unbuilt=unbuilt)
         # Beside the guests as many threads that judge.
         self._threads = 2 * room.most
         self._interrupted: Stop | None = None

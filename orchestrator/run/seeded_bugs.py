@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The story of `patchrig sensitivity`: a kernel for each seeded bug, and workloads until one of them finds it."""
 
 import os
@@ -28,8 +29,9 @@ from orchestrator.plan.bug_cells import budget_of, bug_cells, leading, promising
 from orchestrator.plan.expansion import builds_of
 from orchestrator.report.bugs_report import Ledger
 from orchestrator.report.store import BUGS, Store, open_run_at
+from orchestrator.run.bootable import Bootable, Guests
 from orchestrator.run.capacity import available_memory_mib, jobs_for
-from orchestrator.run.cell import Bootable, Guests, run_cell
+from orchestrator.run.cell import run_cell
 from orchestrator.run.crash_source import new_explainer
 from orchestrator.run.delay_targets import check_targets
 from orchestrator.run.endings import recorded

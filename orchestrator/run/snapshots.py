@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Guests that are booted once and then restored for each cell that asks for the same guest."""
 
 import os
@@ -18,7 +19,7 @@ from orchestrator.host.errors import InfraError
 from orchestrator.host.paths import memory_folder
 from orchestrator.run.capacity import available_memory_mib
 from orchestrator.vm.argv import VmSpec
-from orchestrator.vm.qemu import Ready, SavedGuest, Vm, ready_of, restore
+from orchestrator.vm.qemu import Ready, Snapshot, Vm, ready_of, restore
 from orchestrator.vm.snapshot import save
 
 # A state that can't be used is made once more, and then no more.
@@ -40,11 +41,11 @@ class _Entry:
     attempts: int = 0
     making: bool = False
     told: bool = False  # that there was no room for it
-    saved: SavedGuest | None = None
+    saved: Snapshot | None = None
 
 
 @dataclass(slots=True)
-class States:
+class Snapshots:
     """The saved guests of some cells. A guest is its whole specification: image, initramfs, memory, CPUs, disks.
 
     The initramfs has the keys of its run in it, so a state is of no use to another run, and lives no longer than its
@@ -56,15 +57,15 @@ class States:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @contextmanager
-    def place(self, spec: VmSpec) -> Iterator["Place"]:
+    def place(self, spec: VmSpec) -> Iterator["Claim"]:
         """A cell's claim on the state of its guest, for as long as the cell lasts."""
-        place = Place(self, spec)
+        place = Claim(self, spec)
         try:
             yield place
         finally:
             self._leave(place)
 
-    def take(self, place: "Place") -> SavedGuest | None:
+    def take(self, place: "Claim") -> Snapshot | None:
         """The saved guest, once there is one; None: boot, and save the guest if place.making says so."""
         while True:
             with self._lock:
@@ -91,7 +92,7 @@ class States:
         number = list(self._entries).index(spec)
         return self.folder / f"{number}.{self._entries[spec].attempts}"
 
-    def kept(self, place: "Place", saved: SavedGuest | None) -> None:
+    def kept(self, place: "Claim", saved: Snapshot | None) -> None:
         """What the cell that was making the state has come to: with None, nobody makes it again."""
         with self._lock:
             entry = self._entries[place.spec]
@@ -99,7 +100,7 @@ class States:
             if saved is None:
                 entry.attempts = _MOST_ATTEMPTS
 
-    def discard(self, spec: VmSpec, saved: SavedGuest) -> None:
+    def discard(self, spec: VmSpec, saved: Snapshot) -> None:
         """Throw a state away that can't be used; the next cell that asks for it makes it again."""
         with self._lock:
             entry = self._entries[spec]
@@ -107,7 +108,7 @@ class States:
                 entry.saved = None
         shutil.rmtree(saved.folder, ignore_errors=True)
 
-    def _leave(self, place: "Place") -> None:
+    def _leave(self, place: "Claim") -> None:
         place.give_up()
         place.forget_memory()
         with self._lock:
@@ -121,10 +122,10 @@ class States:
 
 
 @dataclass(slots=True)
-class Place:
+class Claim:
     """One cell's place among those that want the same guest."""
 
-    states: States
+    states: Snapshots
     spec: VmSpec
     making: bool = False  # this cell boots the guest, and saves it for the others
     without_room: bool = False  # there was none to save the guest in, and this is the first cell to meet that
@@ -135,7 +136,7 @@ class Place:
         """Where guests are saved."""
         return self.states.folder
 
-    def saved(self) -> SavedGuest | None:
+    def saved(self) -> Snapshot | None:
         """The saved guest, waiting while another cell makes it; None: boot."""
         return self.states.take(self)
 
@@ -168,17 +169,17 @@ class Place:
         if self.making:
             self.states.kept(self, None)
 
-    def discard(self, saved: SavedGuest) -> None:
+    def discard(self, saved: Snapshot) -> None:
         self.states.discard(self.spec, saved)
 
 
 @contextmanager
-def saved_guests(specs: Iterable[VmSpec], *, restoring: bool = True) -> Iterator[States]:
+def snapshots(specs: Iterable[VmSpec], *, restoring: bool = True) -> Iterator[Snapshots]:
     """The states of the guests that several cells ask for, for the length of the block; none if not `restoring`."""
     wanted = {spec: users for spec, users in Counter(specs).items() if users > 1} if restoring else {}
     need_mib = max((spec.memory_mib for spec in wanted), default=0) * _TIMES_MEMORY
     with memory_folder(need_mib << 20) as folder:
-        yield States(Path(folder), {spec: _Entry(users=users) for spec, users in wanted.items()})
+        yield Snapshots(Path(folder), {spec: _Entry(users=users) for spec, users in wanted.items()})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -192,18 +193,18 @@ class Restored:
 
 @contextmanager
 def restored(
-    spec: VmSpec, saved: SavedGuest, keys: RunKeys, *, console_log: Path, qemu_log: Path, until: Deadline
+    spec: VmSpec, saved: Snapshot, keys: RunKeys, *, console_log: Path, qemu_log: Path, until: Deadline
 ) -> Iterator[Restored]:
     """A clone of the saved guest with its own clock and random numbers. Raises InfraError for a state of no use."""
     with ExitStack() as stack:
         vm = stack.enter_context(restore(spec, saved, console_log=console_log, qemu_log=qemu_log, until=until))
         guest = stack.enter_context(connected(vm, keys, until))
         facts = renewed(guest, until, seconds=time.time(), entropy=os.urandom(_ENTROPY_BYTES))
-        ready = in_earnest(_checked(saved, facts), guest, _MUCH_SLOWER * saved.ready.speed, until)
+        ready = remeasured_if_slow(_checked(saved, facts), guest, _MUCH_SLOWER * saved.ready.speed, until)
         yield Restored(vm=vm, guest=guest, ready=ready)
 
 
-def in_earnest(ready: Ready, guest: ssh.Guest, least: float, until: Deadline) -> Ready:
+def remeasured_if_slow(ready: Ready, guest: ssh.Guest, least: float, until: Deadline) -> Ready:
     """A guest that seems slower than `least` is measured again, as its speed multiplies all limits.
 
     The loop takes 20 ms, of which another process of this machine may have had most.
@@ -213,7 +214,7 @@ def in_earnest(ready: Ready, guest: ssh.Guest, least: float, until: Deadline) ->
     return replace(ready, speed=max(ready.speed, measured_speed(guest, until)))
 
 
-def _checked(saved: SavedGuest, facts: str) -> Ready:
+def _checked(saved: Snapshot, facts: str) -> Ready:
     """What the guest says of itself now: its speed too, as this machine may be busier than when it was saved."""
     before = saved.ready
     ready = ready_of(f"{facts} config={before.config}")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a piece of work spends its time on, taken from the events that it sends."""
 
 import threading

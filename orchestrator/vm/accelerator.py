@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """KVM or TCG? Only a guest that really came up under KVM tells."""
 
 import platform

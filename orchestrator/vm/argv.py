@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A guest's QEMU command line and kernel command line (pure)."""
 
 from collections.abc import Sequence

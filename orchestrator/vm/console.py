@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The serial console: QEMU writes its log, we read that; and a shell on the console where SSH fails."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A running guest, for the length of a block."""
 
 import re
@@ -42,7 +43,7 @@ class Ready:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SavedGuest:
+class Snapshot:
     """A guest that was up, and stands still in a folder: its memory, the rest of its state, and its console so far."""
 
     folder: Path
@@ -240,7 +241,7 @@ def boot(spec: VmSpec, *, console_log: Path, qemu_log: Path, memory: Path | None
 
 
 @contextmanager
-def restore(spec: VmSpec, saved: SavedGuest, *, console_log: Path, qemu_log: Path, until: Deadline) -> Iterator[Vm]:
+def restore(spec: VmSpec, saved: Snapshot, *, console_log: Path, qemu_log: Path, until: Deadline) -> Iterator[Vm]:
     """Yield a guest that goes on from where `saved` stands, with disks of its own that are empty.
 
     What it changes is its own: any number of guests start from one that is saved. It has the clock, the random numbers

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Talking to QEMU itself; the one place that imports qemu.qmp."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How much CPU this host gave a process, and how long it let it wait: what tells a slow guest from a stuck one."""
 
 from collections.abc import Collection, Iterator

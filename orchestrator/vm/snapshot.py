@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Saving a guest that is up, so that others can be restored from it."""
 
 import errno
@@ -11,18 +12,18 @@ from pathlib import Path
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError
 from orchestrator.host.sandbox import hand_over
-from orchestrator.vm.qemu import Ready, SavedGuest, Vm
+from orchestrator.vm.qemu import Ready, Snapshot, Vm
 from orchestrator.vm.qmp import go_on, save_devices
 
 
-def save(vm: Vm, ready: Ready, folder: Path, until: Deadline) -> SavedGuest:
+def save(vm: Vm, ready: Ready, folder: Path, until: Deadline) -> Snapshot:
     """Save a guest whose memory is a file, and let it run on; the folder is made.
 
     Raises InfraError where that fails, and the guest may then stand still for ever.
     """
     if vm.files.memory is None:
         raise InfraError("a guest whose memory is QEMU's own can't be saved")
-    saved = SavedGuest(folder=folder, ready=ready, console_bytes=0)
+    saved = Snapshot(folder=folder, ready=ready, console_bytes=0)
     try:
         folder.mkdir()
         with _whole_or_gone(folder):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How QEMU is started: in the sandbox, and beside it a relay from a Unix socket to the guest's SSH server."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Real kernels, built and booted through the command line, as a user would."""
 
 import json

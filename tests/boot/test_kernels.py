@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The mission on real kernels: the series passes, what is broken on purpose is found, and each failure has its name."""
 
 import subprocess

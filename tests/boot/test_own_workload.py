@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A workload of the user's own: a C program beside the matrix, compiled with the library, judged like any other."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Real guests: restored ones have random numbers and a clock of their own; init serves whoever comes, to the end."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A person in a guest: `patchrig shell`, the workload started by hand, and once more."""
 
 import json

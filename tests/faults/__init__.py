@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The campaign of faults: `make faults`."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The campaign of faults, long: `make faults ARGS="--only F7 --tries 5 --seed 1"`.
 
 Prints a Markdown table; its four counts must be 0. --write puts it into docs/trust.md.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """F12: nothing is left behind. Every call of the campaign is looked at; here are all commands, and kills."""
 
 import signal

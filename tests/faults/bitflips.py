@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """F5: bits turn over in what patchrig keeps. Each must be noticed: made anew, or reported; never used."""
 
 import os

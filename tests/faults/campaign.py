@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Play tries side by side, each in a process and a folder of its own, and count what they show."""
 
 import multiprocessing

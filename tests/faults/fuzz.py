@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Lines that no guest says, made at random from a seed, and the reading of many of them in one process."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """F3, F4: the disk fails, or the host loses power before the disk has what was written."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 r"""F8: guests that say what no honest guest says.
 
 guests/NAME.guest begins with what it tries and with the outcomes that are right; then a step a line: `say`, `console`,

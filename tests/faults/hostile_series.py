@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """F7: series that try to get out, to stay behind, or to make a verdict wrong; each followed by a clean baseline.
 
 series/NAME.patch is a mail, or several, with what it tries as its subject, and a line for each thing to be known:

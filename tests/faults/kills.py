@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """F1, F2, F6: patchrig is killed, at each change that it makes to its files and at random, alone and beside another."""
 
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What must not be there after patchrig has ended: processes, mounts, scratch folders, held locks, setuid files."""
 
 import ctypes

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """F11: another user of the host looks at patchrig's files, knocks at its guests and tries its signals."""
 
 import json

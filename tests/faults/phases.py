@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where patchrig is in its work, as seen from outside: a process below it, or a mark of the fake guest's."""
 
 import time

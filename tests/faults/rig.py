@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """One try's own place: a toy kernel, a cache, results, and the command `patchrig` as users call it."""
 
 import json

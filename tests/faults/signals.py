@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """F9, F10: what patchrig starts is killed; patchrig itself is interrupted, stopped, or finds the clock changed."""
 
 import os

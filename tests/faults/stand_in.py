@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A bwrap that shows the fake QEMU what it needs in its sandbox, and leaves everything else as patchrig asks for it."""
 
 import sys

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """strace: which system calls patchrig's own process makes, and one of them failing or killing it.
 
 Only the main thread of patchrig is looked at: without -f, what it starts runs at full speed.

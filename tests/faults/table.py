@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The campaign: what is done to patchrig, and how often."""
 
 from tests.faults import afterwards, bitflips, hostdisk, hostile_guests, hostile_series, kills, other_user, signals

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a try showed, and what the tries of one fault add up to."""
 
 from collections.abc import Iterable

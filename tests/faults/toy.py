@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A toy kernel with the hooks that a hostile series needs, and the matrix that asks for it.
 
 `drivers/*.mk` of a series may set `configured`, `before` and `after`: shell commands in the recipes of the toy's own

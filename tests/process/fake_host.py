@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A host whose QEMU is a fake: guests that follow a scenario, an earlier run to repeat, and patchrig as a process."""
 
 import json
@@ -26,8 +27,9 @@ from orchestrator.model.images import KernelImage
 from orchestrator.model.outcomes import Outcome, Verdict
 from orchestrator.model.reports import CellReport
 from orchestrator.report.store import CELLS_FILE, open_run
-from orchestrator.run.cell import Bootable, Guests, Patience, run_cell, vm_spec
-from orchestrator.run.snapshots import States, saved_guests
+from orchestrator.run.bootable import Bootable, Guests, Patience, vm_spec
+from orchestrator.run.cell import run_cell
+from orchestrator.run.snapshots import Snapshots, snapshots
 
 PATCHRIG = Path(sys.executable).with_name("patchrig")
 FAKE = Path(__file__).with_name("fake_qemu.py")
@@ -155,10 +157,10 @@ class Host:
         # The fake needs much of this machine, and its process id, as the tests know them.
         return Guests(keys=self.keys, kvm=frozenset(), allow=(), sandbox=False)
 
-    def states(self, users: int) -> AbstractContextManager[States]:
+    def states(self, users: int) -> AbstractContextManager[Snapshots]:
         """The saved guests of so many sample cells."""
         cell = sample_cell()
-        return saved_guests([vm_spec(cell, self.bootable(cell), self.guests_of_a_run())] * users)
+        return snapshots([vm_spec(cell, self.bootable(cell), self.guests_of_a_run())] * users)
 
     def run_cell(
         self,
@@ -168,7 +170,7 @@ class Host:
         stop_at_crash: bool = False,
         on_event: Listener | None = None,
         dump_memory: bool = False,
-        states: States | None = None,
+        states: Snapshots | None = None,
         folder: str = "cell",
     ) -> tuple[CellReport, list[Event]]:
         """One cell through the real run_cell(), its files in cell/."""

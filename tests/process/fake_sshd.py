@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The SSH server of the fake QEMU's guest: the keys of the initramfs, and commands that the scenario answers."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A small git repository with a branch of every kind of change, and what a series makes of its files."""
 
 import os

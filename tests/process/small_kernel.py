@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """An ELF file with what the symbols need of a vmlinux: start_kernel, DWARF, inlined calls, one name twice."""
 
 import re

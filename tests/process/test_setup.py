@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """tools/setup on a machine of our making: a PATH with nothing but what a test puts there."""
 
 import hashlib

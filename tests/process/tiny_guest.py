@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A kernel of a few instructions, which prints on the serial line: a real guest of a real QEMU, up in no time."""
 
 import struct

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A kernel of one file that is really built, and a matrix that asks for it, on a host whose QEMU is a fake."""
 
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the cells of a widened kernel ran, of a series with every kind of changed line."""
 
 from dataclasses import replace

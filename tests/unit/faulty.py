@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A child process of ours in which one system call fails, or at which it is killed: strace injects it."""
 
 import os

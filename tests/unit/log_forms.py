@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The forms in which consoles reach people: a kernel's lines -> the lines of such a log."""
 
 import json

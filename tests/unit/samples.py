@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Values of the model for tests: a cell, its guest's run, a report."""
 
 from collections.abc import Mapping
@@ -6,11 +7,11 @@ from pathlib import Path, PurePosixPath
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.configuration import DeviceKind, Matrix, SwapDevice, Variant, Workload
 from orchestrator.model.crashes import Crash, CrashKind, Severity
-from orchestrator.model.guests import Ending, GuestRun, WorkloadResult
+from orchestrator.model.guests import Ending, Observation, WorkloadResult
 from orchestrator.model.images import KernelImage
 from orchestrator.model.outcomes import Outcome, Verdict
 from orchestrator.model.reports import CellReport, RunReport
-from orchestrator.model.stacks import Place, StackFrame
+from orchestrator.model.stacks import SourceLine, StackFrame
 
 HASHES = {"source": "60f1" * 16, "series": "ab12" * 16, "config": "0c0f" * 16}
 VERSIONS = {"patchrig": "0.1.0", "python": "3.11.2", "qemu": "7.2.17"}
@@ -57,11 +58,11 @@ def result(*, counters: Mapping[str, int] = COUNTERS, **changes: object) -> Work
     return WorkloadResult(**(fields | changes))  # type: ignore[arg-type]  # The fields have all types.
 
 
-def guest_run(ending: Ending = Ending.REPORTED, **changes: object) -> GuestRun:
+def guest_run(ending: Ending = Ending.REPORTED, **changes: object) -> Observation:
     fields: dict[str, object] = {"boot_seconds": 2.1, "guest_seconds": 20.0, "accelerator": "tcg"}
     if ending is Ending.REPORTED:
         fields |= {"result": result(), "exit_status": 0}
-    return GuestRun(ending=ending, **(fields | changes))  # type: ignore[arg-type]  # The fields have all types.
+    return Observation(ending=ending, **(fields | changes))  # type: ignore[arg-type]  # The fields have all types.
 
 
 def crash(
@@ -78,10 +79,10 @@ def crash(
 
 def explained_crash(**changes: object) -> Crash:
     """A crash whose frames have places: an inlined call, a function that the series changed, one that nobody knows."""
-    put = Place(function="percpu_ref_put", file="include/linux/percpu-refcount.h", line=334, inlined=True)
-    use = Place(function="swap_cache_get_folio", file="mm/swap_state.c", line=412, changed=True)
-    dump = Place(function="dump_stack_lvl", file="lib/dump_stack.c", line=94)
-    fault = Place(function="do_swap_page", file="mm/memory.c", line=4701)
+    put = SourceLine(function="percpu_ref_put", file="include/linux/percpu-refcount.h", line=334, inlined=True)
+    use = SourceLine(function="swap_cache_get_folio", file="mm/swap_state.c", line=412, changed=True)
+    dump = SourceLine(function="dump_stack_lvl", file="lib/dump_stack.c", line=94)
+    fault = SourceLine(function="do_swap_page", file="mm/memory.c", line=4701)
     stack = (
         StackFrame(function="dump_stack_lvl", offset=0x5D, size=0x80, places=(dump,)),
         StackFrame(function="swap_cache_get_folio.isra.0", offset=0x12C, size=0x180, places=(put, use)),
@@ -108,7 +109,7 @@ def cell_report(
     title: str = "81230 operations, 40960 pages verified, 57 swapoffs",
     *,
     of: Cell | None = None,
-    run: GuestRun | None = None,
+    run: Observation | None = None,
     reasons: tuple[str, ...] = (),
     crashes: tuple[Crash, ...] = (),
 ) -> CellReport:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a build log says: objects done, the first error, new warnings, and what this host may lack. Pure."""
 
 import re

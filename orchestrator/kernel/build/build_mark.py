@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Whether a build folder can be built on: what was built in it last, and whether it is still what that build left."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How far a build is: objects in its log so far, and how many there will be."""
 
 import re
@@ -12,7 +13,7 @@ from orchestrator.model.events import BuildProgress, Listener
 _COMMAND_BYTES = 1 << 20
 
 
-class Progress:
+class BuildCounter:
     """Counts the objects in a growing build log; says so whenever the number has changed."""
 
     def __init__(self, *, build: Build, log: Path, expected: int | None, on_event: Listener) -> None:

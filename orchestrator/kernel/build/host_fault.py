@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Whether this host made a build fail: words in a log are where to look, and what the host itself shows decides.
 
 Whoever writes a Makefile can print any words, and must not turn a kernel that does not compile into trouble of ours.

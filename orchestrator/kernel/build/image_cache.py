@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Built images, kept by what went into them: the second run builds nothing.
 
 An entry is a folder of files and a marker, which has the SHA-256 of each of them and of itself. The marker is written

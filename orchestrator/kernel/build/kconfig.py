@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Kernel configuration as text: what is asked for, and what became of it. Pure."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Why kconfig did not grant a symbol: its definition, and which of its dependencies are off. Pure.
 
 A reading of the Kconfig language that is good enough for a message: bool and tristate expressions, `if`, `menu`,

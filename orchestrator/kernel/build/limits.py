@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a build may use in all, looked at while it runs: memory, disk, log.
 
 The sandbox limits each process and each file; nothing there limits their sum for an ordinary user.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """make: the argv of a build, its progress while it runs, and what its end means."""
 
 import os
@@ -12,7 +13,7 @@ from orchestrator.host.process import find_tool, last_lines, spawn
 from orchestrator.host.sandbox import Limits, Mount, Sandbox, plain_argv, sandbox_argv, sandbox_trouble, tool_mounts
 from orchestrator.host.untrusted import BadFile, read_plain_text
 from orchestrator.kernel.build.build_log import Suspicion, first_error, suspicions
-from orchestrator.kernel.build.build_progress import Progress
+from orchestrator.kernel.build.build_progress import BuildCounter
 from orchestrator.kernel.build.host_fault import HostWatch
 from orchestrator.kernel.build.kconfig import config_text, not_granted, parse_config
 from orchestrator.kernel.build.kconfig_dependencies import Definition, definitions, why_not
@@ -58,7 +59,7 @@ IN_SANDBOX = Places(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Workshop:
+class BuildDirs:
     """One build's places on this host: private source, build folder, compiler cache, log."""
 
     build: Build
@@ -84,15 +85,15 @@ class Workshop:
         return IN_SANDBOX if self.sandbox else own
 
 
-def make_argv(shop: Workshop, *targets: str, jobs: int) -> list[str]:
+def make_argv(dirs: BuildDirs, *targets: str, jobs: int) -> list[str]:
     """make for one build, without the sandbox around it."""
     return [
         "make",
-        "-C", str(shop.seen.src),
-        f"O={shop.seen.out}",
-        f"ARCH={shop.arch.kbuild}",
-        f"CROSS_COMPILE={shop.arch.compiler_prefix}",
-        f"CC=ccache {shop.arch.compiler_prefix}gcc",
+        "-C", str(dirs.seen.src),
+        f"O={dirs.seen.out}",
+        f"ARCH={dirs.arch.kbuild}",
+        f"CROSS_COMPILE={dirs.arch.compiler_prefix}",
+        f"CC=ccache {dirs.arch.compiler_prefix}gcc",
         # Nothing of the tree's state in the version, so that the release is the same for all series on one source.
         "LOCALVERSION=",
         f"-j{jobs}",
@@ -100,21 +101,21 @@ def make_argv(shop: Workshop, *targets: str, jobs: int) -> list[str]:
     ]  # fmt: skip
 
 
-def make_env(shop: Workshop) -> dict[str, str]:
+def make_env(dirs: BuildDirs) -> dict[str, str]:
     """The environment of a build: nothing of the user's gets in."""
-    own = {"CCACHE_TEMPDIR": str(shop.seen.ccache / "tmp")} if shop.trusted else _CCACHE_READ_ONLY
+    own = {"CCACHE_TEMPDIR": str(dirs.seen.ccache / "tmp")} if dirs.trusted else _CCACHE_READ_ONLY
     return {
         "LC_ALL": "C",
-        "CCACHE_DIR": str(shop.seen.ccache),
+        "CCACHE_DIR": str(dirs.seen.ccache),
         # Not the ccache.conf in its folder, which other builds can write.
         "CCACHE_CONFIGPATH": os.devnull,
-        "CCACHE_BASEDIR": str(shop.seen.src.parent),
+        "CCACHE_BASEDIR": str(dirs.seen.src.parent),
         # Dependencies come from the compiler's own -MMD: no preprocessor run of its own for each file. The generated
         # headers are always new to a fresh build folder, which says nothing of their content.
         "CCACHE_DEPEND": "1",
         "CCACHE_SLOPPINESS": "include_file_ctime,include_file_mtime,time_macros",
         "CCACHE_MAXSIZE": "10G",
-        "KCONFIG_ALLCONFIG": str(shop.seen.request),
+        "KCONFIG_ALLCONFIG": str(dirs.seen.request),
         **own,
         **_FIXED,
     }
@@ -124,22 +125,22 @@ def make_env(shop: Workshop) -> dict[str, str]:
 _CCACHE_READ_ONLY = {"CCACHE_READONLY": "1", "CCACHE_NOSTATS": "1", "CCACHE_TEMPDIR": "/tmp"}
 
 
-def in_sandbox(argv: Sequence[str], shop: Workshop) -> list[str]:
+def in_sandbox(argv: Sequence[str], dirs: BuildDirs) -> list[str]:
     """The argv as it is run: inside the sandbox unless the user said otherwise."""
-    seen = shop.seen
-    ccache = Mount(shop.ccache, seen.ccache)
+    seen = dirs.seen
+    ccache = Mount(dirs.ccache, seen.ccache)
     inside = Sandbox(
         readable=(
-            Mount(shop.src, seen.src),
-            Mount(shop.request, seen.request),
-            *(() if shop.trusted else (ccache,)),
-            *tool_mounts((*HOST_TOOLS, f"{shop.arch.compiler_prefix}gcc")),
+            Mount(dirs.src, seen.src),
+            Mount(dirs.request, seen.request),
+            *(() if dirs.trusted else (ccache,)),
+            *tool_mounts((*HOST_TOOLS, f"{dirs.arch.compiler_prefix}gcc")),
         ),
-        writable=(Mount(shop.out, seen.out), *((ccache,) if shop.trusted else ())),
-        env=make_env(shop),
+        writable=(Mount(dirs.out, seen.out), *((ccache,) if dirs.trusted else ())),
+        env=make_env(dirs),
         limits=_BUILD,
     )
-    return (sandbox_argv if shop.sandbox else plain_argv)(argv, inside)
+    return (sandbox_argv if dirs.sandbox else plain_argv)(argv, inside)
 
 
 def check_tools(arch: Arch) -> None:
@@ -155,32 +156,32 @@ def check_tools(arch: Arch) -> None:
             raise ToolMissing(tool)
 
 
-def configure(shop: Workshop, asked: Mapping[str, str], until: Deadline) -> BuildFailure | None:
+def configure(dirs: BuildDirs, asked: Mapping[str, str], until: Deadline) -> BuildFailure | None:
     """Write .config from what is asked; a BuildFailure when a symbol did not survive kconfig."""
     # Not olddefconfig on a .config that lies there: what is not asked for is off, whatever was built here before.
-    write_whole(shop.request, config_text(asked).encode())
-    if failure := _make(shop, ["allnoconfig"], None, until):
+    write_whole(dirs.request, config_text(asked).encode())
+    if failure := _make(dirs, ["allnoconfig"], None, until):
         return failure
-    config = parse_config(read_plain_text(shop.out, ".config", most_bytes=CONFIG_BYTES))
+    config = parse_config(read_plain_text(dirs.out, ".config", most_bytes=CONFIG_BYTES))
     refused = not_granted(asked, config)
     if not refused:
         return None
-    found = _kconfig_definitions(shop)
+    found = _kconfig_definitions(dirs)
     lines = [f"{symbol.title} ({why_not(symbol.symbol, found, config)})" for symbol in refused]
-    return _failed(shop, lines[0], "\n".join(lines))
+    return _failed(dirs, lines[0], "\n".join(lines))
 
 
 CONFIG_BYTES = 4 << 20
 
 
-def compile_kernel(shop: Workshop, progress: Progress, until: Deadline) -> BuildFailure | None:
+def compile_kernel(dirs: BuildDirs, progress: BuildCounter, until: Deadline) -> BuildFailure | None:
     """Build the boot image; a BuildFailure when the kernel does not compile."""
-    return _make(shop, [shop.arch.make_target], progress, until)
+    return _make(dirs, [dirs.arch.make_target], progress, until)
 
 
-def run_tool(shop: Workshop, argv: Sequence[str], until: Deadline) -> bool:
+def run_tool(dirs: BuildDirs, argv: Sequence[str], until: Deadline) -> bool:
     """Run a tool on what the build made, as shut in as the build; says whether it succeeded."""
-    with spawn(in_sandbox(argv, shop), log=shop.log) as child:
+    with spawn(in_sandbox(argv, dirs), log=dirs.log) as child:
         return until.until(child.poll) == 0
 
 
@@ -191,25 +192,27 @@ def span_options(span: tuple[int, int]) -> tuple[str, str]:
     return f"--start-address={span[0]:#x}", f"--stop-address={span[1]:#x}"
 
 
-def _make(shop: Workshop, targets: Sequence[str], progress: Progress | None, until: Deadline) -> BuildFailure | None:
-    host = HostWatch((shop.out, shop.ccache, shop.log.parent))
+def _make(
+    dirs: BuildDirs, targets: Sequence[str], progress: BuildCounter | None, until: Deadline
+) -> BuildFailure | None:
+    host = HostWatch((dirs.out, dirs.ccache, dirs.log.parent))
     text = ""
     for _attempt in range(_ATTEMPTS):
-        start = shop.log.stat().st_size if shop.log.exists() else 0
-        ended = _made(shop, targets, progress, until, host)
+        start = dirs.log.stat().st_size if dirs.log.exists() else 0
+        ended = _made(dirs, targets, progress, until, host)
         if isinstance(ended, BuildFailure):
             return ended
         if ended == 0:
             return None
         # An interrupt kills make first and is noticed afterwards; that is no failure of the kernel.
         until.left()
-        text = tail_of(shop.log, start)
+        text = tail_of(dirs.log, start)
         if trouble := host.trouble(text, ended, sandbox=sandbox_trouble):
-            said = f"{shop.build.name} can't be built here: {trouble}\n{last_lines(text)}"
+            said = f"{dirs.build.name} can't be built here: {trouble}\n{last_lines(text)}"
             raise InfraError(said, hint=trouble.hint)
         if Suspicion.KILLED not in suspicions(text):
             break
-    return _failed(shop, first_error(text, str(shop.seen.src)), last_lines(text))
+    return _failed(dirs, first_error(text, str(dirs.seen.src)), last_lines(text))
 
 
 # Who killed a compiler, nobody tells. Make goes on where it was; what is the series' doing comes again.
@@ -217,13 +220,13 @@ _ATTEMPTS = 2
 
 
 def _made(
-    shop: Workshop, targets: Sequence[str], progress: Progress | None, until: Deadline, host: HostWatch
+    dirs: BuildDirs, targets: Sequence[str], progress: BuildCounter | None, until: Deadline, host: HostWatch
 ) -> BuildFailure | int:
     """Run make once; its exit status, or a failure where it used more than a build may."""
-    argv = in_sandbox(make_argv(shop, *targets, jobs=len(os.sched_getaffinity(0))), shop)
-    with spawn(argv, log=shop.log, background=shop.background) as child:
+    argv = in_sandbox(make_argv(dirs, *targets, jobs=len(os.sched_getaffinity(0))), dirs)
+    with spawn(argv, log=dirs.log, background=dirs.background) as child:
         ended: int | None = None
-        watch = BuildWatch(shop.limits, child=child.pid, log=shop.log, folder=shop.out)
+        watch = BuildWatch(dirs.limits, child=child.pid, log=dirs.log, folder=dirs.out)
         while not (over := watch.exceeded()) and (ended := child.poll()) is None:
             if progress:
                 progress.show()
@@ -231,17 +234,17 @@ def _made(
             until.pause(PROGRESS_SECONDS)
         over = over or watch.exceeded()
     if over or ended is None:
-        return _over_limit(shop, over)
+        return _over_limit(dirs, over)
     if progress:
         progress.show()
     return ended
 
 
-def _over_limit(shop: Workshop, over: str) -> BuildFailure:
-    if shop.trusted:
-        hint = f"less {shop.log}; a smaller configuration, or a machine with more memory and disk"
-        raise InfraError(f"{shop.build.name} can't be built here: {over}", hint=hint)
-    return _failed(shop, over, "the build was ended")
+def _over_limit(dirs: BuildDirs, over: str) -> BuildFailure:
+    if dirs.trusted:
+        hint = f"less {dirs.log}; a smaller configuration, or a machine with more memory and disk"
+        raise InfraError(f"{dirs.build.name} can't be built here: {over}", hint=hint)
+    return _failed(dirs, over, "the build was ended")
 
 
 # So much of a log tells why make failed.
@@ -255,11 +258,11 @@ def tail_of(log: Path, start: int) -> str:
         return file.read(_LOG_BYTES).decode(errors="replace")
 
 
-def _failed(shop: Workshop, title: str, detail: str) -> BuildFailure:
-    return BuildFailure(build=shop.build, outcome=Outcome.BUILD_FAILED, title=title, detail=detail, log=shop.log)
+def _failed(dirs: BuildDirs, title: str, detail: str) -> BuildFailure:
+    return BuildFailure(build=dirs.build, outcome=Outcome.BUILD_FAILED, title=title, detail=detail, log=dirs.log)
 
 
-def _kconfig_definitions(shop: Workshop) -> list[Definition]:
+def _kconfig_definitions(dirs: BuildDirs) -> list[Definition]:
     """What the tree's Kconfig files define; nothing where they can't be read, as a series may write what it likes."""
     seen: set[str] = set()
 
@@ -268,7 +271,7 @@ def _kconfig_definitions(shop: Workshop) -> list[Definition]:
         if path in seen:
             return []
         seen.add(path)
-        return _kconfig_texts(shop, path)
+        return _kconfig_texts(dirs, path)
 
     try:
         return list(definitions(read, "Kconfig"))
@@ -276,9 +279,9 @@ def _kconfig_definitions(shop: Workshop) -> list[Definition]:
         return []
 
 
-def _kconfig_texts(shop: Workshop, path: str) -> list[str]:
-    plain = path.replace("$(SRCARCH)", _ARCH_FOLDER.get(shop.arch.kbuild, shop.arch.kbuild)).lstrip("/")
-    return list(_texts(shop.src, plain))
+def _kconfig_texts(dirs: BuildDirs, path: str) -> list[str]:
+    plain = path.replace("$(SRCARCH)", _ARCH_FOLDER.get(dirs.arch.kbuild, dirs.arch.kbuild)).lstrip("/")
+    return list(_texts(dirs.src, plain))
 
 
 def _texts(src: Path, pattern: str) -> Iterator[str]:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The kernel stage as one call: source, series and fragments in, an image that boots or the reason why not out."""
 
 import hashlib
@@ -14,13 +15,13 @@ from orchestrator.host.sandbox import hand_over
 from orchestrator.host.untrusted import BadFile, check_plain, open_plain, read_plain_text
 from orchestrator.kernel.build.build_log import warnings_in
 from orchestrator.kernel.build.build_mark import BuildMark, copy_folder, discard, drop_setuid
-from orchestrator.kernel.build.build_progress import Progress, expected_objects
+from orchestrator.kernel.build.build_progress import BuildCounter, expected_objects
 from orchestrator.kernel.build.image_cache import Built, find_image, image_key, store_image
 from orchestrator.kernel.build.kconfig import config_text, merge, parse_fragment
 from orchestrator.kernel.build.limits import BuildLimits, build_limits
 from orchestrator.kernel.build.make import (
     CONFIG_BYTES,
-    Workshop,
+    BuildDirs,
     check_tools,
     compile_kernel,
     configure,
@@ -56,7 +57,7 @@ PLAIN = "plain"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Workbench:
+class BuildContext:
     """What all builds of a run share; `log_dir` is the one folder of this build in the results."""
 
     cache: Path
@@ -96,37 +97,37 @@ def prepare(  # what a kernel is made of
     source: PreparedSource,
     series: Series,
     fragments: Sequence[Path],
-    bench: Workbench,
+    context: BuildContext,
     overlay: Overlay | None = None,
 ) -> KernelImage | BuildFailure:
     """Return the image of a build, from the cache or built now; or the outcome that all of its cells get.
 
     `series` is series.BASELINE for the baseline. Later fragments win. The log, the config and the rejects are in
-    bench.log_dir either way.
+    context.log_dir either way.
     """
     until = Deadline.after(BUILD_SECONDS, f"building {build.name}")
-    bench.log_dir.mkdir(parents=True, exist_ok=True)
+    context.log_dir.mkdir(parents=True, exist_ok=True)
     arch = ARCHES[build.arch]
     check_tools(arch)
     asked = merge(_read_fragment(path) for path in fragments)
     hashes = _hashes(
-        source, series, asked, overlay, toolchain_of(arch, log=bench.log_dir / "toolchain.log", until=until)
+        source, series, asked, overlay, toolchain_of(arch, log=context.log_dir / "toolchain.log", until=until)
     )
     key = image_key(hashes, arch.name)
-    if image := find_image(bench.cache, key, build, bench.on_event):
-        return _finished(image, "from the cache", bench)
+    if image := find_image(context.cache, key, build, context.on_event):
+        return _finished(image, "from the cache", context)
     started = now()
     own = {overlay.name} if overlay else set()
     pristine = merge(_read_fragment(path) for path in fragments if path.stem not in own)
-    recipe = Recipe(
+    inputs = KernelInputs(
         build=build, source=source, series=series, overlay=overlay, asked=asked, asked_pristine=pristine, hashes=hashes
     )
-    made = _made(recipe, bench, until)
+    made = _made(inputs, context, until)
     if isinstance(made, BuildFailure):
-        bench.on_event(BuildEnded(build=build, text=f"{made.outcome}: {made.title}", good=False))
+        context.on_event(BuildEnded(build=build, text=f"{made.outcome}: {made.title}", good=False))
         return made
     image = replace(made, seconds=now() - started)
-    return _finished(image, f"built in {image.seconds:.0f} s", bench)
+    return _finished(image, f"built in {image.seconds:.0f} s", context)
 
 
 def toolchain_of(arch: Arch, *, log: Path, until: Deadline) -> str:
@@ -143,7 +144,7 @@ def _read_fragment(path: Path) -> dict[str, str]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Recipe:
+class KernelInputs:
     """What goes into a kernel."""
 
     build: Build
@@ -158,7 +159,7 @@ class Recipe:
     def key(self) -> str:
         return image_key(self.hashes, self.build.arch)
 
-    def pristine(self) -> "Recipe":
+    def pristine(self) -> "KernelInputs":
         """The kernel that the build of a series starts from: the same one without the series and the overlay."""
         parts = [part for part in self.build.flavour.split("+") if not self.overlay or part != self.overlay.name]
         build = replace(self.build, variant=Variant.BASELINE, flavour="+".join(parts) or PLAIN)
@@ -183,26 +184,26 @@ def _config_hash(asked: Mapping[str, str]) -> str:
     return hashlib.sha256(config_text(asked).encode()).hexdigest()
 
 
-def _made(recipe: Recipe, bench: Workbench, until: Deadline) -> KernelImage | BuildFailure:
+def _made(inputs: KernelInputs, context: BuildContext, until: Deadline) -> KernelImage | BuildFailure:
     """Build a kernel in the pristine tree, or in the layer of its series, and store the image while that is held."""
-    (bench.log_dir / "build.log").unlink(missing_ok=True)
-    bench.enter(recipe.build, Phase.PATCH)
+    (context.log_dir / "build.log").unlink(missing_ok=True)
+    context.enter(inputs.build, Phase.PATCH)
     with ExitStack() as held:
-        with pristine_tree(recipe.source, cache=bench.cache, on_event=bench.on_event, until=until) as tree:
-            if not recipe.series.patches and recipe.overlay is None:
-                return _built(recipe, tree, bench, until)
-            bench.on_event(Step(text="applying the series"))
-            applied = applied_to(tree, recipe.series, recipe.overlay, log_dir=bench.log_dir, until=until)
+        with pristine_tree(inputs.source, cache=context.cache, on_event=context.on_event, until=until) as tree:
+            if not inputs.series.patches and inputs.overlay is None:
+                return _built(inputs, tree, context, until)
+            context.on_event(Step(text="applying the series"))
+            applied = applied_to(tree, inputs.series, inputs.overlay, log_dir=context.log_dir, until=until)
             if isinstance(applied, NotApplied):
-                return not_applied(recipe.build, applied)
-            name = layer_name(recipe.series, recipe.overlay, applied)
-            folder = _folder_of(recipe.build, bench)
-            layer = held.enter_context(layer_of(tree, name, folder, on_event=bench.on_event, until=until))
+                return not_applied(inputs.build, applied)
+            name = layer_name(inputs.series, inputs.overlay, applied)
+            folder = _folder_of(inputs.build, context)
+            layer = held.enter_context(layer_of(tree, name, folder, on_event=context.on_event, until=until))
             put_on(tree, layer, applied)
-            _start_from_pristine(recipe, tree, layer, bench, until)
-            changed = _changed(recipe, tree, until)
+            _start_from_pristine(inputs, tree, layer, context, until)
+            changed = _changed(inputs, tree, until)
         # From here on other series may be built on the same tree.
-        return _built(recipe, layer, bench, until, changed)
+        return _built(inputs, layer, context, until, changed)
 
 
 def not_applied(build: Build, problem: NotApplied) -> BuildFailure:
@@ -211,146 +212,146 @@ def not_applied(build: Build, problem: NotApplied) -> BuildFailure:
     )
 
 
-def _changed(recipe: Recipe, tree: Tree, until: Deadline) -> tuple[ChangedFile, ...]:
+def _changed(inputs: KernelInputs, tree: Tree, until: Deadline) -> tuple[ChangedFile, ...]:
     """What tells the lines that are counted; nothing where nothing is."""
-    return whole_diff(mapped_series(recipe, recipe.overlay), tree, until=until) if recipe.overlay else ()
+    return whole_diff(mapped_series(inputs, inputs.overlay), tree, until=until) if inputs.overlay else ()
 
 
 def _built(
-    recipe: Recipe, tree: Tree, bench: Workbench, until: Deadline, changed: tuple[ChangedFile, ...] = ()
+    inputs: KernelInputs, tree: Tree, context: BuildContext, until: Deadline, changed: tuple[ChangedFile, ...] = ()
 ) -> KernelImage | BuildFailure:
     """Build in a tree or layer that is held, and store the image."""
-    shop = _workshop(recipe, tree, bench)
-    mark = BuildMark(shop.out)
-    with full_disk_named(shop.out):
-        mark.begin(bench.on_event)
-        shop.out.mkdir(parents=True, exist_ok=True)
-        hand_over(shop.out)
+    dirs = _workshop(inputs, tree, context)
+    mark = BuildMark(dirs.out)
+    with full_disk_named(dirs.out):
+        mark.begin(context.on_event)
+        dirs.out.mkdir(parents=True, exist_ok=True)
+        hand_over(dirs.out)
         try:
-            built = _build_in(shop, recipe, bench, until)
-            drop_setuid(shop.out)
+            built = _build_in(dirs, inputs, context, until)
+            drop_setuid(dirs.out)
             if isinstance(built, BuildFailure):
                 return built
-            built = replace(built, coverage=_coverage(shop, recipe, changed, bench, until))
-            image = store_image(bench.cache, recipe.key, recipe.build, built=built, hashes=recipe.hashes)
+            built = replace(built, coverage=_coverage(dirs, inputs, changed, context, until))
+            image = store_image(context.cache, inputs.key, inputs.build, built=built, hashes=inputs.hashes)
         except BadFile as error:
             # Whatever else lies there is of no use either.
-            discard(shop.out)
-            return _bad_output(shop, error)
-        mark.end({name: recipe.hashes[name] for name in ("source", "config", "toolchain")})
+            discard(dirs.out)
+            return _bad_output(dirs, error)
+        mark.end({name: inputs.hashes[name] for name in ("source", "config", "toolchain")})
         return image
 
 
-def _bad_output(shop: Workshop, error: BadFile) -> BuildFailure:
+def _bad_output(dirs: BuildDirs, error: BadFile) -> BuildFailure:
     title = f"what the build left can't be used: {error}"
     return BuildFailure(
-        build=shop.build, outcome=Outcome.BUILD_FAILED, title=title, detail="make ended with status 0", log=shop.log
+        build=dirs.build, outcome=Outcome.BUILD_FAILED, title=title, detail="make ended with status 0", log=dirs.log
     )
 
 
-def _start_from_pristine(recipe: Recipe, tree: Tree, layer: Tree, bench: Workbench, until: Deadline) -> None:
+def _start_from_pristine(inputs: KernelInputs, tree: Tree, layer: Tree, context: BuildContext, until: Deadline) -> None:
     """Begin a layer's build folder with the objects of the kernel without the series: make finds out what differs.
 
     They come from trusted builds alone, which never see what a series' build writes.
     """
-    shop = _workshop(recipe, layer, bench)
-    mark = BuildMark(shop.out)
-    mark.drop_if_wrong(bench.on_event)
+    dirs = _workshop(inputs, layer, context)
+    mark = BuildMark(dirs.out)
+    mark.drop_if_wrong(context.on_event)
     # Without the sandbox the build would see other paths than those that are in the objects.
-    if shop.out.exists() or not bench.sandbox:
+    if dirs.out.exists() or not context.sandbox:
         return
-    pristine = recipe.pristine()
-    base = _workshop(pristine, tree, bench)
+    pristine = inputs.pristine()
+    base = _workshop(pristine, tree, context)
     wanted = {name: pristine.hashes[name] for name in ("source", "config", "toolchain")}
     base_mark = BuildMark(base.out)
-    base_mark.drop_if_wrong(bench.on_event)
+    base_mark.drop_if_wrong(context.on_event)
     if base_mark.whole() != wanted:
-        bench.on_event(Step(text="building the kernel without the series: the series' build starts from its objects"))
-        log_dir = bench.log_dir / "without-series"
+        context.on_event(Step(text="building the kernel without the series: the series' build starts from its objects"))
+        log_dir = context.log_dir / "without-series"
         log_dir.mkdir(exist_ok=True)
-        if isinstance(_built(pristine, tree, replace(bench, log_dir=log_dir), until), BuildFailure):
+        if isinstance(_built(pristine, tree, replace(context, log_dir=log_dir), until), BuildFailure):
             # It may be the series that makes this source compile.
-            bench.on_event(Step(text="the kernel without the series does not build: starting from nothing"))
+            context.on_event(Step(text="the kernel without the series does not build: starting from nothing"))
             return
-    bench.on_event(Step(text="copying the objects of the kernel without the series"))
-    copy_folder(base.out, shop.out, log=bench.log_dir / "copy.log", until=until)
+    context.on_event(Step(text="copying the objects of the kernel without the series"))
+    copy_folder(base.out, dirs.out, log=context.log_dir / "copy.log", until=until)
     # Those objects may be younger than the files that the series has changed, and make goes by times.
     renew_times(layer)
 
 
-def mapped_series(recipe: Recipe, overlay: Overlay) -> Series:
+def mapped_series(inputs: KernelInputs, overlay: Overlay) -> Series:
     """What tells the changed lines of a kernel: all that lies in it, a seeded bug included, which moves lines.
 
     A baseline has nothing in it; there it is what the overlay is aimed at.
     """
-    return recipe.series if recipe.series.patches else overlay.aimed_at
+    return inputs.series if inputs.series.patches else overlay.aimed_at
 
 
 def _coverage(
-    shop: Workshop, recipe: Recipe, changed: tuple[ChangedFile, ...], bench: Workbench, until: Deadline
+    dirs: BuildDirs, inputs: KernelInputs, changed: tuple[ChangedFile, ...], context: BuildContext, until: Deadline
 ) -> CoverageMap | None:
-    if recipe.overlay is None:
+    if inputs.overlay is None:
         return None
-    bench.enter(shop.build, Phase.PACK)
-    bench.on_event(Step(text="finding the changed lines in the kernel's code"))
-    side: Side = "new" if recipe.series.patches else "old"
-    request = MapRequest(changed=changed, side=side, instrumented=recipe.overlay.sources, arch=shop.arch.name)
-    return mapped(request, shop, until)
+    context.enter(dirs.build, Phase.PACK)
+    context.on_event(Step(text="finding the changed lines in the kernel's code"))
+    side: Side = "new" if inputs.series.patches else "old"
+    request = MapRequest(changed=changed, side=side, instrumented=inputs.overlay.sources, arch=dirs.arch.name)
+    return mapped(request, dirs, until)
 
 
-def _folder_of(build: Build, bench: Workbench) -> str:
+def _folder_of(build: Build, context: BuildContext) -> str:
     # One for both variants, as a layer has one series and the pristine tree none. Without the sandbox the build sees
     # other paths, and its objects name them.
-    return f"{build.flavour}.{build.arch}{'' if bench.sandbox else '.no-sandbox'}"
+    return f"{build.flavour}.{build.arch}{'' if context.sandbox else '.no-sandbox'}"
 
 
-def _workshop(recipe: Recipe, tree: Tree, bench: Workbench) -> Workshop:
-    trusted = not recipe.series.patches
-    shop = Workshop(
-        build=recipe.build,
-        arch=ARCHES[recipe.build.arch],
+def _workshop(inputs: KernelInputs, tree: Tree, context: BuildContext) -> BuildDirs:
+    trusted = not inputs.series.patches
+    dirs = BuildDirs(
+        build=inputs.build,
+        arch=ARCHES[inputs.build.arch],
         src=tree.src,
-        out=tree.builds / _folder_of(recipe.build, bench),
-        ccache=bench.cache / "ccache",
-        log=bench.log_dir / "build.log",
-        sandbox=bench.sandbox,
+        out=tree.builds / _folder_of(inputs.build, context),
+        ccache=context.cache / "ccache",
+        log=context.log_dir / "build.log",
+        sandbox=context.sandbox,
         trusted=trusted,
-        background=bench.background,
-        limits=bench.limits,
+        background=context.background,
+        limits=context.limits,
     )
-    for folder in (shop.ccache, shop.ccache / "tmp"):
+    for folder in (dirs.ccache, dirs.ccache / "tmp"):
         folder.mkdir(parents=True, exist_ok=True)
         hand_over(folder)
-    return shop
+    return dirs
 
 
-def _build_in(shop: Workshop, recipe: Recipe, bench: Workbench, until: Deadline) -> Built | BuildFailure:
+def _build_in(dirs: BuildDirs, inputs: KernelInputs, context: BuildContext, until: Deadline) -> Built | BuildFailure:
     """Raises BadFile where the build left something else than what belongs there."""
-    bench.enter(shop.build, Phase.CONFIGURE)
-    bench.on_event(Step(text=f"configuring {shop.build.name}"))
-    if failure := configure(shop, recipe.asked, until):
+    context.enter(dirs.build, Phase.CONFIGURE)
+    context.on_event(Step(text=f"configuring {dirs.build.name}"))
+    if failure := configure(dirs, inputs.asked, until):
         return failure
-    full_count = bench.cache / "objects" / f"{shop.build.flavour}.{shop.build.arch}"
-    from_nothing = not (shop.out / "vmlinux").exists()
-    expected = expected_objects(shop.out, shop.src, shop.seen.src, last_full=_number_in(full_count))
-    progress = Progress(build=shop.build, log=shop.log, expected=expected, on_event=bench.on_event)
-    bench.enter(shop.build, Phase.COMPILE)
-    bench.on_event(Step(text=f"compiling {shop.build.name}"))
-    if failure := compile_kernel(shop, progress, until):
+    full_count = context.cache / "objects" / f"{dirs.build.flavour}.{dirs.build.arch}"
+    from_nothing = not (dirs.out / "vmlinux").exists()
+    expected = expected_objects(dirs.out, dirs.src, dirs.seen.src, last_full=_number_in(full_count))
+    progress = BuildCounter(build=dirs.build, log=dirs.log, expected=expected, on_event=context.on_event)
+    context.enter(dirs.build, Phase.COMPILE)
+    context.on_event(Step(text=f"compiling {dirs.build.name}"))
+    if failure := compile_kernel(dirs, progress, until):
         return failure
     if from_nothing:
         write_whole(full_count, str(progress.objects).encode())
-    log = tail_of(shop.log, 0)
-    image = _boot_image(shop, until)
+    log = tail_of(dirs.log, 0)
+    image = _boot_image(dirs, until)
     for name, most_bytes in ((image, IMAGE_BYTES), ("vmlinux", VMLINUX_BYTES), (".config", CONFIG_BYTES)):
-        check_plain(shop.out, name, most_bytes=most_bytes)
+        check_plain(dirs.out, name, most_bytes=most_bytes)
     return Built(
-        image=shop.out / image,
-        vmlinux=shop.out / "vmlinux",
-        config=shop.out / ".config",
-        log=shop.log,
-        release=read_plain_text(shop.out, "include/config/kernel.release", most_bytes=_RELEASE_BYTES).strip(),
-        new_warnings=warnings_in(log, str(shop.seen.src), recipe.series.touched),
+        image=dirs.out / image,
+        vmlinux=dirs.out / "vmlinux",
+        config=dirs.out / ".config",
+        log=dirs.log,
+        release=read_plain_text(dirs.out, "include/config/kernel.release", most_bytes=_RELEASE_BYTES).strip(),
+        new_warnings=warnings_in(log, str(dirs.seen.src), inputs.series.touched),
     )
 
 
@@ -359,16 +360,16 @@ IMAGE_BYTES = 1 << 30
 VMLINUX_BYTES = 4 << 30
 
 
-def _boot_image(shop: Workshop, until: Deadline) -> str:
-    made = str(shop.arch.image)
-    with open_plain(shop.out, made, most_bytes=VMLINUX_BYTES) as file:
+def _boot_image(dirs: BuildDirs, until: Deadline) -> str:
+    made = str(dirs.arch.image)
+    with open_plain(dirs.out, made, most_bytes=VMLINUX_BYTES) as file:
         if file.read(4) != b"\x7fELF":
             return made
     # QEMU would copy 100 MB of DWARF into each guest's start; the notes by which it enters the kernel stay.
     stripped = "patchrig.image"
-    (shop.out / stripped).unlink(missing_ok=True)
-    names = (str(shop.seen.out / name) for name in (made, stripped))
-    if not run_tool(shop, [f"{shop.arch.compiler_prefix}objcopy", "--strip-all", *names], until):
+    (dirs.out / stripped).unlink(missing_ok=True)
+    names = (str(dirs.seen.out / name) for name in (made, stripped))
+    if not run_tool(dirs, [f"{dirs.arch.compiler_prefix}objcopy", "--strip-all", *names], until):
         raise BadFile(f"an image that can't be stripped: {made}")
     return stripped
 
@@ -379,10 +380,10 @@ def _number_in(path: Path) -> int | None:
     return None
 
 
-def _finished(image: KernelImage, text: str, bench: Workbench) -> KernelImage:
+def _finished(image: KernelImage, text: str, context: BuildContext) -> KernelImage:
     # The results must be readable after the cache has been cleaned.
     for file, name in ((image.config, "config"), (image.log, "build.log")):
-        if not (bench.log_dir / name).exists():
-            shutil.copyfile(file, bench.log_dir / name)
-    bench.on_event(BuildEnded(build=image.build, text=text, good=True))
+        if not (context.log_dir / name).exists():
+            shutil.copyfile(file, context.log_dir / name)
+    context.on_event(BuildEnded(build=image.build, text=text, good=True))
     return image

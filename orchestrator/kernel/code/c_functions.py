@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The functions in a C source text, found by the kernel's coding style: a body's braces stand in column 0 (pure)."""
 
 import re

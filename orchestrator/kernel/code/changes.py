@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which functions a series changed, and the source as it was built: what a crash's frames are compared with."""
 
 import json

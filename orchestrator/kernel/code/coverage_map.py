@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The coverage map of a kernel, made in the sandbox: its DWARF was written by a stranger's build.
 
 `python -m orchestrator.kernel.code.coverage_map REQUEST ANSWER` is the part inside; both are files of JSON.
@@ -16,7 +17,7 @@ from orchestrator.host.paths import PROJECT, scratch_folder
 from orchestrator.host.process import check, last_lines, run
 from orchestrator.host.sandbox import Limits, Mount, Sandbox, hand_over_all, plain_argv, sandbox_argv
 from orchestrator.host.untrusted import BadFile, read_plain
-from orchestrator.kernel.build.make import OBJDUMP, Workshop, span_options
+from orchestrator.kernel.build.make import OBJDUMP, BuildDirs, span_options
 from orchestrator.kernel.code.flow import BRANCHES
 from orchestrator.kernel.code.targets import Kernel, coverage_map
 from orchestrator.kernel.source.tree import content_at
@@ -46,23 +47,23 @@ _REQUEST = TypeAdapter(MapRequest)
 _MAP = TypeAdapter(CoverageMap)
 
 
-def mapped(request: MapRequest, shop: Workshop, until: Deadline) -> CoverageMap:
+def mapped(request: MapRequest, dirs: BuildDirs, until: Deadline) -> CoverageMap:
     """What can be counted in the kernel of a build. Raises BadFile where its DWARF can't be read."""
     with scratch_folder() as name:
-        scratch, vmlinux = Path(name) / "exchange", shop.out / "vmlinux"
+        scratch, vmlinux = Path(name) / "exchange", dirs.out / "vmlinux"
         scratch.mkdir()
-        seen = _VMLINUX if shop.sandbox else vmlinux
-        asked = replace(request, vmlinux=str(seen), src=str(shop.seen.src))
+        seen = _VMLINUX if dirs.sandbox else vmlinux
+        asked = replace(request, vmlinux=str(seen), src=str(dirs.seen.src))
         (scratch / "request").write_bytes(_REQUEST.dump_json(asked))
         hand_over_all(scratch)
         inside = Sandbox(
-            readable=(*_python(), Mount(vmlinux, seen), Mount(shop.src, shop.seen.src)),
+            readable=(*_python(), Mount(vmlinux, seen), Mount(dirs.src, dirs.seen.src)),
             writable=(scratch,),
             env={"PYTHONPATH": str(PROJECT), "PYTHONDONTWRITEBYTECODE": "1"},
             limits=_LIMITS,
         )
         argv = [sys.executable, "-m", __name__, str(scratch / "request"), str(scratch / "answer")]
-        done = run((sandbox_argv if shop.sandbox else plain_argv)(argv, inside), log=Path(name) / "log", until=until)
+        done = run((sandbox_argv if dirs.sandbox else plain_argv)(argv, inside), log=Path(name) / "log", until=until)
         if done.status != 0:
             raise BadFile(f"debug information that can't be read: {last_lines(done.output, 1)}")
         try:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How often each stretch of machine code ran, from the counts of those that count. Pure.
 
 The compiler calls the callback where a block of its own has something to do. Code that it puts on an edge later, the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Frames of a stack -> file and line, inlined calls included, from the vmlinux that ran and by its own toolchain."""
 
 import os.path
@@ -13,7 +14,7 @@ from orchestrator.host.paths import scratch_folder
 from orchestrator.host.process import check
 from orchestrator.host.sandbox import Sandbox, plain_argv, sandbox_argv
 from orchestrator.model.arch import Arch
-from orchestrator.model.stacks import Place, StackFrame
+from orchestrator.model.stacks import SourceLine, StackFrame
 
 TOOL_SECONDS = 120.0
 # Every kernel has this function in this file, so its path tells where the source tree was when it was compiled.
@@ -64,10 +65,10 @@ def symbol_table(listing: str) -> SymbolTable:
     return SymbolTable(addresses=addresses, starts=frozenset(starts))
 
 
-def places_by_address(text: str) -> dict[int, tuple[Place, ...]]:
+def places_by_address(text: str) -> dict[int, tuple[SourceLine, ...]]:
     """What `addr2line -a -i -f` printed, innermost place first; nothing for an address without a line."""
-    found: dict[int, list[Place]] = {}
-    places: list[Place] = []
+    found: dict[int, list[SourceLine]] = {}
+    places: list[SourceLine] = []
     function = ""
     for line in text.splitlines():
         if address := _ADDRESS.match(line):
@@ -81,17 +82,17 @@ def places_by_address(text: str) -> dict[int, tuple[Place, ...]]:
     return {address: _inlined(places) for address, places in found.items()}
 
 
-def _place(function: str, line: str) -> Place | None:
+def _place(function: str, line: str) -> SourceLine | None:
     found = _LINE.match(line)
     if found is None or found[1] == "??" or not found[2].isdigit() or not int(found[2]):
         return None
-    return Place(function=function, file=os.path.normpath(found[1]), line=int(found[2]))
+    return SourceLine(function=function, file=os.path.normpath(found[1]), line=int(found[2]))
 
 
-def _inlined(places: Sequence[Place]) -> tuple[Place, ...]:
+def _inlined(places: Sequence[SourceLine]) -> tuple[SourceLine, ...]:
     last = len(places) - 1
     return tuple(
-        Place(function=place.function, file=place.file, line=place.line, inlined=index < last)
+        SourceLine(function=place.function, file=place.file, line=place.line, inlined=index < last)
         for index, place in enumerate(places)
     )
 
@@ -108,9 +109,9 @@ class Symbols:
     sandbox: bool
     _table: SymbolTable | None = None
     _root: str = ""
-    _known: dict[int, tuple[Place, ...]] = field(default_factory=dict)
+    _known: dict[int, tuple[SourceLine, ...]] = field(default_factory=dict)
 
-    def places(self, frames: Iterable[StackFrame]) -> dict[StackFrame, tuple[Place, ...]]:
+    def places(self, frames: Iterable[StackFrame]) -> dict[StackFrame, tuple[SourceLine, ...]]:
         """The places of the frames of which something is known; files relative to the source tree.
 
         One process for all frames that were not asked for before. Raises InfraError when a tool fails or the vmlinux
@@ -142,10 +143,10 @@ class Symbols:
         for address in unknown:
             self._known[address] = tuple(self._relative(found.get(address, ())))
 
-    def _relative(self, places: Iterable[Place]) -> Iterator[Place]:
+    def _relative(self, places: Iterable[SourceLine]) -> Iterator[SourceLine]:
         for place in places:
             file = place.file.removeprefix(self._root)
-            yield Place(function=place.function, file=file, line=place.line, inlined=place.inlined)
+            yield SourceLine(function=place.function, file=file, line=place.line, inlined=place.inlined)
 
     def _lines(self, addresses: Iterable[int], until: Deadline) -> str:
         words = [f"{address:#x}" for address in addresses]
@@ -160,7 +161,7 @@ class Symbols:
         return "\n".join(line for line in output.splitlines() if not re.match(rf"\S*{tool}: ", line))
 
 
-def source_root(landmark: Sequence[Place]) -> str:
+def source_root(landmark: Sequence[SourceLine]) -> str:
     """What stands before the path of a file of the source tree. Raises InfraError where there is no DWARF."""
     for place in landmark:
         if place.file == LANDMARK_FILE or place.file.endswith(f"/{LANDMARK_FILE}"):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """From the lines that a series changes to the blocks of machine code that are counted and widened.
 
 A changed function is one with a changed line in it. Its blocks are targets wherever they lie, inlined copies included;
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Literal
 
-from orchestrator.host.elf import Binary, Frame, Function, Place, Unit
+from orchestrator.host.elf import Binary, Frame, Function, Subprogram, Unit
 from orchestrator.kernel.code.flow import Branches, Node, Terms, counts, instructions, nodes_of
 from orchestrator.kernel.series.load import C_SUFFIXES
 from orchestrator.model.blocks import Block, ChangedFile, ChangedLine, CoverageMap, LineState, Piece
@@ -60,7 +61,7 @@ QUIETS = (
 class _Extent:
     """A function of the source and its last line."""
 
-    place: Place
+    place: Subprogram
     last: int
 
 
@@ -160,7 +161,7 @@ def _is_statement(text: str) -> bool:
     return bool(_STATEMENT.match(text)) and not _DECLARATION.match(text)
 
 
-def extents(places: Iterable[Place], text: str) -> list[_Extent]:
+def extents(places: Iterable[Subprogram], text: str) -> list[_Extent]:
     """The functions of one file with their last lines: in the kernel's style that is a brace in the first column."""
     lines = text.split("\n")
     ends = [number for number, line in enumerate(lines, start=1) if line.startswith("}")]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a series as a whole does to the source: the diff between the tree without it and with it, as values."""
 
 from collections.abc import Iterator

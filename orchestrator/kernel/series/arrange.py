@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which mails of a mailbox or folder are the series, and in which order: all of one version, and nothing else. Pure."""
 
 from collections import Counter, defaultdict

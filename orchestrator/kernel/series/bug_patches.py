@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Seeded bugs, read from a folder of patches: what each header says, and what each diff touches."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A git range A..B of the user's tree as patches, whatever its settings; nothing is written into the repository."""
 
 import json

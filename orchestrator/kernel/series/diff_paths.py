@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which files a diff reads and writes, by git's own reading of it, and what no kernel tree can have.
 
 git is asked with `git apply --numstat -z`, which names what is written, and once more with -R where files are renamed
@@ -57,7 +58,7 @@ class Reading:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+class GitScratch:
     """A folder of our own for what git reads, its log, and how long it may take."""
 
     folder: Path
@@ -65,7 +66,7 @@ class Place:
     until: Deadline
 
 
-def reading_of(diff: DiffText, label: str, place: Place, *, strip: int) -> Reading:
+def reading_of(diff: DiffText, label: str, place: GitScratch, *, strip: int) -> Reading:
     """What the diff reads and writes; nothing where git can't read it: git apply then says why.
 
     Raises UserError for a name that no kernel tree can have, and for a binary patch that unpacks to too much.
@@ -159,7 +160,7 @@ def _unclear(label: str, name: bytes) -> UserError:
     )
 
 
-def _numstat(place: Place, *options: str) -> list[FileChange] | None:
+def _numstat(place: GitScratch, *options: str) -> list[FileChange] | None:
     argv = ["apply", "--numstat", "-z", "--whitespace=nowarn", *options, "diff"]
     done = git_on_files(argv, place.folder, log=place.log, until=place.until)
     if done.status != 0:

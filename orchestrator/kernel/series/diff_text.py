@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The text of a diff, taken apart where git does not tell: where it begins and ends, and what git would pass over.
 
 git apply skips whatever it takes for prose, so a hunk that a mail program or an editor damaged is left out without a

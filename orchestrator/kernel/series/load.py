@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The patches under test, read from whatever form they came in: all of the series, and nothing else."""
 
 import hashlib
@@ -16,7 +17,7 @@ from orchestrator.host.errors import InfraError, UserError
 from orchestrator.host.paths import scratch_folder
 from orchestrator.kernel.series.arrange import Arranged, LeftOut, arrange, check_versions, groups_of
 from orchestrator.kernel.series.commits import read_range
-from orchestrator.kernel.series.diff_paths import FileChange, Place, reading_of, reversed_names, strip_of
+from orchestrator.kernel.series.diff_paths import FileChange, GitScratch, reading_of, reversed_names, strip_of
 from orchestrator.kernel.series.diff_text import DiffText, done_in, find_diff
 from orchestrator.kernel.series.mail import Piece, pieces_in
 from orchestrator.kernel.series.packed import LARGEST, MIB, read_packed
@@ -123,7 +124,7 @@ def load_series(paths: Sequence[Path], *, tree: Path | None, log: Path, until: D
     patch, and where it is not clear which patches are the series, or one of them is missing.
     """
     with scratch_folder() as scratch:
-        loader = _Loader(Place(folder=Path(scratch) / "git", log=log, until=until), tree, version)
+        loader = _Loader(GitScratch(folder=Path(scratch) / "git", log=log, until=until), tree, version)
         for path in paths:
             loader.add(path)
         return loader.series()
@@ -133,7 +134,7 @@ def parse_series(raw: bytes, name: str) -> Series:
     """The series in one file's content; `name` is for messages."""
     with scratch_folder() as scratch:
         until = Deadline.after(_PARSE_SECONDS, f"reading {name}")
-        loader = _Loader(Place(folder=Path(scratch) / "git", log=Path(scratch) / "log", until=until), None, "")
+        loader = _Loader(GitScratch(folder=Path(scratch) / "git", log=Path(scratch) / "log", until=until), None, "")
         loader.add_content(raw, name, shown=name)
         return loader.series()
 
@@ -141,7 +142,7 @@ def parse_series(raw: bytes, name: str) -> Series:
 class _Loader:
     """Collects the patches of one path after the other."""
 
-    def __init__(self, place: Place, tree: Path | None, version: str) -> None:
+    def __init__(self, place: GitScratch, tree: Path | None, version: str) -> None:
         place.folder.mkdir()
         self.place, self.tree, self.version = place, tree, version
         self.patches: list[Patch] = []

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A mail, a mailbox or a plain diff -> the pieces in it, each with the diff that it brings.
 
 Mailboxes are split by git mailsplit, MIME is read by Python's email package. git mailinfo is not used: it takes the
@@ -16,7 +17,7 @@ from email.policy import compat32
 
 from orchestrator.host.errors import InfraError, UserError
 from orchestrator.host.process import last_lines
-from orchestrator.kernel.series.diff_paths import Place
+from orchestrator.kernel.series.diff_paths import GitScratch
 from orchestrator.kernel.series.diff_text import DiffText, find_diff, has_diff, normal_line_ends
 from orchestrator.kernel.series.subject import Subject, bare_line, parse_subject
 from orchestrator.kernel.source.git import git_on_files
@@ -59,12 +60,12 @@ class Piece:
         return f"{'Re: ' * self.subject.reply}{place}{self.subject.title}".strip() or self.name
 
 
-def pieces_in(raw: bytes, name: str, place: Place) -> tuple[Piece, ...]:
+def pieces_in(raw: bytes, name: str, place: GitScratch) -> tuple[Piece, ...]:
     """The mails in a file's content, or the one diff that is no mail. `place` is for git. Raises UserError."""
     return tuple(piece for message in split_mailbox(raw, name, place) for piece in _pieces_of(message, name))
 
 
-def split_mailbox(raw: bytes, name: str, place: Place) -> tuple[bytes, ...]:
+def split_mailbox(raw: bytes, name: str, place: GitScratch) -> tuple[bytes, ...]:
     """The mails of a mailbox; anything else is one piece."""
     normal = normal_line_ends(raw)
     if not normal.lstrip().startswith(b"From "):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the user names, read whole: a plain or compressed file of a bounded size. Raises UserError for anything else."""
 
 import bz2

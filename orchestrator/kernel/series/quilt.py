@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Folders of patches: quilt's `series` file, a Maildir, or files in the order of their names."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a mail's subject says of its patch: version, number, total; or that it is a reply. Pure.
 
 The rules are those of b4 and of git am; see also the kernel's Documentation/process/submitting-patches.rst.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Applying a series to a folder of files that is ours, and saying exactly what does not apply."""
 
 import os

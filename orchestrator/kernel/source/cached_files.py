@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Writing into the cache: whole or not at all, and trouble with the disk said plainly."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """HTTP into a file, resumed where the last attempt stopped. The only importer of urllib."""
 
 import http.client

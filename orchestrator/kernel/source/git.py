@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """git on the user's tree or on a stranger's files: in the sandbox, with nobody's hooks and settings."""
 
 from collections.abc import Iterator, Mapping, Sequence

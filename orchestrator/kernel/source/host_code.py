@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which files of a kernel tree can run on the host while the kernel is built. Pure.
 
 Source: the makefiles of Linux 6.19 and their `hostprogs`.

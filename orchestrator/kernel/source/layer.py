@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The layers of a private source tree: where a series is applied and built, apart from everything else.
 
 tree.py has what lies where; docs/decisions/0003-sandbox-and-layers.md has the reasons.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a large folder of the cache held when it was right: a source tree, or a build folder.
 
 A manifest has, of each file and symbolic link, the SHA-256 of its content and the stamps (mode, size, times, inode)

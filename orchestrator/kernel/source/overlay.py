@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Code that a flavour adds to a kernel, kept apart from the series under test.
 
 An overlay is a folder in kernels/overlays/: `files/` has what is new in the tree, `appended/` what is put at the end of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A kernel tarball from the first place that has the right one.
 
 A run that builds nothing does not read the tarball, and hashing 150 MB at each start would be felt: fetch() goes by the
@@ -16,7 +17,7 @@ from orchestrator.host.lock import locked
 from orchestrator.host.process import run
 from orchestrator.host.sealed import read_sealed, write_sealed
 from orchestrator.kernel.source.download import PlaceFailed, download
-from orchestrator.model.configuration import KernelSource, SourcePlace
+from orchestrator.model.configuration import KernelSource, SourceLocation
 from orchestrator.model.events import Listener, Step
 
 SCHEMES = ("http", "https")
@@ -33,7 +34,7 @@ class Tarball:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Candidate:
     url: str
-    place: SourcePlace
+    place: SourceLocation
 
 
 def fetch(source: KernelSource, *, cache: Path, on_event: Listener, until: Deadline) -> Tarball:
@@ -77,7 +78,7 @@ def damaged_tarballs(cache: Path) -> Iterator[tuple[Path, str]]:
             yield target, f"its SHA-256 is not {sha256}"
 
 
-def file_name(place: SourcePlace) -> str:
+def file_name(place: SourceLocation) -> str:
     """The tarball's name in the cache."""
     return PurePosixPath(urlsplit(place.url or place.debian).path).name
 
@@ -136,7 +137,7 @@ def _obtain(candidate: _Candidate, part: Path, on_event: Listener, until: Deadli
     return _accept(part, candidate.place)
 
 
-def _accept(part: Path, place: SourcePlace) -> Tarball:
+def _accept(part: Path, place: SourceLocation) -> Tarball:
     target = part.with_name(file_name(place))
     found = sha256_of(part)
     if found != place.sha256:
@@ -153,7 +154,7 @@ def _keep_aside(wrong: Path, target: Path, found: str) -> Path:
     return aside
 
 
-def _cached(folder: Path, place: SourcePlace) -> bool:
+def _cached(folder: Path, place: SourceLocation) -> bool:
     target = folder / file_name(place)
     if not target.is_file():
         return False

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Our private source trees: pristine ones, and beside each the layers that series are applied in (layer.py).
 
 A tree folder holds `src/`, the source as it came, which no series ever touches; `listing.json` (what has been copied of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A developer's own tree as a list of files to copy from; nothing in it is ever changed."""
 
 import hashlib

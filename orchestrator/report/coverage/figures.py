@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which of the changed lines ran: figures, an annotated patch, lcov and Cobertura. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The series as one diff, with the counts of several builds side by side (pure)."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`patchrig sensitivity`, from its argv to its exit code: a toy kernel that is really built, and a fake QEMU."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Interrupts and kills: nothing is left running, and what had finished is kept."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`patchrig run --patch`: what of a mailbox is tested, the user is told when the run begins."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The whole command, from its argv to its exit code, with a fake QEMU on the PATH."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`patchrig run`, from its argv to its exit code: in which order, what side by side, and how it stops early."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The SSH session, the watch over a workload and the serial console, against a real server in the fake QEMU."""
 
 import os
@@ -15,7 +16,7 @@ from orchestrator.guest.workload import Limits, Progress, Watched, watch
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError
 from orchestrator.model.guests import Ending
-from orchestrator.run.cell import Bootable, vm_spec
+from orchestrator.run.bootable import Bootable, vm_spec
 from orchestrator.run.snapshots import connected
 from orchestrator.vm.console import serial_shell
 from orchestrator.vm.qemu import Ready, Vm, boot

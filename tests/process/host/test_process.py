@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Children: started, watched, and dead when the block ends, their own children too."""
 
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a command in the sandbox can see and do, tried from the inside."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """One cell through run_cell(), with a QEMU that does what a scenario says."""
 
 import threading

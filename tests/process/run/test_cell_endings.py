@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Whose fault it is that a guest ended: the kernel's, this machine's, the guest's own nonsense, or a bug of ours."""
 
 import json

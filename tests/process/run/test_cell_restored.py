@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Cells that share a guest: booted once, restored for the others, and booted where that does not work."""
 
 import re
@@ -10,7 +11,7 @@ import pytest
 from orchestrator.model.events import Event, Notice
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import CellReport
-from orchestrator.run.snapshots import States
+from orchestrator.run.snapshots import Snapshots
 from tests.process import fake_host
 from tests.process.fake_host import BOOT, Host, passing
 
@@ -21,13 +22,13 @@ SECOND_BOOT = "[    0.000000][    T0] Linux version 6.19.6 (booted again)"
 
 
 @pytest.fixture
-def states(host: Host) -> Iterator[States]:
+def states(host: Host) -> Iterator[Snapshots]:
     """Of three cells."""
     with host.states(3) as made:
         yield made
 
 
-def run_cells(host: Host, states: States, count: int = 3) -> tuple[list[CellReport], list[Event]]:
+def run_cells(host: Host, states: Snapshots, count: int = 3) -> tuple[list[CellReport], list[Event]]:
     reports, events = [], []
     for number in range(count):
         report, heard = host.run_cell(states=states, folder=f"cell{number}")
@@ -48,12 +49,12 @@ def outcomes(reports: list[CellReport]) -> set[Outcome]:
     return {report.verdict.outcome for report in reports}
 
 
-def break_state(states: States, name: str) -> None:
+def break_state(states: Snapshots, name: str) -> None:
     (file,) = states.folder.glob(f"*/{name}")
     file.write_text("nothing that was ever saved\n")
 
 
-def test_one_guest_is_booted_and_the_others_are_restored(host: Host, states: States) -> None:
+def test_one_guest_is_booted_and_the_others_are_restored(host: Host, states: Snapshots) -> None:
     host.scenario(passing())
 
     reports, events = run_cells(host, states)
@@ -65,7 +66,7 @@ def test_one_guest_is_booted_and_the_others_are_restored(host: Host, states: Sta
     host.await_no_guest()
 
 
-def test_a_restored_guests_console_begins_with_the_boot_of_the_saved_one(host: Host, states: States) -> None:
+def test_a_restored_guests_console_begins_with_the_boot_of_the_saved_one(host: Host, states: Snapshots) -> None:
     host.scenario(passing(), restores=[["console", "[    2.000000][    T1] said after it was restored"]])
 
     run_cells(host, states, 2)
@@ -76,7 +77,7 @@ def test_a_restored_guests_console_begins_with_the_boot_of_the_saved_one(host: H
 
 
 def test_what_the_kernel_complained_of_before_it_was_saved_is_in_every_cells_verdict(
-    host: Host, states: States
+    host: Host, states: Snapshots
 ) -> None:
     warning = "[    0.500000][    T1] WARNING: CPU: 0 PID: 1 at mm/swapfile.c:100 swap_init+0x41/0x90"
     host.scenario(passing(), boot=[BOOT[0], ["console", warning], BOOT[1]])
@@ -87,7 +88,7 @@ def test_what_the_kernel_complained_of_before_it_was_saved_is_in_every_cells_ver
     assert restored(reports) == [False, True, True]
 
 
-def test_each_restored_guest_gets_entropy_of_its_own(host: Host, states: States) -> None:
+def test_each_restored_guest_gets_entropy_of_its_own(host: Host, states: Snapshots) -> None:
     host.scenario(passing())
 
     run_cells(host, states)
@@ -97,7 +98,7 @@ def test_each_restored_guest_gets_entropy_of_its_own(host: Host, states: States)
     assert len(commands) == len(entropy) == 2
 
 
-def test_cells_side_by_side_boot_one_guest_between_them(host: Host, states: States) -> None:
+def test_cells_side_by_side_boot_one_guest_between_them(host: Host, states: Snapshots) -> None:
     host.scenario(passing())
 
     with ThreadPoolExecutor(max_workers=3) as pool:
@@ -117,7 +118,7 @@ def test_a_cell_alone_is_not_saved_for_nobody(host: Host) -> None:
         assert list(states.folder.iterdir()) == []
 
 
-def test_the_state_goes_with_the_last_cell_that_wants_it(host: Host, states: States) -> None:
+def test_the_state_goes_with_the_last_cell_that_wants_it(host: Host, states: Snapshots) -> None:
     host.scenario(passing())
 
     run_cells(host, states)
@@ -126,7 +127,7 @@ def test_the_state_goes_with_the_last_cell_that_wants_it(host: Host, states: Sta
 
 
 @pytest.mark.parametrize("file", ["devices", "memory"])
-def test_a_state_that_can_not_be_used_is_thrown_away_and_made_again(host: Host, states: States, file: str) -> None:
+def test_a_state_that_can_not_be_used_is_thrown_away_and_made_again(host: Host, states: Snapshots, file: str) -> None:
     host.scenario(passing())
 
     first, _ = run_cells(host, states, 1)
@@ -139,7 +140,7 @@ def test_a_state_that_can_not_be_used_is_thrown_away_and_made_again(host: Host, 
     assert "can't be used and is thrown away" in notice
 
 
-def test_qemus_own_words_say_why_a_state_can_not_be_used(host: Host, states: States) -> None:
+def test_qemus_own_words_say_why_a_state_can_not_be_used(host: Host, states: Snapshots) -> None:
     host.scenario(passing())
 
     run_cells(host, states, 1)
@@ -149,7 +150,7 @@ def test_qemus_own_words_say_why_a_state_can_not_be_used(host: Host, states: Sta
     assert "load of migration failed" in notices(events)[0]
 
 
-def test_a_restored_guest_that_dies_before_it_answers_is_booted(host: Host, states: States) -> None:
+def test_a_restored_guest_that_dies_before_it_answers_is_booted(host: Host, states: Snapshots) -> None:
     host.scenario(passing(), restores=[["die", 1]])
 
     reports, events = run_cells(host, states)
@@ -160,7 +161,7 @@ def test_a_restored_guest_that_dies_before_it_answers_is_booted(host: Host, stat
 
 
 def test_a_restored_guest_whose_kernel_complains_before_it_answers_is_no_trouble_with_the_state(
-    host: Host, states: States
+    host: Host, states: Snapshots
 ) -> None:
     host.scenario(passing(), restores=[["console", PANIC], ["die", 0]])
 
@@ -171,7 +172,7 @@ def test_a_restored_guest_whose_kernel_complains_before_it_answers_is_no_trouble
     assert notices(events) == []
 
 
-def test_a_speed_that_is_much_lower_than_before_is_measured_again(host: Host, states: States) -> None:
+def test_a_speed_that_is_much_lower_than_before_is_measured_again(host: Host, states: Snapshots) -> None:
     host.scenario(passing(), answers={"/patchrig/renew": "cpus=2 memory_kib=248320 speed=20.0", "speed": "180.0"})
 
     reports, _ = run_cells(host, states, 2)
@@ -179,7 +180,7 @@ def test_a_speed_that_is_much_lower_than_before_is_measured_again(host: Host, st
     assert [report.run.speed for report in reports if report.run] == [200.0, 180.0]
 
 
-def test_a_guest_whose_random_numbers_can_not_be_renewed_is_booted(host: Host, states: States) -> None:
+def test_a_guest_whose_random_numbers_can_not_be_renewed_is_booted(host: Host, states: Snapshots) -> None:
     host.scenario(passing(), answers={"/patchrig/renew": "sh: /patchrig/renew: not found"})
 
     reports, events = run_cells(host, states, 2)
@@ -189,7 +190,7 @@ def test_a_guest_whose_random_numbers_can_not_be_renewed_is_booted(host: Host, s
     assert notices(events)
 
 
-def test_the_console_of_a_guest_that_was_booted_after_all_has_that_boot_only(host: Host, states: States) -> None:
+def test_the_console_of_a_guest_that_was_booted_after_all_has_that_boot_only(host: Host, states: Snapshots) -> None:
     host.scenario(passing(), boots=[BOOT, [["console", SECOND_BOOT], ["ready"]]], restores=[["die", 1]])
 
     run_cells(host, states, 2)
@@ -199,7 +200,7 @@ def test_the_console_of_a_guest_that_was_booted_after_all_has_that_boot_only(hos
     assert SECOND_BOOT in said
 
 
-def test_a_guest_that_can_not_be_saved_is_booted_again_and_so_are_the_others(host: Host, states: States) -> None:
+def test_a_guest_that_can_not_be_saved_is_booted_again_and_so_are_the_others(host: Host, states: Snapshots) -> None:
     host.scenario(passing(), saving="failed")
 
     reports, events = run_cells(host, states)
@@ -210,7 +211,7 @@ def test_a_guest_that_can_not_be_saved_is_booted_again_and_so_are_the_others(hos
     assert len(host.guests()) == 4
 
 
-def test_where_no_guest_comes_up_each_cell_says_so_itself(host: Host, states: States) -> None:
+def test_where_no_guest_comes_up_each_cell_says_so_itself(host: Host, states: Snapshots) -> None:
     host.scenario([], boot=[BOOT[0], ["die", 0]])
 
     reports, events = run_cells(host, states)

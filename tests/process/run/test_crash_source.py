@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A crash of a small kernel: its frames' places, what the series changed of them, and the source around."""
 
 import shutil
@@ -14,7 +15,7 @@ from orchestrator.model.cells import Build
 from orchestrator.model.configuration import Variant
 from orchestrator.model.crashes import Crash, CrashKind, Severity
 from orchestrator.model.images import KernelImage
-from orchestrator.model.stacks import Place, StackFrame
+from orchestrator.model.stacks import SourceLine, StackFrame
 from orchestrator.run.crash_source import Explainer, excerpt, kept_explainer, new_explainer
 from tests.process import small_kernel
 
@@ -149,7 +150,7 @@ def test_an_interrupt_is_no_reason_to_lose_the_crash(lab: Lab, monkeypatch: pyte
 def test_the_lines_around_lose_their_common_margin_and_what_is_not_printable() -> None:
     text = "a\nb\n\tif (x)\n\t\tcall\x1b[2J();\n\tend\n"
 
-    assert excerpt(text, Place(function="f", file="m.c", line=4)) == (
+    assert excerpt(text, SourceLine(function="f", file="m.c", line=4)) == (
         "m.c:4 in f",
         "     1 a",
         "     2 b",
@@ -157,4 +158,4 @@ def test_the_lines_around_lose_their_common_margin_and_what_is_not_printable() -
         ">    4                 call?[2J();",
         "     5         end",
     )
-    assert excerpt(text, Place(function="f", file="m.c", line=99)) == ()
+    assert excerpt(text, SourceLine(function="f", file="m.c", line=99)) == ()

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`--widen only=NAME` with a name that the series does not change is refused before anything is compiled."""
 
 from dataclasses import replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Real guests of a few instructions, in QEMU's sandbox and without it: what they can reach, and how they end."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The benchmarks change the series as a developer would, compare like with like, and say only what was measured."""
 
 import json

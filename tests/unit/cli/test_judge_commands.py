@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`patchrig judge`: files and standard input, for people and for scripts."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What `patchrig judge` is given: packed, in another encoding, damaged, empty, or no log at all."""
 
 import bz2

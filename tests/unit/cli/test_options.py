@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The command line: what is refused at once, with which words; and what `clean` may touch."""
 
 from pathlib import Path

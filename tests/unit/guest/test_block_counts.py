@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What an instrumented guest is told and what it says."""
 
 from collections.abc import Collection, Sequence
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.guest.block_counts import blocks_text, executed_of, widen_argument
-from orchestrator.model.blocks import Block, BlockCount, ChangedLine, CoverageMap, LineState, Piece, Widening
+from orchestrator.model.blocks import Block, BlockCount, ChangedLine, CoverageMap, DelaySettings, LineState, Piece
 
 
 def whole(blocks: Sequence[Block], *changed: int) -> CoverageMap:
@@ -65,13 +66,13 @@ def test_what_follows_missing_statements_is_a_gate_too() -> None:
 
 
 def test_the_knobs_and_the_seed_are_one_argument() -> None:
-    widening = Widening(chance_ppm=20_000, sleep_us=30_000, spin_us=1_000, only=("f", "g"))
+    widening = DelaySettings(chance_ppm=20_000, sleep_us=30_000, spin_us=1_000, only=("f", "g"))
 
     assert widen_argument(widening, 7) == "20000:30000:1000:0:10:7:f+g"
 
 
 def test_what_a_workload_prefers_gives_way_to_what_the_user_chose() -> None:
-    widening = Widening(chance_ppm=20_000, sleep_us=30_000, spin_us=1_000)
+    widening = DelaySettings(chance_ppm=20_000, sleep_us=30_000, spin_us=1_000)
 
     assert widen_argument(widening, 7, ("f", "g")) == "20000:30000:1000:0:10:7:@f+g"
     assert widen_argument(replace(widening, only=("h",)), 7, ("f", "g")) == "20000:30000:1000:0:10:7:h"

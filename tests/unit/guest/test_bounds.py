@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A guest that prints nonsense, without an end or out of all bounds: it costs a line, and is never believed."""
 
 import json
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 from orchestrator.guest.block_counts import executed_of
 from orchestrator.guest.evidence import growth, running_tasks, stuck_tasks
 from orchestrator.guest.protocol import LONGEST_LINE
-from orchestrator.guest.workload import REFERENCE_SPEED, SLOWEST, Progress, _Told, limits_for
+from orchestrator.guest.workload import REFERENCE_SPEED, SLOWEST, Progress, ProtocolReader, limits_for
 from orchestrator.guest.workload import growth as counter_growth
 from orchestrator.host.errors import GuestNonsense, InfraError
 from orchestrator.judge.hang import shown_tasks
@@ -55,8 +56,8 @@ NONSENSE = {
 }
 
 
-def heard(*lines: str) -> tuple[_Told, list[Progress]]:
-    told, seen = _Told(), list[Progress]()
+def heard(*lines: str) -> tuple[ProtocolReader, list[Progress]]:
+    told, seen = ProtocolReader(), list[Progress]()
     for line in lines:
         told.take(f"{line}\n", seen.append)
     return told, seen

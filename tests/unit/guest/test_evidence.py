@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which tasks are stuck, from two looks at all stacks; and who is asked when."""
 
 from collections.abc import Callable
@@ -14,8 +15,8 @@ from orchestrator.guest.evidence import (
     SYSRQ_KEYS_WITHOUT_SHELL,
     TWICE,
     Evidence,
+    HangChannels,
     Shell,
-    Ways,
     collect,
     growth,
     running_tasks,
@@ -147,16 +148,16 @@ class Asked:
         self.said.append("dump")
         file.write_bytes(b"core")
 
-    def ways(self, **shells: Callable[[], Shell]) -> Ways:
+    def ways(self, **shells: Callable[[], Shell]) -> HangChannels:
         named = {name.replace("_", " "): opened for name, opened in shells.items()}
-        return Ways(shells=named, sysrq=self.sysrq, monitor=self.monitor)
+        return HangChannels(shells=named, sysrq=self.sysrq, monitor=self.monitor)
 
 
 def refuses(_argument: object) -> NoReturn:
     raise InfraError("nobody there")
 
 
-def gathered(folder: Path, ways: Ways) -> Evidence:
+def gathered(folder: Path, ways: HangChannels) -> Evidence:
     return collect(folder, ways, second_look=0.0)
 
 
@@ -195,7 +196,7 @@ def test_where_no_shell_answers_the_kernel_is_asked_on_the_line_itself(tmp_path:
 
 
 def test_where_nobody_answers_that_is_said(tmp_path: Path) -> None:
-    seen = gathered(tmp_path, Ways(shells={"SSH": unreachable}, sysrq=refuses, monitor=refuses))
+    seen = gathered(tmp_path, HangChannels(shells={"SSH": unreachable}, sysrq=refuses, monitor=refuses))
 
     assert (seen.source, seen.files, seen.stuck) == ("nothing", (), ())
     assert {file.name for file in tmp_path.iterdir()} == {"no-SSH.txt", "no-sysrq.txt", "no-monitor.txt"}

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The archive that the kernel unpacks, read back by the tool that knows the form best."""
 
 import shutil

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A run's keys: the guest's file is dropbear's, the client's are OpenSSH's."""
 
 import base64

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a restored guest is told."""
 
 from orchestrator.guest.reseed import renew_command

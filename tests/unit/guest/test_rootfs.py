@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where the guest's packages come from, and how its programs are compiled."""
 
 import os

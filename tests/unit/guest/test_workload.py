@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A workload's command line, limits and result line."""
 
 import json
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from orchestrator.guest.workload import (
     REFERENCE_SPEED,
     Limits,
-    _Told,
+    ProtocolReader,
     disk_sizes,
     growth,
     limits_for,
@@ -154,7 +155,7 @@ def test_the_programs_own_name_decides_and_not_its_file() -> None:
 
 
 def test_a_time_in_which_nobody_looked_is_no_standstill() -> None:
-    told = _Told()
+    told = ProtocolReader()
     moved = told.moved_at
 
     told.paused(1.0)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Files that are whole or not there, whatever happens to us or to the disk in between."""
 
 import errno

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Locks of the cache: between threads, between processes, and when what they guard is taken away."""
 
 import shutil

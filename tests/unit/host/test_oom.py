@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Whether this machine ran out of memory, as its kernel counts it."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Scratch folders: whose they are, and which were left behind."""
 
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a hostile build leaves goes, too, and nothing that is not in the folder."""
 
 import os

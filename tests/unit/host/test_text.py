@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What strangers print, as it is shown; and their files, read in pieces."""
 
 import io

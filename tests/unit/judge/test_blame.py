@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which function a report blames: machinery by naming conventions and by place, in any form of trace."""
 
 import re

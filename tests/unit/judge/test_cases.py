@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Consoles as people posted them, where they lie beside the project, each with what is right."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the judge reaches on real logs of other people's kernels, where they lie beside the project (`make corpus`)."""
 
 import pytest

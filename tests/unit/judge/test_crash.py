@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Console text -> crashes; the files in golden/console are the specification."""
 
 from collections.abc import Iterator

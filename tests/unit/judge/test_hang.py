@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Who waits for what, as the kernel shows it."""
 
 from pathlib import Path
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from orchestrator.judge.hang import LEAK, meaning, merged, place_text, shown_tasks, waits_for_reference
 from orchestrator.model.guests import StuckTask
-from orchestrator.model.stacks import Place, StackFrame
+from orchestrator.model.stacks import SourceLine, StackFrame
 from orchestrator.vm.schedstat import ProcessorTime, inner_process, processor_time
 
 CONSOLE = """[   61.000001][  T440] sysrq: Show Blocked State
@@ -32,7 +33,7 @@ CONSOLE = """[   61.000001][  T440] sysrq: Show Blocked State
 """
 
 
-def frame(function: str, *places: Place) -> StackFrame:
+def frame(function: str, *places: SourceLine) -> StackFrame:
     return StackFrame(function=function, offset=1, size=2, places=places)
 
 
@@ -92,7 +93,7 @@ def test_a_swapoff_that_runs_in_try_to_unuse_is_another_matter() -> None:
 
 
 def test_the_place_has_file_and_line_and_not_the_schedulers_own_functions() -> None:
-    place = Place(function="__do_sys_swapoff", file="mm/swapfile.c", line=2904)
+    place = SourceLine(function="__do_sys_swapoff", file="mm/swapfile.c", line=2904)
     stack = (*map(frame, ("__schedule", "schedule", "wait_for_completion")), frame("__do_sys_swapoff", place))
 
     text = place_text(StuckTask(task="swapoff", pid=1, running=False, stack=stack))

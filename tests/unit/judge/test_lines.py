@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which console lines are the kernel's, and what they say."""
 
 from hypothesis import given

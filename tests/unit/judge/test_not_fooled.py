@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Text that looks like a complaint and is none, or fails nothing."""
 
 import pytest

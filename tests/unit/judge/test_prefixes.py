@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """In every form in which consoles reach people: the same crash, the same silence, no program taken for the kernel."""
 
 import pytest

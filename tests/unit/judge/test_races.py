@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Data races: whose they are, and that only the series' own fail a cell."""
 
 from dataclasses import replace
@@ -11,14 +12,14 @@ from orchestrator.judge.watch import find_crashes
 from orchestrator.model.configuration import Variant
 from orchestrator.model.crashes import Crash, CrashKind, Severity
 from orchestrator.model.outcomes import Outcome
-from orchestrator.model.stacks import Place, StackFrame
+from orchestrator.model.stacks import SourceLine, StackFrame
 from tests.unit.samples import cell, crash, guest_run
 
 TITLE = "KCSAN: data-race in folio_unlock / filemap_get_entry"
 
 
 def frame(function: str, *, changed: bool = False, known: bool = True) -> StackFrame:
-    place = Place(function=function, file="mm/memory.c", line=7, changed=changed)
+    place = SourceLine(function=function, file="mm/memory.c", line=7, changed=changed)
     return StackFrame(function=function, offset=1, size=2, places=(place,) if known else ())
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Console bytes -> crashes: the quick way finds what the slow way finds, whatever the pieces, in bounded memory."""
 
 import tracemalloc

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A crash's stack with offsets, and whose it is."""
 
 import pytest

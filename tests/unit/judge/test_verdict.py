@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Evidence -> verdict: pessimistic, in order of authority."""
 
 from dataclasses import replace
@@ -11,7 +12,7 @@ from orchestrator.judge.verdict import HANGS, LIVELOCK, judge
 from orchestrator.judge.watch import find_crashes
 from orchestrator.model.configuration import Allowed
 from orchestrator.model.crashes import Crash, CrashKind, Severity
-from orchestrator.model.guests import Ending, GuestRun, Mismatch, Standstill, StuckTask, UnexpectedError
+from orchestrator.model.guests import Ending, Mismatch, Observation, Standstill, StuckTask, UnexpectedError
 from orchestrator.model.outcomes import Outcome, Verdict
 from orchestrator.model.stacks import StackFrame
 from tests.conftest import Golden
@@ -26,7 +27,7 @@ def waiting(*functions: str) -> StuckTask:
     return StuckTask(task="swapoff", pid=412, running=False, stack=stack)
 
 
-def verdict_of(run: GuestRun, *crashes: Crash, allow: tuple[Allowed, ...] = ()) -> Verdict:
+def verdict_of(run: Observation, *crashes: Crash, allow: tuple[Allowed, ...] = ()) -> Verdict:
     return judge(cell(), run, crashes, allow)[0]
 
 
@@ -301,7 +302,7 @@ def test_a_note_does_not_fail_but_is_told() -> None:
     assert (verdict.outcome, verdict.reasons) == (Outcome.PASSED, ("noted: lockdep is off",))
 
 
-def runs() -> st.SearchStrategy[GuestRun]:
+def runs() -> st.SearchStrategy[Observation]:
     return st.builds(
         lambda ending, status, report: guest_run(ending, exit_status=status, result=report),
         st.sampled_from(Ending),
@@ -311,7 +312,7 @@ def runs() -> st.SearchStrategy[GuestRun]:
 
 
 @given(runs(), st.lists(st.sampled_from([crash(), HUNG_TASK]), max_size=2))
-def test_only_a_reported_good_result_passes(run: GuestRun, crashes: list[Crash]) -> None:
+def test_only_a_reported_good_result_passes(run: Observation, crashes: list[Crash]) -> None:
     verdict = verdict_of(run, *crashes)
 
     good = run.ending is Ending.REPORTED and run.exit_status == 0 and run.result == result() and not crashes
@@ -350,7 +351,7 @@ def test_a_stall_on_a_starved_host_is_our_trouble() -> None:
         (guest_run(starved=0.8), [], Outcome.PASSED),
     ],
 )
-def test_a_starved_host_excuses_nothing_else(run: GuestRun, crashes: list[Crash], outcome: Outcome) -> None:
+def test_a_starved_host_excuses_nothing_else(run: Observation, crashes: list[Crash], outcome: Outcome) -> None:
     assert verdict_of(run, *crashes).outcome is outcome
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Seeded bugs to cells: which workloads, in which order, for how long."""
 
 from dataclasses import replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """YAML files to values, and what is said about files that are wrong."""
 
 import re

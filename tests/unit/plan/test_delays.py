@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """--widen as a value, and what each flavour needs of a guest."""
 
 from dataclasses import replace
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.host.errors import UserError
-from orchestrator.model.blocks import Widening
+from orchestrator.model.blocks import DelaySettings
 from orchestrator.model.configuration import Matrix
 from orchestrator.plan.checks import known_flavours
 from orchestrator.plan.delays import DEFAULT, parse_widening, widening_text
@@ -30,7 +31,7 @@ def test_what_is_left_out_is_the_default() -> None:
 def test_every_key_is_taken() -> None:
     widening = parse_widening("chance=2%,max=1.5ms,spin=0,hold=1s,rest=50%,only=do_swap_page+mincore_swap")
 
-    assert widening == Widening(
+    assert widening == DelaySettings(
         chance_ppm=20_000,
         sleep_us=1_500,
         spin_us=0,
@@ -67,7 +68,7 @@ def test_what_is_wrong_is_named_with_what_is_allowed(text: str, said: str) -> No
 
 @given(
     st.builds(
-        Widening,
+        DelaySettings,
         chance_ppm=st.integers(0, 1_000_000),
         sleep_us=st.integers(0, 10_000_000),
         spin_us=st.integers(0, 100_000),
@@ -76,7 +77,7 @@ def test_what_is_wrong_is_named_with_what_is_allowed(text: str, said: str) -> No
         only=st.lists(st.from_regex(r"[a-z_]\w{0,20}", fullmatch=True).filter(str.isascii)).map(tuple),
     )
 )
-def test_the_text_of_a_value_gives_the_value_again(widening: Widening) -> None:
+def test_the_text_of_a_value_gives_the_value_again(widening: DelaySettings) -> None:
     assert parse_widening(widening_text(widening)) == widening
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A matrix to cells: order, seeds, and what the command line changes."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Flavours: what their kernels cost, and that their detectors are really on."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The schema files that editors complete from, and the words for what is wrong."""
 
 import json

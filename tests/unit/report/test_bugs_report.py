@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What became of seeded bugs, as JSON, JUnit XML and a table; and when a bug counts as found."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The same complaint once, and whose it is."""
 
 from dataclasses import replace

@@ -1,9 +1,10 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A crash as a developer reads it."""
 
 from dataclasses import replace
 
 from orchestrator.model.configuration import Variant
-from orchestrator.model.stacks import Place, StackFrame
+from orchestrator.model.stacks import SourceLine, StackFrame
 from orchestrator.report.crash_text import changed_functions, crash_lines, short_crash_lines
 from tests.unit.samples import crash, explained_crash
 
@@ -31,7 +32,7 @@ def test_the_short_form_begins_where_the_title_points_and_says_how_much_is_left_
 
 def test_the_short_form_names_what_the_code_called_and_not_how_that_is_done() -> None:
     files = ("arch/arm64/include/asm/atomic.h", "include/linux/atomic.h", "include/linux/mm.h", "mm/zswap.c")
-    places = tuple(Place(function=f"f{n}", file=file, line=n, inlined=n < 3) for n, file in enumerate(files))
+    places = tuple(SourceLine(function=f"f{n}", file=file, line=n, inlined=n < 3) for n, file in enumerate(files))
     one = explained_crash(first=0, stack=(StackFrame(function="f3", offset=1, size=2, places=places),))
 
     short = list(short_crash_lines(one, PATCHED, frames=8))

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What earlier runs in a results folder tell."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A guest and a series that print what moves a cursor, hides text or ends a file: no output has it as it is."""
 
 import io

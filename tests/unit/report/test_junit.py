@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """JUnit XML that other people's tools read."""
 
 from pathlib import Path

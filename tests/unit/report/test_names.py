@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Names in a run's folder that somebody else made: they become paths, so they are checked when they are read."""
 
 from contextlib import suppress

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """repro.sh runs where patchrig is not installed."""
 
 import shlex

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The results folder: what had finished is there, whatever happens."""
 
 import errno

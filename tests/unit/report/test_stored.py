@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Runs that were damaged, cut short or made by a stranger: each line costs its own cell, and no name leads out."""
 
 import json

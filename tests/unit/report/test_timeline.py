@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The picture of what a run's time went on."""
 
 from dataclasses import replace

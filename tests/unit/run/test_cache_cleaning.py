@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`patchrig clean`: a cache that is right or empty, whatever happens meanwhile; and caches that can't be written."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a machine has room for, guests and compilers together."""
 
 from collections.abc import Mapping

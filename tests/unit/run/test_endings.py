@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What an error that nobody foresaw costs."""
 
 from pathlib import Path
@@ -5,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.host.errors import GuestNonsense, InfraError, UserError, of_this_machine
-from orchestrator.model.guests import Ending, Fault, GuestRun
+from orchestrator.model.guests import Ending, Fault, Observation
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import CellReport
 from orchestrator.run.endings import TRACEBACK, lost, lost_report, or_bug, recorded, with_room
@@ -83,7 +84,7 @@ def test_an_error_that_says_what_it_is_about_is_raised() -> None:
 
 
 def test_a_console_on_a_disk_with_room_is_whole(tmp_path: Path) -> None:
-    run = GuestRun(ending=Ending.REPORTED)
+    run = Observation(ending=Ending.REPORTED)
 
     assert with_room(run, tmp_path) is run
 

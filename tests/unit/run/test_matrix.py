@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How many guests run side by side, which fragments make a build, and what the exit code says."""
 
 from dataclasses import replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What is begun first: what is likeliest to fail, then the longest."""
 
 from orchestrator.model.cells import Cell

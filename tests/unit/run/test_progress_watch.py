@@ -1,8 +1,9 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the host sees of a guest while it runs."""
 
 from pathlib import Path
 
-from orchestrator.model.guests import Ending, GuestRun
+from orchestrator.model.guests import Ending, Observation
 from orchestrator.run.progress_watch import Flood, with_shown_tasks
 
 BLOCKED = """[   61.000002][  T440] task:swapoff         state:D stack:13424 pid:412   tgid:412   ppid:398
@@ -30,6 +31,6 @@ def test_what_the_kernel_showed_at_the_end_of_a_huge_console_is_found(tmp_path: 
         file.seek(1 << 30)
         file.write(f"\n{BLOCKED}".encode())
 
-    run = with_shown_tasks(GuestRun(ending=Ending.SWAPOFF_STUCK, evidence=("stacks.txt",)), log)
+    run = with_shown_tasks(Observation(ending=Ending.SWAPOFF_STUCK, evidence=("stacks.txt",)), log)
 
     assert [task.task for task in run.stuck] == ["swapoff"]

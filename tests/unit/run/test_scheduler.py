@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Builds and guests side by side, with work that only notes what is done and waits for its neighbours."""
 
 import threading

@@ -1,10 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Who makes the state of a guest, who waits for it, and who does without."""
 
 from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.model.arch import ARCHES
-from orchestrator.run.snapshots import saved_guests
+from orchestrator.run.snapshots import snapshots
 from orchestrator.vm.argv import VmSpec
 
 SPEC = VmSpec(
@@ -20,14 +21,14 @@ HUGE = replace(SPEC, memory_mib=1 << 40)  # no machine has that
 
 
 def test_the_first_of_two_cells_makes_the_state() -> None:
-    with saved_guests([SPEC, SPEC]) as states, states.place(SPEC) as place:
+    with snapshots([SPEC, SPEC]) as states, states.place(SPEC) as place:
         assert place.saved() is None
         assert place.making
         assert place.memory()
 
 
 def test_a_cell_that_gives_up_keeps_nobody_waiting() -> None:
-    with saved_guests([SPEC, SPEC]) as states, states.place(SPEC) as first, states.place(SPEC) as second:
+    with snapshots([SPEC, SPEC]) as states, states.place(SPEC) as first, states.place(SPEC) as second:
         assert first.saved() is None
         first.give_up()
 
@@ -36,7 +37,7 @@ def test_a_cell_that_gives_up_keeps_nobody_waiting() -> None:
 
 
 def test_a_guest_for_whose_state_there_is_no_room_is_booted_and_nobody_waits_for_it() -> None:
-    with saved_guests([HUGE, HUGE]) as states, states.place(HUGE) as first, states.place(HUGE) as second:
+    with snapshots([HUGE, HUGE]) as states, states.place(HUGE) as first, states.place(HUGE) as second:
         for place in (first, second):
             assert place.saved() is None
             assert not place.making

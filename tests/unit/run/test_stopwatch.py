@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Phases are taken from the events that a piece of work sends."""
 
 from orchestrator.model.events import CellProgress, Event, PhaseBegan

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """QEMU's command line: golden files for both arches, and what must hold for every guest."""
 
 import shlex

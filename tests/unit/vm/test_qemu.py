@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a guest says of itself, and what QEMU says of its network."""
 
 from dataclasses import replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Copying a guest's memory, of which most is holes."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A build that fails: the host's fault where the host shows it, and never because a Makefile prints that it is."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Builds of a toy kernel with the real make, compiler, compiler cache and sandbox."""
 
 import shutil
@@ -15,7 +16,7 @@ from orchestrator.host.sandbox import sandbox_works
 from orchestrator.kernel.build.image_cache import find_image, prune
 from orchestrator.kernel.build.limits import BuildLimits, build_limits
 from orchestrator.kernel.build.make import check_tools
-from orchestrator.kernel.build.prepare import Workbench, from_tree, prepare
+from orchestrator.kernel.build.prepare import BuildContext, from_tree, prepare
 from orchestrator.kernel.series.load import BASELINE, Series, parse_series
 from orchestrator.kernel.source.overlay import Overlay, load_overlay
 from orchestrator.model.arch import ARCHES
@@ -106,7 +107,7 @@ class Lab:
             source=from_tree(self.tree, log=self.tmp_path / "list.log"),
             series=series,
             fragments=[self.tmp_path / "base.config"],
-            bench=Workbench(
+            context=BuildContext(
                 cache=self.tmp_path / "cache",
                 log_dir=self.log_dir,
                 sandbox=self.sandbox if sandbox is None else sandbox,

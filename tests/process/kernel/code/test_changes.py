@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which functions a series changes, by the files before and after it."""
 
 from difflib import unified_diff

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Frames -> file and line, by the real tools on a small ELF file."""
 
 from dataclasses import replace
@@ -10,7 +11,7 @@ from orchestrator.host.process import find_tool
 from orchestrator.host.sandbox import sandbox_works
 from orchestrator.kernel.code.symbols import Symbols
 from orchestrator.model.arch import ARCHES, Arch
-from orchestrator.model.stacks import Place, StackFrame
+from orchestrator.model.stacks import SourceLine, StackFrame
 from tests.process import small_kernel
 
 
@@ -31,7 +32,7 @@ def symbols(vmlinux: Path, arch: Arch) -> Symbols:
     return Symbols(vmlinux=vmlinux, arch=arch, sandbox=False)
 
 
-def shown(places: tuple[Place, ...]) -> list[str]:
+def shown(places: tuple[SourceLine, ...]) -> list[str]:
     return [f"{one.function} {one.file}:{one.line}{' inlined' if one.inlined else ''}" for one in places]
 
 

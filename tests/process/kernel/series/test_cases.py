@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Series as they arrive in the field (../shared/cases/mails): each gives the right tree, or the right refusal."""
 
 import json

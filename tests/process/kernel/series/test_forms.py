@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A branch with every kind of change, in each form that a series comes in: the files are those of the branch."""
 
 import bz2

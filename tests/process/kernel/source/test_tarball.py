@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Tarballs from a real HTTP server on this machine: whole, resumed, cut short, wrong."""
 
 import hashlib
@@ -12,7 +13,7 @@ import pytest
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError
 from orchestrator.kernel.source.tarball import Tarball, checked, damaged_tarballs, fetch
-from orchestrator.model.configuration import KernelSource, SourcePlace
+from orchestrator.model.configuration import KernelSource, SourceLocation
 from orchestrator.model.events import Download, Event
 
 CONTENT = bytes(range(256)) * 4096
@@ -26,8 +27,8 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[tuple[str, str]] = []
 
-    def place(self, name: str, sha256: str = SHA256) -> SourcePlace:
-        return SourcePlace(url=f"http://127.0.0.1:{self.server_port}/{name}", sha256=sha256)
+    def place(self, name: str, sha256: str = SHA256) -> SourceLocation:
+        return SourceLocation(url=f"http://127.0.0.1:{self.server_port}/{name}", sha256=sha256)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -68,7 +69,7 @@ def server() -> Iterator[Server]:
         thread.join()
 
 
-def get(cache: Path, *places: SourcePlace, events: list[Event] | None = None) -> Tarball:
+def get(cache: Path, *places: SourceLocation, events: list[Event] | None = None) -> Tarball:
     seen: list[Event] = [] if events is None else events
     source = KernelSource(version="6.19.6", places=places)
     return fetch(source, cache=cache, on_event=seen.append, until=Deadline.after(60, "a test's download"))
@@ -159,7 +160,7 @@ def test_a_wrong_hash_keeps_the_file_aside_and_the_next_place_is_tried(server: S
 
 
 def test_when_no_place_is_right_each_is_named_with_what_was_wrong(server: Server, tmp_path: Path) -> None:
-    closed = SourcePlace(url="http://127.0.0.1:9/refused.tar", sha256=SHA256)
+    closed = SourceLocation(url="http://127.0.0.1:9/refused.tar", sha256=SHA256)
 
     with pytest.raises(InfraError) as failure:
         get(tmp_path, server.place("missing.tar"), server.place("wrong.tar"), closed)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Series on real trees: applied, changed, taken back, refused; never in the user's own tree."""
 
 import os

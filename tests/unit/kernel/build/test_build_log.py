@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a build log says."""
 
 from pathlib import PurePosixPath

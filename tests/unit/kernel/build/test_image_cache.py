@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The cache of images: what is found is what was stored, whatever happened to the disk, to us or to other runs."""
 
 import os

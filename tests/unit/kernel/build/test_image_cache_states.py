@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The cache of images in any order of events: what is found is the build of its key, or nothing."""
 
 import shutil

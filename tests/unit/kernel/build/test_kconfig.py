@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Fragments, what kconfig made of them, and why."""
 
 from collections.abc import Mapping

@@ -1,10 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What is typed for a build: values, before anything runs."""
 
 from itertools import pairwise
 from pathlib import Path
 
 from orchestrator.kernel.build.image_cache import image_key
-from orchestrator.kernel.build.make import Workshop, in_sandbox, make_argv, make_env
+from orchestrator.kernel.build.make import BuildDirs, in_sandbox, make_argv, make_env
 from orchestrator.kernel.source.apply import first_error, first_reject
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.cells import Build
@@ -13,8 +14,8 @@ from orchestrator.model.configuration import Variant
 HASHES = {"source": "1", "series": "2", "config": "3", "toolchain": "4"}
 
 
-def shop(*, sandbox: bool = True, trusted: bool = False) -> Workshop:
-    return Workshop(
+def shop(*, sandbox: bool = True, trusted: bool = False) -> BuildDirs:
+    return BuildDirs(
         build=Build(variant=Variant.PATCHED, flavour="plain", arch="arm64"),
         arch=ARCHES["arm64"],
         src=Path("/cache/t/src"),

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A C text -> where its functions are."""
 
 from itertools import pairwise

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Counts of code that counts nothing itself, from its neighbours."""
 
 from hypothesis import given, settings

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What nm and addr2line print -> addresses and places."""
 
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import strategies as st
 
 from orchestrator.host.errors import InfraError
 from orchestrator.kernel.code.symbols import places_by_address, source_root, symbol_table
-from orchestrator.model.stacks import Place, StackFrame
+from orchestrator.model.stacks import SourceLine, StackFrame
 
 NM = """0000000000000000 A __per_cpu_start
 ffffffff81000000 T _stext
@@ -60,8 +61,8 @@ def test_a_frame_has_an_address_where_name_and_size_fit(frame: StackFrame, addre
 def test_places_are_innermost_first_and_what_has_no_line_is_left_out() -> None:
     assert places_by_address(ADDR2LINE) == {
         0xFFFFFFFF81000141: (
-            Place(function="percpu_ref_put", file="/src/include/linux/percpu-refcount.h", line=334, inlined=True),
-            Place(function="f", file="/src/mm/swapfile.c", line=1610),
+            SourceLine(function="percpu_ref_put", file="/src/include/linux/percpu-refcount.h", line=334, inlined=True),
+            SourceLine(function="f", file="/src/mm/swapfile.c", line=1610),
         ),
         0xFFFFFFFF81000200: (),
         0xFFFFFFFF81000210: (),
@@ -71,13 +72,13 @@ def test_places_are_innermost_first_and_what_has_no_line_is_left_out() -> None:
 
 @pytest.mark.parametrize(("file", "root"), [("/a/src/init/main.c", "/a/src/"), ("init/main.c", "")])
 def test_the_source_root_is_what_stands_before_a_file_that_every_kernel_has(file: str, root: str) -> None:
-    assert source_root((Place(function="start_kernel", file=file, line=900),)) == root
+    assert source_root((SourceLine(function="start_kernel", file=file, line=900),)) == root
 
 
 @pytest.mark.parametrize("file", ["", "/a/src/uninit/main.c"])
 def test_a_kernel_without_debug_information_is_called_so(file: str) -> None:
     with pytest.raises(InfraError, match="no debug information"):
-        source_root((Place(function="start_kernel", file=file, line=900),) if file else ())
+        source_root((SourceLine(function="start_kernel", file=file, line=900),) if file else ())
 
 
 @given(st.text(alphabet="0x19af?:\n /.cT"))

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Changed lines to blocks: on programs that are compiled with the overlay's own flags, and run where this host can."""
 
 import platform
@@ -11,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from orchestrator.guest.block_counts import blocks_text, executed_of
-from orchestrator.host.elf import Place, open_binary
+from orchestrator.host.elf import Subprogram, open_binary
 from orchestrator.host.paths import OVERLAYS
 from orchestrator.kernel.build.make import OBJDUMP
 from orchestrator.kernel.code.flow import BRANCHES
@@ -345,7 +346,7 @@ def test_a_line_that_goes_is_looked_for_between_its_neighbours() -> None:
 
 
 def test_a_function_ends_with_the_brace_in_the_first_column() -> None:
-    place = Place("lookup", "mm/lookup.c", line_of(LOOKUP, "int lookup"))
+    place = Subprogram("lookup", "mm/lookup.c", line_of(LOOKUP, "int lookup"))
 
     (extent,) = extents([place], LOOKUP)
 

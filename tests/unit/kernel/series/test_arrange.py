@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which mails of a mailbox or a folder are the series: all of it, one version, and nothing else."""
 
 from pathlib import Path

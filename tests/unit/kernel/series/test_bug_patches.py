@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Seeded bugs: headers, folders, and that each of the project's own is a bug of the series that it breaks."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Series that a stranger made to do harm: refused by name, or read as the data that they are."""
 
 import base64

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A series in each of its forms becomes the same diffs."""
 
 import base64
@@ -9,7 +10,7 @@ import pytest
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import UserError
 from orchestrator.host.paths import KERNELS, PROJECT
-from orchestrator.kernel.series.diff_paths import Place
+from orchestrator.kernel.series.diff_paths import GitScratch
 from orchestrator.kernel.series.diff_text import find_diff, normal_line_ends
 from orchestrator.kernel.series.load import BASELINE, load_series, parse_series
 from orchestrator.kernel.series.mail import Piece, pieces_in
@@ -51,7 +52,7 @@ def mbox(*mails: bytes) -> bytes:
 
 def pieces(raw: bytes, tmp_path: Path) -> tuple[Piece, ...]:
     (tmp_path / "git").mkdir()
-    return pieces_in(raw, "x.eml", Place(folder=tmp_path / "git", log=tmp_path / "log", until=until()))
+    return pieces_in(raw, "x.eml", GitScratch(folder=tmp_path / "git", log=tmp_path / "log", until=until()))
 
 
 def until() -> Deadline:

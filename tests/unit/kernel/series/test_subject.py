@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a subject says of its patch, in the forms that lists and mail programs give it."""
 
 import pytest

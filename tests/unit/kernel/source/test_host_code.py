@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which files of a kernel may run on the host while it is built."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A manifest sees whatever became of a folder: files that were lost, cut short, changed, added; and nothing else."""
 
 import os

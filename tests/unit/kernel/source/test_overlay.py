@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Overlays: what they add to a tree, and to whose."""
 
 import os

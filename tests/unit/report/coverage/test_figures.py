@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which changed lines ran: the figures, and every form they are shown in."""
 
 from dataclasses import replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The page of coverage: what is on it, and that it is sound HTML whatever a patch holds."""
 
 import re
