@@ -10,10 +10,11 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from orchestrator.cli.main import cli
@@ -24,10 +25,13 @@ from orchestrator.model.crashes import Crash, CrashKind, Severity
 from orchestrator.model.guests import Ending, Observation, WorkloadResult
 from orchestrator.model.images import KernelImage
 from orchestrator.model.outcomes import Outcome, Verdict
-from orchestrator.model.phases import Phase, Span
+from orchestrator.model.phases import Phase
 from orchestrator.model.reports import CellReport
 from orchestrator.plan.config import load_plan
-from orchestrator.run import matrix as pipeline
+from orchestrator.run import matrix
+from orchestrator.run.bootable import Bootable, BootFiles, Guests
+from orchestrator.run.cell import Observed
+from orchestrator.run.stopwatch import Stopwatch
 
 PROJECT = Path(__file__).resolve().parent.parent
 MATRIX = PROJECT / "configs" / "swapoff.yaml"
@@ -39,10 +43,11 @@ COMPLAINTS = 5
 
 
 @dataclass(frozen=True)
-class FakeKit:
+class FakeKernels:
     """Images that nobody boots."""
 
     folder: Path
+    request: Any = field(default_factory=lambda: SimpleNamespace(cache=Path("/nonexistent")))
     series: Series = BASELINE
     sandbox: bool = False
 
@@ -61,17 +66,13 @@ class FakeKit:
         )
 
 
-def fake_cell(cell: Cell, *_: Any, folder: Path, guest_ended: Callable[[], None], **__: Any) -> CellReport:
+def fake_observe(cell: Cell, *_: Any, folder: Path, **__: Any) -> Observed:
     """What a guest leaves behind that passed, or now and then crashed."""
-    start = now()
+    stopwatch, started = Stopwatch(cell.name), now()
+    for phase in (Phase.BOOT, Phase.WORKLOAD):
+        stopwatch.begin(phase)
     (folder / "console.log").write_text("[    0.000000] Linux version 6.19.6\n" * 20)
     (folder / "workload.log").write_text("{}\n")
-    guest_ended()
-    red = cell.repeat % EVERY_RED == 1
-    title = f"KASAN: use-after-free Read in f{cell.repeat // EVERY_RED % COMPLAINTS}"
-    crash = Crash(
-        kind=CrashKind.KASAN, title=title, function="f", line=7, severity=Severity.FATAL, text="BUG: KASAN\n" * 40
-    )
     counters = {name: 12_345 for name in [*cell.workload.exercised, *(f"site.s{number}.calls" for number in range(20))]}
     result = WorkloadResult(
         operations=81_230,
@@ -87,48 +88,62 @@ def fake_cell(cell: Cell, *_: Any, folder: Path, guest_ended: Callable[[], None]
     run = Observation(
         ending=Ending.REPORTED, result=result, exit_status=0, boot_seconds=2.1, guest_seconds=20.0, accelerator="tcg"
     )
+    return Observed(observation=run, folder=folder, started=started, stopwatch=stopwatch)
+
+
+def fake_judge(cell: Cell, observed: Observed, *_: Any) -> CellReport:
+    red = cell.repeat % EVERY_RED == 1
+    title = f"KASAN: use-after-free Read in f{cell.repeat // EVERY_RED % COMPLAINTS}"
+    crash = Crash(
+        kind=CrashKind.KASAN, title=title, function="f", line=7, severity=Severity.FATAL, text="BUG: KASAN\n" * 40
+    )
+    observed.stopwatch.begin(Phase.JUDGE)
     return CellReport(
         cell=cell,
         verdict=Verdict(outcome=Outcome.CRASHED if red else Outcome.PASSED, title=title if red else "81230 operations"),
-        run=run,
+        run=observed.observation,
         crashes=(crash,) if red else (),
         seconds=24.5,
         kernel={"release": "6.19.6", "source": "60f1" * 16},
-        spans=tuple(Span(phase=phase, start=start, end=now()) for phase in (Phase.BOOT, Phase.WORKLOAD, Phase.JUDGE)),
+        spans=observed.stopwatch.stop(),
     )
 
 
-def fake_initramfs(*_: Any, output: Path, **__: Any) -> Path:
-    output.write_bytes(b"")
-    return output
+class FakeBootFiles(BootFiles):
+    """Guests that nobody boots."""
+
+    def bootable(self, image: KernelImage, explainer: object = None, *, blocks: Path | None = None) -> Bootable:
+        initramfs = self.folder / "initramfs"
+        initramfs.touch()
+        return Bootable(kernel=image, initramfs=initramfs)
+
+    def guests_of(self, cell: Cell, bootable: Bootable) -> Guests:
+        return self.guests
 
 
 @contextmanager
 def without_guests(folder: Path) -> Iterator[None]:
-    """Our own process's pipeline, cut off where kernels and guests begin."""
+    """The matrix of our own process, cut off where kernels and guests begin."""
 
     @contextmanager
-    def open_kit(*_: Any) -> Iterator[FakeKit]:
-        yield FakeKit(folder)
+    def open_kernels(*_: Any) -> Iterator[FakeKernels]:
+        yield FakeKernels(folder)
 
     cuts: dict[str, Any] = {
-        "open_kit": open_kit,
-        "run_cell": fake_cell,
-        "make_initramfs": fake_initramfs,
+        "open_kernels": open_kernels,
+        "observe": fake_observe,
+        "judge_cell": fake_judge,
+        "BootFiles": FakeBootFiles,
         "new_explainer": lambda *_, **__: None,
-        "usable_kvm": lambda *_, **__: False,
     }
-    kept = {name: getattr(pipeline, name) for name in cuts}
+    kept = {name: getattr(matrix, name) for name in cuts}
     try:
         for name, cut in cuts.items():
-            setattr(pipeline, name, cut)
-        import orchestrator.cli.main as command
-
-        command.run_matrix = pipeline.run_matrix
+            setattr(matrix, name, cut)
         yield
     finally:
         for name, own in kept.items():
-            setattr(pipeline, name, own)
+            setattr(matrix, name, own)
 
 
 def timed(*argv: str) -> dict[str, float]:
@@ -140,8 +155,8 @@ def timed(*argv: str) -> dict[str, float]:
 
 
 def main() -> None:
-    matrix = load_plan(MATRIX).matrix
-    once = len(matrix.arches) * len(matrix.flavours) * len(matrix.workloads) * len(VARIANTS)
+    plan = load_plan(MATRIX).matrix
+    once = len(plan.arches) * len(plan.flavours) * len(plan.workloads) * len(VARIANTS)
     repeat = -(-CELLS // once)
     chosen = [str(MATRIX), *(f"--variant={name}" for name in VARIANTS), "--repeat", str(repeat)]
     with tempfile.TemporaryDirectory() as scratch:

@@ -20,7 +20,8 @@ from orchestrator.model.configuration import Variant
 from orchestrator.report.bugs_report import Ledger, as_json
 from orchestrator.report.store import copy_junit, new_folder
 from orchestrator.report.terminal import print_sensitivity, say, screen, terminal
-from orchestrator.run.matrix import Request, versions
+from orchestrator.run.kernels import Request
+from orchestrator.run.matrix import versions
 from orchestrator.run.seeded_bugs import measure, read_bugs
 
 # Without widened windows no workload loses a race within minutes, whichever flavours the matrix runs otherwise.

@@ -3,28 +3,24 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from orchestrator.cli.options import DEFAULT_MATRIX, MATRIX, Choice, request_of, with_choice
-from orchestrator.guest.archive import add_blocks
 from orchestrator.guest.keys import RunKeys, new_keys
 from orchestrator.guest.workload import disk_sizes, limits_for, workload_argv
 from orchestrator.host import process
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import ExitCode, InfraError, UserError
 from orchestrator.host.paths import scratch_folder
-from orchestrator.model.arch import ARCHES
 from orchestrator.model.cells import Cell
 from orchestrator.model.images import BuildFailure
 from orchestrator.plan.flavours import needs_of
 from orchestrator.report.terminal import screen, terminal
-from orchestrator.run.bootable import BOOT_SECONDS, Bootable, Guests, vm_spec
-from orchestrator.run.guest_files import make_initramfs, workload_sources
-from orchestrator.run.matrix import Request, open_kit, usable_kvm
+from orchestrator.run.bootable import BOOT_SECONDS, Bootable, BootFiles, Guests, vm_spec
+from orchestrator.run.kernels import Request, open_kernels
 from orchestrator.run.snapshots import connected
 from orchestrator.vm.qemu import boot as boot_vm
 from orchestrator.vm.qemu import config_digest, not_as_asked, said_since
@@ -108,21 +104,13 @@ def _bootable(request: Request, cell: Cell, keys: RunKeys) -> Iterator[tuple[Boo
     """The cell's kernel and a fresh initramfs, for the length of the block."""
     with scratch_folder() as scratch:
         folder = Path(scratch)
-        with terminal(screen(beside_output=True)) as listener, open_kit(request, listener) as kit:
-            image = kit.image(cell.build, log_dir=folder, listener=listener)
+        with terminal(screen(beside_output=True)) as listener, open_kernels(request, listener) as kernels:
+            image = kernels.image(cell.build, log_dir=folder, listener=listener)
             if isinstance(image, BuildFailure):
                 raise UserError(f"{image.outcome}: {image.title}\n{image.detail}")
-            initramfs = make_initramfs(
-                ARCHES[cell.build.arch],
-                workload_sources([cell.workload]),
-                keys,
-                cache=request.cache,
-                output=folder / "initramfs",
-            )
-            if image.coverage:
-                initramfs = add_blocks(initramfs, image.coverage, output=folder / "initramfs.blocks")
-            bootable = Bootable(kernel=image, initramfs=initramfs)
-            guests = Guests(keys=keys, kvm=frozenset(), allow=(), sandbox=kit.sandbox)
-            if usable_kvm(cell, bootable, guests, cache=request.cache, listener=listener):
-                guests = replace(guests, kvm=frozenset({cell.build.arch}))
+            guests = Guests(keys=keys, sandbox=kernels.sandbox)
+            workloads, cache = (cell.workload,), request.cache
+            files = BootFiles(folder=folder, guests=guests, workloads=workloads, cache=cache, listener=listener)
+            bootable = files.bootable(image)
+            guests = files.guests_of(cell, bootable)
         yield bootable, guests

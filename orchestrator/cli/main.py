@@ -6,7 +6,6 @@ import io
 import logging
 import os
 import resource
-import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -38,17 +37,20 @@ from orchestrator.cli.options import (
     request_of,
     with_choice,
 )
+from orchestrator.host import signals
 from orchestrator.host.errors import Cancelled, ExitCode, InfraError, OrchestratorError, UserError, of_this_machine
 from orchestrator.host.text import json_text, printable
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.images import BuildFailure
+from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import RunReport
 from orchestrator.plan.config import Plan
 from orchestrator.plan.delays import parse_widening
 from orchestrator.plan.expansion import as_json, builds_of, describe
 from orchestrator.report.store import Store, copy_junit, find_cell, find_run, load_run, new_folder, open_run
 from orchestrator.report.terminal import print_table, say, screen, terminal
-from orchestrator.run.matrix import GOOD, Request, open_kit, rerun, run_matrix, versions
+from orchestrator.run.kernels import Request, open_kernels
+from orchestrator.run.matrix import rerun, run_matrix, versions
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -140,13 +142,13 @@ def build(matrix: Path, results: Path, as_json_text: bool, **choice: Any) -> Exi
     """
     request = request_of(matrix, Choice(**choice))
     images = []
-    with terminal(screen(beside_output=True)) as listener, open_kit(request, listener) as kit:
+    with terminal(screen(beside_output=True)) as listener, open_kernels(request, listener) as kernels:
         # Another build of the same may be at work.
         logs = new_folder(results / "builds", datetime.now(UTC))
         for one in builds_of(request.cells):
             folder = logs / one.name
             folder.mkdir()
-            images.append(kit.image(one, log_dir=folder, listener=listener))
+            images.append(kernels.image(one, log_dir=folder, listener=listener))
     if as_json_text:
         click.echo(json_text([_image_json(image) for image in images], indent=2))
     else:
@@ -270,12 +272,11 @@ def _report_json(report: RunReport) -> dict[str, object]:
 
 def exit_code(report: RunReport) -> ExitCode:
     """0 when all cells passed, 3 when something was lost and nothing worse is known of the kernel, else 1."""
-    outcomes = {str(cell.verdict.outcome) for cell in report.cells}
-    bad = outcomes - {str(one) for one in GOOD} - {"lost"}
-    if bad:
+    outcomes = {cell.verdict.outcome for cell in report.cells}
+    if any(not outcome.good and outcome is not Outcome.LOST for outcome in outcomes):
         return ExitCode.BAD_KERNEL
     # A run without a single cell that passed has found out nothing.
-    return ExitCode.OK if outcomes and "lost" not in outcomes and "passed" in outcomes else ExitCode.INFRA
+    return ExitCode.OK if Outcome.PASSED in outcomes and Outcome.LOST not in outcomes else ExitCode.INFRA
 
 
 for _command in (
@@ -283,24 +284,6 @@ for _command in (
     *(guest.boot, guest.shell, host.doctor, host.clean, host.schema),
 ):
     cli.add_command(_command)
-
-
-def install_signal_handlers() -> None:
-    """The first INT, TERM or HUP becomes a KeyboardInterrupt; a second is told that we are cleaning up."""
-
-    def first(_number: int, _frame: object) -> None:
-        for number in _SIGNALS:
-            signal.signal(number, again)
-        raise KeyboardInterrupt
-
-    def again(_number: int, _frame: object) -> None:
-        click.echo("patchrig: already ending the guests and writing the report", err=True)
-
-    for number in _SIGNALS:
-        signal.signal(number, first)
-
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 _UMASK = 0o022
@@ -311,7 +294,7 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    install_signal_handlers()
+    signals.install()
     # The user of the sandbox has to read sources and images, whatever our own umask is. Other users of this machine are
     # kept out by the folders around them: the cache's, and that of each run.
     os.umask(_UMASK)

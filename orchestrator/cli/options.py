@@ -16,7 +16,7 @@ from orchestrator.model.cells import Cell
 from orchestrator.model.configuration import Variant
 from orchestrator.plan.config import load_kernel_source, load_plan
 from orchestrator.plan.expansion import Selection, expand
-from orchestrator.run.matrix import Request
+from orchestrator.run.kernels import Request
 
 
 class OutputFile(click.Path):

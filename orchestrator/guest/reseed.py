@@ -17,7 +17,7 @@ def renew_command(seconds: float, entropy: bytes) -> str:
     return shlex.join(["/patchrig/renew", f"{seconds:.6f}", entropy.hex()])
 
 
-def renewed(guest: Guest, until: Deadline, *, seconds: float, entropy: bytes) -> str:
+def reseed(guest: Guest, until: Deadline, *, seconds: float, entropy: bytes) -> str:
     """Renew a restored guest; returns its facts, as in the ready line but for its config.
 
     Until then it has the random numbers of every other guest of the same saved state. Raises InfraError.
@@ -26,7 +26,7 @@ def renewed(guest: Guest, until: Deadline, *, seconds: float, entropy: bytes) ->
         raise InfraError(f"{len(entropy)} bytes are too little entropy for a guest")
     said = guest.run(renew_command(seconds, entropy), until)
     if said.status != 0:
-        raise InfraError(f"a restored guest can't be renewed (status {said.status}): {one_line(said.text, 200)}")
+        raise InfraError(f"a restored guest can't be reseed (status {said.status}): {one_line(said.text, 200)}")
     return said.text.strip()
 
 

@@ -1,42 +1,90 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Waiting: the one place that reads the monotonic clock and sleeps."""
+"""Waiting: the one place that reads the monotonic clock and sleeps, and that ends all waits of a piece of work."""
 
+import contextvars
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from orchestrator.host.errors import Cancelled, OutOfTime
 
 POLL_SECONDS = 0.01
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
-# Set once, when the run is to end: every wait of every thread ends at its next look.
-_cancelled = threading.Event()
-_why: list[str] = []
+
+class CancelScope:
+    """Work that is ended as a whole: its waits end at their next look, and its children are killed.
+
+    It holds for what run() runs, in whichever thread that is. Work that is run outside of any scope is never cancelled.
+    """
+
+    def __init__(self) -> None:
+        self._cancelled = threading.Event()
+        self._lock = threading.Lock()
+        self._why = ""
+        self._ends: dict[int, Callable[[], None]] = {}
+
+    @property
+    def why(self) -> str:
+        """The first reason that cancel() was given; "" while waits are waits."""
+        return self._why
+
+    def cancel(self, why: str) -> None:
+        """End all that runs in the scope, and all that is started in it from here on."""
+        with self._lock:
+            self._why = self._why or why
+            self._cancelled.set()
+            ends = list(self._ends.values())
+        for end in ends:
+            end()
+
+    def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do the work in this scope, and return what it returns."""
+        context = contextvars.copy_context()
+        context.run(_SCOPE.set, self)
+        return context.run(work, *args, **kwargs)
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep, or less where the scope is cancelled: then the answer is True."""
+        return self._cancelled.wait(seconds)
+
+    @contextmanager
+    def ending(self, end: Callable[[], None]) -> Iterator[None]:
+        """For the length of the block, `end` is called when the scope is cancelled; at once where it is already."""
+        key = id(end)
+        with self._lock:
+            self._ends[key] = end
+        if self._cancelled.is_set():
+            end()
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._ends[key]
 
 
-def cancel(why: str = "interrupted by the user") -> None:
-    """End every wait in the process, now and from here on. The first reason stays."""
-    _why.append(why)
-    _cancelled.set()
+_SCOPE: ContextVar[CancelScope] = ContextVar("scope", default=CancelScope())  # noqa: B039  # nobody cancels that one
 
 
-def why_cancelled() -> str:
-    """The reason that cancel() was given; "" while waits are waits."""
-    return _why[0] if _cancelled.is_set() else ""
+def scope() -> CancelScope:
+    """The scope that the caller runs in."""
+    return _SCOPE.get()
 
 
 def pause_seconds(seconds: float) -> None:
-    """Sleep a little where the caller looks at its own deadlines; raises Cancelled on an interrupt."""
-    if _cancelled.wait(seconds):
+    """Sleep a little where the caller looks at its own deadlines; raises Cancelled when the scope is cancelled."""
+    if scope().wait(seconds):
         raise Cancelled("interrupted")
 
 
 def raise_if_cancelled() -> None:
-    """Raise Cancelled after an interrupt: what failed meanwhile says nothing."""
+    """Raise Cancelled in a cancelled scope: what failed meanwhile says nothing."""
     pause_seconds(0)
 
 
@@ -61,7 +109,7 @@ class Deadline:
 
     def left(self) -> float:
         """Seconds remaining, for handing to a blocking call; raises OutOfTime when there are none."""
-        if _cancelled.is_set():
+        if scope().why:
             raise Cancelled(f"interrupted while waiting for {self.what}")
         left = self.at - time.monotonic()
         if left <= 0:
@@ -70,7 +118,7 @@ class Deadline:
 
     def pause(self, seconds: float = POLL_SECONDS) -> None:
         """Sleep a little; raises OutOfTime once the deadline has passed, Cancelled on an interrupt."""
-        _cancelled.wait(min(seconds, self.left()))
+        scope().wait(min(seconds, self.left()))
         self.left()
 
     def until(self, ready: Callable[[], T | None], *, every: float = POLL_SECONDS) -> T:

@@ -7,14 +7,14 @@ import select
 import shlex
 import shutil
 import signal
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from subprocess import DEVNULL, STDOUT, Popen
 
-from orchestrator.host.deadline import Deadline
+from orchestrator.host.deadline import Deadline, scope
 from orchestrator.host.errors import InfraError, ToolMissing
 
 logger = logging.getLogger(__name__)
@@ -28,9 +28,6 @@ _DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 _LOWEST = 19
 # Names of all files of a large tree have 10 MiB. Half of an output would be taken for all of it.
 _MOST_OUTPUT = 256 << 20
-
-_live: set[int] = set()
-_live_lock = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +59,7 @@ def spawn(  # noqa: PLR0913  # each is a fact about one child
     """Run argv for the length of the block, output appended to `log`; its process group is dead afterwards.
 
     In the background it gets what of the CPUs nobody else wants. It inherits `descriptors`.
-    Raises ToolMissing when argv[0] is not installed.
+    The end of the caller's scope kills it. Raises ToolMissing when argv[0] is not installed.
     """
     if find_tool(argv[0]) is None:
         raise ToolMissing(argv[0])
@@ -78,16 +75,13 @@ def spawn(  # noqa: PLR0913  # each is a fact about one child
             start_new_session=True,
             pass_fds=tuple(descriptors),
         )
-    with _live_lock:
-        _live.add(child.pid)
     if background:
         _lower_priority(child)
     try:
-        yield child
+        with scope().ending(partial(_kill_group, child)):
+            yield child
     finally:
         _end_group(child, grace)
-        with _live_lock:
-            _live.discard(child.pid)
 
 
 def run(
@@ -156,12 +150,11 @@ def last_lines(text: str, count: int = 20) -> str:
     return "\n".join(text.splitlines()[-count:])
 
 
-def end_all() -> None:
-    """Kill every child of every thread; their owners then find them gone. For the interrupt only."""
-    with _live_lock:
-        for pid in _live:
-            with suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGKILL)
+def _kill_group(child: Child) -> None:
+    """Kill a child of another thread, which then finds it gone. Its group id is its own until that thread reaps it."""
+    if child.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
 
 
 def _lower_priority(child: Child) -> None:

@@ -18,7 +18,7 @@ from orchestrator.judge.hang import (
 from orchestrator.model.cells import Cell
 from orchestrator.model.configuration import Allowed
 from orchestrator.model.crashes import Crash, CrashKind, Severity
-from orchestrator.model.guests import Ending, Observation, WorkloadResult
+from orchestrator.model.guests import Ending, Observation, StuckTask, WorkloadResult
 from orchestrator.model.outcomes import Outcome, Verdict
 
 # Complaints about waiting. They are evidence of a hang, while any other complaint says what went wrong before it.
@@ -77,7 +77,7 @@ def _starved(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdic
     del cell
     standstill = run.standstill
     # A task that waits for what another one must do is no matter of speed.
-    if run.ending not in _MAY_BE_STARVED or run.waiting_in or _fatal(crashes) or standstill is None:
+    if run.ending not in _MAY_BE_STARVED or _sleeping(run) or _fatal(crashes) or standstill is None:
         return None
     if not is_starved(standstill):
         return None
@@ -167,7 +167,7 @@ def _hung(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict |
     del cell
     waiting = [crash for crash in _fatal(crashes) if crash.kind in WAITING]
     what = HANGS.get(run.ending, "")
-    if run.ending is Ending.NO_PROGRESS and is_busy(run.standstill) and not run.waiting_in:
+    if run.ending is Ending.NO_PROGRESS and is_busy(run.standstill) and not _sleeping(run):
         what = LIVELOCK
     if not what and run.result is not None and run.result.swapoff_stuck:
         what = HANGS[Ending.SWAPOFF_STUCK]
@@ -282,6 +282,10 @@ def _context(verdict: Verdict, run: Observation, crashes: tuple[Crash, ...]) -> 
     return lines
 
 
+def _sleeping(run: Observation) -> list[StuckTask]:
+    return [task for task in run.stuck if not task.running]
+
+
 def _once(lines: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(lines))
 
@@ -313,5 +317,5 @@ def _hang(run: Observation, crashes: tuple[Crash, ...]) -> Iterable[str]:
 
 
 def _waiting(run: Observation) -> Iterable[str]:
-    times = Counter(run.waiting_in)
+    times = Counter(map(place_text, _sleeping(run)))
     return (f"waiting in {place}{f' ({count} tasks)' if count > 1 else ''}" for place, count in times.items())

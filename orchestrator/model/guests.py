@@ -106,7 +106,6 @@ class Observation:
     accelerator: str = ""
     evidence: tuple[str, ...] = ()  # names of the files in evidence/
     starved: float | None = None  # share of the time wanted on a CPU that QEMU waited for one; None: not known
-    waiting_in: tuple[str, ...] = ()  # "swapoff: wait_for_completion", one for each task that sleeps
     stuck: tuple[StuckTask, ...] = ()
     moved: Mapping[str, int] = field(default_factory=dict)  # counters of a hung guest that grew between two looks
     standstill: Standstill | None = None  # None: it got on, or this host does not tell

@@ -20,6 +20,11 @@ class Outcome(StrEnum):
     NOT_APPLIED = "not-applied"
     LOST = "lost"
 
+    @property
+    def good(self) -> bool:
+        """Nothing is wrong with the kernel or with us, as far as the cell tells."""
+        return self in (Outcome.PASSED, Outcome.SKIPPED)
+
     @classmethod
     def worst(cls, outcomes: "tuple[Outcome, ...]") -> "Outcome":
         return max(outcomes, key=list(cls).index, default=cls.LOST)

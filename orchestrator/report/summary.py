@@ -23,7 +23,6 @@ _MOST_REASONS = 8
 _MOST_FRAMES = 8
 _MOST_ENTRIES = 12
 _ONE_VARIANT = "an old bug or a new one? --variant baseline --variant patched tells"
-_GOOD = (Outcome.PASSED, Outcome.SKIPPED)
 # What a kernel did; the other outcomes say what could not be found out.
 _COMPARED = (Outcome.FAILED, Outcome.HUNG, Outcome.CORRUPTED, Outcome.CRASHED, Outcome.BOOT_FAILED)
 
@@ -85,7 +84,7 @@ def findings(cells: Iterable[CellReport]) -> tuple[Finding, ...]:
     """What was not good, worst first, each title once."""
     groups: dict[tuple[Outcome, str], list[CellReport]] = {}
     for cell in cells:
-        if cell.verdict.outcome not in _GOOD:
+        if not cell.verdict.outcome.good:
             groups.setdefault((cell.verdict.outcome, cell.verdict.title), []).append(cell)
     worst_first = sorted(groups.items(), key=lambda group: list(Outcome).index(group[0][0]), reverse=True)
     return tuple(Finding(outcome=outcome, title=title, cells=tuple(group)) for (outcome, title), group in worst_first)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import count
 from xml.etree import ElementTree as ET
 
-from orchestrator.model.outcomes import Outcome
 from orchestrator.model.phases import Phase, Span
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.report.junit import valid_xml
@@ -42,7 +41,6 @@ text { fill: #1f2328 }
   .grid { stroke: #3d444d }
 }
 """
-_GOOD = (Outcome.PASSED, Outcome.SKIPPED)
 
 _CHAR = 7.25  # px of one character of the font
 _MARGIN = 12.0
@@ -92,7 +90,7 @@ def _cell_row(cell: CellReport) -> Row:
         name=cell.cell.name,
         spans=_of(cell.cell.name, cell.spans),
         note=f"{outcome} {seconds:.1f} s",
-        bad=outcome not in _GOOD,
+        bad=not outcome.good,
     )
 
 
@@ -108,7 +106,7 @@ def _lanes(cells: Iterable[CellReport]) -> list[Row]:
 
 
 def _lane_row(number: int, cells: Sequence[CellReport]) -> Row:
-    bad = sum(cell.verdict.outcome not in _GOOD for cell in cells)
+    bad = sum(not cell.verdict.outcome.good for cell in cells)
     return Row(
         name=f"guest {number}",
         spans=tuple((cell.cell.name, span) for cell in cells for span in cell.spans),

@@ -1,20 +1,30 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A kernel with all that its guests start from, and what all guests of a run share."""
+"""The one way from a kernel to guests of it: for a run, a repeated cell, seeded bugs, and a guest for a person."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from orchestrator.guest.archive import GuestFiles, add_blocks, build_initramfs, program_path
 from orchestrator.guest.keys import RunKeys
 from orchestrator.guest.workload import disk_sizes
+from orchestrator.host import paths
+from orchestrator.host.deadline import Deadline
+from orchestrator.host.errors import InfraError
+from orchestrator.host.files import sha256_of
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.cells import Cell
-from orchestrator.model.configuration import Allowed
+from orchestrator.model.configuration import Allowed, Workload
+from orchestrator.model.events import Listener, Notice, Step
 from orchestrator.model.images import KernelImage
 from orchestrator.run.crash_source import Explainer
 from orchestrator.run.snapshots import Snapshots
+from orchestrator.vm.accelerator import kvm_impossible, kvm_state
 from orchestrator.vm.argv import VmSpec
 
 BOOT_SECONDS = 120.0
+_INITRAMFS_SECONDS = 1800.0
+_AGAIN = "patchrig run ...  # makes a run of its own"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,15 +39,15 @@ class Patience:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Guests:
-    """What all guests of a run share."""
+    """What all guests of a kernel share."""
 
     keys: RunKeys
-    kvm: frozenset[str]  # the arches whose guests run under KVM here
-    allow: tuple[Allowed, ...]
-    stop_at_crash: bool = False  # a workload ends at the first complaint of the kernel that is fatal
+    kvm: frozenset[str] = frozenset()  # the arches whose guests run under KVM here
+    allow: tuple[Allowed, ...] = ()
+    stop_at_crash: bool = False  # a workload ends at the first splat that is fatal
     patience: Patience = field(default_factory=Patience)
     dump_memory: bool = False  # keep the whole memory of a guest that hangs
-    states: Snapshots | None = None  # of guests that are restored and not booted; None: all are booted
+    snapshots: Snapshots | None = None  # of guests that are restored and not booted; None: all are booted
     sandbox: bool = True  # QEMU runs in it
 
 
@@ -62,3 +72,75 @@ def vm_spec(cell: Cell, bootable: Bootable, guests: Guests) -> VmSpec:
         disk_mib=disk_sizes(cell),
         sandbox=guests.sandbox,
     )
+
+
+@dataclass(slots=True)
+class BootFiles:
+    """What the guests of one run start from, beside their kernels: made where it is missing, once for each arch."""
+
+    folder: Path
+    guests: Guests
+    workloads: tuple[Workload, ...]
+    cache: Path
+    listener: Listener
+    _kvm: dict[str, bool] = field(default_factory=dict)
+
+    def bootable(
+        self, image: KernelImage, explainer: Explainer | None = None, *, blocks: Path | None = None
+    ) -> Bootable:
+        """The kernel with its initramfs; one with its instrumented blocks in it is made in the folder `blocks`."""
+        arch = ARCHES[image.build.arch]
+        initramfs = self.folder / f"initramfs.{arch.name}"
+        if not initramfs.exists():
+            self.listener(Step(text=f"the guest's root file system for {arch.name}"))
+            files = GuestFiles(scripts=paths.GUEST_SCRIPTS, cache=self.cache, log=self.folder / "log")
+            until = Deadline.after(_INITRAMFS_SECONDS, "the guest's root file system")
+            programs = _programs(self.workloads)
+            build_initramfs(arch, programs, self.guests.keys, files, output=initramfs, until=until)
+        if image.coverage:
+            output = (blocks or self.folder) / initramfs_name(image)
+            initramfs = add_blocks(initramfs, image.coverage, output=output)
+        return Bootable(kernel=image, initramfs=initramfs, explainer=explainer)
+
+    def guests_of(self, cell: Cell, bootable: Bootable) -> Guests:
+        """How guests of this kernel are run: under KVM where that was seen to boot one, tried once for each arch."""
+        arch = cell.build.arch
+        if arch not in self._kvm:
+            self._kvm[arch] = self._usable_kvm(cell, bootable)
+        return replace(self.guests, kvm=frozenset({arch}) if self._kvm[arch] else frozenset())
+
+    def _usable_kvm(self, cell: Cell, bootable: Bootable) -> bool:
+        """Says so where one would have expected KVM and it does not boot a guest."""
+        arch = ARCHES[cell.build.arch]
+        if kvm_impossible(arch):
+            return False
+        spec = replace(vm_spec(cell, bootable, self.guests), kvm=True, disk_mib=())
+        state = kvm_state(spec, cache=self.cache)
+        if not state.usable:
+            self.listener(Notice(text=f"KVM does not boot a guest here ({state.why}): emulating {arch.name} with TCG"))
+        return state.usable
+
+
+def _programs(workloads: Iterable[Workload]) -> tuple[tuple[Workload, Path], ...]:
+    """Each workload once, with the path of its program."""
+    once = {workload.name: workload for workload in workloads}
+    scripts = paths.GUEST_SCRIPTS
+    return tuple((load, program_path(load, scripts / load.name, scripts)) for load in once.values())
+
+
+def initramfs_name(image: KernelImage) -> str:
+    """One for each arch, and for an instrumented kernel one of its own, as that has the kernel's blocks in it."""
+    return f"initramfs.{image.build.name if image.coverage else image.build.arch}"
+
+
+def kept_bootable(image: KernelImage, run: Path, explainer: Explainer | None = None) -> Bootable:
+    """The kernel and initramfs as an earlier run's own folder holds them: the cache may have been cleaned since."""
+    folder = run / "builds" / image.build.name
+    initramfs = run / "guest" / initramfs_name(image)
+    for file in (folder / "image", initramfs):
+        if not file.exists():
+            raise InfraError(f"{file} is gone", hint=_AGAIN)
+    if image.hashes.get("image") not in (None, sha256_of(folder / "image")):
+        raise InfraError(f"{folder / 'image'} is not what was booted", hint=_AGAIN)
+    kernel = replace(image, image=folder / "image", config=folder / "config", log=folder / "build.log")
+    return Bootable(kernel=kernel, initramfs=initramfs, explainer=explainer)

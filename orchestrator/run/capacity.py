@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator.model.cells import Cell
+from orchestrator.run.order import Job
 
 # QEMU's own memory beside the guest's.
 _QEMU_MIB = 200
@@ -26,51 +26,41 @@ class Room:
     memory_mib: int
     jobs: int | None = None  # so many guests, whatever they need: the user's word
     building: bool = False  # a kernel is compiled beside the guests
-    _cells: list[Cell] = field(default_factory=list)
+    _jobs: list[Job] = field(default_factory=list)
 
     @property
     def most(self) -> int:
         """No more guests than this at any time."""
         return self.jobs or self.cores
 
-    def take(self, cell: Cell) -> bool:
-        """Whether there is room for the cell's guest, which then has it. One guest always fits."""
-        together = [*self._cells, cell]
+    def take(self, job: Job) -> bool:
+        """Whether there is room for the job's guest, which then has it. One guest always fits."""
+        together = [*self._jobs, job]
         fits = len(together) <= self.jobs if self.jobs else self._holds(together)
-        if fits or not self._cells:
-            self._cells.append(cell)
+        if fits or not self._jobs:
+            self._jobs.append(job)
             return True
         return False
 
-    def give_back(self, cell: Cell) -> None:
-        """The cell's guest has ended."""
+    def give_back(self, job: Job) -> None:
+        """The job's guest has ended."""
         # By identity: repeats may be equal, and a comparison of all that a workload says takes its time.
-        del self._cells[next(index for index, one in enumerate(self._cells) if one is cell)]
+        del self._jobs[next(index for index, one in enumerate(self._jobs) if one is job)]
 
-    def _holds(self, cells: Sequence[Cell]) -> bool:
+    def _holds(self, jobs: Sequence[Job]) -> bool:
         compilers = _compilers_mib(self.cores) if self.building else 0
-        memory = sum(map(memory_of, cells)) + compilers + _SPARE_MIB
-        return sum(map(cores_of, cells)) <= self.cores and memory <= self.memory_mib
+        memory = sum(map(memory_of, jobs)) + compilers + _SPARE_MIB
+        return sum(map(cores_of, jobs)) <= self.cores and memory <= self.memory_mib
 
 
-def memory_of(cell: Cell) -> int:
-    """MiB of the host that the cell's guest may come to use."""
-    return cell.workload.memory_mib + _QEMU_MIB
+def memory_of(job: Job) -> int:
+    """MiB of the host that the job's guest may come to use."""
+    return job.workload.memory_mib + _QEMU_MIB
 
 
-def cores_of(cell: Cell) -> int:
-    """Cores of the host that the cell's guest needs to get on as its limits expect."""
-    return -(-cell.workload.cpus // _THREADS_A_CORE)
-
-
-def jobs_for(cells: Sequence[Cell], *, cores: int, memory_mib: int) -> int:
-    """How many guests run side by side where any of the cells may meet: as many of the hungriest as fit.
-
-    A kernel is compiled beside them.
-    """
-    largest, widest = max(map(memory_of, cells)), max(map(cores_of, cells))
-    free = memory_mib - _SPARE_MIB - _compilers_mib(cores)
-    return max(1, min(cores // widest, len(cells), free // largest))
+def cores_of(job: Job) -> int:
+    """Cores of the host that the job's guest needs to get on as its limits expect."""
+    return -(-job.workload.cpus // _THREADS_A_CORE)
 
 
 def _compilers_mib(cores: int) -> int:

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One cell: boot a guest, run its workload, take the evidence, judge."""
+"""One cell: get a guest, run its workload, observe it to its end. QEMU runs only here; judging.py has the verdict."""
 
-from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from orchestrator.guest import evidence, ssh
+from orchestrator.guest import ssh
 from orchestrator.guest.block_counts import READ_COUNTS, executed_of
+from orchestrator.guest.evidence import Evidence, collect
 from orchestrator.guest.workload import (
     REFERENCE_SPEED,
     SLOWEST,
     Progress,
+    Watched,
     is_gone,
     limits_for,
     watch,
@@ -20,22 +21,16 @@ from orchestrator.guest.workload import (
 from orchestrator.host.deadline import Deadline, now, raise_if_cancelled
 from orchestrator.host.errors import InfraError, OutOfTime
 from orchestrator.host.text import beginning_of
-from orchestrator.judge.races import weighed
-from orchestrator.judge.verdict import judge
 from orchestrator.model.blocks import Executed
 from orchestrator.model.cells import Cell
-from orchestrator.model.configuration import Allowed
-from orchestrator.model.crashes import Crash
 from orchestrator.model.events import CellProgress, Listener, Notice, PhaseBegan
-from orchestrator.model.guests import Ending, Fault, Observation
+from orchestrator.model.guests import Ending, Fault, Observation, Standstill
 from orchestrator.model.phases import Phase
-from orchestrator.model.reports import CellReport
 from orchestrator.plan.flavours import needs_of
 from orchestrator.run.bootable import Bootable, Guests, vm_spec
-from orchestrator.run.crash_source import with_places
-from orchestrator.run.endings import blamed, discount_own_shutdown, guarded, paused, run_of, with_room
+from orchestrator.run.endings import End, blamed, discount_own_shutdown, end_of, guarded, paused, with_room
 from orchestrator.run.hang_channels import hang_channels
-from orchestrator.run.progress_watch import CrashSeen, Flood, Pulse, crashes_of, with_shown_tasks
+from orchestrator.run.progress_watch import CrashSeen, Flood, Pulse, crashes_of
 from orchestrator.run.snapshots import Claim, Restored, connected, remeasured_if_slow, restored
 from orchestrator.run.stopwatch import Stopwatch
 from orchestrator.vm.argv import VmSpec
@@ -53,61 +48,47 @@ from orchestrator.vm.qemu import (
 # A host that is busy at the wrong moment spoils a guest's clock, and is seldom so twice.
 _BOOTS_MOST = 3
 _MODEST = 10.0
+_TOO_SLOW = f"uptime  # {SLOWEST:.0f} times is the most: with limits of days no hang would show; --jobs 1 gives it more"
+_WORTH_A_LOOK = (
+    *(Ending.SWAPOFF_STUCK, Ending.NO_PROGRESS, Ending.TIMED_OUT),
+    *(Ending.SSH_LOST, Ending.PROGRAM_DIED),
+)
 
 
-def run_cell(  # what a cell needs, and who is told
-    cell: Cell,
-    bootable: Bootable,
-    guests: Guests,
-    *,
-    folder: Path,
-    listener: Listener,
-    guest_ended: Callable[[], None] = lambda: None,
-) -> CellReport:
-    """Boot, run, judge; the folder then holds console.log, workload.log, qemu.log and evidence/.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Observed:
+    """A cell whose guest has ended: all that is known of it, its console in the folder."""
 
-    Our own trouble does not raise: it is a run that ended as LOST, so that the other cells go on. `guest_ended` is
-    called when QEMU is gone and its CPUs and memory are free; what was collected is judged after that.
+    observation: Observation
+    folder: Path
+    started: float  # monotonic seconds
+    stopwatch: Stopwatch
+
+
+def observe(cell: Cell, bootable: Bootable, guests: Guests, *, folder: Path, listener: Listener) -> Observed:
+    """Boot or restore the cell's guest and run its workload. When this returns, QEMU is gone.
+
+    The folder then holds console.log, workload.log, qemu.log and evidence/. Our own trouble does not raise: it is an
+    observation that ended as LOST, so that the other cells go on.
     """
-    started = now()
-    stopwatch = Stopwatch(cell.name)
-    listener = stopwatch.listening(listener)
-    console_log = folder / "console.log"
-    console_log.touch()
-    run = guarded(lambda: _guest_run(cell, bootable, guests, folder, listener), folder)
-    guest_ended()
-    run = discount_own_shutdown(guarded(lambda: with_room(run, folder), folder))
-    listener(PhaseBegan(what=cell.name, phase=Phase.JUDGE))
-    judged = guarded(lambda: _judged(cell, run, bootable, guests, console_log), folder)
-    if isinstance(judged, Observation):
-        judged = _judged_of(cell, judged)
-    return replace(
-        judged,
-        seconds=now() - started,
-        kernel={"release": bootable.kernel.release, **bootable.kernel.hashes},
-        folder=folder.name,
-        spans=stopwatch.stop(),
+    started, stopwatch = now(), Stopwatch(cell.name)
+    (folder / "console.log").touch()
+    case = _Case(
+        cell=cell,
+        bootable=bootable,
+        guests=guests,
+        spec=vm_spec(cell, bootable, guests),
+        folder=folder,
+        listener=stopwatch.listening(listener),
     )
-
-
-def _judged(cell: Cell, run: Observation, bootable: Bootable, guests: Guests, console_log: Path) -> CellReport:
-    run = with_places(with_shown_tasks(run, console_log), bootable.explainer)
-    crashes = crashes_of(console_log)
-    if bootable.explainer:
-        crashes = bootable.explainer.explained(crashes)
-    return _judged_of(cell, run, weighed(crashes, cell.build.variant), guests.allow)
-
-
-def _judged_of(
-    cell: Cell, run: Observation, crashes: Iterable[Crash] = (), allow: Iterable[Allowed] = ()
-) -> CellReport:
-    verdict, marked = judge(cell, run, crashes, allow)
-    return CellReport(cell=cell, verdict=verdict, run=run, crashes=marked)
+    end = guarded(case.run, folder)
+    observation = case.observation(discount_own_shutdown(guarded(lambda: with_room(end, folder), folder)))
+    return Observed(observation=observation, folder=folder, started=started, stopwatch=stopwatch)
 
 
 @dataclass(slots=True)
 class _Case:
-    """A cell on its way through its guest: what stays the same whatever guest it gets."""
+    """A cell on its way through its guest, and the facts that are known of it by now."""
 
     cell: Cell
     bootable: Bootable
@@ -117,129 +98,154 @@ class _Case:
     listener: Listener
     started: float = field(default_factory=now)  # of QEMU
     boots: int = 0
+    restored: bool = False
+    speed: float | None = None
+    starved: float | None = None
+    boot_seconds: float | None = None
+    guest_seconds: float = 0.0
+    watched: Watched | None = None
+    flooded: str = ""
+    executed: Executed | None = None
+    evidence: Evidence | None = None
+    standstill: Standstill | None = None
+
+    def observation(self, end: End) -> Observation:
+        """All facts, once the guest has ended."""
+        watched, seen = self.watched, self.evidence
+        by = f"evidence from: {seen.source}" if seen and end.ending in _WORTH_A_LOOK else ""
+        end = replace(end, detail="; ".join(filter(None, (end.detail, by))))
+        return Observation(
+            **asdict(end),
+            broken=(watched.broken if watched else "") or self.flooded,
+            result=watched.result if watched else None,
+            exit_status=watched.exit_status if watched else None,
+            boot_seconds=self.boot_seconds,
+            restored=self.restored,
+            guest_seconds=self.guest_seconds,
+            speed=self.speed,
+            accelerator="kvm" if self.spec.kvm else "tcg",
+            evidence=seen.files if seen else (),
+            starved=self.starved,
+            stuck=seen.stuck if seen else (),
+            moved=dict(seen.moved or {}) if seen else {},
+            standstill=self.standstill,
+            executed=self.executed,
+        )
 
     def begin(self, phase: Phase) -> None:
         self.listener(PhaseBegan(what=self.cell.name, phase=phase))
+
+    def notice(self, text: str) -> None:
+        self.listener(Notice(text=f"{self.cell.name}: {text}"))
 
     @property
     def logs(self) -> dict[str, Path]:
         return {"console_log": self.folder / "console.log", "qemu_log": self.folder / "qemu.log"}
 
-    @property
-    def accelerator(self) -> str:
-        return "kvm" if self.spec.kvm else "tcg"
+    def run(self) -> End:
+        """In a restored guest where there is a snapshot of it, else in a booted one."""
+        with ExitStack() as stack:
+            claim = stack.enter_context(self.guests.snapshots.claim(self.spec)) if self.guests.snapshots else None
+            while claim and (snapshot := claim.snapshot()):
+                up = _restored(stack, self, snapshot)
+                if isinstance(up, End):
+                    return up
+                if up:
+                    return _run_in(self, up.vm, up.ready, up.guest)
+                claim.discard(snapshot)
+            if claim and claim.without_room:
+                why = f"{self.spec.memory_mib} MiB twice do not fit into memory and {claim.folder} now"
+                self.notice(f"booted, not restored, as may be others like it: {why}")
+            return _booted_run(self, claim)
 
 
-def _guest_run(cell: Cell, bootable: Bootable, guests: Guests, folder: Path, listener: Listener) -> Observation:
-    spec = vm_spec(cell, bootable, guests)
-    case = _Case(cell=cell, bootable=bootable, guests=guests, spec=spec, folder=folder, listener=listener)
-    with ExitStack() as stack:
-        place = stack.enter_context(guests.states.place(spec)) if guests.states else None
-        while place and (saved := place.saved()):
-            up = _restored(stack, case, saved)
-            if isinstance(up, Observation):
-                return replace(up, restored=True)
-            if up:
-                return replace(_run_in(case, up.vm, up.ready, up.guest), restored=True)
-            place.discard(saved)
-        if place and place.without_room:
-            why = f"{spec.memory_mib} MiB twice do not fit into memory and {place.folder} now"
-            listener(Notice(text=f"{cell.name}: booted, not restored, as may be others like it: {why}"))
-        return _booted_run(case, place)
+def _restored(stack: ExitStack, case: _Case, snapshot: Snapshot) -> Restored | End | None:
+    """The guest for the rest of the stack; None, with a notice, when the snapshot can't be used.
 
-
-def _restored(stack: ExitStack, case: _Case, saved: Snapshot) -> Restored | Observation | None:
-    """The guest for the rest of the stack; None, with a notice, when the state can't be used.
-
-    A kernel that complained meanwhile is no trouble with the state: the run of a guest that is gone.
+    A kernel that printed a splat meanwhile is no trouble with the snapshot: the end of a guest that is gone.
     """
     case.begin(Phase.RESTORE)
     case.started = now()
     soon = Deadline.after(case.guests.patience.restore, "a restored guest's first SSH command")
     try:
         with ExitStack() as attempt:
-            up = attempt.enter_context(restored(case.spec, saved, case.guests.keys, **case.logs, until=soon))
+            up = attempt.enter_context(restored(case.spec, snapshot, case.guests.keys, **case.logs, until=soon))
             stack.push(attempt.pop_all())
     except (InfraError, OSError) as e:
-        raise_if_cancelled()  # who ended everything killed QEMU too: a state is no worse for that
-        if crashes_of(case.logs["console_log"], skip=saved.console_bytes):
-            detail = f"after it was restored, and before the first SSH command was done: {e}"
-            return Observation(ending=Ending.GUEST_GONE, detail=detail, accelerator=case.accelerator)
-        case.listener(Notice(text=f"{case.cell.name}: a saved guest can't be used and is thrown away: {e}"))
+        raise_if_cancelled()  # who ended everything killed QEMU too: a snapshot is no worse for that
+        if crashes_of(case.logs["console_log"], skip=snapshot.console_bytes):
+            case.restored = True
+            return End(
+                ending=Ending.GUEST_GONE,
+                detail=f"after it was restored, and before the first SSH command was done: {e}",
+            )
+        case.notice(f"a snapshot of its guest can't be used and is thrown away: {e}")
         return None
+    case.restored = True
     return up
 
 
-def _booted_run(case: _Case, place: Claim | None) -> Observation:
-    guests, accelerator = case.guests, case.accelerator
+def _booted_run(case: _Case, claim: Claim | None) -> End:
+    guests = case.guests
     case.begin(Phase.BOOT)
     case.boots += 1
     case.started = now()
-    with boot(case.spec, **case.logs, memory=place.memory() if place else None) as vm:
+    with boot(case.spec, **case.logs, memory=claim.memory() if claim else None) as vm:
         pulse = Pulse(vm)
         ready, why = _await_ready(vm, guests.patience.boot)
         if ready is None:
-            if place:
+            if claim:
                 # Who waits for it need not wait for the evidence too.
-                place.give_up()
-            if run := _never_ready(case, vm, why, pulse):
-                return run
+                claim.give_up()
+            if end := _never_ready(case, vm, why, pulse):
+                return end
             again = f"QEMU did not start: {vm.ending()}"
         else:
             needs = needs_of(case.cell.build.flavour)
             differs = not_as_asked(case.spec, ready, config_digest(case.bootable.kernel.config), kept=needs.kept)
             again = wrong_clock(beginning_of(case.logs["console_log"]))
             if differs := differs or (again if case.boots == _BOOTS_MOST else ""):
-                return Observation(ending=Ending.LOST, detail=differs, fault=Fault.MACHINE, accelerator=accelerator)
-            if not again and (not place or _saved(case, place, vm, ready)):
+                return End(ending=Ending.LOST, detail=differs, fault=Fault.MACHINE)
+            if not again and (not claim or _saved(case, claim, vm, ready)):
                 return _run_in(case, vm, ready)
     if again:
-        case.listener(Notice(text=f"{case.cell.name}: booted once more: {again}"))
-        if place:
-            place.give_up()
-    if place:
-        place.forget_memory()
+        case.notice(f"booted once more: {again}")
+        if claim:
+            claim.give_up()
+    if claim:
+        claim.forget_memory()
     # Its cell has not begun: again, and not to be saved, as it may stand still then, too.
     return _booted_run(case, None)
 
 
-def _never_ready(case: _Case, vm: Vm, why: str, pulse: Pulse) -> Observation | None:
-    """The run of a guest that never said that it is up; None: a second try will tell whose fault it is."""
-    run = Observation(ending=Ending.NEVER_READY, detail=why, accelerator=case.accelerator)
+def _never_ready(case: _Case, vm: Vm, why: str, pulse: Pulse) -> End | None:
+    """The end of a guest that never said that it is up; None: a second try will tell whose fault it is."""
+    end = End(ending=Ending.NEVER_READY, detail=why)
     if vm.alive():
-        seen = _with_evidence(run, vm, case.guests, case.folder, pulse)
-        return seen if seen.ending is Ending.LOST else replace(seen, detail=why)
+        return _with_evidence(case, end, vm, pulse)
     if not vm.refused():
-        return blamed(run, vm)
+        return blamed(end, vm)
     # Of its own accord, before the kernel's first word: because of this machine, or because it can't load the kernel.
     if not starts_without_kernel(case.spec, vm.files.memory):
-        return replace(blamed(run, vm), detail=f"QEMU could not start: {vm.ending()}")
-    return None if case.boots == 1 else replace(run, detail=f"QEMU can't load this kernel: {vm.ending()}")
+        blame = blamed(end, vm)
+        return End(
+            ending=blame.ending, fault=blame.fault, hint=blame.hint, detail=f"QEMU could not start: {vm.ending()}"
+        )
+    if case.boots == 1:
+        return None
+    return End(ending=Ending.NEVER_READY, detail=f"QEMU can't load this kernel: {vm.ending()}")
 
 
-def _saved(case: _Case, place: Claim, vm: Vm, ready: Ready) -> bool:
+def _saved(case: _Case, claim: Claim, vm: Vm, ready: Ready) -> bool:
     """Save the guest for the cells that wait for it; False, with a notice, when that failed."""
     try:
-        place.keep(vm, ready, Deadline.after(case.guests.patience.boot, "a guest that is to be saved"))
+        claim.keep(vm, ready, Deadline.after(case.guests.patience.boot, "a guest that is to be saved"))
     except InfraError as e:
-        raise_if_cancelled()  # who ended everything killed QEMU too: a state is no worse for that
-        place.give_up()
-        case.listener(Notice(text=f"{case.cell.name}: its guest can't be saved, so that others are booted: {e}"))
+        raise_if_cancelled()  # who ended everything killed QEMU too: a snapshot is no worse for that
+        claim.give_up()
+        case.notice(f"its guest can't be saved, so that others are booted: {e}")
         return False
     return True
-
-
-def _run_in(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest | None = None) -> Observation:
-    """The workload, in a guest that is up; `guest` is an SSH session in it where there is one already."""
-    guests = case.guests
-    case.begin(Phase.SETUP)
-    run = _session(case, vm, ready, guest)
-    if run.ending is not Ending.REPORTED and vm.alive():
-        vm.wait_quiet(guests.patience.quiet, Deadline.after(_MODEST, "a quiet console"))
-    run = blamed(run, vm)
-    spent = vm.processor_time()
-    starved = spent.waited_share if spent else None
-    return replace(run, accelerator=case.accelerator, speed=run.speed or ready.speed, starved=starved)
 
 
 def _await_ready(vm: Vm, seconds: float) -> tuple[Ready | None, str]:
@@ -250,7 +256,19 @@ def _await_ready(vm: Vm, seconds: float) -> tuple[Ready | None, str]:
     return ready, "" if ready else f"{vm.ending()} before the guest was up"
 
 
-def _session(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest | None) -> Observation:
+def _run_in(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest | None = None) -> End:
+    """The workload, in a guest that is up; `guest` is an SSH session in it where there is one already."""
+    case.begin(Phase.SETUP)
+    case.speed = ready.speed
+    end = _session(case, vm, ready, guest)
+    if end.ending is not Ending.REPORTED and vm.alive():
+        vm.wait_quiet(case.guests.patience.quiet, Deadline.after(_MODEST, "a quiet console"))
+    spent = vm.processor_time()
+    case.starved = spent.waited_share if spent else None
+    return blamed(end, vm)
+
+
+def _session(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest | None) -> End:
     pulse = Pulse(vm)
     soon = Deadline.after(case.guests.patience.boot, "an SSH session")
     with ExitStack() as stack:
@@ -260,47 +278,53 @@ def _session(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest | None) -> Obse
                 guest.run("true", soon)
                 ready = remeasured_if_slow(ready, guest, REFERENCE_SPEED / 2, soon)
             except InfraError as e:
-                return _no_session(vm, case.guests, case.folder, e, pulse)
+                return _no_session(case, vm, e, pulse)
+        case.speed = ready.speed
         if ready.speed < REFERENCE_SPEED / SLOWEST:
             detail = f"the guest says that it is {REFERENCE_SPEED / ready.speed:.0f} times slower than the reference"
-            return Observation(ending=Ending.LOST, detail=detail, fault=Fault.GUEST, hint=_TOO_SLOW, speed=ready.speed)
-        return replace(_work(case, vm, ready, guest), speed=ready.speed)
+            return End(ending=Ending.LOST, detail=detail, fault=Fault.GUEST, hint=_TOO_SLOW)
+        return _work(case, vm, ready, guest)
 
 
-_TOO_SLOW = f"uptime  # {SLOWEST:.0f} times is the most: with limits of days no hang would show; --jobs 1 gives it more"
+def _no_session(case: _Case, vm: Vm, why: InfraError, pulse: Pulse) -> End:
+    if is_gone(vm.alive):
+        return End(ending=Ending.GUEST_GONE, detail=f"{vm.ending()} before the first SSH command was done")
+    if not isinstance(why, ssh.GuestUnreachable):
+        raise why
+    return _with_evidence(case, End(ending=Ending.SSH_LOST, detail=str(why)), vm, pulse)
 
 
-def _work(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest) -> Observation:
+def _work(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest) -> End:
+    cell = case.cell
+    case.boot_seconds = now() - case.started
+    limits = limits_for(cell, ready.speed, kernel_slower=needs_of(cell.build.flavour).slower)
+    pulse, begun = Pulse(vm), now()
+    flood = Flood(*case.logs.values())
+    allow = (*case.guests.allow, *cell.workload.allow)
+    crashed = CrashSeen(case.folder / "console.log", allow) if case.guests.stop_at_crash else None
+
     def on_progress(at: Progress) -> None:
         pulse.beat(at.operations)
         case.listener(CellProgress(cell=cell, operations=at.operations, swapoffs=at.swapoffs, seconds=at.seconds))
 
-    cell, guests, folder = case.cell, case.guests, case.folder
-    limits = limits_for(cell, ready.speed, kernel_slower=needs_of(cell.build.flavour).slower)
-    boot_seconds = now() - case.started
-    pulse, begun = Pulse(vm), now()
-    allow = (*guests.allow, *cell.workload.allow)
-    flood = Flood(*case.logs.values())
-    crashed = CrashSeen(folder / "console.log", allow) if guests.stop_at_crash else None
-    argv = workload_argv(cell, limits)
-    watched = watch(
+    case.watched = watched = watch(
         guest,
-        argv,
+        workload_argv(cell, limits),
         limits,
         alive=vm.alive,
         on_progress=on_progress,
         enough=lambda: flood() or bool(crashed and crashed()),
     )
     case.begin(Phase.COLLECT)
-    (folder / "workload.log").write_text(watched.output, encoding="utf-8", errors="backslashreplace")
-    run = run_of(watched, vm, boot_seconds=boot_seconds, guest_seconds=now() - begun)
-    run = replace(run, broken=run.broken or flood.told())
+    case.guest_seconds, case.flooded = now() - begun, flood.told()
+    (case.folder / "workload.log").write_text(watched.output, encoding="utf-8", errors="backslashreplace")
+    end = end_of(watched, vm)
     if cell.widening and vm.alive():
-        run = replace(run, executed=_executed(guest))
+        case.executed = _executed(guest)
     if watched.ending in _WORTH_A_LOOK and vm.alive():
         case.begin(Phase.EVIDENCE)
-        run = _with_evidence(run, vm, guests, folder, pulse)
-    return run
+        return _with_evidence(case, end, vm, pulse)
+    return end
 
 
 def _executed(guest: ssh.Guest) -> Executed | None:
@@ -312,39 +336,19 @@ def _executed(guest: ssh.Guest) -> Executed | None:
         return None
 
 
-def _no_session(vm: Vm, guests: Guests, folder: Path, why: InfraError, pulse: Pulse) -> Observation:
-    if is_gone(vm.alive):
-        return Observation(ending=Ending.GUEST_GONE, detail=f"{vm.ending()} before the first SSH command was done")
-    if not isinstance(why, ssh.GuestUnreachable):
-        raise why
-    return _with_evidence(Observation(ending=Ending.SSH_LOST, detail=str(why)), vm, guests, folder, pulse)
-
-
-_WORTH_A_LOOK = (
-    *(Ending.SWAPOFF_STUCK, Ending.NO_PROGRESS, Ending.TIMED_OUT),
-    *(Ending.SSH_LOST, Ending.PROGRAM_DIED),
-)
-
-
-def _with_evidence(run: Observation, vm: Vm, guests: Guests, folder: Path, pulse: Pulse) -> Observation:
-    if stopped := paused(run, vm):
+def _with_evidence(case: _Case, end: End, vm: Vm, pulse: Pulse) -> End:
+    """The end of a guest that is there and does not answer, with what it still says of itself in the case."""
+    if stopped := paused(vm):
         return stopped
-    standstill = pulse.standstill(run.ending)
+    guests = case.guests
+    case.standstill = pulse.standstill(end.ending)
     with ExitStack() as stack:
-        seen = evidence.collect(
-            folder / "evidence",
-            hang_channels(
-                stack, vm, guests.keys, booted=run.ending is not Ending.NEVER_READY, whole_memory=guests.dump_memory
-            ),
+        booted = end.ending is not Ending.NEVER_READY
+        case.evidence = collect(
+            case.folder / "evidence",
+            hang_channels(stack, vm, guests.keys, booted=booted, whole_memory=guests.dump_memory),
             second_look=guests.patience.second_look,
         )
         # What sysrq printed belongs to the console log that is judged next.
         vm.wait_quiet(guests.patience.quiet, Deadline.after(_MODEST, "a quiet console"))
-    return replace(
-        run,
-        detail="; ".join(filter(None, (run.detail, f"evidence from: {seen.source}"))),
-        evidence=seen.files,
-        stuck=seen.stuck,
-        moved=dict(seen.moved or {}),
-        standstill=standstill,
-    )
+    return end

@@ -10,7 +10,6 @@ from pathlib import Path
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import Cancelled, InfraError
 from orchestrator.judge.frames import plain_name
-from orchestrator.judge.hang import place_text
 from orchestrator.judge.infrastructure import INFRASTRUCTURE, LOCKS, SCHEDULING, WAITS
 from orchestrator.kernel.code.changes import APPLY_SECONDS, Changes, changes_of, load_changes, save_changes, tree_text
 from orchestrator.kernel.code.symbols import Symbols
@@ -19,7 +18,7 @@ from orchestrator.kernel.source.tree import kept_tree
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.configuration import Variant
 from orchestrator.model.crashes import Crash
-from orchestrator.model.guests import Observation
+from orchestrator.model.guests import StuckTask
 from orchestrator.model.images import KernelImage
 from orchestrator.model.stacks import SourceLine, StackFrame
 from orchestrator.report.crash_text import in_shared_header
@@ -157,12 +156,11 @@ def _first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
-def with_places(run: Observation, explainer: Explainer | None) -> Observation:
-    """The run, with file and line of what its tasks are stuck in."""
-    frames = tuple(dict.fromkeys(frame for task in run.stuck for frame in task.stack))
+def explained_tasks(tasks: Sequence[StuckTask], explainer: Explainer | None) -> tuple[StuckTask, ...]:
+    """The tasks of a guest that hangs, with file and line of what they are stuck in."""
+    frames = tuple(dict.fromkeys(frame for task in tasks for frame in task.stack))
     places = explainer.places(frames)[0] if explainer and frames else {}
-    stuck = tuple(
+    return tuple(
         replace(task, stack=tuple(replace(frame, places=places.get(frame, ())) for frame in task.stack))
-        for task in run.stuck
+        for task in tasks
     )
-    return replace(run, stuck=stuck, waiting_in=tuple(place_text(task) for task in stuck if not task.running))

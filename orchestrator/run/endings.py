@@ -1,21 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A cell that ends without its kernel's doing: it is lost, with who did it and what to type, and no other cell is."""
+"""How a cell's guest ended, and who did it: a cell that this host or patchrig spoils is lost, and no other is."""
 
 import shutil
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from orchestrator.guest.workload import Watched
-from orchestrator.host.deadline import why_cancelled
+from orchestrator.host.deadline import scope
 from orchestrator.host.errors import Cancelled, GuestNonsense, InfraError, OrchestratorError, of_this_machine
 from orchestrator.host.text import one_line
-from orchestrator.judge.verdict import judge
-from orchestrator.model.cells import Cell
-from orchestrator.model.guests import Ending, Fault, Observation
-from orchestrator.model.reports import CellReport
+from orchestrator.model.guests import Ending, Fault
 from orchestrator.vm.qemu import Vm
 
 T = TypeVar("T")
@@ -25,15 +22,25 @@ TRACEBACK = "traceback.txt"
 _LEAST_ROOM = 1 << 16
 
 
-def guarded(work: Callable[[], T], folder: Path) -> T | Observation:
-    """What `work` returns; where it raises, whatever that is, a run that was lost or interrupted.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class End:
+    """How the watch over one guest ended; the fields of an Observation with these names say more."""
+
+    ending: Ending
+    detail: str = ""
+    fault: Fault | None = None
+    hint: str = ""
+
+
+def guarded(work: Callable[[], T], folder: Path) -> T | End:
+    """What `work` returns; where it raises, whatever that is, an end that is lost or interrupted.
 
     A guest decides on what our code gets to see, and one that finds a bug in it must cost no other guest's verdict.
     """
     try:
         return work()
     except Cancelled:
-        return Observation(ending=Ending.INTERRUPTED)
+        return End(ending=Ending.INTERRUPTED)
     except Exception as e:
         return lost(e, folder)
 
@@ -48,18 +55,18 @@ def or_bug(work: Callable[[], T]) -> T | Exception:
         return e
 
 
-def lost(error: Exception, folder: Path) -> Observation:
-    """The run of a cell that ended with this error; an error that nobody foresaw has its traceback in the folder."""
+def lost(error: Exception, folder: Path) -> End:
+    """The end of a cell with this error; an error that nobody foresaw has its traceback in the folder."""
     if isinstance(error, OSError):
         error = of_this_machine(error)
     if isinstance(error, MemoryError):
         error = InfraError("patchrig itself got no more memory", hint="free -h  # then the same again with --jobs 1")
     if isinstance(error, InfraError):
         fault = Fault.GUEST if isinstance(error, GuestNonsense) else Fault.MACHINE
-        return Observation(ending=Ending.LOST, detail=str(error), hint=error.hint, fault=fault)
-    told = _kept(error, folder / TRACEBACK)
+        return End(ending=Ending.LOST, detail=str(error), hint=error.hint, fault=fault)
+    hint = _keep_traceback(error, folder / TRACEBACK)
     detail = f"a bug of patchrig's own: {type(error).__name__} {_place(error)}: {one_line(str(error)) or 'no words'}"
-    return Observation(ending=Ending.LOST, detail=detail, hint=told, fault=Fault.OURS)
+    return End(ending=Ending.LOST, detail=detail, hint=hint, fault=Fault.OURS)
 
 
 def _place(error: Exception) -> str:
@@ -67,7 +74,7 @@ def _place(error: Exception) -> str:
     return f"at {Path(frames[0].filename).name}:{frames[0].lineno}" if frames else "at an unknown place"
 
 
-def _kept(error: Exception, file: Path) -> str:
+def _keep_traceback(error: Exception, file: Path) -> str:
     text = "".join(traceback.format_exception(error))
     try:
         file.write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -76,78 +83,44 @@ def _kept(error: Exception, file: Path) -> str:
     return f"less {file}  # please report it"
 
 
-def lost_report(cell: Cell, error: Exception, folder: Path) -> CellReport:
-    """The report of a cell of which nothing but its error is known."""
-    run = lost(error, folder)
-    verdict, _ = judge(cell, run, (), ())
-    return CellReport(cell=cell, verdict=verdict, run=run)
-
-
-def run_of(watched: Watched, vm: Vm, *, boot_seconds: float, guest_seconds: float) -> Observation:
-    """What the watch over a workload saw, in the words of the report."""
+def end_of(watched: Watched, vm: Vm) -> End:
+    """The end of a guest whose workload was watched."""
     detail = watched.detail
     if watched.ending is Ending.GUEST_GONE:
         detail = f"{vm.ending()} while the workload ran"
     if watched.ending is Ending.PROGRAM_DIED and (said := watched.output.strip()):
         detail = f"{detail}; it last said: {one_line(said.splitlines()[-1], 200)}"
-    return Observation(
-        ending=watched.ending,
-        detail=detail,
-        result=watched.result,
-        broken=watched.broken,
-        exit_status=watched.exit_status,
-        boot_seconds=boot_seconds,
-        guest_seconds=guest_seconds,
-    )
+    return End(ending=watched.ending, detail=detail)
 
 
-def recorded(report: CellReport, record: Callable[[CellReport], None], folder: Path) -> CellReport:
-    """Record a report; one that can't be written as it is, for what is in it, is recorded as lost."""
-    try:
-        record(report)
-    except (ValueError, TypeError, RecursionError) as e:
-        report = lost_report(report.cell, e, folder)
-        record(report)
-    return report
-
-
-def blamed(run: Observation, vm: Vm) -> Observation:
+def blamed(end: End, vm: Vm) -> End:
     """A guest that resets or powers off ends QEMU with status 0; any other end of QEMU's is none of the guest's."""
-    if run.ending not in (Ending.GUEST_GONE, Ending.NEVER_READY) or not (hint := vm.not_the_guests_doing()):
-        return run
-    return replace(run, ending=Ending.LOST, fault=Fault.MACHINE, hint=hint)
+    if end.ending not in (Ending.GUEST_GONE, Ending.NEVER_READY) or not (hint := vm.not_the_guests_doing()):
+        return end
+    return replace(end, ending=Ending.LOST, fault=Fault.MACHINE, hint=hint)
 
 
-def paused(run: Observation, vm: Vm) -> Observation | None:
-    """The run, as lost, where QEMU itself no longer runs the guest; None where it does."""
+def paused(vm: Vm) -> End | None:
+    """The end, as lost, of a guest that QEMU itself no longer runs; None where it does."""
     stopped = vm.paused()
-    if not stopped:
-        return None
-    return replace(run, ending=Ending.LOST, fault=Fault.MACHINE, detail=stopped.why, hint=stopped.hint)
+    return End(ending=Ending.LOST, fault=Fault.MACHINE, detail=stopped.why, hint=stopped.hint) if stopped else None
 
 
-def with_room(run: Observation, folder: Path) -> Observation:
-    """The run; lost where the disk that its console was written to is full, as a complaint may be missing from it."""
-    if run.ending in (Ending.LOST, Ending.INTERRUPTED) or shutil.disk_usage(folder).free >= _LEAST_ROOM:
-        return run
+def with_room(end: End, folder: Path) -> End:
+    """The end; lost where the disk that its console was written to is full, as a splat may be missing from it."""
+    if end.ending in (Ending.LOST, Ending.INTERRUPTED) or shutil.disk_usage(folder).free >= _LEAST_ROOM:
+        return end
     detail = "the disk is full: the guest's console may not be complete"
-    return replace(run, ending=Ending.LOST, fault=Fault.MACHINE, detail=detail, hint=f"df -h {folder}; patchrig clean")
+    return End(ending=Ending.LOST, fault=Fault.MACHINE, detail=detail, hint=f"df -h {folder}; patchrig clean")
 
 
 # What a guest looks like whose QEMU we have just killed.
 _LIKE_KILLED = (Ending.GUEST_GONE, Ending.SSH_LOST, Ending.PROGRAM_DIED, Ending.NEVER_READY, Ending.LOST)
 
 
-def discount_own_shutdown(run: Observation) -> Observation:
-    """The run; or an interrupted one where the end of everything came before its own."""
-    why = why_cancelled()
-    if why and (run.ending is Ending.INTERRUPTED or run.ending in _LIKE_KILLED):
-        return replace(run, ending=Ending.INTERRUPTED, detail=f"ended early: {why}")
-    return run
-
-
-def interrupted_report(cell: Cell, why: str) -> CellReport:
-    """A cell that was never started, because the run was ended first."""
-    run = Observation(ending=Ending.INTERRUPTED, detail=why)
-    verdict, _ = judge(cell, run, (), ())
-    return CellReport(cell=cell, verdict=verdict, run=run)
+def discount_own_shutdown(end: End) -> End:
+    """The end; or an interrupted one where the end of everything came before its own."""
+    why = scope().why
+    if why and (end.ending is Ending.INTERRUPTED or end.ending in _LIKE_KILLED):
+        return End(ending=Ending.INTERRUPTED, detail=f"ended early: {why}")
+    return end

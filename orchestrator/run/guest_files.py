@@ -3,40 +3,17 @@
 
 import os
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 
-from orchestrator.guest.archive import GuestFiles, build_initramfs, program_path
 from orchestrator.guest.keys import RunKeys, save_keys
 from orchestrator.guest.workload import REFERENCE_SPEED, disk_sizes, limits_for, workload_argv
-from orchestrator.host import paths
-from orchestrator.host.deadline import Deadline
 from orchestrator.host.files import replacement, settle
-from orchestrator.model.arch import Arch
 from orchestrator.model.cells import Cell
-from orchestrator.model.configuration import Workload
-from orchestrator.model.images import KernelImage
 from orchestrator.plan.flavours import needs_of
 from orchestrator.report.repro_script import repro_script
 from orchestrator.report.store import Store
 from orchestrator.run.bootable import Bootable, Guests, vm_spec
 from orchestrator.vm.argv import standalone_argv
-
-_INITRAMFS_SECONDS = 1800.0
-
-
-def initramfs_name(image: KernelImage) -> str:
-    """One for each arch, and for an instrumented kernel one of its own, as that has the kernel's blocks in it."""
-    return f"initramfs.{image.build.name if image.coverage else image.build.arch}"
-
-
-def workload_sources(workloads: Iterable[Workload]) -> tuple[tuple[Workload, Path], ...]:
-    """Each workload once, with the path of its program."""
-    once = {workload.name: workload for workload in workloads}
-    return tuple(
-        (workload, program_path(workload, paths.GUEST_SCRIPTS / workload.name, paths.GUEST_SCRIPTS))
-        for workload in once.values()
-    )
 
 
 def keep(bootable: Bootable, keys: RunKeys, store: Store) -> None:
@@ -48,14 +25,6 @@ def keep(bootable: Bootable, keys: RunKeys, store: Store) -> None:
     guest = guest_folder(store)
     _link(bootable.initramfs, guest / bootable.initramfs.name)
     save_keys(keys, guest)
-
-
-def make_initramfs(
-    arch: Arch, workloads: Iterable[tuple[Workload, Path]], keys: RunKeys, *, cache: Path, output: Path
-) -> Path:
-    files = GuestFiles(scripts=paths.GUEST_SCRIPTS, cache=cache, log=output.parent / "log")
-    until = Deadline.after(_INITRAMFS_SECONDS, "the guest's root file system")
-    return build_initramfs(arch, workloads, keys, files, output=output, until=until)
 
 
 def write_repro(cell: Cell, bootable: Bootable, guests: Guests, folder: Path) -> None:

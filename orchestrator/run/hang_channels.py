@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The hang_channels into a guest of which nobody knows what still works: SSH, the serial console, QEMU's monitor."""
+"""The ways into a guest of which nobody knows what still works: SSH, the serial console, QEMU's monitor."""
 
 from collections.abc import Callable
 from contextlib import ExitStack

@@ -1,15 +1,33 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """In which order cells run: what is likeliest to fail first, then the longest (pure)."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any, Generic, Protocol, TypeVar
 
 from orchestrator.model.cells import Build, Cell
+from orchestrator.model.configuration import Workload
 from orchestrator.model.outcomes import Outcome
 from orchestrator.plan.expansion import builds_of
 from orchestrator.plan.flavours import needs_of
 from orchestrator.report.earlier import Earlier
+
+
+class Job(Protocol):
+    """What is run in a guest: a cell, or all cells of a seeded bug one after another."""
+
+    @property
+    def build(self) -> Any:
+        """What its kernel is known by."""
+
+    @property
+    def workload(self) -> Workload:
+        """The one whose guest needs most of this machine."""
+
+
+B = TypeVar("B", bound=Hashable)
+J = TypeVar("J", bound=Job)
 
 _NO_HINT = frozenset({Outcome.PASSED, Outcome.SKIPPED, Outcome.LOST})
 
@@ -34,14 +52,14 @@ def edited_files(series: Mapping[str, str], before: Mapping[str, str] | None) ->
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Schedule:
+class Schedule(Generic[B, J]):
     """What is begun when, as far as there is room and its kernel is there."""
 
-    builds: tuple[Build, ...]
-    cells: tuple[Cell, ...]
+    builds: tuple[B, ...]
+    jobs: tuple[J, ...]
 
 
-def scheduled(cells: Sequence[Cell], earlier: Earlier, edited: Collection[str]) -> Schedule:
+def scheduled(cells: Sequence[Cell], earlier: Earlier, edited: Collection[str]) -> Schedule[Build, Cell]:
     """Cells: likeliest to fail, first repeats, longest; else as they were. Builds by the likeliest of their cells."""
     bad = {name for name, known in earlier.cells.items() if known.outcome not in _NO_HINT}
     # Without the repeat.
@@ -55,13 +73,13 @@ def scheduled(cells: Sequence[Cell], earlier: Earlier, edited: Collection[str]) 
         likeliest[cell.build] = min(priority, likeliest.get(cell.build, FailurePriority.NONE))
     return Schedule(
         builds=tuple(sorted(likeliest, key=lambda build: likeliest[build])),
-        cells=tuple(cells[at] for at in ranked),
+        jobs=tuple(cells[at] for at in ranked),
     )
 
 
-def as_given(cells: Sequence[Cell]) -> Schedule:
+def as_given(cells: Sequence[Cell]) -> Schedule[Build, Cell]:
     """In the order of the cells, where that has been decided already."""
-    return Schedule(builds=builds_of(cells), cells=tuple(cells))
+    return Schedule(builds=builds_of(cells), jobs=tuple(cells))
 
 
 def expected_seconds(cell: Cell, earlier: Earlier) -> float:

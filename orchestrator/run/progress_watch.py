@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the host sees of a guest while it runs: complaints on its console, and whether it was given any CPU."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.host.deadline import now
@@ -11,7 +10,7 @@ from orchestrator.judge.scan import crashes_in
 from orchestrator.judge.verdict import WAITING, mark_allowed
 from orchestrator.model.configuration import Allowed
 from orchestrator.model.crashes import Crash, CrashKind, Severity
-from orchestrator.model.guests import Ending, Observation, Standstill
+from orchestrator.model.guests import Ending, Observation, Standstill, StuckTask
 from orchestrator.vm.qemu import LONGEST_LOG_BYTES, Vm, size_of
 
 _CHUNK = 1 << 18
@@ -32,14 +31,14 @@ def crashes_of(console_log: Path, *, skip: int = 0) -> tuple[Crash, ...]:
         return tuple(crashes_in(iter(lambda: file.read(_CHUNK), b"")))
 
 
-def with_shown_tasks(run: Observation, console_log: Path) -> Observation:
-    """The stacks that the kernel printed of the tasks that are stuck: they have more than those of /proc."""
+def shown_tasks_of(run: Observation, console_log: Path) -> tuple[StuckTask, ...]:
+    """The tasks that are stuck, with the stacks that the kernel printed of them: they have more than those of /proc."""
     if not run.evidence:
-        return run
+        return run.stuck
     with console_log.open("rb") as file:
         # It was asked for at the very end.
         file.seek(max(0, size_of(console_log) - _SHOWN_BYTES))
-        return replace(run, stuck=merged(run.stuck, shown_tasks(capped_lines(file, longest=_LONGEST))))
+        return merged(run.stuck, shown_tasks(capped_lines(file, longest=_LONGEST)))
 
 
 class Flood:

@@ -1,21 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Builds one after another, and beside them the guests of those that are done: as many as there is room for."""
+"""Builds one after another, and beside them as many guests as there is room for; what has ended comes to one thread."""
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
-from queue import SimpleQueue
-from typing import Generic, TypeVar
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, TypeVar
 
+from orchestrator.host import signals
+from orchestrator.host.deadline import CancelScope
 from orchestrator.host.errors import Cancelled
-from orchestrator.model.cells import Build, Cell
 from orchestrator.run.capacity import Room
-from orchestrator.run.order import Schedule
+from orchestrator.run.order import B, J, Schedule
 
-Made = TypeVar("Made")
+K = TypeVar("K")  # what the jobs of a build start from
+O = TypeVar("O")  # noqa: E741  # what was observed of a job's guest
+R = TypeVar("R")  # what a job comes to
+
 INTERRUPTED = "interrupted by the user"
+_FAILED = "this machine failed"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,167 +32,223 @@ class Stop:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Duties(Generic[Made]):
-    """What is done, each in a thread of its own but for the last three."""
+class Unbuilt(Generic[R]):
+    """A build that its jobs can't start from, and what they come to."""
 
-    build: Callable[[Build, bool], Made | None]
-    """Make what the build's cells start from, in the background where guests run; None: recorded as failed."""
-    run: Callable[[Cell, Made, Callable[[], None]], None]
-    """Run a cell and record it; what it is given last is to be called when its guest has ended."""
-    stop: Callable[[], Stop | None]
-    """Asked whenever something has ended."""
-    skip: Callable[[Sequence[Cell], str], None]
-    """Record cells that were never begun, and why."""
-    end: Callable[[str], None]
-    """End every wait and every child process of all threads, for this reason."""
+    reports: tuple[R, ...]
 
 
-def dispatch(schedule: Schedule, room: Room, duties: Duties[Made]) -> None:
-    """Build and run the cells, begun in the order of the schedule. Returns when all have been run or skipped.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Steps(Generic[B, J, K, O, R]):
+    """What is done, each step in a thread of its own, one after the other for a job."""
 
-    A build that raises stops the builds after it: the cells of those before are run, and then it is raised again. What
-    raises in a cell ends everything at once, as an interrupt does (raised as Cancelled).
-    """
-    _Dispatch(schedule, room, duties).go()
+    build: Callable[[B, bool], K | Unbuilt[R]]
+    """Make what the build's jobs start from; in the background where guests run."""
+    observe: Callable[[J, K], O]
+    """Run the job's guest to its end: it has its room until then."""
+    judge: Callable[[J, K, O], R]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ended(Generic[J, R]):
+    """All that has ended since the last look."""
+
+    reports: tuple[R, ...] = ()
+    skipped: tuple[J, ...] = ()  # jobs that are not begun any more
+    why_skipped: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Built(Generic[B, K]):
+    build: B
+    kernel: K
+
+
+@dataclass(frozen=True, slots=True)
+class _Observed:
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged(Generic[R]):
+    index: int
+    report: R
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """An error of a build (no index), which ends the builds, or of a job, which ends everything."""
+
+    index: int | None
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class _Interrupted:
+    """A signal came."""
 
 
 @dataclass(slots=True)
-class _State(Generic[Made]):
-    """Cells by their place in the order, as they are no keys and looking for one in a list takes its time."""
+class Work(Generic[B, J, K, O, R]):
+    """Iterate over it: everything here but _build() and _job() runs in the thread that does.
 
-    unbuilt: dict[Build, list[int]]
-    ready: list[int] = field(default_factory=list)  # a heap
-    made: dict[Build, Made] = field(default_factory=dict)
-    guests: set[int] = field(default_factory=set)  # whose QEMU may be there
-    running: int = 0  # threads, those that judge included
-    building: bool = False
-    trouble: BaseException | None = None  # of a build
+    Jobs are known by their place in the order: they are no keys, and to look for one in a list takes its time.
+    """
 
+    schedule: Schedule[B, J]
+    room: Room
+    steps: Steps[B, J, K, O, R]
+    scope: CancelScope
+    builder: ThreadPoolExecutor
+    threads: ThreadPoolExecutor
+    most: int  # threads
+    until_judged: bool  # a job has its room until it is judged
+    _news: SimpleQueue[Any] = field(default_factory=SimpleQueue)
+    _builds: list[B] = field(init=False)
+    _unbuilt: dict[B, list[int]] = field(init=False)
+    _kernels: dict[B, K] = field(default_factory=dict)
+    _ready: list[int] = field(default_factory=list)  # a heap
+    _guests: set[int] = field(default_factory=set)  # jobs that have their room
+    _running: int = 0  # jobs, those that are judged included
+    _building: bool = False
+    _stop: Stop | None = None
+    _trouble: BaseException | None = None
 
-class _Dispatch(Generic[Made]):
-    """Only this class's own thread changes what it knows: the others send it what is to be done next."""
+    def __post_init__(self) -> None:
+        self._builds = list(reversed(self.schedule.builds))
+        self._unbuilt = {build: [] for build in self._builds}
+        for index, job in enumerate(self.schedule.jobs):
+            self._unbuilt[job.build].append(index)
 
-    def __init__(self, schedule: Schedule, room: Room, duties: Duties[Made]) -> None:
-        self._cells = schedule.cells
-        self._room = room
-        self._duties = duties
-        self._builds = list(reversed(schedule.builds))
-        self._news: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        unbuilt: dict[Build, list[int]] = {build: [] for build in self._builds}
-        for index, cell in enumerate(self._cells):
-            unbuilt[cell.build].append(index)
-        self._now: _State[Made] = _State(unbuilt=unbuilt)
-        # Beside the guests as many threads that judge.
-        self._threads = 2 * room.most
-        self._interrupted: Stop | None = None
-        self._stopped = False
+    def stop(self, stop: Stop | None) -> None:
+        """Start nothing more; the first stop stays, unless a later one ends what the first let run."""
+        if stop and (self._stop is None or (stop.at_once and not self._stop.at_once)):
+            self._stop = stop
+            if stop.at_once:
+                self.scope.cancel(stop.why)
 
-    def go(self) -> None:
-        # In a thread of its own, so that an interrupt, which comes to the main thread, can't tear what is known here.
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="dispatch") as own:
-            try:
-                own.submit(self._work).result()
-            except KeyboardInterrupt as e:
-                self._news.put(self._interrupt)
-                self._duties.end(INTERRUPTED)
-                own.shutdown()
-                raise Cancelled("interrupted; what had finished is reported") from e
+    def interrupt(self) -> None:
+        """For a handler of signals."""
+        self._news.put(_Interrupted())
 
-    def _work(self) -> None:
-        with (
-            ThreadPoolExecutor(max_workers=1, thread_name_prefix="build") as builder,
-            ThreadPoolExecutor(max_workers=self._threads, thread_name_prefix="cell") as lanes,
-        ):
-            try:
-                self._until_done(builder, lanes)
-            except BaseException:
-                # A full disk, or a bug of ours: no guest runs on for a report that can't be kept.
-                self._duties.end("this machine failed")
-                raise
-        if self._now.trouble and not self._stopped:
-            raise self._now.trouble
+    def __iter__(self) -> Iterator[Ended[J, R]]:
+        """What ends, as it ends; last the jobs that were never begun. Returns when nothing runs any more.
 
-    def _until_done(self, builder: ThreadPoolExecutor, lanes: ThreadPoolExecutor) -> None:
+        A build that raises stops the builds after it: the jobs of those before are run, and then it is raised again.
+        What raises in a job ends everything at once, as an interrupt does, which is raised as Cancelled.
+        """
         while True:
-            if stop := self._interrupted or self._duties.stop():
-                self._stopped = True
-                self._end(stop)
-                return
-            self._start_build(builder)
-            self._start_guests(lanes)
-            if not (self._now.running or self._now.building):
+            self._start_build()
+            self._start_jobs()
+            if not (self._running or self._building):
                 break
-            self._news.get()()
-        if self._now.trouble:
-            self._skip_rest("its kernel was never built")
-
-    def _interrupt(self) -> None:
-        self._interrupted = Stop(why=INTERRUPTED, at_once=True)
-
-    def _start_build(self, builder: ThreadPoolExecutor) -> None:
-        if self._builds and not self._now.building and self._now.trouble is None:
-            build = self._builds.pop()
-            self._now.building = self._room.building = True
-            builder.submit(self._build, build, bool(self._now.ready or self._now.guests))
-
-    def _start_guests(self, lanes: ThreadPoolExecutor) -> None:
-        while self._now.ready and self._now.running < self._threads:
-            index = self._now.ready[0]
-            if not self._room.take(self._cells[index]):
-                return
-            heapq.heappop(self._now.ready)
-            self._now.guests.add(index)
-            self._now.running += 1
-            lanes.submit(self._run, index, self._now.made[self._cells[index].build])
-
-    def _build(self, build: Build, background: bool) -> None:
-        try:
-            made = self._duties.build(build, background)
-        except BaseException as e:
-            self._news.put(partial(self._not_built, e))
-            raise
-        self._news.put(partial(self._built, build, made))
-
-    def _run(self, index: int, made: Made) -> None:
-        try:
-            self._duties.run(self._cells[index], made, lambda: self._news.put(partial(self._guest_ended, index)))
-        except BaseException as e:
-            self._news.put(partial(self._ended, index, e))
-            raise
-        self._news.put(partial(self._ended, index, None))
-
-    def _built(self, build: Build, made: Made | None) -> None:
-        self._now.building = self._room.building = False
-        cells = self._now.unbuilt.pop(build)
-        if made is not None:
-            self._now.made[build] = made
-            for index in cells:
-                heapq.heappush(self._now.ready, index)
-
-    def _not_built(self, trouble: BaseException) -> None:
-        self._now.building = self._room.building = False
-        self._now.trouble = trouble
-
-    def _guest_ended(self, index: int) -> None:
-        if index in self._now.guests:
-            self._now.guests.remove(index)
-            self._room.give_back(self._cells[index])
-
-    def _ended(self, index: int, trouble: BaseException | None) -> None:
-        self._guest_ended(index)
-        self._now.running -= 1
-        if trouble:
-            raise trouble
-
-    def _end(self, stop: Stop) -> None:
-        """Let what runs come to its end, at once or not, and record what was never begun."""
-        if stop.at_once:
-            self._duties.end(stop.why)
-        while self._now.running or self._now.building:
-            self._news.get()()
-        self._skip_rest(stop.why)
-
-    def _skip_rest(self, why: str) -> None:
-        left = sorted([*self._now.ready, *(index for cells in self._now.unbuilt.values() for index in cells)])
+            if reports := tuple(self._take_news()):
+                yield Ended(reports=reports)
+        left = sorted([*self._ready, *(index for indices in self._unbuilt.values() for index in indices)])
         if left:
-            self._duties.skip([self._cells[index] for index in left], f"not run: {why}")
+            why = self._stop.why if self._stop else "its kernel was never built"
+            yield Ended(skipped=tuple(self.schedule.jobs[index] for index in left), why_skipped=f"not run: {why}")
+        if self._trouble:
+            raise self._trouble
+
+    def _start_build(self) -> None:
+        if self._builds and not (self._building or self._trouble or self._stop):
+            build = self._builds.pop()
+            self._building = self.room.building = True
+            self.builder.submit(self.scope.run, self._build, build, bool(self._ready or self._guests))
+
+    def _start_jobs(self) -> None:
+        while self._ready and self._running < self.most and not self._stop:
+            index = self._ready[0]
+            job = self.schedule.jobs[index]
+            if not self.room.take(job):
+                return
+            heapq.heappop(self._ready)
+            self._guests.add(index)
+            self._running += 1
+            self.threads.submit(self.scope.run, self._job, index, job, self._kernels[job.build])
+
+    def _build(self, build: B, background: bool) -> None:
+        try:
+            self._news.put(_Built(build=build, kernel=self.steps.build(build, background)))
+        except BaseException as e:
+            self._news.put(_Failed(None, e))
+
+    def _job(self, index: int, job: J, kernel: K) -> None:
+        try:
+            observed = self.steps.observe(job, kernel)
+            self._news.put(_Observed(index))
+            self._news.put(_Judged(index, self.steps.judge(job, kernel, observed)))
+        except BaseException as e:
+            self._news.put(_Failed(index, e))
+
+    def _take_news(self) -> Iterator[R]:
+        """Wait for something to end, and take all that has ended by then."""
+        yield from self._take(self._news.get())
+        while True:
+            try:
+                yield from self._take(self._news.get_nowait())
+            except Empty:
+                return
+
+    def _take(self, news: Any) -> Iterator[R]:
+        match news:
+            case _Built(build=build, kernel=kernel):
+                self._building = self.room.building = False
+                indices = self._unbuilt.pop(build)
+                if isinstance(kernel, Unbuilt):
+                    yield from kernel.reports
+                    return
+                self._kernels[build] = kernel
+                for index in indices:
+                    heapq.heappush(self._ready, index)
+            case _Observed(index):
+                if not self.until_judged:
+                    self._give_back(index)
+            case _Judged(index, report):
+                self._end(index)
+                yield report
+            case _Failed(None, error):
+                self._building = self.room.building = False
+                # After a stop it is the stop that made it fail.
+                self._trouble = self._trouble or (None if self._stop else error)
+            case _Failed(int(index), error):
+                self._end(index)
+                self._trouble = self._trouble or error
+                self.stop(Stop(why=_FAILED, at_once=True))
+            case _Interrupted():
+                self._trouble = Cancelled("interrupted; what had finished is reported")
+                self.stop(Stop(why=INTERRUPTED, at_once=True))
+
+    def _end(self, index: int) -> None:
+        self._running -= 1
+        self._give_back(index)
+
+    def _give_back(self, index: int) -> None:
+        if index in self._guests:
+            self._guests.remove(index)
+            self.room.give_back(self.schedule.jobs[index])
+
+
+@contextmanager
+def working(
+    schedule: Schedule[B, J], room: Room, steps: Steps[B, J, K, O, R], *, until_judged: bool = False
+) -> Iterator[Work[B, J, K, O, R]]:
+    """The work, begun in the order of the schedule, for the length of a block; nothing of it runs afterwards."""
+    scope = CancelScope()
+    most = 2 * room.most  # beside the guests as many threads that judge
+    with (
+        ThreadPoolExecutor(max_workers=1, thread_name_prefix="build") as builder,
+        ThreadPoolExecutor(max_workers=most, thread_name_prefix="job") as threads,
+    ):
+        work = Work(
+            schedule=schedule, room=room, steps=steps, scope=scope, builder=builder, threads=threads, most=most,
+            until_judged=until_judged,
+        )  # fmt: skip
+        with signals.noted(work.interrupt):
+            try:
+                yield work
+            finally:
+                # Where the block ends by an error: a full disk, or a bug of ours. No guest runs on for a report that
+                # can't be kept.
+                scope.cancel(_FAILED)

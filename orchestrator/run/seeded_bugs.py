@@ -2,26 +2,22 @@
 """The story of `patchrig sensitivity`: a kernel for each seeded bug, and workloads until one of them finds it."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
-from orchestrator.guest.archive import add_blocks
-from orchestrator.guest.keys import RunKeys, new_keys
+from orchestrator.guest.keys import new_keys
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import Cancelled, InfraError, UserError
 from orchestrator.host.paths import scratch_folder
 from orchestrator.kernel.series.bug_patches import load_bugs
 from orchestrator.kernel.series.load import BASELINE, Series, load_series
-from orchestrator.model.arch import ARCHES
 from orchestrator.model.bugs import Attempt, BugReport, BugStatus, Control, SeededBug, Sensitivity
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.configuration import Workload
 from orchestrator.model.crashes import Severity
-from orchestrator.model.events import BuildEnded, CellProgress, Event, Listener, Step, TrialEnded, TrialProgress
+from orchestrator.model.events import BuildEnded, CellProgress, Event, Listener, TrialEnded, TrialProgress
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import CellReport
@@ -29,20 +25,24 @@ from orchestrator.plan.bug_cells import budget_of, bug_cells, leading, promising
 from orchestrator.plan.expansion import builds_of
 from orchestrator.report.bugs_report import Ledger
 from orchestrator.report.store import BUGS, Store, open_run_at
-from orchestrator.run.bootable import Bootable, Guests
-from orchestrator.run.capacity import available_memory_mib, jobs_for
-from orchestrator.run.cell import run_cell
+from orchestrator.run.bootable import Bootable, BootFiles, Guests
+from orchestrator.run.capacity import Room, available_memory_mib, memory_of
+from orchestrator.run.cell import observe
 from orchestrator.run.crash_source import new_explainer
 from orchestrator.run.delay_targets import check_targets
-from orchestrator.run.endings import recorded
-from orchestrator.run.guest_files import initramfs_name, keep, make_initramfs, workload_sources, write_repro
-from orchestrator.run.matrix import Kit, Request, end_guests, open_kit, usable_kvm
+from orchestrator.run.guest_files import keep, write_repro
+from orchestrator.run.judging import judge_cell, record
+from orchestrator.run.kernels import Kernels, Request, open_kernels
+from orchestrator.run.losses import LossWatch
+from orchestrator.run.order import Schedule
+from orchestrator.run.scheduler import Ended, O, R, Steps, Stop, Unbuilt, working
 
 # A bug that a workload has noticed. A cell that proved nothing has found nothing either, and a lost one knows nothing.
 FINDINGS = frozenset({Outcome.FAILED, Outcome.HUNG, Outcome.CORRUPTED, Outcome.CRASHED})
+# After these no further cell of the same kernel tells more.
+_LAST = frozenset({Outcome.SKIPPED, Outcome.BOOT_FAILED})
 _READING_SECONDS = 600.0
-# One bug that is lost may be an accident; two in a row say that this machine can't do it.
-_LOST_IN_A_ROW = 2
+_NO_BUG = SeededBug(id="", path=Path(), diff="", touched=())
 
 
 def read_bugs(place: Path, ids: Sequence[str]) -> tuple[tuple[SeededBug, ...], tuple[SeededBug, ...]]:
@@ -65,10 +65,9 @@ def measure(
     ordered = rebuild_order(bugs)
     builds = builds_of(request.cells)
     try:
-        with open_kit(request, listener) as kit:
+        with open_kernels(request, listener) as kernels:
             for build in builds:
-                bench = _Bench(kit=kit, build=build, ledger=ledger, listener=listener, seconds=seconds)
-                bench.measure(ordered)
+                _on_build(kernels, build, ordered, seconds, ledger, listener)
     except (KeyboardInterrupt, Cancelled, InfraError) as e:
         why = str(e) if isinstance(e, InfraError) else "interrupted"
         for build in builds:
@@ -102,143 +101,205 @@ def status_of(attempts: Sequence[Attempt]) -> BugStatus:
     return BugStatus.SURVIVED
 
 
-@dataclass(slots=True)
-class _Bench:
-    """All bugs on one build."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Ready:
+    """What the cells of one kernel start from."""
 
-    kit: Kit
+    bootable: Bootable
+    guests: Guests
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Trial:
+    """The cells of one kernel that run one after another: of a bug, or one of a workload without any."""
+
+    bug: SeededBug
+    cells: tuple[Cell, ...]
+
+    @property
+    def build(self) -> str:
+        """The bug's id; "" for the kernel without any."""
+        return self.bug.id
+
+    @property
+    def name(self) -> str:
+        return self.build or f"control {self.cells[0].workload.name}"
+
+    @property
+    def workload(self) -> Workload:
+        """The one whose guest needs most memory."""
+        return max(self.cells, key=memory_of).workload
+
+
+def _on_build(
+    kernels: Kernels, build: Build, bugs: Sequence[SeededBug], seconds: int | None, ledger: Ledger, listener: Listener
+) -> None:
+    """All bugs on one build: first each workload without any bug, as one that is red then can't find any."""
+    workloads = kernels.request.plan.workloads
+    used = {load.name for bug in bugs for load in promising(bug, workloads)}
+    needed = tuple(load for load in workloads if load.name in used)
+    run = SeededBugRun(kernels=kernels, build=build, ledger=ledger, listener=listener, seconds=seconds, needed=needed)
+    good = run.good_kernel()
+    red = run.control(good)
+    trials = [_Trial(bug=bug, cells=run.cells(bug, without=red)) for bug in bugs]
+    why = "every workload that reaches it is red without the bug, too"
+    run.record([run.report(trial.bug, BugStatus.NO_WORKLOAD, why) for trial in trials if not trial.cells])
+    run.try_all([trial for trial in trials if trial.cells], good)
+
+
+@dataclass(slots=True)
+class SeededBugRun:
+    """What the trials of one build share."""
+
+    kernels: Kernels
     build: Build
     ledger: Ledger
     listener: Listener
     seconds: int | None
-    keys: RunKeys = field(default_factory=new_keys)
-    _good: str = ""  # the SHA-256 of the image without any bug
-    _lost: int = 0
+    needed: tuple[Workload, ...]
+    files: BootFiles = field(init=False)
 
-    def measure(self, bugs: Sequence[SeededBug]) -> None:
-        workloads = self.kit.request.plan.workloads
-        used = {load.name for bug in bugs for load in promising(bug, workloads)}
-        needed = [load for load in workloads if load.name in used]
-        plans = {bug.id: self._cells(bug, workloads) for bug in bugs}
-        jobs = self._jobs([cell for cells in plans.values() for cell in cells])
-        image = self._image(None)
-        if isinstance(image, BuildFailure):
-            raise UserError(f"without any seeded bug: {image.outcome}: {image.title}\n{image.detail}")
-        check_targets(self.kit.request.cells, image)
-        self._good = image.hashes["image"]
-        initramfs = self._initramfs(needed)
-        bootable = self._bootable(image, initramfs, None)
-        guests = self._guests(plans[bugs[0].id][0], bootable)
-        red = self._control(needed, bootable, guests, jobs)
-        with side_by_side(jobs) as lanes:
-            for bug in bugs:
-                cells = self._cells(bug, [load for load in workloads if load.name not in red])
-                self._begin(bug, cells, initramfs, guests, lanes)
-
-    def _cells(self, bug: SeededBug, workloads: Sequence[Workload]) -> tuple[Cell, ...]:
-        matrix = self.kit.request.plan.matrix
-        reaching = {load.name for load in promising(bug, self.kit.request.plan.workloads)}
-        chosen = [load for load in promising(bug, workloads) if load.name in reaching] if workloads else []
-        budget = budget_of(bug, self.seconds)
-        if not chosen:
-            return ()
-        lead, first = leading(bug, chosen), min(matrix.seconds, budget)
-        return bug_cells(self.build, chosen, matrix, lead=lead, budget=budget, first=first)
-
-    def _jobs(self, cells: Sequence[Cell]) -> int:
-        wanted = self.kit.request.jobs
-        return wanted or jobs_for(cells, cores=os.cpu_count() or 1, memory_mib=available_memory_mib())
-
-    def _place(self, bug: SeededBug | None) -> Path:
-        variety = f"{self.build.flavour}.{self.build.arch}"
-        return self.ledger.folder / (f"{BUGS}/{bug.id}.{variety}" if bug else f"control/{variety}")
-
-    def _image(self, bug: SeededBug | None) -> KernelImage | BuildFailure:
-        log_dir = self._place(bug) / "builds" / self.build.name
-        log_dir.mkdir(parents=True, exist_ok=True)
-        listener = self._with_name(bug) if bug else self.listener
-        # Guests of the bug before may be running.
-        background = bug is not None
-        return self.kit.image(
-            self.build, log_dir=log_dir, listener=listener, more=self._more(bug), background=background
-        )
-
-    def _more(self, bug: SeededBug | None) -> Series:
-        """What lies on top of the series."""
-        if bug is None:
-            return BASELINE
-        until = Deadline.after(_READING_SECONDS, f"reading {bug.path}")
-        return load_series((bug.path,), tree=None, log=self._place(bug) / "git.log", until=until)
-
-    def _with_name(self, bug: SeededBug) -> Listener:
-        def heard(event: Event) -> None:
-            # All bugs of a build share its name.
-            if isinstance(event, BuildEnded):
-                self.listener(replace(event, text=f"{event.text} with {bug.id}"))
-            else:
-                self.listener(event)
-
-        return heard
-
-    def _initramfs(self, workloads: Sequence[Workload]) -> Path:
-        arch = ARCHES[self.build.arch]
+    def __post_init__(self) -> None:
+        request = self.kernels.request
         folder = self.ledger.folder / "guest" / self.build.flavour
         folder.mkdir(parents=True, exist_ok=True)
-        self.listener(Step(text=f"the guest's root file system for {arch.name}"))
-        output = folder / f"initramfs.{arch.name}"
-        cache = self.kit.request.cache
-        return make_initramfs(arch, workload_sources(workloads), self.keys, cache=cache, output=output)
+        allow, sandbox = request.plan.matrix.allow, self.kernels.sandbox
+        guests = Guests(keys=new_keys(), allow=allow, stop_at_crash=True, sandbox=sandbox)
+        self.files = BootFiles(
+            folder=folder, guests=guests, workloads=self.needed, cache=request.cache, listener=self.listener
+        )
 
-    def _bootable(self, image: KernelImage, initramfs: Path, bug: SeededBug | None) -> Bootable:
-        """An instrumented kernel has blocks of its own to be told of."""
-        if image.coverage:
-            output = self._place(bug) / initramfs_name(image)
-            initramfs = add_blocks(initramfs, image.coverage, output=output)
-        # A data race is found only where the series or the bug changed something.
-        series = replace(self.kit.series, patches=(*self.kit.series.patches, *self._more(bug).patches))
-        folder = self._place(bug) / "builds" / self.build.name
-        explainer = new_explainer(image, series, cache=self.kit.request.cache, folder=folder, sandbox=self.kit.sandbox)
-        return Bootable(kernel=image, initramfs=initramfs, explainer=explainer)
+    def cells(self, bug: SeededBug, *, without: frozenset[str]) -> tuple[Cell, ...]:
+        """The bug's cells, most promising first; () where every workload that reaches it is one of `without`."""
+        plan = self.kernels.request.plan
+        chosen = [load for load in promising(bug, plan.workloads) if load.name not in without]
+        if not chosen:
+            return ()
+        budget = budget_of(bug, self.seconds)
+        lead, first = leading(bug, chosen), min(plan.matrix.seconds, budget)
+        return bug_cells(self.build, chosen, plan.matrix, lead=max(1, lead), budget=budget, first=first)
 
-    def _guests(self, cell: Cell, bootable: Bootable) -> Guests:
-        request = self.kit.request
-        allow, sandbox = request.plan.matrix.allow, self.kit.sandbox
-        guests = Guests(keys=self.keys, kvm=frozenset(), allow=allow, stop_at_crash=True, sandbox=sandbox)
-        if usable_kvm(cell, bootable, guests, cache=request.cache, listener=self.listener):
-            return replace(guests, kvm=frozenset({self.build.arch}))
-        return guests
+    def good_kernel(self) -> _Ready:
+        """The kernel without any bug. Raises UserError where there is none."""
+        image = self._image(_NO_BUG, background=False)
+        if isinstance(image, BuildFailure):
+            raise UserError(f"without any seeded bug: {image.outcome}: {image.title}\n{image.detail}")
+        check_targets(self.kernels.request.cells, image)
+        bootable = self._bootable(image, _NO_BUG)
+        return _Ready(bootable=bootable, guests=self.files.guests_of(self._control_cell(self.needed[0]), bootable))
 
-    def _control(self, workloads: Sequence[Workload], bootable: Bootable, guests: Guests, jobs: int) -> frozenset[str]:
+    def control(self, good: _Ready) -> frozenset[str]:
         """Run each workload once without any bug; returns the names of those that are red, and so can't find any."""
-        matrix = self.kit.request.plan.matrix
-        seconds = min(matrix.seconds, self.seconds or matrix.seconds)
+        trials = [_Trial(bug=_NO_BUG, cells=(self._control_cell(load),)) for load in self.needed]
         red: set[str] = set()
-
-        def one(cell: Cell, store: Store) -> None:
-            attempt = self._attempt(cell, bootable, guests, store, f"control {cell.workload.name}")
-            control = Control(build=self.build, attempt=attempt)
-            self.ledger.add_control(control)
-            if attempt.found:
-                red.add(attempt.workload)
-            good = not attempt.found and not control.unknown
-            self.listener(TrialEnded(name=f"control {attempt.workload}", text=_told(attempt), good=good))
-
-        with self._run(None) as store, side_by_side(jobs) as lanes:
-            store.add_build(bootable.kernel)
-            keep(bootable, self.keys, store)
-            for load in workloads:
-                (cell,) = bug_cells(self.build, [load], matrix, lead=1, budget=seconds, first=seconds)
-                lanes.start(partial(one, cell, store))
+        with self._store(_NO_BUG) as store:
+            store.add_build(good.bootable.kernel)
+            keep(good.bootable, good.guests.keys, store)
+            steps: Steps[str, _Trial, _Ready, Attempt, Control] = Steps(
+                build=lambda _build, _background: good,
+                observe=lambda trial, ready: self._attempt(trial.cells[0], ready, store, trial.name),
+                judge=lambda _trial, _ready, attempt: Control(build=self.build, attempt=attempt),
+            )
+            for ended in self._ended([""], trials, steps):
+                for control in ended.reports:
+                    attempt = control.attempt
+                    self.ledger.add_control(control)
+                    red |= {attempt.workload} if attempt.found else set()
+                    good_end = not attempt.found and not control.unknown
+                    self.listener(TrialEnded(name=f"control {attempt.workload}", text=_text(attempt), good=good_end))
         return frozenset(red)
 
+    def try_all(self, trials: Sequence[_Trial], good: _Ready) -> None:
+        """Build each bug's kernel and try it beside the build of the next."""
+        bugs = {trial.build: trial.bug for trial in trials}
+        watch = LossWatch(what="bugs")
+        steps: Steps[str, _Trial, _Ready, BugReport, BugReport] = Steps(
+            build=lambda build, background: self._bug_kernel(bugs[build], good, background=background),
+            observe=self._try,
+            judge=lambda _trial, _ready, report: report,
+        )
+        for ended in self._ended(list(bugs), trials, steps, watch):
+            self.record(ended.reports)
+            for report in ended.reports:
+                if report.attempts:
+                    watch.add(lost=report.status is BugStatus.LOST)
+        watch.check(f"less {self.ledger.folder / 'sensitivity.json'}; patchrig doctor")
+
+    def _ended(
+        self,
+        builds: Sequence[str],
+        trials: Sequence[_Trial],
+        steps: Steps[str, _Trial, _Ready, O, R],
+        watch: LossWatch | None = None,
+    ) -> Iterator[Ended[_Trial, R]]:
+        room = Room(cores=os.cpu_count() or 1, memory_mib=available_memory_mib(), jobs=self.kernels.request.jobs)
+        with working(Schedule(builds=tuple(builds), jobs=tuple(trials)), room, steps) as work:
+            for ended in work:
+                yield ended
+                if watch and (why := watch.why_hopeless()):
+                    work.stop(Stop(why=why, at_once=True))
+
+    def _bug_kernel(self, bug: SeededBug, good: _Ready, *, background: bool) -> _Ready | Unbuilt[BugReport]:
+        image = self._image(bug, background=background)
+        if isinstance(image, BuildFailure):
+            return Unbuilt(reports=(self.report(bug, BugStatus(str(image.outcome)), image.title),))
+        if image.hashes["image"] == good.bootable.kernel.hashes["image"]:
+            why = "the kernel is the same without it: what it changes is not compiled in this configuration"
+            return Unbuilt(reports=(self.report(bug, BugStatus.NO_EFFECT, why),))
+        return replace(good, bootable=self._bootable(image, bug))
+
+    def _image(self, bug: SeededBug, *, background: bool) -> KernelImage | BuildFailure:
+        def heard(event: Event) -> None:
+            # All bugs of a build share its name.
+            if isinstance(event, BuildEnded) and bug.id:
+                event = replace(event, text=f"{event.text} with {bug.id}")
+            self.listener(event)
+
+        log_dir = self._folder(bug) / "builds" / self.build.name
+        log_dir.mkdir(parents=True, exist_ok=True)
+        return self.kernels.image(
+            self.build, log_dir=log_dir, listener=heard, more=self._patches(bug), background=background
+        )
+
+    def _patches(self, bug: SeededBug) -> Series:
+        """What lies on top of the series."""
+        if not bug.id:
+            return BASELINE
+        until = Deadline.after(_READING_SECONDS, f"reading {bug.path}")
+        return load_series((bug.path,), tree=None, log=self._folder(bug) / "git.log", until=until)
+
+    def _bootable(self, image: KernelImage, bug: SeededBug) -> Bootable:
+        # A data race is found only where the series or the bug changed something.
+        series = self.kernels.series
+        series = replace(series, patches=(*series.patches, *self._patches(bug).patches))
+        folder = self._folder(bug)
+        explainer = new_explainer(
+            image,
+            series,
+            cache=self.kernels.request.cache,
+            folder=folder / "builds" / self.build.name,
+            sandbox=self.kernels.sandbox,
+        )
+        return self.files.bootable(image, explainer, blocks=folder)
+
+    def _folder(self, bug: SeededBug) -> Path:
+        variety = f"{self.build.flavour}.{self.build.arch}"
+        return self.ledger.folder / (f"{BUGS}/{bug.id}.{variety}" if bug.id else f"control/{variety}")
+
+    def _control_cell(self, workload: Workload) -> Cell:
+        matrix = self.kernels.request.plan.matrix
+        seconds = min(matrix.seconds, self.seconds or matrix.seconds)
+        (cell,) = bug_cells(self.build, [workload], matrix, lead=1, budget=seconds, first=seconds)
+        return cell
+
     @contextmanager
-    def _run(self, bug: SeededBug | None) -> Iterator[Store]:
+    def _store(self, bug: SeededBug) -> Iterator[Store]:
         """The folder of one kernel's cells: a run as any other, for `patchrig repro`."""
-        plan = self.kit.request.plan
-        known = self.ledger.report()
+        plan, known = self.kernels.request.plan, self.ledger.report()
+        folder = self._folder(bug)
         with open_run_at(
-            self._place(bug),
-            str(self._place(bug).relative_to(known.folder.parent)),
+            folder,
+            str(folder.relative_to(known.folder.parent)),
             argv=known.argv,
             matrix_path=str(plan.path),
             matrix=plan.matrix,
@@ -246,63 +307,34 @@ class _Bench:
         ) as store:
             yield store
 
-    def _begin(self, bug: SeededBug, cells: Sequence[Cell], initramfs: Path, guests: Guests, lanes: "_Lanes") -> None:
-        """Build the bug's kernel here, and try it beside the build of the next."""
-        if not cells:
-            why = "every workload that reaches it is red without the bug, too"
-            self._record(BugReport(bug=bug, build=self.build, status=BugStatus.NO_WORKLOAD, title=why))
-            return
-        image = self._image(bug)
-        if isinstance(image, BuildFailure):
-            status = BugStatus(str(image.outcome))
-            self._record(BugReport(bug=bug, build=self.build, status=status, title=image.title))
-            return
-        if image.hashes["image"] == self._good:
-            why = "the kernel is the same without it: what it changes is not compiled in this configuration"
-            self._record(BugReport(bug=bug, build=self.build, status=BugStatus.NO_EFFECT, title=why))
-            return
-        if self._lost >= _LOST_IN_A_ROW:
-            raise InfraError(
-                f"{self._lost} bugs in a row were lost to this machine's own trouble",
-                hint=f"less {self.ledger.folder / 'sensitivity.json'}; patchrig doctor",
-            )
-        bootable = self._bootable(image, initramfs, bug)
-        lanes.start(partial(self._try, bug, cells, bootable, guests))
-
-    def _try(self, bug: SeededBug, cells: Sequence[Cell], bootable: Bootable, guests: Guests) -> None:
+    def _try(self, trial: _Trial, ready: _Ready) -> BugReport:
         attempts: list[Attempt] = []
-        with self._run(bug) as store:
-            store.add_build(bootable.kernel)
-            keep(bootable, self.keys, store)
-            for cell in cells:
-                attempts.append(self._attempt(cell, bootable, guests, store, bug.id))
+        with self._store(trial.bug) as store:
+            store.add_build(ready.bootable.kernel)
+            keep(ready.bootable, ready.guests.keys, store)
+            for cell in trial.cells:
+                attempts.append(self._attempt(cell, ready, store, trial.name))
                 if attempts[-1].found or attempts[-1].outcome in _LAST:
                     break
         status = status_of(attempts)
-        told = attempts[-1].title if status is not BugStatus.SURVIVED else ""
-        self._record(
-            BugReport(
-                bug=bug,
-                build=self.build,
-                status=status,
-                title=told,
-                attempts=tuple(attempts),
-                build_seconds=round(bootable.kernel.seconds, 1),
-            )
+        return replace(
+            self.report(trial.bug, status, attempts[-1].title if status is not BugStatus.SURVIVED else ""),
+            attempts=tuple(attempts),
+            build_seconds=round(ready.bootable.kernel.seconds, 1),
         )
 
-    def _attempt(self, cell: Cell, bootable: Bootable, guests: Guests, store: Store, name: str) -> Attempt:
+    def _attempt(self, cell: Cell, ready: _Ready, store: Store, name: str) -> Attempt:
         folder = store.cell_folder(cell)
-        write_repro(cell, bootable, guests, folder)
+        write_repro(cell, ready.bootable, ready.guests, folder)
         text = f"{cell.workload.name} for {cell.seconds} s"
         self.listener(TrialProgress(name=name, text=text, done=0, total=cell.seconds))
 
         def heard(event: Event) -> None:
             if isinstance(event, CellProgress):
-                done = int(event.seconds)
-                self.listener(TrialProgress(name=name, text=text, done=done, total=cell.seconds))
+                self.listener(TrialProgress(name=name, text=text, done=int(event.seconds), total=cell.seconds))
 
-        report = recorded(run_cell(cell, bootable, guests, folder=folder, listener=heard), store.add_cell, folder)
+        observed = observe(cell, ready.bootable, ready.guests, folder=folder, listener=heard)
+        (report,) = record([judge_cell(cell, observed, ready.bootable, ready.guests.allow)], store)
         return Attempt(
             workload=cell.workload.name,
             seconds=cell.seconds,
@@ -314,69 +346,17 @@ class _Bench:
             folder=str(folder.relative_to(self.ledger.folder)),
         )
 
-    def _record(self, report: BugReport) -> None:
-        self.ledger.add_bug(report)
-        if report.attempts:
-            self._lost = self._lost + 1 if report.status is BugStatus.LOST else 0
-        finding = report.finding
-        text = f"{report.status}: {report.title}" if report.title else str(report.status)
-        self.listener(
-            TrialEnded(
-                name=f"{report.bug.id}.{self.build.flavour}.{self.build.arch}",
-                text=f"found by {_told(finding)}" if finding else text,
-                good=report.good,
-            )
-        )
+    def report(self, bug: SeededBug, status: BugStatus, title: str) -> BugReport:
+        return BugReport(bug=bug, build=self.build, status=status, title=title)
+
+    def record(self, reports: Iterable[BugReport]) -> None:
+        for report in reports:
+            self.ledger.add_bug(report)
+            text = f"{report.status}: {report.title}" if report.title else str(report.status)
+            name = f"{report.bug.id}.{self.build.flavour}.{self.build.arch}"
+            found = f"found by {_text(report.finding)}" if report.finding else text
+            self.listener(TrialEnded(name=name, text=found, good=report.good))
 
 
-# After these no further cell of the same kernel tells more.
-_LAST = frozenset({Outcome.SKIPPED, Outcome.BOOT_FAILED})
-
-
-def _told(attempt: Attempt) -> str:
+def _text(attempt: Attempt) -> str:
     return f"{attempt.workload}: {attempt.outcome} after {attempt.guest_seconds:.0f} s: {attempt.title}"
-
-
-class _Lanes:
-    """Work side by side, and a start that waits until one of the lanes is free."""
-
-    def __init__(self, pool: ThreadPoolExecutor, jobs: int) -> None:
-        self._pool = pool
-        self._jobs = jobs
-        self._running: set[Future[None]] = set()
-
-    def start(self, work: Callable[[], None]) -> None:
-        while len(self._running) >= self._jobs:
-            self._collect()
-        self._running.add(self._pool.submit(work))
-
-    def finish(self) -> None:
-        while self._running:
-            self._collect()
-
-    def drain(self) -> None:
-        """Wait for all, after their waits have been ended."""
-        wait(self._running)
-
-    def _collect(self) -> None:
-        done, _ = wait(self._running, timeout=1.0, return_when=FIRST_COMPLETED)
-        self._running -= done
-        for future in done:
-            future.result()
-
-
-@contextmanager
-def side_by_side(jobs: int) -> Iterator[_Lanes]:
-    """Lanes for the length of the block, which ends when all work is done; an interrupt ends the guests first."""
-    with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="trial") as pool:
-        lanes = _Lanes(pool, jobs)
-        try:
-            yield lanes
-            lanes.finish()
-        except KeyboardInterrupt as e:
-            end_guests()
-            lanes.drain()
-            raise Cancelled("interrupted; what had finished is reported") from e
-        except BaseException:
-            end_guests()
-            raise

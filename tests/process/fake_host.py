@@ -28,7 +28,8 @@ from orchestrator.model.outcomes import Outcome, Verdict
 from orchestrator.model.reports import CellReport
 from orchestrator.report.store import CELLS_FILE, open_run
 from orchestrator.run.bootable import Bootable, Guests, Patience, vm_spec
-from orchestrator.run.cell import run_cell
+from orchestrator.run.cell import observe
+from orchestrator.run.judging import judge_cell
 from orchestrator.run.snapshots import Snapshots, snapshots
 
 PATCHRIG = Path(sys.executable).with_name("patchrig")
@@ -173,7 +174,7 @@ class Host:
         states: Snapshots | None = None,
         folder: str = "cell",
     ) -> tuple[CellReport, list[Event]]:
-        """One cell through the real run_cell(), its files in cell/."""
+        """One cell observed and judged, its files in cell/."""
         cell = sample_cell(arch)
         events: list[Event] = []
 
@@ -189,16 +190,11 @@ class Host:
             stop_at_crash=stop_at_crash,
             patience=patience,
             dump_memory=dump_memory,
-            states=states,
+            snapshots=states,
         )
-        report = run_cell(
-            cell,
-            self.bootable(cell),
-            guests,
-            folder=self.folder / folder,
-            listener=heard,
-        )
-        return report, events
+        bootable = self.bootable(cell)
+        observed = observe(cell, bootable, guests, folder=self.folder / folder, listener=heard)
+        return judge_cell(cell, observed, bootable, guests.allow), events
 
     def earlier_run(self, arch: str = "arm64") -> None:
         """results/<id>/ as a run of one passed cell leaves it, for `patchrig repro latest`."""

@@ -180,7 +180,7 @@ def compared_report() -> RunReport:
 
 def mixed_report() -> RunReport:
     """Two builds: on one all is well, on the other nearly all that can go wrong did."""
-    waiting = guest_run(Ending.SWAPOFF_STUCK, waiting_in=("swapoff: wait_for_completion",))
+    waiting = guest_run(Ending.SWAPOFF_STUCK)
     stuck = ("waiting in swapoff: wait_for_completion",)
     return run_report(
         cell_report(run=guest_run(), of=cell(workload="swapin")),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.host import process
-from orchestrator.host.deadline import Deadline
+from orchestrator.host.deadline import CancelScope, Deadline
 from orchestrator.host.errors import InfraError, OutOfTime, ToolMissing
 from tests.process.fake_host import alive
 
@@ -69,24 +69,38 @@ def test_a_child_that_has_ended_before_the_block_keeps_its_status(tmp_path: Path
     assert child.returncode == 5
 
 
-def test_end_all_ends_the_children_of_every_thread(tmp_path: Path) -> None:
+def test_the_end_of_a_scope_ends_the_children_of_its_threads_and_no_other(tmp_path: Path) -> None:
     statuses = []
 
-    def owner(number: int) -> None:
-        with process.spawn(["sleep", "600"], log=tmp_path / f"{number}") as child:
+    def in_scope(number: int) -> None:
+        # Its waits would end with the scope, too: what is waited for is the child's end.
+        with process.spawn(["sleep", "600"], log=tmp_path / str(number)) as child:
             started.release()
-            statuses.append(process.wait(child, soon()))
+            statuses.append(child.wait())
 
-    started = threading.Semaphore(0)
-    threads = [threading.Thread(target=owner, args=(number,)) for number in range(3)]
+    started, ended = threading.Semaphore(0), CancelScope()
+    threads = [threading.Thread(target=ended.run, args=(in_scope, number)) for number in range(3)]
     for thread in threads:
         thread.start()
         started.acquire()
-    process.end_all()
-    for thread in threads:
-        thread.join()
+    with process.spawn(["sleep", "600"], log=tmp_path / "outside") as outside:
+        ended.cancel("enough")
+        for thread in threads:
+            thread.join()
 
+        assert outside.poll() is None
     assert statuses == [-signal.SIGKILL] * 3
+
+
+def test_a_child_of_a_scope_that_has_ended_is_killed_at_once(tmp_path: Path) -> None:
+    ended = CancelScope()
+    ended.cancel("enough")
+
+    def late() -> int:
+        with process.spawn(["sleep", "600"], log=tmp_path / "log") as child:
+            return child.wait()
+
+    assert ended.run(late) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("argv", [["no-such-tool-anywhere"], ["no-such-tool-anywhere", "--version"]])

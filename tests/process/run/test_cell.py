@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One cell through run_cell(), with a QEMU that does what a scenario says."""
 
-import threading
 import time
 
 import pytest
 
-from orchestrator.host import deadline
+from orchestrator.host.deadline import CancelScope
+from orchestrator.judge.hang import place_text
 from orchestrator.model.events import CellProgress, Event, Notice
 from orchestrator.model.guests import Ending
 from orchestrator.model.outcomes import Outcome
+from orchestrator.model.reports import CellReport
 from tests.process import fake_host
 from tests.process.fake_host import BOOT, GROWING, PROGRESS, Host, Step, passing, result_line
 
@@ -139,6 +140,12 @@ def test_a_guest_that_is_to_stop_at_a_crash_runs_to_its_end_without_one(host: Ho
     assert report.verdict.outcome is Outcome.PASSED
 
 
+def waits(report: CellReport) -> list[str]:
+    """Where the tasks of a guest that hung sleep."""
+    assert report.run is not None
+    return [place_text(task) for task in report.run.stuck if not task.running]
+
+
 def test_a_stuck_swapoff_is_a_hang_with_the_place_where_it_waits(host: Host) -> None:
     host.scenario(STUCK, answers=ANSWERS, sysrq={"w": BLOCKED})
 
@@ -148,7 +155,7 @@ def test_a_stuck_swapoff_is_a_hang_with_the_place_where_it_waits(host: Host) -> 
     assert report.verdict.outcome is Outcome.HUNG
     assert report.verdict.title == "a swapoff never returned"
     assert report.run is not None
-    assert report.run.waiting_in == (f"{IN_WAIT} <- do_syscall_64",)
+    assert waits(report) == [f"{IN_WAIT} <- do_syscall_64"]
     assert LEAK in report.verdict.reasons
     assert set(report.run.evidence) == FILES
     assert all((evidence / name).read_text() for name in report.run.evidence)
@@ -161,7 +168,7 @@ def test_a_kernel_that_prints_no_blocked_task_leaves_what_proc_shows(host: Host)
     report, _ = host.run_cell()
 
     assert report.run is not None
-    assert report.run.waiting_in == ("swapoff: __do_sys_swapoff",)
+    assert waits(report) == ["swapoff: __do_sys_swapoff"]
     assert LEAK in report.verdict.reasons
 
 
@@ -184,7 +191,7 @@ def test_where_ssh_stops_the_serial_console_gives_the_evidence(host: Host) -> No
     assert report.verdict.title == "the guest stopped answering over SSH"
     assert report.run is not None
     assert "evidence from: serial console, QEMU monitor" in report.run.detail
-    assert report.run.waiting_in == (f"{IN_WAIT} <- do_syscall_64",)
+    assert waits(report) == [f"{IN_WAIT} <- do_syscall_64"]
     assert "127.0.0.1" in (host.folder / "cell" / "evidence" / "no-SSH.txt").read_text()
 
 
@@ -196,7 +203,7 @@ def test_where_no_program_answers_the_kernel_itself_is_asked(host: Host) -> None
     assert report.verdict.outcome is Outcome.HUNG
     assert report.run is not None
     assert "evidence from: sysrq, QEMU monitor" in report.run.detail
-    assert report.run.waiting_in == (f"{IN_WAIT} <- do_syscall_64",)
+    assert waits(report) == [f"{IN_WAIT} <- do_syscall_64"]
     assert LEAK in report.verdict.reasons
 
 
@@ -376,16 +383,16 @@ def test_an_errno_that_the_kernel_must_not_show_is_a_failure(host: Host) -> None
     assert report.verdict.title == "mincore failed with EFAULT, 4 times"
 
 
-class _Noted(threading.Event):
-    """What deadline.py sleeps on, with all that it was asked for."""
+class _Noted(CancelScope):
+    """A scope that keeps what was asked of its waits."""
 
     def __init__(self, asked: list[float]) -> None:
         super().__init__()
         self._asked = asked
 
-    def wait(self, timeout: float | None = None) -> bool:
-        self._asked.append(1e9 if timeout is None else timeout)
-        return super().wait(timeout)
+    def wait(self, seconds: float) -> bool:
+        self._asked.append(seconds)
+        return super().wait(seconds)
 
 
 def test_nothing_sleeps_longer_than_50_ms_from_qemus_start_to_the_first_word_of_the_workload(
@@ -394,7 +401,6 @@ def test_nothing_sleeps_longer_than_50_ms_from_qemus_start_to_the_first_word_of_
     asked: list[float] = []
     until_first_word: list[float] = []
     sleep = time.sleep
-    monkeypatch.setattr(deadline, "_cancelled", _Noted(asked))
     monkeypatch.setattr(time, "sleep", lambda seconds: (asked.append(seconds), sleep(seconds)))
 
     def heard(event: Event) -> None:
@@ -402,7 +408,7 @@ def test_nothing_sleeps_longer_than_50_ms_from_qemus_start_to_the_first_word_of_
             until_first_word.extend(asked)
 
     host.scenario(passing(), boot=[["sleep", 0.2], *BOOT])
-    report, _ = host.run_cell(on_event=heard)
+    report, _ = _Noted(asked).run(host.run_cell, on_event=heard)
 
     assert report.verdict.outcome is Outcome.PASSED
     assert until_first_word

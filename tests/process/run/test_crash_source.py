@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.host import deadline
+from orchestrator.host.deadline import CancelScope
 from orchestrator.kernel.series.load import BASELINE, Series, parse_series
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.cells import Build
@@ -137,12 +137,11 @@ def test_without_the_kernel_the_crash_stays_as_it_was_and_says_why(lab: Lab) -> 
     assert told.unexplained == f"no file and line: {lab.vmlinux} is gone"
 
 
-def test_an_interrupt_is_no_reason_to_lose_the_crash(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    explainer = lab.explainer(series())
-    monkeypatch.setattr(deadline, "_cancelled", deadline.threading.Event())
-    deadline.cancel()
+def test_an_interrupt_is_no_reason_to_lose_the_crash(lab: Lab) -> None:
+    explainer, ended = lab.explainer(series()), CancelScope()
+    ended.cancel("interrupted")
 
-    (told,) = explainer.explained([lab.crash()])
+    (told,) = ended.run(explainer.explained, [lab.crash()])
 
     assert told.unexplained == "no file and line: interrupted"
 

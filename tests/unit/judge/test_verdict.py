@@ -22,9 +22,9 @@ MISMATCH = Mismatch(page=17, kind="stale", expected="generation 4", seen="genera
 HUNG_TASK = crash(CrashKind.HANG, "INFO: task hung in sys_swapoff", line=3)
 
 
-def waiting(*functions: str) -> StuckTask:
+def waiting(*functions: str, task: str = "swapoff") -> StuckTask:
     stack = tuple(StackFrame(function=name, offset=1, size=2) for name in functions)
-    return StuckTask(task="swapoff", pid=412, running=False, stack=stack)
+    return StuckTask(task=task, pid=412, running=False, stack=stack)
 
 
 def verdict_of(run: Observation, *crashes: Crash, allow: tuple[Allowed, ...] = ()) -> Verdict:
@@ -63,14 +63,14 @@ def test_the_first_crash_gives_the_title() -> None:
 
 def test_a_hung_task_report_is_evidence_of_a_hang() -> None:
     stuck = (waiting("wait_for_completion", "__do_sys_swapoff"),)
-    run = guest_run(Ending.SWAPOFF_STUCK, stuck=stuck, waiting_in=("swapoff: wait_for_completion",))
+    run = guest_run(Ending.SWAPOFF_STUCK, stuck=stuck)
     verdict = verdict_of(run, HUNG_TASK)
 
     assert (verdict.outcome, verdict.title) == (Outcome.HUNG, "a swapoff never returned")
     assert verdict.reasons == (
         "console line 3: INFO: task hung in sys_swapoff",
         "a swapoff in wait_for_completion is a leaked reference (or a put too many)",
-        "waiting in swapoff: wait_for_completion",
+        "waiting in swapoff: wait_for_completion <- __do_sys_swapoff",
     )
 
 
@@ -88,7 +88,7 @@ def test_a_swapoff_that_the_workload_gave_up_on_is_a_hang() -> None:
 
 
 def test_a_swapoff_that_waits_elsewhere_is_not_called_a_leak() -> None:
-    verdict = verdict_of(guest_run(Ending.SWAPOFF_STUCK, waiting_in=("swapoff: try_to_unuse",)))
+    verdict = verdict_of(guest_run(Ending.SWAPOFF_STUCK, stuck=(waiting("try_to_unuse"),)))
 
     assert verdict.reasons == ("waiting in swapoff: try_to_unuse",)
 
@@ -147,7 +147,7 @@ def test_a_crash_or_a_task_that_waits_is_no_matter_of_speed() -> None:
     run = guest_run(Ending.NO_PROGRESS, standstill=STARVED)
 
     assert verdict_of(run, crash()).outcome is Outcome.CRASHED
-    assert verdict_of(replace(run, waiting_in=("swapoff: f",))).outcome is Outcome.HUNG
+    assert verdict_of(replace(run, stuck=(waiting("f"),))).outcome is Outcome.HUNG
 
 
 def test_a_guest_that_runs_and_does_not_get_on_is_in_a_livelock() -> None:
@@ -323,9 +323,9 @@ def test_only_a_reported_good_result_passes(run: Observation, crashes: list[Cras
 def test_the_kernels_own_trace_tells_that_a_hung_swapoff_waits_for_a_reference() -> None:
     # What a guest with a dropped put showed: /proc/PID/stack leaves wait_for_completion() out.
     trace = replace(HUNG_TASK, frames=("__schedule", "schedule", "wait_for_completion", "sys_swapoff"))
-    stuck = ("swapin: __x64_sys_swapoff <- do_syscall_64",)
+    stuck = (waiting("__x64_sys_swapoff", "do_syscall_64", task="swapin"),)
 
-    verdict = verdict_of(guest_run(Ending.SWAPOFF_STUCK, waiting_in=stuck), trace)
+    verdict = verdict_of(guest_run(Ending.SWAPOFF_STUCK, stuck=stuck), trace)
 
     assert any("leaked reference" in reason for reason in verdict.reasons)
 
@@ -365,6 +365,8 @@ def test_coverage_that_was_lost_is_told_with_its_line() -> None:
 
 
 def test_tasks_that_wait_in_one_place_are_told_once() -> None:
-    verdict = verdict_of(guest_run(Ending.SWAPOFF_STUCK, waiting_in=("swapoff: f", "swapoff: f", "swapin: g")))
+    verdict = verdict_of(
+        guest_run(Ending.SWAPOFF_STUCK, stuck=(waiting("f"), waiting("f"), waiting("g", task="swapin")))
+    )
 
     assert verdict.reasons[-2:] == ("waiting in swapoff: f (2 tasks)", "waiting in swapin: g")

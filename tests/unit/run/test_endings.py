@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What an error that nobody foresaw costs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from orchestrator.host.errors import GuestNonsense, InfraError, UserError, of_this_machine
-from orchestrator.model.guests import Ending, Fault, Observation
+from orchestrator.model.configuration import Matrix
+from orchestrator.model.guests import Ending, Fault
 from orchestrator.model.outcomes import Outcome
-from orchestrator.model.reports import CellReport
-from orchestrator.run.endings import TRACEBACK, lost, lost_report, or_bug, recorded, with_room
-from tests.unit.samples import cell, cell_report
+from orchestrator.report.store import open_run
+from orchestrator.run.endings import TRACEBACK, End, lost, or_bug, with_room
+from orchestrator.run.judging import lost_report, record
+from tests.unit.samples import cell, cell_report, guest_run, result
+
+MATRIX = Matrix(kernel="6.19", workloads=("first",))
 
 
 def raised(error: Exception) -> Exception:
@@ -60,19 +65,19 @@ def test_a_folder_that_can_not_be_written_hides_no_error(tmp_path: Path) -> None
     assert run.hint
 
 
-def test_a_report_that_can_not_be_written_is_recorded_as_lost(tmp_path: Path) -> None:
-    kept: list[CellReport] = []
+def test_a_report_that_can_not_be_written_is_recorded_as_lost_and_no_other(tmp_path: Path) -> None:
+    # Python writes no number of more than 4300 digits.
+    huge = replace(guest_run(), result=result(counters={"swapoffs": 10**5000}))
+    reports = [cell_report(of=cell(workload=name)) for name in ("first", "last")]
+    reports.insert(1, cell_report(of=cell(workload="huge"), run=huge))
 
-    def record(report: CellReport) -> None:
-        if report.verdict.outcome is Outcome.PASSED:
-            raise ValueError("Exceeds the limit (4300 digits)")
-        kept.append(report)
+    with open_run(tmp_path, argv=(), matrix_path="m.yaml", matrix=MATRIX, versions={}) as store:
+        recorded = record(reports, store)
+        kept = store.report().cells
 
-    report = recorded(cell_report(), record, tmp_path)
-
-    assert kept == [report]
-    assert report.verdict.outcome is Outcome.LOST
-    assert report.cell == cell_report().cell
+    assert [report.verdict.outcome for report in recorded] == [Outcome.PASSED, Outcome.LOST, Outcome.PASSED]
+    assert [one.cell.workload.name for one in kept] == ["first", "huge", "last"]
+    assert [one.verdict.outcome for one in kept] == [Outcome.PASSED, Outcome.LOST, Outcome.PASSED]
 
 
 def test_an_error_that_says_what_it_is_about_is_raised() -> None:
@@ -84,9 +89,9 @@ def test_an_error_that_says_what_it_is_about_is_raised() -> None:
 
 
 def test_a_console_on_a_disk_with_room_is_whole(tmp_path: Path) -> None:
-    run = Observation(ending=Ending.REPORTED)
+    end = End(ending=Ending.REPORTED)
 
-    assert with_room(run, tmp_path) is run
+    assert with_room(end, tmp_path) is end
 
 
 def test_a_cell_that_was_never_run_for_a_bug_of_ours_is_lost(tmp_path: Path) -> None:

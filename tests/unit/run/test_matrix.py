@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How many guests run side by side, which fragments make a build, and what the exit code says."""
+"""Which fragments make a build, what a cell without a guest comes to, and what the exit code says."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,27 +13,11 @@ from orchestrator.model.cells import Build
 from orchestrator.model.configuration import Variant
 from orchestrator.model.images import BuildFailure
 from orchestrator.model.outcomes import Outcome
-from orchestrator.run.capacity import jobs_for
-from orchestrator.run.endings import interrupted_report
-from orchestrator.run.matrix import fragments_of, kept_image, unbuilt_report
+from orchestrator.run.bootable import kept_bootable
+from orchestrator.run.judging import interrupted_report, unbuilt_report
+from orchestrator.run.kernels import fragments_of
 from orchestrator.vm.qemu import config_digest
 from tests.unit.samples import cell, cell_report, image, run_report
-
-CELLS = [cell(repeat=number, repeats=8) for number in range(1, 9)]  # 512 MiB each
-
-
-@pytest.mark.parametrize(
-    ("cores", "memory_mib", "jobs"),
-    [
-        (2, 100_000, 2),
-        (64, 100_000, 8),  # no more than there are cells
-        (8, 1024 + 8 * 256 + 3 * 712, 3),  # a guest, QEMU's own memory; compilers; and 1 GiB for everything else
-        (8, 1024 + 8 * 256 + 3 * 712 - 1, 2),
-        (8, 500, 1),  # there is always one
-    ],
-)
-def test_guests_run_side_by_side_as_cores_and_memory_allow(cores: int, memory_mib: int, jobs: int) -> None:
-    assert jobs_for(CELLS, cores=cores, memory_mib=memory_mib) == jobs
 
 
 @pytest.mark.parametrize(
@@ -89,13 +73,18 @@ def test_a_run_keeps_its_own_copy_of_the_kernel(tmp_path: Path) -> None:
     folder = tmp_path / "builds" / image().build.name
     folder.mkdir(parents=True)
     (folder / "image").touch()
+    (tmp_path / "guest").mkdir()
+    (tmp_path / "guest" / f"initramfs.{image().build.arch}").touch()
 
-    assert kept_image(image(), tmp_path).image == folder / "image"
+    kept = kept_bootable(image(), tmp_path)
+
+    assert kept.kernel.image == folder / "image"
+    assert kept.initramfs == tmp_path / "guest" / f"initramfs.{image().build.arch}"
 
 
 def test_a_kernel_that_is_gone_is_an_error_with_a_way_out(tmp_path: Path) -> None:
     with pytest.raises(InfraError, match="is gone") as raised:
-        kept_image(image(), tmp_path)
+        kept_bootable(image(), tmp_path)
 
     assert raised.value.hint
 
@@ -113,9 +102,11 @@ def test_a_kernel_that_was_changed_in_a_runs_folder_is_not_booted_again(tmp_path
     place.parent.mkdir(parents=True)
     place.write_bytes(b"kernel")
     kernel = replace(kernel, hashes={**kernel.hashes, "image": sha256_of(place)})
-    assert kept_image(kernel, tmp_path).image == place
+    (tmp_path / "guest").mkdir()
+    (tmp_path / "guest" / f"initramfs.{kernel.build.arch}").touch()
+    assert kept_bootable(kernel, tmp_path).kernel.image == place
 
     place.write_bytes(b"kernfl")
 
     with pytest.raises(InfraError, match="is not what was booted"):
-        kept_image(kernel, tmp_path)
+        kept_bootable(kernel, tmp_path)

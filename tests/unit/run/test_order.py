@@ -10,7 +10,7 @@ from tests.unit.samples import cell
 
 
 def order(cells: list[Cell], earlier: Earlier | None = None, edited: tuple[str, ...] = ()) -> list[str]:
-    return [one.name.removeprefix("patched.plain.") for one in scheduled(cells, earlier or Earlier(), edited).cells]
+    return [one.name.removeprefix("patched.plain.") for one in scheduled(cells, earlier or Earlier(), edited).jobs]
 
 
 def known(outcome: Outcome = Outcome.PASSED, overhead: float = 5.0) -> Known:

@@ -4,7 +4,7 @@
 from pathlib import Path
 
 from orchestrator.model.guests import Ending, Observation
-from orchestrator.run.progress_watch import Flood, with_shown_tasks
+from orchestrator.run.progress_watch import Flood, shown_tasks_of
 
 BLOCKED = """[   61.000002][  T440] task:swapoff         state:D stack:13424 pid:412   tgid:412   ppid:398
 [   61.000003][  T440] Call Trace:
@@ -31,6 +31,6 @@ def test_what_the_kernel_showed_at_the_end_of_a_huge_console_is_found(tmp_path: 
         file.seek(1 << 30)
         file.write(f"\n{BLOCKED}".encode())
 
-    run = with_shown_tasks(Observation(ending=Ending.SWAPOFF_STUCK, evidence=("stacks.txt",)), log)
+    tasks = shown_tasks_of(Observation(ending=Ending.SWAPOFF_STUCK, evidence=("stacks.txt",)), log)
 
-    assert [task.task for task in run.stuck] == ["swapoff"]
+    assert [task.task for task in tasks] == ["swapoff"]

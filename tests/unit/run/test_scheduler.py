@@ -2,50 +2,24 @@
 """Builds and guests side by side, with work that only notes what is done and waits for its neighbours."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from orchestrator.host.deadline import scope
 from orchestrator.host.errors import InfraError
 from orchestrator.model.cells import Build, Cell
 from orchestrator.run.capacity import Room
 from orchestrator.run.order import as_given
-from orchestrator.run.scheduler import Duties, Stop, dispatch
+from orchestrator.run.scheduler import Ended, Steps, Stop, Unbuilt, Work, working
 from tests.unit.samples import cell
 
 SOON = 30.0  # for what comes at once, unless it never does
 
-
-@dataclass
-class Log:
-    """What was done, in order, by whichever thread."""
-
-    said: list[str] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    skipped: dict[str, str] = field(default_factory=dict)
-    ended: list[str] = field(default_factory=list)
-    stop: Stop | None = None
-
-    def say(self, text: str) -> None:
-        with self.lock:
-            self.said.append(text)
-
-    def duties(
-        self,
-        run: Callable[[Cell, str, Callable[[], None]], None] | None = None,
-        build: Callable[[Build, bool], str | None] | None = None,
-    ) -> Duties[str]:
-        return Duties(
-            build=build or (lambda build, _: build.name),
-            run=run or (lambda cell, *_: self.say(name(cell))),
-            stop=lambda: self.stop,
-            skip=self._skip,
-            end=self.ended.append,
-        )
-
-    def _skip(self, cells: Sequence[Cell], why: str) -> None:
-        self.skipped |= {name(one): why for one in cells}
+Taken = Callable[[Work[Build, Cell, str, str, str], Ended[Cell, str]], None]
 
 
 def name(one: Cell) -> str:
@@ -60,35 +34,86 @@ def room(guests: int) -> Room:
     return Room(cores=guests, memory_mib=1_000_000)
 
 
+@dataclass
+class Log:
+    """What was done, in order, by whichever thread; and what came to the thread that waits."""
+
+    said: list[str] = field(default_factory=list)
+    reports: list[str] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def say(self, text: str) -> None:
+        with self.lock:
+            self.said.append(text)
+
+    def run(
+        self,
+        jobs: list[Cell],
+        room: Room,
+        *,
+        build: Callable[[Build, bool], str | Unbuilt[str]] = lambda build, _: build.name,
+        observe: Callable[[Cell, str], str] | None = None,
+        judge: Callable[[Cell, str, str], str] = lambda one, _kernel, _observed: name(one),
+        taken: Taken = lambda _work, _ended: None,
+        until_judged: bool = False,
+    ) -> None:
+        def noted(one: Cell, _: str) -> str:
+            self.say(name(one))
+            return name(one)
+
+        steps: Steps[Build, Cell, str, str, str] = Steps(build=build, observe=observe or noted, judge=judge)
+        with working(as_given(jobs), room, steps, until_judged=until_judged) as work:
+            for ended in work:
+                self.reports += ended.reports
+                self.skipped |= {name(one): ended.why_skipped for one in ended.skipped}
+                taken(work, ended)
+
+
 def test_guests_run_side_by_side_and_no_more_than_there_is_room_for() -> None:
     log, together = Log(), threading.Barrier(3)
 
-    def run(*_: object) -> None:
+    def observe(*_: object) -> str:
         log.say("begins")
         together.wait(SOON)
         log.say("ends")
+        return ""
 
-    dispatch(as_given(cells(*"abcdef")), room(3), log.duties(run))
+    log.run(cells(*"abcdef"), room(3), observe=observe)
 
-    assert log.said.count("begins") == 6
     assert log.said[:3] == ["begins"] * 3
     at_once = [sum(1 if word == "begins" else -1 for word in log.said[:end]) for end in range(len(log.said) + 1)]
     assert max(at_once) == 3
+    assert sorted(log.reports) == [f"x86_64 {one}" for one in "abcdef"]
 
 
 def test_the_next_guest_starts_while_the_last_is_judged() -> None:
     log, second = Log(), threading.Event()
 
-    def run(one: Cell, _: str, guest_ended: Callable[[], None]) -> None:
-        if name(one) == "x86_64 a":
-            guest_ended()
-            assert second.wait(SOON)
-        second.set()
-        log.say(name(one))
+    def observe(one: Cell, _: str) -> str:
+        if name(one) == "x86_64 b":
+            second.set()
+        return ""
 
-    dispatch(as_given(cells("a", "b")), room(1), log.duties(run))
+    def judge(one: Cell, *_: str) -> str:
+        assert second.wait(SOON)
+        return name(one)
 
-    assert log.said == ["x86_64 b", "x86_64 a"]
+    log.run(cells("a", "b"), room(1), observe=observe, judge=judge)
+
+    assert sorted(log.reports) == ["x86_64 a", "x86_64 b"]
+
+
+def test_where_the_verdict_decides_no_guest_starts_before_it() -> None:
+    log = Log()
+
+    def judge(one: Cell, *_: str) -> str:
+        log.say(f"{name(one)} is judged")
+        return name(one)
+
+    log.run(cells("a", "b"), room(1), judge=judge, until_judged=True)
+
+    assert log.said == ["x86_64 a", "x86_64 a is judged", "x86_64 b", "x86_64 b is judged"]
 
 
 def test_a_kernel_is_built_in_the_background_of_guests_and_not_before_there_are_any() -> None:
@@ -100,12 +125,12 @@ def test_a_kernel_is_built_in_the_background_of_guests_and_not_before_there_are_
             built.set()
         return one.name
 
-    def run(one: Cell, made: str, *_: object) -> None:
-        assert made == one.build.name
+    def observe(one: Cell, kernel: str) -> str:
+        assert kernel == one.build.name
         assert built.wait(SOON)
+        return ""
 
-    schedule = as_given([*cells("a"), *cells("a", arch="arm64")])
-    dispatch(schedule, room(1), log.duties(run, build))
+    log.run([*cells("a"), *cells("a", arch="arm64")], room(1), build=build, observe=observe)
 
     assert log.said == ["x86_64 in the background: False", "arm64 in the background: True"]
 
@@ -119,37 +144,58 @@ def test_a_build_that_raises_lets_the_guests_of_those_before_finish() -> None:
             raise InfraError("no compiler")
         return one.name
 
-    def run(one: Cell, *_: object) -> None:
+    def observe(*_: object) -> str:
         assert raised.wait(SOON)
-        log.say(name(one))
+        assert not scope().why
+        return ""
 
     with pytest.raises(InfraError, match="no compiler"):
-        dispatch(as_given([*cells("a", "b"), *cells("a", arch="arm64")]), room(1), log.duties(run, build))
+        log.run([*cells("a", "b"), *cells("a", arch="arm64")], room(1), build=build, observe=observe)
 
-    assert log.said == ["x86_64 a", "x86_64 b"]
+    assert log.reports == ["x86_64 a", "x86_64 b"]
     assert log.skipped == {"arm64 a": "not run: its kernel was never built"}
-    assert not log.ended
 
 
-def test_what_raises_in_a_cell_ends_everything() -> None:
+def test_what_raises_in_a_job_ends_everything() -> None:
     log = Log()
 
-    def run(one: Cell, *_: object) -> None:
-        log.say(name(one))
-        raise InfraError("the disk is full")
+    def observe(one: Cell, _: str) -> str:
+        if name(one) == "x86_64 a":
+            raise InfraError("the disk is full")
+        log.say(str(scope().wait(SOON)))
+        return ""
 
     with pytest.raises(InfraError, match="the disk is full"):
-        dispatch(as_given(cells("a", "b")), room(1), log.duties(run))
+        log.run(cells("a", "b", "c"), room(2), observe=observe)
 
-    assert log.said == ["x86_64 a"]
-    assert log.ended
+    assert log.said == ["True"]
+    assert log.reports == ["x86_64 b"]
+    assert log.skipped == {"x86_64 c": "not run: this machine failed"}
 
 
-def test_a_build_that_failed_has_no_cells_to_run() -> None:
+def test_an_error_of_who_takes_the_reports_ends_what_runs() -> None:
     log = Log()
 
-    dispatch(as_given(cells("a")), room(1), log.duties(build=lambda *_: None))
+    def observe(one: Cell, _: str) -> str:
+        if name(one) == "x86_64 b":
+            log.say(str(scope().wait(SOON)))
+        return ""
 
+    def taken(_work: object, _ended: object) -> None:
+        raise InfraError("the report can't be written")
+
+    with pytest.raises(InfraError, match="the report can't be written"):
+        log.run(cells("a", "b"), room(2), observe=observe, taken=taken)
+
+    assert log.said == ["True"]
+
+
+def test_a_build_that_failed_has_the_reports_of_its_jobs_and_none_is_run() -> None:
+    log = Log()
+
+    log.run(cells("a", "b"), room(1), build=lambda *_: Unbuilt(reports=("a: no", "b: no")))
+
+    assert log.reports == ["a: no", "b: no"]
     assert not log.said
     assert not log.skipped
 
@@ -157,14 +203,80 @@ def test_a_build_that_failed_has_no_cells_to_run() -> None:
 @pytest.mark.parametrize("at_once", [True, False])
 def test_a_stop_starts_nothing_more_and_says_what_was_not_run(at_once: bool) -> None:
     log = Log()
+    ended = threading.Event()
 
-    def run(one: Cell, *_: object) -> None:
+    def observe(one: Cell, _: str) -> str:
+        if name(one) == "x86_64 b":
+            log.say(f"ended early: {scope().wait(SOON) if at_once else ended.wait(SOON) and bool(scope().why)}")
+        return ""
+
+    def taken(work: Work[Build, Cell, str, str, str], _: object) -> None:
+        work.stop(Stop(why="enough", at_once=at_once))
+        ended.set()
+
+    jobs = [*cells("a", "b", "c"), *cells("a", arch="arm64")]
+    log.run(jobs, room(2), observe=observe, taken=taken)
+
+    assert log.said == [f"ended early: {at_once}"]
+    assert log.reports == ["x86_64 a", "x86_64 b"]
+    assert "x86_64 c" in log.skipped
+    assert set(log.skipped.values()) == {"not run: enough"}
+
+
+@settings(max_examples=60)
+@given(
+    builds=st.lists(
+        st.tuples(st.sampled_from(["good", "unbuilt", "raises"]), st.lists(st.booleans(), max_size=4)), max_size=4
+    ),
+    guests=st.integers(1, 3),
+    stop_after=st.integers(0, 9),
+    at_once=st.booleans(),
+)
+def test_whatever_happens_each_job_has_one_report_or_is_skipped_once(
+    builds: list[tuple[str, list[bool]]], guests: int, stop_after: int, at_once: bool
+) -> None:
+    """A job that is True works, another raises; after `stop_after` reports everything is to stop."""
+    log, running, most = Log(), 0, 0
+    # An arch of their own makes builds of them.
+    kinds = {f"arch{number}": kind for number, (kind, _) in enumerate(builds)}
+    jobs = [
+        cell(workload=f"w{index}{'' if works else 'bad'}", arch=f"arch{number}")
+        for number, (_, many) in enumerate(builds)
+        for index, works in enumerate(many)
+    ]
+
+    def build(one: Build, _: bool) -> str | Unbuilt[str]:
+        if kinds[one.arch] == "raises":
+            raise InfraError(f"no {one.arch}")
+        if kinds[one.arch] == "unbuilt":
+            return Unbuilt(reports=tuple(name(job) for job in jobs if job.build == one))
+        return one.name
+
+    def observe(one: Cell, _: str) -> str:
+        nonlocal running, most
+        with log.lock:
+            running, most = running + 1, max(most, running + 1)
         log.say(name(one))
-        log.stop = Stop(why="enough", at_once=at_once)
+        with log.lock:
+            running -= 1
+        if one.workload.name.endswith("bad"):
+            raise InfraError(f"no {name(one)}")
+        return name(one)
 
-    schedule = as_given([*cells("a", "b"), *cells("a", arch="arm64")])
-    dispatch(schedule, room(1), log.duties(run))
+    def taken(work: Work[Build, Cell, str, str, str], _: object) -> None:
+        if len(log.reports) >= stop_after:
+            work.stop(Stop(why="enough", at_once=at_once))
 
-    assert log.said == ["x86_64 a"]
-    assert log.skipped == dict.fromkeys(("x86_64 b", "arm64 a"), "not run: enough")
-    assert log.ended == (["enough"] if at_once else [])
+    error = ""
+    try:
+        log.run(jobs, room(guests), build=build, observe=observe, taken=taken)
+    except InfraError as e:
+        error = str(e)
+
+    assert most <= guests
+    assert len(log.said) == len(set(log.said))
+    failed = {name(job) for job in jobs if job.workload.name.endswith("bad")} & set(log.said)
+    assert sorted([*log.reports, *log.skipped, *failed]) == sorted(map(name, jobs))
+    assert bool(failed) <= bool(error)
+    if not error and not log.skipped:
+        assert len(log.reports) == len(jobs)

@@ -21,25 +21,25 @@ HUGE = replace(SPEC, memory_mib=1 << 40)  # no machine has that
 
 
 def test_the_first_of_two_cells_makes_the_state() -> None:
-    with snapshots([SPEC, SPEC]) as states, states.place(SPEC) as place:
-        assert place.saved() is None
+    with snapshots([SPEC, SPEC]) as states, states.claim(SPEC) as place:
+        assert place.snapshot() is None
         assert place.making
         assert place.memory()
 
 
 def test_a_cell_that_gives_up_keeps_nobody_waiting() -> None:
-    with snapshots([SPEC, SPEC]) as states, states.place(SPEC) as first, states.place(SPEC) as second:
-        assert first.saved() is None
+    with snapshots([SPEC, SPEC]) as states, states.claim(SPEC) as first, states.claim(SPEC) as second:
+        assert first.snapshot() is None
         first.give_up()
 
-        assert second.saved() is None
+        assert second.snapshot() is None
         assert not second.making
 
 
 def test_a_guest_for_whose_state_there_is_no_room_is_booted_and_nobody_waits_for_it() -> None:
-    with snapshots([HUGE, HUGE]) as states, states.place(HUGE) as first, states.place(HUGE) as second:
+    with snapshots([HUGE, HUGE]) as states, states.claim(HUGE) as first, states.claim(HUGE) as second:
         for place in (first, second):
-            assert place.saved() is None
+            assert place.snapshot() is None
             assert not place.making
             assert place.memory() is None
         assert (first.without_room, second.without_room) == (True, False)  # it is told once

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a command was asked to do, and its kernels: the source, the series, and a build of each variant and flavour."""
+
+import os
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from orchestrator.host import paths
+from orchestrator.host.deadline import Deadline
+from orchestrator.host.errors import InfraError, of_this_machine
+from orchestrator.host.lock import in_use
+from orchestrator.kernel.build.prepare import BuildContext, from_tarball, from_tree, prepare
+from orchestrator.kernel.series.load import BASELINE, Series, load_series
+from orchestrator.kernel.source.overlay import Overlay, load_overlay
+from orchestrator.kernel.source.tree import PreparedSource
+from orchestrator.model.cells import Build, Cell
+from orchestrator.model.configuration import Variant
+from orchestrator.model.events import Listener, Notice
+from orchestrator.model.images import BuildFailure, KernelImage
+from orchestrator.plan.config import Plan, load_kernel_source
+from orchestrator.plan.flavours import needs_of
+from orchestrator.run.delay_targets import check_changed
+from orchestrator.run.sandboxing import builds_in_sandbox
+
+HOURS = 3600.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What a command was asked to do, paths resolved."""
+
+    plan: Plan
+    cells: tuple[Cell, ...]
+    series: tuple[Path, ...]
+    series_version: str = ""  # of those in a mailbox; "": there is one only
+    tree: Path | None = None
+    jobs: int | None = None  # None: as cores and memory allow
+    fail_fast: bool = False
+    until_fail: bool = False  # the cells are repeats: the first that is bad ends them, and the rest were never wanted
+    sandbox: bool = True
+    dump_memory: bool = False  # keep the whole memory of a guest that hangs
+    restore: bool = True  # cells with the same guest: it is booted once, and restored for the others
+    cache: Path = field(default_factory=paths.cache_root)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kernels:
+    """Builds the kernels of a request, or takes them from the cache."""
+
+    request: Request
+    source: PreparedSource
+    series: Series
+    sandbox: bool
+
+    def image(
+        self,
+        build: Build,
+        *,
+        log_dir: Path,
+        listener: Listener,
+        more: Series = BASELINE,
+        background: bool = False,
+    ) -> KernelImage | BuildFailure:
+        """Build one kernel, or take it from the cache; `more` is applied on top of the series.
+
+        In the background, guests go first.
+        """
+        series = BASELINE if build.variant is Variant.BASELINE else self.series
+        series = replace(series, patches=(*series.patches, *more.patches))
+        context = BuildContext(
+            cache=self.request.cache,
+            log_dir=log_dir,
+            sandbox=self.sandbox,
+            on_event=listener,
+            background=background,
+        )
+        reached = {file for load in self.request.plan.workloads for file in load.files}
+        overlay = overlay_of(build, self.series, reached)
+        return prepare(
+            build, source=self.source, series=series, fragments=fragments_of(build), context=context, overlay=overlay
+        )
+
+
+@contextmanager
+def open_kernels(request: Request, listener: Listener) -> Iterator[Kernels]:
+    """Fetch the source and read the series. Raises UserError for a bad patch or tree, InfraError without a source."""
+    _check_cache(request.cache)
+    until = Deadline.after(2 * HOURS, "the kernel source")
+    with paths.scratch_folder() as scratch, in_use(request.cache, until):
+        log = Path(scratch) / "log"
+        # git reads the series, so the sandbox is asked for before.
+        sandbox = builds_in_sandbox(request.sandbox, listener)
+        # The series first: a patch that is none should not wait for a download.
+        wanted_version = request.series_version
+        series = load_series(request.series, tree=request.tree, log=log, until=until, version=wanted_version)
+        for text in series.notices:
+            listener(Notice(text=text))
+        if request.tree:
+            source = from_tree(request.tree, revision=series.base, log=log)
+        else:
+            wanted = load_kernel_source(request.plan.matrix.kernel)
+            source = from_tarball(wanted, cache=request.cache, on_event=listener)
+        check_changed(request.cells, source, series, cache=request.cache, log_dir=Path(scratch), listener=listener)
+        yield Kernels(request=request, source=source, series=series, sandbox=sandbox)
+
+
+def _check_cache(cache: Path) -> None:
+    """Raise InfraError where nothing can be written to the cache: asked at once, and not after a download."""
+    try:
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if cache == paths.cache_root() and not paths.cache_is_named() and cache.stat().st_uid == os.geteuid():
+            cache.chmod(0o700)
+        with tempfile.TemporaryFile(dir=cache):
+            pass
+    except OSError as e:
+        why = of_this_machine(e)
+        raise InfraError(f"the cache can't be written: {why}", hint=why.hint) from e
+
+
+def fragments_of(build: Build) -> tuple[Path, ...]:
+    """The kconfig fragments of a build, in the order in which they are merged."""
+    names = ("base", build.arch, *build.flavour.split("+"))
+    return tuple(paths.KCONFIG / f"{name}.config" for name in names)
+
+
+def overlay_of(build: Build, series: Series, reached: Collection[str]) -> Overlay | None:
+    """The code that a flavour adds to the kernel, aimed at the series; the baseline is widened in the same places."""
+    name = next((part for part in build.flavour.split("+") if needs_of(part).overlay), "")
+    return load_overlay(paths.OVERLAYS / name, series, reached) if name else None
