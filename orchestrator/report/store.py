@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 from orchestrator.host.deadline import now
 from orchestrator.host.errors import Cancelled, InfraError, UserError
 from orchestrator.host.files import flush, replacement
+from orchestrator.host.text import json_text
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.configuration import Matrix
 from orchestrator.model.guests import WorkloadResult
@@ -28,7 +29,7 @@ from orchestrator.report.coverage.page import page_text
 from orchestrator.report.crash_entries import crash_entries
 from orchestrator.report.junit import junit_text
 from orchestrator.report.run_files import append, write_whole, writing
-from orchestrator.report.stored import CELL, CELL_COUNT, CELLS_FILE, RUN, RUN_FILE, json_text, unreadable, with_sum
+from orchestrator.report.stored import CELL, CELL_COUNT, CELLS_FILE, RUN, RUN_FILE, unreadable, with_sum
 from orchestrator.report.stored import load_run as load_run
 from orchestrator.report.summary import summary_text
 from orchestrator.report.timeline import timeline_svg
