@@ -33,10 +33,12 @@ from orchestrator.report.stored import CELL, CELL_COUNT, CELLS_FILE, RUN, RUN_FI
 from orchestrator.report.stored import load_run as load_run
 from orchestrator.report.summary import summary_text
 from orchestrator.report.timeline import timeline_svg
+from orchestrator.report.trace import trace_text
 
 JUNIT_FILE = "junit.xml"
 SUMMARY_FILE = "summary.txt"
 TIMELINE_FILE = "timeline.svg"
+TRACE_FILE = "trace.json"
 RESULT_FILE = "workload.json"
 LATEST = "latest"
 BUGS = "bugs"  # in a folder of `patchrig sensitivity`: a run for each
@@ -151,7 +153,7 @@ class Store:
         return tuple(sorted(self._cells, key=lambda cell: self._order.get(cell.cell.name, last)))
 
     def save(self, *, interrupted: bool = False) -> RunReport:
-        """Write run.json, junit.xml, summary.txt and timeline.svg as of now, unless that has been done.
+        """Write run.json, junit.xml, summary.txt, timeline.svg and trace.json as of now, unless that has been done.
 
         A run with an instrumented kernel has coverage.html, too.
         """
@@ -172,6 +174,7 @@ class Store:
         write_whole(self.folder / JUNIT_FILE, junit_text(report))
         write_whole(self.folder / SUMMARY_FILE, summary_text(report))
         write_whole(self.folder / TIMELINE_FILE, timeline_svg(report))
+        write_whole(self.folder / TRACE_FILE, trace_text(report))
         if builds := coverage_of(report):
             write_whole(self.folder / PAGE_FILE, page_text(report, builds))
         self._saved = (state, report)
