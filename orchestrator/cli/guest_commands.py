@@ -12,10 +12,11 @@ import click
 from orchestrator.cli.options import DEFAULT_MATRIX, MATRIX, Choice, request_of, with_choice
 from orchestrator.guest.archive import add_blocks
 from orchestrator.guest.keys import RunKeys, new_keys
+from orchestrator.guest.login import SSH, SSH_FAILED, login_argv
 from orchestrator.guest.workload import disk_sizes, limits_for, workload_argv
 from orchestrator.host import process
 from orchestrator.host.deadline import Deadline
-from orchestrator.host.errors import ExitCode, InfraError, UserError
+from orchestrator.host.errors import ExitCode, InfraError, ToolMissing, UserError
 from orchestrator.host.paths import scratch_folder
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.cells import Cell
@@ -25,7 +26,6 @@ from orchestrator.report.terminal import screen, terminal
 from orchestrator.run.bootable import BOOT_SECONDS, Bootable, Guests, vm_spec
 from orchestrator.run.guest_files import make_initramfs, workload_sources
 from orchestrator.run.matrix import Request, open_kit, usable_kvm
-from orchestrator.run.snapshots import connected
 from orchestrator.vm.qemu import boot as boot_vm
 from orchestrator.vm.qemu import config_digest, not_as_asked, said_since
 from orchestrator.vm.start import terminal_argv
@@ -68,6 +68,8 @@ def shell(cell: str, matrix: Path, **choice: Any) -> ExitCode:
     \b
     patchrig shell patched.plain.x86_64.swapin
     """
+    if process.find_tool(SSH) is None:
+        raise ToolMissing(SSH)
     request = request_of(matrix, Choice(**choice))
     chosen = _cell_named(request, cell)
     keys = new_keys()
@@ -85,8 +87,11 @@ def shell(cell: str, matrix: Path, **choice: Any) -> ExitCode:
                 raise InfraError(differs)
             argv = workload_argv(chosen, limits_for(chosen, ready.speed, kernel_slower=needs.slower))
             click.echo(f"{chosen.name}; its workload is started by:\n  {' '.join(argv)}", err=True)
-            with connected(vm, keys, until) as guest:
-                guest.interact()
+            login = login_argv(vm.ssh_address(until), keys, logs, seconds=until.left())
+            status = process.foreground(login)
+            # Who ends the guest from the inside ends the session, too.
+            if status == SSH_FAILED and vm.alive():
+                raise InfraError("ssh failed", hint="see what it said above")
     return ExitCode.OK
 
 
