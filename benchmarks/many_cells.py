@@ -112,12 +112,12 @@ def fake_judge(cell: Cell, observed: Observed, *_: Any) -> CellReport:
 class FakeBootFiles(BootFiles):
     """Guests that nobody boots."""
 
-    def bootable(self, image: KernelImage, explainer: object = None, *, blocks: Path | None = None) -> Bootable:
+    def bootable(self, image: KernelImage, *_: Any, **__: Any) -> Bootable:
         initramfs = self.folder / "initramfs"
         initramfs.touch()
         return Bootable(kernel=image, initramfs=initramfs)
 
-    def guests_of(self, cell: Cell, bootable: Bootable) -> Guests:
+    def guests_of(self, *_: Any) -> Guests:
         return self.guests
 
 

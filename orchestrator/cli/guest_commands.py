@@ -10,10 +10,11 @@ import click
 
 from orchestrator.cli.options import DEFAULT_MATRIX, MATRIX, Choice, request_of, with_choice
 from orchestrator.guest.keys import RunKeys, new_keys
+from orchestrator.guest.login import SSH, SSH_FAILED, login_argv
 from orchestrator.guest.workload import disk_sizes, limits_for, workload_argv
 from orchestrator.host import process
 from orchestrator.host.deadline import Deadline
-from orchestrator.host.errors import ExitCode, InfraError, UserError
+from orchestrator.host.errors import ExitCode, InfraError, ToolMissing, UserError
 from orchestrator.host.paths import scratch_folder
 from orchestrator.model.cells import Cell
 from orchestrator.model.images import BuildFailure
@@ -21,7 +22,6 @@ from orchestrator.plan.flavours import needs_of
 from orchestrator.report.terminal import screen, terminal
 from orchestrator.run.bootable import BOOT_SECONDS, Bootable, BootFiles, Guests, vm_spec
 from orchestrator.run.kernels import Request, open_kernels
-from orchestrator.run.snapshots import connected
 from orchestrator.vm.qemu import boot as boot_vm
 from orchestrator.vm.qemu import config_digest, not_as_asked, said_since
 from orchestrator.vm.start import terminal_argv
@@ -64,6 +64,8 @@ def shell(cell: str, matrix: Path, **choice: Any) -> ExitCode:
     \b
     patchrig shell patched.plain.x86_64.swapin
     """
+    if process.find_tool(SSH) is None:
+        raise ToolMissing(SSH)
     request = request_of(matrix, Choice(**choice))
     chosen = _cell_named(request, cell)
     keys = new_keys()
@@ -81,8 +83,11 @@ def shell(cell: str, matrix: Path, **choice: Any) -> ExitCode:
                 raise InfraError(differs)
             argv = workload_argv(chosen, limits_for(chosen, ready.speed, kernel_slower=needs.slower))
             click.echo(f"{chosen.name}; its workload is started by:\n  {' '.join(argv)}", err=True)
-            with connected(vm, keys, until) as guest:
-                guest.interact()
+            login = login_argv(vm.ssh_address(until), keys, logs, seconds=until.left())
+            status = process.foreground(login)
+            # Who ends the guest from the inside ends the session, too.
+            if status == SSH_FAILED and vm.alive():
+                raise InfraError("ssh failed", hint="see what it said above")
     return ExitCode.OK
 
 

@@ -1,15 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""SSH into the guest; the one place that imports paramiko."""
+"""SSH into the guest for programs; the one place that imports paramiko. A person logs in by login.py."""
 
 import io
-import os
-import select
-import shutil
 import socket
-import sys
-import termios
 import threading
-import tty
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -65,15 +59,6 @@ class Guest:
                 return Output(status=running.status(until), text="".join(parts))
             except OutOfTime as e:
                 raise GuestUnreachable(f"the guest does not end a command: {e}") from e
-
-    def interact(self) -> None:
-        """A login shell on the user's own terminal, until it ends."""
-        channel = self._transport.open_session()
-        width, height = shutil.get_terminal_size()
-        channel.get_pty(os.environ.get("TERM", "vt100"), width, height)
-        channel.invoke_shell()
-        with _raw_terminal(sys.stdin.fileno()):
-            _pump(channel, sys.stdin.fileno(), sys.stdout.fileno())
 
     @contextmanager
     def start(self, command: str, until: Deadline) -> Iterator["Running"]:
@@ -180,39 +165,6 @@ def opened(address: Path | int, until: Deadline) -> socket.socket:
             raise
         else:
             return channel
-
-
-@contextmanager
-def _raw_terminal(terminal: int) -> Iterator[None]:
-    """Every key goes to the guest as it is; where standard input is no terminal there is nothing to do."""
-    if not os.isatty(terminal):
-        yield
-        return
-    before = termios.tcgetattr(terminal)
-    try:
-        tty.setraw(terminal)
-        yield
-    finally:
-        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
-
-
-def _pump(channel: paramiko.Channel, keyboard: int, screen: int) -> None:
-    sources: list[paramiko.Channel | int] = [channel, keyboard]
-    while True:
-        ready, _, _ = select.select(sources, [], [])
-        if channel in ready:
-            data = channel.recv(_CHUNK)
-            if not data:
-                return
-            os.write(screen, data)
-        if keyboard in ready:
-            typed = os.read(keyboard, _CHUNK)
-            if typed:
-                channel.sendall(typed)
-            else:
-                # The end of a script that was piped in: the shell may finish what it has.
-                channel.shutdown_write()
-                sources.remove(keyboard)
 
 
 def _close(open_end: paramiko.Channel | paramiko.Transport) -> None:

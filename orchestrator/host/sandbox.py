@@ -129,6 +129,11 @@ def sandbox_argv(argv: Sequence[str], sandbox: Sandbox) -> list[str]:
     ]
 
 
+def confined_argv(argv: Sequence[str], inside: Sandbox, *, sandbox: bool) -> list[str]:
+    """sandbox_argv(), or plain_argv() where the user or the host does without a sandbox."""
+    return sandbox_argv(argv, inside) if sandbox else plain_argv(argv, inside)
+
+
 def plain_argv(argv: Sequence[str], sandbox: Sandbox) -> list[str]:
     """`argv` with the user's own rights, for a host without sandbox: the environment is all that is kept apart."""
     words = (f"{name}={value}" for name, value in _variables(sandbox.env).items())

@@ -38,7 +38,7 @@ def one_line(text: str, most: int = 300) -> str:
 
 
 def json_text(value: object, *, indent: int | None = None) -> str:
-    """JSON in ASCII that a terminal can show, too."""
+    """JSON in ASCII that a terminal can show, too: half of a surrogate pair, as a console may hold it, is no UTF-8."""
     return json.dumps(value, indent=indent).replace("\x7f", "\\u007f")
 
 

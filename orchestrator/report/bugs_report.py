@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What became of each seeded bug: as JSON, as rows of a table, as conclusions, and on the disk while it goes on."""
 
-import json
 import statistics
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from orchestrator.host.deadline import now
+from orchestrator.host.text import json_text
 from orchestrator.model.bugs import Attempt, BugReport, BugStatus, Control, SeededBug, Sensitivity
 from orchestrator.model.cells import Build
 from orchestrator.model.outcomes import Outcome
@@ -18,6 +20,11 @@ from orchestrator.report.run_files import write_whole
 from orchestrator.report.store import JUNIT_FILE
 
 SENSITIVITY_FILE = "sensitivity.json"
+
+_REPORT, _BUG, _ATTEMPT = TypeAdapter(Sensitivity), TypeAdapter(BugReport), TypeAdapter(Attempt)
+# What the JSON has as the values have it.
+_OF_THE_REPORT = {"id", "folder", "argv", "started", "seconds", "interrupted", "versions"}
+_OF_A_BUG = {"status", "title", "build_seconds", "attempts"}
 
 _CLASSES = {
     "A": "shows at every run",
@@ -63,7 +70,7 @@ class Ledger:
         with self._lock:
             self._report = replace(self._report, interrupted=interrupted or self._report.interrupted)
             report = replace(self._report, seconds=round(now() - self._began, 1))
-            write_whole(self.folder / SENSITIVITY_FILE, json.dumps(as_json(report), indent=2))
+            write_whole(self.folder / SENSITIVITY_FILE, json_text(as_json(report), indent=2))
             write_whole(self.folder / JUNIT_FILE, sensitivity_junit_text(report))
         return report
 
@@ -71,18 +78,12 @@ class Ledger:
 def as_json(report: Sensitivity) -> dict[str, Any]:
     """What `patchrig sensitivity --json` prints: only what json.dumps takes."""
     return {
-        "id": report.id,
-        "folder": str(report.folder),
-        "argv": list(report.argv),
+        **_REPORT.dump_python(report, mode="json", include=_OF_THE_REPORT),
         "matrix": report.matrix_path,
-        "started": report.started,
-        "seconds": report.seconds,
-        "interrupted": report.interrupted,
-        "versions": dict(report.versions),
         "bugs": [_bug_json(bug) for bug in report.bugs],
         "not_counted": [{"id": bug.id, "reason": bug.undetectable} for bug in report.not_counted],
         "control": [
-            {"arch": one.build.arch, "flavour": one.build.flavour, **_attempt_json(one.attempt)}
+            {"arch": one.build.arch, "flavour": one.build.flavour, **_ATTEMPT.dump_python(one.attempt, mode="json")}
             for one in report.control
         ],
         "summary": [
@@ -93,9 +94,10 @@ def as_json(report: Sensitivity) -> dict[str, Any]:
     }
 
 
-def _bug_json(report: BugReport) -> Mapping[str, Any]:
+def _bug_json(report: BugReport) -> dict[str, Any]:
     finding = report.finding
     return {
+        **_BUG.dump_python(report, mode="json", include=_OF_A_BUG),
         "id": report.bug.id,
         "arch": report.build.arch,
         "flavour": report.build.flavour,
@@ -104,26 +106,9 @@ def _bug_json(report: BugReport) -> Mapping[str, Any]:
         "broken": report.bug.broken,
         "expected": report.bug.symptom,
         "found": finding is not None,
-        "status": str(report.status),
         "workload": finding.workload if finding else None,
         "outcome": str(finding.outcome) if finding else None,
-        "title": report.title,
         "guest_seconds": report.guest_seconds,
-        "build_seconds": report.build_seconds,
-        "attempts": [_attempt_json(attempt) for attempt in report.attempts],
-    }
-
-
-def _attempt_json(attempt: Attempt) -> dict[str, Any]:
-    return {
-        "workload": attempt.workload,
-        "seconds": attempt.seconds,
-        "outcome": str(attempt.outcome),
-        "title": attempt.title,
-        "found": attempt.found,
-        "guest_seconds": attempt.guest_seconds,
-        "cell": attempt.cell,
-        "folder": attempt.folder,
     }
 
 

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 from orchestrator.host.deadline import now
 from orchestrator.host.errors import Cancelled, InfraError, UserError
 from orchestrator.host.files import flush, replacement
+from orchestrator.host.text import json_text
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.configuration import Matrix
 from orchestrator.model.guests import WorkloadResult
@@ -28,14 +29,16 @@ from orchestrator.report.coverage.page import page_text
 from orchestrator.report.crash_entries import crash_entries
 from orchestrator.report.junit import junit_text
 from orchestrator.report.run_files import append, write_whole, writing
-from orchestrator.report.stored import CELL, CELL_COUNT, CELLS_FILE, RUN, RUN_FILE, json_text, unreadable, with_sum
+from orchestrator.report.stored import CELL, CELL_COUNT, CELLS_FILE, RUN, RUN_FILE, unreadable, with_sum
 from orchestrator.report.stored import load_run as load_run
 from orchestrator.report.summary import summary_text
 from orchestrator.report.timeline import timeline_svg
+from orchestrator.report.trace import trace_text
 
 JUNIT_FILE = "junit.xml"
 SUMMARY_FILE = "summary.txt"
 TIMELINE_FILE = "timeline.svg"
+TRACE_FILE = "trace.json"
 RESULT_FILE = "workload.json"
 LATEST = "latest"
 BUGS = "bugs"  # in a folder of `patchrig sensitivity`: a run for each
@@ -150,7 +153,7 @@ class Store:
         return tuple(sorted(self._cells, key=lambda cell: self._order.get(cell.cell.name, last)))
 
     def save(self, *, interrupted: bool = False) -> RunReport:
-        """Write run.json, junit.xml, summary.txt and timeline.svg as of now, unless that has been done.
+        """Write run.json, junit.xml, summary.txt, timeline.svg and trace.json as of now, unless that has been done.
 
         A run with an instrumented kernel has coverage.html, too.
         """
@@ -171,6 +174,7 @@ class Store:
         write_whole(self.folder / JUNIT_FILE, junit_text(report))
         write_whole(self.folder / SUMMARY_FILE, summary_text(report))
         write_whole(self.folder / TIMELINE_FILE, timeline_svg(report))
+        write_whole(self.folder / TRACE_FILE, trace_text(report))
         if builds := coverage_of(report):
             write_whole(self.folder / PAGE_FILE, page_text(report, builds))
         self._saved = (state, report)

@@ -37,11 +37,6 @@ class _Bad(Exception):
     """A text is not what was written; the words say in what way."""
 
 
-def json_text(value: Any, *, indent: int | None = None) -> str:
-    """JSON in ASCII only: a console may hold anything, and half of a surrogate pair is no UTF-8."""
-    return json.dumps(value, indent=indent, ensure_ascii=True)
-
-
 def with_sum(text: str) -> str:
     """The text of a JSON object, with one more member: the SHA-256 of all that is before it."""
     body = text.removesuffix("}").rstrip()

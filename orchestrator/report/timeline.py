@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a run spent its time on, as a picture: a row for the source, each build and each cell (pure)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
-from xml.etree import ElementTree as ET
 
 from orchestrator.model.phases import Phase, Span
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.report.junit import valid_xml
+from orchestrator.report.lanes import guest_lanes
+from orchestrator.report.templating import render
 
 # Told apart by those who see colours otherwise, too (after Okabe and Ito), and on both grounds.
 COLOURS = {
@@ -25,29 +25,13 @@ COLOURS = {
     Phase.COLLECT: "#cc79a7",
     Phase.JUDGE: "#7f5fb8",
 }
-# The picture has a ground of its own, so that it can be read wherever it is put.
-STYLE = """\
-svg { font-family: ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; font-size: 12px }
-.ground { fill: #ffffff }
-text { fill: #1f2328 }
-.faint { fill: #59636e }
-.bad { fill: #b3261e; font-weight: bold }
-.grid { stroke: #d1d9e0; stroke-width: 1 }
-@media (prefers-color-scheme: dark) {
-  .ground { fill: #0d1117 }
-  text { fill: #f0f6fc }
-  .faint { fill: #9198a1 }
-  .bad { fill: #ff8a80 }
-  .grid { stroke: #3d444d }
-}
-"""
 
 _CHAR = 7.25  # px of one character of the font
 _MARGIN = 12.0
 _ROW = 20.0
-_BAR = 13.0
 _PLOT = 900.0
 _TITLE = 22.0
+_MARKS_A_LINE = 6
 # With more rows than this, nobody looks at single cells: guests that ran after one another then share a row.
 MOST_ROWS = 150
 # What is thinner can't be seen, and ten thousand cells would make a picture that no viewer opens.
@@ -64,6 +48,44 @@ class Row:
     bad: bool = False
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bar:
+    """A phase as it is drawn, in px; `tip` is shown where the pointer rests."""
+
+    x: float
+    width: float
+    colour: str
+    tip: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DrawnRow:
+    """A Row with its place in the picture; its note begins behind `end`."""
+
+    y: float
+    end: float
+    name: str
+    bars: tuple[Bar, ...]
+    note: str
+    bad: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LegendMark:
+    x: float
+    y: float
+    colour: str
+    phase: Phase
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tick:
+    """A mark of the axis."""
+
+    x: float
+    label: str
+
+
 def timeline_svg(report: RunReport) -> str:
     """The whole picture as an SVG document; the x axis is in seconds since the run began."""
     rows = timeline_rows(report)
@@ -75,7 +97,7 @@ def timeline_rows(report: RunReport) -> tuple[Row, ...]:
     """What is drawn, in the order in which it began. Cells that never began are not."""
     named = [Row(name=one.name, spans=_of(one.name, one.spans)) for one in report.timings if one.spans]
     cells = [cell for cell in report.cells if cell.spans]
-    drawn = [_cell_row(cell) for cell in cells] if len(cells) <= MOST_ROWS else _lanes(cells)
+    drawn = [_cell_row(cell) for cell in cells] if len(cells) <= MOST_ROWS else _lane_rows(cells)
     return tuple(sorted([*named, *drawn], key=lambda row: row.spans[0][1].start))
 
 
@@ -94,15 +116,8 @@ def _cell_row(cell: CellReport) -> Row:
     )
 
 
-def _lanes(cells: Iterable[CellReport]) -> list[Row]:
-    """The cells on as few rows as there were guests at once."""
-    lanes: list[list[CellReport]] = []
-    for cell in sorted(cells, key=lambda cell: cell.spans[0].start):
-        free = next((lane for lane in lanes if lane[-1].spans[-1].end <= cell.spans[0].start), None)
-        if free is None:
-            lanes.append(free := [])
-        free.append(cell)
-    return [_lane_row(number, lane) for number, lane in zip(count(1), lanes, strict=False)]
+def _lane_rows(cells: Sequence[CellReport]) -> list[Row]:
+    return [_lane_row(number, lane) for number, lane in enumerate(guest_lanes(cells), start=1)]
 
 
 def _lane_row(number: int, cells: Sequence[CellReport]) -> Row:
@@ -118,56 +133,37 @@ def _lane_row(number: int, cells: Sequence[CellReport]) -> Row:
 def _svg(report: RunReport, rows: Sequence[Row], seconds: float) -> str:
     left = 2 * _MARGIN + _CHAR * max((len(valid_xml(row.name)) for row in rows), default=0)
     right = 2 * _MARGIN + _CHAR * max((len(row.note) for row in rows), default=0)
-    legend = _legend_lines([phase for phase in Phase if any(span.phase is phase for _, span in _spans(rows))])
-    top = _MARGIN + _TITLE + _ROW * len(legend) + _ROW
-    width, height = left + _PLOT + right, top + _ROW * len(rows) + 2 * _MARGIN
-    root = ET.Element(
-        "svg",
-        {
-            "xmlns": "http://www.w3.org/2000/svg",
-            "viewBox": f"0 0 {width:g} {height:g}",
-            "width": f"{width:g}",
-            "height": f"{height:g}",
-            "role": "img",
-        },
-    )
-    title = f"{report.id}: what {seconds:.0f} s went on"
-    ET.SubElement(root, "title").text = valid_xml(title)
-    ET.SubElement(root, "style").text = STYLE
-    ET.SubElement(root, "rect", {"class": "ground", "width": "100%", "height": "100%"})
-    _text(root, _MARGIN, _MARGIN + 12, title)
-    _draw_legend(root, legend)
+    used = {span.phase for row in rows for _, span in row.spans}
+    legend = tuple(_legend([phase for phase in Phase if phase in used]))
+    top = max((mark.y for mark in legend), default=_MARGIN + _TITLE - _ROW) + 2 * _ROW
+    height = top + _ROW * len(rows) + 2 * _MARGIN
     scale = _PLOT / seconds
-    _draw_axis(root, left, top, height - 2 * _MARGIN, scale)
-    for number, row in enumerate(rows):
-        _draw_row(root, row, left, top + _ROW * number, scale)
-    ET.indent(root, " ")
-    return ET.tostring(root, encoding="unicode") + "\n"
+    text = render(
+        "timeline.svg",
+        title=f"{report.id}: what {seconds:.0f} s went on",
+        width=left + _PLOT + right,
+        height=height,
+        left=left,
+        top=top,
+        bottom=height - 2 * _MARGIN,
+        legend=legend,
+        ticks=tuple(_ticks(seconds, left)),
+        rows=tuple(_drawn(row, left, top + _ROW * number, scale) for number, row in enumerate(rows)),
+    )
+    return f"{text}\n"
 
 
-def _spans(rows: Iterable[Row]) -> Iterable[tuple[str, Span]]:
-    return (span for row in rows for span in row.spans)
+def _legend(phases: Sequence[Phase]) -> Iterator[LegendMark]:
+    for number, phase in enumerate(phases):
+        line, place = divmod(number, _MARKS_A_LINE)
+        x, y = _MARGIN + 110 * place, _MARGIN + _TITLE + _ROW * line
+        yield LegendMark(x=x, y=y, colour=COLOURS[phase], phase=phase)
 
 
-def _legend_lines(phases: Sequence[Phase]) -> list[list[Phase]]:
-    return [list(phases[start : start + 6]) for start in range(0, len(phases), 6)]
-
-
-def _draw_legend(root: ET.Element, lines: Sequence[Sequence[Phase]]) -> None:
-    for number, phases in enumerate(lines):
-        for place, phase in enumerate(phases):
-            x, y = _MARGIN + 110 * place, _MARGIN + _TITLE + _ROW * number
-            _rect(root, x, y, 13, _BAR, COLOURS[phase])
-            _text(root, x + 19, y + 11, str(phase))
-
-
-def _draw_axis(root: ET.Element, left: float, top: float, bottom: float, scale: float) -> None:
-    step = tick_seconds(_PLOT / scale)
-    for number in range(int(_PLOT / scale / step) + 1):
-        x = left + number * step * scale
-        ends = {"x1": f"{x:.1f}", "x2": f"{x:.1f}", "y1": f"{top - 4:.1f}", "y2": f"{bottom:.1f}"}
-        ET.SubElement(root, "line", {"class": "grid", **ends})
-        _text(root, x, top - 7, f"{number * step:g} s", kind="faint", anchor="middle")
+def _ticks(seconds: float, left: float) -> Iterator[Tick]:
+    step = tick_seconds(seconds)
+    for number in range(int(seconds / step) + 1):
+        yield Tick(x=left + number * step * _PLOT / seconds, label=f"{number * step:g} s")
 
 
 def tick_seconds(seconds: float) -> float:
@@ -178,30 +174,18 @@ def tick_seconds(seconds: float) -> float:
     return seconds / 12
 
 
-def _draw_row(root: ET.Element, row: Row, left: float, y: float, scale: float) -> None:
-    group = ET.SubElement(root, "g")
-    _text(group, left - _MARGIN, y + 11, row.name, anchor="end")
+def _drawn(row: Row, left: float, y: float, scale: float) -> DrawnRow:
+    end = left + max((span.end for _, span in row.spans), default=0.0) * scale
+    bars = tuple(_bars(row, left, scale))
+    return DrawnRow(y=y, end=end, name=row.name, bars=bars, note=row.note, bad=row.bad)
+
+
+def _bars(row: Row, left: float, scale: float) -> Iterator[Bar]:
     drawn = left
     for name, span in row.spans:
         x, end = max(drawn, left + span.start * scale), left + span.end * scale
         if end - x < _THINNEST:
             continue
-        bar = _rect(group, x, y, end - x, _BAR, COLOURS[span.phase])
         tip = f"{name}: {span.phase} {span.end - span.start:.2f} s, from {span.start:.2f} s"
-        ET.SubElement(bar, "title").text = valid_xml(tip)
+        yield Bar(x=x, width=end - x, colour=COLOURS[span.phase], tip=tip)
         drawn = end
-    if row.note:
-        after = left + max((span.end for _, span in row.spans), default=0.0) * scale
-        _text(group, after + 6, y + 11, row.note, kind="bad" if row.bad else "faint")
-
-
-def _rect(parent: ET.Element, x: float, y: float, width: float, height: float, fill: str) -> ET.Element:
-    place = {"x": f"{x:.1f}", "y": f"{y:.1f}", "width": f"{width:.1f}", "height": f"{height:g}"}
-    return ET.SubElement(parent, "rect", {**place, "fill": fill})
-
-
-def _text(parent: ET.Element, x: float, y: float, text: str, *, kind: str = "", anchor: str = "") -> None:
-    attributes = {"x": f"{x:.1f}", "y": f"{y:.1f}"}
-    attributes |= {"class": kind} if kind else {}
-    attributes |= {"text-anchor": anchor} if anchor else {}
-    ET.SubElement(parent, "text", attributes).text = valid_xml(text)

@@ -13,7 +13,7 @@ from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError, OutOfTime
 from orchestrator.host.lock import locked
 from orchestrator.host.paths import scratch_folder
-from orchestrator.host.sandbox import Sandbox, plain_argv, sandbox_argv
+from orchestrator.host.sandbox import Sandbox, confined_argv
 from orchestrator.host.sealed import read_sealed, write_sealed
 from orchestrator.model.arch import Arch
 from orchestrator.vm.argv import VmSpec
@@ -118,7 +118,7 @@ def _run_tiny(arch: Arch, image: Path, log: Path, *, sandbox: bool) -> str:
         *("-device", "isa-debug-exit,iobase=0xf4,iosize=4"),
     ]
     inside = Sandbox(readable=(image,), devices=(KVM,))
-    argv = (sandbox_argv if sandbox else plain_argv)(argv, inside)
+    argv = confined_argv(argv, inside, sandbox=sandbox)
     done = process.run(argv, log=log, until=Deadline.after(_PROBE_SECONDS, "the probe under KVM"))
     if done.status == _TINY_STATUS:
         return ""

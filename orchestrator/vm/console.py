@@ -74,11 +74,7 @@ class ConsoleLog:
 @contextmanager
 def serial_shell(path: Path, until: Deadline) -> Iterator["SerialShell"]:
     """The shell on the guest's serial console. Raises InfraError when nothing answers there."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
-        try:
-            channel.connect(str(path))
-        except OSError as e:
-            raise InfraError(f"the serial console can't be reached: {e}") from e
+    with _serial_line(path) as channel:
         # Bytes: with an encoding, SocketSpawn (pexpect 4.9) hands undecoded data to code that wants text.
         shell = SerialShell(pexpect.socket_pexpect.SocketSpawn(channel))
         shell.wake(until)
@@ -91,15 +87,28 @@ def sysrq(path: Path, keys: str, send_break: Callable[[], None]) -> None:
     `send_break` makes the break after which the line's driver takes the next key within 5 s for itself. What the kernel
     says comes on the console. Raises InfraError where the line can't be reached.
     """
+    with _serial_line(path) as channel:
+        for key in keys:
+            send_break()
+            try:
+                channel.sendall(key.encode())
+            except OSError as e:
+                raise _unreachable(e) from e
+            pause_seconds(_KEY_SECONDS)
+
+
+@contextmanager
+def _serial_line(path: Path) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
         try:
             channel.connect(str(path))
-            for key in keys:
-                send_break()
-                channel.sendall(key.encode())
-                pause_seconds(_KEY_SECONDS)
         except OSError as e:
-            raise InfraError(f"the serial console can't be reached: {e}") from e
+            raise _unreachable(e) from e
+        yield channel
+
+
+def _unreachable(error: OSError) -> InfraError:
+    return InfraError(f"the serial console can't be reached: {error}")
 
 
 class SerialShell:

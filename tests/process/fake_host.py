@@ -31,9 +31,11 @@ from orchestrator.run.bootable import Bootable, Guests, Patience, vm_spec
 from orchestrator.run.cell import observe
 from orchestrator.run.judging import judge_cell
 from orchestrator.run.snapshots import Snapshots, snapshots
+from tests.unit.samples import RESULT
 
 PATCHRIG = Path(sys.executable).with_name("patchrig")
 FAKE = Path(__file__).with_name("fake_qemu.py")
+PROJECT = Path(__file__).parents[2]
 
 Step = Sequence[Any]
 
@@ -45,20 +47,8 @@ GROWING = PROGRESS.replace("5,", "{n},", 1)
 def result_line(*, calls: int = 500, **changes: object) -> str:
     """The line that a workload ends with; `calls` is what its site's counter grew by."""
     before = {"site.mincore": 7, "swapoffs": 0}
-    said: dict[str, object] = {
-        "type": "result",
-        "operations": 1200,
-        "verified": 800,
-        "mismatch_count": 0,
-        "mismatches": [],
-        "errors": [],
-        "swapoffs": 9,
-        "swapoff_longest_ms": 12.5,
-        "swapoff_stuck": False,
-        "counters": {"before": before, "after": {"site.mincore": 7 + calls, "swapoffs": 9}},
-        "missing": "",
-    }
-    return json.dumps(said | changes)
+    counters = {"before": before, "after": {"site.mincore": 7 + calls, "swapoffs": 9}}
+    return json.dumps({**RESULT, "counters": counters, "missing": "", **changes})
 
 
 def passing(**changes: object) -> list[Step]:
@@ -107,7 +97,7 @@ class Host:
             launcher = self.programs / name
             # QEMU gets nothing of our environment.
             scenario = f"FAKE_QEMU_SCENARIO='{self.environment['FAKE_QEMU_SCENARIO']}'"
-            launcher.write_text(f'#!/bin/sh\n{scenario} exec "{sys.executable}" "{FAKE}" "$@"\n')
+            launcher.write_text(f'#!/bin/sh\nPYTHONPATH="{PROJECT}" {scenario} exec "{sys.executable}" "{FAKE}" "$@"\n')
             launcher.chmod(0o755)
         for name in ("image", "vmlinux", "config", "build.log"):
             (folder / "kernel" / name).write_text(f"{name}\n")

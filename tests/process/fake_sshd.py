@@ -69,6 +69,30 @@ class Server(paramiko.ServerInterface):
         threading.Thread(target=self._run, args=(channel, command.decode()), daemon=True).start()
         return True
 
+    def check_channel_pty_request(self, *_facts: object) -> bool:
+        return True
+
+    def check_channel_window_change_request(
+        self, channel: paramiko.Channel, width: int, height: int, _width_px: int, _height_px: int
+    ) -> bool:
+        channel.sendall(f"window {width}x{height}\r\n".encode())
+        return True
+
+    def check_channel_shell_request(self, channel: paramiko.Channel) -> bool:
+        threading.Thread(target=self._shell, args=(channel,), daemon=True).start()
+        return True
+
+    def _shell(self, channel: paramiko.Channel) -> None:
+        """A shell with a prompt that answers what the scenario knows, and ends by `exit STATUS`."""
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            self.transport.global_request("turn@fake", wait=True)
+            channel.sendall(b"~ # ")
+            for line in channel.makefile("rU"):
+                if line.startswith("exit"):
+                    self.guest.exit(int(line.split()[1]), channel=channel)
+                    return
+                channel.sendall(f"{self.guest.answer(line)}~ # ".encode())
+
     def _run(self, channel: paramiko.Channel, command: str) -> None:
         # A client that has gone away is no error of the guest's.
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):

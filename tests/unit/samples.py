@@ -16,6 +16,19 @@ from orchestrator.model.stacks import SourceLine, StackFrame
 HASHES = {"source": "60f1" * 16, "series": "ab12" * 16, "config": "0c0f" * 16}
 VERSIONS = {"patchrig": "0.1.0", "python": "3.11.2", "qemu": "7.2.17"}
 COUNTERS = {"operations": 81_230, "swapoffs": 57, "verified": 40_960, "site.mincore": 9_120}
+# The line that a workload ends with.
+RESULT: Mapping[str, object] = {
+    "type": "result",
+    "operations": 1200,
+    "verified": 800,
+    "mismatch_count": 0,
+    "mismatches": [],
+    "errors": [],
+    "swapoffs": 9,
+    "swapoff_longest_ms": 12.5,
+    "swapoff_stuck": False,
+    "counters": {"before": {}, "after": {"swapoffs": 9}},
+}
 
 
 def cell(

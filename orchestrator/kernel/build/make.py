@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError, ToolMissing
 from orchestrator.host.process import find_tool, last_lines, spawn
-from orchestrator.host.sandbox import Limits, Mount, Sandbox, plain_argv, sandbox_argv, sandbox_trouble, tool_mounts
+from orchestrator.host.sandbox import Limits, Mount, Sandbox, confined_argv, sandbox_trouble, tool_mounts
 from orchestrator.host.untrusted import BadFile, read_plain_text
 from orchestrator.kernel.build.build_log import Suspicion, first_error, suspicions
 from orchestrator.kernel.build.build_progress import BuildCounter
@@ -140,7 +140,7 @@ def in_sandbox(argv: Sequence[str], dirs: BuildDirs) -> list[str]:
         env=make_env(dirs),
         limits=_BUILD,
     )
-    return (sandbox_argv if dirs.sandbox else plain_argv)(argv, inside)
+    return confined_argv(argv, inside, sandbox=dirs.sandbox)
 
 
 def check_tools(arch: Arch) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from orchestrator.host.deadline import Deadline, now
 from orchestrator.host.errors import UserError
+from orchestrator.host.files import trouble_named
 from orchestrator.host.process import check
 from orchestrator.host.sandbox import hand_over
 from orchestrator.host.untrusted import BadFile, check_plain, open_plain, read_plain_text
@@ -33,7 +34,7 @@ from orchestrator.kernel.code.targets import Side
 from orchestrator.kernel.code.whole_diff import whole_diff
 from orchestrator.kernel.series.load import BASELINE, Series
 from orchestrator.kernel.source.apply import NotApplied
-from orchestrator.kernel.source.cached_files import full_disk_named, write_whole
+from orchestrator.kernel.source.cached_files import write_whole
 from orchestrator.kernel.source.layer import applied_to, layer_name, layer_of, put_on, renew_times
 from orchestrator.kernel.source.overlay import Overlay
 from orchestrator.kernel.source.tarball import fetch
@@ -223,7 +224,7 @@ def _built(
     """Build in a tree or layer that is held, and store the image."""
     dirs = _workshop(inputs, tree, context)
     mark = BuildMark(dirs.out)
-    with full_disk_named(dirs.out):
+    with trouble_named(dirs.out):
         mark.begin(context.on_event)
         dirs.out.mkdir(parents=True, exist_ok=True)
         hand_over(dirs.out)

@@ -15,7 +15,7 @@ from orchestrator.host.deadline import Deadline
 from orchestrator.host.elf import open_binary
 from orchestrator.host.paths import PROJECT, scratch_folder
 from orchestrator.host.process import check, last_lines, run
-from orchestrator.host.sandbox import Limits, Mount, Sandbox, hand_over_all, plain_argv, sandbox_argv
+from orchestrator.host.sandbox import Limits, Mount, Sandbox, confined_argv, hand_over_all
 from orchestrator.host.untrusted import BadFile, read_plain
 from orchestrator.kernel.build.make import OBJDUMP, BuildDirs, span_options
 from orchestrator.kernel.code.flow import BRANCHES
@@ -63,7 +63,7 @@ def mapped(request: MapRequest, dirs: BuildDirs, until: Deadline) -> CoverageMap
             limits=_LIMITS,
         )
         argv = [sys.executable, "-m", __name__, str(scratch / "request"), str(scratch / "answer")]
-        done = run((sandbox_argv if dirs.sandbox else plain_argv)(argv, inside), log=Path(name) / "log", until=until)
+        done = run(confined_argv(argv, inside, sandbox=dirs.sandbox), log=Path(name) / "log", until=until)
         if done.status != 0:
             raise BadFile(f"debug information that can't be read: {last_lines(done.output, 1)}")
         try:

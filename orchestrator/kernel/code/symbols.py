@@ -12,7 +12,7 @@ from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError
 from orchestrator.host.paths import scratch_folder
 from orchestrator.host.process import check
-from orchestrator.host.sandbox import Sandbox, plain_argv, sandbox_argv
+from orchestrator.host.sandbox import Sandbox, confined_argv
 from orchestrator.model.arch import Arch
 from orchestrator.model.stacks import SourceLine, StackFrame
 
@@ -154,7 +154,7 @@ class Symbols:
 
     def _run(self, tool: str, arguments: Sequence[str], until: Deadline) -> str:
         argv = [f"{self.arch.compiler_prefix}{tool}", *arguments]
-        argv = (sandbox_argv if self.sandbox else plain_argv)(argv, Sandbox(readable=(self.vmlinux,)))
+        argv = confined_argv(argv, Sandbox(readable=(self.vmlinux,)), sandbox=self.sandbox)
         with scratch_folder() as scratch:
             output = check(argv, log=Path(scratch) / "log", until=until)
         # Warnings come in between: "x86_64-linux-gnu-addr2line: DWARF error: ...".

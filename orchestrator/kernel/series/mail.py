@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A mail, a mailbox or a plain diff -> the pieces in it, each with the diff that it brings.
 
-Mailboxes are split by git mailsplit, MIME is read by Python's email package. git mailinfo is not used: it takes the
-HTML copy of a mail for a part of the patch, and reads standard input only. What it does with format=flowed is done
-here.
+Mailboxes are split by git mailsplit, MIME is read by Python's email package. git mailinfo is not used: it appends the
+HTML copy of a mail, and each attached patch, to the one patch that it makes. What it does with format=flowed, and
+Python does not, is done here, and compared with git by a test.
 """
 
 import re
@@ -205,7 +205,9 @@ def unflowed(text: bytes, *, delete_space: bool) -> bytes:
     begun = b""
     for line in text.split(b"\n"):
         if line == b"-- ":
-            done.append(line)
+            # What separates the signature flows on into nothing.
+            done.append(begun + line)
+            begun = b""
             continue
         stuffed = line[1:] if line.startswith(b" ") else line
         if stuffed.endswith(b" "):

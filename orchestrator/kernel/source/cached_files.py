@@ -7,8 +7,6 @@ from pathlib import Path
 from orchestrator.host.files import make_folders, replace_whole, trouble_named
 from orchestrator.host.files import sha256_of as sha256_of
 
-full_disk_named = trouble_named
-
 
 def write_whole(path: Path, content: bytes) -> None:
     """Replace the file in one step; its folder is made if need be. Raises InfraError where the disk refuses it."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.process import Finished, run
-from orchestrator.host.sandbox import Limits, Sandbox, hand_over_all, plain_argv, sandbox_argv, sandbox_works
+from orchestrator.host.sandbox import Limits, Sandbox, confined_argv, hand_over_all, sandbox_works
 
 # The user named the tree, so its owner may be another one; in return, nothing that its configuration names is run.
 _SETTINGS = (
@@ -75,7 +75,7 @@ def _run(
     inputs = tuple(path.resolve() for path in (*own, *readable) if path.resolve() not in outputs)
     inside = Sandbox(readable=inputs, writable=outputs, env=env, limits=_LIMITS)
     # Without a sandbox there is no build of a stranger's series either, unless the user asks for it: --no-sandbox.
-    return run((sandbox_argv if sandbox_works() else plain_argv)(argv, inside), log=log, until=until)
+    return run(confined_argv(argv, inside, sandbox=sandbox_works()), log=log, until=until)
 
 
 def _repository(folder: Path) -> tuple[Path, ...]:

@@ -16,11 +16,12 @@ from pathlib import Path, PurePosixPath
 
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError
+from orchestrator.host.files import trouble_named
 from orchestrator.host.lock import locked
 from orchestrator.host.process import check
 from orchestrator.host.sealed import read_sealed, write_sealed
 from orchestrator.kernel.build.build_mark import boot_id, discard
-from orchestrator.kernel.source.cached_files import full_disk_named, write_whole
+from orchestrator.kernel.source.cached_files import write_whole
 from orchestrator.kernel.source.manifest import check_manifest, write_manifest
 from orchestrator.kernel.source.tarball import Tarball, checked
 from orchestrator.kernel.source.user_tree import Checkout, place_of
@@ -96,7 +97,7 @@ def pristine_tree(source: PreparedSource, *, cache: Path, on_event: Listener, un
     def on_wait() -> None:
         on_event(Step(text=f"waiting for another build in {tree.folder}"))
 
-    with full_disk_named(tree.folder), locked(tree.lock, until, on_wait):
+    with trouble_named(tree.folder), locked(tree.lock, until, on_wait):
         _fill(tree, source, on_event, until)
         yield tree
 

@@ -5,10 +5,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from pathlib import Path
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from orchestrator.model.images import KernelImage
 from orchestrator.model.reports import RunReport
@@ -21,8 +18,8 @@ from orchestrator.report.coverage.figures import (
     target_counts,
 )
 from orchestrator.report.coverage.side_by_side import side_by_side
-from orchestrator.report.junit import valid_xml
 from orchestrator.report.summary import outcome_counts
+from orchestrator.report.templating import render
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,8 +34,8 @@ class BuildFigures:
 
 def page_text(report: RunReport, builds: Sequence[BuildCoverage]) -> str:
     """The page of these builds of the run, in ASCII: it reads the same whatever encoding it is stored or sent in."""
-    template = _templates().get_template("coverage.html")
-    text = template.render(
+    text = render(
+        "coverage.html",
         report=report,
         facts=tuple(run_facts(report, builds)),
         builds=tuple(map(_figures, builds)),
@@ -87,22 +84,3 @@ def _figures(coverage: BuildCoverage) -> BuildFigures:
         sites=coverage.sites,
         targets=target_counts(coverage),
     )
-
-
-@cache
-def _templates() -> Environment:
-    return Environment(
-        loader=PackageLoader("orchestrator.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _shown(value: object) -> object:
-    # What has __html__ is made by a macro, of values that came through here.
-    if not isinstance(value, str) or hasattr(value, "__html__"):
-        return value
-    return valid_xml(value)

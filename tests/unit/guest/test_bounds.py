@@ -17,21 +17,9 @@ from orchestrator.guest.workload import growth as counter_growth
 from orchestrator.host.errors import GuestNonsense, InfraError
 from orchestrator.judge.hang import shown_tasks
 from orchestrator.vm.qemu import ready_of
-from tests.unit.samples import cell
+from tests.unit.samples import RESULT, cell
 
 PROGRESS = {"type": "progress", "operations": 5, "swapoffs": 1, "seconds": 0.5}
-RESULT = {
-    "type": "result",
-    "operations": 1200,
-    "verified": 800,
-    "mismatch_count": 0,
-    "mismatches": [],
-    "errors": [],
-    "swapoffs": 9,
-    "swapoff_longest_ms": 12.5,
-    "swapoff_stuck": False,
-    "counters": {"before": {}, "after": {"swapoffs": 9}},
-}
 DIGITS = "9" * 5000
 NONSENSE = {
     "nested lists": '{"type": ' + "[" * 100_000,

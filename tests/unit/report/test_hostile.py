@@ -23,6 +23,7 @@ from orchestrator.report.junit import junit_text
 from orchestrator.report.summary import summary_text
 from orchestrator.report.terminal import print_table, terminal
 from orchestrator.report.timeline import timeline_svg
+from orchestrator.report.trace import trace_text
 from tests.unit.coverage_samples import FIRST
 from tests.unit.coverage_samples import report as widened_report
 from tests.unit.samples import cell, cell_report, crash, explained_crash, guest_run, image, run_report
@@ -89,6 +90,7 @@ def outputs() -> Iterator[tuple[str, str]]:
     yield "summary of coverage", summary_text(covered)
     yield "junit", junit_text(report)
     yield "timeline", timeline_svg(report)
+    yield "trace", trace_text(report)
     yield "page", page_text(covered, builds)
     yield "lcov", lcov_text(builds)
     yield "cobertura", cobertura_text(builds, timestamp=0)

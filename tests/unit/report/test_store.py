@@ -79,6 +79,7 @@ def test_the_layout_is_the_documented_one(tmp_path: Path) -> None:
         "run.json",
         "summary.txt",
         "timeline.svg",
+        "trace.json",
     ]
     assert (tmp_path / "latest").resolve() == store.folder
 

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Tarballs from a real HTTP server on this machine: whole, resumed, cut short, wrong."""
 
+import contextlib
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.host.deadline import Deadline
-from orchestrator.host.errors import InfraError
+from orchestrator.host.errors import InfraError, OutOfTime
 from orchestrator.kernel.source.tarball import Tarball, checked, damaged_tarballs, fetch
 from orchestrator.model.configuration import KernelSource, SourceLocation
 from orchestrator.model.events import Download, Event
@@ -26,6 +28,8 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[tuple[str, str]] = []
+        self.versions: list[str] = []
+        self.busy = 0  # so many requests are answered with 503
 
     def place(self, name: str, sha256: str = SHA256) -> SourceLocation:
         return SourceLocation(url=f"http://127.0.0.1:{self.server_port}/{name}", sha256=sha256)
@@ -37,11 +41,17 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         span = self.headers.get("Range", "")
         self.server.asked.append((self.path, span))
+        self.server.versions.append(self.headers.get("If-Range", ""))
         start = int(span.removeprefix("bytes=").removesuffix("-")) if span else 0
         if "missing" in self.path:
             self.send_error(404)
+        elif self.server.busy:
+            self.server.busy -= 1
+            self.send_error(503)
         elif start >= len(CONTENT):
             self.send_error(416)
+        elif "trickle" in self.path:
+            self._trickle()
         elif "no-range" in self.path or not start:
             self._send(200, CONTENT)
         else:
@@ -52,8 +62,20 @@ class Handler(BaseHTTPRequestHandler):
             body = body[:-1] + b"?"
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
+        if "tagged" in self.path:
+            self.send_header("ETag", '"the-first"')
         self.end_headers()
         self.wfile.write(body[: len(body) // 2] if "short" in self.path else body)
+
+    def _trickle(self) -> None:
+        """A few bytes at a time, for as long as somebody reads them."""
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(CONTENT)))
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            for start in range(0, len(CONTENT), 16):
+                self.wfile.write(CONTENT[start : start + 16])
+                time.sleep(0.02)
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -69,10 +91,10 @@ def server() -> Iterator[Server]:
         thread.join()
 
 
-def get(cache: Path, *places: SourceLocation, events: list[Event] | None = None) -> Tarball:
+def get(cache: Path, *places: SourceLocation, events: list[Event] | None = None, seconds: float = 60.0) -> Tarball:
     seen: list[Event] = [] if events is None else events
     source = KernelSource(version="6.19.6", places=places)
-    return fetch(source, cache=cache, on_event=seen.append, until=Deadline.after(60, "a test's download"))
+    return fetch(source, cache=cache, on_event=seen.append, until=Deadline.after(seconds, "a test's download"))
 
 
 def test_a_tarball_is_fetched_with_progress_and_then_never_again(server: Server, tmp_path: Path) -> None:
@@ -126,6 +148,38 @@ def test_a_server_that_closes_early_is_asked_for_the_rest(server: Server, tmp_pa
     starts = [int(span.removeprefix("bytes=").removesuffix("-") or 0) for _, span in server.asked if span]
     assert starts == sorted(starts)
     assert len(starts) == 3
+
+
+def test_the_rest_is_asked_for_only_of_the_same_version_of_the_file(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(InfraError):
+        get(tmp_path, server.place("tagged-short"))
+
+    assert server.versions == ["", *['"the-first"'] * 3]
+
+
+def test_a_busy_server_is_asked_again(server: Server, tmp_path: Path) -> None:
+    server.busy = 2
+
+    assert get(tmp_path, server.place("linux.tar.xz")).path.read_bytes() == CONTENT
+    assert len(server.asked) == 3
+
+
+def test_a_server_that_stays_busy_is_left_for_the_next_place(server: Server, tmp_path: Path) -> None:
+    server.busy = 4
+
+    assert get(tmp_path, server.place("busy.tar"), server.place("right.tar")).path.name == "right.tar"
+
+
+def test_a_place_without_a_file_is_asked_once(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(InfraError, match="missing: HTTP 404 Not Found"):
+        get(tmp_path, server.place("missing"))
+
+    assert len(server.asked) == 1
+
+
+def test_the_deadline_ends_a_download_that_trickles(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(OutOfTime):
+        get(tmp_path, server.place("trickle"), seconds=0.5)
 
 
 def test_a_server_without_ranges_is_read_from_the_beginning(server: Server, tmp_path: Path) -> None:
