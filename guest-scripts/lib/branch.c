@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "board.h"
+#include "shared.h"
 #include "branch.h"
 #include "kprobe.h"
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "board.h"
+#include "shared.h"
 #include "paging.h"
 
 #define RECORD_MAGIC 0x7061746368726967u /* "patchrig" */
@@ -28,7 +28,7 @@ static enum shape shape_of(const struct identity *identity)
 
 static uint64_t key_of(const struct identity *identity)
 {
-	return mix(mix(mix(board->seed + identity->region) + identity->page) + identity->generation);
+	return mix(mix(mix(shared->seed + identity->region) + identity->page) + identity->generation);
 }
 
 /* Random access, so that a reader may check any few words. */

@@ -16,7 +16,7 @@ static inline uint64_t mix(uint64_t x)
 	return x ^ (x >> 31);
 }
 
-/* Streams of one seed are independent: one for each thread, flipper, ... */
+/* Streams of one seed are independent: one for each thread, swapoff loop, ... */
 static inline struct rng rng_stream(uint64_t seed, uint64_t stream)
 {
 	return (struct rng){ mix(seed + mix(stream + 1)) };

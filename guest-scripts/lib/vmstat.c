@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "board.h"
+#include "shared.h"
 
 static const char *const VMSTAT[] = {
 	"pswpin",   "pswpout", "swap_ra",	     "swap_ra_hit",	   "swpin_zero",  "swpout_zero", "zswpin",
@@ -51,7 +51,7 @@ static void read_vmstat(struct kernel_counters *counters)
 }
 
 /* Read requests that a device has served, summed by kind: which of two devices the pages came from. */
-static void read_device(struct kernel_counters *counters, const struct board_device *device)
+static void read_device(struct kernel_counters *counters, const struct shared_device *device)
 {
 	char path[128], name[NAME_SIZE + 8];
 	uint64_t reads;
@@ -88,8 +88,8 @@ void kernel_counters_read(struct kernel_counters *counters)
 {
 	counters->count = 0;
 	read_vmstat(counters);
-	for (unsigned int i = 0; i < board->devices_count; i++)
-		read_device(counters, &board->devices[i]);
+	for (unsigned int i = 0; i < shared->devices_count; i++)
+		read_device(counters, &shared->devices[i]);
 	read_files(counters, "/sys/kernel/debug/zswap", "zswap.", ZSWAP, sizeof(ZSWAP) / sizeof(ZSWAP[0]));
 	read_files(counters, "/sys/kernel/mm/transparent_hugepage/hugepages-64kB/stats", "large.", LARGE,
 		   sizeof(LARGE) / sizeof(LARGE[0]));

@@ -405,12 +405,12 @@ static void setup(void)
 
 static void load(void)
 {
-	static struct crew crew;
+	static struct threads threads;
 
-	crew_add(&crew, 1, saboteur, NULL);
+	threads_add(&threads, 1, saboteur, NULL);
 	for (uint64_t i = 0; i < victims + owners; i++)
-		crew_add(&crew, 1, i < victims ? victim : file_owner, &slices[i]);
-	crew_join(&crew);
+		threads_add(&threads, 1, i < victims ? victim : file_owner, &slices[i]);
+	threads_join(&threads);
 }
 
 /* Errors are off. What has not been given up by now is right. */

@@ -389,13 +389,13 @@ static void setup(void)
 
 static void load(void)
 {
-	static struct crew crew;
+	static struct threads threads;
 
 	for (uint64_t i = 0; i < walkers + owners; i++)
-		crew_add(&crew, 1, i < walkers ? walker : file_owner, &slices[i]);
-	crew_add(&crew, 1, visitor, NULL);
-	crew_add(&crew, 1, mover, NULL);
-	crew_join(&crew);
+		threads_add(&threads, 1, i < walkers ? walker : file_owner, &slices[i]);
+	threads_add(&threads, 1, visitor, NULL);
+	threads_add(&threads, 1, mover, NULL);
+	threads_join(&threads);
 }
 
 static void verify(void)

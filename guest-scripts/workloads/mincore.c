@@ -185,14 +185,14 @@ static void setup(void)
 
 static void load(void)
 {
-	static struct crew crew;
+	static struct threads threads;
 	int children[1 + FILE_LOOKERS];
 
 	children[0] = child_start(owner, NULL);
 	for (size_t i = 0; i < FILE_LOOKERS; i++)
 		children[1 + i] = child_start(file_looker, i % 4 == 0 ? &file : NULL);
-	crew_add(&crew, 1, anon_looker, NULL);
-	crew_join(&crew);
+	threads_add(&threads, 1, anon_looker, NULL);
+	threads_join(&threads);
 	for (size_t i = 0; i < 1 + FILE_LOOKERS; i++)
 		child_join(children[i]);
 }

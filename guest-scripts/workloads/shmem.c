@@ -243,14 +243,14 @@ static void setup(void)
 
 static void load(void)
 {
-	static struct crew crew;
+	static struct threads threads;
 
-	crew_add(&crew, 2, reader, NULL);
-	crew_add(&crew, 2, writer, NULL);
-	crew_add(&crew, 2, pair, NULL);
-	crew_add(&crew, 1, puncher, NULL);
-	crew_add(&crew, 1, hole_reader, NULL);
-	crew_join(&crew);
+	threads_add(&threads, 2, reader, NULL);
+	threads_add(&threads, 2, writer, NULL);
+	threads_add(&threads, 2, pair, NULL);
+	threads_add(&threads, 1, puncher, NULL);
+	threads_add(&threads, 1, hole_reader, NULL);
+	threads_join(&threads);
 }
 
 static void verify(void)

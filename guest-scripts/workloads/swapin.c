@@ -241,15 +241,15 @@ static void setup(void)
 
 static void load(void)
 {
-	static struct crew crew;
+	static struct threads threads;
 	const int parent = child_start(family, NULL);
 
-	crew_add(&crew, 1, drop_cache, NULL);
-	crew_add(&crew, 2, read_pages, NULL);
-	crew_add(&crew, 1, write_pages, NULL);
-	crew_add(&crew, 2, collide, NULL);
-	crew_add(&crew, 2, walk, NULL);
-	crew_join(&crew);
+	threads_add(&threads, 1, drop_cache, NULL);
+	threads_add(&threads, 2, read_pages, NULL);
+	threads_add(&threads, 1, write_pages, NULL);
+	threads_add(&threads, 2, collide, NULL);
+	threads_add(&threads, 2, walk, NULL);
+	threads_join(&threads);
 	child_join(parent);
 }
 

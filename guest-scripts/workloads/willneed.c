@@ -233,17 +233,17 @@ static void setup(void)
 
 static void load(void)
 {
-	struct crew crew = { 0 };
+	struct threads threads = { 0 };
 
 	for (unsigned int i = 0; i < fields_count; i++) {
 		if (i <= cyclers) {
-			crew_add(&crew, 1, cycle, &fields[i]);
+			threads_add(&threads, 1, cycle, &fields[i]);
 			continue;
 		}
-		crew_add(&crew, 1, duel_ask, &fields[i]);
-		crew_add(&crew, 1, duel_free, &fields[i]);
+		threads_add(&threads, 1, duel_ask, &fields[i]);
+		threads_add(&threads, 1, duel_free, &fields[i]);
 	}
-	crew_join(&crew);
+	threads_join(&threads);
 }
 
 static void verify(void)

@@ -17,7 +17,7 @@ from orchestrator.guest.rootfs import base_archive
 from orchestrator.model import Workload
 
 _EXECUTABLE = 0o755
-COMPILED = ("renew", "speed")
+COMPILED = ("reseed", "speed")
 SCRIPTS = ("console", "run-workload")
 _SECRET = 0o600
 

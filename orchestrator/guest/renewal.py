@@ -12,8 +12,8 @@ _ENTROPY_BYTES = 32
 
 
 def renew_command(seconds: float, entropy: bytes) -> str:
-    """The command that gives the guest the wall clock's time (seconds since 1970) and entropy; see renew.c."""
-    return shlex.join(["/patchrig/renew", f"{seconds:.6f}", entropy.hex()])
+    """The command that gives the guest the wall clock's time (seconds since 1970) and entropy; see reseed.c."""
+    return shlex.join(["/patchrig/reseed", f"{seconds:.6f}", entropy.hex()])
 
 
 def renewed(guest: Guest, until: Deadline, *, seconds: float, entropy: bytes) -> str:

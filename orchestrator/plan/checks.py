@@ -15,7 +15,7 @@ from orchestrator.plan.widening import parse_widening
 
 SUFFIXES = (".yaml", ".yml")
 # In the guest's /patchrig beside the workloads.
-GUEST_PROGRAMS = ("console", "renew", "run-workload", "speed")
+GUEST_PROGRAMS = ("console", "reseed", "run-workload", "speed")
 
 _GIT_RANGE = re.compile(r"[^/.]\.\.\.?([^/.]|$)")
 
