@@ -1,4 +1,5 @@
 /* The command line: what run-workload and the host pass, and the workload's own numbers. */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,8 @@ static uint64_t number(const char *option, const char *text)
 
 	errno = 0;
 	value = strtoull(text, &end, 0);
-	if (errno || *end || end == text)
+	/* strtoull() takes "-1", and blanks before it. */
+	if (errno || *end || !isdigit((unsigned char)*text))
 		usage(option, text);
 	return value;
 }
@@ -38,12 +40,15 @@ static void add_swap(const char *text)
 	const char *priority = strchr(text, ':');
 	const char *kind = priority ? strchr(priority + 1, ':') : NULL;
 	struct shared_device *device = &shared->devices[shared->devices_count];
+	char *end;
 
 	if (!kind || shared->devices_count == DEVICES_MAX)
 		usage("--swap", text);
+	device->priority = (int)strtol(priority + 1, &end, 10);
+	if (end == priority + 1 || end != kind)
+		usage("--swap", text);
 	copy_name(device->path, text, priority - text);
 	copy_name(device->kind, kind + 1, strlen(kind + 1));
-	device->priority = atoi(priority + 1);
 	shared->devices_count++;
 }
 

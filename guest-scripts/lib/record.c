@@ -102,9 +102,9 @@ static enum kind kind_of_silent(const uint64_t *words, const struct identity *id
 
 	for (unsigned int back = 0; back < 16 && old.generation > 0; back++) {
 		old.generation--;
-		if (shape_of(&old) == SHAPE_FILLED && all_words(words, key_of(&old), false))
+		if (shape_of(&old) == SHAPE_FILLED && all_words(words, key_of(&old), true))
 			return KIND_STALE;
-		if (shape_of(&old) == SHAPE_ZERO && all_words(words, 0, false))
+		if (shape_of(&old) == SHAPE_ZERO && all_words(words, 0, true))
 			return KIND_STALE;
 	}
 	return KIND_WRONG;

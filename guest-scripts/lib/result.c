@@ -50,25 +50,37 @@ static void print_errors(void)
 	printf("], ");
 }
 
+/* Names of devices and sites come from the command line. */
+static void print_count(const char *name, uint64_t value)
+{
+	print_string(name);
+	printf(": %" PRIu64 ", ", value);
+}
+
 static void print_kernel(const struct kernel_counters *counters)
 {
 	for (unsigned int i = 0; i < counters->count; i++)
-		printf("\"%s\": %" PRIu64 ", ", counters->of[i].name, counters->of[i].value);
+		print_count(counters->of[i].name, counters->of[i].value);
+}
+
+static void print_site(const struct shared_site *site, bool after)
+{
+	char name[NAME_SIZE + 16];
+
+	snprintf(name, sizeof(name), "site.%s.calls", site->name);
+	print_count(name, after ? site->calls : 0);
+	snprintf(name, sizeof(name), "site.%s.failed", site->name);
+	print_count(name, after ? site->failed : 0);
 }
 
 static void print_own(bool after)
 {
 	for (unsigned int i = 0; i < shared->counters_count; i++)
-		printf("\"%s\": %" PRIu64 ", ", shared->counters[i].name, after ? shared->counters[i].value : 0);
+		print_count(shared->counters[i].name, after ? shared->counters[i].value : 0);
 	/* The last site of the array is swapoff itself. */
-	for (unsigned int i = 0; i <= shared->sites_count && shared->probe[0]; i++) {
-		const struct shared_site *site = &shared->sites[i];
-
-		if (!site->name[0])
-			continue;
-		printf("\"site.%s.calls\": %" PRIu64 ", \"site.%s.failed\": %" PRIu64 ", ", site->name,
-		       after ? site->calls : 0, site->name, after ? site->failed : 0);
-	}
+	for (unsigned int i = 0; i <= shared->sites_count && shared->probe[0]; i++)
+		if (shared->sites[i].name[0])
+			print_site(&shared->sites[i], after);
 	printf("\"operations\": %" PRIu64 ", \"verified\": %" PRIu64 ", \"swapoffs\": %" PRIu64 "}",
 	       after ? shared->operations : 0, after ? shared->verified : 0, after ? shared->swapoffs : 0);
 }

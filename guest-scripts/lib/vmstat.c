@@ -53,11 +53,12 @@ static void read_vmstat(struct kernel_counters *counters)
 /* Read requests that a device has served, summed by kind: which of two devices the pages came from. */
 static void read_device(struct kernel_counters *counters, const struct shared_device *device)
 {
+	const char *slash = strrchr(device->path, '/');
 	char path[128], name[NAME_SIZE + 8];
 	uint64_t reads;
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/sys/block/%s/stat", strrchr(device->path, '/') + 1);
+	snprintf(path, sizeof(path), "/sys/block/%s/stat", slash ? slash + 1 : device->path);
 	file = fopen(path, "re");
 	if (!file)
 		return;
