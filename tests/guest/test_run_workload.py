@@ -43,6 +43,7 @@ class Guest:
     """The root folder, and what a run in it did."""
 
     root: Path
+    programs: Path
 
     def put(self, path: str, text: str = "") -> None:
         place = self.root / path
@@ -70,7 +71,7 @@ class Guest:
     def run(self, *words: str) -> tuple[int, str]:
         """Status and standard output."""
         done = subprocess.run(
-            [*sandbox(self.root), "/bin/busybox", "sh", "/stand-ins", *words],
+            [*sandbox(self.root, self.programs), "/bin/busybox", "sh", "/stand-ins", *words],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -88,37 +89,44 @@ class Guest:
         return str(line["why"])
 
 
-def sandbox(root: Path) -> list[str]:
+def sandbox(root: Path, programs: Path) -> list[str]:
     return [
         *("bwrap", "--unshare-all", "--die-with-parent", "--clearenv", "--setenv", "PATH", "/bin"),
-        *("--bind", str(root), "/", "--dev-bind", "/dev/null", "/dev/null"),
-        *("--dev-bind", "/dev/zero", "/dev/zero"),
+        *("--bind", str(root), "/", "--ro-bind", str(programs), "/bin"),
+        *("--dev-bind", "/dev/null", "/dev/null", "--dev-bind", "/dev/zero", "/dev/zero"),
     ]
 
 
-@pytest.fixture
-def guest(tmp_path: Path) -> Guest:
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """busybox under all its names, as in the guest's /bin. Skips where it can't run in a root folder of its own."""
     busybox = shutil.which("busybox")
     if busybox is None or shutil.which("bwrap") is None:
         pytest.skip("busybox-static and bubblewrap are not both installed")
-    root = tmp_path / "root"
-    for folder in ("bin", "dev", "mnt", "tmp", "sys/fs/cgroup", "sys/kernel/config/nullb"):
-        (root / folder).mkdir(parents=True)
-    shutil.copy(busybox, root / "bin" / "busybox")
+    folder = tmp_path_factory.mktemp("bin")
+    shutil.copy(busybox, folder)
     for name in subprocess.run([busybox, "--list"], check=True, capture_output=True, text=True).stdout.split():
         if name != "busybox":
-            (root / "bin" / name).symlink_to("busybox")
-    made = Guest(root=root)
+            (folder / name).symlink_to("busybox")
+    argv = [*sandbox(tmp_path_factory.mktemp("root"), folder), "/bin/true"]
+    tried = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if tried.returncode != 0:
+        pytest.skip(f"no root folder can be entered here, or busybox is not static: {tried.stderr.strip()}")
+    return folder
+
+
+@pytest.fixture
+def guest(tmp_path: Path, programs: Path) -> Guest:
+    root = tmp_path / "root"
+    for folder in ("mnt", "tmp", "sys/fs/cgroup", "sys/kernel/config/nullb"):
+        (root / folder).mkdir(parents=True)
+    made = Guest(root=root, programs=programs)
     made.put("dev/null")
-    made.put("dev/zero")
     made.put("log")
     made.put("patchrig/run-workload", RUN_WORKLOAD.read_text())
     made.put("patchrig/program", PROGRAM)
     made.put("stand-ins", STAND_INS)
     (root / "patchrig" / "program").chmod(0o755)
-    tried = subprocess.run([*sandbox(root), "/bin/true"], capture_output=True, text=True, check=False)
-    if tried.returncode != 0:
-        pytest.skip(f"no root folder can be entered here, or busybox is not static: {tried.stderr.strip()}")
     return made
 
 
@@ -271,6 +279,7 @@ def test_delay_injection_gets_its_numbers_and_blocks_and_is_switched_on(guest: G
     [
         ("h", "10 f q\n20 f q\n30 h g\n"),
         ("f+h", BLOCKS),
+        ("fh", "10 f q\n20 f q\n30 h q\n"),
         ("none", "10 f q\n20 f q\n30 h q\n"),
         ("@h+none", "10 f q\n20 f q\n30 h g\n"),
         # Where there is none of them, in all.
@@ -313,6 +322,17 @@ def test_what_an_earlier_run_left_behind_is_cleared_away(guest: Guest) -> None:
     assert not (guest.root / "mnt/1").exists()
     assert [guest.text(f"sys/block/zram{number}/reset") for number in range(2)] == ["1", "1"]
     assert guest.text("sys/class/zram-control/hot_remove") == "1"
+
+
+def test_the_first_zram_device_is_reset_and_stays(guest: Guest) -> None:
+    (guest.root / "sys/fs/cgroup/workload").mkdir()
+    guest.put("proc/swaps")
+    guest.put("sys/block/zram0/reset")
+    guest.put("sys/class/zram-control/hot_remove")
+
+    assert guest.run("--", "program")[0] == 7
+    assert guest.text("sys/block/zram0/reset") == "1"
+    assert guest.text("sys/class/zram-control/hot_remove") == ""
 
 
 def test_a_device_that_stays_swapped_on_is_the_end(guest: Guest) -> None:
