@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * PID 1 of every guest: mounts, kernel settings, network, SSH server, and the one line that says the guest is ready. Then it
  * starts the script "console", as soon as somebody wants that. Programmed, and not a script itself, because each process that

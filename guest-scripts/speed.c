@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* Prints how fast this guest is now; see lib/speed.h. */
 #include <stdio.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* Kprobes of the workload's own; the kernel counts per call stack. */
 #define _GNU_SOURCE
 
@@ -6,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "board.h"
+#include "shared.h"
 #include "branch.h"
 #include "kprobe.h"
 

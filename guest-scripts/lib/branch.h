@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Branches of a site that no counter of the kernel's shows. */
 #ifndef PATCHRIG_BRANCH_H
 #define PATCHRIG_BRANCH_H

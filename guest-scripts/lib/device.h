@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The swap devices of the run. */
 #ifndef PATCHRIG_DEVICE_H
 #define PATCHRIG_DEVICE_H
@@ -16,15 +17,15 @@ bool device_is_on(unsigned int device);
 uint64_t device_used_kib(unsigned int device);
 
 /*
- * swapon/swapoff as the flippers do it: measured, watched (a swapoff that does not return ends the run as stuck) and
- * failures noted. For devices that are not flipped; each must have one user at a time. False when it failed.
+ * swapon/swapoff as the swapoff loops do it: measured, watched (a swapoff that does not return ends the run as a hang)
+ * and failures noted. For devices without a swapoff loop; each must have one user at a time. False when it failed.
  */
 bool device_on(unsigned int device, int priority);
 bool device_off(unsigned int device);
 
 /*
  * Puts this thread ahead of the load, whose threads outnumber the CPUs: otherwise a swapoff takes seconds, and there are
- * few of them. The flippers are.
+ * few of them. The swapoff loops are.
  */
 void run_ahead(void);
 

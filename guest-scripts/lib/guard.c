@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* Bus errors as results: see guard.h. */
 #define _GNU_SOURCE
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Memory that may turn out to be unreadable: a bus error as a result, where it is one that a kernel may give. */
 #ifndef PATCHRIG_GUARD_H
 #define PATCHRIG_GUARD_H

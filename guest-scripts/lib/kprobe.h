@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Kprobes that count by call stack. For the library only. */
 #ifndef PATCHRIG_KPROBE_H
 #define PATCHRIG_KPROBE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* UFFDIO_MOVE, also where the headers are older than Linux 6.8. */
 #ifndef PATCHRIG_MOVE_H
 #define PATCHRIG_MOVE_H

@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* The command line: what run-workload and the host pass, and the workload's own numbers. */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "board.h"
+#include "shared.h"
 
 static _Noreturn void usage(const char *what, const char *argument)
 {
@@ -19,7 +21,8 @@ static uint64_t number(const char *option, const char *text)
 
 	errno = 0;
 	value = strtoull(text, &end, 0);
-	if (errno || *end || end == text)
+	/* strtoull() takes "-1", and blanks before it. */
+	if (errno || *end || !isdigit((unsigned char)*text))
 		usage(option, text);
 	return value;
 }
@@ -37,23 +40,26 @@ static void add_swap(const char *text)
 {
 	const char *priority = strchr(text, ':');
 	const char *kind = priority ? strchr(priority + 1, ':') : NULL;
-	struct board_device *device = &board->devices[board->devices_count];
+	struct shared_device *device = &shared->devices[shared->devices_count];
+	char *end;
 
-	if (!kind || board->devices_count == DEVICES_MAX)
+	if (!kind || shared->devices_count == DEVICES_MAX)
+		usage("--swap", text);
+	device->priority = (int)strtol(priority + 1, &end, 10);
+	if (end == priority + 1 || end != kind)
 		usage("--swap", text);
 	copy_name(device->path, text, priority - text);
 	copy_name(device->kind, kind + 1, strlen(kind + 1));
-	device->priority = atoi(priority + 1);
-	board->devices_count++;
+	shared->devices_count++;
 }
 
 /* NAME=FUNCTION,FUNCTION */
 static void add_site(const char *text)
 {
-	struct board_site *site = &board->sites[board->sites_count];
+	struct shared_site *site = &shared->sites[shared->sites_count];
 	const char *at = strchr(text, '=');
 
-	if (!at || board->sites_count == SITES_MAX)
+	if (!at || shared->sites_count == SITES_MAX)
 		usage("--site", text);
 	copy_name(site->name, text, at - text);
 	while (*at) {
@@ -64,21 +70,21 @@ static void add_site(const char *text)
 		copy_name(site->functions[site->functions_count++], at + 1, length);
 		at += 1 + length;
 	}
-	board->sites_count++;
+	shared->sites_count++;
 }
 
-static void choose_flipped(const char *text)
+static void choose_looped(const char *text)
 {
 	char *end;
 
-	for (unsigned int i = 0; i < board->devices_count; i++)
-		board->devices[i].flipped = false;
+	for (unsigned int i = 0; i < shared->devices_count; i++)
+		shared->devices[i].looped = false;
 	while (*text) {
 		const unsigned long i = strtoul(text, &end, 10);
 
-		if (end == text || i >= board->devices_count)
+		if (end == text || i >= shared->devices_count)
 			usage("--flip", text);
-		board->devices[i].flipped = true;
+		shared->devices[i].looped = true;
 		text = *end == ',' ? end + 1 : end;
 	}
 }
@@ -104,13 +110,13 @@ static void take(const struct workload *workload, const char *name, const char *
 	else if (!strcmp(name, "flip"))
 		*flip = value;
 	else if (!strcmp(name, "probe"))
-		copy_name(board->probe, value, strlen(value));
+		copy_name(shared->probe, value, strlen(value));
 	else if (!strcmp(name, "seconds"))
-		board->seconds = number(name, value);
+		shared->seconds = number(name, value);
 	else if (!strcmp(name, "seed"))
-		board->seed = number(name, value);
+		shared->seed = number(name, value);
 	else if (!strcmp(name, "swapoff-budget"))
-		board->swapoff_budget = number(name, value);
+		shared->swapoff_budget = number(name, value);
 	else if (!set_number(workload, name, value))
 		usage("unknown option", name);
 }
@@ -119,17 +125,17 @@ void parse_options(const struct workload *workload, int argc, char **argv)
 {
 	const char *flip = NULL;
 
-	board->seconds = 10;
-	board->swapoff_budget = 30;
+	shared->seconds = 10;
+	shared->swapoff_budget = 30;
 	for (int i = 1; i < argc; i += 2) {
 		if (strncmp(argv[i], "--", 2) || i + 1 == argc)
 			usage("not an option with a value", argv[i]);
 		take(workload, argv[i] + 2, argv[i + 1], &flip);
 	}
-	for (unsigned int i = 0; i + workload->steady < board->devices_count; i++)
-		board->devices[i].flipped = true;
+	for (unsigned int i = 0; i + workload->steady < shared->devices_count; i++)
+		shared->devices[i].looped = true;
 	if (flip)
-		choose_flipped(flip);
-	if (!board->devices_count)
+		choose_looped(flip);
+	if (!shared->devices_count)
 		usage("needed", "--swap PATH:PRIORITY:KIND");
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* Mappings, paging out, and where a page is. */
 #define _GNU_SOURCE
 
@@ -8,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "board.h"
+#include "shared.h"
 #include "paging.h"
 #include "textfile.h"
 
@@ -69,31 +70,31 @@ int memory_file(const char *name, size_t length)
 }
 
 /* Pages that go to a device which is never swapped off race with nobody. */
-#define FLIPPED_WAIT 150000
+#define LOOPED_WAIT 150000
 
-static bool flipped_on(void)
+static bool looped_device_is_on(void)
 {
 	bool any = false;
 
-	for (unsigned int i = 0; i < board->devices_count; i++) {
-		if (board->devices[i].flipped && board->devices[i].on && !board->devices[i].leaving_since)
+	for (unsigned int i = 0; i < shared->devices_count; i++) {
+		if (shared->devices[i].looped && shared->devices[i].on && !shared->devices[i].leaving_since)
 			return true;
-		any |= board->devices[i].flipped;
+		any |= shared->devices[i].looped;
 	}
 	return !any;
 }
 
-static void wait_for_flipped(void)
+static void wait_for_looped_device(void)
 {
-	const uint64_t end = now_ns() + FLIPPED_WAIT * 1000ull;
+	const uint64_t end = now_ns() + LOOPED_WAIT * 1000ull;
 
-	while (!flipped_on() && !run_over() && now_ns() < end)
+	while (!looped_device_is_on() && !run_over() && now_ns() < end)
 		sleep_us(2000);
 }
 
 void page_out(void *address, size_t length)
 {
-	wait_for_flipped();
+	wait_for_looped_device();
 	if (madvise(address, length, MADV_PAGEOUT))
 		run_error("MADV_PAGEOUT", errno);
 }
@@ -102,10 +103,10 @@ bool reclaim(size_t bytes)
 {
 	char path[300], amount[32];
 
-	if (!board->cgroup[0])
+	if (!shared->cgroup[0])
 		return false;
-	wait_for_flipped();
-	snprintf(path, sizeof(path), "%s/memory.reclaim", board->cgroup);
+	wait_for_looped_device();
+	snprintf(path, sizeof(path), "%s/memory.reclaim", shared->cgroup);
 	snprintf(amount, sizeof(amount), "%zu", bytes);
 	/* EAGAIN: less than that could be had. */
 	return put_text(path, amount);

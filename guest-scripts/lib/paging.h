@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Mappings, paging out, and where a page is. */
 #ifndef PATCHRIG_PAGING_H
 #define PATCHRIG_PAGING_H

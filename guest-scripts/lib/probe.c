@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Who called the probed function: a kretprobe whose hit counts are kept per call stack by the kernel (a histogram
  * trigger), once for all calls and once for those that returned 0, that is, found the device gone.
  *
  * A hit costs as much as a hundred lookups. Where hits are frequent the probe rests most of the time, so that it does
- * not slow down what it counts: calls and failures are then samples (counter site.sampled). Not in a kernel that widens
- * races: to rest takes all probes out, and one of them tells it the moment of a race.
+ * not slow down what it counts: calls and failures are then samples (counter site.sampled). Not in a kernel with
+ * delay injection: to rest takes all probes out, and one of them tells it when swapoff cuts newcomers off.
  */
 #define _GNU_SOURCE
 
@@ -16,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "board.h"
+#include "shared.h"
 #include "kprobe.h"
 #include "textfile.h"
 
@@ -45,18 +46,18 @@ static bool arm(bool armed)
 
 static bool attach(void)
 {
-	if (kprobe_add(NAME, board->probe, "found") && kprobe_count(NAME, CALLS) && kprobe_count(NAME, FAILED))
+	if (kprobe_add(NAME, shared->probe, "found") && kprobe_count(NAME, CALLS) && kprobe_count(NAME, FAILED))
 		return true;
-	run_missing("cannot count the calls of %s: %s", board->probe, strerrorname_np(errno));
+	run_missing("cannot count the calls of %s: %s", shared->probe, strerrorname_np(errno));
 	return false;
 }
 
 void probe_start(void)
 {
-	if (!board->probe[0])
+	if (!shared->probe[0])
 		return;
 	/* swapoff reads swap in by itself: that is no proof of what the workload did. */
-	board->sites[board->sites_count] = (struct board_site){
+	shared->sites[shared->sites_count] = (struct shared_site){
 		.name = "swapoff",
 		.functions = { "__do_sys_swapoff", "__x64_sys_swapoff", "__arm64_sys_swapoff", "try_to_unuse" },
 		.functions_count = 4,
@@ -92,7 +93,7 @@ void probe_tick(void)
 		return;
 	}
 	now = hits();
-	if (now - hits_seen > HITS_MOST && !race_told()) {
+	if (now - hits_seen > HITS_MOST && !kernel_injects_delays()) {
 		arm(false);
 		resting = REST_TICKS;
 		atomic_store(counter("site.sampled"), 1);
@@ -111,7 +112,7 @@ static bool in_stack(const char *stack, const char *function)
 	return false;
 }
 
-static bool is_site(const struct board_site *site, const char *stack)
+static bool is_site(const struct shared_site *site, const char *stack)
 {
 	for (unsigned int i = 0; i < site->functions_count; i++)
 		if (in_stack(stack, site->functions[i]))
@@ -119,13 +120,13 @@ static bool is_site(const struct board_site *site, const char *stack)
 	return false;
 }
 
-static struct board_site *site_of(const char *stack)
+static struct shared_site *site_of(const char *stack)
 {
-	struct board_site *const last = &board->sites[board->sites_count];
+	struct shared_site *const last = &shared->sites[shared->sites_count];
 
 	if (is_site(last, stack))
 		return last;
-	for (struct board_site *site = board->sites; site < last; site++)
+	for (struct shared_site *site = shared->sites; site < last; site++)
 		if (is_site(site, stack))
 			return site;
 	return NULL;
@@ -144,7 +145,7 @@ static void read_histogram(FILE *file)
 
 	while (fgets(line, sizeof(line), file)) {
 		const char *hits = strstr(line, "hitcount:");
-		struct board_site *site;
+		struct shared_site *site;
 
 		if (line[0] == '#' && strstr(line, "trigger info"))
 			failed = strstr(line, " if ") != NULL;
@@ -174,12 +175,12 @@ void probe_end(void)
 	arm(false);
 	file = kprobe_read(NAME);
 	if (!file) {
-		run_missing("cannot read the histogram of %s", board->probe);
+		run_missing("cannot read the histogram of %s", shared->probe);
 		return;
 	}
 	read_histogram(file);
 	fclose(file);
-	/* At rest before the others are armed again; the flippers still run, so it stays where it is (kprobe.h). */
+	/* At rest before the others are armed again; the swapoff loops still run, so it stays where it is (kprobe.h). */
 	if (kprobe_rest(NAME, FAILED) && kprobe_rest(NAME, CALLS))
 		arm(true);
 }

@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* Page records: see record.h. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "board.h"
+#include "shared.h"
 #include "paging.h"
 
 #define RECORD_MAGIC 0x7061746368726967u /* "patchrig" */
@@ -28,7 +29,7 @@ static enum shape shape_of(const struct identity *identity)
 
 static uint64_t key_of(const struct identity *identity)
 {
-	return mix(mix(mix(board->seed + identity->region) + identity->page) + identity->generation);
+	return mix(mix(mix(shared->seed + identity->region) + identity->page) + identity->generation);
 }
 
 /* Random access, so that a reader may check any few words. */
@@ -102,9 +103,9 @@ static enum kind kind_of_silent(const uint64_t *words, const struct identity *id
 
 	for (unsigned int back = 0; back < 16 && old.generation > 0; back++) {
 		old.generation--;
-		if (shape_of(&old) == SHAPE_FILLED && all_words(words, key_of(&old), false))
+		if (shape_of(&old) == SHAPE_FILLED && all_words(words, key_of(&old), true))
 			return KIND_STALE;
-		if (shape_of(&old) == SHAPE_ZERO && all_words(words, 0, false))
+		if (shape_of(&old) == SHAPE_ZERO && all_words(words, 0, true))
 			return KIND_STALE;
 	}
 	return KIND_WRONG;

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* The line that a run ends with. */
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "board.h"
+#include "shared.h"
 
 static const char *const KINDS[] = { "ok", "wrong", "stale", "torn", "foreign", "nonzero", "lost-update" };
 
@@ -24,9 +25,9 @@ static void print_field(const char *name, const char *text, const char *after)
 
 static void print_mismatches(void)
 {
-	printf("\"mismatch_count\": %" PRIu64 ", \"mismatches\": [", board->mismatches_total);
-	for (unsigned int i = 0; i < board->mismatches_count; i++) {
-		const struct board_mismatch *mismatch = &board->mismatches[i];
+	printf("\"mismatch_count\": %" PRIu64 ", \"mismatches\": [", shared->mismatches_total);
+	for (unsigned int i = 0; i < shared->mismatches_count; i++) {
+		const struct shared_mismatch *mismatch = &shared->mismatches[i];
 
 		printf("%s{\"page\": %" PRIu64 ", ", i ? ", " : "", mismatch->page);
 		print_field("kind", KINDS[mismatch->kind], ", ");
@@ -39,8 +40,8 @@ static void print_mismatches(void)
 static void print_errors(void)
 {
 	printf("\"errors\": [");
-	for (unsigned int i = 0; i < board->errors_count; i++) {
-		const struct board_error *error = &board->errors[i];
+	for (unsigned int i = 0; i < shared->errors_count; i++) {
+		const struct shared_error *error = &shared->errors[i];
 
 		printf("%s{", i ? ", " : "");
 		print_field("call", error->call, ", ");
@@ -50,37 +51,49 @@ static void print_errors(void)
 	printf("], ");
 }
 
+/* Names of devices and sites come from the command line. */
+static void print_count(const char *name, uint64_t value)
+{
+	print_string(name);
+	printf(": %" PRIu64 ", ", value);
+}
+
 static void print_kernel(const struct kernel_counters *counters)
 {
 	for (unsigned int i = 0; i < counters->count; i++)
-		printf("\"%s\": %" PRIu64 ", ", counters->of[i].name, counters->of[i].value);
+		print_count(counters->of[i].name, counters->of[i].value);
+}
+
+static void print_site(const struct shared_site *site, bool after)
+{
+	char name[NAME_SIZE + 16];
+
+	snprintf(name, sizeof(name), "site.%s.calls", site->name);
+	print_count(name, after ? site->calls : 0);
+	snprintf(name, sizeof(name), "site.%s.failed", site->name);
+	print_count(name, after ? site->failed : 0);
 }
 
 static void print_own(bool after)
 {
-	for (unsigned int i = 0; i < board->counters_count; i++)
-		printf("\"%s\": %" PRIu64 ", ", board->counters[i].name, after ? board->counters[i].value : 0);
+	for (unsigned int i = 0; i < shared->counters_count; i++)
+		print_count(shared->counters[i].name, after ? shared->counters[i].value : 0);
 	/* The last site of the array is swapoff itself. */
-	for (unsigned int i = 0; i <= board->sites_count && board->probe[0]; i++) {
-		const struct board_site *site = &board->sites[i];
-
-		if (!site->name[0])
-			continue;
-		printf("\"site.%s.calls\": %" PRIu64 ", \"site.%s.failed\": %" PRIu64 ", ", site->name,
-		       after ? site->calls : 0, site->name, after ? site->failed : 0);
-	}
+	for (unsigned int i = 0; i <= shared->sites_count && shared->probe[0]; i++)
+		if (shared->sites[i].name[0])
+			print_site(&shared->sites[i], after);
 	printf("\"operations\": %" PRIu64 ", \"verified\": %" PRIu64 ", \"swapoffs\": %" PRIu64 "}",
-	       after ? board->operations : 0, after ? board->verified : 0, after ? board->swapoffs : 0);
+	       after ? shared->operations : 0, after ? shared->verified : 0, after ? shared->swapoffs : 0);
 }
 
-void result_print(const struct kernel_counters *before, const struct kernel_counters *after, bool stuck)
+void result_print(const struct kernel_counters *before, const struct kernel_counters *after, bool hang)
 {
-	printf("{\"type\": \"result\", \"operations\": %" PRIu64 ", \"verified\": %" PRIu64 ", ", board->operations,
-	       board->verified);
+	printf("{\"type\": \"result\", \"operations\": %" PRIu64 ", \"verified\": %" PRIu64 ", ", shared->operations,
+	       shared->verified);
 	print_mismatches();
 	print_errors();
-	printf("\"swapoffs\": %" PRIu64 ", \"swapoff_longest_ms\": %.1f, \"swapoff_stuck\": %s, ", board->swapoffs,
-	       (double)board->longest_ns / 1e6, stuck ? "true" : "false");
+	printf("\"swapoffs\": %" PRIu64 ", \"swapoff_longest_ms\": %.1f, \"swapoff_stuck\": %s, ", shared->swapoffs,
+	       (double)shared->longest_ns / 1e6, hang ? "true" : "false");
 	printf("\"counters\": {\"before\": {");
 	print_kernel(before);
 	print_own(false);
@@ -88,6 +101,6 @@ void result_print(const struct kernel_counters *before, const struct kernel_coun
 	print_kernel(after);
 	print_own(true);
 	printf("}, ");
-	print_field("missing", board->missing, "}\n");
+	print_field("missing", shared->missing, "}\n");
 	fflush(stdout);
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Seeded random numbers (splitmix64): the same seed gives the same choices on every arch. */
 #ifndef PATCHRIG_RNG_H
 #define PATCHRIG_RNG_H
@@ -16,7 +17,7 @@ static inline uint64_t mix(uint64_t x)
 	return x ^ (x >> 31);
 }
 
-/* Streams of one seed are independent: one for each thread, flipper, ... */
+/* Streams of one seed are independent: one for each thread, swapoff loop, ... */
 static inline struct rng rng_stream(uint64_t seed, uint64_t stream)
 {
 	return (struct rng){ mix(seed + mix(stream + 1)) };

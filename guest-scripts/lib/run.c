@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* The supervisor: see run.h. */
 #define _GNU_SOURCE
 
@@ -11,13 +12,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "board.h"
+#include "shared.h"
 #include "textfile.h"
 
 #define TICK_US 50000
 #define AFTER_FINDING_NS 2000000000u
 
-enum watched { WATCHED_DONE, WATCHED_STUCK, WATCHED_DEAD, WATCHED_LATE };
+enum watched { WATCHED_DONE, WATCHED_HANG, WATCHED_DEAD, WATCHED_LATE };
 
 static struct kernel_counters before, after;
 static uint64_t started_ns, printed_ns;
@@ -31,7 +32,7 @@ static void move_to(const char *path)
 		run_error("moving to another cgroup", errno);
 }
 
-/* The supervisor and the flippers stay outside: limits are for the load, and nothing may make them wait. */
+/* The supervisor and the swapoff loops stay outside: limits are for the load, and nothing may make them wait. */
 static void leave_cgroup(void)
 {
 	char line[200] = "";
@@ -39,7 +40,7 @@ static void leave_cgroup(void)
 
 	if (file && fgets(line, sizeof(line), file) && !strncmp(line, "0::/", 4) && line[4] != '\n') {
 		line[strcspn(line, "\n")] = 0;
-		snprintf(board->cgroup, sizeof(board->cgroup), "/sys/fs/cgroup%s", line + 3);
+		snprintf(shared->cgroup, sizeof(shared->cgroup), "/sys/fs/cgroup%s", line + 3);
 		move_to("/sys/fs/cgroup/cgroup.procs");
 	}
 	if (file)
@@ -50,9 +51,9 @@ static void join_cgroup(void)
 {
 	char path[300];
 
-	if (!board->cgroup[0])
+	if (!shared->cgroup[0])
 		return;
-	snprintf(path, sizeof(path), "%s/cgroup.procs", board->cgroup);
+	snprintf(path, sizeof(path), "%s/cgroup.procs", shared->cgroup);
 	move_to(path);
 }
 
@@ -71,13 +72,13 @@ static void died(int signal, siginfo_t *info, void *context)
 
 static void advance(enum phase phase)
 {
-	board->phase = phase;
+	shared->phase = phase;
 }
 
 /* Waits inside the load process; nobody is left behind when the supervisor is gone. */
 static void wait_for_phase(enum phase phase)
 {
-	while (board->phase < (int)phase)
+	while (shared->phase < (int)phase)
 		sleep_us(1000);
 }
 
@@ -110,7 +111,7 @@ static void print_progress(void)
 		return;
 	printed_ns = now;
 	printf("{\"type\": \"progress\", \"seconds\": %.1f, \"operations\": %" PRIu64 ", \"swapoffs\": %" PRIu64 "}\n",
-	       (double)(now - started_ns) / 1e9, board->operations, board->swapoffs);
+	       (double)(now - started_ns) / 1e9, shared->operations, shared->swapoffs);
 	fflush(stdout);
 }
 
@@ -120,14 +121,14 @@ static bool load_died(void)
 	int status;
 
 	/* Before there is one: a process 0 would be any child. */
-	if (!load_pid || board->phase == PHASE_VERIFIED || waitpid(load_pid, &status, WNOHANG) != load_pid)
+	if (!load_pid || shared->phase == PHASE_VERIFIED || waitpid(load_pid, &status, WNOHANG) != load_pid)
 		return false;
 	load_pid = 0;
-	if (board->phase == PHASE_VERIFIED)
+	if (shared->phase == PHASE_VERIFIED)
 		return false;
 	if (WIFSIGNALED(status))
 		run_error_named("load", sigabbrev_np(WTERMSIG(status)));
-	else if (!board->errors_count)
+	else if (!shared->errors_count)
 		run_error_named("load", "ended early");
 	return true;
 }
@@ -162,7 +163,7 @@ static bool load_gone(int unused)
 
 static bool phase_reached(int phase)
 {
-	return board->phase >= phase;
+	return shared->phase >= phase;
 }
 
 /*
@@ -174,7 +175,7 @@ static bool found_enough(int unused)
 	static uint64_t since;
 
 	(void)unused;
-	if (!since && board->found)
+	if (!since && shared->found)
 		since = now_ns();
 	return since && now_ns() - since > AFTER_FINDING_NS;
 }
@@ -189,8 +190,8 @@ static enum watched watch(bool (*done)(int), int argument, double seconds)
 		probe_tick();
 		if (done(argument))
 			return WATCHED_DONE;
-		if (swapoff_stuck())
-			return WATCHED_STUCK;
+		if (swapoff_hangs())
+			return WATCHED_HANG;
 		if (load_died())
 			return WATCHED_DEAD;
 		if (now_ns() > end)
@@ -202,7 +203,7 @@ static enum watched watch(bool (*done)(int), int argument, double seconds)
 static enum watched wait_or_blame(bool (*done)(int), int argument, const char *what)
 {
 	/* Progress lines with a constant count tell the host first; this is for a run without one. */
-	const enum watched end = watch(done, argument, 4.0 * (double)board->swapoff_budget + 60.0);
+	const enum watched end = watch(done, argument, 4.0 * (double)shared->swapoff_budget + 60.0);
 
 	if (end == WATCHED_LATE)
 		run_error(what, ETIMEDOUT);
@@ -211,8 +212,8 @@ static enum watched wait_or_blame(bool (*done)(int), int argument, const char *w
 
 static void devices_on(void)
 {
-	for (unsigned int i = 0; i < board->devices_count; i++)
-		device_on(i, board->devices[i].priority);
+	for (unsigned int i = 0; i < shared->devices_count; i++)
+		device_on(i, shared->devices[i].priority);
 }
 
 static enum watched run_load(void)
@@ -224,11 +225,11 @@ static enum watched run_load(void)
 	branches_start();
 	advance(PHASE_RUNNING);
 	children_count = 0;
-	for (unsigned int i = 0; i < board->devices_count; i++)
-		if (board->devices[i].flipped)
-			children[children_count++] = flipper_start(i);
-	end = watch(found_enough, 0, (double)board->seconds);
-	board->over = true;
+	for (unsigned int i = 0; i < shared->devices_count; i++)
+		if (shared->devices[i].looped)
+			children[children_count++] = swapoff_loop_start(i);
+	end = watch(found_enough, 0, (double)shared->seconds);
+	shared->over = true;
 	if (end == WATCHED_LATE || end == WATCHED_DONE)
 		end = wait_or_blame(phase_reached, PHASE_STOPPED, "end of the load");
 	kernel_counters_read(&after);
@@ -248,7 +249,7 @@ static enum watched supervise(const struct workload *workload)
 {
 	enum watched end;
 
-	race_prepare();
+	delay_injection_prepare();
 	devices_on();
 	/* A device that is of no use shows here, and not in a load that can do anything but go on because of it. */
 	end = audit("the audit of empty devices");
@@ -278,7 +279,7 @@ int run_workload(const struct workload *workload, int argc, char **argv)
 {
 	enum watched end = WATCHED_DONE;
 
-	board_new();
+	shared_new();
 	parse_options(workload, argc, argv);
 	leave_cgroup();
 	if (mlockall(MCL_CURRENT | MCL_FUTURE))
@@ -286,12 +287,12 @@ int run_workload(const struct workload *workload, int argc, char **argv)
 	started_ns = printed_ns = now_ns();
 	if (workload->prepare)
 		workload->prepare();
-	if (!board->missing[0])
+	if (!shared->missing[0])
 		end = supervise(workload);
 	/* Whoever hangs stays as evidence; only the load, which could go on for ever, is ended. */
-	board->over = true;
-	if (load_pid > 0 && end != WATCHED_STUCK)
+	shared->over = true;
+	if (load_pid > 0 && end != WATCHED_HANG)
 		kill(load_pid, SIGKILL);
-	result_print(&before, &after, end == WATCHED_STUCK);
+	result_print(&before, &after, end == WATCHED_HANG);
 	_exit(0);
 }

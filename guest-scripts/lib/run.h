@@ -1,13 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The frame of every workload: three kinds of processes that share one locked board.
+ * The frame of every workload: three kinds of processes that share one locked piece of state (shared.h).
  *
  *   supervisor  owns stdout, prints progress and the result, and never touches memory that can be swapped out. It
  *               waits for nothing without a limit, so the result is printed although a swapoff or the load hangs.
  *   load        the workload's own code, in the cgroup "workload": setup(), load(), verify().
- *   flippers    one for each flipped device: swapon, wait, swapoff, wait; random times from the seed.
+ *   swapoff     one loop for each device but the last `steady`: swapon, wait, swapoff, wait; random times from the seed.
  *
  * Order: devices on, the audit (swapoff of every device must return, then swapon and swapoff once more: a lost reference
- * makes either fail), devices on, setup(), [counters and probe start] load() with the flippers [end], flippers gone, the
+ * makes either fail), devices on, setup(), [counters and probe start] load() with the swapoff loops [end], these gone, the
  * audit once more, verify(), result. The load goes on for --seconds; after an error or a mismatch it ends within seconds.
  */
 #ifndef PATCHRIG_RUN_H
@@ -30,7 +31,7 @@ struct number_option {
 
 struct workload {
 	const struct number_option *options; /* ended by a NULL name; may be NULL */
-	unsigned int steady; /* so many devices, counted from the last, are not flipped (--flip 0,2 overrides) */
+	unsigned int steady; /* so many devices, counted from the last, have no swapoff loop (--flip 0,2 overrides) */
 	void (*prepare)(void); /* supervisor, devices still off: preconditions (run_missing); may be NULL */
 	void (*setup)(void); /* load process, all devices on: map and fill */
 	void (*load)(void); /* load process: returns soon after run_over() */
@@ -81,17 +82,17 @@ struct worker {
 	void *argument;
 };
 
-#define CREW_MAX 32
+#define THREADS_MAX 32
 
-struct crew {
-	unsigned int threads;
-	unsigned long ids[CREW_MAX];
-	struct worker workers[CREW_MAX];
+struct threads {
+	unsigned int count;
+	unsigned long ids[THREADS_MAX];
+	struct worker workers[THREADS_MAX];
 };
 
 /* Adds threads that run body(worker); body returns after run_over(). */
-void crew_add(struct crew *crew, unsigned int threads, void (*body)(struct worker *), void *argument);
-void crew_join(struct crew *crew);
+void threads_add(struct threads *threads, unsigned int number, void (*body)(struct worker *), void *argument);
+void threads_join(struct threads *threads);
 
 /* fork(); the child runs body(argument) and exits. child_join() notes a child that did not end by itself. */
 int child_start(void (*body)(void *), void *argument);

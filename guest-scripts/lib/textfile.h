@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Files of the kernel's that take a text or hold a number: settings, cgroups, tracing, statistics, the log. */
 #ifndef PATCHRIG_TEXTFILE_H
 #define PATCHRIG_TEXTFILE_H

@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* The kernel's own counters. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "board.h"
+#include "shared.h"
 
 static const char *const VMSTAT[] = {
 	"pswpin",   "pswpout", "swap_ra",	     "swap_ra_hit",	   "swpin_zero",  "swpout_zero", "zswpin",
@@ -51,13 +52,14 @@ static void read_vmstat(struct kernel_counters *counters)
 }
 
 /* Read requests that a device has served, summed by kind: which of two devices the pages came from. */
-static void read_device(struct kernel_counters *counters, const struct board_device *device)
+static void read_device(struct kernel_counters *counters, const struct shared_device *device)
 {
+	const char *slash = strrchr(device->path, '/');
 	char path[128], name[NAME_SIZE + 8];
 	uint64_t reads;
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/sys/block/%s/stat", strrchr(device->path, '/') + 1);
+	snprintf(path, sizeof(path), "/sys/block/%s/stat", slash ? slash + 1 : device->path);
 	file = fopen(path, "re");
 	if (!file)
 		return;
@@ -88,8 +90,8 @@ void kernel_counters_read(struct kernel_counters *counters)
 {
 	counters->count = 0;
 	read_vmstat(counters);
-	for (unsigned int i = 0; i < board->devices_count; i++)
-		read_device(counters, &board->devices[i]);
+	for (unsigned int i = 0; i < shared->devices_count; i++)
+		read_device(counters, &shared->devices[i]);
 	read_files(counters, "/sys/kernel/debug/zswap", "zswap.", ZSWAP, sizeof(ZSWAP) / sizeof(ZSWAP[0]));
 	read_files(counters, "/sys/kernel/mm/transparent_hugepage/hugepages-64kB/stats", "large.", LARGE,
 		   sizeof(LARGE) / sizeof(LARGE[0]));

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Swap devices that fail: null_blk with bad blocks that a saboteur switches on and off, under swapoff.
  *   victims      fault anonymous pages that can't be read: do_swap_page() must answer with a bus error, and
@@ -405,12 +406,12 @@ static void setup(void)
 
 static void load(void)
 {
-	static struct crew crew;
+	static struct threads threads;
 
-	crew_add(&crew, 1, saboteur, NULL);
+	threads_add(&threads, 1, saboteur, NULL);
 	for (uint64_t i = 0; i < victims + owners; i++)
-		crew_add(&crew, 1, i < victims ? victim : file_owner, &slices[i]);
-	crew_join(&crew);
+		threads_add(&threads, 1, i < victims ? victim : file_owner, &slices[i]);
+	threads_join(&threads);
 }
 
 /* Errors are off. What has not been given up by now is right. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Folios of 64 KiB that are swapped out whole, against swapoff.
  *   walkers     touch one page of a group that is out: from a synchronous device do_swap_page() reads the folio past the
@@ -389,13 +390,13 @@ static void setup(void)
 
 static void load(void)
 {
-	static struct crew crew;
+	static struct threads threads;
 
 	for (uint64_t i = 0; i < walkers + owners; i++)
-		crew_add(&crew, 1, i < walkers ? walker : file_owner, &slices[i]);
-	crew_add(&crew, 1, visitor, NULL);
-	crew_add(&crew, 1, mover, NULL);
-	crew_join(&crew);
+		threads_add(&threads, 1, i < walkers ? walker : file_owner, &slices[i]);
+	threads_add(&threads, 1, visitor, NULL);
+	threads_add(&threads, 1, mover, NULL);
+	threads_join(&threads);
 }
 
 static void verify(void)

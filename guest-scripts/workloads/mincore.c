@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * mincore() against swapoff. An owner process keeps a memory file swapped out; lookers map the same file anew, never
  * touch it and ask mincore(), which then looks each page's swap entry up with no lock held (no page table), or under
@@ -185,14 +186,14 @@ static void setup(void)
 
 static void load(void)
 {
-	static struct crew crew;
+	static struct threads threads;
 	int children[1 + FILE_LOOKERS];
 
 	children[0] = child_start(owner, NULL);
 	for (size_t i = 0; i < FILE_LOOKERS; i++)
 		children[1 + i] = child_start(file_looker, i % 4 == 0 ? &file : NULL);
-	crew_add(&crew, 1, anon_looker, NULL);
-	crew_join(&crew);
+	threads_add(&threads, 1, anon_looker, NULL);
+	threads_join(&threads);
 	for (size_t i = 0; i < 1 + FILE_LOOKERS; i++)
 		child_join(children[i]);
 }

@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * readahead: swap_vma_readahead() where a window has pages of two devices. It takes a reference of its own only for a
  * page that lies on another device than the one that was faulted on.
  *
- * A dealer takes the devices off and on by itself, for swapping a device off undoes what it needs: while device 0 is
- * off, the even pages of each slice are paged out (to device 1); when it is on again, it has the higher priority and
- * gets the odd ones. Then the slices are faulted on page by page, while droppers free pages of the window ahead. A
- * page that is only read keeps its slot, so the next passes find the slice as interleaved as before. At a random moment of
+ * The swapoff thread takes the devices off and on, with no swapoff loop beside it, for swapping a device off undoes what it
+ * needs: while device 0 is off, the even pages of each slice are paged out (to device 1); when it is on again, it has the
+ * higher priority and gets the odd ones. Then the slices are faulted on page by page, while other threads free pages of the
+ * window ahead. A page that is only read keeps its slot, so the next passes find the slice as interleaved as before. At a random moment of
  * that one device goes, or the other, or both at once: swapoff itself reads ahead, and its windows reach to the device
  * that is being left, too. Mostly all walks begin with it, in step, so that as many windows as can be are read meanwhile.
  */
@@ -32,14 +33,14 @@ enum { ODD, EVEN, DEVICES }; /* by the pages they get */
 #define SWAPOFF_WAIT 40000
 /* The same, where all are to begin together. */
 #define IN_STEP_WAIT 2000000
-/* Passes over a slice until its pages are dealt out anew. */
+/* Passes over a slice until its pages are placed anew. */
 #define PASSES 24
 
 struct slice {
 	struct region region;
 	struct meeting meeting;
 	_Atomic size_t cursor; /* the page that is touched now */
-	_Atomic bool contested; /* the dropper takes part in this pass */
+	_Atomic bool contested; /* pages ahead are freed in this pass */
 };
 
 static uint64_t slice_pages = 128;
@@ -51,9 +52,9 @@ static const struct number_option options[] = {
 	{ 0 },
 };
 
-/* What walkers, dealer and accomplice share. */
+/* What the walkers and the two swapoff threads share. */
 struct table {
-	struct meeting walkers_and_dealer;
+	struct meeting walkers_and_swapoff;
 	struct meeting both;
 	_Atomic uint64_t touched;
 	_Atomic uint64_t walking; /* walkers that are not done with their passes */
@@ -64,7 +65,7 @@ struct table {
 
 static struct slice *slices;
 static struct table *table;
-static struct meeting *dealing;
+static struct meeting *placing;
 static counter_t *interleaved, *uniform, *passes, *dropped, *together;
 
 /*
@@ -86,7 +87,7 @@ static void go_to_half(const struct slice *slice, unsigned int half)
  * Only every second page is there: one call pages all of them out. A call for each page would cost an interrupt of all
  * CPUs for each page. Nobody else looks at the slice meanwhile.
  */
-static void deal(struct slice *slice, size_t first)
+static void place(struct slice *slice, size_t first)
 {
 	for (size_t page = first; page < slice_pages; page += 2)
 		region_write(&slice->region, page, 0);
@@ -166,7 +167,7 @@ static bool pass(struct slice *slice, struct rng *rng)
 	/* All walk at once then, and windows are read while a device goes. */
 	table->in_place++;
 	wait_for_swapoff(table->in_step ? IN_STEP_WAIT : SWAPOFF_WAIT);
-	/* Before they meet, or the dropper would see the end of the last walk. */
+	/* Before they meet, or free_ahead() would see the end of the last walk. */
 	slice->cursor = 0;
 	if (!meet(&slice->meeting))
 		return false;
@@ -183,25 +184,25 @@ static void walker(struct worker *worker)
 	struct slice *slice = worker->argument;
 	bool on;
 
-	while (meet(dealing)) {
+	while (meet(placing)) {
 		discard(slice);
 		go_to_half(slice, 0);
-		deal(slice, 0);
+		place(slice, 0);
 		go_to_half(slice, 1);
-		on = meet(dealing) && meet(dealing);
+		on = meet(placing) && meet(placing);
 		/* In any case: the last verification expects all pages. */
-		deal(slice, 1);
+		place(slice, 1);
 		for (unsigned int i = 0; on && i < PASSES && !table->gone && pass(slice, &worker->rng); i++)
 			;
 		table->walking--;
-		if (!on || !meet(dealing))
+		if (!on || !meet(placing))
 			return;
 		collect(slice);
 	}
 }
 
 /* Frees the page and its slot: the entry that the window still holds is gone. */
-static void drop(struct slice *slice, size_t page)
+static void free_page(struct slice *slice, size_t page)
 {
 	const struct identity identity = region_begin(&slice->region, page);
 	void *memory = region_page(&slice->region, page);
@@ -216,7 +217,7 @@ static void drop(struct slice *slice, size_t page)
 	count(dropped, 1);
 }
 
-static void drop_ahead(struct slice *slice, struct rng *rng)
+static void free_window_ahead(struct slice *slice, struct rng *rng)
 {
 	size_t seen = SIZE_MAX, at;
 
@@ -227,11 +228,11 @@ static void drop_ahead(struct slice *slice, struct rng *rng)
 			continue;
 		seen = at;
 		if (slice->contested && page < slice_pages && rng_below(rng, 2))
-			drop(slice, page);
+			free_page(slice, page);
 	}
 }
 
-static void dropper(struct worker *worker)
+static void free_ahead(struct worker *worker)
 {
 	struct slice *slice = worker->argument;
 
@@ -239,7 +240,7 @@ static void dropper(struct worker *worker)
 		if (!meet(&slice->meeting))
 			return;
 		if (slice->contested)
-			drop_ahead(slice, &worker->rng);
+			free_window_ahead(slice, &worker->rng);
 		if (!meet(&slice->meeting))
 			return;
 	}
@@ -271,8 +272,8 @@ static bool leave(unsigned int device)
 	return !device_is_on(device) || device_off(device);
 }
 
-/* The accomplice takes the device of the even pages away while the dealer does so with the other one. */
-static void accomplice(struct worker *worker)
+/* Swaps the device of the even pages off while the swapoff thread does so with the other one. */
+static void swapoff_other(struct worker *worker)
 {
 	(void)worker;
 	run_ahead();
@@ -306,7 +307,7 @@ static bool leave_both(void)
 	return leave(ODD) && leave(EVEN);
 }
 
-static void dealer(struct worker *worker)
+static void swapoff_both(struct worker *worker)
 {
 	struct rng *rng = &worker->rng;
 	bool in_step;
@@ -316,7 +317,7 @@ static void dealer(struct worker *worker)
 		if (!leave_both() || !is_ready(EVEN))
 			return;
 		/* Here the even pages go out. */
-		if (!meet(dealing) || !meet(dealing))
+		if (!meet(placing) || !meet(placing))
 			return;
 		if (!is_ready(ODD))
 			return;
@@ -325,7 +326,7 @@ static void dealer(struct worker *worker)
 		table->in_place = 0;
 		table->in_step = in_step = rng_below(rng, 4) > 0;
 		/* And here the odd ones; then they walk. */
-		if (!meet(dealing))
+		if (!meet(placing))
 			return;
 		if (in_step)
 			watch_them_get_ready();
@@ -339,7 +340,7 @@ static void dealer(struct worker *worker)
 		/* With nothing left to read they verify their pages in no time, and begin anew. */
 		if (!leave_both())
 			return;
-		meet(dealing);
+		meet(placing);
 	}
 }
 
@@ -384,8 +385,8 @@ static void setup(void)
 	dropped = counter("dropped_pages");
 	together = counter("swapoffs_together");
 	table = locked_memory(sizeof(*table));
-	dealing = &table->walkers_and_dealer;
-	dealing->parties = slices_count + 1;
+	placing = &table->walkers_and_swapoff;
+	placing->parties = slices_count + 1;
 	table->both.parties = 2;
 	if (slices_count > SLICES_MAX)
 		run_fail("--slices");
@@ -398,15 +399,15 @@ static void setup(void)
 
 static void load(void)
 {
-	struct crew crew = { 0 };
+	struct threads threads = { 0 };
 
 	for (uint64_t i = 0; i < slices_count; i++) {
-		crew_add(&crew, 1, walker, &slices[i]);
-		crew_add(&crew, 1, dropper, &slices[i]);
+		threads_add(&threads, 1, walker, &slices[i]);
+		threads_add(&threads, 1, free_ahead, &slices[i]);
 	}
-	crew_add(&crew, 1, dealer, NULL);
-	crew_add(&crew, 1, accomplice, NULL);
-	crew_join(&crew);
+	threads_add(&threads, 1, swapoff_both, NULL);
+	threads_add(&threads, 1, swapoff_other, NULL);
+	threads_join(&threads);
 }
 
 static void verify(void)

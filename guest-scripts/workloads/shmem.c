@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * shmem_swapin_folio() against swapoff: memory files that are paged out and come back by faults, read() and write().
  *   readers   read records at random offsets while
@@ -243,14 +244,14 @@ static void setup(void)
 
 static void load(void)
 {
-	static struct crew crew;
+	static struct threads threads;
 
-	crew_add(&crew, 2, reader, NULL);
-	crew_add(&crew, 2, writer, NULL);
-	crew_add(&crew, 2, pair, NULL);
-	crew_add(&crew, 1, puncher, NULL);
-	crew_add(&crew, 1, hole_reader, NULL);
-	crew_join(&crew);
+	threads_add(&threads, 2, reader, NULL);
+	threads_add(&threads, 2, writer, NULL);
+	threads_add(&threads, 2, pair, NULL);
+	threads_add(&threads, 1, puncher, NULL);
+	threads_add(&threads, 1, hole_reader, NULL);
+	threads_join(&threads);
 }
 
 static void verify(void)

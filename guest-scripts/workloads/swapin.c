@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * do_swap_page() against swapoff: anonymous memory on an asynchronous device (swap cache, locked folios) and on a
  * synchronous one (direct swapin), faulted by
@@ -241,15 +242,15 @@ static void setup(void)
 
 static void load(void)
 {
-	static struct crew crew;
+	static struct threads threads;
 	const int parent = child_start(family, NULL);
 
-	crew_add(&crew, 1, drop_cache, NULL);
-	crew_add(&crew, 2, read_pages, NULL);
-	crew_add(&crew, 1, write_pages, NULL);
-	crew_add(&crew, 2, collide, NULL);
-	crew_add(&crew, 2, walk, NULL);
-	crew_join(&crew);
+	threads_add(&threads, 1, drop_cache, NULL);
+	threads_add(&threads, 2, read_pages, NULL);
+	threads_add(&threads, 1, write_pages, NULL);
+	threads_add(&threads, 2, collide, NULL);
+	threads_add(&threads, 2, walk, NULL);
+	threads_join(&threads);
 	child_join(parent);
 }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * uffd-move: UFFDIO_MOVE of swapped pages, move_pages_ptes().
  *
@@ -321,13 +322,13 @@ static void setup(void)
 
 static void load(void)
 {
-	struct crew crew = { 0 };
+	struct threads threads = { 0 };
 
 	for (uint64_t i = 0; i < pairs_count; i++)
-		crew_add(&crew, 1, mover, &pairs[i]);
-	crew_add(&crew, prodders, prodder, NULL);
-	crew_add(&crew, 1, reader, &pairs[pairs_count - 1]);
-	crew_join(&crew);
+		threads_add(&threads, 1, mover, &pairs[i]);
+	threads_add(&threads, prodders, prodder, NULL);
+	threads_add(&threads, 1, reader, &pairs[pairs_count - 1]);
+	threads_join(&threads);
 }
 
 /* A record that is in no area would be a bus error, which says less. */

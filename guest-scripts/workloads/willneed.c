@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * willneed: read_swap_cache_async(), which nothing but MADV_WILLNEED calls.
  *
@@ -233,17 +234,17 @@ static void setup(void)
 
 static void load(void)
 {
-	struct crew crew = { 0 };
+	struct threads threads = { 0 };
 
 	for (unsigned int i = 0; i < fields_count; i++) {
 		if (i <= cyclers) {
-			crew_add(&crew, 1, cycle, &fields[i]);
+			threads_add(&threads, 1, cycle, &fields[i]);
 			continue;
 		}
-		crew_add(&crew, 1, duel_ask, &fields[i]);
-		crew_add(&crew, 1, duel_free, &fields[i]);
+		threads_add(&threads, 1, duel_ask, &fields[i]);
+		threads_add(&threads, 1, duel_free, &fields[i]);
 	}
-	crew_join(&crew);
+	threads_join(&threads);
 }
 
 static void verify(void)

@@ -1,13 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * zswap-writeback: zswap_writeback_entry(), which takes compressed pages to the swap device.
  *
- * A squeezer drives it in three ways in turn, each with the others switched off so that its share can be told:
+ * One thread drives it in three ways in turn, each with the others switched off so that its share can be told:
  *
  *   pool      max_pool_percent down to nothing and up again: the kernel's worker empties the pool
  *   limit     a memory.zswap.max below what is in use: each page that zswap takes in first drives another one out;
  *             right after the pool was emptied, for an entry has a second chance and with many in the pool the first
  *             turn takes long
- *   reclaim   memory.reclaim with the dynamic shrinker: in the squeezer's own context
+ *   reclaim   memory.reclaim with the dynamic shrinker: in that thread's own context
  *
  * Each begins when a swapoff does, which may take the device away under it; to reclaim at once is the turn of several then.
  *
@@ -195,7 +196,7 @@ static void check_successes(void)
 		run_error_named("zswap writeback", "claims more pages than it wrote");
 }
 
-static void squeezer(struct worker *worker)
+static void drive_writeback(struct worker *worker)
 {
 	for (unsigned int i = 0; !run_over(); i = (i + 1) % (sizeof(ways) / sizeof(ways[0]))) {
 		uint64_t before;
@@ -309,14 +310,14 @@ static void setup(void)
 
 static void load(void)
 {
-	struct crew crew = { 0 };
+	struct threads threads = { 0 };
 
 	for (uint64_t i = 0; i < slices_count; i++)
-		crew_add(&crew, 1, cycler, &slices[i]);
-	crew_add(&crew, visitors, visitor, NULL);
-	crew_add(&crew, helpers, helper, NULL);
-	crew_add(&crew, 1, squeezer, NULL);
-	crew_join(&crew);
+		threads_add(&threads, 1, cycler, &slices[i]);
+	threads_add(&threads, visitors, visitor, NULL);
+	threads_add(&threads, helpers, helper, NULL);
+	threads_add(&threads, 1, drive_writeback, NULL);
+	threads_join(&threads);
 }
 
 static void verify(void)

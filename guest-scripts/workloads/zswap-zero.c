@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * zswap-zero: zeros over a page whose compressed copy zswap still has.
  *
@@ -131,11 +132,11 @@ static void driver(struct worker *worker)
 
 static void load(void)
 {
-	struct crew crew = { 0 };
+	struct threads threads = { 0 };
 
-	crew_add(&crew, 1, driver, NULL);
-	crew_add(&crew, readers, reader, NULL);
-	crew_join(&crew);
+	threads_add(&threads, 1, driver, NULL);
+	threads_add(&threads, readers, reader, NULL);
+	threads_join(&threads);
 }
 
 int main(int argc, char **argv)

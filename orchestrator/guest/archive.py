@@ -18,7 +18,7 @@ from orchestrator.model.blocks import CoverageMap
 from orchestrator.model.configuration import Workload
 
 _EXECUTABLE = 0o755
-COMPILED = ("renew", "speed")
+COMPILED = ("reseed", "speed")
 SCRIPTS = ("console", "run-workload")
 _SECRET = 0o600
 

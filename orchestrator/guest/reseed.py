@@ -13,8 +13,8 @@ _ENTROPY_BYTES = 32
 
 
 def renew_command(seconds: float, entropy: bytes) -> str:
-    """The command that gives the guest the wall clock's time (seconds since 1970) and entropy; see renew.c."""
-    return shlex.join(["/patchrig/renew", f"{seconds:.6f}", entropy.hex()])
+    """The command that gives the guest the wall clock's time (seconds since 1970) and entropy; see reseed.c."""
+    return shlex.join(["/patchrig/reseed", f"{seconds:.6f}", entropy.hex()])
 
 
 def reseed(guest: Guest, until: Deadline, *, seconds: float, entropy: bytes) -> str:
@@ -26,7 +26,7 @@ def reseed(guest: Guest, until: Deadline, *, seconds: float, entropy: bytes) -> 
         raise InfraError(f"{len(entropy)} bytes are too little entropy for a guest")
     said = guest.run(renew_command(seconds, entropy), until)
     if said.status != 0:
-        raise InfraError(f"a restored guest can't be reseed (status {said.status}): {one_line(said.text, 200)}")
+        raise InfraError(f"a restored guest can't be reseeded (status {said.status}): {one_line(said.text, 200)}")
     return said.text.strip()
 
 

@@ -16,7 +16,7 @@ from orchestrator.plan.schema import Problem
 
 SUFFIXES = (".yaml", ".yml")
 # In the guest's /patchrig beside the workloads.
-GUEST_PROGRAMS = ("console", "renew", "run-workload", "speed")
+GUEST_PROGRAMS = ("console", "reseed", "run-workload", "speed")
 
 _GIT_RANGE = re.compile(r"[^/.]\.\.\.?([^/.]|$)")
 

@@ -141,7 +141,7 @@ class Guest:
             self.sysrq(key)
         if said := next((text for part, text in answers.items() if part in command), ""):
             return said
-        return self.renewed(command) if "/patchrig/renew" in command else ""
+        return self.renewed(command) if "/patchrig/reseed" in command else ""
 
     def renewed(self, command: str) -> str:
         """The guest got a time and entropy, kept beside the scenario, and says what it is."""

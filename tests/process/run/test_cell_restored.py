@@ -94,7 +94,7 @@ def test_each_restored_guest_gets_entropy_of_its_own(host: Host, states: Snapsho
     run_cells(host, states)
 
     commands = [file.read_text() for file in host.state.glob("renewed.*")]
-    entropy = {found[1] for said in commands if (found := re.search(r"renew [\d.]+ ([0-9a-f]{64})\b", said))}
+    entropy = {found[1] for said in commands if (found := re.search(r"reseed [\d.]+ ([0-9a-f]{64})\b", said))}
     assert len(commands) == len(entropy) == 2
 
 
@@ -173,7 +173,7 @@ def test_a_restored_guest_whose_kernel_complains_before_it_answers_is_no_trouble
 
 
 def test_a_speed_that_is_much_lower_than_before_is_measured_again(host: Host, states: Snapshots) -> None:
-    host.scenario(passing(), answers={"/patchrig/renew": "cpus=2 memory_kib=248320 speed=20.0", "speed": "180.0"})
+    host.scenario(passing(), answers={"/patchrig/reseed": "cpus=2 memory_kib=248320 speed=20.0", "speed": "180.0"})
 
     reports, _ = run_cells(host, states, 2)
 
@@ -181,7 +181,7 @@ def test_a_speed_that_is_much_lower_than_before_is_measured_again(host: Host, st
 
 
 def test_a_guest_whose_random_numbers_can_not_be_renewed_is_booted(host: Host, states: Snapshots) -> None:
-    host.scenario(passing(), answers={"/patchrig/renew": "sh: /patchrig/renew: not found"})
+    host.scenario(passing(), answers={"/patchrig/reseed": "sh: /patchrig/reseed: not found"})
 
     reports, events = run_cells(host, states, 2)
 

@@ -7,4 +7,4 @@ from orchestrator.guest.reseed import renew_command
 def test_a_restored_guest_gets_the_time_and_entropy_in_hex() -> None:
     said = renew_command(1795625223.25, bytes(range(32)))
 
-    assert said == f"/patchrig/renew 1795625223.250000 {bytes(range(32)).hex()}"
+    assert said == f"/patchrig/reseed 1795625223.250000 {bytes(range(32)).hex()}"

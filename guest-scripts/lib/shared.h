@@ -1,6 +1,7 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What all processes of a run share; for the library only. */
-#ifndef PATCHRIG_BOARD_H
-#define PATCHRIG_BOARD_H
+#ifndef PATCHRIG_SHARED_H
+#define PATCHRIG_SHARED_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -19,11 +20,11 @@
 
 enum phase { PHASE_SETUP, PHASE_READY, PHASE_RUNNING, PHASE_STOPPED, PHASE_AUDITED, PHASE_VERIFIED };
 
-struct board_device {
+struct shared_device {
 	char path[NAME_SIZE];
 	char kind[NAME_SIZE];
 	int priority;
-	bool flipped;
+	bool looped; /* a swapoff loop takes it off and on */
 	_Atomic bool on;
 	_Atomic uint64_t leaving_since; /* ns; 0 when no swapoff of it is running */
 	_Atomic int leaving_task; /* the thread that runs that swapoff */
@@ -33,25 +34,25 @@ struct board_device {
 	uint64_t least_used_kib;
 };
 
-struct board_counter {
+struct shared_counter {
 	char name[NAME_SIZE];
 	counter_t value;
 };
 
-struct board_error {
+struct shared_error {
 	char call[NAME_SIZE];
 	char name[NAME_SIZE];
 	uint64_t count;
 };
 
-struct board_mismatch {
+struct shared_mismatch {
 	uint64_t page;
 	enum kind kind;
 	char expected[160];
 	char seen[400];
 };
 
-struct board_site {
+struct shared_site {
 	char name[NAME_SIZE];
 	char functions[FUNCTIONS_MAX][NAME_SIZE];
 	unsigned int functions_count;
@@ -59,13 +60,13 @@ struct board_site {
 	uint64_t failed;
 };
 
-struct board {
+struct shared {
 	/* options */
 	uint64_t seconds, seed, swapoff_budget;
 	unsigned int devices_count;
-	struct board_device devices[DEVICES_MAX];
+	struct shared_device devices[DEVICES_MAX];
 	char probe[NAME_SIZE];
-	struct board_site sites[SITES_MAX + 1]; /* the last one: swapoff itself */
+	struct shared_site sites[SITES_MAX + 1]; /* the last one: swapoff itself */
 	unsigned int sites_count;
 	char cgroup[256]; /* folder of the cgroup that the program was started in; "" = the root */
 
@@ -80,29 +81,29 @@ struct board {
 	_Atomic uint32_t lock;
 	unsigned int counters_count, errors_count, mismatches_count;
 	uint64_t mismatches_total;
-	struct board_counter counters[COUNTERS_MAX];
-	struct board_error errors[ERRORS_MAX];
-	struct board_mismatch mismatches[MISMATCHES_MAX];
+	struct shared_counter counters[COUNTERS_MAX];
+	struct shared_error errors[ERRORS_MAX];
+	struct shared_mismatch mismatches[MISMATCHES_MAX];
 	char missing[200];
 };
 
-extern struct board *board;
+extern struct shared *shared;
 
-void board_new(void);
-void board_lock(void);
-void board_unlock(void);
+void shared_new(void);
+void shared_lock(void);
+void shared_unlock(void);
 
 /* options.c */
 void parse_options(const struct workload *workload, int argc, char **argv);
 
-/* flipper.c: children of the supervisor */
-void race_prepare(void);
-bool race_told(void); /* whether the kernel widens races and is told their moment */
-int flipper_start(unsigned int device);
+/* swapoff-loop.c: children of the supervisor */
+void delay_injection_prepare(void);
+bool kernel_injects_delays(void); /* and knows the function that cuts newcomers off */
+int swapoff_loop_start(unsigned int device);
 int audit_start(void);
 
-/* stuck.c: asked by the supervisor at each of its looks */
-bool swapoff_stuck(void);
+/* hang-check.c: asked by the supervisor at each of its looks */
+bool swapoff_hangs(void);
 
 /* probe.c */
 void probe_start(void);
@@ -125,6 +126,6 @@ struct kernel_counters {
 void kernel_counters_read(struct kernel_counters *counters);
 
 /* result.c */
-void result_print(const struct kernel_counters *before, const struct kernel_counters *after, bool stuck);
+void result_print(const struct kernel_counters *before, const struct kernel_counters *after, bool hang);
 
 #endif

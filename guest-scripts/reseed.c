@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Makes a guest that was restored from a saved state one of its own: "renew SECONDS ENTROPY" sets the wall clock, gives the
+ * Makes a guest that was restored from a snapshot one of its own: "reseed SECONDS ENTROPY" sets the wall clock, gives the
  * kernel entropy of the host's (hex digits) and has every random number from here on depend on it. Then it says what the guest
  * is and how fast it is now, as init's ready line does.
  *
@@ -66,7 +67,7 @@ int main(int argc, char **argv)
 	struct sysinfo system;
 
 	if (argc != 3) {
-		fprintf(stderr, "renew SECONDS ENTROPY\n");
+		fprintf(stderr, "reseed SECONDS ENTROPY\n");
 		return 2;
 	}
 	if (set_clock(argv[1]))

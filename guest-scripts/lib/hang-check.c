@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Whether a swapoff is stuck: over its budget, waiting for a reference that nobody can hold, or not getting on although
+ * Whether a swapoff hangs: over its budget, waiting for a reference that nobody can hold, or not getting on although
  * nobody is in its way.
  */
 #define _GNU_SOURCE
@@ -9,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "board.h"
+#include "shared.h"
 #include "textfile.h"
 
 #define SECOND 1000000000ull
@@ -71,15 +72,15 @@ static bool waits_for_reference(int task)
 
 static uint64_t part(unsigned int share)
 {
-	return board->swapoff_budget * SECOND / share;
+	return shared->swapoff_budget * SECOND / share;
 }
 
-/* The supervisor and the flippers are in another cgroup. */
+/* The supervisor and the swapoff loops are in another cgroup. */
 static void freeze(bool on)
 {
 	char path[300];
 
-	snprintf(path, sizeof(path), "%s/cgroup.freeze", board->cgroup);
+	snprintf(path, sizeof(path), "%s/cgroup.freeze", shared->cgroup);
 	if (!access(path, F_OK) && !put_text(path, on ? "1" : "0"))
 		run_error("freezing the load", errno);
 }
@@ -90,7 +91,7 @@ static bool load_is_frozen(void)
 	bool frozen = false;
 	FILE *file;
 
-	snprintf(path, sizeof(path), "%s/cgroup.events", board->cgroup);
+	snprintf(path, sizeof(path), "%s/cgroup.events", shared->cgroup);
 	file = fopen(path, "re");
 	while (file && fgets(line, sizeof(line), file))
 		frozen |= !strcmp(line, "frozen 1\n");
@@ -102,11 +103,11 @@ static bool load_is_frozen(void)
 /* A freeze ends a swapoff of the load's own, with EINTR, and what it then does not do says nothing. */
 static bool load_swaps_off(void)
 {
-	const char *own = board->cgroup + strlen("/sys/fs/cgroup");
+	const char *own = shared->cgroup + strlen("/sys/fs/cgroup");
 	char line[300];
 
-	for (unsigned int i = 0; i < board->devices_count; i++) {
-		const struct board_device *d = &board->devices[i];
+	for (unsigned int i = 0; i < shared->devices_count; i++) {
+		const struct shared_device *d = &shared->devices[i];
 
 		if (!d->leaving_since)
 			continue;
@@ -129,7 +130,7 @@ static void thaw(void)
 /* Asked again and again while a swapoff takes long: since when the load has been frozen; 0: not yet, or it does not freeze. */
 static uint64_t load_frozen_since(uint64_t now)
 {
-	if (!board->cgroup[0])
+	if (!shared->cgroup[0])
 		return 0;
 	if (!freezing_since) {
 		if (load_swaps_off())
@@ -153,7 +154,7 @@ static bool frozen_for(uint64_t time, uint64_t now)
 	return since && now - since > time;
 }
 
-static bool reference_lost(struct board_device *d, uint64_t since, uint64_t now)
+static bool reference_lost(struct shared_device *d, uint64_t since, uint64_t now)
 {
 	/* Most are through within a second, and cost no look. */
 	if (now - since < SECOND || !waits_for_reference(d->leaving_task)) {
@@ -168,7 +169,7 @@ static bool reference_lost(struct board_device *d, uint64_t since, uint64_t now)
 }
 
 /* A swap slot that nobody frees: swapoff looks for its owner for ever. */
-static bool never_empty(struct board_device *d, uint64_t since, uint64_t now)
+static bool never_empty(struct shared_device *d, uint64_t since, uint64_t now)
 {
 	uint64_t used;
 
@@ -176,7 +177,7 @@ static bool never_empty(struct board_device *d, uint64_t since, uint64_t now)
 		d->emptying_since = 0;
 		return false;
 	}
-	used = device_used_kib(d - board->devices);
+	used = device_used_kib(d - shared->devices);
 	if (!d->emptying_since || used < d->least_used_kib) {
 		d->emptying_since = now;
 		d->least_used_kib = used;
@@ -184,23 +185,23 @@ static bool never_empty(struct board_device *d, uint64_t since, uint64_t now)
 	return frozen_for(part(IDLING_SHARE), now) && now - d->emptying_since > part(IDLING_SHARE);
 }
 
-static bool is_stuck(struct board_device *d, uint64_t since, uint64_t now)
+static bool hangs(struct shared_device *d, uint64_t since, uint64_t now)
 {
 	return now - since > part(1) || reference_lost(d, since, now) || never_empty(d, since, now);
 }
 
-bool swapoff_stuck(void)
+bool swapoff_hangs(void)
 {
 	const uint64_t now = now_ns();
 	bool slow = false;
 
-	for (unsigned int i = 0; i < board->devices_count; i++) {
-		struct board_device *d = &board->devices[i];
+	for (unsigned int i = 0; i < shared->devices_count; i++) {
+		struct shared_device *d = &shared->devices[i];
 		const uint64_t since = d->leaving_since;
 
 		if (!since || now <= since)
 			d->waiting_since = d->emptying_since = 0;
-		else if (is_stuck(d, since, now))
+		else if (hangs(d, since, now))
 			return true;
 		slow |= d->waiting_since || d->emptying_since;
 	}

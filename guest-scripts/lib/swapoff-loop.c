@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* Devices on and off: the antagonist of every workload, and the audit at the end. */
 #define _GNU_SOURCE
 
@@ -13,7 +14,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "board.h"
+#include "shared.h"
 #include "textfile.h"
 
 /* How long a device is on and off, in microseconds. */
@@ -43,32 +44,32 @@
 
 unsigned int device_count(void)
 {
-	return board->devices_count;
+	return shared->devices_count;
 }
 
 const char *device_path(unsigned int device)
 {
-	return board->devices[device].path;
+	return shared->devices[device].path;
 }
 
 const char *device_kind(unsigned int device)
 {
-	return board->devices[device].kind;
+	return shared->devices[device].kind;
 }
 
 int device_priority(unsigned int device)
 {
-	return board->devices[device].priority;
+	return shared->devices[device].priority;
 }
 
 bool device_is_on(unsigned int device)
 {
-	return board->devices[device].on;
+	return shared->devices[device].on;
 }
 
 uint64_t device_used_kib(unsigned int device)
 {
-	const char *path = board->devices[device].path;
+	const char *path = shared->devices[device].path;
 	char line[256];
 	unsigned long long used = 0;
 	FILE *file = fopen("/proc/swaps", "re");
@@ -83,7 +84,7 @@ uint64_t device_used_kib(unsigned int device)
 
 bool device_on(unsigned int device, int priority)
 {
-	struct board_device *d = &board->devices[device];
+	struct shared_device *d = &shared->devices[device];
 
 	if (swapon(d->path, SWAP_FLAG_PREFER | (priority & SWAP_FLAG_PRIO_MASK))) {
 		run_error("swapon", errno);
@@ -95,9 +96,9 @@ bool device_on(unsigned int device, int priority)
 
 static void note_duration(uint64_t ns)
 {
-	uint64_t longest = board->longest_ns;
+	uint64_t longest = shared->longest_ns;
 
-	while (ns > longest && !atomic_compare_exchange_weak(&board->longest_ns, &longest, ns))
+	while (ns > longest && !atomic_compare_exchange_weak(&shared->longest_ns, &longest, ns))
 		;
 }
 
@@ -129,11 +130,11 @@ static int timed_swapoff(const char *path)
 /*
  * unuse_pte_range() takes it for a lack of memory when it finds no folio and swap_map is not 0. In Linux 6.19 that is
  * also so while the last user of an entry has gone and somebody (zswap writeback, or a fault that reads past the swap
- * cache) still has SWAP_HAS_CACHE on it: for a moment, but where race windows are widened for as long as that task
- * sleeps. A real lack of memory stays. The time counts from the first refusal: a swapoff may have taken long before it.
- * And it counts for nothing alone: where each try takes seconds, the second refusal may be another accident.
+ * cache) still has SWAP_HAS_CACHE on it: for a moment, but with delay injection for as long as that task sleeps. A real
+ * lack of memory stays. The time counts from the first refusal: a swapoff may have taken long before it. And it counts for
+ * nothing alone: where each try takes seconds, the second refusal may be another accident.
  */
-static int leave(struct board_device *d)
+static int leave(struct shared_device *d)
 {
 	uint64_t latest = 0;
 	int status;
@@ -143,7 +144,7 @@ static int leave(struct board_device *d)
 		if (status != ENOMEM || (refusals > ENOMEM_TIMES && now_ns() > latest))
 			return status;
 		if (!latest)
-			latest = now_ns() + board->swapoff_budget * 1000000000ull / ENOMEM_SHARE;
+			latest = now_ns() + shared->swapoff_budget * 1000000000ull / ENOMEM_SHARE;
 		count(counter("swapoff_enomem"), 1);
 		sleep_us(ENOMEM_PAUSE);
 		/* Each try has a budget of its own, or many slow ones would look like one that hangs. */
@@ -151,50 +152,50 @@ static int leave(struct board_device *d)
 	}
 }
 
-/* Where the kernel widens race windows: open while a swapoff is under way, until whose end some of the others are held. */
-#define RACE "/sys/kernel/debug/patchrig/race"
+/* In a kernel with delay injection: open while a swapoff is under way, until whose end some of the others are held. */
+#define WINDOW "/sys/kernel/debug/patchrig/race"
 /* Called by swapoff when no new reference to its device can be had any more. */
-#define MOMENT "/sys/kernel/debug/patchrig/moment"
-#define FIRST_CALL_AFTER_THE_KILL "synchronize_rcu"
+#define CUTOFF "/sys/kernel/debug/patchrig/moment"
+#define FIRST_CALL_AFTER_CUTOFF "synchronize_rcu"
 #define ARRIVAL 30000
-/* Who begins something with a swapoff (wait_for_swapoff()) is on its way when the race opens. */
+/* Who begins something with a swapoff (wait_for_swapoff()) is on its way when the window opens. */
 #define NOTICE 15000
 
 /* Set before there are other processes. */
-static bool races;
+static bool delays_injected;
 
-void race_prepare(void)
+void delay_injection_prepare(void)
 {
 	/* Other kernels have no such file. */
-	if (access(MOMENT, F_OK))
+	if (access(CUTOFF, F_OK))
 		return;
-	races = true;
-	if (!put_text(MOMENT, FIRST_CALL_AFTER_THE_KILL))
+	delays_injected = true;
+	if (!put_text(CUTOFF, FIRST_CALL_AFTER_CUTOFF))
 		run_error("telling the moment of a race", errno);
 }
 
-bool race_told(void)
+bool kernel_injects_delays(void)
 {
-	return races;
+	return delays_injected;
 }
 
 bool device_off(unsigned int device)
 {
-	struct board_device *d = &board->devices[device];
+	struct shared_device *d = &shared->devices[device];
 	const uint64_t start = now_ns();
-	int status, race;
+	int status, window;
 
 	d->leaving_task = gettid();
 	d->leaving_since = start;
-	if (races)
+	if (delays_injected)
 		sleep_us(NOTICE);
-	race = open(RACE, O_RDONLY | O_CLOEXEC);
+	window = open(WINDOW, O_RDONLY | O_CLOEXEC);
 	/* Before it: who is to be held until its end has read an entry of the device, and swapoff is quick. */
-	if (race >= 0)
+	if (window >= 0)
 		sleep_us(ARRIVAL);
 	status = leave(d);
-	if (race >= 0)
-		close(race);
+	if (window >= 0)
+		close(window);
 	d->leaving_since = 0;
 	if (status) {
 		run_error("swapoff", status);
@@ -203,15 +204,15 @@ bool device_off(unsigned int device)
 	d->on = false;
 	note_duration(now_ns() - start);
 	/* Only those that had somebody to race with count. */
-	if (board->phase == PHASE_RUNNING && !board->over)
-		atomic_fetch_add(&board->swapoffs, 1);
+	if (shared->phase == PHASE_RUNNING && !shared->over)
+		atomic_fetch_add(&shared->swapoffs, 1);
 	return true;
 }
 
 static bool one_is_leaving(void)
 {
-	for (unsigned int i = 0; i < board->devices_count; i++)
-		if (board->devices[i].leaving_since)
+	for (unsigned int i = 0; i < shared->devices_count; i++)
+		if (shared->devices[i].leaving_since)
 			return true;
 	return false;
 }
@@ -245,7 +246,7 @@ static void wait_for_turn(unsigned int device)
 {
 	int nobody = 0;
 
-	while (!atomic_compare_exchange_strong(&board->alone, &nobody, (int)device + 1) && !run_over()) {
+	while (!atomic_compare_exchange_strong(&shared->alone, &nobody, (int)device + 1) && !run_over()) {
 		nobody = 0;
 		sleep_us(2000);
 	}
@@ -255,12 +256,12 @@ static void end_turn(unsigned int device)
 {
 	int own = (int)device + 1;
 
-	atomic_compare_exchange_strong(&board->alone, &own, 0);
+	atomic_compare_exchange_strong(&shared->alone, &own, 0);
 }
 
-static void flip(unsigned int device, struct rng *rng)
+static void one_round(unsigned int device, struct rng *rng)
 {
-	if (!board->devices[device].on && !device_on(device, board->devices[device].priority))
+	if (!shared->devices[device].on && !device_on(device, shared->devices[device].priority))
 		return rest(ON_LEAST);
 	rest(rng_between(rng, ON_LEAST, ON_MOST));
 	wait_until_used(device);
@@ -286,7 +287,7 @@ void run_ahead(void)
 }
 
 /* A process that swaps off. Locks are not inherited, and it must not wait for a page of its own that is on the device. */
-static pid_t fork_flipper(void)
+static pid_t fork_swapoff_process(void)
 {
 	const pid_t child = fork();
 
@@ -298,19 +299,19 @@ static pid_t fork_flipper(void)
 	return 0;
 }
 
-int flipper_start(unsigned int device)
+int swapoff_loop_start(unsigned int device)
 {
 	/* No SA_RESTART: the signal has nothing to do but to end a swapoff. */
 	const struct sigaction action = { .sa_handler = interrupted };
-	const pid_t child = fork_flipper();
+	const pid_t child = fork_swapoff_process();
 	struct rng rng;
 
 	if (child)
 		return child;
 	sigaction(SIGALRM, &action, NULL);
-	rng = rng_stream(board->seed, device);
+	rng = rng_stream(shared->seed, device);
 	while (!run_over())
-		flip(device, &rng);
+		one_round(device, &rng);
 	_exit(0);
 }
 
@@ -320,17 +321,17 @@ int flipper_start(unsigned int device)
  */
 static void audit(void)
 {
-	for (unsigned int i = 0; i < board->devices_count; i++)
-		if (board->devices[i].on)
+	for (unsigned int i = 0; i < shared->devices_count; i++)
+		if (shared->devices[i].on)
 			device_off(i);
-	for (unsigned int i = 0; i < board->devices_count; i++)
-		if (!board->devices[i].on && device_on(i, board->devices[i].priority))
+	for (unsigned int i = 0; i < shared->devices_count; i++)
+		if (!shared->devices[i].on && device_on(i, shared->devices[i].priority))
 			device_off(i);
 }
 
 int audit_start(void)
 {
-	const pid_t child = fork_flipper();
+	const pid_t child = fork_swapoff_process();
 
 	if (child)
 		return child;

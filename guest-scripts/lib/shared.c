@@ -1,4 +1,5 @@
-/* The shared board: findings of all processes, counters, progress. */
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What all processes of a run share: findings, counters, progress. */
 #define _GNU_SOURCE
 
 #include <errno.h>
@@ -11,40 +12,40 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "board.h"
+#include "shared.h"
 #include "textfile.h"
 
-struct board *board;
+struct shared *shared;
 
-void board_new(void)
+void shared_new(void)
 {
-	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (board == MAP_FAILED || mlock(board, sizeof(*board))) {
-		perror("the shared board");
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED || mlock(shared, sizeof(*shared))) {
+		perror("the shared state");
 		exit(1);
 	}
 }
 
 /* A spinlock, for it must work between processes and in a signal handler's last words. */
-void board_lock(void)
+void shared_lock(void)
 {
-	for (int tries = 0; atomic_exchange(&board->lock, 1) && tries < 1000000; tries++)
+	for (int tries = 0; atomic_exchange(&shared->lock, 1) && tries < 1000000; tries++)
 		sched_yield();
 }
 
-void board_unlock(void)
+void shared_unlock(void)
 {
-	atomic_store(&board->lock, 0);
+	atomic_store(&shared->lock, 0);
 }
 
 bool run_over(void)
 {
-	return atomic_load_explicit(&board->over, memory_order_relaxed);
+	return atomic_load_explicit(&shared->over, memory_order_relaxed);
 }
 
 uint64_t run_seed(void)
 {
-	return board->seed;
+	return shared->seed;
 }
 
 uint64_t now_ns(void)
@@ -64,51 +65,51 @@ void sleep_us(uint64_t us)
 
 void operations_add(uint64_t n)
 {
-	atomic_fetch_add_explicit(&board->operations, n, memory_order_relaxed);
+	atomic_fetch_add_explicit(&shared->operations, n, memory_order_relaxed);
 }
 
 void verified_add(uint64_t n)
 {
-	atomic_fetch_add_explicit(&board->verified, n, memory_order_relaxed);
+	atomic_fetch_add_explicit(&shared->verified, n, memory_order_relaxed);
 }
 
 counter_t *counter(const char *name)
 {
 	unsigned int i;
 
-	board_lock();
-	for (i = 0; i < board->counters_count; i++)
-		if (!strcmp(board->counters[i].name, name))
+	shared_lock();
+	for (i = 0; i < shared->counters_count; i++)
+		if (!strcmp(shared->counters[i].name, name))
 			break;
 	if (i == COUNTERS_MAX)
 		abort();
-	if (i == board->counters_count) {
-		snprintf(board->counters[i].name, NAME_SIZE, "%s", name);
-		board->counters_count++;
+	if (i == shared->counters_count) {
+		snprintf(shared->counters[i].name, NAME_SIZE, "%s", name);
+		shared->counters_count++;
 	}
-	board_unlock();
-	return &board->counters[i].value;
+	shared_unlock();
+	return &shared->counters[i].value;
 }
 
 void run_error_named(const char *call, const char *name)
 {
 	unsigned int i;
 
-	board_lock();
-	for (i = 0; i < board->errors_count; i++)
-		if (!strcmp(board->errors[i].call, call) && !strcmp(board->errors[i].name, name))
+	shared_lock();
+	for (i = 0; i < shared->errors_count; i++)
+		if (!strcmp(shared->errors[i].call, call) && !strcmp(shared->errors[i].name, name))
 			break;
 	/* The last entry takes what finds no room: an error is never lost, at worst misnamed. */
 	if (i == ERRORS_MAX)
 		i--;
-	if (i == board->errors_count) {
-		snprintf(board->errors[i].call, NAME_SIZE, "%s", call);
-		snprintf(board->errors[i].name, NAME_SIZE, "%s", name);
-		board->errors_count++;
+	if (i == shared->errors_count) {
+		snprintf(shared->errors[i].call, NAME_SIZE, "%s", call);
+		snprintf(shared->errors[i].name, NAME_SIZE, "%s", name);
+		shared->errors_count++;
 	}
-	board->errors[i].count++;
-	board_unlock();
-	board->found = true;
+	shared->errors[i].count++;
+	shared_unlock();
+	shared->found = true;
 }
 
 void run_error(const char *call, int error)
@@ -122,13 +123,13 @@ void run_missing(const char *format, ...)
 {
 	va_list arguments;
 
-	board_lock();
-	if (!board->missing[0]) {
+	shared_lock();
+	if (!shared->missing[0]) {
 		va_start(arguments, format);
-		vsnprintf(board->missing, sizeof(board->missing), format, arguments);
+		vsnprintf(shared->missing, sizeof(shared->missing), format, arguments);
 		va_end(arguments);
 	}
-	board_unlock();
+	shared_unlock();
 }
 
 void run_set(const char *path, const char *text)
@@ -145,17 +146,17 @@ _Noreturn void run_fail(const char *call)
 
 void run_mismatch(uint64_t page, enum kind kind, const char *expected, const char *seen)
 {
-	struct board_mismatch *mismatch;
+	struct shared_mismatch *mismatch;
 
-	board_lock();
-	board->mismatches_total++;
-	if (board->mismatches_count < MISMATCHES_MAX) {
-		mismatch = &board->mismatches[board->mismatches_count++];
+	shared_lock();
+	shared->mismatches_total++;
+	if (shared->mismatches_count < MISMATCHES_MAX) {
+		mismatch = &shared->mismatches[shared->mismatches_count++];
 		mismatch->page = page;
 		mismatch->kind = kind;
 		snprintf(mismatch->expected, sizeof(mismatch->expected), "%s", expected);
 		snprintf(mismatch->seen, sizeof(mismatch->seen), "%s", seen);
 	}
-	board_unlock();
-	board->found = true;
+	shared_unlock();
+	shared->found = true;
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* Threads, children, meetings. */
 #define _GNU_SOURCE
 
@@ -13,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "board.h"
+#include "shared.h"
 
 #define STACK_SIZE (128u << 10)
 
@@ -41,35 +42,35 @@ static void *locked_stack(void)
 	return stack;
 }
 
-void crew_add(struct crew *crew, unsigned int threads, void (*body)(struct worker *), void *argument)
+void threads_add(struct threads *threads, unsigned int number, void (*body)(struct worker *), void *argument)
 {
 	static uint64_t streams;
 	pthread_attr_t attr;
 
-	for (unsigned int i = 0; i < threads; i++) {
-		const unsigned int slot = crew->threads++;
+	for (unsigned int i = 0; i < number; i++) {
+		const unsigned int slot = threads->count++;
 		struct start *start = malloc(sizeof(*start));
-		struct worker *worker = &crew->workers[slot];
+		struct worker *worker = &threads->workers[slot];
 
-		if (slot >= CREW_MAX || !start)
+		if (slot >= THREADS_MAX || !start)
 			abort();
-		*worker = (struct worker){ .index = i, .of = threads, .argument = argument };
-		worker->rng = rng_stream(board->seed, 1000 + streams++);
+		*worker = (struct worker){ .index = i, .of = number, .argument = argument };
+		worker->rng = rng_stream(shared->seed, 1000 + streams++);
 		*start = (struct start){ body, worker };
 		pthread_attr_init(&attr);
 		pthread_attr_setstack(&attr, locked_stack(), STACK_SIZE);
-		errno = pthread_create(&crew->ids[slot], &attr, thread_main, start);
+		errno = pthread_create(&threads->ids[slot], &attr, thread_main, start);
 		if (errno)
 			run_fail("pthread_create");
 		pthread_attr_destroy(&attr);
 	}
 }
 
-void crew_join(struct crew *crew)
+void threads_join(struct threads *threads)
 {
-	for (unsigned int i = 0; i < crew->threads; i++)
-		pthread_join(crew->ids[i], NULL);
-	crew->threads = 0;
+	for (unsigned int i = 0; i < threads->count; i++)
+		pthread_join(threads->ids[i], NULL);
+	threads->count = 0;
 }
 
 int child_start(void (*body)(void *), void *argument)

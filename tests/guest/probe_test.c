@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Which site called the probed function, from the kernel's histograms; and when the probe rests. */
+#include "check.h"
+#include "fake_kernel.h"
+#include "shared.h"
+
+#define TRACING "/sys/kernel/tracing/"
+#define EVENTS TRACING "kprobe_events"
+#define PROFILE TRACING "kprobe_profile"
+#define TRIGGER TRACING "events/patchrig/probe/trigger"
+#define HIST TRACING "events/patchrig/probe/hist"
+#define ARMED "/sys/kernel/debug/kprobes/enabled"
+#define CALLS "# trigger info: hist:name=calls:keys=common_stacktrace:vals=hitcount:sort=hitcount:size=4096 [active]\n"
+#define FAILED \
+	"# trigger info: hist:name=failed:keys=common_stacktrace:vals=hitcount:sort=hitcount:size=4096 if found==0 [active]\n"
+
+/* The sites are "fault" (do_swap_page) and "shmem" (shmem_swapin, shmem_fault). */
+static void start(const char *hist)
+{
+	memset(shared, 0, sizeof(*shared));
+	strcpy(shared->probe, "swap_read");
+	shared->sites_count = 2;
+	shared->sites[0] = (struct shared_site){ .name = "fault", .functions = { "do_swap_page" }, .functions_count = 1 };
+	shared->sites[1] =
+		(struct shared_site){ .name = "shmem", .functions = { "shmem_swapin", "shmem_fault" }, .functions_count = 2 };
+	kernel_file(EVENTS, "");
+	kernel_file(PROFILE, "");
+	kernel_file(TRIGGER, "");
+	kernel_file(ARMED, "");
+	kernel_file(HIST, hist);
+	probe_start();
+}
+
+static void calls_and_failures_are_those_of_the_first_site_in_the_stack(void)
+{
+	start("# event histogram\n#\n" CALLS "#\n\n"
+	      "{ common_stacktrace:\n         do_swap_page+0x1/0x2\n         handle_mm_fault+0x3/0x4\n} hitcount:          3\n"
+	      "{ common_stacktrace:\n         shmem_swapin.isra.0+0x1/0x2\n         do_swap_page+0x3/0x4\n} hitcount:    40\n"
+	      "{ common_stacktrace:\n         shmem_fault+0x1/0x2\n} hitcount:        500\n"
+	      "{ common_stacktrace:\n         somebody_else+0x1/0x2\n} hitcount:        6000\n\n"
+	      "Totals:\n    Hits: 6543\n"
+	      "# event histogram\n#\n" FAILED "#\n\n"
+	      "{ common_stacktrace:\n         shmem_fault+0x1/0x2\n} hitcount:          7\n");
+	probe_end();
+	CHECK_NUMBER(shared->sites[0].calls, 43);
+	CHECK_NUMBER(shared->sites[0].failed, 0);
+	CHECK_NUMBER(shared->sites[1].calls, 500);
+	CHECK_NUMBER(shared->sites[1].failed, 7);
+	CHECK_TEXT(shared->missing, "");
+}
+
+/* It reads swap in by itself: that is no proof of what the workload did. */
+static void what_swapoff_calls_is_swapoffs(void)
+{
+	start(CALLS "{ common_stacktrace:\n  do_swap_page+0x1/0x2\n  try_to_unuse+0x1/0x2\n} hitcount: 5\n"
+		    "{ common_stacktrace:\n  do_swap_page+0x1/0x2\n  __arm64_sys_swapoff+0x1/0x2\n} hitcount: 6\n");
+	probe_end();
+	CHECK_NUMBER(shared->sites[0].calls, 0);
+	CHECK_TEXT(shared->sites[2].name, "swapoff");
+	CHECK_NUMBER(shared->sites[2].calls, 11);
+}
+
+static void a_function_is_known_by_its_whole_name(void)
+{
+	start(CALLS "{ common_stacktrace:\n  xdo_swap_page+0x1/0x2\n} hitcount: 1\n"
+		    "{ common_stacktrace:\n  do_swap_page2+0x1/0x2\n} hitcount: 20\n"
+		    "{ common_stacktrace:\n  my_do_swap_page+0x1/0x2\n  do_swap_page\n} hitcount: 300\n"
+		    "{ common_stacktrace:\n  do_swap_page.constprop.0+0x1/0x2\n} hitcount: 4000\n");
+	probe_end();
+	CHECK_NUMBER(shared->sites[0].calls, 4300);
+}
+
+static void what_is_cut_off_or_odd_counts_nothing_wrong(void)
+{
+	start("");
+	probe_end();
+	CHECK_NUMBER(shared->sites[0].calls, 0);
+	start(CALLS "{ common_stacktrace:\n  do_swap_page+0x1/0x2\n} hitcount: 5\n{ common_stacktrace:\n  do_swap_page+0x1/0x2\n");
+	probe_end();
+	CHECK_NUMBER(shared->sites[0].calls, 5);
+	start(CALLS "} hitcount: 8\n{ common_stacktrace:\n} hitcount: 9\n");
+	probe_end();
+	CHECK_NUMBER(shared->sites[0].calls, 0);
+}
+
+/* A stack is kept as far as there is room; what comes after it is no part of the next one. */
+static void a_stack_without_an_end_takes_no_more_than_its_room(void)
+{
+	static char text[60000];
+	size_t used = (size_t)sprintf(text, CALLS "{ common_stacktrace:\n");
+
+	while (used < 40000)
+		used += (size_t)sprintf(text + used, "         some_function_with_a_long_name+0x1/0x2\n");
+	sprintf(text + used, "%60s\n} hitcount: 5\n"
+			     "{ common_stacktrace:\n  do_swap_page+0x1/0x2\n} hitcount: 60\n", "do_swap_page+0x1/0x2");
+	start(text);
+	probe_end();
+	CHECK_NUMBER(shared->sites[0].calls, 60);
+}
+
+static void without_a_probe_nothing_is_asked_of_the_kernel(void)
+{
+	start("");
+	probe_end();
+	kernel_file(ARMED, "");
+	kernel_file(EVENTS, "");
+	shared->probe[0] = 0;
+	probe_start();
+	probe_tick();
+	probe_end();
+	CHECK_TEXT(kernel_text(ARMED), "");
+	CHECK_TEXT(kernel_text(EVENTS), "");
+}
+
+static void what_the_kernel_refuses_is_missing(void)
+{
+	start("");
+	probe_end();
+	kernel_forget(EVENTS);
+	probe_start();
+	CHECK_TEXT(shared->missing, "cannot count the calls of swap_read: ENOENT");
+	start("");
+	kernel_forget(HIST);
+	probe_end();
+	CHECK_TEXT(shared->missing, "cannot read the histogram of swap_read");
+}
+
+static void profile(unsigned int hits)
+{
+	char text[200];
+
+	snprintf(text, sizeof(text), "  other                 99999               0\n  probe     %u     0\n", hits);
+	kernel_file(PROFILE, text);
+}
+
+static void a_probe_that_is_hit_often_rests(void)
+{
+	start("");
+	profile(400);
+	probe_tick();
+	CHECK_TEXT(kernel_text(ARMED), "1");
+	profile(801);
+	probe_tick();
+	CHECK_TEXT(kernel_text(ARMED), "10");
+	CHECK_NUMBER(*counter("site.sampled"), 1);
+	for (int i = 0; i < 3; i++)
+		probe_tick();
+	CHECK_TEXT(kernel_text(ARMED), "10");
+	probe_tick();
+	CHECK_TEXT(kernel_text(ARMED), "101");
+	probe_end();
+}
+
+/* There it would take the cutoff's probe out, too. */
+static void with_delay_injection_it_never_rests(void)
+{
+	kernel_file("/sys/kernel/debug/patchrig/moment", "");
+	delay_injection_prepare();
+	CHECK(kernel_injects_delays());
+	CHECK_TEXT(kernel_text("/sys/kernel/debug/patchrig/moment"), "synchronize_rcu");
+	start("");
+	profile(100000);
+	probe_tick();
+	CHECK_TEXT(kernel_text(ARMED), "1");
+	CHECK_NUMBER(shared->counters_count, 0);
+	probe_end();
+}
+
+int main(void)
+{
+	shared_new();
+	RUN(calls_and_failures_are_those_of_the_first_site_in_the_stack);
+	RUN(what_swapoff_calls_is_swapoffs);
+	RUN(a_function_is_known_by_its_whole_name);
+	RUN(what_is_cut_off_or_odd_counts_nothing_wrong);
+	RUN(a_stack_without_an_end_takes_no_more_than_its_room);
+	RUN(without_a_probe_nothing_is_asked_of_the_kernel);
+	RUN(what_the_kernel_refuses_is_missing);
+	RUN(a_probe_that_is_hit_often_rests);
+	RUN(with_delay_injection_it_never_rests);
+	return check_result();
+}

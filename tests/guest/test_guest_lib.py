@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The C code of the guest, on the host: each *_test.c of this folder is a program of its own, run under ASan and UBSan.
+
+One of them: `make unit ARGS="tests/guest -k record"`. A check that fails is printed with its file, line and test.
+"""
+
+import json
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+PROJECT = HERE.parent.parent
+LIBRARY = PROJECT / "guest-scripts" / "lib"
+# In the kernel and not in the guest's programs: its headers are others.
+OVERLAY = PROJECT / "kernels" / "overlays" / "widened" / "files"
+WIDEN = HERE / "widen_test.c"
+TESTS = sorted(set(HERE.glob("*_test.c")) - {WIDEN})
+
+CFLAGS = (
+    *("-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread"),
+    *("-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
+    f"-I{HERE}",
+)
+OF_LIBRARY = f"-I{LIBRARY}"
+# What fake_kernel.c stands for.
+REPLACED = ("fopen", "open", "access", "now_ns", "sleep_us", "swapon", "swapoff", "setpriority")
+
+
+def check(argv: Sequence[str | Path], folder: Path) -> str:
+    """Run argv in the folder and give back what it prints; what it complains of is the test's message."""
+    done = subprocess.run(
+        argv, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The guest's library and what stands for its kernel, compiled once."""
+    folder = tmp_path_factory.mktemp("library")
+    check(["gcc", *CFLAGS, OF_LIBRARY, "-c", *sorted(LIBRARY.glob("*.c")), HERE / "fake_kernel.c"], folder)
+    check(["ar", "rcs", "library.a", *sorted(folder.glob("*.o"))], folder)
+    return folder / "library.a"
+
+
+def run(test: Path, library: Path, folder: Path) -> str:
+    wraps = [f"-Wl,--wrap={name}" for name in REPLACED]
+    check(["gcc", *CFLAGS, OF_LIBRARY, "-o", "program", test, library, *wraps], folder)
+    return check([folder / "program"], folder)
+
+
+@pytest.mark.parametrize("test", TESTS, ids=lambda path: path.stem.removesuffix("_test"))
+def test_guest_code(test: Path, library: Path, tmp_path: Path) -> None:
+    run(test, library, tmp_path)
+
+
+def test_delay_injection_in_the_kernel(tmp_path: Path) -> None:
+    source = OVERLAY / "lib" / "patchrig" / "widen.c"
+    for header in re.findall(r"^#include <(.+)>$", source.read_text(encoding="utf-8"), re.MULTILINE):
+        place = tmp_path / "include" / header
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text('#include "fake_linux.h"\n')
+
+    check(["gcc", *CFLAGS, f"-I{tmp_path / 'include'}", f"-I{OVERLAY}", "-o", "program", WIDEN], tmp_path)
+    check([tmp_path / "program"], tmp_path)
+
+
+def test_each_file_of_the_library_that_judges_or_parses_has_a_test() -> None:
+    tested = {path.stem.removesuffix("_test").replace("_", "-") for path in TESTS}
+    # branch.c is tested with kprobe.c; paging.c and run.c need a kernel below them, and real boots test them.
+    assert {path.stem for path in LIBRARY.glob("*.c")} - tested == {"branch", "paging", "run"}
+
+
+def test_the_result_line_is_json_whatever_its_texts_are(library: Path, tmp_path: Path) -> None:
+    lines = run(HERE / "result_test.c", library, tmp_path).splitlines()
+
+    assert len(lines) > 10
+    for line in lines:
+        said = json.loads(line)
+        assert set(said) == {
+            *("type", "operations", "verified", "mismatch_count", "mismatches", "errors"),
+            *("swapoffs", "swapoff_longest_ms", "swapoff_stuck", "counters", "missing"),
+        }
+        assert set(said["counters"]["before"]) == set(said["counters"]["after"])
+        assert all(set(row) == {"page", "kind", "expected", "seen"} for row in said["mismatches"])
+        assert all(set(row) == {"call", "errno", "count"} for row in said["errors"])
+        assert len(line) < 256 * 1024

@@ -1,0 +1,690 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Delay injection: which blocks are watched, who is delayed there, how long, and until when a task is held in a race. The file is
+ * the kernel's own (kernels/overlays/widened), on headers that stand for the kernel's (fake_linux.h).
+ */
+#include "check.h"
+#include "fake_linux.h"
+
+/* The kernel is compiled without these. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+#pragma GCC diagnostic ignored "-Wsign-compare"
+#include "lib/patchrig/widen.c"
+#pragma GCC diagnostic pop
+
+#define MS 1000000ull
+#define ENTRY 0x10u
+#define BEFORE 0x20u
+#define AFTER 0x30u
+#define NO_DELAY 0x40u
+
+static struct task_struct task, swapoff_task;
+static struct file blocks_handle, race_handle;
+
+static void all_as_at_boot(void)
+{
+	free(blocks);
+	free(places);
+	places = NULL;
+	blocks_count = targets_count = places_bits = 0;
+	memset(turns, 0, sizeof(turns));
+	memset(rested_at, 0, sizeof(rested_at));
+	memset(held_in, 0, sizeof(held_in));
+	memset(pending_in, 0, sizeof(pending_in));
+	memset(racers, 0, sizeof(racers));
+	memset(moment_name, 0, sizeof(moment_name));
+	fewest_gate_holds = fewest_after_holds = 0;
+	races_on = races_over = moments = after_left = (atomic_t){ 0 };
+	chance = hold_us = held = held_to_the_end = 0;
+	sleep_us = 30000;
+	spin_us = 1000;
+	rest = 0;
+	seed = 1;
+	kthreads = true;
+	patchrig_on.on = false;
+	widen_init();
+}
+
+static void nobody_in_the_way(void)
+{
+	task = (struct task_struct){ .pid = 77 };
+	swapoff_task = (struct task_struct){ .pid = 99, .syscall = __NR_swapoff };
+	current = &task;
+	system_state = SYSTEM_RUNNING;
+	fake_irqs_disabled = fake_in_interrupt = fake_not_preemptible = false;
+	fake_rcu_depth = 0;
+	meanwhile = NULL;
+	sleeps_seen = waits_seen = halts_seen = relaxes_seen = slept_us = 0;
+	register_kprobe_returns = 0;
+}
+
+static ssize_t write_blocks(const char *text)
+{
+	loff_t at = 0;
+
+	return blocks_write(&blocks_handle, text, strlen(text), &at);
+}
+
+static void open_blocks(void)
+{
+	if (blocks_handle.private_data) {
+		free(((struct seq_file *)blocks_handle.private_data)->private);
+		free(blocks_handle.private_data);
+	}
+	blocks_open(NULL, &blocks_handle);
+}
+
+/* Four blocks of one function, one of each kind; switched on. */
+static void start_anew(void)
+{
+	nobody_in_the_way();
+	all_as_at_boot();
+	open_blocks();
+	CHECK(write_blocks("10 f g\n20 f -\n30 f a\n40 f q\n") > 0);
+	CHECK_NUMBER(on_set(NULL, 1), 0);
+}
+
+static void reach(u32 offset)
+{
+	fake_return_address = (unsigned long)_stext + offset;
+	__sanitizer_cov_trace_pc();
+}
+
+static struct block *at(u32 offset)
+{
+	return find(offset);
+}
+
+static void blocks_are_read_from_lines_in_pieces(void)
+{
+	nobody_in_the_way();
+	all_as_at_boot();
+	open_blocks();
+	CHECK_NUMBER(write_blocks("1f do_swap_page g\n2"), 19);
+	CHECK_NUMBER(write_blocks("a do_swap_page -\nffffffff other "), 32);
+	CHECK_NUMBER(blocks_count, 2);
+	CHECK_NUMBER(write_blocks("a\n30 other q\n"), 13);
+	CHECK_NUMBER(blocks_count, 4);
+	CHECK_NUMBER(targets_count, 2);
+	CHECK_NUMBER(on_set(NULL, 1), 0);
+	CHECK(at(0x1f)->where == GATE && !strcmp(targets[at(0x1f)->target], "do_swap_page"));
+	CHECK(at(0x2a)->where == BEFORE_GATE && at(0x2a)->target == at(0x1f)->target);
+	CHECK(at(0xffffffff)->where == AFTER_GATE && !strcmp(targets[at(0xffffffff)->target], "other"));
+	CHECK(at(0x30)->where == QUIET);
+	CHECK(!at(0x31));
+	CHECK_NUMBER(locks_held, 0);
+}
+
+static void a_line_that_is_none_is_refused(void)
+{
+	static const char *const lines[] = { "\n", "xyz f g\n", "10\n", "10 f\n", "10 f \n" };
+	char line[LINE_LENGTH + 20];
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(lines); i++) {
+		nobody_in_the_way();
+		all_as_at_boot();
+		open_blocks();
+		CHECK_NUMBER(write_blocks(lines[i]), -EINVAL);
+	}
+	memset(line, '1', sizeof(line));
+	line[sizeof(line) - 1] = 0;
+	open_blocks();
+	CHECK_NUMBER(write_blocks(line), -E2BIG);
+	CHECK_NUMBER(blocks_count, 0);
+	CHECK_NUMBER(locks_held, 0);
+}
+
+static void blocks_can_not_be_changed_once_it_is_on(void)
+{
+	start_anew();
+	CHECK_NUMBER(write_blocks("50 f g\n"), -EBUSY);
+	CHECK_NUMBER(on_set(NULL, 0), 0);
+	CHECK_NUMBER(write_blocks("50 f g\n"), -EBUSY);
+	CHECK_NUMBER(blocks_count, 4);
+}
+
+static void without_blocks_it_does_not_go_on(void)
+{
+	u64 on = 1;
+
+	nobody_in_the_way();
+	all_as_at_boot();
+	CHECK_NUMBER(on_set(NULL, 1), -ENODATA);
+	on_get(NULL, &on);
+	CHECK_NUMBER(on, 0);
+}
+
+static void there_are_as_many_blocks_and_functions_as_there_is_room_for(void)
+{
+	char line[60];
+
+	nobody_in_the_way();
+	all_as_at_boot();
+	open_blocks();
+	for (unsigned int i = 0; i < BLOCKS_MAX; i++) {
+		sprintf(line, "%x f%u -\n", i * 5, i % TARGETS_MAX);
+		if (write_blocks(line) < 0)
+			break;
+	}
+	CHECK_NUMBER(blocks_count, BLOCKS_MAX);
+	CHECK_NUMBER(targets_count, TARGETS_MAX);
+	CHECK_NUMBER(write_blocks("1 f0 -\n"), -ENOSPC);
+	blocks_count--;
+	CHECK_NUMBER(write_blocks("1 one_more -\n"), -ENOSPC);
+	CHECK_NUMBER(on_set(NULL, 1), 0);
+	for (unsigned int i = 0; i < BLOCKS_MAX - 1; i++)
+		CHECK(at(i * 5) == &blocks[i]);
+	CHECK(!at(1) && !at(4));
+}
+
+static void hits_are_counted_only_while_it_is_on(void)
+{
+	start_anew();
+	patchrig_on.on = false;
+	reach(ENTRY);
+	patchrig_on.on = true;
+	reach(ENTRY);
+	reach(ENTRY);
+	reach(0x11);
+	/* No task is there to be delayed. */
+	fake_in_interrupt = true;
+	chance = MILLION;
+	reach(BEFORE);
+	CHECK_NUMBER(atomic64_read(&at(ENTRY)->hits), 2);
+	CHECK_NUMBER(atomic64_read(&at(BEFORE)->hits), 1);
+	CHECK_NUMBER(atomic64_read(&at(AFTER)->hits), 0);
+	CHECK_NUMBER(sleeps_seen, 0);
+}
+
+static unsigned int delays_of(unsigned int ppm, u64 from_seed, int pid, u64 *lengths)
+{
+	start_anew();
+	chance = ppm;
+	seed = from_seed;
+	task.pid = pid;
+	*lengths = 0;
+	for (unsigned int i = 0; i < 10000; i++) {
+		const u64 before = sleeps_seen;
+
+		reach(BEFORE);
+		if (sleeps_seen > before) {
+			*lengths = *lengths * 31 + slept_us;
+			CHECK(slept_us >= 1 && slept_us <= 30000);
+		}
+	}
+	CHECK_NUMBER(atomic_read(&at(BEFORE)->sleeps), sleeps_seen);
+	return sleeps_seen;
+}
+
+static void as_many_are_delayed_as_the_chance_says(void)
+{
+	u64 lengths;
+
+	CHECK_NUMBER(delays_of(0, 1, 77, &lengths), 0);
+	CHECK_NUMBER(delays_of(MILLION, 1, 77, &lengths), 10000);
+	for (u64 from_seed = 1; from_seed < 6; from_seed++) {
+		const unsigned int delays = delays_of(100000, from_seed, 77, &lengths);
+
+		CHECK(delays > 900 && delays < 1100);
+	}
+}
+
+/* So that a run can be replayed. */
+static void the_seed_and_the_task_decide(void)
+{
+	u64 one, again, other_seed, other_task;
+
+	CHECK_NUMBER(delays_of(100000, 1, 77, &one), delays_of(100000, 1, 77, &again));
+	delays_of(100000, 2, 77, &other_seed);
+	delays_of(100000, 1, 78, &other_task);
+	CHECK(one == again);
+	CHECK(one != other_seed && one != other_task);
+}
+
+/* One visit, with every block to be delayed at. */
+static void visit(u32 offset)
+{
+	chance = MILLION;
+	reach(offset);
+}
+
+static void who_may_not_sleep_spins(void)
+{
+	for (int why = 0; why < 4; why++) {
+		u64 start;
+
+		start_anew();
+		fake_rcu_depth = why == 0;
+		fake_not_preemptible = why == 1;
+		task.__state = why == 2 ? 1 : TASK_RUNNING;
+		task.non_block_count = why == 3;
+		start = fake_now;
+		visit(BEFORE);
+		CHECK_NUMBER(sleeps_seen, 0);
+		CHECK_NUMBER(atomic_read(&at(BEFORE)->spins), 1);
+		CHECK(fake_now > start && fake_now <= start + 1001 * 1000);
+	}
+	start_anew();
+	sleep_us = 0;
+	visit(BEFORE);
+	CHECK_NUMBER(atomic_read(&at(BEFORE)->spins), 1);
+	start_anew();
+	fake_rcu_depth = 1;
+	spin_us = 0;
+	visit(BEFORE);
+	CHECK_NUMBER(atomic_read(&at(BEFORE)->refused), 1);
+	CHECK_NUMBER(relaxes_seen, 0);
+}
+
+static void who_may_lose_no_time_is_not_delayed(void)
+{
+	for (int why = 0; why < 7; why++) {
+		start_anew();
+		fake_irqs_disabled = why == 0;
+		task.is_idle = why == 1;
+		task.oom_origin = why == 2;
+		task.syscall = why == 3 ? __NR_swapoff : 0;
+		system_state = why == 4 ? SYSTEM_BOOTING : SYSTEM_RUNNING;
+		task.flags = why == 5 ? PF_KTHREAD : 0;
+		kthreads = why != 5;
+		visit(why == 6 ? NO_DELAY : BEFORE);
+		CHECK_NUMBER(sleeps_seen + relaxes_seen, 0);
+		CHECK_NUMBER(atomic_read(&at(why == 6 ? NO_DELAY : BEFORE)->refused), 1);
+		CHECK_NUMBER(atomic64_read(&at(why == 6 ? NO_DELAY : BEFORE)->hits), 1);
+	}
+	/* A kernel thread is, unless that is switched off. */
+	start_anew();
+	task.flags = PF_KTHREAD;
+	visit(BEFORE);
+	CHECK_NUMBER(sleeps_seen, 1);
+}
+
+static void after_a_delay_a_task_is_left_alone_for_a_part_of_it(void)
+{
+	u64 end;
+
+	start_anew();
+	rest = 50;
+	visit(BEFORE);
+	end = fake_now + slept_us * 1000 / 2;
+	fake_now = end - 1;
+	visit(BEFORE);
+	CHECK_NUMBER(sleeps_seen, 1);
+	fake_now = end;
+	visit(BEFORE);
+	CHECK_NUMBER(sleeps_seen, 2);
+	/* Its neighbour has a rest of its own. */
+	task.pid = 78;
+	visit(BEFORE);
+	CHECK_NUMBER(sleeps_seen, 3);
+}
+
+static void what_delays_a_task_does_not_delay_it_again(void)
+{
+	start_anew();
+	delayed[hash_32(task.pid, DELAYED_BITS)] = &task;
+	visit(BEFORE);
+	CHECK_NUMBER(sleeps_seen, 0);
+	CHECK_NUMBER(atomic_read(&at(BEFORE)->refused), 1);
+	delayed[hash_32(task.pid, DELAYED_BITS)] = NULL;
+	visit(BEFORE);
+	visit(BEFORE);
+	CHECK_NUMBER(sleeps_seen, 2);
+}
+
+/* A swapoff is under way, for which holds are used in the given way. */
+static void start_race(enum use use)
+{
+	start_anew();
+	hold_us = 500000;
+	chance = 1;
+	/* The open file belongs to the task that swaps off. */
+	current = &swapoff_task;
+	CHECK_NUMBER(race_open(NULL, &race_handle), 0);
+	current = &task;
+	for (seed = 0; use_now() != use;)
+		seed++;
+}
+
+static void end_race(void)
+{
+	race_release(NULL, &race_handle);
+}
+
+/* Visits by new tasks until one is held there; whether that came to be. */
+static bool come_until_held(u32 offset)
+{
+	const u32 before = held;
+
+	for (int i = 0; i < 1000 && held == before; i++) {
+		task.pid++;
+		reach(offset);
+	}
+	return held > before;
+}
+
+static u64 race_ends_at, cutoff_at;
+
+static void end_race_in_time(void)
+{
+	if (cutoff_at && fake_now >= cutoff_at) {
+		cutoff_at = 0;
+		current = &swapoff_task;
+		moment_reached(NULL, NULL);
+		current = &task;
+	}
+	if (race_ends_at && fake_now >= race_ends_at) {
+		race_ends_at = 0;
+		end_race();
+	}
+}
+
+static void a_race_is_used_in_three_ways(void)
+{
+	unsigned int uses[3] = { 0 };
+
+	start_race(HOLD_AT_GATES);
+	for (seed = 0; seed < 4000; seed++)
+		uses[use_now()]++;
+	CHECK(uses[HOLD_AT_GATES] > 1800 && uses[HOLD_AT_GATES] < 2200);
+	CHECK(uses[HOLD_AFTER_GATES] > 850 && uses[HOLD_AFTER_GATES] < 1150);
+	CHECK_NUMBER(uses[0] + uses[1] + uses[2], 4000);
+	/* And in none without a race, or without holds. */
+	for (seed = 0; use_now() != HOLD_AT_GATES;)
+		seed++;
+	hold_us = 0;
+	CHECK_NUMBER(use_now(), NO_HOLDS);
+	hold_us = 1;
+	end_race();
+	CHECK_NUMBER(use_now(), NO_HOLDS);
+}
+
+static void a_task_at_the_entry_is_held_until_the_race_is_over(void)
+{
+	u64 start;
+
+	start_race(HOLD_AT_GATES);
+	meanwhile = end_race_in_time;
+	start = fake_now;
+	race_ends_at = start + 200 * MS;
+	CHECK(come_until_held(ENTRY));
+	CHECK(fake_now >= start + 200 * MS && fake_now <= start + 210 * MS);
+	CHECK_NUMBER(held_to_the_end, 1);
+	CHECK_NUMBER(atomic_read(&at(ENTRY)->sleeps), 1);
+	CHECK_NUMBER(sleeps_seen, 0);
+}
+
+static void a_hold_runs_out_of_time(void)
+{
+	u64 start;
+
+	start_race(HOLD_AT_GATES);
+	start = fake_now;
+	CHECK(come_until_held(ENTRY));
+	CHECK(fake_now >= start + 500 * MS && fake_now <= start + 510 * MS);
+	CHECK_NUMBER(held, 1);
+	CHECK_NUMBER(held_to_the_end, 0);
+	end_race();
+}
+
+static void a_task_is_held_once_in_a_race(void)
+{
+	start_race(HOLD_AT_GATES);
+	CHECK(come_until_held(ENTRY));
+	for (int i = 0; i < 100; i++)
+		reach(ENTRY);
+	CHECK_NUMBER(held, 1);
+	end_race();
+	/* In the next race it may be again. */
+	current = &swapoff_task;
+	race_open(NULL, &race_handle);
+	current = &task;
+	for (seed = 0; use_now() != HOLD_AT_GATES;)
+		seed++;
+	for (int i = 0; i < 100; i++)
+		reach(ENTRY);
+	CHECK_NUMBER(held, 2);
+	end_race();
+}
+
+static void on_the_way_to_the_entry_nobody_is_kept(void)
+{
+	start_race(HOLD_AT_GATES);
+	chance = MILLION;
+	for (int i = 0; i < 500; i++) {
+		task.pid++;
+		reach(BEFORE);
+		reach(AFTER);
+	}
+	CHECK_NUMBER(sleeps_seen + waits_seen + held, 0);
+	end_race();
+	reach(BEFORE);
+	CHECK_NUMBER(sleeps_seen, 1);
+}
+
+static void behind_the_entry_few_are_held_and_not_for_long_after_the_cutoff(void)
+{
+	u64 start;
+
+	start_race(HOLD_AFTER_GATES);
+	meanwhile = end_race_in_time;
+	start = fake_now;
+	cutoff_at = start + 50 * MS;
+	CHECK(come_until_held(AFTER));
+	/* 100 ms after the cutoff. */
+	CHECK(fake_now >= start + 150 * MS && fake_now <= start + 170 * MS);
+	CHECK(come_until_held(AFTER));
+	CHECK(!come_until_held(AFTER));
+	CHECK_NUMBER(held, HELD_AFTER_MOST);
+	CHECK(!come_until_held(ENTRY));
+	end_race();
+}
+
+/* swapoff waits for it: until swapoff says no to newcomers, and no longer. */
+static void an_rcu_reader_is_held_until_the_cutoff(void)
+{
+	u64 start;
+
+	start_race(HOLD_AT_GATES);
+	fake_rcu_depth = 1;
+	meanwhile = end_race_in_time;
+	start = fake_now;
+	cutoff_at = start + 60 * MS;
+	CHECK(come_until_held(ENTRY));
+	CHECK(fake_now >= start + 60 * MS && fake_now <= start + 64 * MS);
+	CHECK_NUMBER(held_to_the_end, 1);
+	CHECK_NUMBER(waits_seen, 0);
+	CHECK(halts_seen > 0);
+	/* And once more at the next block where it may sleep: until the race is over. */
+	fake_rcu_depth = 0;
+	race_ends_at = start + 300 * MS;
+	reach(0x99);
+	CHECK(fake_now >= start + 300 * MS && fake_now <= start + 310 * MS);
+	CHECK_NUMBER(held_to_the_end, 2);
+	reach(0x99);
+	CHECK_NUMBER(held, 2);
+}
+
+static void a_hold_that_was_pending_is_one_hold(void)
+{
+	start_race(HOLD_AT_GATES);
+	fake_rcu_depth = 1;
+	CHECK(come_until_held(ENTRY));
+	fake_rcu_depth = 0;
+	reach(0x99);
+	reach(0x99);
+	CHECK_NUMBER(held, 2);
+	CHECK_NUMBER(held_to_the_end, 0);
+	end_race();
+}
+
+static void under_a_spin_lock_it_is_10_ms(void)
+{
+	u64 start;
+
+	start_race(HOLD_AT_GATES);
+	fake_not_preemptible = true;
+	start = fake_now;
+	for (int i = 0; i < 100 && !relaxes_seen; i++) {
+		task.pid++;
+		reach(ENTRY);
+	}
+	CHECK(relaxes_seen > 0);
+	CHECK(fake_now >= start + 10 * MS && fake_now <= start + 11 * MS);
+	CHECK_NUMBER(held, 0);
+	CHECK_NUMBER(atomic_read(&at(ENTRY)->spins), 1);
+	end_race();
+}
+
+static void a_hold_that_is_pending_ends_with_its_race(void)
+{
+	start_race(HOLD_AT_GATES);
+	fake_not_preemptible = true;
+	for (int i = 0; i < 100 && !relaxes_seen; i++) {
+		task.pid++;
+		reach(ENTRY);
+	}
+	end_race();
+	fake_not_preemptible = false;
+	reach(0x99);
+	CHECK_NUMBER(held, 0);
+	CHECK_NUMBER(pending_in[hash_32(task.pid, TURNS_BITS)], 0);
+}
+
+/* What calls another is on its way there first, and who is held at the first entry never comes to the second. */
+static void a_function_that_is_ahead_is_mostly_passed_over(void)
+{
+	unsigned int lagging = 0, ahead = 0;
+
+	start_race(HOLD_AT_GATES);
+	for (u32 i = 0; i < 1000; i++) {
+		const u32 random = i * (MILLION / 1000);
+
+		atomic_set(&gate_holds[0], HOLDS_AHEAD);
+		lagging += held_at_gate(at(ENTRY), random);
+		atomic_set(&gate_holds[0], HOLDS_AHEAD + 1);
+		ahead += held_at_gate(at(ENTRY), random);
+	}
+	CHECK_NUMBER(lagging, 500);
+	CHECK_NUMBER(ahead, 60);
+	end_race();
+	/* Looked up when a race begins. */
+	atomic_set(&gate_holds[0], 7);
+	current = &swapoff_task;
+	race_open(NULL, &race_handle);
+	current = &task;
+	CHECK_NUMBER(fewest_gate_holds, 7);
+	CHECK_NUMBER(fewest_after_holds, 0);
+	end_race();
+}
+
+static void only_the_task_that_swaps_off_comes_to_the_cutoff(void)
+{
+	start_race(HOLD_AT_GATES);
+	moment_reached(NULL, NULL);
+	CHECK_NUMBER(atomic_read(&moments), 0);
+	current = &swapoff_task;
+	moment_reached(NULL, NULL);
+	CHECK_NUMBER(atomic_read(&moments), 1);
+	end_race();
+	moment_reached(NULL, NULL);
+	CHECK_NUMBER(atomic_read(&moments), 1);
+}
+
+static void there_may_be_16_races_at_once(void)
+{
+	struct file files[RACERS_MAX + 1];
+
+	start_anew();
+	for (unsigned int i = 0; i < RACERS_MAX; i++)
+		CHECK_NUMBER(race_open(NULL, &files[i]), 0);
+	CHECK_NUMBER(race_open(NULL, &files[RACERS_MAX]), -EBUSY);
+	CHECK_NUMBER(atomic_read(&races_on), RACERS_MAX);
+	for (unsigned int i = 0; i < RACERS_MAX; i++)
+		race_release(NULL, &files[i]);
+	CHECK_NUMBER(atomic_read(&races_on), 0);
+	CHECK_NUMBER(atomic_read(&races_over), RACERS_MAX);
+	CHECK_NUMBER(race_open(NULL, &files[0]), 0);
+	race_release(NULL, &files[0]);
+}
+
+static ssize_t write_cutoff(const char *name)
+{
+	loff_t position = 0;
+
+	return moment_write(NULL, name, strlen(name), &position);
+}
+
+static void the_cutoff_is_set_once(void)
+{
+	char name[NAME_LENGTH + 1];
+
+	start_anew();
+	register_kprobe_returns = -ENOENT;
+	CHECK_NUMBER(write_cutoff("no_such_function"), -ENOENT);
+	register_kprobe_returns = 0;
+	CHECK_NUMBER(write_cutoff("synchronize_rcu\n"), 16);
+	CHECK_TEXT(moment_probe.symbol_name, "synchronize_rcu");
+	CHECK_NUMBER(write_cutoff("synchronize_rcu"), 15);
+	CHECK_NUMBER(write_cutoff("schedule"), -EBUSY);
+	memset(name, 'a', NAME_LENGTH);
+	name[NAME_LENGTH] = 0;
+	CHECK_NUMBER(write_cutoff(name), -E2BIG);
+	CHECK_NUMBER(locks_held, 0);
+}
+
+static void what_ran_is_shown_by_block_and_by_function(void)
+{
+	static struct seq_file seq;
+	loff_t position = 0;
+
+	start_anew();
+	visit(ENTRY);
+	chance = 0;
+	reach(BEFORE);
+	reach(BEFORE);
+	memset(&seq, 0, sizeof(seq));
+	for (void *block = blocks_start(&seq, &position); block; block = blocks_next(&seq, block, &position))
+		blocks_show(&seq, block);
+	CHECK_TEXT(seq.text, "10 f 1 1 0 0\n20 f 2 0 0 0\n");
+	memset(&seq, 0, sizeof(seq));
+	targets_fops(&seq, NULL);
+	CHECK_TEXT(seq.text, "f 4 2 3 1 0 0\n");
+}
+
+int main(void)
+{
+	RUN(blocks_are_read_from_lines_in_pieces);
+	RUN(a_line_that_is_none_is_refused);
+	RUN(blocks_can_not_be_changed_once_it_is_on);
+	RUN(without_blocks_it_does_not_go_on);
+	RUN(there_are_as_many_blocks_and_functions_as_there_is_room_for);
+	RUN(hits_are_counted_only_while_it_is_on);
+	RUN(as_many_are_delayed_as_the_chance_says);
+	RUN(the_seed_and_the_task_decide);
+	RUN(who_may_not_sleep_spins);
+	RUN(who_may_lose_no_time_is_not_delayed);
+	RUN(after_a_delay_a_task_is_left_alone_for_a_part_of_it);
+	RUN(what_delays_a_task_does_not_delay_it_again);
+	RUN(a_race_is_used_in_three_ways);
+	RUN(a_task_at_the_entry_is_held_until_the_race_is_over);
+	RUN(a_hold_runs_out_of_time);
+	RUN(a_task_is_held_once_in_a_race);
+	RUN(on_the_way_to_the_entry_nobody_is_kept);
+	RUN(behind_the_entry_few_are_held_and_not_for_long_after_the_cutoff);
+	RUN(an_rcu_reader_is_held_until_the_cutoff);
+	RUN(a_hold_that_was_pending_is_one_hold);
+	RUN(under_a_spin_lock_it_is_10_ms);
+	RUN(a_hold_that_is_pending_ends_with_its_race);
+	RUN(a_function_that_is_ahead_is_mostly_passed_over);
+	RUN(only_the_task_that_swaps_off_comes_to_the_cutoff);
+	RUN(there_may_be_16_races_at_once);
+	RUN(the_cutoff_is_set_once);
+	RUN(what_ran_is_shown_by_block_and_by_function);
+	free(blocks);
+	free(places);
+	free(((struct seq_file *)blocks_handle.private_data)->private);
+	free(blocks_handle.private_data);
+	return check_result();
+}
