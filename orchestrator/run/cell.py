@@ -31,7 +31,8 @@ from orchestrator.run.bootable import Bootable, Guests, vm_spec
 from orchestrator.run.endings import End, blamed, discount_own_shutdown, end_of, guarded, paused, with_room
 from orchestrator.run.hang_channels import hang_channels
 from orchestrator.run.progress_watch import CrashSeen, Flood, Pulse, crashes_of
-from orchestrator.run.snapshots import Claim, Restored, connected, remeasured_if_slow, restored
+from orchestrator.run.restored import Restored, connected, remeasured_if_slow, restored
+from orchestrator.run.snapshots import Claim
 from orchestrator.run.stopwatch import Stopwatch
 from orchestrator.vm.argv import VmSpec
 from orchestrator.vm.qemu import (

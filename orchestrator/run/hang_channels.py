@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 from orchestrator.guest import evidence
 from orchestrator.guest.keys import RunKeys
-from orchestrator.run.snapshots import connected
+from orchestrator.run.restored import connected
 from orchestrator.vm.argv import CONSOLE
 from orchestrator.vm.console import serial_shell, sysrq
 from orchestrator.vm.qemu import Vm

@@ -11,16 +11,15 @@ from orchestrator.guest.keys import new_keys
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import Cancelled, InfraError, UserError
 from orchestrator.host.paths import scratch_folder
+from orchestrator.judge.bug_verdict import is_finding, status_of
 from orchestrator.kernel.series.bug_patches import load_bugs
 from orchestrator.kernel.series.load import BASELINE, Series, load_series
 from orchestrator.model.bugs import Attempt, BugReport, BugStatus, Control, SeededBug, Sensitivity
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.configuration import Workload
-from orchestrator.model.crashes import Severity
 from orchestrator.model.events import BuildEnded, CellProgress, Event, Listener, TrialEnded, TrialProgress
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.outcomes import Outcome
-from orchestrator.model.reports import CellReport
 from orchestrator.plan.bug_cells import budget_of, bug_cells, leading, promising, rebuild_order
 from orchestrator.plan.expansion import builds_of
 from orchestrator.report.bugs_report import Ledger
@@ -37,8 +36,6 @@ from orchestrator.run.losses import LossWatch
 from orchestrator.run.order import Schedule
 from orchestrator.run.scheduler import Ended, O, R, Steps, Stop, Unbuilt, working
 
-# A bug that a workload has noticed. A cell that proved nothing has found nothing either, and a lost one knows nothing.
-FINDINGS = frozenset({Outcome.FAILED, Outcome.HUNG, Outcome.CORRUPTED, Outcome.CRASHED})
 # After these no further cell of the same kernel tells more.
 _LAST = frozenset({Outcome.SKIPPED, Outcome.BOOT_FAILED})
 _READING_SECONDS = 600.0
@@ -76,29 +73,6 @@ def measure(
                     ledger.add_bug(BugReport(bug=bug, build=build, status=BugStatus.UNTRIED, title=why))
         raise
     return ledger.save()
-
-
-def is_finding(report: CellReport) -> bool:
-    """Whether the cell has noticed that its kernel is broken.
-
-    A kernel that does not come up is a finding where its console says why. Without a word it may be this machine.
-    """
-    if report.verdict.outcome is Outcome.BOOT_FAILED:
-        return any(crash.severity is Severity.FATAL and not crash.allowed for crash in report.crashes)
-    return report.verdict.outcome in FINDINGS
-
-
-def status_of(attempts: Sequence[Attempt]) -> BugStatus:
-    """What the cells of one bug add up to."""
-    outcomes = {attempt.outcome for attempt in attempts}
-    if any(attempt.found for attempt in attempts):
-        return BugStatus.FOUND
-    if Outcome.SKIPPED in outcomes or not attempts:
-        return BugStatus.UNTRIED
-    # One cell that is lost leaves open whether it would have found it.
-    if outcomes & {Outcome.LOST, Outcome.BOOT_FAILED}:
-        return BugStatus.LOST
-    return BugStatus.SURVIVED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,36 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Guests that are booted once and then restored for each cell that asks for the same guest."""
 
-import os
 import shutil
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator.guest import ssh
-from orchestrator.guest.keys import RunKeys
-from orchestrator.guest.reseed import measured_speed, reseed
 from orchestrator.host.deadline import POLL_SECONDS, Deadline, pause_seconds
-from orchestrator.host.errors import InfraError
 from orchestrator.host.paths import memory_folder
 from orchestrator.run.capacity import available_memory_mib
 from orchestrator.vm.argv import VmSpec
-from orchestrator.vm.qemu import Ready, Snapshot, Vm, ready_of, restore
+from orchestrator.vm.qemu import Ready, Snapshot, Vm
 from orchestrator.vm.snapshot import save
 
 # A snapshot that can't be used is made once more, and then no more.
 _MOST_ATTEMPTS = 2
-_ENTROPY_BYTES = 32
 # So often does a guest's memory have to fit into the folder: its own, the saved one's, and room for those of others.
 _TIMES_MEMORY = 4
 # And so often when one is to be saved: since the folder was made, other guests and builds came there.
 _TIMES_MEMORY_NOW = 2
 _SAVE_SECONDS = 60.0
-_MUCH_SLOWER = 0.5
 
 
 @dataclass(slots=True)
@@ -182,51 +174,3 @@ def snapshots(specs: Iterable[VmSpec], *, restoring: bool = True) -> Iterator[Sn
     need_mib = max((spec.memory_mib for spec in wanted), default=0) * _TIMES_MEMORY
     with memory_folder(need_mib << 20) as folder:
         yield Snapshots(Path(folder), {spec: _Entry(users=users) for spec, users in wanted.items()})
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Restored:
-    """A guest that was restored, has random numbers of its own, and can be told what to do."""
-
-    vm: Vm
-    guest: ssh.Guest
-    ready: Ready
-
-
-@contextmanager
-def restored(
-    spec: VmSpec, saved: Snapshot, keys: RunKeys, *, console_log: Path, qemu_log: Path, until: Deadline
-) -> Iterator[Restored]:
-    """A clone of the saved guest with its own clock and random numbers. Raises InfraError for a snapshot of no use."""
-    with ExitStack() as stack:
-        vm = stack.enter_context(restore(spec, saved, console_log=console_log, qemu_log=qemu_log, until=until))
-        guest = stack.enter_context(connected(vm, keys, until))
-        facts = reseed(guest, until, seconds=time.time(), entropy=os.urandom(_ENTROPY_BYTES))
-        ready = remeasured_if_slow(_checked(saved, facts), guest, _MUCH_SLOWER * saved.ready.speed, until)
-        yield Restored(vm=vm, guest=guest, ready=ready)
-
-
-def remeasured_if_slow(ready: Ready, guest: ssh.Guest, least: float, until: Deadline) -> Ready:
-    """A guest that seems slower than `least` is measured again, as its speed multiplies all limits.
-
-    The loop takes 20 ms, of which another process of this machine may have had most.
-    """
-    if ready.speed >= least:
-        return ready
-    return replace(ready, speed=max(ready.speed, measured_speed(guest, until)))
-
-
-def _checked(saved: Snapshot, facts: str) -> Ready:
-    """What the guest says of itself now: its speed too, as this machine may be busier than when it was saved."""
-    before = saved.ready
-    ready = ready_of(f"{facts} config={before.config}")
-    # What it was when it was saved is what was asked for.
-    if (ready.cpus, ready.memory_mib) != (before.cpus, before.memory_mib):
-        was = f"it had {before.cpus} CPUs and {before.memory_mib} MiB when it was saved"
-        raise InfraError(f"the guest has {ready.cpus} CPUs and {ready.memory_mib} MiB of memory: {was}")
-    return ready
-
-
-def connected(vm: Vm, keys: RunKeys, until: Deadline) -> ssh.Connection:
-    """An SSH session in the guest for the length of a block."""
-    return ssh.connect(vm.ssh_address(until), user_key=keys.user_key, pinned_host=keys.pinned_host, until=until)

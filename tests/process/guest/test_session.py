@@ -17,7 +17,7 @@ from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError
 from orchestrator.model.guests import Ending
 from orchestrator.run.bootable import Bootable, vm_spec
-from orchestrator.run.snapshots import connected
+from orchestrator.run.restored import connected
 from orchestrator.vm.console import serial_shell
 from orchestrator.vm.qemu import Ready, Vm, boot
 from orchestrator.vm.qmp import human_command

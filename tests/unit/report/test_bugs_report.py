@@ -10,13 +10,13 @@ from junitparser import JUnitXml
 from rich.console import Console
 
 from orchestrator.cli.bug_commands import exit_code
+from orchestrator.judge.bug_verdict import is_finding, status_of
 from orchestrator.model.bugs import Attempt, BugReport, BugStatus, Control, SeededBug, Sensitivity
 from orchestrator.model.crashes import CrashKind
 from orchestrator.model.outcomes import Outcome
 from orchestrator.report.bugs_report import Ledger, as_json
 from orchestrator.report.junit import sensitivity_junit_text
 from orchestrator.report.terminal import print_sensitivity
-from orchestrator.run.seeded_bugs import is_finding, status_of
 from tests.conftest import GOLDEN, Golden
 from tests.unit.samples import cell, cell_report, crash
 
