@@ -108,8 +108,10 @@ MARKED = {"ran": ("#d8ecff", "#0a3069"), "missed": ("#ffe3c8", "#7a2e00"), "": (
 
 
 def shown_file(series: SideBySide) -> AnnotatedFile:
-    """The C file of the series with most counts."""
-    return max(series.files, key=lambda file: sum(mark.kind == "ran" for row in file.rows for mark in row.marks))
+    """The C file of the series with most counts; of a series of headers, the header."""
+    sources = [file for file in series.files if file.path.endswith(".c")]
+    marks = {file: [mark for row in file.rows for mark in row.marks] for file in sources or series.files}
+    return max(marks, key=lambda file: sum(mark.kind == "ran" for mark in marks[file]))
 
 
 def coverage_svg(series: SideBySide, file: AnnotatedFile) -> str:
