@@ -5,11 +5,13 @@
 # make lint    formatting, linters, types, shellcheck, the warnings of the guest programs, the import rules
 # make benchmark   the speed of the main job on this machine, as a table; ARGS="--only boot" for one row, --list for all
 # make reach   what is asked of coverage, seeded bugs and control, measured: hours; ARGS="--read FOLDER..." reads what there is
+# make measurements   docs/measurements.md, from the figures that benchmark and reach store with ARGS="--write"
+# make pictures       the pictures of the README, from a short real run
 # make corpus  how the judge does on a folder of console logs with verdicts, and when rules are left out; CORPUS=DIR
-# make faults  what befalls patchrig and who attacks it, tried: two hours; SEED=7, ARGS="--only F7 --tries 5"
+# make faults  crashes, full disks, bit flips and hostile series against patchrig: two hours; SEED=7, ARGS="--only F7 --tries 5"
 # make setup   only set up: Debian packages and .venv
 
-.PHONY: help run test unit lint benchmark reach corpus faults setup
+.PHONY: help run test unit lint benchmark reach measurements pictures corpus faults setup
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -32,6 +34,12 @@ benchmark: setup
 
 reach: setup
 	.venv/bin/python benchmarks/reach.py $(ARGS)
+
+measurements: setup
+	.venv/bin/python benchmarks/measurements.py
+
+pictures: setup
+	.venv/bin/python benchmarks/picture.py $(ARGS)
 
 corpus: setup
 	@CORPUS="$(CORPUS)" PYTHONPATH=. .venv/bin/python tests/corpus.py

@@ -4,6 +4,7 @@
 measure.py                  the rows that take minutes at most
 measure.py --only boot      some rows, long ones included; several names with commas
 measure.py --list           what there is
+measure.py --write          also stores each row for docs/measurements.md
 """
 
 import argparse
@@ -12,11 +13,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import hook
+import measurements
 import peers
 from runs import REPEATS, Figure, Row, edited_series, mark_of, run, starts
 
@@ -101,10 +103,40 @@ def line(figure: Figure) -> str:
     return f"{figure.what:<74} {measured:>13} {peer:>13} {reach:>13} {ratio:>6}".rstrip()
 
 
+def measurement(name: str, figures: Sequence[Figure]) -> measurements.Measurement:
+    """A row's figures as the page of measured figures has them; its title is the first line of the row's docstring."""
+    title = (ROWS[name].__doc__ or name).strip().splitlines()[0].rstrip(".")
+    return measurements.Measurement(
+        group=measurements.COVERAGE if name in hook.ROWS else measurements.SPEED,
+        title=title,
+        date=measurements.today(),
+        machine=measurements.machine(),
+        command=measurements.command_line("benchmark", ("--only", name)),
+        columns=("what", "measured", "peer", "target", "ratio"),
+        rows=tuple(map(columns, figures)),
+    )
+
+
+def columns(figure: Figure) -> tuple[str, ...]:
+    """A figure as a row of the page."""
+    against = figure.reach if figure.peer is None else figure.peer
+    share = "" if figure.peer is None else " of the peer"
+    return (
+        figure.what,
+        f"{figure.measured:.2f} {figure.unit}",
+        "" if figure.peer is None else f"{figure.peer:.2f} {figure.unit}",
+        "" if figure.reach is None else f"{figure.reach:.2f}{share or ' ' + figure.unit}",
+        f"{figure.measured / against:.2f}" if against else "",
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="names of rows, with commas")
     parser.add_argument("--list", action="store_true", help="print the names of the rows")
+    parser.add_argument(
+        "--write", action="store_true", help="store the figures in docs/measurements and write the page"
+    )
     asked = parser.parse_args()
     if asked.list:
         for name, row in ROWS.items():
@@ -116,9 +148,15 @@ def main() -> None:
     sys.stdout.write(f"{HEADER}\n")
     with tempfile.TemporaryDirectory() as scratch:
         for name in chosen:
+            figures = []
             for figure in ROWS[name](Path(scratch)):
+                figures.append(figure)
                 sys.stdout.write(f"{line(figure)}\n")
                 sys.stdout.flush()
+            if asked.write:
+                measurements.store(name, measurement(name, figures))
+    if asked.write:
+        measurements.main()
 
 
 if __name__ == "__main__":

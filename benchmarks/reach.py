@@ -4,6 +4,7 @@
 reach.py                              measures everything: hours
 reach.py --only coverage,control      some parts: coverage, bugs, bugs-plain, control
 reach.py --read results/A results/B   measures nothing: folders of runs and of reports of `patchrig sensitivity`
+reach.py --write                      also stores the tables for docs/measurements.md
 
 Coverage is that of the best single run. Of a bug the latest report counts, unless it was lost or not tried there. Every
 guest with a correct kernel of the widened flavour is control: those of runs, and those that sensitivity begins with.
@@ -24,8 +25,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from reach_measured import PLAIN, WIDENED, read_folders, read_run
-from reach_table import CONTROL_MINUTES, Expected, all_rows, exit_code, notes, table_lines
+import measurements
+from reach_measured import PLAIN, WIDENED, Measured, latest_bugs, read_folders, read_run
+from reach_table import (
+    CONTROL_MINUTES,
+    SAID,
+    Expected,
+    Row,
+    all_rows,
+    best_run,
+    class_rows,
+    control_rows,
+    coverage_rows,
+    exit_code,
+    notes,
+    race_rows,
+    table_lines,
+)
 
 from orchestrator.host import paths
 from orchestrator.host.errors import ExitCode, OrchestratorError
@@ -146,15 +162,55 @@ def expected() -> Expected:
     )
 
 
-def shown(folders: Iterable[Path]) -> int:
+def shown(measured: Measured, goal: Expected) -> int:
     """Print the table and what is missing; the exit code."""
-    measured, goal = read_folders(folders), expected()
     rows = all_rows(measured, goal)
     lines = list(table_lines(rows))
-    for heading, told in notes(measured, goal).items():
-        lines += ["", f"{heading}:", "", *(f"- {one}" for one in told)]
+    for heading, texts in notes(measured, goal).items():
+        lines += ["", f"{heading}:", "", *(f"- {one}" for one in texts)]
     sys.stdout.write("\n".join(lines) + "\n")
     return exit_code(rows)
+
+
+def stored(measured: Measured, goal: Expected, command: str) -> Iterator[tuple[str, measurements.Measurement]]:
+    """Name and tables of what was measured, as the page of measured figures has them."""
+
+    def table(
+        group: str, title: str, columns: Iterable[str], rows: Iterable[tuple[str, ...]]
+    ) -> measurements.Measurement:
+        return measurements.Measurement(
+            group=group,
+            title=title,
+            date=measurements.today(),
+            machine=measurements.machine(),
+            command=command,
+            columns=tuple(columns),
+            rows=tuple(rows),
+        )
+
+    requirement = ("requirement", *ARCHES, "target", "reached")
+    run, bugs = best_run(measured.runs), latest_bugs(measured.reports, goal.classes)
+    if run:
+        title = "Changed lines and failed try-gets of one run"
+        yield "coverage", table(measurements.COVERAGE, title, requirement, required(coverage_rows(run)))
+    if measured.watches:
+        title = f"Control: correct kernels of the flavour `{WIDENED}`"
+        yield (
+            "control",
+            table(measurements.COVERAGE, title, requirement, required(control_rows(measured.watches, goal))),
+        )
+    if bugs:
+        builds = sorted(bugs)
+        names = [f"{arch}, {flavour}" for flavour, arch in builds]
+        title = "Seeded bugs found: count; median and longest guest seconds"
+        yield "seeded-bugs", table(measurements.BUGS, title, ("class", *names), class_rows(bugs, builds))
+        title = "Seeded bugs of class C: guest seconds until found"
+        yield "class-c", table(measurements.BUGS, title, ("bug", *names), race_rows(bugs, builds))
+
+
+def required(rows: Iterable[Row]) -> Iterator[tuple[str, ...]]:
+    for one in rows:
+        yield (one.what, *(mark.text for mark in one.marks.values()), one.reach, SAID[one.reached])
 
 
 def folder_named(name: str) -> Path:
@@ -172,6 +228,7 @@ def arguments() -> argparse.Namespace:
         "--seconds", type=int, default=SECONDS, help="of load in a cell of coverage and control: %(default)s"
     )
     parser.add_argument("--jobs", type=int, help="guests side by side")
+    parser.add_argument("--write", action="store_true", help="store the tables in docs/measurements and write the page")
     asked = parser.parse_args()
     if unknown := set(asked.only.split(",")) - set(PARTS):
         parser.error(f"--only: no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
@@ -188,7 +245,13 @@ def main() -> None:
             folders = [folder_named(name) for name in given.read]
         else:
             folders = [folder for name in given.only.split(",") for folder in PARTS[name](asked)]
-        sys.exit(shown(folders))
+        measured, goal = read_folders(folders), expected()
+        if given.write:
+            command = measurements.command_line("reach", [word for word in sys.argv[1:] if word != "--write"])
+            for name, table in stored(measured, goal, command):
+                measurements.store(name, table)
+            measurements.main()
+        sys.exit(shown(measured, goal))
     except OrchestratorError as why:
         sys.stderr.write(f"reach: {why}\n  {why.hint}\n" if why.hint else f"reach: {why}\n")
         sys.exit(why.exit_code)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The table of reach: what is asked of the suite, how far it gets, and what is missing. Pure."""
 
+import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -142,7 +143,7 @@ def in_time(bug: Mapping[str, Any]) -> bool:
 
 
 def median_mark(sides: Sequence[Bugs], one: str, arch: str, expected: Expected) -> Mark:
-    """`sides`: the bugs that were tried on the arch without widening, and with."""
+    """`sides`: the bugs that were tried on the arch without delay injection, and with."""
     chosen = [of_class(bugs, one) for bugs in sides]
     asked = [id_ for id_ in expected.asked(arch) if one in ("all", expected.classes[id_])]
     there = [bugs for bugs in chosen if bugs]
@@ -188,6 +189,31 @@ def table_lines(rows: Sequence[Row]) -> Iterator[str]:
         yield f"| {' | '.join(text.ljust(width) for text, width in zip(line, widths, strict=True))} |"
 
 
+def class_rows(bugs: Mapping[tuple[str, str], Bugs], builds: Sequence[tuple[str, str]]) -> Iterator[tuple[str, ...]]:
+    """A row for each class, and one for all: bugs found, of those tried; the median and the longest guest seconds."""
+    for one in (*LIMITS, "all"):
+        yield (one, *(found_text(of_class(tried(bugs[build]), one)) for build in builds))
+
+
+def found_text(bugs: Bugs) -> str:
+    seconds = [bug["guest_seconds"] for bug in bugs.values() if bug["found"]]
+    count = f"{len(seconds)} of {len(bugs)}"
+    return f"{count}; {statistics.median(seconds):.0f} s, {max(seconds):.0f} s" if seconds else count
+
+
+def race_rows(bugs: Mapping[tuple[str, str], Bugs], builds: Sequence[tuple[str, str]]) -> Iterator[tuple[str, ...]]:
+    """A row for each bug of class C: guest seconds until it was found, or what became of it."""
+    ids = sorted({id_ for build in builds for id_ in of_class(bugs[build], "C")})
+    for id_ in ids:
+        yield (f"`{id_}`", *(seconds_text(bugs[build].get(id_)) for build in builds))
+
+
+def seconds_text(bug: Mapping[str, Any] | None) -> str:
+    if bug is None:
+        return ""
+    return f"{bug['guest_seconds']:.0f} s by {bug['workload']}" if bug["found"] else str(bug["status"])
+
+
 def notes(measured: Measured, expected: Expected) -> dict[str, list[str]]:
     """Heading -> its lines; only of what there is."""
     best = best_run(measured.runs)
@@ -200,11 +226,11 @@ def notes(measured: Measured, expected: Expected) -> dict[str, list[str]]:
         "Changed lines that never ran": [f"{arch}: {text}" for arch, one in lines.items() for text in one.not_run],
         "Bugs that missed their limit": [missed for arch in widened for missed in missed_bugs(widened[arch])],
         "Bugs that were not tried": [
-            told for build, known in bugs.items() for told in not_tried(build, known, expected)
+            text for build, known in bugs.items() for text in not_tried(build, known, expected)
         ],
         "False alarms": [watch.alarm for watch in measured.watches if watch.alarm],
     }
-    return {heading: told for heading, told in every.items() if told}
+    return {heading: lines for heading, lines in every.items() if lines}
 
 
 def missed_bugs(bugs: Bugs) -> Iterator[str]:

@@ -55,8 +55,8 @@ def table(names: Sequence[str], reports: Sequence[Bugs]) -> list[str]:
 def _cell(bugs: Bugs, common: Collection[str]) -> str:
     found = sum(bool(bug["found"]) for bug in bugs.values())
     median = median_of(bugs, common)
-    told = "-" if median is None else f"{median:.1f} s (of {len(common)})"
-    return f"{found} of {len(bugs)}, {told}"
+    text = "-" if median is None else f"{median:.1f} s (of {len(common)})"
+    return f"{found} of {len(bugs)}, {text}"
 
 
 def main() -> None:

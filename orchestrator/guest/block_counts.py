@@ -17,12 +17,12 @@ _Copy = tuple[str, str]
 
 
 def blocks_text(found: CoverageMap) -> str:
-    """What the kernel is told of its blocks, a line each; run-workload makes those quiet that are not chosen."""
-    gates = _gates(found)
-    return "".join(f"{block.offset:x} {block.target} {_flag(block, gates)}\n" for block in found.blocks)
+    """The blocks as the kernel reads them, a line each; run-workload turns off delays in those that are not chosen."""
+    entries = _entry_blocks(found)
+    return "".join(f"{block.offset:x} {block.target} {_flag(block, entries)}\n" for block in found.blocks)
 
 
-def _gates(found: CoverageMap) -> Mapping[_Copy, frozenset[int]]:
+def _entry_blocks(found: CoverageMap) -> Mapping[_Copy, frozenset[int]]:
     """For each copy of a function the offsets of the blocks that lead into what the series changed.
 
     One is the first with a changed line, as what follows it has what was taken there in hand. And there is one for each
@@ -35,10 +35,10 @@ def _gates(found: CoverageMap) -> Mapping[_Copy, frozenset[int]]:
     copies: dict[_Copy, list[Block]] = {}
     for block in sorted(found.blocks, key=lambda block: block.offset):
         copies.setdefault((block.target, block.inside), []).append(block)
-    return {copy: frozenset(_gates_of(blocks, changed, missing)) for copy, blocks in copies.items()}
+    return {copy: frozenset(_entries_of(blocks, changed, missing)) for copy, blocks in copies.items()}
 
 
-def _gates_of(blocks: Sequence[Block], changed: Collection[int], missing: Collection[int]) -> Iterator[int]:
+def _entries_of(blocks: Sequence[Block], changed: Collection[int], missing: Collection[int]) -> Iterator[int]:
     first = next((at for at, block in enumerate(blocks) if block.offset in changed), None)
     places = [at for at, block in enumerate(blocks) if block.offset in missing]
     # With neither it is where the function begins.
@@ -52,19 +52,19 @@ def _starts(pieces: Iterable[Piece]) -> frozenset[int]:
     return frozenset(offset for piece in pieces if len(piece.terms) == 1 for offset, times in piece.terms if times > 0)
 
 
-def _flag(block: Block, gates: Mapping[_Copy, Collection[int]]) -> str:
-    """A letter of kernels/overlays/widened: quiet, before the gate, the gate, after it."""
+def _flag(block: Block, entries: Mapping[_Copy, Collection[int]]) -> str:
+    """A letter of kernels/overlays/widened: no delay, before the entry block, the entry block, after it."""
     if block.quiet:
         return "q"
-    own = gates[block.target, block.inside]
+    own = entries[block.target, block.inside]
     return "g" if block.offset in own else "-" if block.offset < min(own, default=block.offset) else "a"
 
 
-def widen_argument(widening: DelaySettings, seed: int, preferred: Sequence[str] = ()) -> str:
+def widen_argument(settings: DelaySettings, seed: int, preferred: Sequence[str] = ()) -> str:
     """The value of run-workload's --widen."""
-    knobs = (widening.chance_ppm, widening.sleep_us, widening.spin_us, widening.hold_us, widening.rest_percent, seed)
-    only = "+".join(widening.only) or "@" * bool(preferred) + "+".join(preferred)
-    return f"{':'.join(map(str, knobs))}:{only}"
+    numbers = (settings.chance_ppm, settings.sleep_us, settings.spin_us, settings.hold_us, settings.rest_percent, seed)
+    only = "+".join(settings.only) or "@" * bool(preferred) + "+".join(preferred)
+    return f"{':'.join(map(str, numbers))}:{only}"
 
 
 def executed_of(text: str) -> Executed:

@@ -170,7 +170,7 @@ class _Printed:
 
 @dataclass(slots=True)
 class ProtocolReader:
-    """What the lines have told so far."""
+    """What the lines have reader so far."""
 
     operations: int = -1
     moved_at: float = field(default_factory=now)
@@ -236,34 +236,34 @@ def watch(
 
     `enough` is asked all the time; when it says yes nothing more can be learned, and the watch ends as STOPPED.
     """
-    told = ProtocolReader()
+    reader = ProtocolReader()
     status = None
     overall = Deadline.after(limits.overall, "the workload's end")
     try:
         with guest.start(shlex.join(argv), overall) as running:
-            ending, detail = _follow(running, guest, told, limits, alive, on_progress, enough, overall)
+            ending, detail = _follow(running, guest, reader, limits, alive, on_progress, enough, overall)
             if ending is Ending.REPORTED:
                 ending, detail, status = _ended(running, guest, limits, alive, detail)
             # The last words of what has just died.
-            told.take(running.read(), on_progress)
-            for line in filter(None, (told.rest, *running.read_errors().splitlines())):
-                told.output.add(line)
+            reader.take(running.read(), on_progress)
+            for line in filter(None, (reader.rest, *running.read_errors().splitlines())):
+                reader.output.add(line)
     except GuestUnreachable as e:
         ending, detail = (Ending.GUEST_GONE if is_gone(alive) else Ending.SSH_LOST), str(e)
     return Watched(
         ending=ending,
         detail=detail,
-        result=told.result,
+        result=reader.result,
         exit_status=status,
-        output=told.output.text(),
-        broken=told.trouble,
+        output=reader.output.text(),
+        broken=reader.trouble,
     )
 
 
 def _follow(  # noqa: PLR0913  # the watch's own state, handed down once
     running: Running,
     guest: Guest,
-    told: ProtocolReader,
+    reader: ProtocolReader,
     limits: Limits,
     alive: Callable[[], bool],
     on_progress: Callable[[Progress], None],
@@ -272,22 +272,22 @@ def _follow(  # noqa: PLR0913  # the watch's own state, handed down once
 ) -> tuple[Ending, str]:
     while True:
         ended = running.ended()
-        told.take(running.read(), on_progress)
-        if told.result is not None:
-            return (Ending.SWAPOFF_STUCK if told.result.swapoff_stuck else Ending.REPORTED), ""
+        reader.take(running.read(), on_progress)
+        if reader.result is not None:
+            return (Ending.SWAPOFF_STUCK if reader.result.swapoff_stuck else Ending.REPORTED), ""
         if not alive():
             return Ending.GUEST_GONE, ""
         if ended or not guest.reachable():
-            return _broken_off(guest, alive, told.trouble)
+            return _broken_off(guest, alive, reader.trouble)
         if enough():
             return Ending.STOPPED, ""
-        if now() - told.moved_at > limits.no_progress:
+        if now() - reader.moved_at > limits.no_progress:
             return Ending.NO_PROGRESS, f"no operation was finished for {limits.no_progress:.0f} s"
-        if now() > overall.at + told.stood:
+        if now() > overall.at + reader.stood:
             return Ending.TIMED_OUT, f"no result after {limits.overall:.0f} s"
         began = now()
         pause_seconds(POLL_SECONDS)
-        told.paused(now() - began)
+        reader.paused(now() - began)
 
 
 def _broken_off(guest: Guest, alive: Callable[[], bool], trouble: str) -> tuple[Ending, str]:

@@ -76,7 +76,7 @@ _NUMBER = re.compile(r"(?<![\w-])-?\d+\b")
 
 @dataclass(slots=True)
 class Report:
-    """One complaint while its lines come in."""
+    """One splat while its lines come in."""
 
     pattern: Pattern
     first: Line
@@ -85,7 +85,7 @@ class Report:
     text: list[str]
     lines: int = 0
     named: list[str] = field(default_factory=list)
-    checked_for: tuple[Family, ...] = ()  # machinery besides the pattern's, by the file with the check
+    checked_for: tuple[Family, ...] = ()  # infrastructure besides the pattern's, by the file with the check
     detail: str = ""
     counter: str = ""
     task: str = ""
@@ -95,7 +95,7 @@ class Report:
     idle: int = 0  # lines since the last frame
     early: list[str] = field(default_factory=list)
     inner: str = ""  # the frame before
-    work: str = ""  # the last frame that is no machinery
+    work: str = ""  # the last frame that is not infrastructure
     caller: str = ""  # of a frame whose line names both
     below: str = ""
     clock_seen: bool = False
@@ -124,7 +124,7 @@ class Report:
 
     @property
     def silent(self) -> bool:
-        """Whether it is no complaint, after all."""
+        """Whether it is no splat, after all."""
         return self.pattern.silent or (self.pattern.prose and not self.frames)
 
     def mine(self, line: Line) -> bool:
@@ -226,7 +226,7 @@ class Report:
         return any(skip.match(function) for skip in (*NO_WORK, *self.pattern.dispatchers))
 
     def _end_trace(self) -> None:
-        """Keep a trace that says something; one of the reporting machinery alone makes room for the next."""
+        """Keep a trace that says something; one of the reporting infrastructure alone makes room for the next."""
         if not self.in_trace:
             return
         self.in_trace = False
@@ -355,13 +355,13 @@ def _scrub(text: str) -> str:
 
 
 def ends(report: Report, pattern: Pattern) -> bool:
-    """Whether a new complaint ends a report that is still open."""
+    """Whether a new splat ends a report that is still open."""
     if report.trace_done or report.pattern.severity is not Severity.FATAL:
         return True
     # The report was cut short by a crash of the same task: its trace will be the crash's.
     if report.first.caller and report.lines < CUT_SHORT and pattern.kind is CrashKind.OOPS:
         return False
-    # With panic_on_warn and the like, the trace of the complaint comes after the panic's own line.
+    # With panic_on_warn and the like, the trace of the splat comes after the panic's own line.
     return pattern.severity is Severity.FATAL and pattern.kind is not CrashKind.PANIC
 
 

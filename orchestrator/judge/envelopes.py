@@ -47,11 +47,11 @@ def _of_object(text: str) -> Sequence[str] | None:
 
 def _value(text: str) -> Sequence[str] | None:
     try:
-        told = json.loads(text, strict=False)
+        record = json.loads(text, strict=False)
     except (ValueError, RecursionError):
         return None
-    author = next((told[key] for key in AUTHOR_KEYS if key in told), KERNEL)
-    said = next((told[key] for key in TEXT_KEYS if key in told), None)
+    author = next((record[key] for key in AUTHOR_KEYS if key in record), KERNEL)
+    said = next((record[key] for key in TEXT_KEYS if key in record), None)
     if isinstance(said, list):  # journalctl's form of text with control characters
         said = bytes(byte for byte in said if isinstance(byte, int) and 0 <= byte < 256).decode(errors="replace")
     if not isinstance(said, str):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Functions that appear in many reports and are at fault in hardly any: machinery of reporting, waiting and helping.
+"""Functions that appear in many reports and are rarely at fault: they report, wait, or help others.
 
-They are told by the kernel's naming conventions. A rule is a corner of the kernel's source (lib/string.c,
+They are recognised by the kernel's naming conventions. A rule is a corner of the kernel's source (lib/string.c,
 kernel/locking) with the forms that its names have, in all versions and on all arches; no rule is made from the names
 that some log has.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Every kernel complaint that we know, for kernels 4.x to 7.x on x86_64 and arm64: one entry each."""
+"""Every kernel splat that we know, for kernels 4.x to 7.x on x86_64 and arm64: one entry each."""
 
 import re
 from dataclasses import dataclass, field
@@ -50,7 +50,7 @@ class Source(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pattern:
-    """How to recognise one family of complaints, and what to call it."""
+    """How to recognise one family of splats, and what to call it."""
 
     kind: CrashKind
     line: re.Pattern[str]
@@ -64,12 +64,12 @@ class Pattern:
     named_skip: tuple[Family, ...] | None = None  # of the function that `named` finds, where that is less
     dispatchers: tuple[Family, ...] = (DISPATCHERS,)  # whose callee is the work that was done
     follows: frozenset[CrashKind] = field(default_factory=frozenset)
-    """Shortly after a complaint of one of these kinds this line belongs to it."""
+    """Shortly after a splat of one of these kinds this line belongs to it."""
     within: int = 15  # lines that count as shortly
-    behind: re.Pattern[str] | None = None  # no complaint unless one of the few lines before is like this
+    behind: re.Pattern[str] | None = None  # no splat unless one of the few lines before is like this
     all_callers: bool = False  # the report is written by several CPUs
-    prose: bool = False  # may be said of anything: only a stack below makes it a complaint
-    silent: bool = False  # no complaint at all: known so that it is not taken for one, or for a part of one
+    prose: bool = False  # may be said of anything: only a stack below makes it a splat
+    silent: bool = False  # no splat at all: known so that it is not taken for one, or for a part of one
     bare_trace: bool = False  # the frames follow without "Call Trace:"
     part: re.Pattern[str] | None = None  # a line above each of several stacks, all of which belong to the report
 
@@ -89,7 +89,7 @@ COVERAGE = Severity.COVERAGE
 TRACE_ONLY = (Source.TRACE,)
 LINE_FIRST = (Source.LINE, Source.TRACE)
 NAMED_FIRST = (Source.NAMED, Source.TRACE)
-# A lock taken by machinery says little; where it was taken first says more.
+# A lock taken by infrastructure says little; where it was taken first says more.
 LOCK_PLACES = (Source.NAMED, Source.EARLY, Source.TRACE)
 STALLED_AT = (Source.BELOW_DISPATCHER, Source.NAMED, Source.COUNTER, Source.TRACE)
 # A check of the kernel's own, lockdep's among them.
@@ -659,7 +659,7 @@ STALLS = (
         dispatchers=(DISPATCHERS, MULTIPLEXERS),
         all_callers=True,
     ),
-    # Who waits for the lock is told by the trace, as for any other complaint about a lock.
+    # Who waits for the lock is told by the trace, as for any other splat about a lock.
     Pattern(
         kind=K.LOCKUP,
         line=re.compile(r"BUG: (?P<what>(?:spin|rw)lock lockup)"),
@@ -865,7 +865,7 @@ NOTES = (
     ),
 )
 
-# The first that matches names the complaint.
+# The first that matches names the splat.
 PATTERNS = (*OOPSES, *OBJECTS, *LOCKING, *STALLS, *ENDINGS, *OTHERS, *NOTES)
 
 
@@ -929,7 +929,7 @@ WORDS = (
     "kmemleak: ", "Alignment trap", "divide_error", "SeaBIOS (version", "UEFI firmware (version", "U-Boot 20",
 )  # fmt: skip
 
-# The beginning of a boot: a complaint where something ran before, which only its reader knows.
+# The beginning of a boot: a splat where something ran before, which only its reader knows.
 BOOT = re.compile(r"(?:Linux version |Booting Linux on physical CPU )")
 FIRMWARE_BANNER = re.compile(r"SeaBIOS \(version |UEFI firmware \(version |U-Boot 20\d\d\.")
 REBOOT = Pattern(kind=CrashKind.REBOOT, line=BOOT, title="unexpected kernel reboot", sources=())

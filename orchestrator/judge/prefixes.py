@@ -320,28 +320,28 @@ def _cut(prefix: Prefix, text: str) -> bool:
 
 
 def _apply(prefix: Prefix, form: Form, found: re.Match[str]) -> None:
-    told = {name: value for name, value in found.groupdict().items() if value}
+    fields = {name: value for name, value in found.groupdict().items() if value}
     if form.stamp or form.record:
         prefix.stamped = True
         prefix.record = form.record
         if prefix.author is Author.UNKNOWN:
             prefix.author = Author.KERNEL
-    _who(prefix, told)
-    prefix.host = told.get("host", prefix.host)
-    prefix.caller = told.get("caller", prefix.caller)
-    if "seconds" in told:
-        prefix.seconds = float(told["seconds"])
-    elif "micros" in told:
-        prefix.seconds = int(told["micros"]) / 1e6
+    _who(prefix, fields)
+    prefix.host = fields.get("host", prefix.host)
+    prefix.caller = fields.get("caller", prefix.caller)
+    if "seconds" in fields:
+        prefix.seconds = float(fields["seconds"])
+    elif "micros" in fields:
+        prefix.seconds = int(fields["micros"]) / 1e6
     prefix.place = form.then or prefix.place
     prefix.end = found.end()
 
 
-def _who(prefix: Prefix, told: dict[str, str]) -> None:
+def _who(prefix: Prefix, fields: dict[str, str]) -> None:
     """A program's name decides; else what is not of the kernel's facility is a program's."""
-    tag = told.get("tag", "-")
+    tag = fields.get("tag", "-")
     if tag != "-":
         prefix.tagged = True
         prefix.author = Author.KERNEL if KERNEL_TAG.fullmatch(tag) else Author.PROGRAM
-    elif int(told.get("level", "0")) >= LEVELS or told.get("facility", KERNEL_FACILITY) != KERNEL_FACILITY:
+    elif int(fields.get("level", "0")) >= LEVELS or fields.get("facility", KERNEL_FACILITY) != KERNEL_FACILITY:
         prefix.author = Author.PROGRAM

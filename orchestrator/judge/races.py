@@ -21,7 +21,7 @@ def weighed(crashes: Iterable[Crash], variant: Variant) -> tuple[Crash, ...]:
     """The crashes with their places known; data races that are not the series' own are notes, with the reason.
 
     Where it is not known what the frames stand for, or what the series changed, a race stays as it is: fatal. Of a
-    console with very many complaints only the first are explained; a later race is what the first of its title is.
+    console with very many splats only the first are explained; a later race is what the first of its title is.
     """
     crashes = tuple(crashes)
     foreign = {crash.title for crash in crashes if _is_foreign(crash)}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A console of any size -> crashes: only what may be part of a complaint is looked at line by line."""
+"""A console of any size -> crashes: only what may be part of a splat is looked at line by line."""
 
 from collections.abc import Generator, Iterable, Iterator
 
@@ -17,7 +17,7 @@ CLOCK_REACH = 8192
 def crashes_in(chunks: Iterable[bytes]) -> Iterator[Crash]:
     """The crashes of a console that comes in chunks of any size, each once its report is complete.
 
-    The same as find_crashes() gives for the lines, an order of magnitude sooner where a console has few complaints:
+    The same as find_crashes() gives for the lines, an order of magnitude sooner where a console has few splats:
     100 MB in seconds. Memory does not grow with the console.
     """
     scan = _Scan()

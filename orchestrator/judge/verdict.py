@@ -21,7 +21,7 @@ from orchestrator.model.crashes import Crash, CrashKind, Severity
 from orchestrator.model.guests import Ending, Observation, StuckTask, WorkloadResult
 from orchestrator.model.outcomes import Outcome, Verdict
 
-# Complaints about waiting. They are evidence of a hang, while any other complaint says what went wrong before it.
+# Splats about waiting. They are evidence of a hang, while any other splat says what went wrong before it.
 WAITING = frozenset({CrashKind.HANG, CrashKind.LOCKUP, CrashKind.STALL})
 
 HANGS = {
@@ -34,7 +34,7 @@ LIVELOCK = "livelock: the guest ran, and the workload made no progress"
 MOST_COUNTERS = 6
 # The endings of a guest that was given too little of this machine.
 _MAY_BE_STARVED = (Ending.NEVER_READY, Ending.NO_PROGRESS, Ending.TIMED_OUT, Ending.SSH_LOST)
-# What a guest reports that did not get to run; a host that waits itself makes these complaints worthless.
+# What a guest reports that did not get to run; a host that waits itself makes these splats worthless.
 STARVATION = frozenset({CrashKind.LOCKUP, CrashKind.STALL})
 STARVED = 0.5
 
@@ -291,10 +291,10 @@ def _once(lines: Iterable[str]) -> list[str]:
 
 
 def _later(verdict: Verdict, crashes: tuple[Crash, ...]) -> tuple[Crash, ...]:
-    told = "\n".join((verdict.title, *verdict.reasons))
+    text = "\n".join((verdict.title, *verdict.reasons))
     later: dict[str, Crash] = {}
     for crash in _fatal(crashes):
-        if crash.title not in told:
+        if crash.title not in text:
             later.setdefault(crash.title, crash)
     return tuple(later.values())[:5]
 
@@ -309,8 +309,8 @@ def _hang(run: Observation, crashes: tuple[Crash, ...]) -> Iterable[str]:
     yield from sentences
     yield from _waiting(run)
     yield from (f"running: {place_text(task)}" for task in run.stuck if task.running)
-    if told := standstill_text(run.standstill):
-        yield told
+    if text := standstill_text(run.standstill):
+        yield text
     if run.moved and run.ending is Ending.NO_PROGRESS:
         grown = list(run.moved.items())[:MOST_COUNTERS]
         yield f"counters that still grew: {', '.join(f'{name} +{growth}' for name, growth in grown)}"

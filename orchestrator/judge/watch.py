@@ -13,7 +13,7 @@ from orchestrator.model.crashes import Crash, Severity
 
 # Reports that are put together at the same time: one of each CPU, and some that never came to an end.
 MOST_OPEN = 16
-# An endless loop of one complaint fills a disk, not our memory.
+# An endless loop of one splat fills a disk, not our memory.
 SAME_TITLE = 10
 MOST_TITLES = 1000
 _GROUP_NAME = re.compile(r"\(\?P<\w+>")
@@ -22,7 +22,7 @@ _ANY = re.compile("|".join(f"(?:{_GROUP_NAME.sub('(?:', pattern.line.pattern)})"
 
 
 def find_crashes(lines: Iterable[str]) -> Iterator[Crash]:
-    """The kernel's complaints on a console, in the order of their first lines, each once its report is complete.
+    """The kernel's splats on a console, in the order of their first lines, each once its report is complete.
 
     `lines` may be endless: no more than the reports still open are kept. A crash title that was given ten times
     is not given again.

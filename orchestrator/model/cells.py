@@ -36,7 +36,7 @@ class Cell:
     seed: int
     repeat: int  # counts from 1
     repeats: int
-    widening: DelaySettings | None = None  # None: this flavour does not widen anything
+    widening: DelaySettings | None = None  # None: no delay injection with this flavour
 
     @property
     def name(self) -> str:

@@ -8,7 +8,7 @@ from orchestrator.model.stacks import StackFrame
 
 
 class CrashKind(StrEnum):
-    """The family of a kernel complaint."""
+    """The family of a kernel splat."""
 
     KASAN = "kasan"
     KCSAN = "kcsan"
@@ -44,7 +44,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Crash:
-    """One kernel complaint on the console."""
+    """One kernel splat on the console."""
 
     kind: CrashKind
     title: str  # the same for the same bug on both arches and in the next run: no addresses, no pids
@@ -66,7 +66,7 @@ class Crash:
 
 
 class Comparison(StrEnum):
-    """Whose a complaint is, where a run has cells with the series and cells without."""
+    """Whose a splat is, where a run has cells with the series and cells without."""
 
     ONLY_WITH = "only with the series"
     BOTH = "with and without"
@@ -86,7 +86,7 @@ class Tally:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CrashEntry:
-    """One complaint of the kernel, however many cells and repeats show it."""
+    """One splat of the kernel, however many cells and repeats show it."""
 
     title: str
     kind: CrashKind

@@ -64,7 +64,7 @@ class Ending(StrEnum):
     SSH_LOST = "ssh-lost"
     NEVER_READY = "never-ready"
     PROGRAM_DIED = "program-died"
-    STOPPED = "stopped"  # by us, at a complaint of the kernel: the console says which
+    STOPPED = "stopped"  # by us, at a splat of the kernel: the console says which
     INTERRUPTED = "interrupted"
     LOST = "lost"  # our own trouble; `detail` says which
 
@@ -100,7 +100,7 @@ class Observation:
     result: WorkloadResult | None = None
     exit_status: int | None = None
     boot_seconds: float | None = None  # QEMU's start to the first SSH command done
-    restored: bool = False  # from a saved guest; else it was booted
+    restored: bool = False  # from a snapshot; else it was booted
     guest_seconds: float = 0.0
     speed: float | None = None  # the guest's fixed loop, iterations per microsecond
     accelerator: str = ""

@@ -14,7 +14,7 @@ class Phase(StrEnum):
     COMPILE = "compile"
     PACK = "pack"  # what a guest starts from: changed lines, initramfs, copies in the run's folder
     BOOT = "boot"  # QEMU's start to the ready line
-    RESTORE = "restore"  # a saved guest instead
+    RESTORE = "restore"  # a guest from a snapshot instead
     SETUP = "setup"  # the SSH session, the workload's devices and settings
     WORKLOAD = "workload"
     EVIDENCE = "evidence"  # of a hang

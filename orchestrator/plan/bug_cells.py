@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from orchestrator.model.bugs import SeededBug
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.configuration import Matrix, Workload
-from orchestrator.plan.expansion import cell_seed, widening_of
+from orchestrator.plan.expansion import cell_seed, delays_of
 from orchestrator.plan.flavours import fitted
 
 # Guest seconds of load by class, where the command line does not say: what a suite of any worth should need.
@@ -104,7 +104,7 @@ def bug_cells(
     build: Build, workloads: Sequence[Workload], matrix: Matrix, *, lead: int, budget: int, first: int
 ) -> tuple[Cell, ...]:
     """The cells of one bug in the order in which they run, until one finds it; `workloads` most promising first."""
-    widening = widening_of(matrix, build.flavour)
+    delays = delays_of(matrix, build.flavour)
     planned = list(slices(len(workloads), lead=lead, budget=budget, first=first))
     times = {index: sum(1 for other, _ in planned if other == index) for index, _ in planned}
     so_far: dict[int, int] = {}
@@ -120,7 +120,7 @@ def bug_cells(
                 seed=cell_seed(matrix.seed, workload=name, repeat=so_far[index]),
                 repeat=so_far[index],
                 repeats=times[index],
-                widening=widening,
+                widening=delays,
             )
         )
     return tuple(cells)

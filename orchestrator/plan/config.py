@@ -24,7 +24,7 @@ from orchestrator.plan.checks import (
     workload_path,
     workload_problems,
 )
-from orchestrator.plan.expansion import AS_WRITTEN, Selection, refuse_idle_widening, selected
+from orchestrator.plan.expansion import AS_WRITTEN, Selection, refuse_idle_delays, selected
 from orchestrator.plan.names import repeated, unknown
 from orchestrator.plan.schema import STAND_INS, Key, Problem, dotted, problem_of, stand_in
 
@@ -65,7 +65,7 @@ def load_plan(path: Path, selection: Selection = AS_WRITTEN, *, project: Path = 
     for flavour in selection.flavours:
         if text := flavour_problem(flavour, known_flavours(project)):
             raise UserError(f"--flavour: {text}")
-    refuse_idle_widening(matrix, selection)
+    refuse_idle_delays(matrix, selection)
     own = [load_workload(name, beside=path.parent, project=project) for name in written.workloads]
     by_name = {workload.name: workload for workload in own}
     # A path on the command line is relative to where the user is, not to the matrix.

@@ -42,12 +42,12 @@ def parse_widening(text: str) -> DelaySettings:
     return DelaySettings(**(whole | given))
 
 
-def widening_text(widening: DelaySettings) -> str:
+def delays_text(settings: DelaySettings) -> str:
     """The text that parse_widening() makes the same value of."""
-    parts = [f"chance={widening.chance_ppm / 10_000:.4f}".rstrip("0").rstrip(".") + "%"]
-    parts += [f"max={widening.sleep_us}us", f"spin={widening.spin_us}us", f"hold={widening.hold_us}us"]
-    parts += [f"rest={widening.rest_percent}%"]
-    return ",".join([*parts, *([f"only={'+'.join(widening.only)}"] if widening.only else [])])
+    parts = [f"chance={settings.chance_ppm / 10_000:.4f}".rstrip("0").rstrip(".") + "%"]
+    parts += [f"max={settings.sleep_us}us", f"spin={settings.spin_us}us", f"hold={settings.hold_us}us"]
+    parts += [f"rest={settings.rest_percent}%"]
+    return ",".join([*parts, *([f"only={'+'.join(settings.only)}"] if settings.only else [])])
 
 
 def _chance(value: str) -> int | None:

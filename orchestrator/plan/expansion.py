@@ -65,12 +65,12 @@ def selected(matrix: Matrix, selection: Selection) -> Matrix:
         raise UserError(f"{option}: {wrong['msg'].replace('Input should', 'must')} (got {wrong['input']!r})") from e
 
 
-def widening_of(matrix: Matrix, flavour: str) -> DelaySettings | None:
+def delays_of(matrix: Matrix, flavour: str) -> DelaySettings | None:
     """How the cells of a flavour delay; None for one that does not."""
     return parse_widening(matrix.widen) if is_widened(flavour) else None
 
 
-def refuse_idle_widening(matrix: Matrix, selection: Selection) -> None:
+def refuse_idle_delays(matrix: Matrix, selection: Selection) -> None:
     """Raises UserError where the command line widens and `matrix`, the selection applied, has nothing to widen.
 
     The `widen:` of a file is for those of its flavours that are widened, whichever are chosen.
@@ -85,7 +85,7 @@ def expand(matrix: Matrix, workloads: Sequence[Workload], selection: Selection =
     `workloads` are the loaded ones, in the order of the matrix. Raises UserError for a workload that is not among them.
     """
     matrix = selected(matrix, selection)
-    refuse_idle_widening(matrix, selection)
+    refuse_idle_delays(matrix, selection)
     chosen = _chosen(workloads, selection.workloads)
     return tuple(
         Cell(
@@ -95,7 +95,7 @@ def expand(matrix: Matrix, workloads: Sequence[Workload], selection: Selection =
             seed=cell_seed(matrix.seed, workload=workload.name, repeat=repeat),
             repeat=repeat,
             repeats=matrix.repeat,
-            widening=widening_of(matrix, flavour),
+            widening=delays_of(matrix, flavour),
         )
         for variant, flavour, arch in product(matrix.variants, matrix.flavours, matrix.arches)
         # Repeats outside, workloads inside: each workload has run once before any runs twice.

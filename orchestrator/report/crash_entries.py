@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The same complaint in many cells is one entry; and with both variants in one run, whose it is (pure)."""
+"""The same splat in many cells is one entry; and with both variants in one run, whose it is (pure)."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 

@@ -21,7 +21,7 @@ _NOT_RUN = (Outcome.SKIPPED, Outcome.LOST)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Known:
+class LastRun:
     """How a cell ended when it ran last."""
 
     outcome: Outcome
@@ -32,7 +32,7 @@ class Known:
 class Earlier:
     """What is known of cells by name; and what the newest series did to each file, None: not known."""
 
-    cells: Mapping[str, Known] = field(default_factory=dict)
+    cells: Mapping[str, LastRun] = field(default_factory=dict)
     series: Mapping[str, str] | None = None
 
 
@@ -41,11 +41,11 @@ def read_earlier(root: Path, *, matrix_path: str, before: str) -> Earlier:
 
     What can't be read is passed over: it decides on the order of things, and on nothing else.
     """
-    cells: dict[str, Known] = {}
+    cells: dict[str, LastRun] = {}
     series: Mapping[str, str] | None = None
     for folder, run in islice(_runs(root, Path(matrix_path).resolve(), before), _MOST_RUNS):
-        told = run.get("series")
-        series = told if series is None and isinstance(told, dict) else series
+        stored = run.get("series")
+        series = stored if series is None and isinstance(stored, dict) else series
         for name, known in _cells(folder / CELLS_FILE):
             cells.setdefault(name, known)
     return Earlier(cells=cells, series=series)
@@ -63,9 +63,9 @@ def _runs(root: Path, matrix: Path, before: str) -> Iterator[tuple[Path, dict[st
                 yield folder, run
 
 
-def _cells(file: Path) -> Iterator[tuple[str, Known]]:
+def _cells(file: Path) -> Iterator[tuple[str, LastRun]]:
     """The cells of one run that ran; of a name that is there twice the last."""
-    found: dict[str, Known] = {}
+    found: dict[str, LastRun] = {}
     with suppress(OSError), file.open("rb") as lines:
         for line in lines:
             with suppress(*_UNREADABLE):
@@ -73,7 +73,7 @@ def _cells(file: Path) -> Iterator[tuple[str, Known]]:
                 outcome = Outcome(said["verdict"]["outcome"])
                 overhead = max(0.0, float(said["seconds"]) - float(said["cell"]["seconds"]))
                 if outcome not in _NOT_RUN and isfinite(overhead):
-                    found[_name(said["cell"])] = Known(outcome=outcome, overhead=overhead)
+                    found[_name(said["cell"])] = LastRun(outcome=outcome, overhead=overhead)
     yield from found.items()
 
 

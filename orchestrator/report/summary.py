@@ -168,7 +168,7 @@ def _failed_builds(report: RunReport) -> Iterator[str]:
 def _finding(report: RunReport, finding: Finding) -> str:
     count = len(finding.cells)
     lines = [_wrapped(f"{finding.outcome.upper()} ({count} {'cell' if count == 1 else 'cells'}): {finding.title}")]
-    lines += [_wrapped(told, indent="  ") for told in _whose(report, finding)]
+    lines += [_wrapped(text, indent="  ") for text in _whose(report, finding)]
     lines += [_wrapped(reason, indent="  ") for reason in finding.cells[0].verdict.reasons[:_MOST_REASONS]]
     lines += list(_crash(finding))
     lines += [f"  {cell.cell.name}" for cell in finding.cells[:_MOST_CELLS]]
@@ -182,8 +182,8 @@ def _whose(report: RunReport, finding: Finding) -> Iterator[str]:
     if finding.outcome in _COMPARED:
         names = {cell.cell.name for cell in finding.cells}
         found = comparison(report.cells, lambda cell: cell.cell.name in names or _shows(cell, finding.title))
-        if told := compared_text(*found):
-            yield told
+        if text := compared_text(*found):
+            yield text
         elif {cell.cell.build.variant for cell in report.cells} == {Variant.PATCHED}:
             yield _ONE_VARIANT
 
@@ -193,7 +193,7 @@ def _shows(cell: CellReport, title: str) -> bool:
 
 
 def _crash(finding: Finding) -> Iterator[str]:
-    """The complaint that gave the finding its name, or else the first that fails the cell."""
+    """The splat that gave the finding its name, or else the first that fails the cell."""
     cell = finding.cells[0]
     fatal = [crash for crash in cell.crashes if crash.severity is Severity.FATAL and not crash.allowed]
     named = [crash for crash in fatal if crash.title == finding.title]
@@ -221,7 +221,7 @@ def _not_run(cells: Iterable[CellReport]) -> Iterator[str]:
 
 
 def _others(report: RunReport) -> str:
-    """The complaints that gave no finding its name, each once."""
+    """The splats that gave no finding its name, each once."""
     named = {cell.verdict.title for cell in report.cells}
     entries = [entry for entry in crash_entries(report.cells) if entry.title not in named]
     lines = [_wrapped(_entry_text(entry), indent="  ") for entry in entries[:_MOST_ENTRIES]]
@@ -234,7 +234,7 @@ def _entry_text(entry: CrashEntry) -> str:
     marks = ["noted only"] if entry.severity is Severity.NOTE else []
     marks += [f"allowed: {entry.allowed}"] if entry.allowed else []
     marks += ["only after another"] if entry.follow_up else []
-    marks += [told] if (told := tally_text(entry)) else []
+    marks += [tally] if (tally := tally_text(entry)) else []
     count = f"{entry.count} {'cell' if entry.count == 1 else 'cells'}"
     return f"{entry.title} ({'; '.join((count, *marks))})"
 
@@ -260,12 +260,12 @@ def _coverage(coverage: BuildCoverage) -> str:
 
 def _beside_passes(report: RunReport) -> str:
     """What a green row does not show: crashes that the matrix allows, coverage that was lost."""
-    told: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for cell in report.cells:
         if cell.verdict.outcome is Outcome.PASSED:
             for reason in cell.verdict.reasons:
-                told[reason] = told.get(reason, 0) + 1
-    lines = [f"{reason} ({count} passed {'cell' if count == 1 else 'cells'})" for reason, count in told.items()]
+                counts[reason] = counts.get(reason, 0) + 1
+    lines = [f"{reason} ({count} passed {'cell' if count == 1 else 'cells'})" for reason, count in counts.items()]
     return "\n".join(_wrapped(line) for line in lines)
 
 

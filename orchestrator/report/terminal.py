@@ -63,9 +63,9 @@ def terminal(console: Console) -> Iterator[Listener]:
     if not console.is_terminal:
         yield _Lines(console).show
         return
-    board = _Board(console)
-    with Live(get_renderable=board.render, console=console, refresh_per_second=4, transient=True):
-        yield board.show
+    view = _LiveView(console)
+    with Live(get_renderable=view.render, console=console, refresh_per_second=4, transient=True):
+        yield view.show
 
 
 def print_table(report: RunReport, console: Console) -> None:
@@ -90,11 +90,11 @@ def _print_crashes(report: RunReport, console: Console) -> None:
         return
     table = Table(title="what the kernels said", title_justify="left", box=None, pad_edge=False)
     table.add_column("cells", justify="right")
-    table.add_column("complaint", overflow="fold")
+    table.add_column("splat", overflow="fold")
     for entry in entries[:_MOST_ENTRIES]:
-        told = f"  {tally_text(entry)}" if entry.compared else ""
+        tally = f"  {tally_text(entry)}" if entry.compared else ""
         after = "  (only after another)" if entry.follow_up else ""
-        table.add_row(str(entry.count), Text.assemble((printable(entry.title), "bold red"), after, printable(told)))
+        table.add_row(str(entry.count), Text.assemble((printable(entry.title), "bold red"), after, printable(tally)))
     console.print(table)
     if len(entries) > _MOST_ENTRIES:
         say(console, f"and {len(entries) - _MOST_ENTRIES} more, in {report.folder / 'run.json'}")
@@ -177,7 +177,7 @@ class _Lines:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._lock = threading.Lock()
-        self._told: dict[str, int] = {}
+        self._shown: dict[str, int] = {}
 
     def show(self, event: Event) -> None:
         with self._lock:
@@ -196,9 +196,9 @@ class _Lines:
 
     def _advanced(self, what: str, done: int, total: int | None, step: int) -> bool:
         mark = _TENTH * done // total if total else done // step
-        if mark <= self._told.get(what, 0):
+        if mark <= self._shown.get(what, 0):
             return False
-        self._told[what] = mark
+        self._shown[what] = mark
         return True
 
 
@@ -212,7 +212,7 @@ class _Task:
     text: str = ""
 
 
-class _Board:
+class _LiveView:
     """What is under way, redrawn in place; what has ended scrolls away above it."""
 
     def __init__(self, console: Console) -> None:

@@ -64,7 +64,7 @@ class VmFiles:
     console_log: Path
     qemu_log: Path
     memory: Path | None = None  # a file that is the guest's memory; None: QEMU's own
-    restored: bool = False  # that file is a saved guest's: it stays as it is, and QEMU waits for the rest of the state
+    restored: bool = False  # that file is a snapshot's: it stays as it is, and QEMU waits for the rest of the state
 
     @property
     def console_socket(self) -> Path:
@@ -163,7 +163,7 @@ def _memory_argv(vm: VmSpec, files: VmFiles) -> list[str]:
 
 def _console_options(files: VmFiles) -> tuple[str, ...]:
     socket = (f"path={files.console_socket.name}", "server=on", "wait=off")
-    # We empty the log of a guest that boots; in a restored one's stands what the saved guest said before.
+    # We empty the log of a guest that boots; in a restored one's stands what the guest said before its snapshot.
     return ("socket", f"id={CONSOLE}", *socket, f"logfile=/dev/fdset/{_LOG_SET}", "logappend=on")
 
 

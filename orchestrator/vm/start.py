@@ -54,7 +54,7 @@ _BESIDE_RELAY = (
 _DISKS = PurePosixPath("/guest/disks")
 # What QEMU itself needs beside the guest's memory: most of it is address space for translated code.
 _OWN_MIB = 8192
-# Its logs, the state of a saved guest, and the headers of a dump of its memory.
+# Its logs, a snapshot's state, and the headers of a dump of its memory.
 _OWN_FILES_MIB = 1024
 # The kernel frees a guest's memory in less than a second.
 _GONE_SECONDS = 10.0

@@ -50,7 +50,7 @@ def why_not(symbol: str, found: Sequence[Definition], config: Mapping[str, str])
     selecting = sorted({d.symbol for d in found if symbol in d.selects and config.get(d.symbol, "n") != "n"})
     if asked_off and selecting:
         return f"selected by {', '.join(f'{name}={config[name]}' for name in selecting)}"
-    # With several definitions, the one that lacks least is what the user can mend.
+    # With several definitions, the one that lacks least is what the user can fix.
     unmet = min((unmet_terms(definition.depends, config) for definition in own), key=len)
     if unmet:
         return f"unmet: {'; '.join(unmet)}"

@@ -35,7 +35,7 @@ from orchestrator.kernel.code.whole_diff import whole_diff
 from orchestrator.kernel.series.load import BASELINE, Series
 from orchestrator.kernel.source.apply import NotApplied
 from orchestrator.kernel.source.cached_files import write_whole
-from orchestrator.kernel.source.layer import applied_to, layer_name, layer_of, put_on, renew_times
+from orchestrator.kernel.source.layer import applied_to, layer_name, layer_of, put_on, refresh_times
 from orchestrator.kernel.source.overlay import Overlay
 from orchestrator.kernel.source.tarball import fetch
 from orchestrator.kernel.source.tree import PreparedSource, Tree, pristine_tree
@@ -222,7 +222,7 @@ def _built(
     inputs: KernelInputs, tree: Tree, context: BuildContext, until: Deadline, changed: tuple[ChangedFile, ...] = ()
 ) -> KernelImage | BuildFailure:
     """Build in a tree or layer that is held, and store the image."""
-    dirs = _workshop(inputs, tree, context)
+    dirs = _build_dirs(inputs, tree, context)
     mark = BuildMark(dirs.out)
     with trouble_named(dirs.out):
         mark.begin(context.on_event)
@@ -255,14 +255,14 @@ def _start_from_pristine(inputs: KernelInputs, tree: Tree, layer: Tree, context:
 
     They come from trusted builds alone, which never see what a series' build writes.
     """
-    dirs = _workshop(inputs, layer, context)
+    dirs = _build_dirs(inputs, layer, context)
     mark = BuildMark(dirs.out)
     mark.drop_if_wrong(context.on_event)
     # Without the sandbox the build would see other paths than those that are in the objects.
     if dirs.out.exists() or not context.sandbox:
         return
     pristine = inputs.pristine()
-    base = _workshop(pristine, tree, context)
+    base = _build_dirs(pristine, tree, context)
     wanted = {name: pristine.hashes[name] for name in ("source", "config", "toolchain")}
     base_mark = BuildMark(base.out)
     base_mark.drop_if_wrong(context.on_event)
@@ -277,7 +277,7 @@ def _start_from_pristine(inputs: KernelInputs, tree: Tree, layer: Tree, context:
     context.on_event(Step(text="copying the objects of the kernel without the series"))
     copy_folder(base.out, dirs.out, log=context.log_dir / "copy.log", until=until)
     # Those objects may be younger than the files that the series has changed, and make goes by times.
-    renew_times(layer)
+    refresh_times(layer)
 
 
 def mapped_series(inputs: KernelInputs, overlay: Overlay) -> Series:
@@ -306,7 +306,7 @@ def _folder_of(build: Build, context: BuildContext) -> str:
     return f"{build.flavour}.{build.arch}{'' if context.sandbox else '.no-sandbox'}"
 
 
-def _workshop(inputs: KernelInputs, tree: Tree, context: BuildContext) -> BuildDirs:
+def _build_dirs(inputs: KernelInputs, tree: Tree, context: BuildContext) -> BuildDirs:
     trusted = not inputs.series.patches
     dirs = BuildDirs(
         build=inputs.build,

@@ -199,7 +199,7 @@ class _Scan:
         line = self.lines[at].rstrip(b"\r\n")
         for why in _not_for_git(line):
             self._stray(at, why)
-        # In git's own form the line says what git apply will complain of.
+        # In git's own form the line says what git apply will report.
         if _GNU_BINARY.match(line) and not self.in_git_header:
             self._stray(at, "a binary file that this diff leaves out; git diff --binary makes one that has it")
         elif self.in_git_header and _GNU_BINARY.match(line):

@@ -129,9 +129,9 @@ def first_reject(output: str) -> tuple[str, int | None]:
 
 
 def first_error(output: str) -> tuple[str, str]:
-    """File and reason from git's complaint, for what it does not even try hunk by hunk."""
+    """File and reason from git's message, for what it does not even try hunk by hunk."""
     if m := _CORRUPT.search(output):
-        # Not mended with --recount: a mail that was cut off would then be tested as if it were whole.
+        # Not fixed with --recount: a mail that was cut off would then be tested as if it were whole.
         return "", f"{m[0].removeprefix('error: ')}: edited by hand, or cut off?"
     if m := _FAILED_AT.search(output):
         return m[1], f"does not apply at line {m[2]}"

@@ -130,7 +130,7 @@ def put_on(tree: Tree, layer: Tree, applied: Applied) -> None:
         put_content(layer.src, path, wanted[path])
 
 
-def renew_times(layer: Tree) -> None:
+def refresh_times(layer: Tree) -> None:
     """Give the files of a layer that are not the pristine ones the present time."""
     for path in _journal(layer):
         if content_at(layer.src, path):
@@ -189,7 +189,7 @@ def _clone(tree: Tree, source: Tree, layer: Tree, until: Deadline) -> None:
     fresh = layer.folder / "src.new"
     discard(layer.folder)
     layer.folder.mkdir(parents=True)
-    check(["cp", "--archive", "--link", f"{source.src}/.", str(fresh)], log=layer.folder / "clone.log", until=until)
+    check(["cp", "--archive", "--link", f"{source.src}/.", str(fresh)], log=layer.folder / "copy.log", until=until)
     restamp(tree.src, tree.manifest)
     note(layer.journal, sorted(_journal(source)))
     fresh.rename(layer.src)

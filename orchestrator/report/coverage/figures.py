@@ -19,10 +19,10 @@ MARKS = {
     LineState.NOT_BUILT: "=",
 }
 NOT_RUN = "#####"
-NOT_TOLD = "~"
+NOT_COUNTED = "~"
 MEANINGS = {
     NOT_RUN: "did not run",
-    NOT_TOLD: "did not run in the inlined copies that can be counted",
+    NOT_COUNTED: "did not run in the inlined copies that can be counted",
     MARKS[LineState.NO_CODE]: "has no code",
     MARKS[LineState.NOT_INSTRUMENTED]: "is not instrumented",
     MARKS[LineState.NOT_BUILT]: "is in a file that is not built",
@@ -61,7 +61,7 @@ class LineCount:
         if self.line.state is not LineState.CODE:
             return MARKS[self.line.state]
         if self.partly:
-            return f"{self.count}+" if self.count else NOT_TOLD
+            return f"{self.count}+" if self.count else NOT_COUNTED
         return str(self.count) if self.count else NOT_RUN
 
 
@@ -124,7 +124,7 @@ def added(many: Iterable[Executed]) -> dict[int, BlockCount]:
 def line_counts(coverage: BuildCoverage) -> tuple[LineCount, ...]:
     """Each changed line of a C file, in the order of the diff."""
     executed = coverage.executed
-    partly = _told_in_part(coverage.map.lines)
+    partly = _partly_counted(coverage.map.lines)
     return tuple(
         LineCount(
             line=line,
@@ -349,7 +349,7 @@ def _places(blocks: Iterable[Block]) -> tuple[str, ...]:
     return tuple(f"{file}:{line}" for file, line in sorted({(block.file, block.line) for block in blocks}))
 
 
-def _told_in_part(lines: Sequence[ChangedLine]) -> set[tuple[str, int]]:
+def _partly_counted(lines: Sequence[ChangedLine]) -> set[tuple[str, int]]:
     """Lines of headers that have pieces in fewer functions than others of the same inline function have.
 
     Where the compiler made one piece of a line and its neighbours, that copy of it is counted under them alone.

@@ -56,7 +56,7 @@ def run_facts(report: RunReport, builds: Sequence[BuildCoverage]) -> Iterator[tu
     yield "Series", _listed([*map(_series_name, matrix.series), *_hashes(images, "series")]) or "none"
     yield "Flavours", _listed([one.build.flavour for one in images])
     if matrix.widen:
-        yield "DelaySettings", matrix.widen
+        yield "Delays", matrix.widen
     yield "Workloads", f"{_listed(matrix.workloads)}; {matrix.seconds} s each, seed {matrix.seed}"
     yield "Outcome", outcome_counts(report.cells)
     yield "Command", shlex.join(report.argv)

@@ -14,7 +14,7 @@ import peers
 import pytest
 import runs
 import vng
-from reach import repeats
+from reach import repeats, stored
 from reach_measured import SITES, Lines, Measured, Run, Watch, failed_trygets, latest_bugs, run_of
 from reach_table import Expected, all_rows, best_run, exit_code, notes, table_lines
 
@@ -603,3 +603,24 @@ def test_what_a_load_did_is_read_from_the_console() -> None:
     console = '[    1.0][    T1] up\n{"type": "progress", "operations": 3}\n{"type": "result", "operations": 40}\r\n'
 
     assert hook.operations(console) == 40
+
+
+def test_the_tables_of_reach_can_be_stored() -> None:
+    tables = dict(stored(everything(), EXPECTED, "make reach"))
+
+    assert list(tables) == ["coverage", "control", "seeded-bugs", "class-c"]
+    assert all(len(row) == len(table.columns) for table in tables.values() for row in table.rows)
+    assert tables["coverage"].rows[0] == (
+        "changed lines that ran, of those with code",
+        "28 of 28",
+        "28 of 28",
+        "all",
+        "yes",
+    )
+    found = dict(zip(tables["seeded-bugs"].columns, tables["seeded-bugs"].rows[-1], strict=True))
+    assert found["class"] == "all"
+    assert found["x86_64, widened"].startswith(f"{len(EXPECTED.classes)} of {len(EXPECTED.classes)}; ")
+
+
+def test_what_was_not_measured_is_not_stored() -> None:
+    assert dict(stored(Measured(), EXPECTED, "make reach")) == {}

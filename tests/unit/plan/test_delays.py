@@ -11,7 +11,7 @@ from orchestrator.host.errors import UserError
 from orchestrator.model.blocks import DelaySettings
 from orchestrator.model.configuration import Matrix
 from orchestrator.plan.checks import known_flavours
-from orchestrator.plan.delays import DEFAULT, parse_widening, widening_text
+from orchestrator.plan.delays import DEFAULT, delays_text, parse_widening
 from orchestrator.plan.expansion import Selection, expand
 from orchestrator.plan.flavours import FLAVOURS, fitted, needs_of
 from tests.unit.samples import cell
@@ -78,7 +78,7 @@ def test_what_is_wrong_is_named_with_what_is_allowed(text: str, said: str) -> No
     )
 )
 def test_the_text_of_a_value_gives_the_value_again(widening: DelaySettings) -> None:
-    assert parse_widening(widening_text(widening)) == widening
+    assert parse_widening(delays_text(widening)) == widening
 
 
 @given(st.text())

@@ -6,7 +6,7 @@ from pathlib import Path
 from orchestrator.model.configuration import Matrix
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import CellReport
-from orchestrator.report.earlier import Earlier, Known, read_earlier
+from orchestrator.report.earlier import Earlier, LastRun, read_earlier
 from orchestrator.report.store import open_run_at
 from tests.unit.samples import cell, cell_report
 
@@ -37,8 +37,8 @@ def test_of_each_cell_the_newest_run_that_knows_it_tells(tmp_path: Path) -> None
     earlier = read(tmp_path)
 
     assert earlier.cells == {
-        shmem.name: Known(outcome=Outcome.PASSED, overhead=4.5),
-        swapin.name: Known(outcome=Outcome.CRASHED, overhead=4.5),
+        shmem.name: LastRun(outcome=Outcome.PASSED, overhead=4.5),
+        swapin.name: LastRun(outcome=Outcome.CRASHED, overhead=4.5),
     }
     assert earlier.series == {"a.c": "2"}
 

@@ -4,7 +4,7 @@
 from orchestrator.model.cells import Cell
 from orchestrator.model.configuration import Variant
 from orchestrator.model.outcomes import Outcome
-from orchestrator.report.earlier import Earlier, Known
+from orchestrator.report.earlier import Earlier, LastRun
 from orchestrator.run.order import edited_files, scheduled
 from tests.unit.samples import cell
 
@@ -13,8 +13,8 @@ def order(cells: list[Cell], earlier: Earlier | None = None, edited: tuple[str, 
     return [one.name.removeprefix("patched.plain.") for one in scheduled(cells, earlier or Earlier(), edited).jobs]
 
 
-def known(outcome: Outcome = Outcome.PASSED, overhead: float = 5.0) -> Known:
-    return Known(outcome=outcome, overhead=overhead)
+def known(outcome: Outcome = Outcome.PASSED, overhead: float = 5.0) -> LastRun:
+    return LastRun(outcome=outcome, overhead=overhead)
 
 
 def for_file(name: str, *files: str) -> Cell:
