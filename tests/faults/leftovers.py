@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36
-# The kernel ends a PID namespace a moment after its first process.
-_MOMENT_SECONDS = 3.0
+# The kernel ends a PID namespace a moment after its first process: on a busy machine that takes seconds.
+_MOMENT_SECONDS = 15.0
 
 
 def become_subreaper() -> None:

@@ -233,6 +233,9 @@ def _made(
             host.look()
             until.pause(PROGRESS_SECONDS)
         over = over or watch.exceeded()
+    if dirs.log.stat().st_size > dirs.limits.log:
+        # What was written between two looks would stay in the results.
+        os.truncate(dirs.log, dirs.limits.log)
     if over or ended is None:
         return _over_limit(dirs, over)
     if progress:

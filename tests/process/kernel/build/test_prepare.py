@@ -488,6 +488,8 @@ def test_a_build_that_takes_too_much_fails_alone(lab: Lab, command: str, title: 
     assert isinstance(failure, BuildFailure)
     assert failure.outcome is Outcome.BUILD_FAILED
     assert title in failure.title
+    assert failure.log is not None
+    assert failure.log.stat().st_size <= lab.limits.log
     assert isinstance(lab.build(), KernelImage)
 
 
