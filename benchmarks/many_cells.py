@@ -37,9 +37,9 @@ PROJECT = Path(__file__).resolve().parent.parent
 MATRIX = PROJECT / "configs" / "swapoff.yaml"
 CELLS = 10_000
 VARIANTS = ("patched", "baseline")
-# So many cells are red, with a few complaints that many share.
+# So many cells are red, with a few splats that many share.
 EVERY_RED = 100
-COMPLAINTS = 5
+SPLATS = 5
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def fake_observe(cell: Cell, *_: Any, folder: Path, **__: Any) -> Observed:
 
 def fake_judge(cell: Cell, observed: Observed, *_: Any) -> CellReport:
     red = cell.repeat % EVERY_RED == 1
-    title = f"KASAN: use-after-free Read in f{cell.repeat // EVERY_RED % COMPLAINTS}"
+    title = f"KASAN: use-after-free Read in f{cell.repeat // EVERY_RED % SPLATS}"
     crash = Crash(
         kind=CrashKind.KASAN, title=title, function="f", line=7, severity=Severity.FATAL, text="BUG: KASAN\n" * 40
     )

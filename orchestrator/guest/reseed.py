@@ -12,19 +12,19 @@ from orchestrator.host.text import one_line
 _ENTROPY_BYTES = 32
 
 
-def renew_command(seconds: float, entropy: bytes) -> str:
+def reseed_command(seconds: float, entropy: bytes) -> str:
     """The command that gives the guest the wall clock's time (seconds since 1970) and entropy; see reseed.c."""
     return shlex.join(["/patchrig/reseed", f"{seconds:.6f}", entropy.hex()])
 
 
 def reseed(guest: Guest, until: Deadline, *, seconds: float, entropy: bytes) -> str:
-    """Renew a restored guest; returns its facts, as in the ready line but for its config.
+    """Reseed a restored guest; returns its facts, as in the ready line but for its config.
 
     Until then it has the random numbers of every other guest of the same saved state. Raises InfraError.
     """
     if len(entropy) < _ENTROPY_BYTES:
         raise InfraError(f"{len(entropy)} bytes are too little entropy for a guest")
-    said = guest.run(renew_command(seconds, entropy), until)
+    said = guest.run(reseed_command(seconds, entropy), until)
     if said.status != 0:
         raise InfraError(f"a restored guest can't be reseeded (status {said.status}): {one_line(said.text, 200)}")
     return said.text.strip()

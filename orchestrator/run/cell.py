@@ -317,7 +317,7 @@ def _work(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest) -> End:
         enough=lambda: flood() or bool(crashed and crashed()),
     )
     case.begin(Phase.COLLECT)
-    case.guest_seconds, case.flooded = now() - begun, flood.told()
+    case.guest_seconds, case.flooded = now() - begun, flood.text()
     (case.folder / "workload.log").write_text(watched.output, encoding="utf-8", errors="backslashreplace")
     end = end_of(watched, vm)
     if cell.widening and vm.alive():

@@ -23,7 +23,7 @@ from orchestrator.model.images import KernelImage
 from orchestrator.model.stacks import SourceLine, StackFrame
 from orchestrator.report.crash_text import in_shared_header
 
-# Of a console that complains without end, the first ones are enough.
+# Of a console with splats without end, the first ones are enough.
 MOST_CRASHES = 100
 LINES_AROUND = 3
 _TAB = 8
@@ -66,8 +66,8 @@ class Explainer:
         if not crash.stack:
             return crash
         stack = tuple(replace(frame, places=places.get(frame, ())) for frame in crash.stack)
-        told = replace(crash, stack=stack, unexplained=why or self.why_no_changes)
-        return replace(told, excerpt=self._excerpt(told))
+        explained = replace(crash, stack=stack, unexplained=why or self.why_no_changes)
+        return replace(explained, excerpt=self._excerpt(explained))
 
     def _excerpt(self, crash: Crash) -> tuple[str, ...]:
         place = first_place(crash)
@@ -147,9 +147,9 @@ def _printable(line: str) -> str:
 
 
 def _tells(place: SourceLine) -> bool:
-    known = (*INFRASTRUCTURE, LOCKS, WAITS, SCHEDULING)
-    machinery = any(family.match(plain_name(place.function)) for family in known)
-    return not machinery and not in_shared_header(place)
+    helpers = (*INFRASTRUCTURE, LOCKS, WAITS, SCHEDULING)
+    says_nothing = any(family.match(plain_name(place.function)) for family in helpers)
+    return not says_nothing and not in_shared_header(place)
 
 
 def _first_line(error: Exception) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the host sees of a guest while it runs: complaints on its console, and whether it was given any CPU."""
+"""What the host sees of a guest while it runs: splats on its console, and whether it was given any CPU."""
 
 from pathlib import Path
 
@@ -49,9 +49,9 @@ class Flood:
         self._most = most
 
     def __call__(self) -> bool:
-        return bool(self.told())
+        return bool(self.text())
 
-    def told(self) -> str:
+    def text(self) -> str:
         """In words; "" where it has not."""
         over = next((log.name for log in self._logs if size_of(log) > self._most), "")
         return f"the guest made {over} longer than {self._most >> 20} MiB" if over else ""
@@ -60,7 +60,7 @@ class Flood:
 class CrashSeen:
     """Whether a console holds a fatal crash by now; looks once a second, and only at one that has grown.
 
-    Complaints about waiting don't count: a hang is given its time and looked into. Nor do data races, most of which
+    Splats about waiting don't count: a hang is given its time and looked into. Nor do data races, most of which
     only the end shows to be notes.
     """
 

@@ -33,7 +33,7 @@ class Restored:
 def restored(
     spec: VmSpec, saved: Snapshot, keys: RunKeys, *, console_log: Path, qemu_log: Path, until: Deadline
 ) -> Iterator[Restored]:
-    """A clone of the saved guest with its own clock and random numbers. Raises InfraError for a snapshot of no use."""
+    """The guest of a snapshot, with its own clock and random numbers. Raises InfraError for a snapshot of no use."""
     with ExitStack() as stack:
         vm = stack.enter_context(restore(spec, saved, console_log=console_log, qemu_log=qemu_log, until=until))
         guest = stack.enter_context(connected(vm, keys, until))

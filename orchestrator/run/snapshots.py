@@ -32,13 +32,13 @@ class _Entry:
     users: int
     attempts: int = 0
     making: bool = False
-    told: bool = False  # that there was no room for it
+    without_room: bool = False  # a cell has said so
     saved: Snapshot | None = None
 
 
 @dataclass(slots=True)
 class Snapshots:
-    """The saved guests of some cells. A guest is its whole specification: image, initramfs, memory, CPUs, disks.
+    """The snapshots of the guests of some cells. A guest is its whole specification: image, initramfs, memory, CPUs, disks.
 
     The initramfs has the keys of its run in it, so a snapshot is of no use to another run, and lives no longer than its
     cells do: it is removed with the last of them.
@@ -58,7 +58,7 @@ class Snapshots:
             self._leave(claim)
 
     def take(self, claim: "Claim") -> Snapshot | None:
-        """The saved guest, once there is one; None: boot, and save the guest if claim.making says so."""
+        """The snapshot, once there is one; None: boot, and save the guest if claim.making says so."""
         while True:
             with self._lock:
                 entry = self._entries.get(claim.spec)
@@ -66,8 +66,8 @@ class Snapshots:
                 if entry is None or entry.saved or entry.attempts >= _MOST_ATTEMPTS or entry.users < 2:
                     return entry.saved if entry else None
                 if not entry.making and not self._has_room_for(claim.spec):
-                    claim.without_room = not entry.told
-                    entry.told = True
+                    claim.without_room = not entry.without_room
+                    entry.without_room = True
                     return None
                 if not entry.making:
                     entry.making = claim.making = True
@@ -129,7 +129,7 @@ class Claim:
         return self.snapshots.folder
 
     def snapshot(self) -> Snapshot | None:
-        """The saved guest, waiting while another cell makes it; None: boot."""
+        """The snapshot, waiting while another cell makes it; None: boot."""
         return self.snapshots.take(self)
 
     def memory(self) -> Path | None:

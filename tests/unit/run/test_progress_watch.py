@@ -21,7 +21,7 @@ def test_a_log_without_an_end_is_told(tmp_path: Path) -> None:
     log.write_bytes(bytes((2 << 20) + 1))
 
     assert flood()
-    assert flood.told() == "the guest made console.log longer than 2 MiB"
+    assert flood.text() == "the guest made console.log longer than 2 MiB"
 
 
 def test_what_the_kernel_showed_at_the_end_of_a_huge_console_is_found(tmp_path: Path) -> None:
