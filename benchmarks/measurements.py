@@ -33,6 +33,10 @@ HEAD = """# Measured figures
 
 All figures that patchrig's documents use are here, each with its date, its machine and its command. The figures of one
 table are from one machine. Compare figures of different dates with care: other work on the machine changes them.
+
+A *peer* is another tool that does the same work: virtme-ng's `vng`, or make by hand. The *ratio* is the measured figure divided
+by that of the peer or, if there is no peer, by the target. *Guest seconds* are [the time that guests spent on a
+bug](sensitivity.md#guest-seconds).
 """
 
 
