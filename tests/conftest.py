@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Golden files: the text that is expected lies in a file, and `pytest --update-golden` writes it anew."""
+"""What all tests share: golden files, how many examples hypothesis tries, and what runs side by side.
+
+Golden files: the text that is expected lies in a file, and `pytest --update-golden` writes it anew.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +12,8 @@ from hypothesis import settings
 
 # No test measures time, and a busy machine is no bug.
 settings.register_profile("patchrig", deadline=None)
+# `make unit` asks for it: what it does not try, `make test` does.
+settings.register_profile("quick", deadline=None, max_examples=20)
 settings.load_profile("patchrig")
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -54,6 +59,22 @@ def _lines(text: str | Sequence[str]) -> list[str]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write what comes out into the golden files")
+
+
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in its own hook
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that need the whole machine come last, and one after the other.
+
+    They build kernels with all cores, or give guests a limit of seconds.
+    """
+    for item in items:
+        if _needs_the_machine(item):
+            item.add_marker(pytest.mark.xdist_group("machine"))
+    items.sort(key=_needs_the_machine)
+
+
+def _needs_the_machine(item: pytest.Item) -> bool:
+    return any(item.iter_markers("boot")) or any(item.iter_markers("machine"))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,7 @@ BANNED_SUFFIXES = ("Manager", "Handler", "Helper", "Info", "Data")
 each_file = pytest.mark.parametrize("file", FILES, ids=str)
 
 
+@cache
 def tree_of(file: Path) -> ast.Module:
     return ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
 
@@ -95,6 +97,7 @@ def our_imports(file: Path) -> Iterator[str]:
             yield module.split(".")[1]
 
 
+@cache
 def documented_doors() -> dict[str, str]:
     """Import name -> door, from the first table of the decision."""
     rows = re.findall(r"^\| (\S+) \| (`\S+`|anywhere) \| \S.* \|$", DECISION.read_text(encoding="utf-8"), re.MULTILINE)
@@ -105,6 +108,7 @@ def dependencies(table: list[str]) -> set[str]:
     return {re.split(r"[<>=~! ]", entry)[0] for entry in table}
 
 
+@cache
 def project_table() -> dict[str, list[str]]:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return {"run": project["dependencies"], "dev": project["optional-dependencies"]["dev"]}
