@@ -30,17 +30,17 @@ lint: setup
 	.venv/bin/pytest tests/test_linters.py tests/test_architecture.py $(ARGS)
 
 benchmark: setup
-	.venv/bin/python benchmarks/measure.py $(ARGS)
+	.venv/bin/python -m benchmarks.measure $(ARGS)
 
 reach: setup
-	.venv/bin/python benchmarks/reach.py $(ARGS)
+	.venv/bin/python -m benchmarks.reach $(ARGS)
 
 corpus: setup
-	@CORPUS="$(CORPUS)" PYTHONPATH=. .venv/bin/python tests/corpus.py
-	@CORPUS="$(CORPUS)" PYTHONPATH=. .venv/bin/python tests/crossvalidate.py
+	@CORPUS="$(CORPUS)" .venv/bin/python -m tests.corpus
+	@CORPUS="$(CORPUS)" .venv/bin/python -m tests.crossvalidate
 
 faults: setup
-	@SEED="$(SEED)" PYTHONPATH=. .venv/bin/python -m tests.faults $(ARGS)
+	@SEED="$(SEED)" .venv/bin/python -m tests.faults $(ARGS)
 
 setup:
 	@tools/setup

@@ -16,10 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-import vng
-from runs import MATRIX, REPEATS, WORKLOAD, Figure, Row, build_argv, edited_series, mark_of, starts, timed
-from vng import say
-
+from benchmarks import vng
+from benchmarks.runs import MATRIX, REPEATS, WORKLOAD, Figure, Row, build_argv, edited_series, mark_of, starts, timed
+from benchmarks.vng import say
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.paths import cache_root, scratch_folder
 from orchestrator.kernel.build.kconfig import merge, parse_fragment

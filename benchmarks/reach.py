@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Whether the suite reaches what is asked of it, as one table: measured now, or read from what was measured.
 
-reach.py                              measures everything: hours
-reach.py --only coverage,control      some parts: coverage, bugs, bugs-plain, control
-reach.py --read results/A results/B   measures nothing: folders of runs and of reports of `patchrig sensitivity`
+python -m benchmarks.reach                              measures everything: hours
+python -m benchmarks.reach --only coverage,control      some parts: coverage, bugs, bugs-plain, control
+python -m benchmarks.reach --read results/A results/B   measures nothing: folders of runs and `patchrig sensitivity`
 
 Coverage is that of the best single run. Of a bug the latest report counts, unless it was lost or not tried there. Every
 guest with a correct kernel of the widened flavour is control: those of runs, and those that sensitivity begins with.
@@ -24,9 +24,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from reach_measured import PLAIN, WIDENED, read_folders, read_run
-from reach_table import CONTROL_MINUTES, Expected, all_rows, exit_code, notes, table_lines
-
+from benchmarks.reach_measured import PLAIN, WIDENED, read_folders, read_run
+from benchmarks.reach_table import CONTROL_MINUTES, Expected, all_rows, exit_code, notes, table_lines
 from orchestrator.host import paths
 from orchestrator.host.errors import ExitCode, OrchestratorError
 from orchestrator.model.arch import ARCHES
