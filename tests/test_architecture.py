@@ -238,6 +238,49 @@ def test_what_is_no_code_is_installed_with_the_package() -> None:
     assert data == found
 
 
+TESTS = sorted(path.relative_to(PROJECT) for path in (PROJECT / "tests").rglob("*.py"))
+
+
+def patches(tree: ast.Module) -> Iterator[int]:
+    """The lines where what belongs to a module or a class is exchanged behind its back."""
+    imported = {
+        alias.asname or alias.name.partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom) and "mock" in ast.unparse(node):
+            yield node.lineno
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("setattr", "delattr"):
+            yield node.lineno
+        # The first name of what is written to, as in `deadline.Deadline.after = ...`.
+        written = isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del)
+        if written and ast.unparse(node).partition(".")[0] in imported:
+            yield node.lineno
+
+
+def test_a_patch_is_found() -> None:
+    for text in (
+        "from unittest import mock",
+        "from unittest.mock import patch",
+        "monkeypatch.setattr(deadline, '_cancelled', Event())",
+        "setattr(deadline, 'POLL_SECONDS', 0)",
+        "import time\ntime.sleep = print",
+        "from orchestrator.host import deadline\ndeadline.Deadline.after = late",
+    ):
+        assert list(patches(ast.parse(text))), text
+    assert not list(patches(ast.parse("import os\nself.x = 1\nmonkeypatch.setenv('A', 'b')")))
+
+
+@pytest.mark.parametrize("file", TESTS, ids=str)
+def test_no_test_patches_what_it_tests(file: Path) -> None:
+    # A value, an argument or a fake program says what it stands for; a patch breaks with each change.
+    found = list(patches(ast.parse((PROJECT / file).read_text(encoding="utf-8"))))
+
+    assert not found, f"{file}: lines {found}: give it a value, an argument, or a fake program"
+
+
 def project_files() -> list[Path]:
     """Everything that git tracks or would."""
     skipped = {".git", ".venv", "results", "__pycache__", ".hypothesis"}
