@@ -71,8 +71,11 @@ class Snapshots:
             with self._lock:
                 entry = self._entries.get(place.spec)
                 # The last cell has nobody to save its guest for.
-                if entry is None or entry.saved or entry.attempts >= _MOST_ATTEMPTS or entry.users < 2:
+                if entry is None or entry.saved or entry.users < 2:
                     return entry.saved if entry else None
+                # The last attempt that is allowed is waited for like the first.
+                if not entry.making and entry.attempts >= _MOST_ATTEMPTS:
+                    return None
                 if not entry.making and not self._has_room_for(place.spec):
                     place.without_room = not entry.told
                     entry.told = True

@@ -97,10 +97,6 @@ class Sharing(RuleBasedStateMachine):
     def some(self, data: st.DataObject, cells: list[Cell]) -> Cell | None:
         return data.draw(st.sampled_from(cells)) if cells else None
 
-    def idle(self) -> list[Cell]:
-        """Those that may ask: they neither wait nor have an answer yet."""
-        return [cell for cell in self.cells if not cell.waits and not cell.answers]
-
     def making(self, spec: VmSpec | None = None) -> list[Cell]:
         return [cell for cell in self.cells if cell.claim.making and spec in (None, cell.spec)]
 
@@ -126,6 +122,7 @@ class Sharing(RuleBasedStateMachine):
         assert answer == self.kept.get(spec)
         self.without_room += cell.claim.without_room
         if cell.claim.making:
+            assert not self.nothing_to_hope_for(spec)
             self.makers[spec] += 1
             cell.memory = cell.claim.memory()
             assert cell.memory is not None
@@ -153,14 +150,10 @@ class Sharing(RuleBasedStateMachine):
         spec = data.draw(st.sampled_from([spec for spec in SPECS if self.to_come[spec]]))
         self.to_come[spec] -= 1
         leaving = ExitStack()
-        self.cells.append(Cell(leaving.enter_context(self.snapshots.place(spec)), leaving))
-
-    @precondition(lambda self: self.idle())
-    @rule(data=st.data())
-    def ask(self, data: st.DataObject) -> None:
-        if cell := self.some(data, self.idle()):
-            cell.ask()
-            self.settle(cell.spec)
+        cell = Cell(leaving.enter_context(self.snapshots.place(spec)), leaving)
+        self.cells.append(cell)
+        cell.ask()
+        self.settle(spec)
 
     @precondition(lambda self: self.making())
     @rule(data=st.data())
@@ -191,6 +184,8 @@ class Sharing(RuleBasedStateMachine):
             if self.kept.get(cell.spec) == saved:
                 del self.kept[cell.spec]
             assert not saved.folder.exists()
+            cell.ask()
+            self.settle(cell.spec)
 
     @precondition(lambda self: any(not cell.waits for cell in self.cells))
     @rule(data=st.data())
