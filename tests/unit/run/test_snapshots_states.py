@@ -31,7 +31,7 @@ SPECS = (SPEC, OTHER, HUGE)
 READY = Ready(cpus=4, memory_mib=1, speed=100.0, config="0" * 16)
 
 # How many cells want each of them; with one, there is nobody to save it for.
-USERS = st.tuples(*(st.integers(1, most) for most in (5, 3, 3)))
+USERS = st.tuples(*(st.integers(1, most) for most in (6, 3, 2)))
 MOST_ATTEMPTS = 2
 # A waiter looks each 10 ms; a busy machine is no bug.
 SETTLED_SECONDS = 60.0
@@ -147,7 +147,7 @@ class Sharing(RuleBasedStateMachine):
     @precondition(lambda self: self.to_come.total())
     @rule(data=st.data())
     def come(self, data: st.DataObject) -> None:
-        spec = data.draw(st.sampled_from([spec for spec in SPECS if self.to_come[spec]]))
+        spec = data.draw(st.sampled_from(list(self.to_come.elements())))
         self.to_come[spec] -= 1
         leaving = ExitStack()
         cell = Cell(leaving.enter_context(self.snapshots.place(spec)), leaving)
@@ -214,5 +214,5 @@ class Sharing(RuleBasedStateMachine):
         assert set(self.folder.iterdir()) == {saved.folder for saved in self.kept.values()} | memories
 
 
-Sharing.TestCase.settings = settings(stateful_step_count=30, deadline=None)
+Sharing.TestCase.settings = settings(stateful_step_count=50, deadline=None)
 TestSharing = Sharing.TestCase
