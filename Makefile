@@ -17,10 +17,10 @@ help:
 run: setup
 	.venv/bin/patchrig run configs/swapoff.yaml $(ARGS)
 
-# The empty marker expression overrides pyproject.toml's, which leaves out the boots. What needs the machine for itself is
-# one group, which tests/conftest.py puts last: no worker takes it before all else was given out.
+# The empty marker expression overrides pyproject.toml's, which leaves out the boots. What needs the whole machine goes to
+# one worker, and comes last (tests/conftest.py): no worker takes it before all else was given out.
 test: setup
-	.venv/bin/pytest -m "" -n auto --dist loadgroup --no-loadscope-reorder $(ARGS)
+	.venv/bin/pytest -m "" -n auto --dist loadscope --no-loadscope-reorder $(ARGS)
 
 # The longest tests come first, so that no worker waits for another at the end.
 unit: setup

@@ -37,7 +37,6 @@ def template() -> Iterator[Template]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.mark.machine
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_no_verdict_is_silently_wrong(fault: Fault, template: Template) -> None:
     said: list[str] = []
