@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # make run     set up this machine, then the whole swapoff matrix; ARGS="--arch x86_64" is passed on
 # make test    set up this machine, then every test, real boots included; ARGS="-k name" is passed on
-# make unit    the tests that need no guest: seconds
+# make unit    the tests of tests/unit, the architecture and the linters, no guest and no build: under a minute on two cores
 # make lint    formatting, linters, types, shellcheck, the warnings of the guest programs, the import rules
 # make benchmark   the speed of the main job on this machine, as a table; ARGS="--only boot" for one row, --list for all
 # make reach   what is asked of coverage, seeded bugs and control, measured: hours; ARGS="--read FOLDER..." reads what there is
@@ -19,34 +19,36 @@ help:
 run: setup
 	.venv/bin/patchrig run configs/swapoff.yaml $(ARGS)
 
-# The empty marker expression overrides pyproject.toml's, which leaves out the boots.
+# The empty marker expression overrides pyproject.toml's, which leaves out the boots. What needs the whole machine goes to
+# one worker, and comes last (tests/conftest.py): no worker takes it before all else was given out.
 test: setup
-	.venv/bin/pytest -m "" $(ARGS)
+	.venv/bin/pytest -m "" -n auto --dist loadscope --no-loadscope-reorder $(ARGS)
 
+# The longest tests come first, so that no worker waits for another at the end.
 unit: setup
-	.venv/bin/pytest $(ARGS)
+	.venv/bin/pytest -n auto --dist worksteal --hypothesis-profile quick tests/test_linters.py tests/test_architecture.py tests/unit $(ARGS)
 
 lint: setup
 	.venv/bin/pytest tests/test_linters.py tests/test_architecture.py $(ARGS)
 
 benchmark: setup
-	.venv/bin/python benchmarks/measure.py $(ARGS)
+	.venv/bin/python -m benchmarks.measure $(ARGS)
 
 reach: setup
-	.venv/bin/python benchmarks/reach.py $(ARGS)
+	.venv/bin/python -m benchmarks.reach $(ARGS)
 
 measurements: setup
-	.venv/bin/python benchmarks/measurements.py
+	.venv/bin/python -m benchmarks.measurements
 
 pictures: setup
-	.venv/bin/python benchmarks/picture.py $(ARGS)
+	.venv/bin/python -m benchmarks.picture $(ARGS)
 
 corpus: setup
-	@CORPUS="$(CORPUS)" PYTHONPATH=. .venv/bin/python tests/corpus.py
-	@CORPUS="$(CORPUS)" PYTHONPATH=. .venv/bin/python tests/crossvalidate.py
+	@CORPUS="$(CORPUS)" .venv/bin/python -m tests.corpus
+	@CORPUS="$(CORPUS)" .venv/bin/python -m tests.crossvalidate
 
 faults: setup
-	@SEED="$(SEED)" PYTHONPATH=. .venv/bin/python -m tests.faults $(ARGS)
+	@SEED="$(SEED)" .venv/bin/python -m tests.faults $(ARGS)
 
 setup:
 	@tools/setup

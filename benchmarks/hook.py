@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from runs import REPEATS, Figure, Row, run
+from benchmarks.runs import REPEATS, Figure, Row, run
 
 WORKLOAD = "swapin"
 SECONDS = 10

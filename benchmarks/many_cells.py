@@ -154,10 +154,10 @@ def timed(*argv: str) -> dict[str, float]:
     return {"seconds": round(time.monotonic() - start, 2), "cpu_seconds": round(time.process_time() - used, 2)}
 
 
-def main() -> None:
+def main(cells: int = CELLS) -> None:
     plan = load_plan(MATRIX).matrix
     once = len(plan.arches) * len(plan.flavours) * len(plan.workloads) * len(VARIANTS)
-    repeat = -(-CELLS // once)
+    repeat = -(-cells // once)
     chosen = [str(MATRIX), *(f"--variant={name}" for name in VARIANTS), "--repeat", str(repeat)]
     with tempfile.TemporaryDirectory() as scratch:
         folder, results = Path(scratch), Path(scratch) / "results"

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Speed of the main job, measured through the command line: a table of figures, what to reach, and ratios.
 
-measure.py                  the rows that take minutes at most
-measure.py --only boot      some rows, long ones included; several names with commas
-measure.py --list           what there is
-measure.py --write          also stores each row for docs/measurements.md
+python -m benchmarks.measure                the rows that take minutes at most
+python -m benchmarks.measure --only boot    some rows, long ones included; several names with commas
+python -m benchmarks.measure --list         what there is
+python -m benchmarks.measure --write        also stores each row for docs/measurements.md
 """
 
 import argparse
@@ -17,10 +17,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import hook
-import measurements
-import peers
-from runs import REPEATS, Figure, Row, edited_series, mark_of, run, starts
+from benchmarks import hook, measurements, peers
+from benchmarks.runs import PROJECT, REPEATS, Figure, Row, edited_series, mark_of, run, starts
 
 
 def spent(cell: dict[str, Any], *phases: str) -> float:
@@ -45,8 +43,8 @@ def boot(results: Path) -> Iterator[Figure]:
 
 def cells(_: Path) -> Iterator[Figure]:
     """Ten thousand cells whose guests end at once."""
-    script = Path(__file__).with_name("many_cells.py")
-    found = json.loads(subprocess.run([sys.executable, str(script)], check=True, capture_output=True, text=True).stdout)
+    argv = [sys.executable, "-m", "benchmarks.many_cells"]
+    found = json.loads(subprocess.run(argv, cwd=PROJECT, check=True, capture_output=True, text=True).stdout)
     planned = found["list"]["seconds"] + found["again"]["seconds"]
     used = found["list"]["cpu_seconds"] + found["again"]["cpu_seconds"]
     yield Figure(what=f"{found['cells']} cells: list, schedule, report", measured=planned, reach=20.0)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The page of measured figures: docs/measurements.md, made from the JSON files in docs/measurements/.
 
-    python benchmarks/measurements.py      write the page anew (`make measurements`)
+    python -m benchmarks.measurements      write the page anew (`make measurements`)
 
 A file is one measurement: when, where and by which command it was taken, and its table. `measure.py --write` and
 `reach.py --write` store theirs; a figure that no script takes has the way in words in place of the command.
@@ -34,9 +34,9 @@ HEAD = """# Measured figures
 All figures that patchrig's documents use are here, each with its date, its machine and its command. The figures of one
 table are from one machine. Compare figures of different dates with care: other work on the machine changes them.
 
-A *peer* is another tool that does the same work: virtme-ng's `vng`, or make by hand. The *ratio* is the measured figure divided
-by that of the peer or, if there is no peer, by the target. *Guest seconds* are [the time that guests spent on a
-bug](sensitivity.md#guest-seconds).
+A *peer* is another tool that does the same work: virtme-ng's `vng`, or make by hand. The *ratio* is the measured
+figure divided by that of the peer or, if there is no peer, by the target. *Guest seconds* are [the time that guests
+spent on a bug](sensitivity.md#guest-seconds).
 """
 
 

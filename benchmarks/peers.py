@@ -16,10 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-import vng
-from runs import MATRIX, REPEATS, WORKLOAD, Figure, Row, build_argv, edited_series, mark_of, starts, timed
-from vng import say
-
+from benchmarks import vng
+from benchmarks.runs import MATRIX, REPEATS, WORKLOAD, Figure, Row, build_argv, edited_series, mark_of, starts, timed
+from benchmarks.vng import say
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.paths import cache_root, scratch_folder
 from orchestrator.kernel.build.kconfig import merge, parse_fragment
@@ -34,7 +33,7 @@ from orchestrator.model.cells import Build
 from orchestrator.model.configuration import Variant, Workload
 from orchestrator.model.events import Event, Step
 from orchestrator.plan.config import load_kernel_source, load_plan
-from orchestrator.run.matrix import fragments_of
+from orchestrator.run.kernels import fragments_of
 
 HOURS = 3600.0
 # What is to be reached of vng's time; and so long is waited for vng, after which the ratio is only known to be smaller.

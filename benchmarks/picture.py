@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The pictures of the README, from a real run: docs/pictures/terminal.svg and docs/pictures/coverage.svg.
 
-    python benchmarks/picture.py                      records a run of two workloads, and one with delays for the counts
-    python benchmarks/picture.py --terminal -- ARGS   records `patchrig run ARGS` only
-    python benchmarks/picture.py --coverage FOLDER    draws the counts of a run that is there
+    python -m benchmarks.picture                      records a run of two workloads, and one with delays for the counts
+    python -m benchmarks.picture --terminal -- ARGS   records `patchrig run ARGS` only
+    python -m benchmarks.picture --coverage FOLDER    draws the counts of a run that is there
 
 `make pictures` does the first. It builds what is not in the cache, and takes a minute more.
 """
@@ -23,8 +23,8 @@ from xml.etree import ElementTree
 
 from rich.console import Console
 from rich.text import Text
-from runs import MATRIX, PATCHRIG, PROJECT
 
+from benchmarks.runs import MATRIX, PATCHRIG, PROJECT
 from orchestrator.report.coverage.figures import coverage_of
 from orchestrator.report.coverage.side_by_side import AnnotatedFile, Row, SideBySide, side_by_side
 from orchestrator.report.store import load_run

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Whether the suite reaches what is asked of it, as one table: measured now, or read from what was measured.
 
-reach.py                              measures everything: hours
-reach.py --only coverage,control      some parts: coverage, bugs, bugs-plain, control
-reach.py --read results/A results/B   measures nothing: folders of runs and of reports of `patchrig sensitivity`
-reach.py --write                      also stores the tables for docs/measurements.md
+python -m benchmarks.reach                              measures everything: hours
+python -m benchmarks.reach --only coverage,control      some parts: coverage, bugs, bugs-plain, control
+python -m benchmarks.reach --read results/A results/B   measures nothing: folders of runs and `patchrig sensitivity`
+python -m benchmarks.reach --write                      also stores the tables for docs/measurements.md
 
 Coverage is that of the best single run. Of a bug the latest report counts, unless it was lost or not tried there. Every
 guest with a correct kernel of the widened flavour is control: those of runs, and those that sensitivity begins with.
@@ -25,9 +25,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import measurements
-from reach_measured import PLAIN, WIDENED, Measured, latest_bugs, read_folders, read_run
-from reach_table import (
+from benchmarks import measurements
+from benchmarks.reach_measured import PLAIN, WIDENED, Measured, latest_bugs, read_folders, read_run
+from benchmarks.reach_table import (
     CONTROL_MINUTES,
     SAID,
     Expected,
@@ -42,7 +42,6 @@ from reach_table import (
     race_rows,
     table_lines,
 )
-
 from orchestrator.host import paths
 from orchestrator.host.errors import ExitCode, OrchestratorError
 from orchestrator.model.arch import ARCHES

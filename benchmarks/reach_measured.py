@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from time_to_find import TRIED, Bugs
-
+from benchmarks.time_to_find import TRIED, Bugs
 from orchestrator.host.errors import UserError
 from orchestrator.kernel.code.changes import ChangedFunction, load_changes
 from orchestrator.model.arch import ARCHES

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reach_measured import PLAIN, SITES, WIDENED, Measured, Run, Watch, latest_bugs, tried
-from time_to_find import Bugs, found_by_all, median_of, of_class
-
+from benchmarks.reach_measured import PLAIN, SITES, WIDENED, Measured, Run, Watch, latest_bugs, tried
+from benchmarks.time_to_find import Bugs, found_by_all, median_of, of_class
 from orchestrator.host.errors import ExitCode
 from orchestrator.model.arch import ARCHES
 

@@ -3,7 +3,7 @@
 
     patchrig sensitivity configs/swapoff.yaml --arch x86_64
     patchrig sensitivity configs/swapoff.yaml --arch x86_64 --flavour widened
-    python benchmarks/time_to_find.py results/sensitivity-A results/sensitivity-B
+    python -m benchmarks.time_to_find results/sensitivity-A results/sensitivity-B
 
 Prints a Markdown table: for each report and class how many bugs were found of those that were tried, and the median of
 the guest seconds over the bugs that all reports found, so that the medians are of the same bugs.
@@ -62,7 +62,7 @@ def _cell(bugs: Bugs, common: Collection[str]) -> str:
 def main() -> None:
     folders = [Path(name) for name in sys.argv[1:]]
     if len(folders) < 2:
-        sys.exit("usage: python benchmarks/time_to_find.py SENSITIVITY-FOLDER SENSITIVITY-FOLDER...")
+        sys.exit("usage: python -m benchmarks.time_to_find SENSITIVITY-FOLDER SENSITIVITY-FOLDER...")
     reports = [json.loads((folder / "sensitivity.json").read_text()) for folder in folders]
     sys.stdout.write("\n".join(table([folder.name for folder in folders], [bugs_of(one) for one in reports])) + "\n")
 

@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Golden files: the text that is expected lies in a file, and `pytest --update-golden` writes it anew."""
+"""What all tests share: golden files, how many examples hypothesis tries, and what runs side by side.
+
+Golden files: the text that is expected lies in a file, and `pytest --update-golden` writes it anew.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 # No test measures time, and a busy machine is no bug.
 settings.register_profile("patchrig", deadline=None)
+# `make unit` asks for it: what it does not try, `make test` does.
+settings.register_profile("quick", deadline=None, max_examples=20)
 settings.load_profile("patchrig")
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -54,6 +61,28 @@ def _lines(text: str | Sequence[str]) -> list[str]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write what comes out into the golden files")
+
+
+# They build kernels with all cores, or give guests a limit of seconds: one after the other, when all else is over.
+WHOLE_MACHINE = ("tests/boot/", "tests/faults/")
+
+
+class OneForTheMachine(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+    """Every test goes to any worker, but those that need the whole machine go to one.
+
+    By the test's path: pytest-xdist's own marker for that is lost with pytest 9.2, which it wrote the group into.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "machine" if nodeid.startswith(WHOLE_MACHINE) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneForTheMachine | None:
+    return OneForTheMachine(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.nodeid.startswith(WHOLE_MACHINE))
 
 
 @pytest.fixture

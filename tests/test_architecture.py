@@ -7,6 +7,7 @@ import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,7 @@ BANNED_SUFFIXES = ("Manager", "Handler", "Helper", "Info", "Data")
 each_file = pytest.mark.parametrize("file", FILES, ids=str)
 
 
+@cache
 def tree_of(file: Path) -> ast.Module:
     return ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
 
@@ -95,6 +97,7 @@ def our_imports(file: Path) -> Iterator[str]:
             yield module.split(".")[1]
 
 
+@cache
 def documented_doors() -> dict[str, str]:
     """Import name -> door, from the first table of the decision."""
     rows = re.findall(r"^\| (\S+) \| (`\S+`|anywhere) \| \S.* \|$", DECISION.read_text(encoding="utf-8"), re.MULTILINE)
@@ -105,6 +108,7 @@ def dependencies(table: list[str]) -> set[str]:
     return {re.split(r"[<>=~! ]", entry)[0] for entry in table}
 
 
+@cache
 def project_table() -> dict[str, list[str]]:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return {"run": project["dependencies"], "dev": project["optional-dependencies"]["dev"]}
@@ -231,6 +235,49 @@ def test_what_is_no_code_is_installed_with_the_package() -> None:
     }
     data = {path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
     assert data == found
+
+
+TESTS = sorted(path.relative_to(PROJECT) for path in (PROJECT / "tests").rglob("*.py"))
+
+
+def patches(tree: ast.Module) -> Iterator[int]:
+    """The lines where what belongs to a module or a class is exchanged behind its back."""
+    imported = {
+        alias.asname or alias.name.partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom) and "mock" in ast.unparse(node):
+            yield node.lineno
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("setattr", "delattr"):
+            yield node.lineno
+        # The first name of what is written to, as in `deadline.Deadline.after = ...`.
+        written = isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del)
+        if written and ast.unparse(node).partition(".")[0] in imported:
+            yield node.lineno
+
+
+def test_a_patch_is_found() -> None:
+    for text in (
+        "from unittest import mock",
+        "from unittest.mock import patch",
+        "monkeypatch.setattr(deadline, '_cancelled', Event())",
+        "setattr(deadline, 'POLL_SECONDS', 0)",
+        "import time\ntime.sleep = print",
+        "from orchestrator.host import deadline\ndeadline.Deadline.after = late",
+    ):
+        assert list(patches(ast.parse(text))), text
+    assert not list(patches(ast.parse("import os\nself.x = 1\nmonkeypatch.setenv('A', 'b')")))
+
+
+@pytest.mark.parametrize("file", TESTS, ids=str)
+def test_no_test_patches_what_it_tests(file: Path) -> None:
+    # A value, an argument or a fake program says what it stands for; a patch breaks with each change.
+    found = list(patches(ast.parse((PROJECT / file).read_text(encoding="utf-8"))))
+
+    assert not found, f"{file}: lines {found}: give it a value, an argument, or a fake program"
 
 
 def project_files() -> list[Path]:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import measurements
 import pytest
+
+from benchmarks import measurements
 
 PROJECT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted(

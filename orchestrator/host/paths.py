@@ -47,9 +47,15 @@ def why_unusable(cache: Path) -> str:
 _SCRATCH = "patchrig-"
 
 
+def _scratch_root() -> Path:
+    """TMPDIR as it is now, where that can be written; else Python's choice, which it makes once for each process."""
+    named = Path(os.environ.get("TMPDIR") or tempfile.gettempdir()).absolute()
+    return named if os.access(named, os.R_OK | os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
+
+
 def scratch_folder() -> tempfile.TemporaryDirectory[str]:
     """A folder for the length of a with block: sockets, disks and key files. Its name says whose it is."""
-    return tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-")
+    return tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-", dir=_scratch_root())
 
 
 # A file system in memory; guests' memory is not to be written to a disk for nothing.
@@ -62,7 +68,7 @@ def memory_folder(need_bytes: int, *, in_memory: Path = IN_MEMORY) -> tempfile.T
     A guest whose memory is a file there dies of a full file system at any time, so `need_bytes` is generous.
     """
     fits = os.access(in_memory, os.W_OK) and shutil.disk_usage(in_memory).free >= need_bytes
-    return tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-", dir=in_memory if fits else None)
+    return tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-", dir=in_memory if fits else _scratch_root())
 
 
 def abandoned_scratch(*, in_memory: Path = IN_MEMORY, owners: Collection[int] = ()) -> list[Path]:
@@ -70,7 +76,7 @@ def abandoned_scratch(*, in_memory: Path = IN_MEMORY, owners: Collection[int] = 
 
     `owners`: the user ids beside our own that such folders may have been handed over to.
     """
-    places = dict.fromkeys((Path(tempfile.gettempdir()), in_memory))
+    places = dict.fromkeys((_scratch_root(), in_memory))
     found = sorted(folder for place in places for folder in place.glob(f"{_SCRATCH}*-*"))
     ours = [folder for folder in found if folder.is_dir() and folder.lstat().st_uid in (os.geteuid(), *owners)]
     return [folder for folder in ours if (owner := folder.name.split("-")[1]).isdigit() and not _runs(int(owner))]

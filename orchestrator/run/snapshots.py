@@ -38,7 +38,7 @@ class _Entry:
 
 @dataclass(slots=True)
 class Snapshots:
-    """The snapshots of the guests of some cells. A guest is its whole specification: image, initramfs, memory, CPUs, disks.
+    """Snapshots of the guests of some cells. A guest is its whole specification: image, initramfs, memory, CPUs, disks.
 
     The initramfs has the keys of its run in it, so a snapshot is of no use to another run, and lives no longer than its
     cells do: it is removed with the last of them.
@@ -63,8 +63,11 @@ class Snapshots:
             with self._lock:
                 entry = self._entries.get(claim.spec)
                 # The last cell has nobody to save its guest for.
-                if entry is None or entry.saved or entry.attempts >= _MOST_ATTEMPTS or entry.users < 2:
+                if entry is None or entry.saved or entry.users < 2:
                     return entry.saved if entry else None
+                # The last attempt that is allowed is waited for like the first.
+                if not entry.making and entry.attempts >= _MOST_ATTEMPTS:
+                    return None
                 if not entry.making and not self._has_room_for(claim.spec):
                     claim.without_room = not entry.without_room
                     entry.without_room = True

@@ -33,9 +33,10 @@ def save(vm: Vm, ready: Ready, folder: Path, until: Deadline) -> Snapshot:
                 hand_over(saved.memory)
             shutil.copyfile(vm.files.console_log, saved.console_log)
             saved = replace(saved, console_bytes=saved.console_log.stat().st_size)
+            # In here: of a guest that does not go on, nobody uses the snapshot either.
+            go_on(vm.files.qmp_socket, until)
     except OSError as e:
         raise InfraError(f"the guest can't be saved: {e}") from e
-    go_on(vm.files.qmp_socket, until)
     return saved
 
 

@@ -19,7 +19,7 @@ import pytest
 from orchestrator.guest.initramfs import newc, regular
 from orchestrator.guest.keys import new_keys, save_keys
 from orchestrator.host.deadline import Deadline
-from orchestrator.host.paths import IN_MEMORY, abandoned_scratch
+from orchestrator.host.paths import IN_MEMORY, PROJECT, abandoned_scratch
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.configuration import DeviceKind, Matrix, SwapDevice, Variant, Workload
 from orchestrator.model.events import Event, Listener
@@ -35,7 +35,6 @@ from tests.unit.samples import RESULT
 
 PATCHRIG = Path(sys.executable).with_name("patchrig")
 FAKE = Path(__file__).with_name("fake_qemu.py")
-PROJECT = Path(__file__).parents[2]
 
 Step = Sequence[Any]
 
@@ -95,9 +94,9 @@ class Host:
             made.mkdir()
         for name in ("qemu-system-x86_64", "qemu-system-aarch64"):
             launcher = self.programs / name
-            # QEMU gets nothing of our environment.
-            scenario = f"FAKE_QEMU_SCENARIO='{self.environment['FAKE_QEMU_SCENARIO']}'"
-            launcher.write_text(f'#!/bin/sh\nPYTHONPATH="{PROJECT}" {scenario} exec "{sys.executable}" "{FAKE}" "$@"\n')
+            # QEMU gets nothing of our environment, and the fake is a package's module.
+            settings = f"FAKE_QEMU_SCENARIO='{self.environment['FAKE_QEMU_SCENARIO']}' PYTHONPATH='{PROJECT}'"
+            launcher.write_text(f'#!/bin/sh\n{settings} exec "{sys.executable}" "{FAKE}" "$@"\n')
             launcher.chmod(0o755)
         for name in ("image", "vmlinux", "config", "build.log"):
             (folder / "kernel" / name).write_text(f"{name}\n")

@@ -6,7 +6,8 @@ FAKE_QEMU_SCENARIO names a JSON file: {"boots": [STEPS, ...], "runs": [STEPS, ..
 "state": STATE}.
 The first guest follows the first of `boots` and, when somebody
 runs a workload, the first of `runs`, the second the next; the last is for all the rest.
-A guest that is restored follows `restores`, and not `boots`; `saving` is how a migration ends.
+A guest that is restored follows `restores`, and not `boots`; `saving` is how a migration ends,
+or "stuck" where it completes and the guest does not go on.
 QEMU refuses to start at all ("all") or with a kernel ("kernel") where that is what `refuses` says, and `state` is what
 it does with a guest that runs.
 A step is a list of a verb (a method of Guest below) and its arguments. Marks and process ids are files beside the JSON.
@@ -172,12 +173,15 @@ class Guest:
                 self.breaks += 1
             elif asked["execute"] == "dump-guest-memory":
                 os.write(self.handed_in, b"\x7fELF")
-            send({"return": said} | ({"id": asked["id"]} if "id" in asked else {}))
+            stuck = asked["execute"] == "cont" and self.scenario.get("saving") == "stuck"
+            answer = {"error": {"class": "GenericError", "desc": "it stands still"}} if stuck else {"return": said}
+            send(answer | ({"id": asked["id"]} if "id" in asked else {}))
 
     def _migration(self, command: str, uri: str) -> dict[str, str]:
         """What goes to a file that was handed in and comes from one, without the memory."""
         assert command not in ("migrate", "migrate-incoming") or uri == "fd:handed-in"
-        if command == "migrate" and self.scenario.get("saving", "completed") == "completed":
+        ended = self.scenario.get("saving", "completed").replace("stuck", "completed")
+        if command == "migrate" and ended == "completed":
             os.write(self.handed_in, STATE.encode())
             with Path(self.memory["mem-path"]).open("r+b") as memory:
                 memory.write(MEMORY)
@@ -189,7 +193,7 @@ class Guest:
             assert Path(self.memory["mem-path"]).read_bytes().startswith(MEMORY)
             self.running.set()
         if command == "query-migrate":
-            return {"status": self.scenario.get("saving", "completed")}
+            return {"status": ended}
         if command != "query-status":
             return {}
         waits = "-incoming" in self.option and not self.running.is_set()

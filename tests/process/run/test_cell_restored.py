@@ -211,6 +211,16 @@ def test_a_guest_that_can_not_be_saved_is_booted_again_and_so_are_the_others(hos
     assert len(host.guests()) == 4
 
 
+def test_of_a_guest_that_does_not_go_on_nothing_is_kept(host: Host, states: Snapshots) -> None:
+    host.scenario(passing(), saving="stuck")
+
+    reports, _ = run_cells(host, states)
+
+    assert outcomes(reports) == {Outcome.PASSED}
+    assert restored(reports) == [False, False, False]
+    assert list(states.folder.iterdir()) == []
+
+
 def test_where_no_guest_comes_up_each_cell_says_so_itself(host: Host, states: Snapshots) -> None:
     host.scenario([], boot=[BOOT[0], ["die", 0]])
 

@@ -275,7 +275,7 @@ def test_a_kernel_that_qemu_can_not_load_is_the_kernels_fault(tmp_path: Path, sa
 def test_a_folder_may_have_any_name(tmp_path: Path, sandbox: bool, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / name
     spec = tiny_spec(folder, sandbox=sandbox)
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    monkeypatch.setenv("TMPDIR", str(folder))
 
     with booted(spec, folder, memory=folder / "memory") as vm:
         assert vm.files.runtime.parent == folder

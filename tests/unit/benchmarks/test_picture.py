@@ -5,12 +5,9 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
-import measure
-import measurements
-import picture
-import runs
 from rich.text import Text
 
+from benchmarks import measure, measurements, picture, runs
 from orchestrator.report.coverage.figures import coverage_of
 from orchestrator.report.coverage.side_by_side import side_by_side
 from tests.unit.coverage_samples import report

@@ -3,10 +3,7 @@
 
 import errno
 import os
-import signal
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +13,6 @@ from hypothesis import strategies as st
 from orchestrator.host.errors import InfraError
 from orchestrator.host.files import make_folders, replace_whole, settle_folder, trouble_named
 from orchestrator.host.sealed import read_sealed, sealed, write_sealed
-from tests.unit.faulty import KILLED, needs_strace, run_with, traced
 
 
 def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -25,37 +21,6 @@ def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path: Path) -> No
 
     assert (tmp_path / "file").read_bytes() == b"new"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
-
-
-REPLACE = """
-import sys
-from pathlib import Path
-from orchestrator.host.files import replace_whole
-replace_whole(Path(sys.argv[1]), b"new")
-"""
-
-
-@needs_strace
-def test_content_is_on_the_disk_before_the_name_and_the_name_before_we_return(tmp_path: Path) -> None:
-    done = traced(REPLACE, tmp_path / "file", options=("-y", "-e", "trace=fsync,rename,renameat,renameat2"))
-
-    calls = [line.split("(")[0].split()[-1] for line in done.stderr.splitlines() if str(tmp_path) in line]
-    assert [call.removesuffix("2").removesuffix("at") for call in calls] == ["fsync", "rename", "fsync"]
-
-
-@needs_strace
-@pytest.mark.parametrize("call", ["fsync 1", "fsync 2", "rename 1", "chmod,fchmodat 1"])
-@pytest.mark.parametrize("what", [KILLED, "error=EIO"])
-def test_ended_or_refused_at_any_call_the_file_is_the_old_one_or_the_new_one(
-    call: str, what: str, tmp_path: Path
-) -> None:
-    replace_whole(tmp_path / "file", b"old")
-    name, number = call.split()
-
-    done = run_with(REPLACE, tmp_path / "file", call=name, what=what, number=int(number))
-
-    assert done.returncode != 0
-    assert (tmp_path / "file").read_bytes() in (b"old", b"new")
 
 
 def test_a_folder_gets_its_name_when_all_of_it_is_there(tmp_path: Path) -> None:
@@ -125,16 +90,3 @@ def test_an_empty_file_and_one_of_zeros_are_none(content: bytes, tmp_path: Path)
     assert read_sealed(tmp_path / "file") is None
     assert read_sealed(tmp_path / "nothing") is None
     assert read_sealed(tmp_path) is None
-
-
-def test_a_killed_writer_leaves_the_old_content(tmp_path: Path) -> None:
-    write_sealed(tmp_path / "file", b"old")
-    code = (
-        "import os, signal; from pathlib import Path; from orchestrator.host.files import replacement\n"
-        f"with replacement(Path('{tmp_path}/file')) as new:\n"
-        "    new.write_bytes(b'half'); os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], check=False)
-
-    assert done.returncode == -signal.SIGKILL
-    assert read_sealed(tmp_path / "file") == b"old"

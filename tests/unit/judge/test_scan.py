@@ -48,7 +48,7 @@ def test_all_consoles_in_a_row_give_what_the_lines_give(golden: Golden) -> None:
 
 @pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.title)
 @given(data=st.data())
-@settings(max_examples=25)
+@settings(max_examples=max(5, settings().max_examples // 4))  # a quarter for each of so many patterns
 def test_every_line_that_begins_a_report_has_a_word(pattern: Pattern, data: st.DataObject) -> None:
     line = data.draw(st.from_regex(pattern.line))
 

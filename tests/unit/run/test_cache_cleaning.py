@@ -3,47 +3,21 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from orchestrator.cli.main import cli
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError
 from orchestrator.host.lock import in_use, locked
-from orchestrator.host.paths import PROJECT, cache_root, why_unusable
+from orchestrator.host.paths import cache_root, why_unusable
 from orchestrator.host.removal import remove_tree
-from orchestrator.host.sealed import write_sealed
-from orchestrator.kernel.build.image_cache import find_image
-from orchestrator.kernel.source.manifest import write_manifest
 from orchestrator.run.cache_cleaning import size_of, trash_of
-from tests.unit.faulty import KILLED, needs_strace, run_with
 from tests.unit.host.test_removal import nested
-from tests.unit.kernel.build.test_image_cache import BUILD, KEY, built, found, stored
-
-
-def clean(cache: Path, *arguments: str) -> Result:
-    done = CliRunner(env={"PATCHRIG_CACHE": str(cache)}).invoke(cli, ["clean", *arguments], standalone_mode=False)
-    assert done.exception is None or isinstance(done.exception, InfraError), done.exception
-    return done
-
-
-def filled(tmp_path: Path) -> Path:
-    """A cache with something of each kind."""
-    cache = tmp_path / "cache"
-    stored(tmp_path)
-    (cache / "trees/6.19/src/mm").mkdir(parents=True)
-    (cache / "trees/6.19/src/mm/swap.c").write_text("int swap;\n")
-    (cache / "trees/6.19.lock").write_text("")
-    write_manifest(cache / "trees/6.19/src", cache / "trees/6.19/src.manifest")
-    for name in ("sources/linux.tar.xz", "ccache/0/x", "rootfs/x.lock", "programs/x.lock", "objects/plain.x86_64"):
-        (cache / name).parent.mkdir(parents=True, exist_ok=True)
-        (cache / name).write_text("x")
-    write_sealed(cache / "accelerators.sealed", b"{}")
-    return cache
+from tests.unit.kernel.build.image_samples import KEY, found
+from tests.unit.run.filled_cache import clean, filled
 
 
 def test_clean_all_leaves_nothing_of_ours(tmp_path: Path) -> None:
@@ -120,36 +94,6 @@ def test_a_folder_that_is_a_link_is_emptied_and_the_users_own_things_stay(tmp_pa
     assert (cache / "notes").read_text() == "mine"
 
 
-CLEAN = """
-import sys
-from orchestrator.cli.main import cli
-cli(["clean", "--all"], standalone_mode=False)
-"""
-
-
-@needs_strace
-@pytest.mark.parametrize(
-    "call",
-    [*(f"rename,renameat {number}" for number in (1, 2, 3, 5)), "unlinkat 1", "unlinkat 4", "rmdir,unlinkat 6"],
-)
-def test_killed_at_any_call_clean_leaves_what_is_right_or_nothing(
-    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cache = filled(tmp_path)
-    monkeypatch.setenv("PATCHRIG_CACHE", str(cache))
-    names, number = call.split()
-
-    done = run_with(CLEAN, call=names, what=KILLED, number=int(number))
-
-    assert done.returncode != 0
-    # Each kind is there and whole, or not there.
-    assert (cache / "images").exists() == (found(tmp_path) is not None)
-    for name in ("trees/6.19/src/mm/swap.c", "trees/6.19/src.manifest", "sources/linux.tar.xz", "ccache/0/x"):
-        assert (cache / name).exists() == (cache / name.split("/")[0]).exists()
-    clean(cache, "--all")
-    assert not cache.exists()
-
-
 def test_a_relative_cache_counts_from_where_we_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATCHRIG_CACHE", "here")
@@ -170,47 +114,6 @@ def test_a_cache_that_is_no_folder_is_told(tmp_path: Path) -> None:
     assert why_unusable(tmp_path / "file") == f"{tmp_path / 'file'} is no folder"
     assert why_unusable(tmp_path / "file" / "cache") == f"{tmp_path / 'file'} is no folder"
     assert why_unusable(tmp_path / "new" / "cache") == ""
-
-
-# As somebody who may read the cache of another user, or not even that.
-AS_NOBODY = """
-import os, sys
-from pathlib import Path
-from tests.unit.kernel.build.test_image_cache import *
-from orchestrator.cli.main import main
-from orchestrator.host.errors import InfraError
-os.setgroups([]); os.setgid(65534); os.setuid(65534)
-here = Path(".")
-try:
-    print(find_image(here / "cache", KEY, BUILD))
-    stored(here)
-except InfraError as error:
-    print(f"InfraError: {error}; {error.hint}")
-sys.argv = ["patchrig", "clean", "--all"]
-main()
-"""
-
-
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user")
-@pytest.mark.parametrize("mode", [0o700, 0o755])
-def test_the_cache_of_another_user_is_our_trouble_with_a_next_step(mode: int, tmp_path: Path) -> None:
-    cache = filled(tmp_path)
-    built(tmp_path / "out")
-    for path in (tmp_path / "out", *(tmp_path / "out").iterdir()):
-        os.chown(path, 65534, 65534)
-    tmp_path.chmod(0o755)
-    cache.chmod(mode)
-    environment = {**os.environ, "PYTHONPATH": f"{PROJECT}", "PATCHRIG_CACHE": "cache"}
-
-    argv = [sys.executable, "-c", AS_NOBODY]
-    done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-
-    assert done.returncode == 3, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    assert "the cache can't be written" in done.stdout
-    assert "PATCHRIG_CACHE=" in done.stdout
-    assert "PATCHRIG_CACHE=" in done.stderr
-    assert find_image(cache, KEY, BUILD) is not None
 
 
 def verified(cache: Path) -> list[list[str]]:

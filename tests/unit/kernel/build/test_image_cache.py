@@ -10,36 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.host.untrusted import BadFile
-from orchestrator.kernel.build.image_cache import Built, damaged_images, find_image, image_key, prune, store_image
-from orchestrator.model.blocks import CoverageMap
-from orchestrator.model.cells import Build
-from orchestrator.model.configuration import Variant
+from orchestrator.kernel.build.image_cache import damaged_images, find_image, image_key, prune, store_image
 from orchestrator.model.events import Event, Notice
-from orchestrator.model.images import KernelImage
-from tests.unit.faulty import KILLED, needs_strace, run_with
-
-BUILD = Build(variant=Variant.PATCHED, flavour="plain", arch="x86_64")
-HASHES = {name: name * 2 for name in ("source", "series", "config", "toolchain")}
-KEY = image_key(HASHES, "x86_64")
-FILES = {"vmlinux": b"\x7fELF with DWARF", "image": b"\x7fELF", "config": b"CONFIG_SWAP=y\n", "log": b"  CC x.o\n"}
-
-
-def built(folder: Path, *, coverage: bool = False, **changes: bytes) -> Built:
-    folder.mkdir(exist_ok=True)
-    for name, content in (FILES | changes).items():
-        (folder / name).write_bytes(content)
-    places = {name: folder / name for name in FILES}
-    found = CoverageMap(side="new", diff=(), lines=(), blocks=()) if coverage else None
-    return Built(**places, release="6.19.6", new_warnings=("x.c:1: warning",), coverage=found)
-
-
-def stored(tmp_path: Path, **changes: bytes) -> KernelImage:
-    return store_image(tmp_path / "cache", KEY, BUILD, built=built(tmp_path / "out", **changes), hashes=HASHES)
-
-
-def found(tmp_path: Path, events: list[Event] | None = None) -> KernelImage | None:
-    seen: list[Event] = [] if events is None else events
-    return find_image(tmp_path / "cache", KEY, BUILD, seen.append)
+from tests.unit.kernel.build.image_samples import BUILD, FILES, HASHES, KEY, built, found, stored
 
 
 def test_what_is_found_is_what_was_stored(tmp_path: Path) -> None:
@@ -150,32 +123,6 @@ def test_a_build_that_leaves_no_plain_file_leaves_no_image(how: str, tmp_path: P
     with pytest.raises(BadFile, match="no plain file"):
         store_image(tmp_path / "cache", KEY, BUILD, built=out, hashes=HASHES)
     assert found(tmp_path) is None
-
-
-STORE = """
-import sys
-from pathlib import Path
-from tests.unit.kernel.build.test_image_cache import *
-stored(Path(sys.argv[1]), image=b"\\x7fELF new")
-"""
-
-
-@needs_strace
-@pytest.mark.parametrize("what", [KILLED, "error=ENOSPC", "error=EIO"])
-@pytest.mark.parametrize("call", ["rename 1", "rename 2", "rename 3", "fsync 5", "mkdir 3"])
-def test_ended_or_refused_at_any_call_the_cache_has_a_right_image_or_none(what: str, call: str, tmp_path: Path) -> None:
-    stored(tmp_path).config.write_bytes(b"damaged")
-    name, number = call.split()
-
-    done = run_with(STORE, tmp_path, call=name, what=what, number=int(number))
-
-    assert done.returncode != 0
-    if what != KILLED:
-        assert "InfraError" in done.stderr.splitlines()[-1], done.stderr
-    image = found(tmp_path)
-    assert image is None or image.image.read_bytes() == b"\x7fELF new"
-    stored(tmp_path)
-    assert found(tmp_path) is not None
 
 
 def test_pruning_takes_what_was_used_longest_ago_and_what_was_never_finished(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from orchestrator.kernel.build.image_cache import find_image, image_key, prune, store_image
 from orchestrator.model.images import KernelImage
-from tests.unit.kernel.build.test_image_cache import BUILD, HASHES, built
+from tests.unit.kernel.build.image_samples import BUILD, HASHES, built
 
 SERIES = st.sampled_from(["one", "two", "three"])
 

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A built kernel of a few bytes, stored in a cache below a test's folder and looked for there."""
+
+from pathlib import Path
+
+from orchestrator.kernel.build.image_cache import Built, find_image, image_key, store_image
+from orchestrator.model.blocks import CoverageMap
+from orchestrator.model.cells import Build
+from orchestrator.model.configuration import Variant
+from orchestrator.model.events import Event
+from orchestrator.model.images import KernelImage
+
+BUILD = Build(variant=Variant.PATCHED, flavour="plain", arch="x86_64")
+HASHES = {name: name * 2 for name in ("source", "series", "config", "toolchain")}
+KEY = image_key(HASHES, "x86_64")
+FILES = {"vmlinux": b"\x7fELF with DWARF", "image": b"\x7fELF", "config": b"CONFIG_SWAP=y\n", "log": b"  CC x.o\n"}
+
+
+def built(folder: Path, *, coverage: bool = False, **changes: bytes) -> Built:
+    folder.mkdir(exist_ok=True)
+    for name, content in (FILES | changes).items():
+        (folder / name).write_bytes(content)
+    places = {name: folder / name for name in FILES}
+    found = CoverageMap(side="new", diff=(), lines=(), blocks=()) if coverage else None
+    return Built(**places, release="6.19.6", new_warnings=("x.c:1: warning",), coverage=found)
+
+
+def stored(tmp_path: Path, **changes: bytes) -> KernelImage:
+    return store_image(tmp_path / "cache", KEY, BUILD, built=built(tmp_path / "out", **changes), hashes=HASHES)
+
+
+def found(tmp_path: Path, events: list[Event] | None = None) -> KernelImage | None:
+    seen: list[Event] = [] if events is None else events
+    return find_image(tmp_path / "cache", KEY, BUILD, seen.append)
