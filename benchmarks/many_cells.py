@@ -12,12 +12,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from orchestrator.cli.main import cli
 from orchestrator.host.deadline import now
+from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.series.load import BASELINE, Series
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.crashes import Crash, CrashKind, Severity
@@ -44,6 +45,7 @@ class FakeKit:
 
     folder: Path
     series: Series = BASELINE
+    diffs: SeriesDiffs = field(default_factory=SeriesDiffs)
     sandbox: bool = False
 
     def image(self, build: Build, **_: Any) -> KernelImage:

@@ -19,6 +19,7 @@ from orchestrator.host.errors import InfraError, of_this_machine
 from orchestrator.host.files import sha256_of
 from orchestrator.host.lock import in_use
 from orchestrator.kernel.build.prepare import BuildContext, from_tarball, from_tree, prepare
+from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.series.load import BASELINE, Series, load_series
 from orchestrator.kernel.source.overlay import Overlay, load_overlay
 from orchestrator.kernel.source.tree import PreparedSource
@@ -88,6 +89,7 @@ class Kit:
     request: Request
     source: PreparedSource
     series: Series
+    diffs: SeriesDiffs
     sandbox: bool
 
     def image(
@@ -111,6 +113,7 @@ class Kit:
             sandbox=self.sandbox,
             on_event=listener,
             background=background,
+            diffs=self.diffs,
         )
         reached = {file for load in self.request.plan.workloads for file in load.files}
         overlay = overlay_of(build, self.series, reached)
@@ -138,8 +141,9 @@ def open_kit(request: Request, listener: Listener) -> Iterator[Kit]:
         else:
             wanted = load_kernel_source(request.plan.matrix.kernel)
             source = from_tarball(wanted, cache=request.cache, on_event=listener)
-        check_changed(request.cells, source, series, cache=request.cache, log_dir=Path(scratch), listener=listener)
-        yield Kit(request=request, source=source, series=series, sandbox=sandbox)
+        diffs = SeriesDiffs()
+        check_changed(request.cells, source, series, diffs=diffs, cache=request.cache, listener=listener)
+        yield Kit(request=request, source=source, series=series, diffs=diffs, sandbox=sandbox)
 
 
 def _check_cache(cache: Path) -> None:
@@ -185,7 +189,9 @@ def run_matrix(request: Request, store: Store, listener: Listener) -> RunReport:
                 runner.record(*(unbuilt_report(cell, image) for cell in request.cells if cell.build == build))
                 return None
             listener(PhaseBegan(what=build.name, phase=Phase.PACK))
-            explainer = new_explainer(image, kit.series, cache=request.cache, folder=folder, sandbox=kit.sandbox)
+            explainer = new_explainer(
+                image, kit.series, diffs=kit.diffs, cache=request.cache, run=store.folder, sandbox=kit.sandbox
+            )
             return replace(runner.bootable(image), explainer=explainer)
 
         runner.run(_scheduled(request, kit.series, store), load)
@@ -207,9 +213,7 @@ def rerun(report: RunReport, cells: Sequence[Cell], request: Request, store: Sto
             raise InfraError(f"{report.id} has no kernel for {build.name}: it was never built")
         image = kept_image(known, old)
         store.add_build(image)
-        explainer = kept_explainer(
-            image, old, cache=request.cache, folder=store.build_folder(build), sandbox=request.sandbox
-        )
+        explainer = kept_explainer(image, old, cache=request.cache, run=store.folder, sandbox=request.sandbox)
         bootable = Bootable(kernel=image, initramfs=old / "guest" / initramfs_name(image), explainer=explainer)
         keep(bootable, keys, store)
         return bootable

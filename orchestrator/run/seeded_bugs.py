@@ -196,8 +196,8 @@ class _Bench:
             initramfs = add_blocks(initramfs, image.coverage, output=output)
         # A data race is found only where the series or the bug changed something.
         series = replace(self.kit.series, patches=(*self.kit.series.patches, *self._more(bug).patches))
-        folder = self._place(bug) / "builds" / self.build.name
-        explainer = new_explainer(image, series, cache=self.kit.request.cache, folder=folder, sandbox=self.kit.sandbox)
+        kit, run = self.kit, self._place(bug)
+        explainer = new_explainer(image, series, diffs=kit.diffs, cache=kit.request.cache, run=run, sandbox=kit.sandbox)
         return Bootable(kernel=image, initramfs=initramfs, explainer=explainer)
 
     def _guests(self, cell: Cell, bootable: Bootable) -> Guests:

@@ -29,8 +29,7 @@ from orchestrator.kernel.build.make import (
     tail_of,
 )
 from orchestrator.kernel.code.coverage_map import MapRequest, mapped
-from orchestrator.kernel.code.targets import Side
-from orchestrator.kernel.code.whole_diff import whole_diff
+from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.series.load import BASELINE, Series
 from orchestrator.kernel.source.apply import NotApplied
 from orchestrator.kernel.source.cached_files import full_disk_named, write_whole
@@ -40,13 +39,14 @@ from orchestrator.kernel.source.tarball import fetch
 from orchestrator.kernel.source.tree import PreparedSource, Tree, pristine_tree
 from orchestrator.kernel.source.user_tree import read_checkout
 from orchestrator.model.arch import ARCHES, Arch
-from orchestrator.model.blocks import ChangedFile, CoverageMap
+from orchestrator.model.blocks import CoverageMap
 from orchestrator.model.cells import Build
 from orchestrator.model.configuration import KernelSource, Variant
 from orchestrator.model.events import BuildEnded, Listener, PhaseBegan, Step
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.phases import Phase
+from orchestrator.model.series_diff import ChangedFile, Side
 
 # Two cores under other load need a quarter of an hour for a small config; a distribution's takes many times that.
 BUILD_SECONDS = 2 * 3600.0
@@ -66,6 +66,7 @@ class BuildContext:
     on_event: Listener
     background: bool = False  # compilers get what of the CPUs nobody else wants
     limits: BuildLimits = field(default_factory=build_limits)
+    diffs: SeriesDiffs = field(default_factory=SeriesDiffs)
 
     def enter(self, build: Build, phase: Phase) -> None:
         self.on_event(PhaseBegan(what=build.name, phase=phase))
@@ -201,7 +202,7 @@ def _made(inputs: KernelInputs, context: BuildContext, until: Deadline) -> Kerne
             layer = held.enter_context(layer_of(tree, name, folder, on_event=context.on_event, until=until))
             put_on(tree, layer, applied)
             _start_from_pristine(inputs, tree, layer, context, until)
-            changed = _changed(inputs, tree, until)
+            changed = _changed(inputs, tree, context, until)
         # From here on other series may be built on the same tree.
         return _built(inputs, layer, context, until, changed)
 
@@ -212,9 +213,12 @@ def not_applied(build: Build, problem: NotApplied) -> BuildFailure:
     )
 
 
-def _changed(inputs: KernelInputs, tree: Tree, until: Deadline) -> tuple[ChangedFile, ...]:
-    """What tells the lines that are counted; nothing where nothing is."""
-    return whole_diff(mapped_series(inputs, inputs.overlay), tree, until=until) if inputs.overlay else ()
+def _changed(inputs: KernelInputs, tree: Tree, context: BuildContext, until: Deadline) -> tuple[ChangedFile, ...]:
+    """What tells the lines that are counted; nothing where nothing is, or where the series does not apply."""
+    if inputs.overlay is None:
+        return ()
+    found = context.diffs.of(mapped_series(inputs, inputs.overlay), tree, until=until)
+    return () if isinstance(found, NotApplied) else found.files
 
 
 def _built(

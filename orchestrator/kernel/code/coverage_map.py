@@ -7,7 +7,6 @@
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -22,7 +21,8 @@ from orchestrator.kernel.code.flow import BRANCHES
 from orchestrator.kernel.code.targets import Kernel, coverage_map
 from orchestrator.kernel.source.tree import content_at
 from orchestrator.model.arch import ARCHES
-from orchestrator.model.blocks import ChangedFile, CoverageMap
+from orchestrator.model.blocks import CoverageMap
+from orchestrator.model.series_diff import ChangedFile, Side
 
 _ANSWER_BYTES = 512 << 20
 _LIMITS = Limits(processes=64, process_bytes=16 << 30, file_bytes=_ANSWER_BYTES)
@@ -36,7 +36,7 @@ class MapRequest:
     """What is asked of a kernel that was built."""
 
     changed: tuple[ChangedFile, ...]
-    side: Literal["new", "old"]  # which lines of the diff are in it
+    side: Side  # which lines of the diff are in it
     instrumented: tuple[str, ...]
     arch: str
     vmlinux: str = ""

@@ -10,12 +10,12 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import Literal
 
 from orchestrator.host.elf import Binary, Frame, Function, Subprogram, Unit
 from orchestrator.kernel.code.flow import Branches, Node, Terms, counts, instructions, nodes_of
 from orchestrator.kernel.series.load import C_SUFFIXES
-from orchestrator.model.blocks import Block, ChangedFile, ChangedLine, CoverageMap, LineState, Piece
+from orchestrator.model.blocks import Block, ChangedLine, CoverageMap, LineState, Piece
+from orchestrator.model.series_diff import ChangedFile, Side
 
 CALLBACK = "__sanitizer_cov_trace_pc"
 # Functions of one source lie side by side, those of another section far away.
@@ -31,7 +31,6 @@ _STATEMENT = re.compile(r"\s+(?!\s|/[/*]|\*).*[;(]")
 # So far behind a gap is the code that follows it.
 _GAP_REACH = 10
 
-Side = Literal["new", "old"]
 Sources = Callable[[str], str]
 """The text of a source file of the tree that was built; "" for none."""
 
@@ -101,10 +100,10 @@ def coverage_map(
 
     `instrumented` are the C files compiled with the callback, beside those that are changed themselves.
     """
-    wanted = {file.path: changed_lines(file, side) for file in changed if _is_c(file.path)}
+    wanted = {file.path: file.lines(side) for file in changed if _is_c(file.path)}
     found = _Found()
     if wanted:
-        touched = {file.path: anchors(file, side) for file in changed if _is_c(file.path)}
+        touched = {file.path: file.spans(side) for file in changed if _is_c(file.path)}
         _look(found, touched, {*touched, *instrumented}, kernel, quiets)
         _look_elsewhere(found, wanted, kernel.binary)
     lines = tuple(
@@ -114,31 +113,6 @@ def coverage_map(
     after = (_after_gap(file.path, number, found) for file in changed for number in gaps(file, side))
     pieces = tuple(piece for some in after for piece in some)
     return CoverageMap(side=side, diff=tuple(changed), lines=lines, blocks=blocks, gaps=pieces)
-
-
-def changed_lines(file: ChangedFile, side: Side) -> dict[int, str]:
-    """The lines of one side that the other does not have: number -> text."""
-    kind = {"new": "+", "old": "-"}[side]
-    lines = (line for hunk in file.hunks for line in hunk if line.kind == kind)
-    return {(line.new if side == "new" else line.old): line.text for line in lines}
-
-
-def anchors(file: ChangedFile, side: Side) -> set[tuple[int, int]]:
-    """Spans of lines of one side, a function around any of which is changed.
-
-    A line that only this side has is a span of itself. Where the other side has lines that this one lacks, the span is
-    the lines before and after them: a function has lost something only if both are its own.
-    """
-    other = {"new": "-", "old": "+"}[side]
-    found = {(number, number) for number in changed_lines(file, side)}
-    for hunk in file.hunks:
-        numbers = [line.new if side == "new" else line.old for line in hunk]
-        for at, line in enumerate(hunk):
-            if line.kind == other:
-                before = next((number for number in reversed(numbers[:at]) if number), 0)
-                after = next((number for number in numbers[at:] if number), before)
-                found.add((before or after, after))
-    return found
 
 
 def gaps(file: ChangedFile, side: Side) -> list[int]:

@@ -131,6 +131,12 @@ def content_at(root: Path, relative: str) -> Content | None:
     return Content(kind="program" if mode & stat.S_IXUSR else "file", data=path.read_bytes())
 
 
+def tree_text(tree: Tree, path: str) -> str | None:
+    """A file of the pristine source, or None where there is none."""
+    content = content_at(tree.src, path)
+    return content.data.decode(errors="replace") if content and content.kind != "link" else None
+
+
 def put_content(root: Path, relative: str, content: Content | None) -> bool:
     """Make the path below the root hold the content, and say whether it had to change.
 

@@ -20,17 +20,16 @@ from orchestrator.kernel.code.targets import (
     _DECLARATION,
     Kernel,
     Quiet,
-    anchors,
-    changed_lines,
     coverage_map,
     extents,
     gaps,
     quiet_lines,
 )
 from orchestrator.model.arch import ARCHES
-from orchestrator.model.blocks import BlockCount, ChangedFile, CoverageMap, DiffLine, LineState
+from orchestrator.model.blocks import BlockCount, CoverageMap, LineState
 from orchestrator.model.cells import Build
 from orchestrator.model.configuration import Variant
+from orchestrator.model.series_diff import ChangedFile, DiffLine
 from orchestrator.report.coverage.figures import BuildCoverage, line_counts, not_run
 
 HEADER = """\
@@ -328,21 +327,6 @@ def test_counts_of_a_real_run_are_those_of_the_source(program: Path) -> None:
     assert counts["mm/lookup.c", line_of(LOOKUP, "put(7);")] == 3
     (missed,) = not_run(counted(found, executed))
     assert "return si * 3;" in missed.line.text
-
-
-def test_a_line_that_goes_is_looked_for_between_its_neighbours() -> None:
-    hunk = (
-        DiffLine(kind=" ", old=10, new=10, text="a"),
-        DiffLine(kind="-", old=11, new=0, text="b"),
-        DiffLine(kind="-", old=12, new=0, text="c"),
-        DiffLine(kind=" ", old=13, new=11, text="d"),
-        DiffLine(kind="+", old=0, new=12, text="e"),
-    )
-    file = ChangedFile(path="x.c", hunks=(hunk,))
-
-    assert anchors(file, "new") == {(12, 12), (10, 11)}
-    assert anchors(file, "old") == {(11, 11), (12, 12), (13, 13)}
-    assert changed_lines(file, "old") == {11: "b", 12: "c"}
 
 
 def test_a_function_ends_with_the_brace_in_the_first_column() -> None:
