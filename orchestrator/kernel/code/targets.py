@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from orchestrator.host.elf import Binary, Frame, Function, Subprogram, Unit
+from orchestrator.kernel.code.c_functions import Extent, extents_at
 from orchestrator.kernel.code.flow import Branches, Node, Terms, counts, instructions, nodes_of
 from orchestrator.kernel.series.load import C_SUFFIXES
 from orchestrator.model.blocks import Block, ChangedLine, CoverageMap, LineState, Piece
@@ -54,14 +55,6 @@ QUIETS = (
     ),
     Quiet(function="shmem_confirm_swap", first="", last="", reason="the second of both"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Extent:
-    """A function of the source and its last line."""
-
-    place: Subprogram
-    last: int
 
 
 Disassemble = Callable[[int, int], str]
@@ -135,22 +128,11 @@ def _is_statement(text: str) -> bool:
     return bool(_STATEMENT.match(text)) and not _DECLARATION.match(text)
 
 
-def extents(places: Iterable[Subprogram], text: str) -> list[_Extent]:
-    """The functions of one file with their last lines: in the kernel's style that is a brace in the first column."""
-    lines = text.split("\n")
-    ends = [number for number, line in enumerate(lines, start=1) if line.startswith("}")]
-    found = []
-    for place in places:
-        at = bisect_left(ends, place.line)
-        found.append(_Extent(place, ends[at] if at < len(ends) else len(lines)))
-    return found
-
-
-def quiet_lines(quiet: Quiet, extent: _Extent, text: str) -> tuple[int, int]:
+def quiet_lines(quiet: Quiet, extent: Extent, text: str) -> tuple[int, int]:
     """First and last quiet line of a function; (0, 0) where its text is another one by now."""
     if not quiet.first:
-        return extent.place.line, extent.last
-    lines = list(enumerate(text.split("\n"), start=1))[extent.place.line - 1 : extent.last]
+        return extent.first, extent.last
+    lines = list(enumerate(text.split("\n"), start=1))[extent.first - 1 : extent.last]
     first = next((number for number, line in lines if re.search(quiet.first, line)), 0)
     last = next((number for number, line in lines if number >= first and re.search(quiet.last, line)), 0)
     return (first, last) if first and last else (0, 0)
@@ -200,23 +182,19 @@ class _Walk:
     ) -> None:
         self._unit = unit
         places = list(unit.places())
-        known = [
-            extent
-            for path in touched
-            for extent in extents((place for place in places if place.file == path), sources(path))
-        ]
         self.changed = {
-            extent.place
-            for extent in known
-            if any(extent.place.line <= first and last <= extent.last for first, last in touched[extent.place.file])
+            place
+            for path, spans in touched.items()
+            for place, extent in _extents((place for place in places if place.file == path), sources(path))
+            if any(extent.first <= first and last <= extent.last for first, last in spans)
         }
         self._quiet = {
-            (extent.place, number)
+            (place, number)
             for quiet in quiets
             for named in places
             if named.name == quiet.function
-            for extent in extents([named], sources(named.file))
-            for number in _numbers(quiet_lines(quiet, extent, sources(extent.place.file)))
+            for place, extent in _extents([named], sources(named.file))
+            for number in _numbers(quiet_lines(quiet, extent, sources(place.file)))
         }
 
     def functions(self) -> Iterator[Function]:
@@ -229,6 +207,12 @@ class _Walk:
 
     def is_quiet(self, frames: Sequence[Frame]) -> bool:
         return any((frame.function, frame.line) in self._quiet for frame in frames)
+
+
+def _extents(places: Iterable[Subprogram], text: str) -> Iterator[tuple[Subprogram, Extent]]:
+    """The functions of one file with their lines."""
+    known = list(places)
+    return zip(known, extents_at([place.line for place in known], text), strict=True)
 
 
 def _numbers(span: tuple[int, int]) -> range:

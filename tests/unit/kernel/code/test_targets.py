@@ -12,16 +12,16 @@ from typing import Any, cast
 import pytest
 
 from orchestrator.guest.block_counts import blocks_text, executed_of
-from orchestrator.host.elf import Subprogram, open_binary
+from orchestrator.host.elf import open_binary
 from orchestrator.host.paths import OVERLAYS
 from orchestrator.kernel.build.make import OBJDUMP
+from orchestrator.kernel.code.c_functions import extents_at
 from orchestrator.kernel.code.flow import BRANCHES
 from orchestrator.kernel.code.targets import (
     _DECLARATION,
     Kernel,
     Quiet,
     coverage_map,
-    extents,
     gaps,
     quiet_lines,
 )
@@ -329,10 +329,8 @@ def test_counts_of_a_real_run_are_those_of_the_source(program: Path) -> None:
     assert "return si * 3;" in missed.line.text
 
 
-def test_a_function_ends_with_the_brace_in_the_first_column() -> None:
-    place = Subprogram("lookup", "mm/lookup.c", line_of(LOOKUP, "int lookup"))
-
-    (extent,) = extents([place], LOOKUP)
+def test_a_quiet_stretch_whose_text_is_another_one_by_now_is_none() -> None:
+    (extent,) = extents_at([line_of(LOOKUP, "int lookup")], LOOKUP)
 
     assert extent.last == len(LOOKUP.splitlines())
     assert quiet_lines(Quiet(function="lookup", first="no such", last="", reason=""), extent, LOOKUP) == (0, 0)
