@@ -11,9 +11,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
-from orchestrator.host.elf import Binary, Frame, Function, Subprogram, Unit
+from orchestrator.host.elf import Binary, Function, Subprogram, Unit
 from orchestrator.kernel.code.c_functions import Extent, extents_at
-from orchestrator.kernel.code.flow import Branches, Node, Terms, counts, instructions, nodes_of
+from orchestrator.kernel.code.flow import Branches, Instruction, Node, Terms, counts, instructions, nodes_of
+from orchestrator.kernel.code.stretches import Frame, Stretch, own_code, stretches
+from orchestrator.kernel.code.symboliser import Places
 from orchestrator.kernel.series.load import C_SUFFIXES
 from orchestrator.model.blocks import Block, ChangedLine, CoverageMap, LineState, Piece
 from orchestrator.model.series_diff import ChangedFile, Side
@@ -68,6 +70,7 @@ class Kernel:
     binary: Binary
     sources: Sources
     disassemble: Disassemble
+    places: Callable[[Collection[int]], Places]  # of all addresses at once
     branches: Branches
 
 
@@ -146,6 +149,7 @@ def _look(
     quiets: Sequence[Quiet],
 ) -> None:
     start = kernel.binary.symbols("_stext").get("_stext", 0)
+    looks: list[tuple[_Walk, list[Function], list[Instruction]]] = []
     for unit in kernel.binary.units():
         if unit.source not in instrumented:
             continue
@@ -154,9 +158,15 @@ def _look(
         walk = _Walk(unit=unit, touched=touched, sources=kernel.sources, quiets=quiets)
         functions = list(walk.functions())
         code = [one for span in _spans(functions) for one in instructions(kernel.disassemble(*span))]
+        looks.append((walk, functions, code))
+    own = (own_code(function, code) for _, functions, code in looks for function in functions)
+    places = kernel.places({one.address for part in own for one in part})
+    for walk, functions, code in looks:
         for function in functions:
             nodes = nodes_of(code, function.ranges, kernel.branches, CALLBACK)
-            _take(found, _Body(function=function, nodes=nodes, counts=counts(nodes), start=start), walk)
+            parts = tuple(stretches(function, code, places))
+            body = _Body(function=function, stretches=parts, nodes=nodes, counts=counts(nodes), start=start)
+            _take(found, body, walk)
 
 
 def _spans(functions: Sequence[Function]) -> Iterator[tuple[int, int]]:
@@ -224,6 +234,7 @@ class _Body:
     """A function's machine code."""
 
     function: Function
+    stretches: Sequence[Stretch]
     nodes: Sequence[Node]
     counts: Mapping[int, Terms]
     start: int  # _stext
@@ -231,7 +242,7 @@ class _Body:
 
 def _take(found: _Found, body: _Body, walk: _Walk) -> None:
     starts = [node.start for node in body.nodes]
-    for stretch in body.function.stretches:
+    for stretch in body.stretches:
         target = walk.target(stretch.frames)
         first = max(bisect_right(starts, stretch.start) - 1, 0)
         for node in body.nodes[first : bisect_left(starts, stretch.end)] if target else ():
@@ -256,7 +267,7 @@ def _keep(found: _Found, body: _Body, node: Node, target: str, walk: _Walk) -> N
     if offset in found.blocks:
         return
     # The compiler gives the call the line that the block begins with, which may still be the caller's.
-    frames = next((s.frames for s in body.function.stretches if s.start < node.call <= s.end), ())
+    frames = next((s.frames for s in body.stretches if s.start < node.call <= s.end), ())
     found.blocks[offset] = Block(
         offset=offset,
         target=walk.target(frames) or target,

@@ -5,7 +5,7 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from orchestrator.host.paths import OVERLAYS
 from orchestrator.kernel.build.make import OBJDUMP
 from orchestrator.kernel.code.c_functions import extents_at
 from orchestrator.kernel.code.flow import BRANCHES
+from orchestrator.kernel.code.symboliser import Places, bulk_argv, places_in
 from orchestrator.kernel.code.targets import (
     _DECLARATION,
     Kernel,
@@ -174,11 +175,17 @@ def mapped(
         argv = [f"{ARCHES[arch].compiler_prefix}objdump", *OBJDUMP, *span, str(program)]
         return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
+    def places(addresses: Collection[int]) -> Places:
+        argv = bulk_argv(program, addresses, program.with_suffix(".addresses"))
+        output = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+        return places_in(output, f"{program.parent}/")
+
     with open_binary(program, program.parent) as binary:
         kernel = Kernel(
             binary=binary,
             sources=lambda path: SOURCES.get(path, ""),
             disassemble=disassemble,
+            places=places,
             branches=BRANCHES[arch],
         )
         return coverage_map(changed, "new", kernel, quiets=quiets, instrumented=instrumented)
