@@ -10,6 +10,7 @@ from pathlib import Path
 
 from orchestrator.host.deadline import Deadline, now
 from orchestrator.host.errors import UserError
+from orchestrator.host.files import trouble_named, write_cached
 from orchestrator.host.process import check
 from orchestrator.host.sandbox import hand_over
 from orchestrator.host.untrusted import BadFile, check_plain, open_plain, read_plain_text
@@ -32,7 +33,6 @@ from orchestrator.kernel.code.coverage_map import MapRequest, mapped
 from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.series.load import BASELINE, Series
 from orchestrator.kernel.source.apply import NotApplied
-from orchestrator.kernel.source.cached_files import full_disk_named, write_whole
 from orchestrator.kernel.source.layer import applied_to, layer_name, layer_of, put_on, renew_times
 from orchestrator.kernel.source.overlay import Overlay
 from orchestrator.kernel.source.tarball import fetch
@@ -227,7 +227,7 @@ def _built(
     """Build in a tree or layer that is held, and store the image."""
     dirs = _workshop(inputs, tree, context)
     mark = BuildMark(dirs.out)
-    with full_disk_named(dirs.out):
+    with trouble_named(dirs.out):
         mark.begin(context.on_event)
         dirs.out.mkdir(parents=True, exist_ok=True)
         hand_over(dirs.out)
@@ -344,7 +344,7 @@ def _build_in(dirs: BuildDirs, inputs: KernelInputs, context: BuildContext, unti
     if failure := compile_kernel(dirs, progress, until):
         return failure
     if from_nothing:
-        write_whole(full_count, str(progress.objects).encode())
+        write_cached(full_count, str(progress.objects).encode())
     log = tail_of(dirs.log, 0)
     image = _boot_image(dirs, until)
     for name, most_bytes in ((image, IMAGE_BYTES), ("vmlinux", VMLINUX_BYTES), (".config", CONFIG_BYTES)):
