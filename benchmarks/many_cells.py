@@ -19,6 +19,7 @@ from typing import Any
 
 from orchestrator.cli.main import cli
 from orchestrator.host.deadline import now
+from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.series.load import BASELINE, Series
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.crashes import Crash, CrashKind, Severity
@@ -49,6 +50,7 @@ class FakeKernels:
     folder: Path
     request: Any = field(default_factory=lambda: SimpleNamespace(cache=Path("/nonexistent")))
     series: Series = BASELINE
+    diffs: SeriesDiffs = field(default_factory=SeriesDiffs)
     sandbox: bool = False
 
     def image(self, build: Build, **_: Any) -> KernelImage:

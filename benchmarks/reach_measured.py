@@ -10,7 +10,6 @@ from typing import Any
 
 from benchmarks.time_to_find import TRIED, Bugs
 from orchestrator.host.errors import UserError
-from orchestrator.kernel.code.changes import ChangedFunction, load_changes
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.blocks import LineState
 from orchestrator.model.cells import Build
@@ -18,8 +17,10 @@ from orchestrator.model.configuration import Variant
 from orchestrator.model.images import BuildFailure
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import RunReport
+from orchestrator.model.series_diff import ChangedFunction
 from orchestrator.report.bugs_report import SENSITIVITY_FILE
 from orchestrator.report.coverage.figures import BuildCoverage, LineCount, coverage_of, headline, line_counts, not_run
+from orchestrator.report.kept_diff import load_diff
 from orchestrator.report.store import RUN_FILE, load_run
 
 PLAIN, WIDENED = "plain", "widened"
@@ -181,5 +182,5 @@ def read_folders(folders: Iterable[Path]) -> Measured:
 
 def read_run(folder: Path) -> Run:
     report = load_run(folder)
-    known = {image.build.name: load_changes(folder / "builds" / image.build.name) for image in report.builds}
-    return run_of(report, {name: changes.functions for name, changes in known.items() if changes})
+    known = {image.build.name: load_diff(folder, image.build) for image in report.builds}
+    return run_of(report, {name: diff.functions for name, diff in known.items() if diff})

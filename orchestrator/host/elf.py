@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""ELF and DWARF: what a program needs, and which source each of its instructions came from.
+"""ELF and DWARF: what a program needs, and which functions of which sources are in it.
 
 The one importer of pyelftools. Source: the DWARF 5 standard, sections 2.17, 3.3.8 and 6.2.
 """
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from os.path import normpath
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -33,51 +31,12 @@ class Subprogram:
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
-    """A line of the source, and the function that it is a line of."""
-
-    function: Subprogram
-    file: str
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """Neighbouring instructions, start <= address < end, that came from one line: innermost frame first.
-
-    The further frames are the lines that the function of the one before was inlined at.
-    """
-
-    start: int
-    end: int
-    frames: tuple[Frame, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Function:
     """A function of the machine code, with the functions that were inlined into it."""
 
     place: Subprogram
     inlined: frozenset[Subprogram]
-    ranges: tuple[tuple[int, int], ...]
-    stretches: tuple[Stretch, ...]  # by address; a function may lie in several parts
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    start: int
-    end: int
-    file: str
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Inlining:
-    ranges: tuple[tuple[int, int], ...]
-    function: Subprogram
-    called_at: tuple[str, int]
-    depth: int
-    parent: "_Inlining | None"
+    ranges: tuple[tuple[int, int], ...]  # it may lie in several parts
 
 
 def needed_libraries(path: Path) -> list[str]:
@@ -154,52 +113,43 @@ class Unit:
 
     def lines(self, file: str) -> set[int]:
         """The lines of a file that this unit has instructions of, calls of inlined functions not included."""
-        return {row.line for row in self._rows() if row.file == file}
+        found, before = set(), None
+        for entry in self._program.get_entries() if self._program else ():
+            state = entry.state
+            if state is None:
+                continue
+            if before is not None and state.address > before.address and self._file(before.file) == file:
+                found.add(int(before.line))
+            before = None if state.end_sequence else state
+        return found
 
     def places(self) -> Iterator[Subprogram]:
         """Each function that it has instructions of, inlined or not."""
         seen = set[Subprogram]()
         for die in self._subprograms():
-            for place in (self._place(die), *(inlining.function for inlining in self._inlinings(die))):
+            for place in (self._place(die), *self._inlined(die)):
                 if place not in seen:
                     seen.add(place)
                     yield place
 
     def functions(self, wanted: Callable[[Subprogram, frozenset[Subprogram]], bool]) -> Iterator[Function]:
         """The functions of the machine code that `wanted` chooses by their place and by what was inlined."""
-        rows = sorted(self._rows(), key=lambda row: row.start)
-        starts = [row.start for row in rows]
         for die in self._subprograms():
-            place, inlinings = self._place(die), list(self._inlinings(die))
-            inlined = frozenset(inlining.function for inlining in inlinings)
+            place, inlined = self._place(die), frozenset(self._inlined(die))
             if wanted(place, inlined):
-                stretches = tuple(
-                    stretch
-                    for start, end in sorted(self._ranges(die))
-                    for stretch in _stretches(place, inlinings, _rows_in(rows, starts, start, end), start, end)
-                )
-                yield Function(place=place, inlined=inlined, ranges=self._ranges(die), stretches=stretches)
+                yield Function(place=place, inlined=inlined, ranges=self._ranges(die))
 
     def _subprograms(self) -> Iterator[Any]:
         for die in self._top.iter_children():
             if die.tag == "DW_TAG_subprogram" and self._ranges(die):
                 yield die
 
-    def _inlinings(self, die: Any, parent: _Inlining | None = None) -> Iterator[_Inlining]:
+    def _inlined(self, die: Any) -> Iterator[Subprogram]:
         for child in die.iter_children():
-            inside = parent
             if child.tag == "DW_TAG_inlined_subroutine":
-                file, line = _number(child, "DW_AT_call_file"), _number(child, "DW_AT_call_line")
-                inside = _Inlining(
-                    ranges=self._ranges(child),
-                    function=self._place(child),
-                    called_at=(self._file(file), line),
-                    depth=parent.depth + 1 if parent else 1,
-                    parent=parent,
-                )
-                yield inside
+                yield self._place(child)
             if child.tag in ("DW_TAG_inlined_subroutine", "DW_TAG_lexical_block"):
-                yield from self._inlinings(child, inside)
+                yield from self._inlined(child)
 
     def _place(self, die: Any) -> Subprogram:
         while "DW_AT_abstract_origin" in die.attributes:
@@ -230,16 +180,6 @@ class Unit:
                 found.append((entry.begin_offset + shift, entry.end_offset + shift))
         return tuple((start, end) for start, end in found if end > start)
 
-    def _rows(self) -> Iterator[_Row]:
-        before = None
-        for entry in self._program.get_entries() if self._program else ():
-            state = entry.state
-            if state is None:
-                continue
-            if before is not None and state.address > before.address:
-                yield _Row(start=before.address, end=state.address, file=self._file(before.file), line=before.line)
-            before = None if state.end_sequence else state
-
     def _file(self, number: int) -> str:
         if number not in self._names:
             entries = self._program["file_entry"]
@@ -256,46 +196,6 @@ class Unit:
     def _from_root(self, path: str) -> str:
         whole = normpath(PurePosixPath(self._folder) / path)
         return whole.removeprefix(f"{self._root}/")
-
-
-def _stretches(
-    place: Subprogram, inlinings: list[_Inlining], rows: list[_Row], start: int, end: int
-) -> Iterator[Stretch]:
-    edges = {start, end, *(row.start for row in rows), *(row.end for row in rows)}
-    inside = [(first, last, one) for one in inlinings for first, last in one.ranges if first < end and last > start]
-    edges.update(edge for first, last, _ in inside for edge in (first, last))
-    cuts = sorted(edge for edge in edges if start <= edge <= end)
-    innermost = _innermost(inside, cuts)
-    starts = [row.start for row in rows]
-    for first, last in pairwise(cuts):
-        at = bisect_right(starts, first) - 1
-        if at >= 0 and rows[at].start <= first < rows[at].end and rows[at].line:
-            yield Stretch(start=first, end=last, frames=tuple(_frames(place, innermost.get(first), rows[at])))
-
-
-def _innermost(inside: list[tuple[int, int, _Inlining]], cuts: list[int]) -> dict[int, _Inlining]:
-    deepest: dict[int, _Inlining] = {}
-    for first, last, one in inside:
-        for cut in cuts[bisect_right(cuts, first - 1) :]:
-            if cut >= last:
-                break
-            if cut not in deepest or deepest[cut].depth < one.depth:
-                deepest[cut] = one
-    return deepest
-
-
-def _frames(place: Subprogram, inlining: _Inlining | None, row: _Row) -> Iterator[Frame]:
-    file, line = row.file, row.line
-    while inlining:
-        yield Frame(function=inlining.function, file=file, line=line)
-        file, line = inlining.called_at
-        inlining = inlining.parent
-    yield Frame(function=place, file=file, line=line)
-
-
-def _rows_in(rows: list[_Row], starts: list[int], start: int, end: int) -> list[_Row]:
-    first = max(bisect_right(starts, start) - 1, 0)
-    return [row for row in rows[first : bisect_right(starts, end)] if row.end > start and row.start < end]
 
 
 def _text(die: Any, name: str) -> str:

@@ -8,7 +8,9 @@ then name. A folder of several files gets its name last, too (`settle_folder`).
 import ctypes
 import errno
 import hashlib
+import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +27,42 @@ def replace_whole(path: Path, content: bytes) -> None:
     with replacement(path) as temporary:
         temporary.write_bytes(content)
         settle(temporary, path)
+
+
+def write_cached(path: Path, content: bytes) -> None:
+    """Write or replace a file of the cache, durably; its folder is made if need be. Raises InfraError."""
+    with trouble_named(path.parent):
+        make_folders(path.parent)
+        replace_whole(path, content)
+
+
+def write_json(path: Path, value: object) -> None:
+    """write_cached() of a value."""
+    write_cached(path, json.dumps(value, indent=1, sort_keys=True).encode() + b"\n")
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file, which nobody changes, a second name; where that can't be, a copy, whole. Raises OSError.
+
+    What has the name already stays.
+    """
+    if target.exists():
+        return
+    try:
+        os.link(source, target)
+    except OSError:
+        # Another file system, or one without hard links.
+        with replacement(target) as temporary:
+            shutil.copyfile(source, temporary)
+            settle(temporary, target)
+
+
+def point_to(link: Path, name: str) -> None:
+    """Let a symbolic link lead to `name` beside it, in one step. Raises OSError."""
+    with replacement(link) as temporary:
+        temporary.unlink()
+        temporary.symlink_to(name)
+        temporary.replace(link)
 
 
 def settle(made: Path, path: Path) -> None:

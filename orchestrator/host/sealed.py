@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator.host.deadline import Deadline
-from orchestrator.host.files import make_folders, replace_whole, trouble_named
+from orchestrator.host.files import write_cached
 from orchestrator.host.lock import locked
 
 _MARK = b"\nsha256:"
@@ -15,9 +15,7 @@ _LENGTH = len(_MARK) + 64 + 1
 
 def write_sealed(path: Path, content: bytes) -> None:
     """Write or replace the file, durably, with the SHA-256 of the content as its last line. Raises InfraError."""
-    with trouble_named(path.parent):
-        make_folders(path.parent)
-        replace_whole(path, sealed(content))
+    write_cached(path, sealed(content))
 
 
 def sealed(content: bytes) -> bytes:

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a series changed, which machine code came of it, and what of that ran: values that cross stages."""
+"""Which machine code came of what a series changed, and what of that ran: values that cross stages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import NamedTuple
+
+from orchestrator.model.series_diff import ChangedFile, Side
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,24 +28,6 @@ class LineState(StrEnum):
     NO_CODE = "no-code"  # a comment, a declaration, a macro, or what the compiler had no instruction for
     NOT_INSTRUMENTED = "not-instrumented"  # it has instructions, but only such as nobody can count
     NOT_BUILT = "not-built"  # this configuration does not compile its file
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DiffLine:
-    """A line of the diff; a number is 0 where the line is not there."""
-
-    kind: Literal["+", "-", " "]
-    old: int
-    new: int
-    text: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ChangedFile:
-    """What the whole series does to one file: its hunks, with context."""
-
-    path: str
-    hunks: tuple[tuple[DiffLine, ...], ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +65,7 @@ class Block:
 class CoverageMap:
     """What can be counted in one kernel image."""
 
-    side: Literal["new", "old"]  # the lines are the series' own, or those that it replaces
+    side: Side  # the lines are the series' own, or those that it replaces
     diff: tuple[ChangedFile, ...]
     lines: tuple[ChangedLine, ...]
     blocks: tuple[Block, ...]

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 from orchestrator.host.deadline import now
 from orchestrator.host.errors import Cancelled, InfraError, UserError
-from orchestrator.host.files import flush, replacement
+from orchestrator.host.files import flush, point_to
 from orchestrator.host.text import json_text
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.configuration import Matrix
@@ -331,10 +331,7 @@ def _point_latest(root: Path, name: str) -> None:
         if not name:
             (root / LATEST).unlink(missing_ok=True)
             return
-        with replacement(root / LATEST) as temporary:
-            temporary.unlink()
-            temporary.symlink_to(name, target_is_directory=True)
-            temporary.replace(root / LATEST)
+        point_to(root / LATEST, name)
 
 
 def _nearest(name: str, names: Sequence[str]) -> str:

@@ -7,21 +7,22 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
-from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import Cancelled, InfraError
 from orchestrator.judge.frames import plain_name
 from orchestrator.judge.infrastructure import INFRASTRUCTURE, LOCKS, SCHEDULING, WAITS
-from orchestrator.kernel.code.changes import APPLY_SECONDS, Changes, changes_of, load_changes, save_changes, tree_text
 from orchestrator.kernel.code.symbols import Symbols
+from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.series.load import Series
-from orchestrator.kernel.source.tree import kept_tree
+from orchestrator.kernel.source.tree import kept_tree, tree_text
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.configuration import Variant
 from orchestrator.model.crashes import Crash
 from orchestrator.model.guests import StuckTask
 from orchestrator.model.images import KernelImage
+from orchestrator.model.series_diff import SeriesDiff
 from orchestrator.model.stacks import SourceLine, StackFrame
 from orchestrator.report.crash_text import in_shared_header
+from orchestrator.report.kept_diff import load_diff, save_diff
 
 # Of a console with splats without end, the first ones are enough.
 MOST_CRASHES = 100
@@ -35,8 +36,8 @@ class Explainer:
 
     image: KernelImage
     cache: Path
-    changes: Changes | None  # None for the baseline, and where they are not known
-    why_no_changes: str
+    diff: SeriesDiff | None  # None for the baseline, and where they are not known
+    why_no_diff: str
     symbols: Symbols
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -59,14 +60,14 @@ class Explainer:
         return {frame: tuple(map(self._compared, known)) for frame, known in found.items()}, ""
 
     def _compared(self, place: SourceLine) -> SourceLine:
-        changed = self.changes is not None and self.changes.changed(place.file, place.line)
+        changed = self.diff is not None and self.diff.changed(place.file, place.line)
         return replace(place, changed=changed)
 
     def _explained(self, crash: Crash, places: dict[StackFrame, tuple[SourceLine, ...]], why: str) -> Crash:
         if not crash.stack:
             return crash
         stack = tuple(replace(frame, places=places.get(frame, ())) for frame in crash.stack)
-        explained = replace(crash, stack=stack, unexplained=why or self.why_no_changes)
+        explained = replace(crash, stack=stack, unexplained=why or self.why_no_diff)
         return replace(explained, excerpt=self._excerpt(explained))
 
     def _excerpt(self, crash: Crash) -> tuple[str, ...]:
@@ -80,43 +81,44 @@ class Explainer:
         return excerpt(text, place) if text is not None else ()
 
     def _text(self, file: str) -> str | None:
-        if self.changes is not None and file in self.changes.texts:
-            return self.changes.texts[file]
+        if self.diff is not None and file in self.diff.texts:
+            return self.diff.texts[file]
         # Where it is not known what the series touched, the pristine file may have other lines.
-        if self.changes is None and self.image.build.variant is not Variant.BASELINE:
+        if self.diff is None and self.image.build.variant is not Variant.BASELINE:
             return None
         tree = kept_tree(self.cache, self.image.hashes.get("source", "-"))
         return tree_text(tree, file) if tree else None
 
 
-def new_explainer(image: KernelImage, series: Series, *, cache: Path, folder: Path, sandbox: bool) -> Explainer:
-    """The explainer of a kernel that was just built. What the series changed is kept in `folder`, the build's own."""
-    changes, why = None, ""
+def new_explainer(
+    image: KernelImage, series: Series, *, diffs: SeriesDiffs, cache: Path, run: Path, sandbox: bool
+) -> Explainer:
+    """The explainer of a kernel that was just built. What the series changed is kept in `run`, the run's folder."""
+    diff, why = None, ""
     if image.build.variant is Variant.PATCHED:
-        until = Deadline.after(APPLY_SECONDS, "what the series changed")
         try:
-            changes = changes_of(series, cache=cache, source_sha256=image.hashes["source"], until=until)
-            save_changes(changes, folder)
+            diff = diffs.of_source(series, cache=cache, source_sha256=image.hashes["source"])
+            save_diff(diff, run)
         except InfraError as e:
             why = f"what the series changed is not known: {_first_line(e)}"
-    return _explainer(image, changes, why, cache=cache, sandbox=sandbox)
+    return _explainer(image, diff, why, cache=cache, sandbox=sandbox)
 
 
-def kept_explainer(image: KernelImage, old: Path, *, cache: Path, folder: Path, sandbox: bool) -> Explainer:
-    """The explainer of an earlier run's kernel, from that run's folder; `folder` is the build's own of this run."""
-    changes, why = None, ""
+def kept_explainer(image: KernelImage, old: Path, *, cache: Path, run: Path, sandbox: bool) -> Explainer:
+    """The explainer of an earlier run's kernel, from that run's folder; `run` is the folder of this run."""
+    diff, why = None, ""
     if image.build.variant is Variant.PATCHED:
-        changes = load_changes(old / "builds" / image.build.name)
-        if changes:
-            save_changes(changes, folder)
+        diff = load_diff(old, image.build)
+        if diff:
+            save_diff(diff, run)
         else:
             why = f"what the series changed is not known: {old.name} did not keep it"
-    return _explainer(image, changes, why, cache=cache, sandbox=sandbox)
+    return _explainer(image, diff, why, cache=cache, sandbox=sandbox)
 
 
-def _explainer(image: KernelImage, changes: Changes | None, why: str, *, cache: Path, sandbox: bool) -> Explainer:
+def _explainer(image: KernelImage, diff: SeriesDiff | None, why: str, *, cache: Path, sandbox: bool) -> Explainer:
     symbols = Symbols(vmlinux=image.vmlinux, arch=ARCHES[image.build.arch], sandbox=sandbox)
-    return Explainer(image=image, cache=cache, changes=changes, why_no_changes=why, symbols=symbols)
+    return Explainer(image=image, cache=cache, diff=diff, why_no_diff=why, symbols=symbols)
 
 
 def first_place(crash: Crash) -> SourceLine | None:

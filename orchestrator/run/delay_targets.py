@@ -7,8 +7,9 @@ from pathlib import Path
 
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError, UserError
+from orchestrator.host.paths import scratch_folder
 from orchestrator.judge.frames import plain_name
-from orchestrator.kernel.code.changes import APPLY_SECONDS, changes_of
+from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.series.load import Series
 from orchestrator.kernel.source.layer import patched
 from orchestrator.kernel.source.tree import PreparedSource, kept_tree
@@ -27,7 +28,13 @@ def check_targets(cells: Iterable[Cell], kernel: KernelImage) -> None:
 
 
 def check_changed(
-    cells: Iterable[Cell], source: PreparedSource, series: Series, *, cache: Path, log_dir: Path, listener: Listener
+    cells: Iterable[Cell],
+    source: PreparedSource,
+    series: Series,
+    *,
+    diffs: SeriesDiffs,
+    cache: Path,
+    listener: Listener,
 ) -> None:
     """Raise UserError for a function that is to be widened in a patched kernel and that the series does not change.
 
@@ -39,11 +46,10 @@ def check_changed(
         return
     # What does not fit is an outcome of the build, and told there with file and hunk.
     with suppress(InfraError):
-        _fill(source, series, cache=cache, log_dir=log_dir, listener=listener)
-        until = Deadline.after(APPLY_SECONDS, "what the series changed")
-        changes = changes_of(series, cache=cache, source_sha256=source.sha256, until=until)
+        _fill(source, series, cache=cache, listener=listener)
+        diff = diffs.of_source(series, cache=cache, source_sha256=source.sha256)
         # A system call has one name in the source and another in the DWARF.
-        known = {plain_name(function.name) for function in changes.functions}
+        known = {plain_name(function.name) for function in diff.functions}
         _check([name for name in names if plain_name(name) not in known], known)
 
 
@@ -60,9 +66,12 @@ def _check(names: Sequence[str], known: Iterable[str]) -> None:
             )
 
 
-def _fill(source: PreparedSource, series: Series, *, cache: Path, log_dir: Path, listener: Listener) -> None:
+def _fill(source: PreparedSource, series: Series, *, cache: Path, listener: Listener) -> None:
     """The private tree, where there is none yet. One that is there is left alone: with an overlay on it, too."""
     if kept_tree(cache, source.sha256) is None:
         until = Deadline.after(_UNPACK_SECONDS, "the private source tree")
-        with patched(source, series, cache=cache, log_dir=log_dir, on_event=listener, until=until):
+        with (
+            scratch_folder() as scratch,
+            patched(source, series, cache=cache, log_dir=Path(scratch), on_event=listener, until=until),
+        ):
             pass

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The files that guests start from, in the run's own folder: for its cells, and for whoever repeats one by hand."""
 
-import os
-import shutil
 from pathlib import Path
 
 from orchestrator.guest.keys import RunKeys, save_keys
 from orchestrator.guest.workload import REFERENCE_SPEED, disk_sizes, limits_for, workload_argv
-from orchestrator.host.files import replacement, settle
+from orchestrator.host.files import link_or_copy
 from orchestrator.model.cells import Cell
 from orchestrator.plan.flavours import needs_of
 from orchestrator.report.repro_script import repro_script
@@ -19,11 +17,11 @@ from orchestrator.vm.argv import standalone_argv
 def keep(bootable: Bootable, keys: RunKeys, store: Store) -> None:
     """Copies (hard links where possible), in the run's folder, of what a guest of this build starts from."""
     folder = store.build_folder(bootable.kernel.build)
-    _link(bootable.kernel.image, folder / "image")
-    _link(bootable.kernel.config, folder / "config")
-    _link(bootable.kernel.log, folder / "build.log")
+    _keep(bootable.kernel.image, folder / "image")
+    _keep(bootable.kernel.config, folder / "config")
+    _keep(bootable.kernel.log, folder / "build.log")
     guest = guest_folder(store)
-    _link(bootable.initramfs, guest / bootable.initramfs.name)
+    _keep(bootable.initramfs, guest / bootable.initramfs.name)
     save_keys(keys, guest)
 
 
@@ -53,13 +51,7 @@ def guest_folder(store: Store) -> Path:
     return folder
 
 
-def _link(source: Path, target: Path) -> None:
-    if target.exists() or not source.exists():
-        return
-    try:
-        os.link(source, target)
-    except OSError:
-        # Another file system, or one without hard links. Whole or not at all: repro boots what lies here.
-        with replacement(target) as temporary:
-            shutil.copyfile(source, temporary)
-            settle(temporary, target)
+def _keep(source: Path, target: Path) -> None:
+    # An earlier run, which is run again, may not have kept all of them.
+    if source.exists():
+        link_or_copy(source, target)

@@ -13,6 +13,7 @@ from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError, of_this_machine
 from orchestrator.host.lock import in_use
 from orchestrator.kernel.build.prepare import BuildContext, from_tarball, from_tree, prepare
+from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.series.load import BASELINE, Series, load_series
 from orchestrator.kernel.source.overlay import Overlay, load_overlay
 from orchestrator.kernel.source.tree import PreparedSource
@@ -53,6 +54,7 @@ class Kernels:
     request: Request
     source: PreparedSource
     series: Series
+    diffs: SeriesDiffs
     sandbox: bool
 
     def image(
@@ -76,6 +78,7 @@ class Kernels:
             sandbox=self.sandbox,
             on_event=listener,
             background=background,
+            diffs=self.diffs,
         )
         reached = {file for load in self.request.plan.workloads for file in load.files}
         overlay = overlay_of(build, self.series, reached)
@@ -103,8 +106,9 @@ def open_kernels(request: Request, listener: Listener) -> Iterator[Kernels]:
         else:
             wanted = load_kernel_source(request.plan.matrix.kernel)
             source = from_tarball(wanted, cache=request.cache, on_event=listener)
-        check_changed(request.cells, source, series, cache=request.cache, log_dir=Path(scratch), listener=listener)
-        yield Kernels(request=request, source=source, series=series, sandbox=sandbox)
+        diffs = SeriesDiffs()
+        check_changed(request.cells, source, series, diffs=diffs, cache=request.cache, listener=listener)
+        yield Kernels(request=request, source=source, series=series, diffs=diffs, sandbox=sandbox)
 
 
 def _check_cache(cache: Path) -> None:

@@ -90,7 +90,9 @@ def _new_kernel(
         return image
     listener(PhaseBegan(what=build.name, phase=Phase.PACK))
     cache = kernels.request.cache
-    explainer = new_explainer(image, kernels.series, cache=cache, folder=folder, sandbox=kernels.sandbox)
+    explainer = new_explainer(
+        image, kernels.series, diffs=kernels.diffs, cache=cache, run=store.folder, sandbox=kernels.sandbox
+    )
     return files.bootable(image, explainer)
 
 
@@ -101,9 +103,7 @@ def _kept_kernel(
     image = next((image for image in report.builds if image.build == build), None)
     if not isinstance(image, KernelImage):
         raise InfraError(f"{report.id} has no kernel for {build.name}: it was never built")
-    explainer = kept_explainer(
-        image, report.folder, cache=request.cache, folder=store.build_folder(build), sandbox=request.sandbox
-    )
+    explainer = kept_explainer(image, report.folder, cache=request.cache, run=store.folder, sandbox=request.sandbox)
     bootable = kept_bootable(image, report.folder, explainer)
     store.add_build(bootable.kernel)
     return bootable

@@ -246,13 +246,9 @@ class SeededBugRun:
         # A data race is found only where the series or the bug changed something.
         series = self.kernels.series
         series = replace(series, patches=(*series.patches, *self._patches(bug).patches))
-        folder = self._folder(bug)
+        folder, kernels = self._folder(bug), self.kernels
         explainer = new_explainer(
-            image,
-            series,
-            cache=self.kernels.request.cache,
-            folder=folder / "builds" / self.build.name,
-            sandbox=self.kernels.sandbox,
+            image, series, diffs=kernels.diffs, cache=kernels.request.cache, run=folder, sandbox=kernels.sandbox
         )
         return self.files.bootable(image, explainer, blocks=folder)
 

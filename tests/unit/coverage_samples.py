@@ -6,10 +6,8 @@ from dataclasses import replace
 from orchestrator.model.blocks import (
     Block,
     BlockCount,
-    ChangedFile,
     ChangedLine,
     CoverageMap,
-    DiffLine,
     Executed,
     LineState,
     Piece,
@@ -18,6 +16,7 @@ from orchestrator.model.cells import Build
 from orchestrator.model.configuration import Variant
 from orchestrator.model.images import KernelImage
 from orchestrator.model.reports import CellReport, RunReport
+from orchestrator.model.series_diff import ChangedFile, DiffLine
 from tests.unit.samples import cell, cell_report, guest_run, image, result, run_report
 
 HUNK = (

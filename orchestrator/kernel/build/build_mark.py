@@ -10,10 +10,10 @@ from typing import Any
 
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError
+from orchestrator.host.files import write_json
 from orchestrator.host.process import check
 from orchestrator.host.removal import move_aside, remove_tree
 from orchestrator.host.untrusted import files_below
-from orchestrator.kernel.source.cached_files import write_json
 from orchestrator.kernel.source.manifest import check_manifest, write_manifest
 from orchestrator.model.events import Listener, Notice
 

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError, ToolMissing
+from orchestrator.host.files import write_cached
 from orchestrator.host.process import find_tool, last_lines, spawn
 from orchestrator.host.sandbox import Limits, Mount, Sandbox, confined_argv, sandbox_trouble, tool_mounts
 from orchestrator.host.untrusted import BadFile, read_plain_text
@@ -18,7 +19,6 @@ from orchestrator.kernel.build.host_fault import HostWatch
 from orchestrator.kernel.build.kconfig import config_text, not_granted, parse_config
 from orchestrator.kernel.build.kconfig_dependencies import Definition, definitions, why_not
 from orchestrator.kernel.build.limits import BuildLimits, BuildWatch, build_limits
-from orchestrator.kernel.source.cached_files import write_whole
 from orchestrator.model.arch import Arch
 from orchestrator.model.cells import Build
 from orchestrator.model.images import BuildFailure
@@ -159,7 +159,7 @@ def check_tools(arch: Arch) -> None:
 def configure(dirs: BuildDirs, asked: Mapping[str, str], until: Deadline) -> BuildFailure | None:
     """Write .config from what is asked; a BuildFailure when a symbol did not survive kconfig."""
     # Not olddefconfig on a .config that lies there: what is not asked for is off, whatever was built here before.
-    write_whole(dirs.request, config_text(asked).encode())
+    write_cached(dirs.request, config_text(asked).encode())
     if failure := _make(dirs, ["allnoconfig"], None, until):
         return failure
     config = parse_config(read_plain_text(dirs.out, ".config", most_bytes=CONFIG_BYTES))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from orchestrator.host.deadline import Deadline, now
 from orchestrator.host.errors import UserError
-from orchestrator.host.files import trouble_named
+from orchestrator.host.files import trouble_named, write_cached
 from orchestrator.host.process import check
 from orchestrator.host.sandbox import hand_over
 from orchestrator.host.untrusted import BadFile, check_plain, open_plain, read_plain_text
@@ -30,24 +30,23 @@ from orchestrator.kernel.build.make import (
     tail_of,
 )
 from orchestrator.kernel.code.coverage_map import MapRequest, mapped
-from orchestrator.kernel.code.targets import Side
-from orchestrator.kernel.code.whole_diff import whole_diff
+from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.series.load import BASELINE, Series
 from orchestrator.kernel.source.apply import NotApplied
-from orchestrator.kernel.source.cached_files import write_whole
 from orchestrator.kernel.source.layer import applied_to, layer_name, layer_of, put_on, refresh_times
 from orchestrator.kernel.source.overlay import Overlay
 from orchestrator.kernel.source.tarball import fetch
 from orchestrator.kernel.source.tree import PreparedSource, Tree, pristine_tree
 from orchestrator.kernel.source.user_tree import read_checkout
 from orchestrator.model.arch import ARCHES, Arch
-from orchestrator.model.blocks import ChangedFile, CoverageMap
+from orchestrator.model.blocks import CoverageMap
 from orchestrator.model.cells import Build
 from orchestrator.model.configuration import KernelSource, Variant
 from orchestrator.model.events import BuildEnded, Listener, PhaseBegan, Step
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.phases import Phase
+from orchestrator.model.series_diff import ChangedFile, Side
 
 # Two cores under other load need a quarter of an hour for a small config; a distribution's takes many times that.
 BUILD_SECONDS = 2 * 3600.0
@@ -67,6 +66,7 @@ class BuildContext:
     on_event: Listener
     background: bool = False  # compilers get what of the CPUs nobody else wants
     limits: BuildLimits = field(default_factory=build_limits)
+    diffs: SeriesDiffs = field(default_factory=SeriesDiffs)
 
     def enter(self, build: Build, phase: Phase) -> None:
         self.on_event(PhaseBegan(what=build.name, phase=phase))
@@ -202,7 +202,7 @@ def _made(inputs: KernelInputs, context: BuildContext, until: Deadline) -> Kerne
             layer = held.enter_context(layer_of(tree, name, folder, on_event=context.on_event, until=until))
             put_on(tree, layer, applied)
             _start_from_pristine(inputs, tree, layer, context, until)
-            changed = _changed(inputs, tree, until)
+            changed = _changed(inputs, tree, context, until)
         # From here on other series may be built on the same tree.
         return _built(inputs, layer, context, until, changed)
 
@@ -213,9 +213,12 @@ def not_applied(build: Build, problem: NotApplied) -> BuildFailure:
     )
 
 
-def _changed(inputs: KernelInputs, tree: Tree, until: Deadline) -> tuple[ChangedFile, ...]:
-    """What tells the lines that are counted; nothing where nothing is."""
-    return whole_diff(mapped_series(inputs, inputs.overlay), tree, until=until) if inputs.overlay else ()
+def _changed(inputs: KernelInputs, tree: Tree, context: BuildContext, until: Deadline) -> tuple[ChangedFile, ...]:
+    """What tells the lines that are counted; nothing where nothing is, or where the series does not apply."""
+    if inputs.overlay is None:
+        return ()
+    found = context.diffs.of(mapped_series(inputs, inputs.overlay), tree, until=until)
+    return () if isinstance(found, NotApplied) else found.files
 
 
 def _built(
@@ -341,7 +344,7 @@ def _build_in(dirs: BuildDirs, inputs: KernelInputs, context: BuildContext, unti
     if failure := compile_kernel(dirs, progress, until):
         return failure
     if from_nothing:
-        write_whole(full_count, str(progress.objects).encode())
+        write_cached(full_count, str(progress.objects).encode())
     log = tail_of(dirs.log, 0)
     image = _boot_image(dirs, until)
     for name, most_bytes in ((image, IMAGE_BYTES), ("vmlinux", VMLINUX_BYTES), (".config", CONFIG_BYTES)):

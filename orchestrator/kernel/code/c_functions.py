@@ -2,11 +2,14 @@
 """The functions in a C source text, found by the kernel's coding style: a body's braces stand in column 0 (pure)."""
 
 import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 # `static inline void f(void) { }`: a whole function on one line.
 _ONE_LINE = re.compile(r"^[A-Za-z_].*\).*\{.*\}\s*$")
+# `static inline int f(int x) {`: headers that user space shares are written in that way, too.
+_OPENED_BEHIND = re.compile(r"^[A-Za-z_].*\)[^;={}]*\{\s*$")
 # Where the lines above a body no longer belong to its head.
 _NOT_HEAD = re.compile(r"^\s*$|^#|[;}]\s*$|\*/\s*$")
 _NAME = re.compile(r"([A-Za-z_]\w*)\s*\(")
@@ -27,23 +30,54 @@ class Extent:
 def function_extents(text: str) -> Iterator[Extent]:
     """The functions in order.
 
-    A body opens with a `{` alone in column 0 and closes with a `}` there. An initialiser closes with `};`, a struct
-    opens at the end of a line: neither is one. What `#if` leaves out is listed too; DWARF has no lines of it.
+    A body opens with a `{` alone in column 0 or behind a `)`, and closes with a `}` in column 0. An initialiser closes
+    with `};`, a struct opens behind its name: neither is one. What `#if` leaves out is listed too; DWARF has no lines
+    of it.
     """
-    lines = text.splitlines()
-    opened = 0
+    # Compilers and git count by \n alone; some files have a form feed in them.
+    lines = text.split("\n")
+    opened = head_end = 0
     for number, line in enumerate(lines, start=1):
         if opened:
             if line.startswith("}"):
                 if line.rstrip() == "}":
-                    first = _head(lines, opened)
-                    yield Extent(name=_name(lines[first - 1 : opened - 1]), first=first, last=number)
+                    yield _extent(lines, opened, head_end, number)
                 opened = 0
         elif line.rstrip() == "{":
-            opened = number
+            opened, head_end = number, number - 1
         elif _ONE_LINE.match(line):
-            first = _head(lines, number)
-            yield Extent(name=_name(lines[first - 1 : number]), first=first, last=number)
+            yield _extent(lines, number, number, number)
+        elif _OPENED_BEHIND.match(line):
+            opened = head_end = number
+
+
+def extents_at(numbers: Iterable[int], text: str) -> list[Extent]:
+    """For each line that a compiler calls a function's own: the lines of that function.
+
+    One that a macro makes (`DEFINE_SHOW_ATTRIBUTE(swaps);`) is as long as the call of the macro.
+    """
+    known, lines = list(function_extents(text)), text.split("\n")
+    ends = [one.last for one in known]
+    found = []
+    for number in numbers:
+        at = bisect_left(ends, number)
+        inside = at < len(known) and known[at].first <= number
+        found.append(known[at] if inside else Extent(name="", first=number, last=_call_end(lines, number)))
+    return found
+
+
+def _call_end(lines: Sequence[str], first: int) -> int:
+    depth = 0
+    for number, line in enumerate(lines[first - 1 :], start=first):
+        depth += line.count("(") - line.count(")")
+        if depth <= 0:
+            return number
+    return first
+
+
+def _extent(lines: Sequence[str], body: int, head_end: int, last: int) -> Extent:
+    first = _head(lines, body)
+    return Extent(name=_name(lines[first - 1 : head_end]), first=first, last=last)
 
 
 def _head(lines: Sequence[str], body: int) -> int:

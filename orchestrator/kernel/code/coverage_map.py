@@ -5,9 +5,10 @@
 """
 
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -19,16 +20,21 @@ from orchestrator.host.sandbox import Limits, Mount, Sandbox, confined_argv, han
 from orchestrator.host.untrusted import BadFile, read_plain
 from orchestrator.kernel.build.make import OBJDUMP, BuildDirs, span_options
 from orchestrator.kernel.code.flow import BRANCHES
+from orchestrator.kernel.code.symboliser import TOOL, Places, bulk_argv, places_in
 from orchestrator.kernel.code.targets import Kernel, coverage_map
 from orchestrator.kernel.source.tree import content_at
 from orchestrator.model.arch import ARCHES
-from orchestrator.model.blocks import ChangedFile, CoverageMap
+from orchestrator.model.blocks import CoverageMap
+from orchestrator.model.series_diff import ChangedFile, Side
+from orchestrator.model.stacks import SourceLine
 
 _ANSWER_BYTES = 512 << 20
 _LIMITS = Limits(processes=64, process_bytes=16 << 30, file_bytes=_ANSWER_BYTES)
 # vmlinux as the part inside sees it.
 _VMLINUX = Path("/patchrig/vmlinux")
-_OBJDUMP_SECONDS = 600.0
+_TOOL_SECONDS = 600.0
+# Addresses for one run of the symboliser, whose answer has 1 kB for each.
+_AT_ONCE = 50_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +42,7 @@ class MapRequest:
     """What is asked of a kernel that was built."""
 
     changed: tuple[ChangedFile, ...]
-    side: Literal["new", "old"]  # which lines of the diff are in it
+    side: Side  # which lines of the diff are in it
     instrumented: tuple[str, ...]
     arch: str
     vmlinux: str = ""
@@ -91,10 +97,21 @@ def answer(request: Path, target: Path) -> None:
     def disassemble(start: int, end: int) -> str:
         argv = [f"{prefix}objdump", *OBJDUMP, *span_options((start, end)), str(vmlinux)]
         with scratch_folder() as scratch:
-            return check(argv, log=Path(scratch) / "log", until=Deadline.after(_OBJDUMP_SECONDS, "objdump"))
+            return check(argv, log=Path(scratch) / "log", until=Deadline.after(_TOOL_SECONDS, "objdump"))
+
+    def places(addresses: Collection[int]) -> Places:
+        found: dict[int, tuple[SourceLine, ...]] = {}
+        wanted = iter(sorted(addresses))
+        while batch := list(islice(wanted, _AT_ONCE)):
+            with scratch_folder() as scratch:
+                argv = bulk_argv(vmlinux, batch, Path(scratch) / "addresses")
+                until = Deadline.after(_TOOL_SECONDS, TOOL)
+                found |= places_in(check(argv, log=Path(scratch) / "log", until=until), f"{src}/")
+        return found
 
     with open_binary(vmlinux, src) as binary:
-        kernel = Kernel(binary=binary, sources=source, disassemble=disassemble, branches=BRANCHES[asked.arch])
+        branches = BRANCHES[asked.arch]
+        kernel = Kernel(binary=binary, sources=source, disassemble=disassemble, places=places, branches=branches)
         found = coverage_map(asked.changed, asked.side, kernel, instrumented=asked.instrumented)
     target.write_bytes(_MAP.dump_json(found))
 

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Frames of a stack -> file and line, inlined calls included, from the vmlinux that ran and by its own toolchain."""
+"""Frames of a stack -> addresses -> file and line, inlined calls included, from the vmlinux that ran."""
 
-import os.path
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from orchestrator.host.errors import InfraError
 from orchestrator.host.paths import scratch_folder
 from orchestrator.host.process import check
 from orchestrator.host.sandbox import Sandbox, confined_argv
+from orchestrator.kernel.code.symboliser import places_in, symboliser_argv
 from orchestrator.model.arch import Arch
 from orchestrator.model.stacks import SourceLine, StackFrame
 
@@ -24,8 +24,6 @@ LANDMARK_FILE = "init/main.c"
 # Undefined, absolute and debugging symbols are no places in memory.
 _NO_PLACE = "AaUNnwv?"
 _SYMBOL = re.compile(r"^([0-9a-f]+) (\S) (\S+)$")
-_ADDRESS = re.compile(r"^0x([0-9a-f]+)$")
-_LINE = re.compile(r"^(.*):(\d+|\?)(?: \(discriminator \d+\))?$")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,38 +63,6 @@ def symbol_table(listing: str) -> SymbolTable:
     return SymbolTable(addresses=addresses, starts=frozenset(starts))
 
 
-def places_by_address(text: str) -> dict[int, tuple[SourceLine, ...]]:
-    """What `addr2line -a -i -f` printed, innermost place first; nothing for an address without a line."""
-    found: dict[int, list[SourceLine]] = {}
-    places: list[SourceLine] = []
-    function = ""
-    for line in text.splitlines():
-        if address := _ADDRESS.match(line):
-            places, function = found.setdefault(int(address[1], 16), []), ""
-        elif not function:
-            function = line
-        else:
-            place, function = _place(function, line), ""
-            if place:
-                places.append(place)
-    return {address: _inlined(places) for address, places in found.items()}
-
-
-def _place(function: str, line: str) -> SourceLine | None:
-    found = _LINE.match(line)
-    if found is None or found[1] == "??" or not found[2].isdigit() or not int(found[2]):
-        return None
-    return SourceLine(function=function, file=os.path.normpath(found[1]), line=int(found[2]))
-
-
-def _inlined(places: Sequence[SourceLine]) -> tuple[SourceLine, ...]:
-    last = len(places) - 1
-    return tuple(
-        SourceLine(function=place.function, file=place.file, line=place.line, inlined=index < last)
-        for index, place in enumerate(places)
-    )
-
-
 @dataclass(slots=True)
 class Symbols:
     """One vmlinux and the tools that read it. Not for several threads at once.
@@ -120,45 +86,32 @@ class Symbols:
         until = Deadline.after(TOOL_SECONDS, f"the symbols of {self.vmlinux.name}")
         table = self._load(until)
         wanted = {frame: address for frame in frames if (address := table.address(frame)) is not None}
-        self._look_up(wanted.values(), until)
+        self._look_up(set(wanted.values()), table.addresses[LANDMARK][0], until)
         return {frame: self._known[address] for frame, address in wanted.items() if self._known.get(address)}
 
     def _load(self, until: Deadline) -> SymbolTable:
         if self._table is None:
             if not self.vmlinux.is_file():
                 raise InfraError(f"{self.vmlinux} is gone", hint="patchrig run ...  # builds it again")
-            table = symbol_table(self._run("nm", [str(self.vmlinux)], until))
+            table = symbol_table(self._run([f"{self.arch.compiler_prefix}nm", str(self.vmlinux)], until))
             if LANDMARK not in table.addresses:
                 raise InfraError(f"{self.vmlinux} has no symbol {LANDMARK}")
-            start = table.addresses[LANDMARK][0]
-            self._root = source_root(places_by_address(self._lines([start], until)).get(start, ()))
             self._table = table
         return self._table
 
-    def _look_up(self, addresses: Iterable[int], until: Deadline) -> None:
-        unknown = sorted(set(addresses) - self._known.keys())
+    def _look_up(self, wanted: Set[int], landmark: int, until: Deadline) -> None:
+        unknown = sorted((wanted | {landmark}) - self._known.keys())
         if not unknown:
             return
-        found = places_by_address(self._lines(unknown, until))
-        for address in unknown:
-            self._known[address] = tuple(self._relative(found.get(address, ())))
+        output = self._run(symboliser_argv(self.vmlinux, unknown), until)
+        if landmark in unknown:
+            self._root = source_root(places_in(output).get(landmark, ()))
+        self._known |= dict.fromkeys(unknown, ()) | places_in(output, self._root)
 
-    def _relative(self, places: Iterable[SourceLine]) -> Iterator[SourceLine]:
-        for place in places:
-            file = place.file.removeprefix(self._root)
-            yield SourceLine(function=place.function, file=file, line=place.line, inlined=place.inlined)
-
-    def _lines(self, addresses: Iterable[int], until: Deadline) -> str:
-        words = [f"{address:#x}" for address in addresses]
-        return self._run("addr2line", ["-a", "-i", "-f", "-e", str(self.vmlinux), *words], until)
-
-    def _run(self, tool: str, arguments: Sequence[str], until: Deadline) -> str:
-        argv = [f"{self.arch.compiler_prefix}{tool}", *arguments]
+    def _run(self, argv: Sequence[str], until: Deadline) -> str:
         argv = confined_argv(argv, Sandbox(readable=(self.vmlinux,)), sandbox=self.sandbox)
         with scratch_folder() as scratch:
-            output = check(argv, log=Path(scratch) / "log", until=until)
-        # Warnings come in between: "x86_64-linux-gnu-addr2line: DWARF error: ...".
-        return "\n".join(line for line in output.splitlines() if not re.match(rf"\S*{tool}: ", line))
+            return check(argv, log=Path(scratch) / "log", until=until)
 
 
 def source_root(landmark: Sequence[SourceLine]) -> str:

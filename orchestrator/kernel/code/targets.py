@@ -10,12 +10,15 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import Literal
 
-from orchestrator.host.elf import Binary, Frame, Function, Subprogram, Unit
-from orchestrator.kernel.code.flow import Branches, Node, Terms, counts, instructions, nodes_of
+from orchestrator.host.elf import Binary, Function, Subprogram, Unit
+from orchestrator.kernel.code.c_functions import Extent, extents_at
+from orchestrator.kernel.code.flow import Branches, Instruction, Node, Terms, counts, instructions, nodes_of
+from orchestrator.kernel.code.stretches import Frame, Stretch, own_code, stretches
+from orchestrator.kernel.code.symboliser import Places
 from orchestrator.kernel.series.load import C_SUFFIXES
-from orchestrator.model.blocks import Block, ChangedFile, ChangedLine, CoverageMap, LineState, Piece
+from orchestrator.model.blocks import Block, ChangedLine, CoverageMap, LineState, Piece
+from orchestrator.model.series_diff import ChangedFile, Side
 
 CALLBACK = "__sanitizer_cov_trace_pc"
 # Functions of one source lie side by side, those of another section far away.
@@ -31,7 +34,6 @@ _STATEMENT = re.compile(r"\s+(?!\s|/[/*]|\*).*[;(]")
 # So far behind a gap is the code that follows it.
 _GAP_REACH = 10
 
-Side = Literal["new", "old"]
 Sources = Callable[[str], str]
 """The text of a source file of the tree that was built; "" for none."""
 
@@ -57,14 +59,6 @@ QUIETS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Extent:
-    """A function of the source and its last line."""
-
-    place: Subprogram
-    last: int
-
-
 Disassemble = Callable[[int, int], str]
 """What objdump prints of the code between two addresses."""
 
@@ -76,6 +70,7 @@ class Kernel:
     binary: Binary
     sources: Sources
     disassemble: Disassemble
+    places: Callable[[Collection[int]], Places]  # of all addresses at once
     branches: Branches
 
 
@@ -101,10 +96,10 @@ def coverage_map(
 
     `instrumented` are the C files compiled with the callback, beside those that are changed themselves.
     """
-    wanted = {file.path: changed_lines(file, side) for file in changed if _is_c(file.path)}
+    wanted = {file.path: file.lines(side) for file in changed if _is_c(file.path)}
     found = _Found()
     if wanted:
-        touched = {file.path: anchors(file, side) for file in changed if _is_c(file.path)}
+        touched = {file.path: file.spans(side) for file in changed if _is_c(file.path)}
         _look(found, touched, {*touched, *instrumented}, kernel, quiets)
         _look_elsewhere(found, wanted, kernel.binary)
     lines = tuple(
@@ -114,31 +109,6 @@ def coverage_map(
     after = (_after_gap(file.path, number, found) for file in changed for number in gaps(file, side))
     pieces = tuple(piece for some in after for piece in some)
     return CoverageMap(side=side, diff=tuple(changed), lines=lines, blocks=blocks, gaps=pieces)
-
-
-def changed_lines(file: ChangedFile, side: Side) -> dict[int, str]:
-    """The lines of one side that the other does not have: number -> text."""
-    kind = {"new": "+", "old": "-"}[side]
-    lines = (line for hunk in file.hunks for line in hunk if line.kind == kind)
-    return {(line.new if side == "new" else line.old): line.text for line in lines}
-
-
-def anchors(file: ChangedFile, side: Side) -> set[tuple[int, int]]:
-    """Spans of lines of one side, a function around any of which is changed.
-
-    A line that only this side has is a span of itself. Where the other side has lines that this one lacks, the span is
-    the lines before and after them: a function has lost something only if both are its own.
-    """
-    other = {"new": "-", "old": "+"}[side]
-    found = {(number, number) for number in changed_lines(file, side)}
-    for hunk in file.hunks:
-        numbers = [line.new if side == "new" else line.old for line in hunk]
-        for at, line in enumerate(hunk):
-            if line.kind == other:
-                before = next((number for number in reversed(numbers[:at]) if number), 0)
-                after = next((number for number in numbers[at:] if number), before)
-                found.add((before or after, after))
-    return found
 
 
 def gaps(file: ChangedFile, side: Side) -> list[int]:
@@ -161,22 +131,11 @@ def _is_statement(text: str) -> bool:
     return bool(_STATEMENT.match(text)) and not _DECLARATION.match(text)
 
 
-def extents(places: Iterable[Subprogram], text: str) -> list[_Extent]:
-    """The functions of one file with their last lines: in the kernel's style that is a brace in the first column."""
-    lines = text.split("\n")
-    ends = [number for number, line in enumerate(lines, start=1) if line.startswith("}")]
-    found = []
-    for place in places:
-        at = bisect_left(ends, place.line)
-        found.append(_Extent(place, ends[at] if at < len(ends) else len(lines)))
-    return found
-
-
-def quiet_lines(quiet: Quiet, extent: _Extent, text: str) -> tuple[int, int]:
+def quiet_lines(quiet: Quiet, extent: Extent, text: str) -> tuple[int, int]:
     """First and last quiet line of a function; (0, 0) where its text is another one by now."""
     if not quiet.first:
-        return extent.place.line, extent.last
-    lines = list(enumerate(text.split("\n"), start=1))[extent.place.line - 1 : extent.last]
+        return extent.first, extent.last
+    lines = list(enumerate(text.split("\n"), start=1))[extent.first - 1 : extent.last]
     first = next((number for number, line in lines if re.search(quiet.first, line)), 0)
     last = next((number for number, line in lines if number >= first and re.search(quiet.last, line)), 0)
     return (first, last) if first and last else (0, 0)
@@ -190,6 +149,7 @@ def _look(
     quiets: Sequence[Quiet],
 ) -> None:
     start = kernel.binary.symbols("_stext").get("_stext", 0)
+    looks: list[tuple[_Walk, list[Function], list[Instruction]]] = []
     for unit in kernel.binary.units():
         if unit.source not in instrumented:
             continue
@@ -198,9 +158,15 @@ def _look(
         walk = _Walk(unit=unit, touched=touched, sources=kernel.sources, quiets=quiets)
         functions = list(walk.functions())
         code = [one for span in _spans(functions) for one in instructions(kernel.disassemble(*span))]
+        looks.append((walk, functions, code))
+    own = (own_code(function, code) for _, functions, code in looks for function in functions)
+    places = kernel.places({one.address for part in own for one in part})
+    for walk, functions, code in looks:
         for function in functions:
             nodes = nodes_of(code, function.ranges, kernel.branches, CALLBACK)
-            _take(found, _Body(function=function, nodes=nodes, counts=counts(nodes), start=start), walk)
+            parts = tuple(stretches(function, code, places))
+            body = _Body(function=function, stretches=parts, nodes=nodes, counts=counts(nodes), start=start)
+            _take(found, body, walk)
 
 
 def _spans(functions: Sequence[Function]) -> Iterator[tuple[int, int]]:
@@ -226,23 +192,19 @@ class _Walk:
     ) -> None:
         self._unit = unit
         places = list(unit.places())
-        known = [
-            extent
-            for path in touched
-            for extent in extents((place for place in places if place.file == path), sources(path))
-        ]
         self.changed = {
-            extent.place
-            for extent in known
-            if any(extent.place.line <= first and last <= extent.last for first, last in touched[extent.place.file])
+            place
+            for path, spans in touched.items()
+            for place, extent in _extents((place for place in places if place.file == path), sources(path))
+            if any(extent.first <= first and last <= extent.last for first, last in spans)
         }
         self._quiet = {
-            (extent.place, number)
+            (place, number)
             for quiet in quiets
             for named in places
             if named.name == quiet.function
-            for extent in extents([named], sources(named.file))
-            for number in _numbers(quiet_lines(quiet, extent, sources(extent.place.file)))
+            for place, extent in _extents([named], sources(named.file))
+            for number in _numbers(quiet_lines(quiet, extent, sources(place.file)))
         }
 
     def functions(self) -> Iterator[Function]:
@@ -257,6 +219,12 @@ class _Walk:
         return any((frame.function, frame.line) in self._quiet for frame in frames)
 
 
+def _extents(places: Iterable[Subprogram], text: str) -> Iterator[tuple[Subprogram, Extent]]:
+    """The functions of one file with their lines."""
+    known = list(places)
+    return zip(known, extents_at([place.line for place in known], text), strict=True)
+
+
 def _numbers(span: tuple[int, int]) -> range:
     return range(span[0], span[1] + 1) if span[0] else range(0)
 
@@ -266,6 +234,7 @@ class _Body:
     """A function's machine code."""
 
     function: Function
+    stretches: Sequence[Stretch]
     nodes: Sequence[Node]
     counts: Mapping[int, Terms]
     start: int  # _stext
@@ -273,7 +242,7 @@ class _Body:
 
 def _take(found: _Found, body: _Body, walk: _Walk) -> None:
     starts = [node.start for node in body.nodes]
-    for stretch in body.function.stretches:
+    for stretch in body.stretches:
         target = walk.target(stretch.frames)
         first = max(bisect_right(starts, stretch.start) - 1, 0)
         for node in body.nodes[first : bisect_left(starts, stretch.end)] if target else ():
@@ -298,7 +267,7 @@ def _keep(found: _Found, body: _Body, node: Node, target: str, walk: _Walk) -> N
     if offset in found.blocks:
         return
     # The compiler gives the call the line that the block begins with, which may still be the caller's.
-    frames = next((s.frames for s in body.function.stretches if s.start < node.call <= s.end), ())
+    frames = next((s.frames for s in body.stretches if s.start < node.call <= s.end), ())
     found.blocks[offset] = Block(
         offset=offset,
         target=walk.target(frames) or target,

@@ -1,39 +1,88 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a series as a whole does to the source: the diff between the tree without it and with it, as values."""
+"""What a series as a whole does to the source: the tree without it and the tree with it are compared, once."""
 
-from collections.abc import Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
 
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError
+from orchestrator.host.paths import scratch_folder
 from orchestrator.host.process import last_lines
-from orchestrator.kernel.series.load import Series, diff_lines
-from orchestrator.kernel.source.apply import apply_series
+from orchestrator.kernel.code.c_functions import function_extents
+from orchestrator.kernel.series.load import Series, changed_files
+from orchestrator.kernel.source.apply import NotApplied, apply_series
 from orchestrator.kernel.source.git import git_on_files
-from orchestrator.kernel.source.tree import Tree, pristine_files
-from orchestrator.model.blocks import ChangedFile
+from orchestrator.kernel.source.tree import Tree, content_at, kept_tree, pristine_files, text_of
+from orchestrator.model.series_diff import ChangedFile, ChangedFunction, SeriesDiff
 
+APPLY_SECONDS = 60.0
 _DIFF = (
+    *("-c", "core.quotePath=false"),
     *("diff", "--no-index", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-color"),
-    *("--src-prefix=", "--dst-prefix="),
+    # In front of our two folders' names: without these unidiff can't split the header of a name with spaces.
+    *("--src-prefix=a/", "--dst-prefix=b/"),
 )
 _AS_CHANGED = 1  # git's status for two folders that differ
+_C = (".c", ".h")
+# The series, and the series with each of the seeded bugs that are tried at the same time.
+_MOST_KEPT = 8
 
 
-def whole_diff(series: Series, tree: Tree, *, until: Deadline) -> tuple[ChangedFile, ...]:
-    """The changes of all patches together, whichever variant lies in the tree; none where the series does not apply.
+@dataclass(slots=True)
+class SeriesDiffs:
+    """The diffs of a run's series, each computed once. May be asked by several threads."""
 
-    Later patches move the lines of earlier ones, so that no patch alone tells where its lines end up. The tree is ours.
+    _known: dict[tuple[str, str], SeriesDiff | NotApplied] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def of(self, series: Series, tree: Tree, *, until: Deadline) -> SeriesDiff | NotApplied:
+        """The diff of a series on a pristine tree of ours, or why the series does not fit it."""
+        key = series.sha256, text_of(tree.stamp)
+        with self._lock:
+            if key not in self._known:
+                while len(self._known) >= _MOST_KEPT:
+                    del self._known[next(iter(self._known))]
+                self._known[key] = series_diff(series, tree, until=until)
+            return self._known[key]
+
+    def of_source(self, series: Series, *, cache: Path, source_sha256: str) -> SeriesDiff:
+        """The diff on the tree that holds a source. Raises InfraError where it has gone or the series does not fit."""
+        tree = kept_tree(cache, source_sha256)
+        if tree is None:
+            raise InfraError("the private source tree is gone", hint="patchrig run ...  # makes it again")
+        found = self.of(series, tree, until=Deadline.after(APPLY_SECONDS, "what the series changed"))
+        if isinstance(found, NotApplied):
+            raise InfraError(f"the series does not fit the private tree: {found.title}")
+        return found
+
+
+def series_diff(series: Series, tree: Tree, *, until: Deadline) -> SeriesDiff | NotApplied:
+    """Apply the series to copies of the files that it touches, and compare.
+
+    The final files are compared with the pristine ones, not the patches one by one: a later patch moves the lines of
+    an earlier one.
     """
-    with TemporaryDirectory(prefix="changes-", dir=tree.folder) as scratch:
+    with scratch_folder() as scratch:
         folder = Path(scratch)
         for side in ("before", "after"):
             (folder / side).mkdir()
-            pristine_files(tree, [str(path) for path in series.touched], folder / side)
-        if apply_series(series, folder / "after", log_dir=folder / "log", until=until):
-            return ()
-        return tuple(_compared(folder, until))
+            pristine_files(tree, map(str, series.touched), folder / side)
+        if problem := apply_series(series, folder / "after", log_dir=folder / "log", until=until):
+            return problem
+        texts = dict(_texts(folder / "after", series.touched))
+        files = tuple(_compared(folder, until))
+    functions = (one for file in files if file.path in texts for one in _changed_functions(file, texts[file.path]))
+    return SeriesDiff(files=files, functions=tuple(functions), texts=texts, digests=series.by_file)
+
+
+def _texts(folder: Path, paths: Iterable[PurePosixPath]) -> Iterator[tuple[str, str]]:
+    """The C files among the paths; a link that a series brings may lead to any file of this host."""
+    for path in paths:
+        content = content_at(folder, str(path)) if path.suffix in _C else None
+        if content and content.kind != "link":
+            yield str(path), content.data.decode(errors="replace")
 
 
 def _compared(folder: Path, until: Deadline) -> Iterator[ChangedFile]:
@@ -45,5 +94,12 @@ def _compared(folder: Path, until: Deadline) -> Iterator[ChangedFile]:
     if done.status not in (0, _AS_CHANGED):
         raise InfraError(f"git can't compare two folders: {last_lines(done.output, 3)}")
     text = target.read_bytes().decode("utf-8", "replace") if target.exists() else ""
-    for path, hunks in diff_lines(text):
-        yield ChangedFile(path=path.partition("/")[2], hunks=hunks)
+    for file in changed_files(text):
+        yield replace(file, path=file.path.split("/", 2)[2])
+
+
+def _changed_functions(file: ChangedFile, text: str) -> Iterator[ChangedFunction]:
+    spans = file.spans("new")
+    for extent in function_extents(text):
+        if any(extent.first <= first and last <= extent.last for first, last in spans):
+            yield ChangedFunction(file=file.path, name=extent.name, first=extent.first, last=extent.last)

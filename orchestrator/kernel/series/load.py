@@ -22,7 +22,7 @@ from orchestrator.kernel.series.diff_text import DiffText, done_in, find_diff
 from orchestrator.kernel.series.mail import Piece, pieces_in
 from orchestrator.kernel.series.packed import LARGEST, MIB, read_packed
 from orchestrator.kernel.series.quilt import FORMS, read_folder
-from orchestrator.model.blocks import DiffLine
+from orchestrator.model.series_diff import ChangedFile, DiffLine
 
 C_SUFFIXES = frozenset({".c", ".h", ".S"})
 _PARSE_SECONDS = 300.0
@@ -326,35 +326,19 @@ def _done_by_file(patch: Patch) -> Iterator[tuple[str, bytes]]:
             yield from ((str(file), done) for file in patch.files if file not in written)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ChangedLines:
-    """What a diff did to one file, in line numbers of the file as it is afterwards."""
+def changed_files(text: str) -> Iterator[ChangedFile]:
+    """Each file that a diff of ours (correct line counts) changes; no hunks: a binary file.
 
-    added: tuple[int, ...]
-    cuts: tuple[int, ...]  # behind this line something was taken away, and nothing put in its place
-
-
-def changed_lines(diff: str) -> ChangedLines:
-    """The changed lines in a diff without context (git diff -U0) of one file. Raises InfraError where it is none."""
-    added: list[int] = []
-    cuts: list[int] = []
+    Raises InfraError where it is no diff.
+    """
     try:
-        hunks = [hunk for file in PatchSet(io.StringIO(diff)) for hunk in file]
+        files = list(PatchSet(io.StringIO(text)))
     except UnidiffParseError as error:
         raise InfraError(f"git printed a diff that can't be read: {error}") from error
-    for hunk in hunks:
-        if hunk.target_length:
-            added += range(hunk.target_start, hunk.target_start + hunk.target_length)
-        else:
-            cuts.append(hunk.target_start)
-    return ChangedLines(added=tuple(added), cuts=tuple(cuts))
-
-
-def diff_lines(text: str) -> Iterator[tuple[str, tuple[tuple[DiffLine, ...], ...]]]:
-    """Path and hunks of each file that a diff of ours (correct line counts) changes; no hunks: a binary file."""
-    for file in PatchSet(io.StringIO(text)):
-        name = file.source_file if file.target_file == "/dev/null" else file.target_file
-        yield name, tuple(tuple(_diff_line(line) for line in hunk if line.line_type in "+- ") for hunk in file)
+    for file in files:
+        path = file.source_file if file.target_file == "/dev/null" else file.target_file
+        hunks = (tuple(_diff_line(line) for line in hunk if line.line_type in "+- ") for hunk in file)
+        yield ChangedFile(path=path, hunks=tuple(hunks))
 
 
 def _diff_line(line: Any) -> DiffLine:

@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from orchestrator.host.deadline import Deadline
+from orchestrator.host.files import write_cached
 from orchestrator.host.lock import locked, locked_at_once
 from orchestrator.host.process import check
 from orchestrator.host.sealed import read_sealed
@@ -21,7 +22,6 @@ from orchestrator.host.untrusted import files_below
 from orchestrator.kernel.build.build_mark import BuildMark, copy_folder, discard
 from orchestrator.kernel.series.load import Series
 from orchestrator.kernel.source.apply import NotApplied, apply_series
-from orchestrator.kernel.source.cached_files import write_whole
 from orchestrator.kernel.source.host_code import may_run
 from orchestrator.kernel.source.manifest import restamp
 from orchestrator.kernel.source.overlay import Overlay, lay
@@ -113,7 +113,7 @@ def layer_of(tree: Tree, name: LayerName, build: str, *, on_event: Listener, unt
             _begin(tree, layer, name.below, build, until)
         if text_of(layer.stamp) != text_of(tree.stamp):
             _follow(tree, layer, until)
-        write_whole(layer.stamp, text_of(tree.stamp).encode())
+        write_cached(layer.stamp, text_of(tree.stamp).encode())
         os.utime(layer.folder)  # Layers that were not used for long are removed first.
         yield layer
 

@@ -16,12 +16,11 @@ from pathlib import Path, PurePosixPath
 
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError
-from orchestrator.host.files import trouble_named
+from orchestrator.host.files import trouble_named, write_cached
 from orchestrator.host.lock import locked
 from orchestrator.host.process import check
 from orchestrator.host.sealed import read_sealed, write_sealed
 from orchestrator.kernel.build.build_mark import boot_id, discard
-from orchestrator.kernel.source.cached_files import write_whole
 from orchestrator.kernel.source.manifest import check_manifest, write_manifest
 from orchestrator.kernel.source.tarball import Tarball, checked
 from orchestrator.kernel.source.user_tree import Checkout, place_of
@@ -132,6 +131,12 @@ def content_at(root: Path, relative: str) -> Content | None:
     return Content(kind="program" if mode & stat.S_IXUSR else "file", data=path.read_bytes())
 
 
+def tree_text(tree: Tree, path: str) -> str | None:
+    """A file of the pristine source, or None where there is none."""
+    content = content_at(tree.src, path)
+    return content.data.decode(errors="replace") if content and content.kind != "link" else None
+
+
 def put_content(root: Path, relative: str, content: Content | None) -> bool:
     """Make the path below the root hold the content, and say whether it had to change.
 
@@ -171,7 +176,7 @@ def _fill(tree: Tree, source: PreparedSource, on_event: Listener, until: Deadlin
         _remove(tree.stamp)
         discard(tree.folder)
         tree.folder.mkdir(parents=True)
-        write_whole(layout, _LAYOUT.encode())
+        write_cached(layout, _LAYOUT.encode())
     if isinstance(source.origin, Checkout):
         if not whole:
             _remove(tree.stamp)
@@ -181,8 +186,8 @@ def _fill(tree: Tree, source: PreparedSource, on_event: Listener, until: Deadlin
         _unpack(source.origin, tree, until)
     if not whole:
         write_manifest(tree.src, tree.manifest)
-        write_whole(tree.folder / _READ, boot_id().encode())
-        write_whole(tree.stamp, source.sha256.encode())
+        write_cached(tree.folder / _READ, boot_id().encode())
+        write_cached(tree.stamp, source.sha256.encode())
 
 
 # In a tree folder: the start of this machine after which all of src/ was read and found right.
@@ -197,7 +202,7 @@ def _damaged(tree: Tree, on_event: Listener) -> bool:
     wrong = check_manifest(tree.src, tree.manifest, content=text_of(read) != boot_id()) if tree.src.exists() else None
     if wrong == []:
         if text_of(read) != boot_id():
-            write_whole(read, boot_id().encode())
+            write_cached(read, boot_id().encode())
         return False
     named = ", ".join(wrong[:3]) if wrong else "its list of files"
     on_event(Notice(text=f"{tree.src} is not what was unpacked there ({named}): it is made again"))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError, UserError
+from orchestrator.host.files import sha256_of
 from orchestrator.host.process import Finished, last_lines
-from orchestrator.kernel.source.cached_files import sha256_of
 from orchestrator.kernel.source.git import git, is_git_checkout
 
 # What a build inside the tree leaves behind. make O= refuses a source that has the first three, and none is source.

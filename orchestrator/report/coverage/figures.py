@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from orchestrator.host.text import printable
-from orchestrator.model.blocks import Block, BlockCount, ChangedLine, CoverageMap, DiffLine, Executed, LineState
+from orchestrator.model.blocks import Block, BlockCount, ChangedLine, CoverageMap, Executed, LineState
 from orchestrator.model.images import BuildFailure
 from orchestrator.model.reports import CellReport, RunReport
+from orchestrator.model.series_diff import DiffLine
 
 NOTHING = BlockCount(hits=0)
 PAGE_FILE = "coverage.html"  # in the folder of a run that has coverage

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.model.blocks import ChangedFile, DiffLine
+from orchestrator.model.series_diff import ChangedFile, DiffLine
 from orchestrator.report.coverage.figures import MEANINGS, BuildCoverage, LineCount, hunk_start, line_counts
 
 

@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.host.paths import PROJECT
-from orchestrator.kernel.code.changes import Changes, save_changes
 from orchestrator.model.blocks import BlockCount, ChangedLine, CoverageMap, LineState, Piece
 from orchestrator.model.bugs import Attempt, BugReport, BugStatus, Control, SeededBug, Sensitivity
 from orchestrator.model.outcomes import Outcome
+from orchestrator.model.series_diff import SeriesDiff
 from orchestrator.report.bugs_report import as_json
+from orchestrator.report.kept_diff import save_diff
 from orchestrator.report.store import open_run
 from tests.unit.benchmarks.reach_samples import MEDIAN, MINCORE, WIDENED
 from tests.unit.samples import cell, cell_report, guest_run, image, run_report
@@ -65,7 +66,7 @@ def widened_run(root: Path) -> Path:
     with open_run(root, argv=(), matrix_path="m.yaml", matrix=run_report().matrix, versions={}) as store:
         store.add_build(kernel)
         store.add_cell(cell_report(of=replace(cell(), build=WIDENED), run=replace(guest_run(), executed=executed)))
-        save_changes(Changes(functions=(MINCORE,), texts={}), store.build_folder(WIDENED))
+        save_diff(SeriesDiff(files=(), functions=(MINCORE,), texts={}), store.folder)
     return store.folder
 
 

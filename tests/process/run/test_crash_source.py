@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A crash of a small kernel: its frames' places, what the series changed of them, and the source around."""
 
+import json
 import shutil
 from dataclasses import replace
 from difflib import unified_diff
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.host.deadline import CancelScope
+from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.series.load import BASELINE, Series, parse_series
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.cells import Build
@@ -29,13 +31,13 @@ class Lab:
 
     def __init__(self, folder: Path) -> None:
         self.cache = folder / "cache"
-        self.folder = folder / "results" / "builds" / "patched.plain.x86_64"
+        self.run = folder / "results"
         self.vmlinux = small_kernel.build(folder, ARCH)
         self.tree = self.cache / "trees" / "linux"
         shutil.copytree(folder / "src", self.tree / "src")
         (self.tree / "src" / "mm" / "use.c").write_text(OLD)
         (self.tree / "source.sha256").write_text(SHA)
-        self.folder.mkdir(parents=True)
+        self.run.mkdir()
 
     def image(self, variant: Variant = Variant.PATCHED) -> KernelImage:
         return KernelImage(
@@ -50,7 +52,9 @@ class Lab:
         )
 
     def explainer(self, series: Series, variant: Variant = Variant.PATCHED) -> Explainer:
-        return new_explainer(self.image(variant), series, cache=self.cache, folder=self.folder, sandbox=False)
+        return new_explainer(
+            self.image(variant), series, diffs=SeriesDiffs(), cache=self.cache, run=self.run, sandbox=False
+        )
 
     def crash(self) -> Crash:
         """helper() of mm/use.c was executed, called by use(), and above it a function that nobody knows."""
@@ -97,13 +101,38 @@ def test_a_crash_in_a_changed_function_says_so_and_shows_the_patched_source(lab:
 def test_a_later_run_of_the_cell_knows_as_much_from_the_results(lab: Lab) -> None:
     (first,) = lab.explainer(series()).explained([lab.crash()])
     shutil.rmtree(lab.tree)
-    again = lab.folder.parents[1] / "again"
+    again, third = lab.run.with_name("again"), lab.run.with_name("third")
+    again.mkdir()
+    third.mkdir()
 
-    later = kept_explainer(
-        lab.image(), lab.folder.parents[1], cache=lab.cache, folder=again / "builds" / "b", sandbox=False
-    )
+    later = kept_explainer(lab.image(), lab.run, cache=lab.cache, run=again, sandbox=False)
+    much_later = kept_explainer(lab.image(), again, cache=lab.cache, run=third, sandbox=False)
 
     assert later.explained([lab.crash()]) == (first,)
+    assert much_later.explained([lab.crash()]) == (first,)
+
+
+def test_a_run_of_an_earlier_version_kept_functions_and_files_with_the_build(lab: Lab) -> None:
+    (first,) = lab.explainer(series()).explained([lab.crash()])
+    old = lab.run.with_name("old")
+    build = old / "builds" / lab.image().build.name
+    (build / "source" / "mm").mkdir(parents=True)
+    (build / "source" / "mm" / "use.c").write_text(small_kernel.FILES["mm/use.c"])
+    row = {"file": "mm/use.c", "first": 5, "last": 8, "name": "helper"}
+    (build / "functions.json").write_text(f"{json.dumps([row])}\n")
+
+    later = kept_explainer(lab.image(), old, cache=lab.cache, run=lab.run, sandbox=False)
+
+    assert later.explained([lab.crash()]) == (first,)
+
+
+def test_a_run_that_kept_nothing_blames_nothing_and_says_so(lab: Lab) -> None:
+    empty = lab.run.with_name("empty")
+
+    later = kept_explainer(lab.image(), empty, cache=lab.cache, run=lab.run, sandbox=False)
+
+    (told,) = later.explained([lab.crash()])
+    assert told.unexplained == "what the series changed is not known: empty did not keep it"
 
 
 def test_a_baseline_has_places_and_source_and_no_changes(lab: Lab) -> None:

@@ -10,6 +10,7 @@ from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import UserError
 from orchestrator.host.files import sha256_of
 from orchestrator.host.process import check
+from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.series.load import Series, parse_series
 from orchestrator.kernel.source.tarball import Tarball
 from orchestrator.kernel.source.tree import PreparedSource
@@ -84,7 +85,7 @@ def series(text: str = DIFF) -> Series:
 
 
 def look(folder: Path, one: Cell, what: Series) -> None:
-    check_changed([one], source(folder), what, cache=folder / "cache", log_dir=folder, listener=lambda _: None)
+    check_changed([one], source(folder), what, diffs=SeriesDiffs(), cache=folder / "cache", listener=lambda _: None)
 
 
 def test_the_error_names_the_functions_that_there_are(tmp_path: Path) -> None:

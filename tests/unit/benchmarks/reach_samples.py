@@ -3,10 +3,10 @@
 
 from benchmarks.reach_measured import SITES, Lines, Measured, Run, Watch
 from benchmarks.reach_table import Expected, all_rows
-from orchestrator.kernel.code.changes import ChangedFunction
 from orchestrator.model.blocks import ChangedLine, LineState
 from orchestrator.model.cells import Build
 from orchestrator.model.configuration import Variant
+from orchestrator.model.series_diff import ChangedFunction
 from orchestrator.report.coverage.figures import LineCount
 
 WIDENED = Build(variant=Variant.PATCHED, flavour="widened", arch="x86_64")

@@ -2,8 +2,10 @@
 """Files that are whole or not there, whatever happens to us or to the disk in between."""
 
 import errno
+import json
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.host.errors import InfraError
-from orchestrator.host.files import make_folders, replace_whole, settle_folder, trouble_named
+from orchestrator.host.files import (
+    link_or_copy,
+    make_folders,
+    point_to,
+    replace_whole,
+    settle_folder,
+    trouble_named,
+    write_cached,
+    write_json,
+)
+from orchestrator.host.paths import IN_MEMORY
 from orchestrator.host.sealed import read_sealed, sealed, write_sealed
 
 
@@ -30,6 +42,49 @@ def test_a_folder_gets_its_name_when_all_of_it_is_there(tmp_path: Path) -> None:
     settle_folder(tmp_path / "new", tmp_path / "entry")
 
     assert (tmp_path / "entry" / "a").read_text() == "a"
+
+
+def test_a_second_name_is_a_hard_link_and_what_has_the_name_stays(tmp_path: Path) -> None:
+    (tmp_path / "image").write_bytes(b"new")
+    (tmp_path / "kept").write_bytes(b"old")
+
+    link_or_copy(tmp_path / "image", tmp_path / "second")
+    link_or_copy(tmp_path / "image", tmp_path / "kept")
+
+    assert (tmp_path / "second").samefile(tmp_path / "image")
+    assert (tmp_path / "kept").read_bytes() == b"old"
+
+
+def test_on_another_file_system_a_second_name_is_a_copy(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as other:
+        if Path(other).stat().st_dev == tmp_path.stat().st_dev:
+            pytest.skip("one file system only")
+        (tmp_path / "image").write_bytes(b"image")
+
+        link_or_copy(tmp_path / "image", Path(other) / "second")
+
+        assert [(path.name, path.read_bytes()) for path in Path(other).iterdir()] == [("second", b"image")]
+
+
+def test_a_link_leads_elsewhere_in_one_step_whatever_it_led_to(tmp_path: Path) -> None:
+    (tmp_path / "first").mkdir()
+
+    point_to(tmp_path / "latest", "first")
+    point_to(tmp_path / "latest", "second")
+
+    assert (tmp_path / "latest").readlink() == Path("second")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "latest"]
+
+
+def test_a_file_of_the_cache_brings_its_folder_and_is_refused_with_a_next_step(tmp_path: Path) -> None:
+    write_json(tmp_path / "cache" / "trees" / "mark.json", {"state": "whole"})
+    assert json.loads((tmp_path / "cache" / "trees" / "mark.json").read_text()) == {"state": "whole"}
+
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InfraError, match="the cache can't be written") as raised:
+        write_cached(tmp_path / "file" / "mark", b"")
+
+    assert raised.value.hint
 
 
 def test_a_new_cache_is_closed_to_other_users(tmp_path: Path) -> None:

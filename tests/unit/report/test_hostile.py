@@ -11,12 +11,13 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from orchestrator.cli.judge_commands import judge
-from orchestrator.model.blocks import ChangedFile, CoverageMap
+from orchestrator.model.blocks import CoverageMap
 from orchestrator.model.events import BuildEnded, CellEnded, Event, Notice, Step
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.phases import Phase, Span
 from orchestrator.model.reports import RunReport
+from orchestrator.model.series_diff import ChangedFile
 from orchestrator.report.coverage.figures import annotated_patch, cobertura_text, coverage_of, lcov_text
 from orchestrator.report.coverage.page import page_text
 from orchestrator.report.junit import junit_text

@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.kernel.code.c_functions import function_extents
+from orchestrator.kernel.code.c_functions import extents_at, function_extents
 
 TEXT = """// SPDX-License-Identifier: GPL-2.0
 #include <linux/swap.h>
@@ -38,6 +38,9 @@ EXPORT_SYMBOL_GPL(get_swap_device_info);
 static inline void nothing(void) { }
 
 static inline int one_line(int x) { return x; }
+static inline int as_in_user_space(int x) {
+	return x;
+}
 SYSCALL_DEFINE1(swapoff, const char __user *, specialfile)
 {
 	return 0;
@@ -58,6 +61,13 @@ int locked(void)
 struct plain {
 	int x;
 };
+TRACE_EVENT(swapoff,
+	TP_PROTO(int type),
+	TP_fast_assign(
+		__entry->type = type;
+	),
+);
+DEFINE_SHOW_ATTRIBUTE(swaps);
 int cut_off(void)
 {
 """
@@ -70,15 +80,39 @@ def test_functions_are_found_by_the_braces_of_their_bodies() -> None:
         ("get_swap_device_info", 16, 25),
         ("nothing", 28, 28),
         ("one_line", 30, 30),
-        ("sys_swapoff", 31, 34),
-        ("locked", 37, 41),
-        ("locked", 43, 46),
+        ("as_in_user_space", 31, 33),
+        ("sys_swapoff", 34, 37),
+        ("locked", 40, 44),
+        ("locked", 46, 49),
     ]
+
+
+def test_a_line_of_a_function_tells_where_all_of_it_is() -> None:
+    head, body, one_line, syscall = extents_at([17, 22, 30, 34], TEXT)
+
+    assert (head.first, head.last) == (body.first, body.last) == (16, 25)
+    assert (one_line.name, one_line.last) == ("one_line", 30)
+    assert (syscall.name, syscall.last) == ("sys_swapoff", 37)
+
+
+def test_a_function_that_a_macro_makes_is_as_long_as_the_call_of_the_macro() -> None:
+    event, show, nowhere = extents_at([54, 60, 99], TEXT)
+
+    assert (event.first, event.last) == (54, 59)
+    assert (show.first, show.last) == (60, 60)
+    assert (nowhere.first, nowhere.last) == (99, 99)
+
+
+def test_lines_are_counted_as_compilers_and_git_count_them() -> None:
+    (found,) = function_extents("/* a page: \f\v\x85 */\nint f(void)\n{\n}\n")
+
+    assert (found.name, found.first, found.last) == ("f", 2, 4)
 
 
 @given(st.text(alphabet="a({});#/* \n"))
 def test_any_text_gives_extents_in_order(text: str) -> None:
     found = list(function_extents(text))
 
+    assert all(one.first <= one.last for one in extents_at(range(1, 9), text))
     assert all(one.first <= one.last <= len(text.splitlines()) for one in found)
     assert all(before.last < after.last for before, after in pairwise(found))

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What nm and addr2line print -> addresses and places."""
+"""What nm prints -> the addresses of frames; and where the source tree was."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.host.errors import InfraError
-from orchestrator.kernel.code.symbols import places_by_address, source_root, symbol_table
+from orchestrator.kernel.code.symbols import source_root, symbol_table
 from orchestrator.model.stacks import SourceLine, StackFrame
 
 NM = """0000000000000000 A __per_cpu_start
@@ -20,22 +20,6 @@ ffffffff810001f0 T __pfx_h
                  U undefined
 ffffffff81000200 T h
 ffffffff81000300 T _etext
-"""
-# binutils 2.40 on a kernel: -a -i -f, and one warning.
-ADDR2LINE = """0xffffffff81000141
-percpu_ref_put
-/b/plain.x86_64/../../src/include/linux/percpu-refcount.h:334 (discriminator 2)
-f
-/b/plain.x86_64/../../src/mm/swapfile.c:1610
-0xffffffff81000200
-??
-??:0
-0xffffffff81000210
-h
-??:?
-0xffffffff81000220
-h
-/src/mm/x.c:?
 """
 
 
@@ -58,18 +42,6 @@ def test_a_frame_has_an_address_where_name_and_size_fit(frame: StackFrame, addre
     assert symbol_table(NM).address(frame) == address
 
 
-def test_places_are_innermost_first_and_what_has_no_line_is_left_out() -> None:
-    assert places_by_address(ADDR2LINE) == {
-        0xFFFFFFFF81000141: (
-            SourceLine(function="percpu_ref_put", file="/src/include/linux/percpu-refcount.h", line=334, inlined=True),
-            SourceLine(function="f", file="/src/mm/swapfile.c", line=1610),
-        ),
-        0xFFFFFFFF81000200: (),
-        0xFFFFFFFF81000210: (),
-        0xFFFFFFFF81000220: (),
-    }
-
-
 @pytest.mark.parametrize(("file", "root"), [("/a/src/init/main.c", "/a/src/"), ("init/main.c", "")])
 def test_the_source_root_is_what_stands_before_a_file_that_every_kernel_has(file: str, root: str) -> None:
     assert source_root((SourceLine(function="start_kernel", file=file, line=900),)) == root
@@ -83,5 +55,4 @@ def test_a_kernel_without_debug_information_is_called_so(file: str) -> None:
 
 @given(st.text(alphabet="0x19af?:\n /.cT"))
 def test_any_output_is_survived(text: str) -> None:
-    places_by_address(text)
     symbol_table(text)

@@ -5,32 +5,32 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from orchestrator.guest.block_counts import blocks_text, executed_of
-from orchestrator.host.elf import Subprogram, open_binary
+from orchestrator.host.elf import open_binary
 from orchestrator.host.paths import OVERLAYS
 from orchestrator.kernel.build.make import OBJDUMP
+from orchestrator.kernel.code.c_functions import extents_at
 from orchestrator.kernel.code.flow import BRANCHES
+from orchestrator.kernel.code.symboliser import Places, bulk_argv, places_in
 from orchestrator.kernel.code.targets import (
     _DECLARATION,
     Kernel,
     Quiet,
-    anchors,
-    changed_lines,
     coverage_map,
-    extents,
     gaps,
     quiet_lines,
 )
 from orchestrator.model.arch import ARCHES
-from orchestrator.model.blocks import BlockCount, ChangedFile, CoverageMap, DiffLine, LineState
+from orchestrator.model.blocks import BlockCount, CoverageMap, LineState
 from orchestrator.model.cells import Build
 from orchestrator.model.configuration import Variant
+from orchestrator.model.series_diff import ChangedFile, DiffLine
 from orchestrator.report.coverage.figures import BuildCoverage, line_counts, not_run
 
 HEADER = """\
@@ -175,11 +175,17 @@ def mapped(
         argv = [f"{ARCHES[arch].compiler_prefix}objdump", *OBJDUMP, *span, str(program)]
         return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
+    def places(addresses: Collection[int]) -> Places:
+        argv = bulk_argv(program, addresses, program.with_suffix(".addresses"))
+        output = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+        return places_in(output, f"{program.parent}/")
+
     with open_binary(program, program.parent) as binary:
         kernel = Kernel(
             binary=binary,
             sources=lambda path: SOURCES.get(path, ""),
             disassemble=disassemble,
+            places=places,
             branches=BRANCHES[arch],
         )
         return coverage_map(changed, "new", kernel, quiets=quiets, instrumented=instrumented)
@@ -330,25 +336,8 @@ def test_counts_of_a_real_run_are_those_of_the_source(program: Path) -> None:
     assert "return si * 3;" in missed.line.text
 
 
-def test_a_line_that_goes_is_looked_for_between_its_neighbours() -> None:
-    hunk = (
-        DiffLine(kind=" ", old=10, new=10, text="a"),
-        DiffLine(kind="-", old=11, new=0, text="b"),
-        DiffLine(kind="-", old=12, new=0, text="c"),
-        DiffLine(kind=" ", old=13, new=11, text="d"),
-        DiffLine(kind="+", old=0, new=12, text="e"),
-    )
-    file = ChangedFile(path="x.c", hunks=(hunk,))
-
-    assert anchors(file, "new") == {(12, 12), (10, 11)}
-    assert anchors(file, "old") == {(11, 11), (12, 12), (13, 13)}
-    assert changed_lines(file, "old") == {11: "b", 12: "c"}
-
-
-def test_a_function_ends_with_the_brace_in_the_first_column() -> None:
-    place = Subprogram("lookup", "mm/lookup.c", line_of(LOOKUP, "int lookup"))
-
-    (extent,) = extents([place], LOOKUP)
+def test_a_quiet_stretch_whose_text_is_another_one_by_now_is_none() -> None:
+    (extent,) = extents_at([line_of(LOOKUP, "int lookup")], LOOKUP)
 
     assert extent.last == len(LOOKUP.splitlines())
     assert quiet_lines(Quiet(function="lookup", first="no such", last="", reason=""), extent, LOOKUP) == (0, 0)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.model.blocks import BlockCount, ChangedFile, CoverageMap
+from orchestrator.model.blocks import BlockCount, CoverageMap
 from orchestrator.model.configuration import Variant
 from orchestrator.model.reports import RunReport
+from orchestrator.model.series_diff import ChangedFile
 from orchestrator.report.coverage.figures import coverage_of
 from orchestrator.report.coverage.page import page_text
 from tests.conftest import GOLDEN, Golden

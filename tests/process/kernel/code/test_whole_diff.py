@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which functions a series changes, by the files before and after it."""
+"""What a series does to its source: files, hunks and functions, by the files before and after it."""
 
 from difflib import unified_diff
 from pathlib import Path
@@ -10,11 +10,12 @@ from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError
 from orchestrator.host.files import sha256_of
 from orchestrator.host.process import check
-from orchestrator.kernel.code.changes import Changes, changes_of, load_changes, save_changes
+from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.series.load import BASELINE, parse_series
 from orchestrator.kernel.source.layer import patched
 from orchestrator.kernel.source.tarball import Tarball
 from orchestrator.kernel.source.tree import PreparedSource
+from orchestrator.model.series_diff import SeriesDiff
 
 SWAP = """#include "swap.h"
 
@@ -84,33 +85,32 @@ def on(folder: Path, *diffs: str) -> None:
         pass
 
 
-def changed(cache: Path, *diffs: str) -> Changes:
+def changed(cache: Path, *diffs: str, diffs_of_run: SeriesDiffs | None = None) -> SeriesDiff:
     digest = sha256_of(cache.parent / "linux.tar")
-    return changes_of(
-        parse_series("".join(diffs).encode(), "s.patch"), cache=cache, source_sha256=digest, until=until()
-    )
+    series = parse_series("".join(diffs).encode(), "s.patch")
+    return (diffs_of_run or SeriesDiffs()).of_source(series, cache=cache, source_sha256=digest)
 
 
-def names(changes: Changes) -> list[tuple[str, str]]:
-    return [(one.file, one.name) for one in changes.functions]
+def names(diff: SeriesDiff) -> list[tuple[str, str]]:
+    return [(one.file, one.name) for one in diff.functions]
 
 
 def test_only_functions_with_a_changed_line_are_changed(cache: Path) -> None:
-    changes = changed(cache, SERIES)
+    found = changed(cache, SERIES)
 
-    assert names(changes) == [("mm/swap.c", "second"), ("mm/tryget.h", "tryget")]
-    assert changes.changed("mm/swap.c", 13)
-    assert not changes.changed("mm/swap.c", 5)
-    assert not changes.changed("mm/other.c", 13)
-    assert set(changes.texts) == {"mm/swap.c", "mm/tryget.h"}
+    assert names(found) == [("mm/swap.c", "second"), ("mm/tryget.h", "tryget")]
+    assert found.changed("mm/swap.c", 13)
+    assert not found.changed("mm/swap.c", 5)
+    assert not found.changed("mm/other.c", 13)
+    assert set(found.texts) == {"mm/swap.c", "mm/tryget.h"}
 
 
 def test_a_later_patch_moves_the_lines_of_an_earlier_one(cache: Path) -> None:
-    changes = changed(cache, SERIES, MOVED)
+    found = changed(cache, SERIES, MOVED)
 
-    second = changes.functions[0]
+    second = found.functions[0]
     assert (second.name, second.first, second.last) == ("second", 13, 18)
-    assert names(changes) == [("mm/swap.c", "second"), ("mm/tryget.h", "tryget")]
+    assert names(found) == [("mm/swap.c", "second"), ("mm/tryget.h", "tryget")]
 
 
 def test_a_function_that_was_taken_away_changes_no_neighbour(cache: Path) -> None:
@@ -126,16 +126,44 @@ def test_what_series_the_private_tree_has_on_it_does_not_matter(cache: Path, app
 
 def test_a_tree_that_holds_another_source_by_now_is_not_used(cache: Path) -> None:
     with pytest.raises(InfraError, match="tree is gone"):
-        changes_of(parse_series(SERIES.encode(), "s"), cache=cache, source_sha256="0" * 64, until=until())
+        SeriesDiffs().of_source(parse_series(SERIES.encode(), "s"), cache=cache, source_sha256="0" * 64)
 
 
-def test_changes_are_read_back_from_the_results_as_they_were(cache: Path, tmp_path: Path) -> None:
-    changes = changed(cache, SERIES)
+def test_a_series_that_does_not_fit_the_tree_has_no_diff(cache: Path) -> None:
+    with pytest.raises(InfraError, match=r"does not fit the private tree: s\.patch: mm/swap\.c"):
+        changed(cache, SERIES.replace("-\tuse(x);", "-\tuse(y);"))
 
-    save_changes(changes, tmp_path / "build")
 
-    assert load_changes(tmp_path / "build") == changes
-    assert load_changes(tmp_path) is None
+def test_files_have_the_hunks_of_all_patches_together_and_the_digest_of_each(cache: Path) -> None:
+    whole = changed(cache, SERIES, MOVED)
+
+    assert [file.path for file in whole.files] == ["mm/Makefile", "mm/swap.c", "mm/tryget.h"]
+    assert whole.files[1].lines("old") == {12: "\tuse(x);"}
+    assert list(whole.files[1].lines("new").values()) == [
+        '#include "tryget.h"', "/*", " * Four lines more,", " * in no function.", " */"
+    ]  # fmt: skip
+    assert whole.digests.keys() == {"mm/Makefile", "mm/swap.c", "mm/tryget.h"}
+
+
+def test_a_file_may_have_any_name_that_a_patch_can_write(cache: Path) -> None:
+    whole = changed(cache, SERIES.replace("mm/tryget.h", "mm/tr\u00ffget it.h"))
+
+    assert ("mm/tr\u00ffget it.h", "tryget") in names(whole)
+
+
+def test_the_functions_of_both_ends_of_a_file_are_not_changed_by_what_goes_beside_them(cache: Path) -> None:
+    without_ends = SWAP[SWAP.index("static") : SWAP.index("int third")].rstrip("\n") + "\n"
+
+    assert names(changed(cache, diff("mm/swap.c", SWAP, without_ends))) == []
+
+
+def test_within_a_run_a_series_is_compared_once(cache: Path) -> None:
+    of_run = SeriesDiffs()
+
+    first = changed(cache, SERIES, diffs_of_run=of_run)
+
+    assert changed(cache, SERIES, diffs_of_run=of_run) is first
+    assert changed(cache, CUT, diffs_of_run=of_run) is not first
 
 
 def test_a_link_of_the_series_is_no_text_to_report(cache: Path) -> None:
