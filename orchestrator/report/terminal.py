@@ -90,7 +90,7 @@ def _print_crashes(report: RunReport, console: Console) -> None:
         return
     table = Table(title="what the kernels said", title_justify="left", box=None, pad_edge=False)
     table.add_column("cells", justify="right")
-    table.add_column("complaint", overflow="fold")
+    table.add_column("splat", overflow="fold")
     for entry in entries[:_MOST_ENTRIES]:
         told = f"  {tally_text(entry)}" if entry.compared else ""
         after = "  (only after another)" if entry.follow_up else ""

@@ -177,6 +177,7 @@ AS_NOBODY = """
 import os, sys
 from pathlib import Path
 from tests.unit.kernel.build.test_image_cache import *
+import orchestrator.cli.cache_report  # which nobody may not be able to read
 from orchestrator.cli.main import main
 from orchestrator.host.errors import InfraError
 os.setgroups([]); os.setgid(65534); os.setuid(65534)

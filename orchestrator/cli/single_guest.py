@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What `patchrig boot` and `patchrig shell` do: one guest, for a person."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from orchestrator.cli.options import Choice
+from orchestrator.cli.request import request_of
+from orchestrator.guest.archive import add_blocks
+from orchestrator.guest.keys import RunKeys, new_keys
+from orchestrator.guest.workload import disk_sizes, limits_for, workload_argv
+from orchestrator.host import process
+from orchestrator.host.deadline import Deadline
+from orchestrator.host.errors import ExitCode, InfraError, UserError
+from orchestrator.host.paths import scratch_folder
+from orchestrator.model.arch import ARCHES
+from orchestrator.model.cells import Cell
+from orchestrator.model.images import BuildFailure
+from orchestrator.plan.flavours import needs_of
+from orchestrator.report.terminal import screen, terminal
+from orchestrator.run.bootable import BOOT_SECONDS, Bootable, Guests, vm_spec
+from orchestrator.run.guest_files import make_initramfs, workload_sources
+from orchestrator.run.matrix import Request, open_kit, usable_kvm
+from orchestrator.run.snapshots import connected
+from orchestrator.vm.qemu import boot as boot_vm
+from orchestrator.vm.qemu import config_digest, not_as_asked, said_since
+from orchestrator.vm.start import terminal_argv
+
+
+def boot_to_prompt(matrix: Path, choice: Choice) -> ExitCode:
+    """Boot the first kernel of the matrix on this terminal."""
+    request = request_of(matrix, choice)
+    cell = request.cells[0]
+    with _bootable(request, cell, new_keys()) as (bootable, guests), scratch_folder() as scratch:
+        sizes = disk_sizes(cell)
+        disks = [Path(scratch) / f"swap{index}.raw" for index in range(len(sizes))]
+        for disk, size_mib in zip(disks, sizes, strict=True):
+            with disk.open("wb") as file:
+                file.truncate(size_mib << 20)
+        click.echo(f"{cell.build.name}; Ctrl-A X ends QEMU", err=True)
+        status = process.foreground(terminal_argv(vm_spec(cell, bootable, guests), disks))
+    return ExitCode.OK if status == 0 else ExitCode.INFRA
+
+
+def open_shell(cell: str, matrix: Path, choice: Choice) -> ExitCode:
+    """Boot the guest of a cell and open an SSH session in it."""
+    request = request_of(matrix, choice)
+    chosen = _cell_named(request, cell)
+    keys = new_keys()
+    until = Deadline.after(BOOT_SECONDS, "the guest's start")
+    with _bootable(request, chosen, keys) as (bootable, guests), scratch_folder() as scratch:
+        logs = Path(scratch)
+        spec = vm_spec(chosen, bootable, guests)
+        with boot_vm(spec, console_log=logs / "console.log", qemu_log=logs / "qemu.log") as vm:
+            ready = vm.wait_ready(until)
+            if ready is None:
+                last = process.last_lines(said_since(logs / "console.log", 0))
+                raise InfraError(f"{vm.ending()} before the guest was up:\n{last}", hint=vm.not_the_guests_doing())
+            needs = needs_of(chosen.build.flavour)
+            if differs := not_as_asked(spec, ready, config_digest(bootable.kernel.config), kept=needs.kept):
+                raise InfraError(differs)
+            argv = workload_argv(chosen, limits_for(chosen, ready.speed, kernel_slower=needs.slower))
+            click.echo(f"{chosen.name}; its workload is started by:\n  {' '.join(argv)}", err=True)
+            with connected(vm, keys, until) as guest:
+                guest.interact()
+    return ExitCode.OK
+
+
+def _cell_named(request: Request, name: str) -> Cell:
+    matches = [cell for cell in request.cells if cell.name == name]
+    matches = matches or [cell for cell in request.cells if name in cell.name]
+    if len(matches) == 1:
+        return matches[0]
+    which = ", ".join(cell.name for cell in (matches or request.cells)[:8])
+    found = f"{len(matches)} cells are called" if matches else "no cell is called"
+    raise UserError(
+        f"{found} {name!r}; there are: {which}",
+        hint=f"patchrig list {request.plan.path}  # a cell of a run's: with that run's --flavour, --variant, --patch",
+    )
+
+
+@contextmanager
+def _bootable(request: Request, cell: Cell, keys: RunKeys) -> Iterator[tuple[Bootable, Guests]]:
+    """The cell's kernel and a fresh initramfs, for the length of the block."""
+    with scratch_folder() as scratch:
+        folder = Path(scratch)
+        with terminal(screen(beside_output=True)) as listener, open_kit(request, listener) as kit:
+            image = kit.image(cell.build, log_dir=folder, listener=listener)
+            if isinstance(image, BuildFailure):
+                raise UserError(f"{image.outcome}: {image.title}\n{image.detail}")
+            initramfs = make_initramfs(
+                ARCHES[cell.build.arch],
+                workload_sources([cell.workload]),
+                keys,
+                cache=request.cache,
+                output=folder / "initramfs",
+            )
+            if image.coverage:
+                initramfs = add_blocks(initramfs, image.coverage, output=folder / "initramfs.blocks")
+            bootable = Bootable(kernel=image, initramfs=initramfs)
+            guests = Guests(keys=keys, kvm=frozenset(), allow=(), sandbox=kit.sandbox)
+            if usable_kvm(cell, bootable, guests, cache=request.cache, listener=listener):
+                guests = replace(guests, kvm=frozenset({cell.build.arch}))
+        yield bootable, guests
