@@ -52,7 +52,9 @@ def workload_path(name: str, beside: Path, project: Path) -> Path:
         if (path := folder / f"{name}.yaml").is_file():
             return path
     known = known_workloads(project, beside=beside)
-    raise UserError(unknown("workload", name, known), hint="ls configs/workloads  # each YAML file is a workload")
+    raise UserError(
+        unknown("workload", name, known), hint=f"ls {project / 'configs' / 'workloads'}  # each YAML file is a workload"
+    )
 
 
 def series_path(entry: Path, folder: Path) -> Path:
