@@ -12,6 +12,7 @@ import many_cells
 import measure
 import peers
 import pytest
+import quick_answers
 import runs
 import vng
 from reach import repeats
@@ -53,7 +54,7 @@ def test_the_rows_are_listed() -> None:
     )
 
     assert [text.split()[0] for text in done.stdout.splitlines()] == [
-        *("boot", "cells", "edit", "matrix", "hook"),
+        *("boot", "cells", "edit", "matrix", "answers", "own-tree", "hook"),
         *("vng-boot-x86_64", "vng-boot-arm64", "vng-build", "rebuild"),
     ]
 
@@ -603,3 +604,19 @@ def test_what_a_load_did_is_read_from_the_console() -> None:
     console = '[    1.0][    T1] up\n{"type": "progress", "operations": 3}\n{"type": "result", "operations": 40}\r\n'
 
     assert hook.operations(console) == 40
+
+
+def test_the_tree_of_a_benchmark_is_a_kernel_tree_of_that_many_files(tmp_path: Path) -> None:
+    quick_answers.make_tree(tmp_path / "linux", 50)
+
+    assert len([path for path in (tmp_path / "linux").rglob("*") if path.is_file()]) == 50
+    quick_answers.look_at(tmp_path / "linux", tmp_path)
+    (copy,) = tmp_path.glob("cache/trees/*/src")
+    assert len([path for path in copy.rglob("*") if path.is_file()]) == 50
+
+
+def test_the_cpu_of_a_command_is_that_of_its_own_process() -> None:
+    busy = "import time\nwhile time.process_time() < 0.2: pass"
+
+    assert quick_answers.cpu_of([sys.executable, "-c", busy]) >= 0.2
+    assert quick_answers.cpu_of([sys.executable, "-c", "import time; time.sleep(0.2)"]) < 0.2
