@@ -30,7 +30,8 @@ def boot(matrix: Path, **choice: Any) -> ExitCode:
 
 @click.command()
 @click.argument("cell")
-@click.option("--matrix", type=MATRIX, default=DEFAULT_MATRIX, show_default="configs/swapoff.yaml")
+@click.option("--matrix", type=MATRIX, default=DEFAULT_MATRIX, show_default="configs/swapoff.yaml",
+              help="The matrix that has the cell.")  # fmt: skip
 @with_choice
 def shell(cell: str, matrix: Path, **choice: Any) -> ExitCode:
     """Boot the guest of a CELL and open an SSH session in it.

@@ -99,8 +99,8 @@ _BUILD_CHOICE = (
                  help="Only this workload: a name, or the path of its YAML file."),
     click.option("--seed", type=click.IntRange(0), help="Seed of all random numbers of the workloads."),
     click.option("--widen", metavar="K=V,...",
-                 help="How a widened flavour delays: chance=2%,max=30ms,spin=1ms,hold=500ms,rest=10%,"
-                 "only=FUNCTION+FUNCTION. These are the defaults; only= has none."),
+                 help="Delays of a widened flavour, with commas between them. The defaults are chance=2% max=30ms "
+                 "spin=1ms hold=500ms rest=10%; only=F+F delays these functions alone."),
     NO_SANDBOX,
 )  # fmt: skip
 _CHOICE = (

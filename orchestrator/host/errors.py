@@ -30,7 +30,7 @@ class OrchestratorError(Exception):
 
 
 class UserError(OrchestratorError):
-    """The command line, a YAML file or a patch path must be mended by the user."""
+    """The command line, a YAML file or a patch path must be fixed by the user."""
 
     exit_code = ExitCode.USAGE
 

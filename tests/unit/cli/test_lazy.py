@@ -136,3 +136,10 @@ def test_help_texts_have_the_words_of_kernel_developers(words: list[str]) -> Non
 
 def test_the_variants_on_the_command_line_are_those_of_a_matrix() -> None:
     assert set(VARIANTS) == set(Variant)
+
+
+@pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS)], ids=" ".join)
+def test_each_option_has_a_help_text(words: list[str]) -> None:
+    found = command(words[0]) if words else cli
+
+    assert [option.name for option in found.params if isinstance(option, click.Option) and not option.help] == []
