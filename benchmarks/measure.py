@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import hook, measurements, peers
+from benchmarks import hook, measurements, peers, quick_answers
 from benchmarks.runs import PROJECT, REPEATS, Figure, Row, edited_series, mark_of, run, starts
 
 
@@ -84,7 +84,15 @@ def matrix(results: Path) -> Iterator[Figure]:
     yield Figure(what="the orchestrator's own memory, peak", measured=summary["peak_mib"], reach=300.0, unit="MiB")
 
 
-ROWS: dict[str, Row] = {"boot": boot, "cells": cells, "edit": edit, "matrix": matrix, **hook.ROWS, **peers.ROWS}
+ROWS: dict[str, Row] = {
+    "boot": boot,
+    "cells": cells,
+    "edit": edit,
+    "matrix": matrix,
+    **quick_answers.ROWS,
+    **hook.ROWS,
+    **peers.ROWS,
+}
 LONG = ("edit", "matrix", *hook.ROWS, *peers.ROWS)
 
 HEADER = f"{'what':<74} {'measured':>13} {'peer':>13} {'reach':>13} {'ratio':>6}"

@@ -302,3 +302,43 @@ def test_no_file_names_a_registry_a_mirror_or_a_machine() -> None:
         text = path.read_bytes().decode("utf-8", errors="replace").lower()
         found = [name for name in names if name in text]
         assert not found, f"{path.relative_to(PROJECT)} names {', '.join(found)}"
+
+
+# Code that is compiled into a kernel has the kernel's licence, all other code b4's and kcidb's.
+KERNEL_CODE = ("kernels/overlays/",)
+SOURCE_SUFFIXES = (".py", ".c", ".h", ".S", ".sh")
+KBUILD_FILES = ("Makefile", "Kconfig", "Kbuild")
+WITHOUT_LICENCE_LINE = (
+    "kernels/overlays/widened/appended/",  # goes to the end of files of the kernel's, which have theirs
+    "tests/golden/",  # what comes out of us
+)
+
+
+def licensed_files() -> list[Path]:
+    """Source files and scripts, empty ones aside; relative to the project."""
+    found = []
+    for path in project_files():
+        here = path.relative_to(PROJECT)
+        first = path.read_bytes()[:2]
+        source = path.suffix in SOURCE_SUFFIXES or path.name in KBUILD_FILES or first == b"#!"
+        if source and first and not here.as_posix().startswith(WITHOUT_LICENCE_LINE):
+            found.append(here)
+    return sorted(found)
+
+
+@pytest.mark.parametrize("file", licensed_files(), ids=str)
+def test_a_source_file_begins_with_its_licence(file: Path) -> None:
+    licence = "GPL-2.0-only" if file.as_posix().startswith(KERNEL_CODE) else "GPL-2.0-or-later"
+    first, second, *_ = [*(PROJECT / file).read_text(encoding="utf-8").splitlines(), ""]
+    line = second if first.startswith("#!") else first
+
+    assert re.fullmatch(rf"(#|//|/\*) SPDX-License-Identifier: {licence}( \*/)?", line), f"{file}: {line}"
+
+
+def test_the_licence_of_the_package_is_that_of_its_files() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    assert project["license"] == "GPL-2.0-or-later"
+    assert "GNU GENERAL PUBLIC LICENSE" in (PROJECT / "LICENSE").read_text(encoding="utf-8")
+    files = {file.parts[0] for file in licensed_files()}
+    assert {"orchestrator", "tests", "benchmarks", "tools", "kernels", "Makefile"} <= files

@@ -185,7 +185,7 @@ def _typed(name: str) -> str:
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:
-    # What is there of a pipe, and not a full chunk: a complaint is shown when it is complete.
+    # What is there of a pipe, and not a full chunk: a splat is shown when it is complete.
     read = getattr(file, "read1", file.read)
     while chunk := read(CHUNK):
         yield chunk

@@ -3,20 +3,14 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from orchestrator.host import paths
-from orchestrator.host.errors import UserError
 from orchestrator.model.arch import ARCHES
-from orchestrator.model.cells import Cell
-from orchestrator.model.configuration import Variant
-from orchestrator.plan.config import load_kernel_source, load_plan
-from orchestrator.plan.expansion import Selection, expand
-from orchestrator.run.kernels import Request
 
 
 class OutputFile(click.Path):
@@ -32,11 +26,27 @@ class OutputFile(click.Path):
         return path
 
 
+class MatrixFile(click.Path):
+    """A matrix: a YAML file, or one that patchrig comes with by its name or by its path below the project."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        given = Path(value)
+        # Where there is none either, the user is told of the file that was asked for.
+        ours = [] if given.exists() and not given.is_dir() else [paths.PROJECT / given, paths.CONFIGS / f"{given}.yaml"]
+        found = next((path for path in ours if path.is_file()), given)
+        return super().convert(found, param, ctx)
+
+
 def _version_alone(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
     return value.strip().removeprefix("v").removeprefix("V")
 
 
-MATRIX = click.Path(dir_okay=False, path_type=Path)
+MATRIX = MatrixFile()
+# Those of model.configuration, which takes longer to import than a help text may take.
+VARIANTS = ("baseline", "patched")
 DEFAULT_MATRIX = paths.CONFIGS / "swapoff.yaml"
 F = TypeVar("F", bound=Callable[..., Any])
 SERIES_VERSION = click.option("--series-version", default="", metavar="N", callback=_version_alone,
@@ -62,6 +72,15 @@ class Choice:
     sandbox: bool
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Output:
+    """Where the results of a command go."""
+
+    results: Path
+    junit: Path | None
+    as_json: bool  # on standard output
+
+
 NO_SANDBOX = click.option("--no-sandbox", "sandbox", flag_value=False, default=True, type=bool,
                           help="Build, and run QEMU, without bubblewrap: the series' build files and what breaks out "
                           "of a guest then have your rights.")  # fmt: skip
@@ -78,29 +97,29 @@ _BUILD_CHOICE = (
                  help="Only this flavour: plain, debug, widened, kasan, kcsan, or several as a+b."),
     click.option("--workload", multiple=True, metavar="W",
                  help="Only this workload: a name, or the path of its YAML file."),
-    click.option("--seed", type=click.IntRange(0), help="Where all randomness of the workloads comes from."),
+    click.option("--seed", type=click.IntRange(0), help="Seed of all random numbers of the workloads."),
     click.option("--widen", metavar="K=V,...",
-                 help="How a widened flavour delays: chance=2%,max=30ms,spin=1ms,hold=500ms,rest=10%,"
-                 "only=FUNCTION+FUNCTION; what is left out is so."),
+                 help="Delays of a widened flavour, with commas between them. The defaults are chance=2% max=30ms "
+                 "spin=1ms hold=500ms rest=10%; only=F+F delays these functions alone."),
     NO_SANDBOX,
 )  # fmt: skip
 _CHOICE = (
     *_BUILD_CHOICE,
-    click.option("--variant", multiple=True, type=click.Choice([str(one) for one in Variant]),
-                 help="Only this variant: with the series or without."),
+    click.option("--variant", multiple=True, type=click.Choice(VARIANTS),
+                 help="Only this variant: patched has the series, baseline has not."),
     click.option("--seconds", type=click.IntRange(1), help="Load seconds of each cell."),
-    click.option("--repeat", type=click.IntRange(1), help="Run each cell so many times, with a seed each."),
+    click.option("--repeat", type=click.IntRange(1), help="Run each cell this many times, each with another seed."),
 )  # fmt: skip
 IN_RESULTS = click.option("--results", type=click.Path(file_okay=False, path_type=Path), default=paths.RESULTS,
-                          show_default="results/", help="Where the folders of runs lie.")  # fmt: skip
+                          show_default="results/", help="Folder with the runs.")  # fmt: skip
 RESULTS = click.option("--results", type=click.Path(file_okay=False, path_type=Path), default=paths.RESULTS,
-                        show_default="results/", help="Where the run's folder is made.")  # fmt: skip
-JOBS = click.option("--jobs", type=click.IntRange(1), help="Guests side by side; as cores and memory allow if unset.")
+                        show_default="results/", help="Folder in which the run's folder is made.")  # fmt: skip
+JOBS = click.option("--jobs", type=click.IntRange(1), help="Guests side by side (default: as cores and memory allow).")
 FAIL_FAST = click.option("--fail-fast/--keep-going", default=False, help="Stop after the first cell that is bad.")
-DUMP_MEMORY = click.option("--dump-memory", is_flag=True, help="Keep the memory of a guest that hangs: memory.elf.")
+DUMP_MEMORY = click.option("--dump-memory", is_flag=True, help="Keep the memory of a guest that hangs as memory.elf.")
 RESTORE = click.option("--no-restore", "restore", flag_value=False, default=True, type=bool,
-                        help="Boot every guest, also where one was saved that others have booted.")  # fmt: skip
-JUNIT = click.option("--junit", type=OutputFile(), metavar="FILE", help="Also write the JUnit XML here.")
+                        help="Boot every guest: restore none from a snapshot.")  # fmt: skip
+JUNIT = click.option("--junit", type=OutputFile(), metavar="FILE", help="Also write JUnit XML to FILE.")
 AS_JSON = click.option("--json", "as_json_text", is_flag=True, help="Print JSON for scripts.")
 
 
@@ -115,37 +134,3 @@ def with_build_choice(command: F) -> F:
     for option in reversed(_BUILD_CHOICE):
         command = option(command)
     return command
-
-
-def request_of(matrix: Path, choice: Choice) -> Request:
-    """Load the matrix with the command line's selection. Raises UserError."""
-    if choice.tree and choice.kernel:
-        raise UserError("--tree and --kernel both say which kernel to build: give one of them")
-    selection = Selection(
-        arches=choice.arch,
-        flavours=choice.flavour,
-        workloads=choice.workload,
-        variants=tuple(Variant(name) for name in choice.variant),
-        seconds=choice.seconds,
-        seed=choice.seed,
-        repeat=choice.repeat,
-        widen=choice.widen,
-    )
-    plan = load_plan(matrix, selection)
-    series = choice.patch or plan.matrix.series
-    if Variant.PATCHED in plan.matrix.variants and not series:
-        raise UserError(f"{matrix}: the variant patched needs a series", hint="--patch PATH, or --variant baseline")
-    if choice.kernel:
-        load_kernel_source(choice.kernel)
-    # Reports name what was tested, and not what the matrix would have tested.
-    kernel = str(choice.tree or choice.kernel or plan.matrix.kernel)
-    plan = replace(plan, matrix=plan.matrix.model_copy(update={"series": tuple(series), "kernel": kernel}))
-    cells: tuple[Cell, ...] = expand(plan.matrix, plan.workloads)
-    return Request(
-        plan=plan,
-        cells=cells,
-        series=series,
-        series_version=choice.series_version,
-        tree=choice.tree,
-        sandbox=choice.sandbox,
-    )

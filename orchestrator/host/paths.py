@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where things lie: the project's own folders, and the user cache."""
+"""Where things lie: the project's own folders, and the user cache.
+
+A checkout has configs/, guest-scripts/ and kernels/ beside the package; a wheel has them in it, in data/ (setup.py).
+"""
 
 import os
 import shutil
@@ -9,14 +12,18 @@ from pathlib import Path
 
 import platformdirs
 
-PROJECT = Path(__file__).resolve().parents[2]
+PACKAGE = Path(__file__).resolve().parents[1]
+_DATA = PACKAGE / "data"
+INSTALLED = _DATA.is_dir()
+PROJECT = _DATA if INSTALLED else PACKAGE.parent
 CONFIGS = PROJECT / "configs"
 KCONFIG = CONFIGS / "kconfig"
 WORKLOADS = CONFIGS / "workloads"
 GUEST_SCRIPTS = PROJECT / "guest-scripts"
 KERNELS = PROJECT / "kernels"
 OVERLAYS = KERNELS / "overlays"
-RESULTS = PROJECT / "results"
+# Nobody looks for results among the packages of a Python.
+RESULTS = Path("results") if INSTALLED else PROJECT / "results"
 
 
 def cache_is_named() -> bool:

@@ -9,7 +9,7 @@ from orchestrator.host.errors import UserError
 from orchestrator.host.paths import PROJECT
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.configuration import DeviceKind, KernelSource, Matrix, SwapDevice, Workload
-from orchestrator.plan.delays import parse_widening
+from orchestrator.plan.delays import parse_delays
 from orchestrator.plan.flavours import is_widened
 from orchestrator.plan.names import repeated, unknown
 from orchestrator.plan.schema import Problem
@@ -52,7 +52,9 @@ def workload_path(name: str, beside: Path, project: Path) -> Path:
         if (path := folder / f"{name}.yaml").is_file():
             return path
     known = known_workloads(project, beside=beside)
-    raise UserError(unknown("workload", name, known), hint="ls configs/workloads  # each YAML file is a workload")
+    raise UserError(
+        unknown("workload", name, known), hint=f"ls {project / 'configs' / 'workloads'}  # each YAML file is a workload"
+    )
 
 
 def series_path(entry: Path, folder: Path) -> Path:
@@ -81,7 +83,7 @@ def matrix_problems(matrix: Matrix, folder: Path, project: Path) -> Iterator[Pro
     wrong = [(at, text) for at, flavour in enumerate(matrix.flavours) if (text := flavour_problem(flavour, known))]
     yield from (Problem(key=("flavours", at), text=text) for at, text in wrong)
     try:
-        parse_widening(matrix.widen)
+        parse_delays(matrix.widen)
     except UserError as e:
         yield Problem(key=("widen",), text=str(e).removeprefix("widen: "))
     if matrix.widen and not wrong and not any(map(is_widened, matrix.flavours)):

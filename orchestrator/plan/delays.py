@@ -18,7 +18,7 @@ _TIMES = {"us": 1, "ms": 1_000, "s": 1_000_000}
 _EXAMPLE = "chance=2%,max=30ms,spin=1ms,only=do_swap_page+mincore_swap"
 
 
-def parse_widening(text: str) -> DelaySettings:
+def parse_delays(text: str) -> DelaySettings:
     """What is left out is as in DEFAULT; "" is DEFAULT. Raises UserError that names the key and what it allows."""
     given: dict[str, int | tuple[str, ...]] = {}
     for part in filter(None, text.split(",")):
@@ -43,7 +43,7 @@ def parse_widening(text: str) -> DelaySettings:
 
 
 def delays_text(settings: DelaySettings) -> str:
-    """The text that parse_widening() makes the same value of."""
+    """The text that parse_delays() makes the same value of."""
     parts = [f"chance={settings.chance_ppm / 10_000:.4f}".rstrip("0").rstrip(".") + "%"]
     parts += [f"max={settings.sleep_us}us", f"spin={settings.spin_us}us", f"hold={settings.hold_us}us"]
     parts += [f"rest={settings.rest_percent}%"]

@@ -13,7 +13,7 @@ from orchestrator.model.arch import ARCHES
 from orchestrator.model.blocks import DelaySettings
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.configuration import Matrix, Variant, Workload
-from orchestrator.plan.delays import parse_widening
+from orchestrator.plan.delays import parse_delays
 from orchestrator.plan.flavours import fitted, is_widened
 from orchestrator.plan.names import repeated, unknown
 
@@ -67,7 +67,7 @@ def selected(matrix: Matrix, selection: Selection) -> Matrix:
 
 def delays_of(matrix: Matrix, flavour: str) -> DelaySettings | None:
     """How the cells of a flavour delay; None for one that does not."""
-    return parse_widening(matrix.widen) if is_widened(flavour) else None
+    return parse_delays(matrix.widen) if is_widened(flavour) else None
 
 
 def refuse_idle_delays(matrix: Matrix, selection: Selection) -> None:

@@ -102,7 +102,7 @@ def open_kernels(request: Request, listener: Listener) -> Iterator[Kernels]:
         for text in series.notices:
             listener(Notice(text=text))
         if request.tree:
-            source = from_tree(request.tree, revision=series.base, log=log)
+            source = from_tree(request.tree, revision=series.base, cache=request.cache, log=log)
         else:
             wanted = load_kernel_source(request.plan.matrix.kernel)
             source = from_tarball(wanted, cache=request.cache, on_event=listener)

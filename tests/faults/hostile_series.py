@@ -78,7 +78,7 @@ def ordinary_user(folder: Path) -> As:
     packages = sysconfig.get_paths()["purelib"]
     for python in (os.path.realpath(sys.executable), "/usr/bin/python3"):
         who = As(NOBODY, python, f"{PROJECT}:{packages}")
-        argv = [*who.wrap(), "env", f"PYTHONPATH={who.path}", python, "-c", "import orchestrator.cli.main"]
+        argv = [*who.wrap(), "env", f"PYTHONPATH={who.path}", python, "-c", "import orchestrator.cli.reported_runs"]
         if subprocess.run(argv, cwd=folder, capture_output=True, check=False).returncode == 0:
             return who
     raise Skip("an ordinary user can't read the project or its Python packages")

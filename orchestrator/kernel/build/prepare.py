@@ -81,15 +81,18 @@ def from_tarball(source: KernelSource, *, cache: Path, on_event: Listener) -> Pr
     return PreparedSource(key=key, sha256=tarball.sha256, version=source.version, origin=tarball)
 
 
-def from_tree(folder: Path, *, revision: str = "", log: Path) -> PreparedSource:
+def from_tree(folder: Path, *, revision: str = "", cache: Path | None = None, log: Path) -> PreparedSource:
     """A developer's tree as it lies there, or at a commit of it (Series.base); never touched.
 
-    Raises UserError when it is no kernel tree.
+    With a cache, what was read of the tree is kept there. Raises UserError when it is no kernel tree.
     """
     until = Deadline.after(LISTING_SECONDS, f"listing {folder}")
-    checkout = read_checkout(folder.resolve(), revision=revision, log=log, until=until)
-    place = hashlib.sha256(str(checkout.folder).encode("utf-8", "surrogateescape")).hexdigest()
-    return PreparedSource(key=f"tree-{place[:12]}", sha256=checkout.sha256, version=checkout.version, origin=checkout)
+    folder = folder.resolve()
+    place = hashlib.sha256(str(folder).encode("utf-8", "surrogateescape")).hexdigest()
+    key = f"tree-{place[:12]}"
+    kept = cache / "trees" / f"{key}.sealed" if cache else None
+    checkout = read_checkout(folder, revision=revision, kept=kept, log=log, until=until)
+    return PreparedSource(key=key, sha256=checkout.sha256, version=checkout.version, origin=checkout)
 
 
 def prepare(  # what a kernel is made of

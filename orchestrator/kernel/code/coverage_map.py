@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.elf import open_binary
-from orchestrator.host.paths import PROJECT, scratch_folder
+from orchestrator.host.paths import PACKAGE, scratch_folder
 from orchestrator.host.process import check, last_lines, run
 from orchestrator.host.sandbox import Limits, Mount, Sandbox, confined_argv, hand_over_all
 from orchestrator.host.untrusted import BadFile, read_plain
@@ -65,7 +65,7 @@ def mapped(request: MapRequest, dirs: BuildDirs, until: Deadline) -> CoverageMap
         inside = Sandbox(
             readable=(*_python(), Mount(vmlinux, seen), Mount(dirs.src, dirs.seen.src)),
             writable=(scratch,),
-            env={"PYTHONPATH": str(PROJECT), "PYTHONDONTWRITEBYTECODE": "1"},
+            env={"PYTHONPATH": str(PACKAGE.parent), "PYTHONDONTWRITEBYTECODE": "1"},
             limits=_LIMITS,
         )
         argv = [sys.executable, "-m", __name__, str(scratch / "request"), str(scratch / "answer")]
@@ -80,7 +80,7 @@ def mapped(request: MapRequest, dirs: BuildDirs, until: Deadline) -> CoverageMap
 
 def _python() -> tuple[Path, ...]:
     """Our interpreter, its packages and our code."""
-    places = (Path(sys.base_prefix), Path(sys.prefix), PROJECT / "orchestrator")
+    places = (Path(sys.base_prefix), Path(sys.prefix), PACKAGE)
     return tuple(dict.fromkeys(path.resolve() for path in places if not path.resolve().is_relative_to("/usr")))
 
 

@@ -75,7 +75,7 @@ class Kernel:
 
 
 @dataclass(kw_only=True, slots=True)
-class _Found:
+class _Blocks:
     """What the units gave so far."""
 
     blocks: dict[int, Block] = field(default_factory=dict)
@@ -97,7 +97,7 @@ def coverage_map(
     `instrumented` are the C files compiled with the callback, beside those that are changed themselves.
     """
     wanted = {file.path: file.lines(side) for file in changed if _is_c(file.path)}
-    found = _Found()
+    found = _Blocks()
     if wanted:
         touched = {file.path: file.spans(side) for file in changed if _is_c(file.path)}
         _look(found, touched, {*touched, *instrumented}, kernel, quiets)
@@ -142,7 +142,7 @@ def quiet_lines(quiet: Quiet, extent: Extent, text: str) -> tuple[int, int]:
 
 
 def _look(
-    found: _Found,
+    found: _Blocks,
     touched: Mapping[str, Collection[tuple[int, int]]],
     instrumented: Collection[str],
     kernel: Kernel,
@@ -240,7 +240,7 @@ class _Body:
     start: int  # _stext
 
 
-def _take(found: _Found, body: _Body, walk: _Walk) -> None:
+def _take(found: _Blocks, body: _Body, walk: _Walk) -> None:
     starts = [node.start for node in body.nodes]
     for stretch in body.stretches:
         target = walk.target(stretch.frames)
@@ -262,7 +262,7 @@ def _pieces(body: _Body, node: Node) -> set[Piece]:
     return {Piece(inside=body.function.place.name, terms=terms)}
 
 
-def _keep(found: _Found, body: _Body, node: Node, target: str, walk: _Walk) -> None:
+def _keep(found: _Blocks, body: _Body, node: Node, target: str, walk: _Walk) -> None:
     offset = node.call - body.start
     if offset in found.blocks:
         return
@@ -278,7 +278,7 @@ def _keep(found: _Found, body: _Body, node: Node, target: str, walk: _Walk) -> N
     )
 
 
-def _look_elsewhere(found: _Found, wanted: Mapping[str, Mapping[int, str]], binary: Binary) -> None:
+def _look_elsewhere(found: _Blocks, wanted: Mapping[str, Mapping[int, str]], binary: Binary) -> None:
     """Changed lines of headers that only files without the callback have code of."""
     missing = {
         path
@@ -294,7 +294,7 @@ def _look_elsewhere(found: _Found, wanted: Mapping[str, Mapping[int, str]], bina
                 found.lines.setdefault((path, line), set())
 
 
-def _line(path: str, number: int, text: str, found: _Found) -> ChangedLine:
+def _line(path: str, number: int, text: str, found: _Blocks) -> ChangedLine:
     line = ChangedLine(file=path, line=number, text=text, state=LineState.NO_CODE)
     if path not in found.built:
         return replace(line, state=LineState.NOT_BUILT)
@@ -305,7 +305,7 @@ def _line(path: str, number: int, text: str, found: _Found) -> ChangedLine:
     return replace(line, state=LineState.CODE if pieces else LineState.NOT_INSTRUMENTED, pieces=pieces)
 
 
-def _after_gap(path: str, number: int, found: _Found) -> list[Piece]:
+def _after_gap(path: str, number: int, found: _Blocks) -> list[Piece]:
     at = next((at for at in range(number, number + _GAP_REACH) if found.lines.get((path, at))), 0)
     return sorted(found.lines.get((path, at), ()), key=lambda piece: (piece.inside, piece.terms))
 

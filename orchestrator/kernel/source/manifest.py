@@ -12,20 +12,26 @@ that it had then. There are two ways in which a file goes wrong:
   afterwards: most of what was read stays in memory, where the disk can't change it.
 
 The manifest is sealed, and written when all of the folder is on the disk: without it, the folder is as good as none.
+
+contents_of() keeps the same of a developer's tree, which others write to at any time.
 """
 
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from orchestrator.host.errors import InfraError
 from orchestrator.host.files import flush_file_system, trouble_named
 from orchestrator.host.sealed import read_sealed, write_sealed
 
 _FORMAT = b"patchrig manifest 1"
+# The coarsest file system notes times in steps of 2 s (FAT).
+_STEP_NS = 2_000_000_000
 _CHUNK = 1 << 20
 _THREADS = len(os.sched_getaffinity(0))
 
@@ -93,6 +99,51 @@ def restamp(folder: Path, manifest: Path) -> None:
         for path, entry in known.items()
     }
     write_sealed(manifest, _dumped(entries))
+
+
+def contents_of(folder: Path, paths: Iterable[str], kept: Path | None) -> dict[str, str]:
+    """Kind and SHA-256 of files and links in a folder that others write to; paths where nothing lies are left out.
+
+    What was read once is kept in the file `kept`, with its stamps, and not read again while it has them. A file that
+    changed in the step of the clock in which it was read may have the same stamps afterwards, so one that was young
+    then is read again (git's rule for a "racily clean" index). Raises InfraError where a file can't be read.
+    """
+    begun = time.time_ns()
+    known, taken = _kept(kept)
+    found = {os.fsencode(path): place for path in paths if (place := _place(folder, path))}
+    good = {
+        path: known[path]
+        for path, (_, stamp) in found.items()
+        if path in known and known[path].stamp == stamp and _last_change(stamp) + _STEP_NS < taken
+    }
+    fresh = _read_all({path: place for path, place in found.items() if path not in good})
+    if unread := [path for path, entry in fresh.items() if not entry.content]:
+        raise InfraError(f"{folder / os.fsdecode(unread[0])} can't be read", hint="ls -l on it says why")
+    entries = good | fresh
+    if kept and (fresh or known.keys() != entries.keys()):
+        write_sealed(kept, b"%d\0%s" % (begun, _dumped(entries)))
+    return {os.fsdecode(path): entry.content.decode() for path, entry in entries.items()}
+
+
+def _kept(kept: Path | None) -> tuple[dict[bytes, _Entry], int]:
+    """What contents_of() kept, and when it began to read it."""
+    taken, _, text = ((kept and read_sealed(kept)) or b"").partition(b"\0")
+    entries = _entries(text)
+    return ({}, 0) if entries is None else (entries, int(taken))
+
+
+def _place(folder: Path, path: str) -> tuple[bytes, bytes] | None:
+    place = os.path.join(folder, path)  # noqa: PTH118  # 90,000 files: Path objects cost seconds.
+    try:
+        said = os.lstat(place)
+    except (FileNotFoundError, NotADirectoryError):  # of a checkout: deleted, and the commit of that is not made yet
+        return None
+    return (os.fsencode(place), _stamp(said)) if stat.S_ISREG(said.st_mode) or stat.S_ISLNK(said.st_mode) else None
+
+
+def _last_change(stamp: bytes) -> int:
+    _, _, modified, changed, _ = stamp.split(b" ")
+    return max(int(modified), int(changed))
 
 
 def _walk(folder: Path) -> Iterator[tuple[bytes, bytes, os.stat_result]]:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError, UserError
-from orchestrator.host.files import sha256_of
 from orchestrator.host.process import Finished, last_lines
 from orchestrator.kernel.source.git import git, is_git_checkout
+from orchestrator.kernel.source.manifest import contents_of
 
 # What a build inside the tree leaves behind. make O= refuses a source that has the first three, and none is source.
 _BUILT_FOLDERS = re.compile(r"^(?:include/(?:config|generated)|arch/[^/]+/include/generated)$")
@@ -27,7 +27,7 @@ _MANY_PATHS = 500
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checkout:
-    """The files of a developer's tree: each with a stamp that changes when its content may have changed."""
+    """The files of a developer's tree: each with a stamp that changes when its content does."""
 
     folder: Path
     revision: str  # "": the files as they lie there; else a commit, whatever is checked out
@@ -36,18 +36,22 @@ class Checkout:
     version: str
 
 
-def read_checkout(folder: Path, *, revision: str = "", log: Path, until: Deadline) -> Checkout:
-    """List the tree; raises UserError when it is no kernel."""
+def read_checkout(
+    folder: Path, *, revision: str = "", kept: Path | None = None, log: Path, until: Deadline
+) -> Checkout:
+    """List the tree; raises UserError when it is no kernel.
+
+    `kept`: a file of the cache that has what was read of the tree before, so that only what has changed is read.
+    """
     version = kernel_version(folder)
     if revision:
         version = _version_in(_checked(git(["show", f"{revision}:Makefile"], folder, log=log, until=until))) or version
         stamps = _committed(folder, revision, log, until)
         identity = f"commit {revision}"
-    elif is_git_checkout(folder, log=log, until=until):
-        stamps = _stamps(folder, _tracked(folder, log, until))
-        identity = _git_identity(folder, log, until)
     else:
-        stamps = _stamps(folder, _walk(folder))
+        paths = _tracked(folder, log, until) if is_git_checkout(folder, log=log, until=until) else _walk(folder)
+        stamps = contents_of(folder, paths, kept)
+        # Not the commit: with another message it is the same kernel.
         identity = "\n".join(f"{path} {stamp}" for path, stamp in sorted(stamps.items()))
     return Checkout(
         folder=folder,
@@ -116,16 +120,6 @@ def _committed(folder: Path, revision: str, log: Path, until: Deadline) -> dict[
     return {path: stamp for stamp, _, path in entries if " blob " in stamp}
 
 
-def _stamps(folder: Path, paths: Sequence[str]) -> dict[str, str]:
-    stamps = {}
-    for path in paths:
-        place = folder / path
-        if place.is_symlink() or place.is_file():  # Deleted but not yet committed: not there for us either.
-            stat = place.lstat()
-            stamps[path] = f"{stat.st_mode:o} {stat.st_size} {stat.st_mtime_ns}"
-    return stamps
-
-
 def _walk(folder: Path) -> list[str]:
     return [path for path in _walk_below(str(folder), "") if not _BUILT_FILES.search(path)]
 
@@ -138,24 +132,3 @@ def _walk_below(top: str, relative: str) -> Iterator[str]:
                 yield path
             elif entry.name != ".git" and not _BUILT_FOLDERS.match(path):
                 yield from _walk_below(top, path)
-
-
-def _git_identity(folder: Path, log: Path, until: Deadline) -> str:
-    head = _checked(git(["rev-parse", "HEAD"], folder, log=log, until=until)).strip()
-    status = _checked(git(["status", "--porcelain", "-z", "--no-renames"], folder, log=log, until=until))
-    dirty = [entry[3:] for entry in status.split("\0") if entry]
-    files = (file for path in dirty for file in _files_at(folder, path))
-    return "\n".join([head, *(f"{file} {_content_id(folder / file)}" for file in sorted(files))])
-
-
-def _files_at(folder: Path, path: str) -> Iterator[str]:
-    # git status names an untracked folder once, with a slash at its end.
-    if path.endswith("/"):
-        return (str(file.relative_to(folder)) for file in sorted((folder / path).rglob("*")) if not file.is_dir())
-    return iter((path,))
-
-
-def _content_id(path: Path) -> str:
-    if path.is_symlink():
-        return f"-> {path.readlink()}"
-    return f"{path.stat().st_mode:o} {sha256_of(path)}" if path.is_file() else "deleted"

@@ -25,7 +25,7 @@ def test_the_rows_are_listed() -> None:
     )
 
     assert [text.split()[0] for text in done.stdout.splitlines()] == [
-        *("boot", "cells", "edit", "matrix", "hook"),
+        *("boot", "cells", "edit", "matrix", "answers", "own-tree", "hook"),
         *("vng-boot-x86_64", "vng-boot-arm64", "vng-build", "rebuild"),
     ]
 

@@ -50,6 +50,7 @@ import os, sys
 from pathlib import Path
 from orchestrator.kernel.build.image_cache import find_image
 from tests.unit.kernel.build.image_samples import BUILD, KEY, stored
+import orchestrator.cli.cache_report  # which nobody may not be able to read
 from orchestrator.cli.main import main
 from orchestrator.host.errors import InfraError
 os.setgroups([]); os.setgid(65534); os.setuid(65534)

@@ -18,7 +18,7 @@ from orchestrator.model.blocks import Block, CoverageMap
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.configuration import Variant, Workload
 from orchestrator.model.images import KernelImage
-from orchestrator.plan.delays import parse_widening
+from orchestrator.plan.delays import parse_delays
 from orchestrator.run.delay_targets import check_changed, check_targets
 
 SOURCE = """static int second(int x)
@@ -64,7 +64,7 @@ WORKLOAD = Workload.model_validate(
 
 def cell(only: str, variant: Variant = Variant.PATCHED) -> Cell:
     build = Build(variant=variant, flavour="widened", arch="x86_64")
-    widening = parse_widening(f"only={only}" if only else "")
+    widening = parse_delays(f"only={only}" if only else "")
     return Cell(build=build, workload=WORKLOAD, seconds=1, seed=1, repeat=1, repeats=1, widening=widening)
 
 

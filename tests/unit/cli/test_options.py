@@ -8,7 +8,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from orchestrator.cli.main import cli
-from orchestrator.cli.options import Choice, request_of
+from orchestrator.cli.options import Choice
+from orchestrator.cli.request import request_of
 from orchestrator.host.errors import UserError
 from orchestrator.host.paths import CONFIGS, PROJECT
 

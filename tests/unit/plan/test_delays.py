@@ -11,7 +11,7 @@ from orchestrator.host.errors import UserError
 from orchestrator.model.blocks import DelaySettings
 from orchestrator.model.configuration import Matrix
 from orchestrator.plan.checks import known_flavours
-from orchestrator.plan.delays import DEFAULT, delays_text, parse_widening
+from orchestrator.plan.delays import DEFAULT, delays_text, parse_delays
 from orchestrator.plan.expansion import Selection, expand
 from orchestrator.plan.flavours import FLAVOURS, fitted, needs_of
 from tests.unit.samples import cell
@@ -24,12 +24,12 @@ def matrix(**changes: object) -> Matrix:
 
 
 def test_what_is_left_out_is_the_default() -> None:
-    assert parse_widening("") == DEFAULT
-    assert parse_widening("chance=0.5%") == replace(DEFAULT, chance_ppm=5_000)
+    assert parse_delays("") == DEFAULT
+    assert parse_delays("chance=0.5%") == replace(DEFAULT, chance_ppm=5_000)
 
 
 def test_every_key_is_taken() -> None:
-    widening = parse_widening("chance=2%,max=1.5ms,spin=0,hold=1s,rest=50%,only=do_swap_page+mincore_swap")
+    widening = parse_delays("chance=2%,max=1.5ms,spin=0,hold=1s,rest=50%,only=do_swap_page+mincore_swap")
 
     assert widening == DelaySettings(
         chance_ppm=20_000,
@@ -60,7 +60,7 @@ def test_every_key_is_taken() -> None:
 )
 def test_what_is_wrong_is_named_with_what_is_allowed(text: str, said: str) -> None:
     with pytest.raises(UserError) as error:
-        parse_widening(text)
+        parse_delays(text)
 
     assert said in str(error.value)
     assert "chance=2%,max=30ms" in str(error.value)
@@ -78,14 +78,14 @@ def test_what_is_wrong_is_named_with_what_is_allowed(text: str, said: str) -> No
     )
 )
 def test_the_text_of_a_value_gives_the_value_again(widening: DelaySettings) -> None:
-    assert parse_widening(delays_text(widening)) == widening
+    assert parse_delays(delays_text(widening)) == widening
 
 
 @given(st.text())
 def test_any_other_text_is_refused_in_our_words(text: str) -> None:
     said = ""
     try:
-        parse_widening(text)
+        parse_delays(text)
     except UserError as error:
         said = str(error)
 

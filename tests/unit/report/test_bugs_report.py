@@ -9,7 +9,7 @@ import pytest
 from junitparser import JUnitXml
 from rich.console import Console
 
-from orchestrator.cli.bug_commands import exit_code
+from orchestrator.cli.bug_runs import exit_code
 from orchestrator.judge.bug_verdict import is_finding, status_of
 from orchestrator.model.bugs import Attempt, BugReport, BugStatus, Control, SeededBug, Sensitivity
 from orchestrator.model.crashes import CrashKind

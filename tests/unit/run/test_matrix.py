@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cli.main import exit_code
+from orchestrator.cli.reported_runs import exit_code
 from orchestrator.host.errors import ExitCode, InfraError
 from orchestrator.host.files import sha256_of
 from orchestrator.model.cells import Build

@@ -270,6 +270,33 @@ def test_going_on_in_a_tree_copies_only_what_was_changed_even_below_a_series(lab
     }
 
 
+def test_a_touched_tree_is_the_same_source_and_nothing_is_copied(lab: Lab) -> None:
+    own = write_tree(lab.tmp_path / "own")
+    first = from_tree(own, cache=lab.tmp_path / "cache", log=lab.logs / "list.log")
+    lab.state(BASELINE, first)
+    before = lab.times()
+    for name in FILES:
+        (own / name).touch()
+
+    again = from_tree(own, cache=lab.tmp_path / "cache", log=lab.logs / "list.log")
+    lab.state(BASELINE, again)
+
+    assert again.sha256 == first.sha256
+    assert lab.times() == before
+
+
+def test_a_commit_of_what_lies_there_makes_no_other_source(lab: Lab) -> None:
+    own = write_tree(lab.tmp_path / "own")
+    git(own, "init", "-q")
+    commit(own, "base")
+    (own / "mm/b.c").write_text("int b = 7;\n")
+    before = from_tree(own, log=lab.logs / "list.log")
+
+    commit(own, "mm: b: 7")
+
+    assert from_tree(own, log=lab.logs / "list.log").sha256 == before.sha256
+
+
 def test_a_git_range_is_built_on_the_commit_that_it_starts_from(lab: Lab) -> None:
     own = write_tree(lab.tmp_path / "own")
     git(own, "init", "-q", "-b", "master")

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A manifest sees whatever became of a folder: files that were lost, cut short, changed, added; and nothing else."""
 
+import hashlib
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.host.errors import InfraError
 from orchestrator.host.sealed import read_sealed, write_sealed
-from orchestrator.kernel.source.manifest import check_manifest, restamp, write_manifest
+from orchestrator.kernel.source.manifest import check_manifest, contents_of, restamp, write_manifest
 
 FILES = {"Makefile": b"VERSION = 6\n", "mm/swap.c": b"int swap;\n", "mm/empty.h": b"", "scripts/run.sh": b"#!/bin/sh\n"}
 
@@ -157,3 +160,103 @@ def test_any_names_and_any_change(
 
     assert check_manifest(src, folder / "manifest", content=True) == ([] if was == now else [name])
     shutil.rmtree(folder)
+
+
+def own_tree(tmp_path: Path) -> Path:
+    """A developer's tree in which nothing was written in the last hour, as far as its times tell."""
+    src = tree(tmp_path)
+    hour_ago = time.time_ns() - 3_600_000_000_000
+    for file in src.rglob("*"):
+        os.utime(file, ns=(hour_ago, hour_ago), follow_symlinks=False)
+    return src
+
+
+def read_own(src: Path, kept: Path | None) -> dict[str, str]:
+    paths = [os.fsdecode(path.relative_to(src)) for path in sorted(src.rglob("*")) if not path.is_dir()]
+    return contents_of(src, [*paths, "gone.c", "Makefile/below-a-file", "mm"], kept)
+
+
+def keep_other_content(kept: Path, *, seconds_later: int) -> None:
+    """Make what was kept say that mm/swap.c is empty, and that it was read at another time."""
+    begun, _, text = (read_sealed(kept) or b"").partition(b"\0")
+    right, empty = (hashlib.sha256(content).hexdigest().encode() for content in (FILES["mm/swap.c"], b""))
+    assert right in text
+    write_sealed(kept, b"%d\0%s" % (int(begun) + seconds_later * 1_000_000_000, text.replace(right, empty)))
+
+
+def test_contents_are_kind_and_sha256_of_files_and_links(tmp_path: Path) -> None:
+    found = read_own(own_tree(tmp_path), None)
+
+    assert found["mm/swap.c"] == f"f{hashlib.sha256(FILES['mm/swap.c']).hexdigest()}"
+    assert found["scripts/run.sh"][0] == "x"
+    assert found["link"] == f"l{hashlib.sha256(b'mm/swap.c').hexdigest()}"
+    assert set(found) == {*FILES, "link", os.fsdecode(b"\xff\n name")}
+
+
+def test_what_was_read_long_after_it_was_written_is_not_read_again(tmp_path: Path) -> None:
+    src, kept = own_tree(tmp_path), tmp_path / "kept"
+    read_own(src, kept)
+    keep_other_content(kept, seconds_later=60)
+
+    assert read_own(src, kept)["mm/swap.c"] == f"f{hashlib.sha256(b'').hexdigest()}"
+
+
+def test_what_was_written_just_before_it_was_read_is_read_again(tmp_path: Path) -> None:
+    # Its times may be those of a write that came after the reading.
+    src, kept = own_tree(tmp_path), tmp_path / "kept"
+    right = read_own(src, kept)
+    keep_other_content(kept, seconds_later=0)
+
+    assert read_own(src, kept) == right
+    assert read_own(src, kept) == right
+
+
+@pytest.mark.parametrize("how", [how for how in CHANGES if how not in ("gone", "a pipe instead")])
+def test_a_change_under_times_that_say_nothing_is_seen_though_much_was_kept(how: str, tmp_path: Path) -> None:
+    src, kept = own_tree(tmp_path), tmp_path / "kept"
+    before = read_own(src, kept)
+
+    CHANGES[how](src)
+
+    after = read_own(src, kept)
+    assert after == read_own(src, None)
+    assert {path for path in before if after[path] != before[path]} == {"mm/swap.c"}
+
+
+@pytest.mark.parametrize("how", ["gone", "a pipe instead"])
+def test_what_is_no_file_any_more_is_left_out(how: str, tmp_path: Path) -> None:
+    src, kept = own_tree(tmp_path), tmp_path / "kept"
+    before = read_own(src, kept)
+
+    CHANGES[how](src)
+
+    assert set(before) - set(read_own(src, kept)) == {"mm/swap.c"}
+
+
+@pytest.mark.parametrize("damage", [b"", b"nonsense", b"12\0patchrig manifest 1"])
+def test_what_was_kept_and_damaged_is_as_good_as_none(damage: bytes, tmp_path: Path) -> None:
+    src, kept = own_tree(tmp_path), tmp_path / "kept"
+    right = read_own(src, kept)
+    text = kept.read_bytes()
+    kept.write_bytes(damage or text.replace(hashlib.sha256(FILES["mm/swap.c"]).hexdigest().encode(), b"0" * 64))
+
+    assert read_own(src, kept) == right
+    assert read_sealed(kept) is not None
+
+
+def test_a_touched_tree_has_the_same_contents(tmp_path: Path) -> None:
+    src, kept = own_tree(tmp_path), tmp_path / "kept"
+    before = read_own(src, kept)
+
+    for file in src.rglob("*"):
+        os.utime(file, follow_symlinks=False)
+
+    assert read_own(src, kept) == before
+
+
+def test_a_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
+    # What /proc/self/mem has at its start can't be read, by root neither.
+    assert Path("/proc/self/mem").is_file()
+
+    with pytest.raises(InfraError, match=r"/proc/self/mem can't be read"):
+        contents_of(Path("/proc/self"), ["mem"], tmp_path / "kept")

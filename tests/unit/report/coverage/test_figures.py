@@ -190,6 +190,7 @@ def shown(stored: Path, *words: str) -> str:
 
 def test_the_table_of_a_stored_run_is_the_golden_one(stored: Path, golden: Golden) -> None:
     golden.text(GOLDEN / "coverage" / "table.txt", shown(stored))
+    golden.text(GOLDEN / "coverage" / "table-all.txt", shown(stored, "--all"))
 
 
 def test_a_file_is_written_where_it_was_asked_for(stored: Path, tmp_path: Path) -> None:

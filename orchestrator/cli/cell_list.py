@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What `patchrig list` prints."""
+
+from pathlib import Path
+
+import click
+
+from orchestrator.cli.options import Choice
+from orchestrator.cli.selection import chosen_cells
+from orchestrator.host.errors import ExitCode
+from orchestrator.host.text import json_text, printable
+from orchestrator.plan.expansion import as_json, describe
+
+
+def print_cells(matrix: Path, choice: Choice, *, as_json_text: bool) -> ExitCode:
+    _, cells = chosen_cells(matrix, choice)
+    if as_json_text:
+        click.echo(json_text([dict(as_json(cell)) for cell in cells], indent=2))
+        return ExitCode.OK
+    for cell in cells:
+        click.echo(printable(describe(cell)))
+    return ExitCode.OK

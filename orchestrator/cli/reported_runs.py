@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`patchrig run` and `patchrig repro`: cells are run, and what came of them is stored and shown."""
+
+import resource
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orchestrator.cli.messages import tell
+from orchestrator.cli.options import Choice, Output
+from orchestrator.cli.request import request_of
+from orchestrator.host.errors import Cancelled, ExitCode, InfraError, UserError
+from orchestrator.host.text import json_text
+from orchestrator.model.arch import ARCHES
+from orchestrator.model.cells import Cell
+from orchestrator.model.outcomes import Outcome
+from orchestrator.model.reports import RunReport
+from orchestrator.plan.config import Plan
+from orchestrator.plan.delays import parse_delays
+from orchestrator.report.store import Store, copy_junit, find_cell, find_run, load_run, open_run
+from orchestrator.report.terminal import print_table, say, screen, terminal
+from orchestrator.run.kernels import Request
+from orchestrator.run.matrix import rerun, run_matrix, versions
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Again:
+    """How a cell of an earlier run is run again; None: as it was."""
+
+    repeat: int | None
+    until_fail: bool
+    seconds: int | None
+    seed: int | None
+    widen: str | None
+
+    @property
+    def times(self) -> int:
+        return self.repeat or (1000 if self.until_fail else 1)
+
+
+def run(matrix: Path, choice: Choice, output: Output, **how: Any) -> ExitCode:
+    """`how`: the fields of Request that only this command has options for."""
+    request = replace(request_of(matrix, choice), **how)
+    return _reported(request, output, lambda store, listener: run_matrix(request, store, listener))
+
+
+def repro(name: str, cell: str, again: Again, output: Output, **how: Any) -> ExitCode:
+    """Run a cell of an earlier run again; `how` as for run()."""
+    old = load_run(find_run(output.results, name))
+    found = find_cell(old, cell).cell
+    if found.build.arch not in ARCHES:
+        raise UserError(f"{old.id} is of an arch that this version does not know: {found.build.arch}")
+    base = _changed(found, again)
+    cells = tuple(replace(base, repeat=number, repeats=again.times) for number in range(1, again.times + 1))
+    plan = Plan(path=Path(old.matrix_path), matrix=old.matrix, workloads=(found.workload,))
+    request = Request(plan=plan, cells=cells, series=(), until_fail=again.until_fail, **how)
+    return _reported(request, output, lambda store, listener: rerun(old, cells, request, store, listener))
+
+
+def _changed(found: Cell, again: Again) -> Cell:
+    seed = found.seed if again.seed is None else again.seed
+    base = replace(found, seconds=again.seconds or found.seconds, seed=seed)
+    if again.widen is None:
+        return base
+    if found.widening is None:
+        raise UserError(f"--widen: {found.name} is not of a widened flavour")
+    return replace(base, widening=parse_delays(again.widen))
+
+
+def _reported(request: Request, output: Output, work: Callable[[Store, Any], RunReport]) -> ExitCode:
+    # What a script reads goes to standard output, the view of the work beside it.
+    console = screen(beside_output=output.as_json)
+    arches = {cell.build.arch for cell in request.cells}
+    with open_run(
+        output.results,
+        argv=["patchrig", *sys.argv[1:]],
+        matrix_path=str(request.plan.path),
+        matrix=request.plan.matrix,
+        versions=versions(sorted(arches)),
+    ) as store:
+        trouble: InfraError | None = None
+        try:
+            with terminal(console) as listener:
+                work(store, listener)
+        except InfraError as e:
+            trouble = e
+        finally:
+            why = sys.exc_info()[1]
+            report = store.save(interrupted=isinstance(why, KeyboardInterrupt | Cancelled))
+            # After a mistake on the command line there is nothing to show, and no folder is left.
+            if report.cells or not isinstance(why, UserError):
+                print_table(report, console)
+                say(console, f"results: {report.folder}")
+                if output.junit:
+                    copy_junit(report.folder, output.junit)
+        # A kernel that is bad is so, whatever else this machine did.
+        if trouble and exit_code(report) is not ExitCode.BAD_KERNEL:
+            raise trouble
+    if output.as_json:
+        click.echo(json_text(_report_json(report), indent=2))
+    if trouble:
+        tell(trouble)
+    return exit_code(report)
+
+
+def _report_json(report: RunReport) -> dict[str, object]:
+    cells = [
+        {"cell": cell.cell.name, "outcome": str(cell.verdict.outcome), "title": cell.verdict.title}
+        for cell in report.cells
+    ]
+    return {
+        "run": report.id,
+        "folder": str(report.folder),
+        "seconds": report.seconds,
+        "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "cells": cells,
+    }
+
+
+def exit_code(report: RunReport) -> ExitCode:
+    """0 when all cells passed, 3 when something was lost and nothing worse is known of the kernel, else 1."""
+    outcomes = {cell.verdict.outcome for cell in report.cells}
+    if any(not outcome.good and outcome is not Outcome.LOST for outcome in outcomes):
+        return ExitCode.BAD_KERNEL
+    # A run without a single cell that passed has found out nothing.
+    return ExitCode.OK if Outcome.PASSED in outcomes and Outcome.LOST not in outcomes else ExitCode.INFRA

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`patchrig run`, `list`, `build` and `repro`: their options. What does the work is imported when it is to be done."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orchestrator.cli.options import (
+    AS_JSON,
+    DEFAULT_MATRIX,
+    DUMP_MEMORY,
+    FAIL_FAST,
+    JOBS,
+    JUNIT,
+    MATRIX,
+    NO_SANDBOX,
+    RESTORE,
+    RESULTS,
+    Choice,
+    Output,
+    with_choice,
+)
+from orchestrator.host.errors import ExitCode
+
+
+@click.command()
+@click.argument("matrix", type=MATRIX)
+@with_choice
+@JOBS
+@FAIL_FAST
+@RESULTS
+@JUNIT
+@DUMP_MEMORY
+@RESTORE
+@AS_JSON
+def run(  # noqa: PLR0913  # click gives each option as an argument
+    matrix: Path,
+    jobs: int | None,
+    fail_fast: bool,
+    results: Path,
+    junit: Path | None,
+    dump_memory: bool,
+    restore: bool,
+    as_json_text: bool,
+    **choice: Any,
+) -> ExitCode:
+    """Patch, build, boot and judge every cell of MATRIX.
+
+    MATRIX is a YAML file, or the name of one that patchrig comes with: swapoff
+    is configs/swapoff.yaml. Exit code 0: every cell passed. 1: the kernel is
+    bad. 2: the command line or a file is wrong. 3: something else failed, and
+    nothing is known of the kernel.
+
+    \b
+    Examples:
+      patchrig run swapoff
+      patchrig run swapoff --arch x86_64 --workload swapin --repeat 5
+      patchrig run swapoff --patch series.mbox --tree ~/linux
+    """
+    from orchestrator.cli import reported_runs
+
+    output = Output(results=results, junit=junit, as_json=as_json_text)
+    how = {"jobs": jobs, "fail_fast": fail_fast, "dump_memory": dump_memory, "restore": restore}
+    return reported_runs.run(matrix, Choice(**choice), output, **how)
+
+
+@click.command("list")
+@click.argument("matrix", type=MATRIX)
+@with_choice
+@AS_JSON
+def list_cells(matrix: Path, as_json_text: bool, **choice: Any) -> ExitCode:
+    """Show the cells of MATRIX and what each would do.
+
+    \b
+    Examples:
+      patchrig list swapoff
+      patchrig list swapoff --json | jq '.[].name'
+    """
+    from orchestrator.cli.cell_list import print_cells
+
+    return print_cells(matrix, Choice(**choice), as_json_text=as_json_text)
+
+
+@click.command()
+@click.argument("matrix", type=MATRIX, default=DEFAULT_MATRIX)
+@with_choice
+@RESULTS
+@AS_JSON
+def build(matrix: Path, results: Path, as_json_text: bool, **choice: Any) -> ExitCode:
+    """Build the kernels of MATRIX and print where they are; run nothing.
+
+    Without MATRIX it is swapoff.
+
+    \b
+    Examples:
+      patchrig build swapoff --arch arm64 --flavour debug
+      patchrig build --variant baseline --json | jq -r '.[].image'
+    """
+    from orchestrator.cli.kernel_builds import build_kernels
+
+    return build_kernels(matrix, Choice(**choice), results, as_json_text=as_json_text)
+
+
+@click.command()
+@click.argument("name", metavar="RUN")
+@click.argument("cell")
+@click.option("--repeat", type=click.IntRange(1), help="Run it this many times (default: once).")
+@click.option("--until-fail", is_flag=True, help="Repeat until it fails, at most --repeat times (default: 1000).")
+@click.option("--seconds", type=click.IntRange(1), help="Load seconds instead of the run's.")
+@click.option("--seed", type=click.IntRange(0), help="Seed instead of the cell's.")
+@DUMP_MEMORY
+@click.option("--widen", metavar="K=V,...", help="Delays of a widened cell instead of the run's: chance=2%,max=30ms.")
+@RESTORE
+@NO_SANDBOX
+@JOBS
+@RESULTS
+@AS_JSON
+def repro(  # noqa: PLR0913  # click gives each option as an argument
+    name: str, cell: str, repeat: int | None, until_fail: bool, seconds: int | None, seed: int | None,
+    dump_memory: bool, widen: str | None, restore: bool, sandbox: bool,
+    jobs: int | None, results: Path, as_json_text: bool,
+) -> ExitCode:  # fmt: skip
+    """Run a CELL of an earlier RUN again.
+
+    Kernel, guest files, seed and command line are the same. RUN is an id, the
+    start of one, a path, or "latest"; CELL is a cell's name, or a part of it
+    that no other cell has.
+
+    \b
+    Examples:
+      patchrig repro latest x86_64.swapin
+      patchrig repro latest x86_64.swapin --until-fail --jobs 2
+    """
+    from orchestrator.cli import reported_runs
+
+    again = reported_runs.Again(repeat=repeat, until_fail=until_fail, seconds=seconds, seed=seed, widen=widen)
+    output = Output(results=results, junit=None, as_json=as_json_text)
+    how = {"jobs": jobs, "dump_memory": dump_memory, "restore": restore, "sandbox": sandbox}
+    return reported_runs.repro(name, cell, again, output, **how)
