@@ -21,9 +21,9 @@ from benchmarks.runs import MATRIX, REPEATS, WORKLOAD, Figure, Row, build_argv, 
 from benchmarks.vng import say
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.paths import cache_root, scratch_folder
-from orchestrator.kernel.build.kconfig import merge, parse_fragment
-from orchestrator.kernel.build.make import BuildDirs, configure, make_argv, make_env
-from orchestrator.kernel.build.prepare import from_tarball
+from orchestrator.kernel.compile.kconfig import merge, parse_fragment
+from orchestrator.kernel.compile.make import BuildDirs, configure, make_argv, make_env
+from orchestrator.kernel.compile.prepare import from_tarball
 from orchestrator.kernel.series.load import load_series
 from orchestrator.kernel.source.apply import NotApplied
 from orchestrator.kernel.source.layer import patched

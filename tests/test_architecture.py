@@ -42,7 +42,7 @@ PURE = (
     "judge/",
     "model/",
     "vm/argv.py",
-    "kernel/build/kconfig.py",
+    "kernel/compile/kconfig.py",
     "plan/expansion.py",
     "plan/bug_cells.py",
     "plan/names.py",

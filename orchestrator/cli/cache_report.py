@@ -11,7 +11,7 @@ from orchestrator.host.errors import ExitCode
 from orchestrator.host.files import trouble_named
 from orchestrator.host.removal import remove_tree
 from orchestrator.host.sandbox import identity
-from orchestrator.kernel.build.image_cache import prune
+from orchestrator.kernel.compile.image_cache import prune
 from orchestrator.run.cache_cleaning import CACHES, remove_caches, remove_trash, size_of, trash_of
 
 _GIB = 1 << 30

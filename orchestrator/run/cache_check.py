@@ -6,7 +6,7 @@ from pathlib import Path
 
 from orchestrator.host.lock import locked_at_once
 from orchestrator.host.sealed import read_sealed
-from orchestrator.kernel.build.image_cache import damaged_images
+from orchestrator.kernel.compile.image_cache import damaged_images
 from orchestrator.kernel.source.manifest import check_manifest
 from orchestrator.kernel.source.tarball import damaged_tarballs
 from orchestrator.kernel.source.tree import Tree

@@ -12,8 +12,8 @@ from orchestrator.host import paths
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError, of_this_machine
 from orchestrator.host.lock import in_use
-from orchestrator.kernel.build.prepare import BuildContext, from_tarball, from_tree, prepare
 from orchestrator.kernel.code.whole_diff import SeriesDiffs
+from orchestrator.kernel.compile.prepare import BuildContext, from_tarball, from_tree, prepare
 from orchestrator.kernel.series.load import BASELINE, Series, load_series
 from orchestrator.kernel.source.overlay import Overlay, load_overlay
 from orchestrator.kernel.source.tree import PreparedSource

@@ -18,10 +18,10 @@ from orchestrator.host.paths import PACKAGE, scratch_folder
 from orchestrator.host.process import check, last_lines, run
 from orchestrator.host.sandbox import Limits, Mount, Sandbox, confined_argv, hand_over_all
 from orchestrator.host.untrusted import BadFile, read_plain
-from orchestrator.kernel.build.make import OBJDUMP, BuildDirs, span_options
 from orchestrator.kernel.code.flow import BRANCHES
 from orchestrator.kernel.code.symboliser import TOOL, Places, bulk_argv, places_in
 from orchestrator.kernel.code.targets import Kernel, coverage_map
+from orchestrator.kernel.compile.make import OBJDUMP, BuildDirs, span_options
 from orchestrator.kernel.source.tree import content_at
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.blocks import CoverageMap

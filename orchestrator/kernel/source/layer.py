@@ -19,7 +19,7 @@ from orchestrator.host.lock import locked, locked_at_once
 from orchestrator.host.process import check
 from orchestrator.host.sealed import read_sealed
 from orchestrator.host.untrusted import files_below
-from orchestrator.kernel.build.build_mark import BuildMark, copy_folder, discard
+from orchestrator.kernel.compile.build_mark import BuildMark, copy_folder, discard
 from orchestrator.kernel.series.load import Series
 from orchestrator.kernel.source.apply import NotApplied, apply_series
 from orchestrator.kernel.source.host_code import may_run

@@ -20,7 +20,7 @@ from orchestrator.host.files import trouble_named, write_cached
 from orchestrator.host.lock import locked
 from orchestrator.host.process import check
 from orchestrator.host.sealed import read_sealed, write_sealed
-from orchestrator.kernel.build.build_mark import boot_id, discard
+from orchestrator.kernel.compile.build_mark import boot_id, discard
 from orchestrator.kernel.source.manifest import check_manifest, write_manifest
 from orchestrator.kernel.source.tarball import Tarball, checked
 from orchestrator.kernel.source.user_tree import Checkout, place_of

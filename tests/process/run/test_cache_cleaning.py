@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.host.paths import PROJECT
-from orchestrator.kernel.build.image_cache import find_image
+from orchestrator.kernel.compile.image_cache import find_image
 from tests.process.faulty import KILLED, needs_strace, run_with
-from tests.unit.kernel.build.image_samples import BUILD, KEY, built, found
+from tests.unit.kernel.compile.image_samples import BUILD, KEY, built, found
 from tests.unit.run.filled_cache import clean, filled
 
 CLEAN = """
@@ -48,8 +48,8 @@ def test_killed_at_any_call_clean_leaves_what_is_right_or_nothing(
 AS_NOBODY = """
 import os, sys
 from pathlib import Path
-from orchestrator.kernel.build.image_cache import find_image
-from tests.unit.kernel.build.image_samples import BUILD, KEY, stored
+from orchestrator.kernel.compile.image_cache import find_image
+from tests.unit.kernel.compile.image_samples import BUILD, KEY, stored
 import orchestrator.cli.cache_report  # which nobody may not be able to read
 from orchestrator.cli.main import main
 from orchestrator.host.errors import InfraError

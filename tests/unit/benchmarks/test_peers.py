@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks import peers, vng
 from orchestrator.host.paths import PROJECT
-from orchestrator.kernel.build.kconfig import parse_fragment
+from orchestrator.kernel.compile.kconfig import parse_fragment
 from orchestrator.model.arch import ARCHES
 
 

@@ -4,7 +4,7 @@
 import pytest
 
 from orchestrator.host import paths
-from orchestrator.kernel.build.kconfig import merge, parse_fragment
+from orchestrator.kernel.compile.kconfig import merge, parse_fragment
 from orchestrator.plan.flavours import FLAVOURS, needs_of
 
 # Everything that is not asked for is off (allnoconfig), a detector's own switches included.

@@ -9,7 +9,7 @@ from orchestrator.cli.main import cli
 from orchestrator.host.errors import InfraError
 from orchestrator.host.sealed import write_sealed
 from orchestrator.kernel.source.manifest import write_manifest
-from tests.unit.kernel.build.image_samples import stored
+from tests.unit.kernel.compile.image_samples import stored
 
 
 def clean(cache: Path, *arguments: str) -> Result:

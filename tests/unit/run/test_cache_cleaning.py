@@ -16,7 +16,7 @@ from orchestrator.host.paths import cache_root, why_unusable
 from orchestrator.host.removal import remove_tree
 from orchestrator.run.cache_cleaning import size_of, trash_of
 from tests.unit.host.test_removal import nested
-from tests.unit.kernel.build.image_samples import KEY, found
+from tests.unit.kernel.compile.image_samples import KEY, found
 from tests.unit.run.filled_cache import clean, filled
 
 

@@ -14,7 +14,6 @@ import pytest
 from orchestrator.guest.block_counts import blocks_text, executed_of
 from orchestrator.host.elf import open_binary
 from orchestrator.host.paths import OVERLAYS
-from orchestrator.kernel.build.make import OBJDUMP
 from orchestrator.kernel.code.c_functions import extents_at
 from orchestrator.kernel.code.flow import BRANCHES
 from orchestrator.kernel.code.symboliser import Places, bulk_argv, places_in
@@ -26,6 +25,7 @@ from orchestrator.kernel.code.targets import (
     gaps,
     quiet_lines,
 )
+from orchestrator.kernel.compile.make import OBJDUMP
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.blocks import BlockCount, CoverageMap, LineState
 from orchestrator.model.cells import Build

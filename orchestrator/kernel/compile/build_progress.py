@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from orchestrator.host.untrusted import BadFile, files_below, read_plain
-from orchestrator.kernel.build.build_log import OBJECT
+from orchestrator.kernel.compile.build_log import OBJECT
 from orchestrator.model.cells import Build
 from orchestrator.model.events import BuildProgress, Listener
 

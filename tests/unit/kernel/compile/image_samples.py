@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from orchestrator.kernel.build.image_cache import Built, find_image, image_key, store_image
+from orchestrator.kernel.compile.image_cache import Built, find_image, image_key, store_image
 from orchestrator.model.blocks import CoverageMap
 from orchestrator.model.cells import Build
 from orchestrator.model.configuration import Variant

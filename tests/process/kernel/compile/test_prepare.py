@@ -13,10 +13,10 @@ from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import ToolMissing, UserError
 from orchestrator.host.process import find_tool, run
 from orchestrator.host.sandbox import sandbox_works
-from orchestrator.kernel.build.image_cache import find_image, prune
-from orchestrator.kernel.build.limits import BuildLimits, build_limits
-from orchestrator.kernel.build.make import check_tools
-from orchestrator.kernel.build.prepare import BuildContext, from_tree, prepare
+from orchestrator.kernel.compile.image_cache import find_image, prune
+from orchestrator.kernel.compile.limits import BuildLimits, build_limits
+from orchestrator.kernel.compile.make import check_tools
+from orchestrator.kernel.compile.prepare import BuildContext, from_tree, prepare
 from orchestrator.kernel.series.load import BASELINE, Series, parse_series
 from orchestrator.kernel.source.overlay import Overlay, load_overlay
 from orchestrator.model.arch import ARCHES

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from tests.process.faulty import KILLED, needs_strace, run_with
-from tests.unit.kernel.build.image_samples import found, stored
+from tests.unit.kernel.compile.image_samples import found, stored
 
 STORE = """
 import sys
 from pathlib import Path
-from tests.unit.kernel.build.image_samples import stored
+from tests.unit.kernel.compile.image_samples import stored
 stored(Path(sys.argv[1]), image=b"\\x7fELF new")
 """
 

@@ -13,12 +13,12 @@ from orchestrator.host.files import write_cached
 from orchestrator.host.process import find_tool, last_lines, spawn
 from orchestrator.host.sandbox import Limits, Mount, Sandbox, confined_argv, sandbox_trouble, tool_mounts
 from orchestrator.host.untrusted import BadFile, read_plain_text
-from orchestrator.kernel.build.build_log import Suspicion, first_error, suspicions
-from orchestrator.kernel.build.build_progress import BuildCounter
-from orchestrator.kernel.build.host_fault import HostWatch
-from orchestrator.kernel.build.kconfig import config_text, not_granted, parse_config
-from orchestrator.kernel.build.kconfig_dependencies import Definition, definitions, why_not
-from orchestrator.kernel.build.limits import BuildLimits, BuildWatch, build_limits
+from orchestrator.kernel.compile.build_log import Suspicion, first_error, suspicions
+from orchestrator.kernel.compile.build_progress import BuildCounter
+from orchestrator.kernel.compile.host_fault import HostWatch
+from orchestrator.kernel.compile.kconfig import config_text, not_granted, parse_config
+from orchestrator.kernel.compile.kconfig_dependencies import Definition, definitions, why_not
+from orchestrator.kernel.compile.limits import BuildLimits, BuildWatch, build_limits
 from orchestrator.model.arch import Arch
 from orchestrator.model.cells import Build
 from orchestrator.model.images import BuildFailure

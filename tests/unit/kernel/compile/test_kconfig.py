@@ -7,8 +7,8 @@ import pytest
 
 from orchestrator.host.errors import UserError
 from orchestrator.host.paths import KCONFIG
-from orchestrator.kernel.build.kconfig import config_text, merge, not_granted, parse_config, parse_fragment
-from orchestrator.kernel.build.kconfig_dependencies import definitions, is_on, split_terms, unmet_terms, why_not
+from orchestrator.kernel.compile.kconfig import config_text, merge, not_granted, parse_config, parse_fragment
+from orchestrator.kernel.compile.kconfig_dependencies import definitions, is_on, split_terms, unmet_terms, why_not
 
 CONFIG = 'CONFIG_SWAP=y\nCONFIG_HZ=1000\nCONFIG_NAME="patchrig"\n# CONFIG_ZSWAP is not set\nCONFIG_OLD=m\n'
 

@@ -15,7 +15,7 @@ from orchestrator.host.errors import InfraError, of_this_machine
 from orchestrator.host.oom import memory_left, oom_kills
 from orchestrator.host.paths import scratch_folder
 from orchestrator.host.process import find_tool, run
-from orchestrator.kernel.build.build_log import Suspicion, suspicions
+from orchestrator.kernel.compile.build_log import Suspicion, suspicions
 
 # A linker takes so much at once, and gives it back when it fails.
 _ROOM_BYTES = 256 << 20

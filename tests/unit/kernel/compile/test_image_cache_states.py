@@ -9,9 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from orchestrator.kernel.build.image_cache import find_image, image_key, prune, store_image
+from orchestrator.kernel.compile.image_cache import find_image, image_key, prune, store_image
 from orchestrator.model.images import KernelImage
-from tests.unit.kernel.build.image_samples import BUILD, HASHES, built
+from tests.unit.kernel.compile.image_samples import BUILD, HASHES, built
 
 SERIES = st.sampled_from(["one", "two", "three"])
 
@@ -59,6 +59,8 @@ class Cache(RuleBasedStateMachine):
             return
         file = sorted(folder.iterdir())[number]
         content = bytearray(file.read_bytes())
+        if not content:
+            return  # it was cut to nothing before
         content[bit // 8 % len(content)] ^= 1 << bit % 8
         file.unlink()  # its content may be linked to from a run's folder
         file.write_bytes(content[: bit % len(content)] if cut else content)

@@ -11,10 +11,10 @@ import pytest
 
 from orchestrator.host.errors import InfraError
 from orchestrator.host.process import find_tool
-from orchestrator.kernel.build.host_fault import HostWatch
+from orchestrator.kernel.compile.host_fault import HostWatch
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.outcomes import Outcome
-from tests.process.kernel.build.test_prepare import MAKEFILE, Lab
+from tests.process.kernel.compile.test_prepare import MAKEFILE, Lab
 
 pytestmark = pytest.mark.skipif(find_tool("ccache") is None, reason="ccache is not installed")
 

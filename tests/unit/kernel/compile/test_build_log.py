@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from orchestrator.kernel.build.build_log import Suspicion, first_error, suspicions, warnings_in
+from orchestrator.kernel.compile.build_log import Suspicion, first_error, suspicions, warnings_in
 
 SRC = "/cache/trees/6.19/src"
 

@@ -14,13 +14,15 @@ from orchestrator.host.files import trouble_named, write_cached
 from orchestrator.host.process import check
 from orchestrator.host.sandbox import hand_over
 from orchestrator.host.untrusted import BadFile, check_plain, open_plain, read_plain_text
-from orchestrator.kernel.build.build_log import warnings_in
-from orchestrator.kernel.build.build_mark import BuildMark, copy_folder, discard, drop_setuid
-from orchestrator.kernel.build.build_progress import BuildCounter, expected_objects
-from orchestrator.kernel.build.image_cache import Built, find_image, image_key, store_image
-from orchestrator.kernel.build.kconfig import config_text, merge, parse_fragment
-from orchestrator.kernel.build.limits import BuildLimits, build_limits
-from orchestrator.kernel.build.make import (
+from orchestrator.kernel.code.coverage_map import MapRequest, mapped
+from orchestrator.kernel.code.whole_diff import SeriesDiffs
+from orchestrator.kernel.compile.build_log import warnings_in
+from orchestrator.kernel.compile.build_mark import BuildMark, copy_folder, discard, drop_setuid
+from orchestrator.kernel.compile.build_progress import BuildCounter, expected_objects
+from orchestrator.kernel.compile.image_cache import Built, find_image, image_key, store_image
+from orchestrator.kernel.compile.kconfig import config_text, merge, parse_fragment
+from orchestrator.kernel.compile.limits import BuildLimits, build_limits
+from orchestrator.kernel.compile.make import (
     CONFIG_BYTES,
     BuildDirs,
     check_tools,
@@ -29,8 +31,6 @@ from orchestrator.kernel.build.make import (
     run_tool,
     tail_of,
 )
-from orchestrator.kernel.code.coverage_map import MapRequest, mapped
-from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.series.load import BASELINE, Series
 from orchestrator.kernel.source.apply import NotApplied
 from orchestrator.kernel.source.layer import applied_to, layer_name, layer_of, put_on, refresh_times

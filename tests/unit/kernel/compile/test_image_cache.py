@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.host.untrusted import BadFile
-from orchestrator.kernel.build.image_cache import damaged_images, find_image, image_key, prune, store_image
+from orchestrator.kernel.compile.image_cache import damaged_images, find_image, image_key, prune, store_image
 from orchestrator.model.events import Event, Notice
-from tests.unit.kernel.build.image_samples import BUILD, FILES, HASHES, KEY, built, found, stored
+from tests.unit.kernel.compile.image_samples import BUILD, FILES, HASHES, KEY, built, found, stored
 
 
 def test_what_is_found_is_what_was_stored(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@
 from itertools import pairwise
 from pathlib import Path
 
-from orchestrator.kernel.build.image_cache import image_key
-from orchestrator.kernel.build.make import BuildDirs, in_sandbox, make_argv, make_env
+from orchestrator.kernel.compile.image_cache import image_key
+from orchestrator.kernel.compile.make import BuildDirs, in_sandbox, make_argv, make_env
 from orchestrator.kernel.source.apply import first_error, first_reject
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.cells import Build
