@@ -11,9 +11,10 @@ from typing import Any
 
 import click
 
+from orchestrator.cli.messages import tell
 from orchestrator.cli.options import Choice, Output
 from orchestrator.cli.request import request_of
-from orchestrator.host.errors import Cancelled, ExitCode, UserError
+from orchestrator.host.errors import Cancelled, ExitCode, InfraError, UserError
 from orchestrator.host.text import json_text
 from orchestrator.model.bugs import BugStatus, SeededBug, Sensitivity
 from orchestrator.model.configuration import Variant
@@ -46,9 +47,12 @@ def run_bugs(matrix: Path, bugs: BugChoice, output: Output, choice: Mapping[str,
     request = replace(request_of(matrix, whole), jobs=bugs.jobs)
     to_try, not_counted = read_bugs(bugs.folder, bugs.ids)
     ledger = Ledger(_new_report(request, output.results, not_counted))
+    trouble: InfraError | None = None
     try:
         with terminal(screen(beside_output=output.as_json)) as listener:
             measure(request, to_try, bugs.seconds, ledger, listener)
+    except InfraError as e:
+        trouble = e
     finally:
         why = sys.exc_info()[1]
         report = ledger.save(interrupted=isinstance(why, KeyboardInterrupt | Cancelled))
@@ -57,6 +61,11 @@ def run_bugs(matrix: Path, bugs: BugChoice, output: Output, choice: Mapping[str,
             shutil.rmtree(report.folder, ignore_errors=True)
         else:
             _show(report, output)
+    if trouble and not is_missed(report):
+        raise trouble
+    if trouble:
+        # A bug that was missed stays missed, whatever this machine did afterwards.
+        tell(trouble)
     return exit_code(report)
 
 
@@ -82,6 +91,13 @@ def _new_report(request: Request, results: Path, not_counted: Sequence[SeededBug
         versions=versions(sorted({cell.build.arch for cell in request.cells})),
         not_counted=tuple(not_counted),
     )
+
+
+def is_missed(report: Sensitivity) -> bool:
+    """Whether a bug was tried and not found, or the kernel without any bug is red."""
+    statuses = {bug.status for bug in report.bugs if bug.counts}
+    open_or_found = {BugStatus.FOUND, BugStatus.LOST, BugStatus.UNTRIED}
+    return bool(statuses - open_or_found) or any(one.attempt.found for one in report.control)
 
 
 def exit_code(report: Sensitivity) -> ExitCode:

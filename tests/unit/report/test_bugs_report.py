@@ -9,7 +9,7 @@ import pytest
 from junitparser import JUnitXml
 from rich.console import Console
 
-from orchestrator.cli.bug_runs import exit_code
+from orchestrator.cli.bug_runs import exit_code, is_missed
 from orchestrator.judge.bug_verdict import is_finding, status_of
 from orchestrator.model.bugs import Attempt, BugReport, BugStatus, Control, SeededBug, Sensitivity
 from orchestrator.model.crashes import CrashKind
@@ -59,6 +59,7 @@ FOUND = BugReport(
 )
 SURVIVED = BugReport(bug=bug("swapin-no-reference", "C"), build=BUILD, status=BugStatus.SURVIVED, attempts=(attempt(),))
 BROKEN = BugReport(bug=bug("typo", ""), build=BUILD, status=BugStatus.BUILD_FAILED, title="mm/memory.c:1: error: no")
+UNTRIED = BugReport(bug=bug("late", "C"), build=BUILD, status=BugStatus.UNTRIED, title="the disk is full")
 LOST = BugReport(
     bug=bug("swapin-sigbus", "C"),
     build=BUILD,
@@ -173,6 +174,21 @@ def test_the_exit_code_is_0_only_where_all_were_found(
     bugs: tuple[BugReport, ...], changes: dict[str, object], code: int
 ) -> None:
     assert exit_code(report(*bugs, **changes)) == code
+
+
+@pytest.mark.parametrize(
+    ("bugs", "changes", "missed"),
+    [
+        ((FOUND,), {}, False),
+        ((FOUND, LOST, UNTRIED), {}, False),  # what was not tried to its end was not missed
+        ((FOUND, SURVIVED, UNTRIED), {}, True),
+        ((UNTRIED,), {"control": (control(Outcome.CRASHED),)}, True),
+    ],
+)
+def test_a_bug_that_was_missed_counts_whatever_this_machine_does_afterwards(
+    bugs: tuple[BugReport, ...], changes: dict[str, object], missed: bool
+) -> None:
+    assert is_missed(report(*bugs, **changes)) is missed
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
