@@ -60,6 +60,14 @@ class Bootable:
     explainer: Explainer | None = None  # of this kernel's crashes
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Startable:
+    """What the cells of one kernel start from."""
+
+    bootable: Bootable
+    guests: Guests
+
+
 def vm_spec(cell: Cell, bootable: Bootable, guests: Guests) -> VmSpec:
     """The guest that a cell asks for."""
     return VmSpec(

@@ -19,7 +19,7 @@ from orchestrator.model.phases import Phase
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.report.earlier import read_earlier
 from orchestrator.report.store import Store
-from orchestrator.run.bootable import Bootable, BootFiles, Guests, kept_bootable, vm_spec
+from orchestrator.run.bootable import Bootable, BootFiles, Guests, Startable, kept_bootable, vm_spec
 from orchestrator.run.capacity import Room, available_memory_mib
 from orchestrator.run.cell import Observed, observe
 from orchestrator.run.crash_source import kept_explainer, new_explainer
@@ -148,14 +148,6 @@ def _stop(watch: LossWatch, request: Request) -> Stop | None:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Ready:
-    """What the cells of one build start from."""
-
-    bootable: Bootable
-    guests: Guests
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class _Steps:
     """What is done for a build and for a cell, in threads of their own."""
 
@@ -166,7 +158,7 @@ class _Steps:
     request: Request
     saved: ExitStack
 
-    def build(self, build: Build, background: bool) -> _Ready | Unbuilt[CellReport]:
+    def build(self, build: Build, background: bool) -> Startable | Unbuilt[CellReport]:
         stopwatch = Stopwatch(build.name)
         cells = [cell for cell in self.schedule.jobs if cell.build == build]
         try:
@@ -182,21 +174,21 @@ class _Steps:
         finally:
             self.store.add_timing(build.name, stopwatch.stop())
 
-    def _ready(self, bootable: Bootable, cells: Sequence[Cell]) -> _Ready:
+    def _ready(self, bootable: Bootable, cells: Sequence[Cell]) -> Startable:
         keep(bootable, self.files.guests.keys, self.store)
         check_targets(cells, bootable.kernel)
         guests = self.files.guests_of(cells[0], bootable)
         specs = [vm_spec(cell, bootable, guests) for cell in cells]
         kept = self.saved.enter_context(snapshots(specs, restoring=self.request.restore))
-        return _Ready(bootable=bootable, guests=replace(guests, snapshots=kept))
+        return Startable(bootable=bootable, guests=replace(guests, snapshots=kept))
 
-    def observe(self, cell: Cell, ready: _Ready) -> Observed:
+    def observe(self, cell: Cell, ready: Startable) -> Observed:
         folder = self.store.cell_folder(cell)
         write_repro(cell, ready.bootable, ready.guests, folder)
         self.files.listener(CellStarted(cell=cell))
         return observe(cell, ready.bootable, ready.guests, folder=folder, listener=self.files.listener)
 
-    def judge(self, cell: Cell, ready: _Ready, observed: Observed) -> CellReport:
+    def judge(self, cell: Cell, ready: Startable, observed: Observed) -> CellReport:
         self.files.listener(PhaseBegan(what=cell.name, phase=Phase.JUDGE))
         return judge_cell(cell, observed, ready.bootable, ready.guests.allow)
 

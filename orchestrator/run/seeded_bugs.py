@@ -24,7 +24,7 @@ from orchestrator.plan.bug_cells import budget_of, bug_cells, leading, promising
 from orchestrator.plan.expansion import builds_of
 from orchestrator.report.bugs_report import Ledger
 from orchestrator.report.store import BUGS, Store, open_run_at
-from orchestrator.run.bootable import Bootable, BootFiles, Guests
+from orchestrator.run.bootable import Bootable, BootFiles, Guests, Startable
 from orchestrator.run.capacity import Room, available_memory_mib, memory_of
 from orchestrator.run.cell import observe
 from orchestrator.run.crash_source import new_explainer
@@ -73,14 +73,6 @@ def measure(
                     ledger.add_bug(BugReport(bug=bug, build=build, status=BugStatus.UNTRIED, title=why))
         raise
     return ledger.save()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Ready:
-    """What the cells of one kernel start from."""
-
-    bootable: Bootable
-    guests: Guests
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,23 +145,23 @@ class SeededBugRun:
         lead, first = leading(bug, chosen), min(plan.matrix.seconds, budget)
         return bug_cells(self.build, chosen, plan.matrix, lead=max(1, lead), budget=budget, first=first)
 
-    def good_kernel(self) -> _Ready:
+    def good_kernel(self) -> Startable:
         """The kernel without any bug. Raises UserError where there is none."""
         image = self._image(_NO_BUG, background=False)
         if isinstance(image, BuildFailure):
             raise UserError(f"without any seeded bug: {image.outcome}: {image.title}\n{image.detail}")
         check_targets(self.kernels.request.cells, image)
         bootable = self._bootable(image, _NO_BUG)
-        return _Ready(bootable=bootable, guests=self.files.guests_of(self._control_cell(self.needed[0]), bootable))
+        return Startable(bootable=bootable, guests=self.files.guests_of(self._control_cell(self.needed[0]), bootable))
 
-    def control(self, good: _Ready) -> frozenset[str]:
+    def control(self, good: Startable) -> frozenset[str]:
         """Run each workload once without any bug; returns the names of those that are red, and so can't find any."""
         trials = [_Trial(bug=_NO_BUG, cells=(self._control_cell(load),)) for load in self.needed]
         red: set[str] = set()
         with self._store(_NO_BUG) as store:
             store.add_build(good.bootable.kernel)
             keep(good.bootable, good.guests.keys, store)
-            steps: Steps[str, _Trial, _Ready, Attempt, Control] = Steps(
+            steps: Steps[str, _Trial, Startable, Attempt, Control] = Steps(
                 build=lambda _build, _background: good,
                 observe=lambda trial, ready: self._attempt(trial.cells[0], ready, store, trial.name),
                 judge=lambda _trial, _ready, attempt: Control(build=self.build, attempt=attempt),
@@ -183,11 +175,11 @@ class SeededBugRun:
                     self.listener(TrialEnded(name=f"control {attempt.workload}", text=_text(attempt), good=good_end))
         return frozenset(red)
 
-    def try_all(self, trials: Sequence[_Trial], good: _Ready) -> None:
+    def try_all(self, trials: Sequence[_Trial], good: Startable) -> None:
         """Build each bug's kernel and try it beside the build of the next."""
         bugs = {trial.build: trial.bug for trial in trials}
         watch = LossWatch(what="bugs")
-        steps: Steps[str, _Trial, _Ready, BugReport, BugReport] = Steps(
+        steps: Steps[str, _Trial, Startable, BugReport, BugReport] = Steps(
             build=lambda build, background: self._bug_kernel(bugs[build], good, background=background),
             observe=self._try,
             judge=lambda _trial, _ready, report: report,
@@ -203,7 +195,7 @@ class SeededBugRun:
         self,
         builds: Sequence[str],
         trials: Sequence[_Trial],
-        steps: Steps[str, _Trial, _Ready, O, R],
+        steps: Steps[str, _Trial, Startable, O, R],
         watch: LossWatch | None = None,
     ) -> Iterator[Ended[_Trial, R]]:
         room = Room(cores=os.cpu_count() or 1, memory_mib=available_memory_mib(), jobs=self.kernels.request.jobs)
@@ -213,7 +205,7 @@ class SeededBugRun:
                 if watch and (why := watch.why_hopeless()):
                     work.stop(Stop(why=why, at_once=True))
 
-    def _bug_kernel(self, bug: SeededBug, good: _Ready, *, background: bool) -> _Ready | Unbuilt[BugReport]:
+    def _bug_kernel(self, bug: SeededBug, good: Startable, *, background: bool) -> Startable | Unbuilt[BugReport]:
         image = self._image(bug, background=background)
         if isinstance(image, BuildFailure):
             return Unbuilt(reports=(self.report(bug, BugStatus(str(image.outcome)), image.title),))
@@ -277,7 +269,7 @@ class SeededBugRun:
         ) as store:
             yield store
 
-    def _try(self, trial: _Trial, ready: _Ready) -> BugReport:
+    def _try(self, trial: _Trial, ready: Startable) -> BugReport:
         attempts: list[Attempt] = []
         with self._store(trial.bug) as store:
             store.add_build(ready.bootable.kernel)
@@ -293,7 +285,7 @@ class SeededBugRun:
             build_seconds=round(ready.bootable.kernel.seconds, 1),
         )
 
-    def _attempt(self, cell: Cell, ready: _Ready, store: Store, name: str) -> Attempt:
+    def _attempt(self, cell: Cell, ready: Startable, store: Store, name: str) -> Attempt:
         folder = store.cell_folder(cell)
         write_repro(cell, ready.bootable, ready.guests, folder)
         text = f"{cell.workload.name} for {cell.seconds} s"
