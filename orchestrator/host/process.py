@@ -24,6 +24,8 @@ Child = Popen[bytes]
 # A child must not outlive us, even when we get SIGKILL and no handler runs. The signal is tied to the
 # thread that forked, which is right here: whoever spawns also stays until the end of the block.
 _DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
+# Who got SIGKILL before that was set has sent no signal: the child has another parent by now, and must not begin.
+_IF_PARENT_LIVES = ("sh", "-c", 'test "$PPID" = "$0" && exec "$@"')
 
 _LOWEST = 19
 # Names of all files of a large tree have 10 MiB. Half of an output would be taken for all of it.
@@ -66,7 +68,7 @@ def spawn(  # noqa: PLR0913  # each is a fact about one child
     logger.debug("+ %s", shlex.join(argv))
     with log.open("ab") as sink:
         child = Popen(
-            [*_DIE_WITH_PARENT, *argv],
+            bound_to(os.getpid(), argv),
             stdin=DEVNULL,
             stdout=sink,
             stderr=STDOUT,
@@ -82,6 +84,11 @@ def spawn(  # noqa: PLR0913  # each is a fact about one child
             yield child
     finally:
         _end_group(child, grace)
+
+
+def bound_to(parent: int, argv: Sequence[str]) -> list[str]:
+    """The argv of a child that does not outlive its parent, and does not begin where that is not its parent."""
+    return [*_DIE_WITH_PARENT, *_IF_PARENT_LIVES, str(parent), *argv]
 
 
 def run(

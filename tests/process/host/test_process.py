@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Children: started, watched, and dead when the block ends, their own children too."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -101,6 +102,19 @@ def test_a_child_of_a_scope_that_has_ended_is_killed_at_once(tmp_path: Path) -> 
             return child.wait()
 
     assert ended.run(late) == -signal.SIGKILL
+
+
+def test_a_child_whose_parent_was_killed_before_it_could_be_bound_to_it_does_not_begin(tmp_path: Path) -> None:
+    began = tmp_path / "began"
+    argv = ["sh", "-c", 'touch "$1"', "sh", str(began)]
+
+    # As another process would find it that was forked by one that is gone.
+    orphan = subprocess.run(process.bound_to(os.getpid() + 1, argv), check=False)
+
+    assert orphan.returncode != 0
+    assert not began.exists()
+    assert subprocess.run(process.bound_to(os.getpid(), argv), check=False).returncode == 0
+    assert began.exists()
 
 
 @pytest.mark.parametrize("argv", [["no-such-tool-anywhere"], ["no-such-tool-anywhere", "--version"]])
