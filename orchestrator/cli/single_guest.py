@@ -22,6 +22,7 @@ from orchestrator.plan.flavours import needs_of
 from orchestrator.report.terminal import screen, terminal
 from orchestrator.run.bootable import BOOT_SECONDS, Bootable, BootFiles, Guests, vm_spec
 from orchestrator.run.kernels import Request, open_kernels
+from orchestrator.run.restored import connected
 from orchestrator.vm.qemu import boot as boot_vm
 from orchestrator.vm.qemu import config_digest, not_as_asked, said_since
 from orchestrator.vm.start import terminal_argv
@@ -63,6 +64,9 @@ def open_shell(cell: str, matrix: Path, choice: Choice) -> ExitCode:
                 raise InfraError(differs)
             argv = workload_argv(chosen, limits_for(chosen, ready.speed, kernel_slower=needs.slower))
             click.echo(f"{chosen.name}; its workload is started by:\n  {' '.join(argv)}", err=True)
+            # ssh tries once, and the guest's server may not listen yet.
+            with connected(vm, keys, until) as guest:
+                guest.run("true", until)
             login = login_argv(vm.ssh_address(until), keys, logs, seconds=until.left())
             status = process.foreground(login)
             # Who ends the guest from the inside ends the session, too.

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from subprocess import DEVNULL, STDOUT, Popen
+from subprocess import DEVNULL, PIPE, STDOUT, Popen
 
 from orchestrator.host.deadline import Deadline, scope
 from orchestrator.host.errors import InfraError, ToolMissing
@@ -30,6 +30,13 @@ _IF_PARENT_LIVES = ("sh", "-c", 'test "$PPID" = "$0" && exec "$@"')
 _LOWEST = 19
 # Names of all files of a large tree have 10 MiB. Half of an output would be taken for all of it.
 _MOST_OUTPUT = 256 << 20
+
+
+class EndsWithStdin(list[str]):
+    """The argv of a program that ends itself, and all that it started, when its standard input does.
+
+    So it is not killed when we are, and can't be killed at a moment when others would be left.
+    """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,8 +75,8 @@ def spawn(  # noqa: PLR0913  # each is a fact about one child
     logger.debug("+ %s", shlex.join(argv))
     with log.open("ab") as sink:
         child = Popen(
-            bound_to(os.getpid(), argv),
-            stdin=DEVNULL,
+            argv if isinstance(argv, EndsWithStdin) else bound_to(os.getpid(), argv),
+            stdin=PIPE if isinstance(argv, EndsWithStdin) else DEVNULL,
             stdout=sink,
             stderr=STDOUT,
             cwd=cwd,
@@ -159,9 +166,17 @@ def last_lines(text: str, count: int = 20) -> str:
 
 def _kill_group(child: Child) -> None:
     """Kill a child of another thread, which then finds it gone. Its group id is its own until that thread reaps it."""
-    if child.returncode is None:
+    if child.stdin:
+        _close_stdin(child)
+    elif child.returncode is None:
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
+
+
+def _close_stdin(child: Child) -> None:
+    if child.stdin:
+        with suppress(OSError):
+            child.stdin.close()
 
 
 def _lower_priority(child: Child) -> None:
@@ -173,12 +188,14 @@ def _lower_priority(child: Child) -> None:
 
 
 def _end_group(child: Child, grace: float) -> None:
+    _close_stdin(child)
     if child.returncode is not None:
         return  # Reaped already: its group id may be a stranger's by now.
     pidfd = os.pidfd_open(child.pid)
     try:
         with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGTERM)
+            if child.stdin is None:
+                os.killpg(child.pid, signal.SIGTERM)
             # Readable once the leader exits. Unlike wait(), this leaves the group id ours.
             select.select([pidfd], [], [], grace)
             os.killpg(child.pid, signal.SIGKILL)

@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError, ToolMissing
-from orchestrator.host.process import find_tool, run
+from orchestrator.host.process import EndsWithStdin, find_tool, run
 
 PROBE_SECONDS = 10.0
 # The user that administrators may make for patchrig when they start it as root.
@@ -103,17 +103,38 @@ def hand_over_all(top: Path) -> None:
             hand_over(*(Path(folder) / name for name in (*folders, *files)))
 
 
-def sandbox_argv(argv: Sequence[str], sandbox: Sandbox) -> list[str]:
+# Process 1 in the sandbox: with it the kernel ends all others. It ends with the command, or with its standard input.
+# bubblewrap's own --die-with-parent leaves processes behind when we are killed while it makes its namespaces.
+_WATCH = (
+    "bash",
+    "-c",
+    'exec {life}<&0 0</dev/null; trap "exit 137" USR1; '
+    '{ read -r -u "$life"; kill -USR1 1; } 2>/dev/null & "$@" & wait $!',
+    "bash",
+)
+
+
+def sandbox_argv(argv: Sequence[str], sandbox: Sandbox) -> EndsWithStdin:
     """`argv` inside bubblewrap: no network, the allow-list, the limits, the environment that is given and no other.
 
-    Raises ToolMissing.
+    It reads nothing. Raises ToolMissing.
     """
+    return EndsWithStdin(_bubblewrap(argv, sandbox, ("--as-pid-1",), _WATCH))
+
+
+def terminal_sandbox_argv(argv: Sequence[str], sandbox: Sandbox) -> list[str]:
+    """sandbox_argv() for a command that has the user's terminal, and ends with the process that starts it."""
+    return _bubblewrap(argv, sandbox, ("--die-with-parent",), ())
+
+
+def _bubblewrap(argv: Sequence[str], sandbox: Sandbox, ends: Sequence[str], first: Sequence[str]) -> list[str]:
     if find_tool("bwrap") is None:
         raise ToolMissing("bwrap")
     who = identity()
     return [
-        # bubblewrap is process 1 in there, and its own environment can be read by all that runs as the same user.
+        # bubblewrap's own environment can be read by all that runs as the same user.
         *("env", "-i", f"PATH={os.environ.get('PATH', os.defpath)}", "bwrap"),
+        *ends,
         *_namespaces(who),
         *_environment(sandbox.env),
         *_system(),
@@ -123,6 +144,7 @@ def sandbox_argv(argv: Sequence[str], sandbox: Sandbox) -> list[str]:
         *("--remount-ro", "/dev", "--remount-ro", "/"),
         *("--chdir", str(sandbox.folder or "/tmp")),
         "--",
+        *first,
         *(_become(who, sandbox.devices) if who else ()),
         *_limited(sandbox.limits),
         *argv,
@@ -166,7 +188,6 @@ def tool_mounts(names: Iterable[str]) -> tuple[Path, ...]:
 
 def _namespaces(who: Identity | None) -> Iterator[str]:
     yield from (
-        "--die-with-parent",
         "--new-session",  # Else a command could type into our terminal (TIOCSTI).
         *("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"),
         *("--hostname", "sandbox"),

@@ -23,6 +23,7 @@ from orchestrator.host.sandbox import (
     identity,
     plain_argv,
     sandbox_argv,
+    terminal_sandbox_argv,
     tool_mounts,
 )
 from orchestrator.vm.argv import (
@@ -130,7 +131,7 @@ def terminal_argv(vm: VmSpec, disks: Sequence[Path]) -> list[str]:
         return argv
     hand_over(*disks)
     own = tuple(Mount(disk.absolute(), _DISKS / disk.name) for disk in disks)
-    return sandbox_argv(argv, _inside(vm, own))
+    return terminal_sandbox_argv(argv, _inside(vm, own))
 
 
 def _inside(vm: VmSpec, writable: tuple[Mount, ...]) -> Sandbox:

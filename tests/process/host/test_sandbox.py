@@ -3,10 +3,16 @@
 
 import os
 import subprocess
+import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from orchestrator.host.deadline import Deadline
+from orchestrator.host.paths import PROJECT
+from orchestrator.host.process import run, spawn
 from orchestrator.host.sandbox import Limits, Sandbox, plain_argv, sandbox_argv, sandbox_works
 
 pytestmark = pytest.mark.skipif(not sandbox_works(), reason="bubblewrap can't make a sandbox here")
@@ -14,7 +20,17 @@ pytestmark = pytest.mark.skipif(not sandbox_works(), reason="bubblewrap can't ma
 
 def inside(script: str, sandbox: Sandbox | None = None) -> subprocess.CompletedProcess[str]:
     argv = sandbox_argv(["bash", "-c", script], sandbox or Sandbox())
-    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    return finished(argv)
+
+
+def finished(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """What a command in the sandbox said; its standard input is open for as long as it runs."""
+    ends = os.pipe()
+    try:
+        return subprocess.run(argv, stdin=ends[0], capture_output=True, text=True, check=False, timeout=60)
+    finally:
+        for end in ends:
+            os.close(end)
 
 
 def test_a_command_is_nobody_that_the_host_knows_as_root() -> None:
@@ -67,7 +83,7 @@ def test_the_environment_is_what_is_given(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("SECRET_TOKEN", "s3cret")
 
     for argv in (sandbox_argv(["env"], Sandbox(env={"A": "1"})), plain_argv(["env"], Sandbox(env={"A": "1"}))):
-        said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
+        said = finished(argv).stdout.splitlines()
         assert "A=1" in said
         assert not [line for line in said if "s3cret" in line]
 
@@ -91,19 +107,53 @@ def test_processes_files_and_memory_have_limits() -> None:
     assert 0 not in (long_file.returncode, many_files.returncode, memory.returncode, shared.returncode)
 
 
-def test_everything_inside_ends_with_us() -> None:
-    argv = sandbox_argv(["bash", "-c", "echo up; exec sleep 987654"], Sandbox())
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "up\n"
-        child.kill()
-    for _ in range(200):
-        left = [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"987654" in _read(path)]
-        if not left:
-            return
-        os.sched_yield()
-        subprocess.run(["sleep", "0.01"], check=True)
-    raise AssertionError(f"still there: {left}")
+# A parent that starts a command in the sandbox, and says so.
+PARENT = """
+import sys, time
+from pathlib import Path
+from orchestrator.host.process import spawn
+from orchestrator.host.deadline import Deadline
+from orchestrator.host.paths import PROJECT
+from orchestrator.host.process import run, spawn
+from orchestrator.host.sandbox import Sandbox, sandbox_argv
+with spawn(sandbox_argv(["sleep", sys.argv[1]], Sandbox()), log=Path(sys.argv[2])):
+    print("up", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("after", [0.0, 0.003, 0.006, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.5])
+def test_everything_inside_ends_with_us_at_whatever_moment_we_are_killed(after: float, tmp_path: Path) -> None:
+    mark = f"98765{after}"
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, mark, str(tmp_path / "log")],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"up\n"
+        time.sleep(after)
+        parent.kill()
+    until = Deadline.after(30, "the end of all that is in the sandbox")
+    until.until(lambda: not [path for path in Path("/proc").glob("[0-9]*/cmdline") if mark.encode() in _read(path)])
+
+
+def test_a_command_that_we_end_is_gone_with_all_that_it_started(tmp_path: Path) -> None:
+    argv = sandbox_argv(["bash", "-c", "(sleep 987655 &); exec sleep 987655"], Sandbox())
+    with spawn(argv, log=tmp_path / "log") as child:
+        time.sleep(0.2)
+
+    assert child.returncode
+    until = Deadline.after(30, "the end of all that is in the sandbox")
+    until.until(lambda: not [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"987655" in _read(path)])
+
+
+def test_the_status_of_a_command_is_kept(tmp_path: Path) -> None:
+    until = Deadline.after(60, "a command in the sandbox")
+
+    assert run(sandbox_argv(["sh", "-c", "exit 7"], Sandbox()), log=tmp_path / "a", until=until).status == 7
+    assert run(sandbox_argv(["sh", "-c", "kill -9 $$"], Sandbox()), log=tmp_path / "b", until=until).status == 137
+    assert run(sandbox_argv(["cat"], Sandbox()), log=tmp_path / "c", until=until).status == 0
 
 
 def _read(path: Path) -> bytes:
@@ -118,6 +168,7 @@ def test_the_environment_of_no_process_can_be_read(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("SECRET_TOKEN", "s3cret")
     argv = sandbox_argv(["sh", "-c", "cat /proc/[0-9]*/environ; true"], Sandbox())
 
-    said = subprocess.run(argv, capture_output=True, check=True).stdout
+    said = finished(argv)
 
-    assert b"s3cret" not in said
+    assert said.returncode == 0
+    assert "s3cret" not in said.stdout
