@@ -48,8 +48,9 @@ def _way(address: Path | int) -> Iterator[tuple[str, str]]:
     if isinstance(address, int):
         yield from (("HostName", "127.0.0.1"), ("Port", str(address)))
     else:
-        # By its name in its folder: socat takes commas and colons of a path for its own.
-        relay = shlex.join(["env", "-C", str(address.parent), RELAY, "-", f"UNIX-CONNECT:{address.name}"])
+        # By its name in its folder: socat takes commas and colons of a path for its own. The folder may be one of our
+        # own descriptors, which is nothing to another process.
+        relay = shlex.join(["env", "-C", str(address.parent.resolve()), RELAY, "-", f"UNIX-CONNECT:{address.name}"])
         yield "ProxyCommand", relay.replace("%", "%%")
 
 

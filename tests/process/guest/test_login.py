@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A person's session in a guest: the real ssh(1) on a terminal, against the server in the fake QEMU."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -103,3 +104,15 @@ def test_the_users_own_configuration_and_keys_are_left_out(tmp_path: Path) -> No
     assert (found["hostname"], found["port"], found["user"]) == ("127.0.0.1", "2222", "root")
     assert found["identityfile"] == str(tmp_path / "login/id_ed25519")
     assert (found["identityagent"], found["batchmode"], found["stricthostkeychecking"]) == ("none", "yes", "true")
+
+
+def test_a_folder_that_is_a_descriptor_of_ours_is_named_as_others_find_it(tmp_path: Path) -> None:
+    opened = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        argv = login_argv(Path(f"/proc/self/fd/{opened}/ssh"), new_keys(), tmp_path, seconds=60)
+    finally:
+        os.close(opened)
+
+    (relay,) = (word for word in argv if word.startswith("ProxyCommand="))
+    assert str(tmp_path) in relay
+    assert "/proc/self" not in relay
