@@ -25,8 +25,6 @@ BENCHMARKS = PROJECT / "benchmarks" / "README.md"
 # What is in backquotes and begins with one of these is a path of this project, unless it has a placeholder.
 FOLDERS = ("orchestrator", "configs", "guest-scripts", "kernels", "tests", "benchmarks", "docs", "tools")
 PLACEHOLDER = re.compile(r"[*<{]|\bNAME\b")
-# `make pictures` draws these from a real run.
-DRAWN = ("docs/pictures/terminal.svg", "docs/pictures/coverage.svg")
 
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(PROJECT).as_posix())
 
@@ -75,8 +73,6 @@ def test_no_path_of_the_package_leaves_out_its_folder(document: Path) -> None:
 def test_each_link_leads_somewhere(document: Path) -> None:
     for path, anchor in links(prose(document)):
         target = (document.parent / path).resolve() if path else document
-        if target.relative_to(PROJECT).as_posix() in DRAWN:
-            continue
         assert target.exists(), f"{path} is not there"
         assert not anchor or anchor in anchors(target), f"{path} has no heading #{anchor}"
 
