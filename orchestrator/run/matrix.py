@@ -127,6 +127,7 @@ def _run_cells(
                 Steps(build=steps.build, observe=steps.observe, judge=steps.judge),
                 # Whether there is to be another repeat, the verdict decides.
                 until_judged=request.until_fail,
+                reports_decide=request.until_fail or request.fail_fast,
             )
         )
         for ended in work:

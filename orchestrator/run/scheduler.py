@@ -103,6 +103,7 @@ class Work(Generic[B, J, K, O, R]):
     threads: ThreadPoolExecutor
     most: int  # threads
     until_judged: bool  # a job has its room until it is judged
+    reports_decide: bool  # whether another job begins: none does before the reports of those that ended were taken
     _news: SimpleQueue[Any] = field(default_factory=SimpleQueue)
     _builds: list[B] = field(init=False)
     _unbuilt: dict[B, list[int]] = field(init=False)
@@ -142,7 +143,11 @@ class Work(Generic[B, J, K, O, R]):
             self._start_jobs()
             if not (self._running or self._building):
                 break
-            if reports := tuple(self._take_news()):
+            reports = tuple(self._take_news())
+            if not self.reports_decide:
+                # Guests need not wait until reports are on the disk.
+                self._start_jobs()
+            if reports:
                 yield Ended(reports=reports)
         left = sorted([*self._ready, *(index for indices in self._unbuilt.values() for index in indices)])
         if left:
@@ -232,7 +237,12 @@ class Work(Generic[B, J, K, O, R]):
 
 @contextmanager
 def working(
-    schedule: Schedule[B, J], room: Room, steps: Steps[B, J, K, O, R], *, until_judged: bool = False
+    schedule: Schedule[B, J],
+    room: Room,
+    steps: Steps[B, J, K, O, R],
+    *,
+    until_judged: bool = False,
+    reports_decide: bool = True,
 ) -> Iterator[Work[B, J, K, O, R]]:
     """The work, begun in the order of the schedule, for the length of a block; nothing of it runs afterwards."""
     scope = CancelScope()
@@ -243,7 +253,7 @@ def working(
     ):
         work = Work(
             schedule=schedule, room=room, steps=steps, scope=scope, builder=builder, threads=threads, most=most,
-            until_judged=until_judged,
+            until_judged=until_judged, reports_decide=reports_decide,
         )  # fmt: skip
         with signals.noted(work.interrupt):
             try:
