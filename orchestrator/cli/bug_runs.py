@@ -103,8 +103,7 @@ def is_missed(report: Sensitivity) -> bool:
 def exit_code(report: Sensitivity) -> ExitCode:
     """0: every bug was found and the control is green; 3: one was lost or none counts, no more is known; 1: else."""
     statuses = {bug.status for bug in report.bugs if bug.counts}
-    red = any(one.attempt.found for one in report.control)
     unknown = any(one.unknown for one in report.control)
-    if red or statuses - {BugStatus.FOUND, BugStatus.LOST}:
+    if is_missed(report) or BugStatus.UNTRIED in statuses:
         return ExitCode.BAD_KERNEL
     return ExitCode.OK if statuses == {BugStatus.FOUND} and not unknown else ExitCode.INFRA

@@ -56,9 +56,7 @@ class Store:
         self._saved: tuple[object, RunReport] | None = None
         self._began = now()
         self._lock = threading.Lock()
-        self._disk = threading.Lock()  # one at a time in cells.jsonl; taken before the other
-        self._unwritten: list[str] = []
-        self._written = self._last_line = 0
+        self._disk = threading.Lock()  # one at a time in cells.jsonl
         self._save_run()
 
     @property
@@ -104,30 +102,10 @@ class Store:
         """Record finished cells. When this returns, their lines are on the disk."""
         filed = [self._filed(cell) for cell in cells]
         lines = "".join(f"{with_sum(json_text(CELL.dump_python(cell, mode='json')))}\n" for cell in filed)
-        self._write(lines)
+        with self._disk:
+            append(self.folder / CELLS_FILE, lines)
         with self._lock:
             self._cells += filed
-
-    def _write(self, lines: str) -> None:
-        """Bring lines to the disk, together with those of other threads that wait for it meanwhile."""
-        with self._lock:
-            self._unwritten.append(lines)
-            self._last_line += 1
-            ours = self._last_line
-        with self._disk:
-            if self._written >= ours:
-                return
-            with self._lock:
-                batch, last = self._unwritten, self._last_line
-                self._unwritten = []
-            try:
-                append(self.folder / CELLS_FILE, "".join(batch))
-            except InfraError:
-                # The neighbours are to learn of it as well.
-                with self._lock:
-                    self._unwritten = [*batch, *self._unwritten]
-                raise
-            self._written = last
 
     def _filed(self, cell: CellReport) -> CellReport:
         """The report as it is kept: times since the run began, and the folder where the cell has one."""
