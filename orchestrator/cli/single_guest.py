@@ -50,8 +50,8 @@ def open_shell(cell: str, matrix: Path, choice: Choice) -> ExitCode:
     request = request_of(matrix, choice)
     chosen = _cell_named(request, cell)
     keys = new_keys()
-    until = Deadline.after(BOOT_SECONDS, "the guest's start")
     with _bootable(request, chosen, keys) as (bootable, guests), scratch_folder() as scratch:
+        until = Deadline.after(BOOT_SECONDS, "the guest's start")
         logs = Path(scratch)
         spec = vm_spec(chosen, bootable, guests)
         with boot_vm(spec, console_log=logs / "console.log", qemu_log=logs / "qemu.log") as vm:
