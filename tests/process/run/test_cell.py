@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One cell through run_cell(), with a QEMU that does what a scenario says."""
+"""One cell, observed and judged, with a QEMU that does what a scenario says."""
 
 import pytest
 
