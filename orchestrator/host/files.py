@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -106,14 +107,16 @@ def replacement(path: Path) -> Iterator[Path]:
 
 
 def make_folders(folder: Path) -> None:
-    """Make a folder and those above it that are missing. Raises OSError.
+    """Make a folder and those above it that are missing.
+
+    Raises OSError; FileNotFoundError where one of them is removed meanwhile.
 
     The first that is missing, a new cache's own, is closed to other users; and so is all that is below it.
     """
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     for one in reversed(missing):
         one.mkdir(mode=0o700 if one is missing[-1] else 0o777, exist_ok=True)
-    if not folder.is_dir():
+    if not stat.S_ISDIR(folder.stat().st_mode):
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
 
 

@@ -67,10 +67,10 @@ def _taken(path: Path, shared: bool) -> int | None:
     process may make the file anew, and lock that. No library that we know looks at this.
     """
     with trouble_named(path.parent):
-        make_folders(path.parent)
         try:
+            make_folders(path.parent)
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-        except FileNotFoundError:  # its folder has just been removed
+        except FileNotFoundError:  # its folder is being removed; the next try makes it anew
             return None
     if _granted(handle, path, shared):
         return handle

@@ -101,6 +101,25 @@ def test_who_waits_for_a_folder_that_goes_gets_the_new_one(tmp_path: Path) -> No
     assert (folder / "lock").exists()
 
 
+def test_a_folder_that_goes_while_it_is_made_is_no_mistake_of_the_cache(tmp_path: Path) -> None:
+    folder = tmp_path / "tree"
+    done = threading.Event()
+
+    def remove_again_and_again() -> None:
+        while not done.is_set():
+            shutil.rmtree(folder, ignore_errors=True)
+
+    thread = threading.Thread(target=remove_again_and_again)
+    thread.start()
+    try:
+        for _ in range(2000):
+            with locked_at_once(folder / "lock"):
+                pass
+    finally:
+        done.set()
+        thread.join()
+
+
 def test_runs_share_a_cache_and_who_removes_it_is_alone(tmp_path: Path) -> None:
     with in_use(tmp_path, soon()), in_use(tmp_path, soon()), unused(tmp_path) as alone:
         assert not alone
