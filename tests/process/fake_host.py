@@ -200,7 +200,7 @@ class Host:
             save_keys(self.keys, guest)
             store.add_build(kernel)
             passed = Verdict(outcome=Outcome.PASSED, title="1200 operations")
-            store.add_cell(CellReport(cell=cell, verdict=passed, run=None))
+            store.add_cells([CellReport(cell=cell, verdict=passed, run=None)])
         (self.results / "latest").rename(self.results / "earlier")
 
     def argv(self, *words: str) -> list[str]:
