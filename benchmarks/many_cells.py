@@ -30,7 +30,7 @@ from orchestrator.model.phases import Phase
 from orchestrator.model.reports import CellReport
 from orchestrator.plan.config import load_plan
 from orchestrator.run import matrix
-from orchestrator.run.bootable import Bootable, BootFiles, Guests
+from orchestrator.run.bootable import Bootable, BootFiles
 from orchestrator.run.cell import Observed
 from orchestrator.run.stopwatch import Stopwatch
 
@@ -66,6 +66,9 @@ class FakeKernels:
             hashes={"source": "60f1" * 16, "series": "ab12" * 16},
             seconds=1.0,
         )
+
+    def explainer(self, *_: Any) -> None:
+        """Nothing crashes."""
 
 
 def fake_observe(cell: Cell, *_: Any, folder: Path, **__: Any) -> Observed:
@@ -117,10 +120,10 @@ class FakeBootFiles(BootFiles):
     def bootable(self, image: KernelImage, *_: Any, **__: Any) -> Bootable:
         initramfs = self.folder / "initramfs"
         initramfs.touch()
-        return Bootable(kernel=image, initramfs=initramfs)
+        return Bootable(kernel=image, initramfs=initramfs, guests=self.guests)
 
-    def guests_of(self, *_: Any) -> Guests:
-        return self.guests
+    def with_usable_kvm(self, bootable: Bootable, *_: Any) -> Bootable:
+        return bootable
 
 
 @contextmanager
@@ -136,7 +139,6 @@ def without_guests(folder: Path) -> Iterator[None]:
         "observe": fake_observe,
         "judge_cell": fake_judge,
         "BootFiles": FakeBootFiles,
-        "new_explainer": lambda *_, **__: None,
     }
     kept = {name: getattr(matrix, name) for name in cuts}
     try:

@@ -44,10 +44,10 @@ from benchmarks.reach_table import (
 )
 from orchestrator.host import paths
 from orchestrator.host.errors import ExitCode, OrchestratorError
+from orchestrator.kernel.series.bug_patches import read_bugs
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.configuration import Variant
 from orchestrator.plan.config import load_plan
-from orchestrator.run.seeded_bugs import read_bugs
 
 PATCHRIG = Path(sys.executable).with_name("patchrig")
 MATRIX = paths.CONFIGS / "swapoff.yaml"

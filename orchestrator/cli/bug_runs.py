@@ -13,17 +13,17 @@ import click
 
 from orchestrator.cli.messages import tell
 from orchestrator.cli.options import Choice, Output
-from orchestrator.cli.request import request_of
+from orchestrator.cli.request import request_of, versions
 from orchestrator.host.errors import Cancelled, ExitCode, InfraError, UserError
 from orchestrator.host.text import json_text
+from orchestrator.kernel.series.bug_patches import read_bugs
 from orchestrator.model.bugs import BugStatus, SeededBug, Sensitivity
 from orchestrator.model.configuration import Variant
 from orchestrator.report.bugs_report import Ledger, as_json
 from orchestrator.report.store import copy_junit, new_folder
 from orchestrator.report.terminal import print_sensitivity, say, screen, terminal
 from orchestrator.run.kernels import Request
-from orchestrator.run.matrix import versions
-from orchestrator.run.seeded_bugs import measure, read_bugs
+from orchestrator.run.seeded_bugs import measure
 
 # Without widened windows no workload loses a race within minutes, whichever flavours the matrix runs otherwise.
 FLAVOURS = ("widened",)

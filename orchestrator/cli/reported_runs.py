@@ -12,7 +12,7 @@ import click
 
 from orchestrator.cli.messages import tell
 from orchestrator.cli.options import Choice, Output
-from orchestrator.cli.request import request_of
+from orchestrator.cli.request import request_of, versions
 from orchestrator.host.errors import Cancelled, ExitCode, InfraError, UserError
 from orchestrator.host.text import json_text
 from orchestrator.model.arch import ARCHES
@@ -24,7 +24,7 @@ from orchestrator.plan.delays import parse_delays
 from orchestrator.report.store import Store, copy_junit, find_cell, find_run, load_run, open_run
 from orchestrator.report.terminal import print_table, say, screen, terminal
 from orchestrator.run.kernels import Request
-from orchestrator.run.matrix import rerun, run_matrix, versions
+from orchestrator.run.matrix import rerun, run_matrix
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a command line asks to be built and run."""
+"""What a command line asks to be built and run, and where: the versions of what does it."""
 
+import platform
+from collections.abc import Iterable
+from importlib.metadata import version
 from pathlib import Path
 
 from orchestrator.cli.options import Choice
 from orchestrator.cli.selection import chosen_cells
+from orchestrator.model.arch import ARCHES
 from orchestrator.run.kernels import Request
+from orchestrator.vm.accelerator import qemu_version
 
 
 def request_of(matrix: Path, choice: Choice) -> Request:
@@ -19,3 +24,9 @@ def request_of(matrix: Path, choice: Choice) -> Request:
         tree=choice.tree,
         sandbox=choice.sandbox,
     )
+
+
+def versions(arches: Iterable[str]) -> dict[str, str]:
+    """What a report says of this machine."""
+    known = {"patchrig": version("patchrig"), "python": platform.python_version(), "host": platform.release()}
+    return known | {f"qemu {name}": qemu_version(ARCHES[name]) for name in arches}

@@ -11,20 +11,19 @@ from orchestrator.cli.options import Choice
 from orchestrator.cli.request import request_of
 from orchestrator.guest.keys import RunKeys, new_keys
 from orchestrator.guest.login import SSH, SSH_FAILED, login_argv
-from orchestrator.guest.workload import disk_sizes, limits_for, workload_argv
+from orchestrator.guest.workload import disk_sizes, workload_argv
 from orchestrator.host import process
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import ExitCode, InfraError, ToolMissing, UserError
 from orchestrator.host.paths import scratch_folder
 from orchestrator.model.cells import Cell
 from orchestrator.model.images import BuildFailure
-from orchestrator.plan.flavours import needs_of
 from orchestrator.report.terminal import screen, terminal
-from orchestrator.run.bootable import BOOT_SECONDS, Bootable, BootFiles, Guests, vm_spec
+from orchestrator.run.bootable import BOOT_SECONDS, Bootable, BootFiles, Guests, limits_of, unlike_asked, vm_spec
 from orchestrator.run.kernels import Request, open_kernels
 from orchestrator.run.restored import connected
 from orchestrator.vm.qemu import boot as boot_vm
-from orchestrator.vm.qemu import config_digest, not_as_asked, said_since
+from orchestrator.vm.qemu import said_since
 from orchestrator.vm.start import terminal_argv
 
 
@@ -32,14 +31,14 @@ def boot_to_prompt(matrix: Path, choice: Choice) -> ExitCode:
     """Boot the first kernel of the matrix on this terminal."""
     request = request_of(matrix, choice)
     cell = request.cells[0]
-    with _bootable(request, cell, new_keys()) as (bootable, guests), scratch_folder() as scratch:
+    with _bootable(request, cell, new_keys()) as bootable, scratch_folder() as scratch:
         sizes = disk_sizes(cell)
         disks = [Path(scratch) / f"swap{index}.raw" for index in range(len(sizes))]
         for disk, size_mib in zip(disks, sizes, strict=True):
             with disk.open("wb") as file:
                 file.truncate(size_mib << 20)
         click.echo(f"{cell.build.name}; Ctrl-A X ends QEMU", err=True)
-        status = process.foreground(terminal_argv(vm_spec(cell, bootable, guests), disks))
+        status = process.foreground(terminal_argv(vm_spec(cell, bootable), disks))
     return ExitCode.OK if status == 0 else ExitCode.INFRA
 
 
@@ -50,19 +49,18 @@ def open_shell(cell: str, matrix: Path, choice: Choice) -> ExitCode:
     request = request_of(matrix, choice)
     chosen = _cell_named(request, cell)
     keys = new_keys()
-    with _bootable(request, chosen, keys) as (bootable, guests), scratch_folder() as scratch:
+    with _bootable(request, chosen, keys) as bootable, scratch_folder() as scratch:
         until = Deadline.after(BOOT_SECONDS, "the guest's start")
         logs = Path(scratch)
-        spec = vm_spec(chosen, bootable, guests)
+        spec = vm_spec(chosen, bootable)
         with boot_vm(spec, console_log=logs / "console.log", qemu_log=logs / "qemu.log") as vm:
             ready = vm.wait_ready(until)
             if ready is None:
                 last = process.last_lines(said_since(logs / "console.log", 0))
                 raise InfraError(f"{vm.ending()} before the guest was up:\n{last}", hint=vm.not_the_guests_doing())
-            needs = needs_of(chosen.build.flavour)
-            if differs := not_as_asked(spec, ready, config_digest(bootable.kernel.config), kept=needs.kept):
+            if differs := unlike_asked(chosen, bootable, ready):
                 raise InfraError(differs)
-            argv = workload_argv(chosen, limits_for(chosen, ready.speed, kernel_slower=needs.slower))
+            argv = workload_argv(chosen, limits_of(chosen, ready.speed))
             click.echo(f"{chosen.name}; its workload is started by:\n  {' '.join(argv)}", err=True)
             # ssh tries once, and the guest's server may not listen yet.
             with connected(vm, keys, until) as guest:
@@ -89,7 +87,7 @@ def _cell_named(request: Request, name: str) -> Cell:
 
 
 @contextmanager
-def _bootable(request: Request, cell: Cell, keys: RunKeys) -> Iterator[tuple[Bootable, Guests]]:
+def _bootable(request: Request, cell: Cell, keys: RunKeys) -> Iterator[Bootable]:
     """The cell's kernel and a fresh initramfs, for the length of the block."""
     with scratch_folder() as scratch:
         folder = Path(scratch)
@@ -100,6 +98,5 @@ def _bootable(request: Request, cell: Cell, keys: RunKeys) -> Iterator[tuple[Boo
             guests = Guests(keys=keys, sandbox=kernels.sandbox)
             workloads, cache = (cell.workload,), request.cache
             files = BootFiles(folder=folder, guests=guests, workloads=workloads, cache=cache, listener=listener)
-            bootable = files.bootable(image)
-            guests = files.guests_of(cell, bootable)
-        yield bootable, guests
+            bootable = files.with_usable_kvm(files.bootable(image), cell)
+        yield bootable

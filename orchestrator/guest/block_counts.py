@@ -4,13 +4,15 @@
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+from orchestrator.guest.ssh import Guest, GuestUnreachable
+from orchestrator.host.deadline import Deadline
 from orchestrator.model.blocks import Block, BlockCount, CoverageMap, DelaySettings, Executed, Piece
 
 # Where kernels/overlays/widened has its files, and where run-workload looks for what it tells it.
 DEBUGFS = "/sys/kernel/debug/patchrig"
 BLOCKS_FILE = "patchrig/blocks"
 # Off first: nothing moves while it is read. Without C code in the series it was never on.
-READ_COUNTS = f"[ ! -s /{BLOCKS_FILE} ] || {{ echo 0 >{DEBUGFS}/on && cat {DEBUGFS}/blocks; }}"
+_READ_COUNTS = f"[ ! -s /{BLOCKS_FILE} ] || {{ echo 0 >{DEBUGFS}/on && cat {DEBUGFS}/blocks; }}"
 
 _Copy = tuple[str, str]
 """A changed function, and the function of the machine code that this copy of it lies in."""
@@ -77,6 +79,15 @@ def executed_of(text: str) -> Executed:
         hits, sleeps, spins, refused = map(int, count.groups()[1:])
         found[int(count[1], 16)] = BlockCount(hits=hits, sleeps=sleeps, spins=spins, refused=refused)
     return found
+
+
+def executed_blocks(guest: Guest, until: Deadline) -> Executed | None:
+    """Which blocks ran; None when the guest does not say, which is no verdict of its own."""
+    try:
+        said = guest.run(_READ_COUNTS, until)
+        return executed_of(said.text) if said.status == 0 else None
+    except (GuestUnreachable, ValueError):
+        return None
 
 
 # Offset, function, and numbers of at most 64 bits.

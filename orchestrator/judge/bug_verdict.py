@@ -22,6 +22,20 @@ def is_finding(report: CellReport) -> bool:
     return report.verdict.outcome in FINDINGS
 
 
+def attempt_of(report: CellReport, folder: str) -> Attempt:
+    """What a cell adds to what is known of its bug; `folder` as Attempt has it."""
+    return Attempt(
+        workload=report.cell.workload.name,
+        seconds=report.cell.seconds,
+        outcome=report.verdict.outcome,
+        title=report.verdict.title,
+        found=is_finding(report),
+        guest_seconds=round(report.run.guest_seconds, 1) if report.run else 0.0,
+        cell=report.cell.name,
+        folder=folder,
+    )
+
+
 def status_of(attempts: Sequence[Attempt]) -> BugStatus:
     """What the cells of one bug add up to."""
     outcomes = {attempt.outcome for attempt in attempts}

@@ -25,6 +25,10 @@ class SeededBug:
     undetectable: str = ""  # why nothing can tell it from the original; such a bug is not counted
 
 
+NO_BUG = SeededBug(id="", path=Path(), diff="", touched=())
+"""What the kernel without any has: its workloads are the control."""
+
+
 class BugStatus(StrEnum):
     """What became of a seeded bug."""
 

@@ -2,7 +2,7 @@
 """Seeded bugs to the cells that may find them, most promising first, within a bug's seconds. Pure."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from orchestrator.model.bugs import SeededBug
 from orchestrator.model.cells import Build, Cell
@@ -98,6 +98,37 @@ def slices(count: int, *, lead: int, budget: int, first: int) -> Iterator[tuple[
         if left < SHORTEST:
             return
         length, rest = length * 2, rest * 2
+
+
+def workloads_for(bugs: Sequence[SeededBug], workloads: Sequence[Workload]) -> tuple[Workload, ...]:
+    """Those that any of the bugs is tried with, in their order."""
+    used = {load.name for bug in bugs for load in promising(bug, workloads)}
+    return tuple(load for load in workloads if load.name in used)
+
+
+def cells_for(
+    bug: SeededBug,
+    build: Build,
+    workloads: Sequence[Workload],
+    matrix: Matrix,
+    *,
+    seconds: int | None,
+    red: Container[str],
+) -> tuple[Cell, ...]:
+    """The bug's cells, in the order in which they run; () where each workload that reaches it is one of `red`."""
+    chosen = [load for load in promising(bug, workloads) if load.name not in red]
+    if not chosen:
+        return ()
+    budget = budget_of(bug, seconds)
+    lead, first = leading(bug, chosen), min(matrix.seconds, budget)
+    return bug_cells(build, chosen, matrix, lead=max(1, lead), budget=budget, first=first)
+
+
+def control_cell(build: Build, workload: Workload, matrix: Matrix, seconds: int | None) -> Cell:
+    """The cell in which a workload runs without any bug."""
+    length = min(matrix.seconds, seconds or matrix.seconds)
+    (cell,) = bug_cells(build, [workload], matrix, lead=1, budget=length, first=length)
+    return cell
 
 
 def bug_cells(

@@ -4,6 +4,7 @@
 import statistics
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from orchestrator.host.deadline import now
 from orchestrator.host.text import json_text
 from orchestrator.model.bugs import Attempt, BugReport, BugStatus, Control, SeededBug, Sensitivity
 from orchestrator.model.cells import Build
+from orchestrator.model.configuration import Matrix
+from orchestrator.model.events import TrialEnded
 from orchestrator.model.outcomes import Outcome
 from orchestrator.report.junit import sensitivity_junit_text
 from orchestrator.report.run_files import write_whole
-from orchestrator.report.store import JUNIT_FILE
+from orchestrator.report.store import BUGS, JUNIT_FILE, Store, open_run_at
 
 SENSITIVITY_FILE = "sensitivity.json"
 
@@ -52,8 +55,26 @@ class Ledger:
         with self._lock:
             return replace(self._report, seconds=round(now() - self._began, 1))
 
-    def knows(self, bug: SeededBug, build: Build) -> bool:
-        return any(known.bug.id == bug.id and known.build == build for known in self.report().bugs)
+    def add_untried(self, bugs: Iterable[SeededBug], build: Build, why: str) -> None:
+        """Those of the bugs of which nothing is known on that build."""
+        known = {report.bug.id for report in self.report().bugs if report.build == build}
+        for bug in bugs:
+            if bug.id not in known:
+                self.add_bug(BugReport(bug=bug, build=build, status=BugStatus.UNTRIED, title=why))
+
+    def kernel_folder(self, bug: SeededBug, build: Build) -> Path:
+        """The folder of a bug's kernel on a build, or of the one without any (NO_BUG), made if need be."""
+        variety = f"{build.flavour}.{build.arch}"
+        folder = self.folder / (f"{BUGS}/{bug.id}.{variety}" if bug.id else f"control/{variety}")
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def open_run(self, folder: Path, matrix: Matrix) -> AbstractContextManager[Store]:
+        """The cells of one kernel, in its folder: a run as any other, for `patchrig repro`."""
+        report = self.report()
+        name = str(folder.relative_to(self.folder.parent))
+        where, versions = report.matrix_path, report.versions
+        return open_run_at(folder, name, argv=report.argv, matrix_path=where, matrix=matrix, versions=versions)
 
     def add_control(self, control: Control) -> None:
         with self._lock:
@@ -165,6 +186,23 @@ def _figures(bugs: Sequence[BugReport]) -> dict[str, Any]:
 
 
 _DOUBT = {True: "what it finds may be found everywhere", False: "it proves less here than it is meant to"}
+
+
+def bug_ended(report: BugReport) -> TrialEnded:
+    """What became of a bug, for who waits."""
+    text = f"{report.status}: {report.title}" if report.title else str(report.status)
+    name = f"{report.bug.id}.{report.build.flavour}.{report.build.arch}"
+    return TrialEnded(name=name, text=f"found by {_text(report.finding)}" if report.finding else text, good=report.good)
+
+
+def control_ended(control: Control) -> TrialEnded:
+    """How a workload without any bug ended, for who waits."""
+    good = not control.attempt.found and not control.unknown
+    return TrialEnded(name=f"control {control.attempt.workload}", text=_text(control.attempt), good=good)
+
+
+def _text(attempt: Attempt) -> str:
+    return f"{attempt.workload}: {attempt.outcome} after {attempt.guest_seconds:.0f} s: {attempt.title}"
 
 
 def conclusions(report: Sensitivity) -> tuple[str, ...]:

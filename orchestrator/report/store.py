@@ -94,10 +94,6 @@ class Store:
             timing = Timing(name=name, spans=self._since_start(spans))
             self._report = replace(self._report, timings=(*self._report.timings, timing))
 
-    def add_cell(self, cell: CellReport) -> None:
-        """add_cells() for one."""
-        self.add_cells([cell])
-
     def add_cells(self, cells: Sequence[CellReport]) -> None:
         """Record finished cells. When this returns, their lines are on the disk."""
         filed = [self._filed(cell) for cell in cells]

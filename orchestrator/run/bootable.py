@@ -7,7 +7,7 @@ from pathlib import Path
 
 from orchestrator.guest.archive import GuestFiles, add_blocks, build_initramfs, program_path
 from orchestrator.guest.keys import RunKeys
-from orchestrator.guest.workload import disk_sizes
+from orchestrator.guest.workload import Limits, disk_sizes, limits_for
 from orchestrator.host import paths
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError
@@ -17,10 +17,12 @@ from orchestrator.model.cells import Cell
 from orchestrator.model.configuration import Allowed, Workload
 from orchestrator.model.events import Listener, Notice, Step
 from orchestrator.model.images import KernelImage
+from orchestrator.plan.flavours import needs_of
 from orchestrator.run.crash_source import Explainer
 from orchestrator.run.snapshots import Snapshots
 from orchestrator.vm.accelerator import kvm_impossible, kvm_state
 from orchestrator.vm.argv import VmSpec
+from orchestrator.vm.qemu import Ready, config_digest, not_as_asked
 
 BOOT_SECONDS = 120.0
 _INITRAMFS_SECONDS = 1800.0
@@ -47,28 +49,21 @@ class Guests:
     stop_at_crash: bool = False  # a workload ends at the first splat that is fatal
     patience: Patience = field(default_factory=Patience)
     dump_memory: bool = False  # keep the whole memory of a guest that hangs
-    snapshots: Snapshots | None = None  # of guests that are restored and not booted; None: all are booted
+    snapshots: Snapshots = field(default_factory=Snapshots)  # of guests that are restored and not booted
     sandbox: bool = True  # QEMU runs in it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bootable:
-    """A kernel with the files that a guest starts from."""
+    """A kernel with the files that its guests start from, and what these share."""
 
     kernel: KernelImage
     initramfs: Path
+    guests: Guests
     explainer: Explainer | None = None  # of this kernel's crashes
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Startable:
-    """What the cells of one kernel start from."""
-
-    bootable: Bootable
-    guests: Guests
-
-
-def vm_spec(cell: Cell, bootable: Bootable, guests: Guests) -> VmSpec:
+def vm_spec(cell: Cell, bootable: Bootable) -> VmSpec:
     """The guest that a cell asks for."""
     return VmSpec(
         arch=ARCHES[cell.build.arch],
@@ -76,10 +71,21 @@ def vm_spec(cell: Cell, bootable: Bootable, guests: Guests) -> VmSpec:
         initramfs=bootable.initramfs,
         memory_mib=cell.workload.memory_mib,
         cpus=cell.workload.cpus,
-        kvm=cell.build.arch in guests.kvm,
+        kvm=cell.build.arch in bootable.guests.kvm,
         disk_mib=disk_sizes(cell),
-        sandbox=guests.sandbox,
+        sandbox=bootable.guests.sandbox,
     )
+
+
+def unlike_asked(cell: Cell, bootable: Bootable, ready: Ready) -> str:
+    """In what a guest that is up differs from the one that its cell asks for; "" when in nothing."""
+    kept = needs_of(cell.build.flavour).kept
+    return not_as_asked(vm_spec(cell, bootable), ready, config_digest(bootable.kernel.config), kept=kept)
+
+
+def limits_of(cell: Cell, speed: float) -> Limits:
+    """The time limits of a cell in a guest of this speed."""
+    return limits_for(cell, speed, kernel_slower=needs_of(cell.build.flavour).slower)
 
 
 @dataclass(slots=True)
@@ -108,21 +114,22 @@ class BootFiles:
         if image.coverage:
             output = (blocks or self.folder) / initramfs_name(image)
             initramfs = add_blocks(initramfs, image.coverage, output=output)
-        return Bootable(kernel=image, initramfs=initramfs, explainer=explainer)
+        return Bootable(kernel=image, initramfs=initramfs, guests=self.guests, explainer=explainer)
 
-    def guests_of(self, cell: Cell, bootable: Bootable) -> Guests:
-        """How guests of this kernel are run: under KVM where that was seen to boot one, tried once for each arch."""
+    def with_usable_kvm(self, bootable: Bootable, cell: Cell) -> Bootable:
+        """Its guests run under KVM where that was seen to boot one, tried once for each arch."""
         arch = cell.build.arch
         if arch not in self._kvm:
             self._kvm[arch] = self._usable_kvm(cell, bootable)
-        return replace(self.guests, kvm=frozenset({arch}) if self._kvm[arch] else frozenset())
+        kvm = frozenset({arch}) if self._kvm[arch] else frozenset[str]()
+        return replace(bootable, guests=replace(bootable.guests, kvm=kvm))
 
     def _usable_kvm(self, cell: Cell, bootable: Bootable) -> bool:
         """Says so where one would have expected KVM and it does not boot a guest."""
         arch = ARCHES[cell.build.arch]
         if kvm_impossible(arch):
             return False
-        spec = replace(vm_spec(cell, bootable, self.guests), kvm=True, disk_mib=())
+        spec = replace(vm_spec(cell, bootable), kvm=True, disk_mib=())
         state = kvm_state(spec, cache=self.cache)
         if not state.usable:
             self.listener(Notice(text=f"KVM does not boot a guest here ({state.why}): emulating {arch.name} with TCG"))
@@ -141,7 +148,7 @@ def initramfs_name(image: KernelImage) -> str:
     return f"initramfs.{image.build.name if image.coverage else image.build.arch}"
 
 
-def kept_bootable(image: KernelImage, run: Path, explainer: Explainer | None = None) -> Bootable:
+def kept_bootable(image: KernelImage, run: Path, guests: Guests, explainer: Explainer | None = None) -> Bootable:
     """The kernel and initramfs as an earlier run's own folder holds them: the cache may have been cleaned since."""
     folder = run / "builds" / image.build.name
     initramfs = run / "guest" / initramfs_name(image)
@@ -151,4 +158,4 @@ def kept_bootable(image: KernelImage, run: Path, explainer: Explainer | None = N
     if image.hashes.get("image") not in (None, sha256_of(folder / "image")):
         raise InfraError(f"{folder / 'image'} is not what was booted", hint=_AGAIN)
     kernel = replace(image, image=folder / "image", config=folder / "config", log=folder / "build.log")
-    return Bootable(kernel=kernel, initramfs=initramfs, explainer=explainer)
+    return Bootable(kernel=kernel, initramfs=initramfs, guests=guests, explainer=explainer)

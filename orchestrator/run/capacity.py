@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """How many guests this machine carries at once."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,11 @@ class Room:
         compilers = _compilers_mib(self.cores) if self.building else 0
         memory = sum(map(memory_of, jobs)) + compilers + _SPARE_MIB
         return sum(map(cores_of, jobs)) <= self.cores and memory <= self.memory_mib
+
+
+def room_here(jobs: int | None) -> Room:
+    """What this machine has for guests now."""
+    return Room(cores=os.cpu_count() or 1, memory_mib=available_memory_mib(), jobs=jobs)
 
 
 def memory_of(job: Job) -> int:

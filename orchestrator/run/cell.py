@@ -6,18 +6,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from orchestrator.guest import ssh
-from orchestrator.guest.block_counts import READ_COUNTS, executed_of
+from orchestrator.guest.block_counts import executed_blocks
 from orchestrator.guest.evidence import Evidence, collect
-from orchestrator.guest.workload import (
-    REFERENCE_SPEED,
-    SLOWEST,
-    Progress,
-    Watched,
-    is_gone,
-    limits_for,
-    watch,
-    workload_argv,
-)
+from orchestrator.guest.workload import REFERENCE_SPEED, Progress, Watched, is_gone, watch, workload_argv
 from orchestrator.host.deadline import Deadline, now, raise_if_cancelled
 from orchestrator.host.errors import InfraError, OutOfTime
 from orchestrator.host.text import beginning_of
@@ -26,34 +17,20 @@ from orchestrator.model.cells import Cell
 from orchestrator.model.events import CellProgress, Listener, Notice, PhaseBegan
 from orchestrator.model.guests import Ending, Fault, Observation, Standstill
 from orchestrator.model.phases import Phase
-from orchestrator.plan.flavours import needs_of
-from orchestrator.run.bootable import Bootable, Guests, vm_spec
-from orchestrator.run.endings import End, blamed, discount_own_shutdown, end_of, guarded, paused, with_room
+from orchestrator.run.bootable import Bootable, Guests, limits_of, unlike_asked, vm_spec
+from orchestrator.run.endings import End, blamed, discount_own_shutdown, end_of, guarded, paused, too_slow, with_room
 from orchestrator.run.hang_channels import hang_channels
 from orchestrator.run.progress_watch import CrashSeen, Flood, Pulse, crashes_of
 from orchestrator.run.restored import Restored, connected, remeasured_if_slow, restored
 from orchestrator.run.snapshots import Claim
 from orchestrator.run.stopwatch import Stopwatch
 from orchestrator.vm.argv import VmSpec
-from orchestrator.vm.qemu import (
-    Ready,
-    Snapshot,
-    Vm,
-    boot,
-    config_digest,
-    not_as_asked,
-    starts_without_kernel,
-    wrong_clock,
-)
+from orchestrator.vm.qemu import Ready, Snapshot, Vm, boot, starts_without_kernel, wrong_clock
 
 # A host that is busy at the wrong moment spoils a guest's clock, and is seldom so twice.
 _BOOTS_MOST = 3
 _MODEST = 10.0
-_TOO_SLOW = f"uptime  # {SLOWEST:.0f} times is the most: with limits of days no hang would show; --jobs 1 gives it more"
-_WORTH_A_LOOK = (
-    *(Ending.SWAPOFF_STUCK, Ending.NO_PROGRESS, Ending.TIMED_OUT),
-    *(Ending.SSH_LOST, Ending.PROGRAM_DIED),
-)
+_WORTH_A_LOOK = (Ending.SWAPOFF_STUCK, Ending.NO_PROGRESS, Ending.TIMED_OUT, Ending.SSH_LOST, Ending.PROGRAM_DIED)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +43,7 @@ class Observed:
     stopwatch: Stopwatch
 
 
-def observe(cell: Cell, bootable: Bootable, guests: Guests, *, folder: Path, listener: Listener) -> Observed:
+def observe(cell: Cell, bootable: Bootable, *, folder: Path, listener: Listener) -> Observed:
     """Boot or restore the cell's guest and run its workload. When this returns, QEMU is gone.
 
     The folder then holds console.log, workload.log, qemu.log and evidence/. Our own trouble does not raise: it is an
@@ -77,8 +54,7 @@ def observe(cell: Cell, bootable: Bootable, guests: Guests, *, folder: Path, lis
     case = _Case(
         cell=cell,
         bootable=bootable,
-        guests=guests,
-        spec=vm_spec(cell, bootable, guests),
+        spec=vm_spec(cell, bootable),
         folder=folder,
         listener=stopwatch.listening(listener),
     )
@@ -93,7 +69,6 @@ class _Case:
 
     cell: Cell
     bootable: Bootable
-    guests: Guests
     spec: VmSpec
     folder: Path
     listener: Listener
@@ -133,6 +108,10 @@ class _Case:
             executed=self.executed,
         )
 
+    @property
+    def guests(self) -> Guests:
+        return self.bootable.guests
+
     def begin(self, phase: Phase) -> None:
         self.listener(PhaseBegan(what=self.cell.name, phase=phase))
 
@@ -145,17 +124,16 @@ class _Case:
 
     def run(self) -> End:
         """In a restored guest where there is a snapshot of it, else in a booted one."""
-        with ExitStack() as stack:
-            claim = stack.enter_context(self.guests.snapshots.claim(self.spec)) if self.guests.snapshots else None
-            while claim and (snapshot := claim.snapshot()):
+        with self.guests.snapshots.claim(self.spec) as claim, ExitStack() as stack:
+            while snapshot := claim.snapshot():
                 up = _restored(stack, self, snapshot)
                 if isinstance(up, End):
                     return up
                 if up:
                     return _run_in(self, up.vm, up.ready, up.guest)
                 claim.discard(snapshot)
-            if claim and claim.without_room:
-                why = f"{self.spec.memory_mib} MiB twice do not fit into memory and {claim.folder} now"
+            if claim.without_room:
+                why = f"{self.spec.memory_mib} MiB twice do not fit into memory and {self.guests.snapshots.folder} now"
                 self.notice(f"booted, not restored, as may be others like it: {why}")
             return _booted_run(self, claim)
 
@@ -169,9 +147,7 @@ def _restored(stack: ExitStack, case: _Case, snapshot: Snapshot) -> Restored | E
     case.started = now()
     soon = Deadline.after(case.guests.patience.restore, "a restored guest's first SSH command")
     try:
-        with ExitStack() as attempt:
-            up = attempt.enter_context(restored(case.spec, snapshot, case.guests.keys, **case.logs, until=soon))
-            stack.push(attempt.pop_all())
+        up = stack.enter_context(restored(case.spec, snapshot, case.guests.keys, **case.logs, until=soon))
     except (InfraError, OSError) as e:
         raise_if_cancelled()  # who ended everything killed QEMU too: a snapshot is no worse for that
         if crashes_of(case.logs["console_log"], skip=snapshot.console_bytes):
@@ -186,37 +162,32 @@ def _restored(stack: ExitStack, case: _Case, snapshot: Snapshot) -> Restored | E
     return up
 
 
-def _booted_run(case: _Case, claim: Claim | None) -> End:
-    guests = case.guests
+def _booted_run(case: _Case, claim: Claim) -> End:
     case.begin(Phase.BOOT)
     case.boots += 1
     case.started = now()
-    with boot(case.spec, **case.logs, memory=claim.memory() if claim else None) as vm:
+    with boot(case.spec, **case.logs, memory=claim.memory()) as vm:
         pulse = Pulse(vm)
-        ready, why = _await_ready(vm, guests.patience.boot)
+        ready, why = _await_ready(vm, case.guests.patience.boot)
         if ready is None:
-            if claim:
-                # Who waits for it need not wait for the evidence too.
-                claim.give_up()
+            # Who waits for it need not wait for the evidence too.
+            claim.give_up()
             if end := _never_ready(case, vm, why, pulse):
                 return end
             again = f"QEMU did not start: {vm.ending()}"
         else:
-            needs = needs_of(case.cell.build.flavour)
-            differs = not_as_asked(case.spec, ready, config_digest(case.bootable.kernel.config), kept=needs.kept)
+            differs = unlike_asked(case.cell, case.bootable, ready)
             again = wrong_clock(beginning_of(case.logs["console_log"]))
             if differs := differs or (again if case.boots == _BOOTS_MOST else ""):
                 return End(ending=Ending.LOST, detail=differs, fault=Fault.MACHINE)
-            if not again and (not claim or _saved(case, claim, vm, ready)):
+            if not again and _saved(case, claim, vm, ready):
                 return _run_in(case, vm, ready)
     if again:
         case.notice(f"booted once more: {again}")
-        if claim:
-            claim.give_up()
-    if claim:
-        claim.forget_memory()
     # Its cell has not begun: again, and not to be saved, as it may stand still then, too.
-    return _booted_run(case, None)
+    claim.give_up()
+    claim.forget_memory()
+    return _booted_run(case, claim)
 
 
 def _never_ready(case: _Case, vm: Vm, why: str, pulse: Pulse) -> End | None:
@@ -228,13 +199,8 @@ def _never_ready(case: _Case, vm: Vm, why: str, pulse: Pulse) -> End | None:
         return blamed(end, vm)
     # Of its own accord, before the kernel's first word: because of this machine, or because it can't load the kernel.
     if not starts_without_kernel(case.spec, vm.files.memory):
-        blame = blamed(end, vm)
-        return End(
-            ending=blame.ending, fault=blame.fault, hint=blame.hint, detail=f"QEMU could not start: {vm.ending()}"
-        )
-    if case.boots == 1:
-        return None
-    return End(ending=Ending.NEVER_READY, detail=f"QEMU can't load this kernel: {vm.ending()}")
+        return replace(blamed(end, vm), detail=f"QEMU could not start: {vm.ending()}")
+    return replace(end, detail=f"QEMU can't load this kernel: {vm.ending()}") if case.boots > 1 else None
 
 
 def _saved(case: _Case, claim: Claim, vm: Vm, ready: Ready) -> bool:
@@ -281,10 +247,7 @@ def _session(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest | None) -> End:
             except InfraError as e:
                 return _no_session(case, vm, e, pulse)
         case.speed = ready.speed
-        if ready.speed < REFERENCE_SPEED / SLOWEST:
-            detail = f"the guest says that it is {REFERENCE_SPEED / ready.speed:.0f} times slower than the reference"
-            return End(ending=Ending.LOST, detail=detail, fault=Fault.GUEST, hint=_TOO_SLOW)
-        return _work(case, vm, ready, guest)
+        return too_slow(ready.speed) or _work(case, vm, ready, guest)
 
 
 def _no_session(case: _Case, vm: Vm, why: InfraError, pulse: Pulse) -> End:
@@ -298,7 +261,7 @@ def _no_session(case: _Case, vm: Vm, why: InfraError, pulse: Pulse) -> End:
 def _work(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest) -> End:
     cell = case.cell
     case.boot_seconds = now() - case.started
-    limits = limits_for(cell, ready.speed, kernel_slower=needs_of(cell.build.flavour).slower)
+    limits = limits_of(cell, ready.speed)
     pulse, begun = Pulse(vm), now()
     flood = Flood(*case.logs.values())
     allow = (*case.guests.allow, *cell.workload.allow)
@@ -321,20 +284,11 @@ def _work(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest) -> End:
     (case.folder / "workload.log").write_text(watched.output, encoding="utf-8", errors="backslashreplace")
     end = end_of(watched, vm)
     if cell.widening and vm.alive():
-        case.executed = _executed(guest)
+        case.executed = executed_blocks(guest, Deadline.after(_MODEST, "the executed blocks"))
     if watched.ending in _WORTH_A_LOOK and vm.alive():
         case.begin(Phase.EVIDENCE)
         return _with_evidence(case, end, vm, pulse)
     return end
-
-
-def _executed(guest: ssh.Guest) -> Executed | None:
-    """Which blocks ran; None when the guest does not say, which is no verdict of its own."""
-    try:
-        said = guest.run(READ_COUNTS, Deadline.after(_MODEST, "the executed blocks"))
-        return executed_of(said.text) if said.status == 0 else None
-    except (ssh.GuestUnreachable, ValueError):
-        return None
 
 
 def _with_evidence(case: _Case, end: End, vm: Vm, pulse: Pulse) -> End:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from orchestrator.guest.workload import Watched
+from orchestrator.guest.workload import REFERENCE_SPEED, SLOWEST, Watched
 from orchestrator.host.deadline import scope
 from orchestrator.host.errors import Cancelled, GuestNonsense, InfraError, OrchestratorError, of_this_machine
 from orchestrator.host.text import one_line
@@ -104,6 +104,15 @@ def paused(vm: Vm) -> End | None:
     """The end, as lost, of a guest that QEMU itself no longer runs; None where it does."""
     stopped = vm.paused()
     return End(ending=Ending.LOST, fault=Fault.MACHINE, detail=stopped.why, hint=stopped.hint) if stopped else None
+
+
+def too_slow(speed: float) -> End | None:
+    """The end, as lost, of a guest whose speed would make its limits endless; None for any other."""
+    if speed >= REFERENCE_SPEED / SLOWEST:
+        return None
+    detail = f"the guest says that it is {REFERENCE_SPEED / speed:.0f} times slower than the reference"
+    hint = f"uptime  # {SLOWEST:.0f} times is the most: with limits of days no hang would show; --jobs 1 gives it more"
+    return End(ending=Ending.LOST, detail=detail, fault=Fault.GUEST, hint=hint)
 
 
 def with_room(end: End, folder: Path) -> End:

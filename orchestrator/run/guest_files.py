@@ -3,18 +3,17 @@
 
 from pathlib import Path
 
-from orchestrator.guest.keys import RunKeys, save_keys
-from orchestrator.guest.workload import REFERENCE_SPEED, disk_sizes, limits_for, workload_argv
+from orchestrator.guest.keys import save_keys
+from orchestrator.guest.workload import REFERENCE_SPEED, disk_sizes, workload_argv
 from orchestrator.host.files import link_or_copy
 from orchestrator.model.cells import Cell
-from orchestrator.plan.flavours import needs_of
 from orchestrator.report.repro_script import repro_script
 from orchestrator.report.store import Store
-from orchestrator.run.bootable import Bootable, Guests, vm_spec
+from orchestrator.run.bootable import Bootable, limits_of, vm_spec
 from orchestrator.vm.argv import standalone_argv
 
 
-def keep(bootable: Bootable, keys: RunKeys, store: Store) -> None:
+def keep(bootable: Bootable, store: Store) -> None:
     """Copies (hard links where possible), in the run's folder, of what a guest of this build starts from."""
     folder = store.build_folder(bootable.kernel.build)
     _keep(bootable.kernel.image, folder / "image")
@@ -22,15 +21,15 @@ def keep(bootable: Bootable, keys: RunKeys, store: Store) -> None:
     _keep(bootable.kernel.log, folder / "build.log")
     guest = guest_folder(store)
     _keep(bootable.initramfs, guest / bootable.initramfs.name)
-    save_keys(keys, guest)
+    save_keys(bootable.guests.keys, guest)
 
 
-def write_repro(cell: Cell, bootable: Bootable, guests: Guests, folder: Path) -> None:
+def write_repro(cell: Cell, bootable: Bootable, folder: Path) -> None:
     """repro.sh: the cell's guest by hand, with QEMU alone."""
-    spec = vm_spec(cell, bootable, guests)
+    spec = vm_spec(cell, bootable)
     sizes = disk_sizes(cell)
     # By hand there is nobody to measure the guest: limits as for a slow one.
-    limits = limits_for(cell, REFERENCE_SPEED / 2, kernel_slower=needs_of(cell.build.flavour).slower)
+    limits = limits_of(cell, REFERENCE_SPEED / 2)
     argv = standalone_argv(
         spec,
         image=f"../../builds/{cell.build.name}/image",

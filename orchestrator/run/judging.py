@@ -24,10 +24,10 @@ from orchestrator.run.endings import End, guarded, lost
 from orchestrator.run.progress_watch import crashes_of, shown_tasks_of
 
 
-def judge_cell(cell: Cell, observed: Observed, bootable: Bootable, allow: Iterable[Allowed]) -> CellReport:
+def judge_cell(cell: Cell, observed: Observed, bootable: Bootable) -> CellReport:
     """The report of a cell whose guest has ended. Our own trouble does not raise: it makes the cell lost."""
     observed.stopwatch.begin(Phase.JUDGE)
-    judged = guarded(lambda: _judged(cell, observed, bootable, tuple(allow)), observed.folder)
+    judged = guarded(lambda: _judged(cell, observed, bootable), observed.folder)
     if isinstance(judged, End):
         judged = _report(cell, Observation(**asdict(judged)))
     return replace(
@@ -39,14 +39,14 @@ def judge_cell(cell: Cell, observed: Observed, bootable: Bootable, allow: Iterab
     )
 
 
-def _judged(cell: Cell, observed: Observed, bootable: Bootable, allow: tuple[Allowed, ...]) -> CellReport:
+def _judged(cell: Cell, observed: Observed, bootable: Bootable) -> CellReport:
     run, console_log = observed.observation, observed.folder / "console.log"
     # The kernel's own stacks of the tasks that hang have more than those of /proc.
     stuck = explained_tasks(shown_tasks_of(run, console_log), bootable.explainer)
     crashes = crashes_of(console_log)
     if bootable.explainer:
         crashes = bootable.explainer.explained(crashes)
-    return _report(cell, replace(run, stuck=stuck), weighed(crashes, cell.build.variant), allow)
+    return _report(cell, replace(run, stuck=stuck), weighed(crashes, cell.build.variant), bootable.guests.allow)
 
 
 def _report(cell: Cell, run: Observation, crashes: Iterable[Crash] = (), allow: tuple[Allowed, ...] = ()) -> CellReport:

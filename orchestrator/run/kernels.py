@@ -23,6 +23,7 @@ from orchestrator.model.events import Listener, Notice
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.plan.config import Plan, load_kernel_source
 from orchestrator.plan.flavours import needs_of
+from orchestrator.run.crash_source import Explainer, new_explainer
 from orchestrator.run.delay_targets import check_changed
 from orchestrator.run.sandboxing import builds_in_sandbox
 
@@ -85,6 +86,11 @@ class Kernels:
         return prepare(
             build, source=self.source, series=series, fragments=fragments_of(build), context=context, overlay=overlay
         )
+
+    def explainer(self, image: KernelImage, run: Path, more: Series = BASELINE) -> Explainer:
+        """The explainer of a kernel that image() gave, with the same `more`; `run`: the run's folder."""
+        series = replace(self.series, patches=(*self.series.patches, *more.patches))
+        return new_explainer(image, series, diffs=self.diffs, cache=self.request.cache, run=run, sandbox=self.sandbox)
 
 
 @contextmanager

@@ -1,17 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The story of a run: series, builds, cells, verdicts, report."""
 
-import os
-import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import version
 
-from orchestrator.guest.keys import load_keys, new_keys, save_keys
+from orchestrator.guest.keys import RunKeys, load_keys, new_keys, save_keys
 from orchestrator.host.errors import InfraError
-from orchestrator.model.arch import ARCHES
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.events import SOURCE, CellEnded, CellStarted, Listener, PhaseBegan
 from orchestrator.model.images import BuildFailure, KernelImage
@@ -19,10 +15,10 @@ from orchestrator.model.phases import Phase
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.report.earlier import read_earlier
 from orchestrator.report.store import Store
-from orchestrator.run.bootable import Bootable, BootFiles, Guests, Startable, kept_bootable, vm_spec
-from orchestrator.run.capacity import Room, available_memory_mib
+from orchestrator.run.bootable import Bootable, BootFiles, Guests, kept_bootable, vm_spec
+from orchestrator.run.capacity import room_here
 from orchestrator.run.cell import Observed, observe
-from orchestrator.run.crash_source import kept_explainer, new_explainer
+from orchestrator.run.crash_source import kept_explainer
 from orchestrator.run.delay_targets import check_targets
 from orchestrator.run.endings import or_bug
 from orchestrator.run.guest_files import guest_folder, keep, write_repro
@@ -34,7 +30,6 @@ from orchestrator.run.sandboxing import guests_in_sandbox
 from orchestrator.run.scheduler import Steps, Stop, Unbuilt, working
 from orchestrator.run.snapshots import snapshots
 from orchestrator.run.stopwatch import Stopwatch
-from orchestrator.vm.accelerator import qemu_version
 
 
 def run_matrix(request: Request, store: Store, listener: Listener) -> RunReport:
@@ -44,29 +39,23 @@ def run_matrix(request: Request, store: Store, listener: Listener) -> RunReport:
     with open_kernels(request, stopwatch.listening(listener)) as kernels:
         store.add_timing(SOURCE, stopwatch.stop())
         store.plan(request.cells, kernels.series.by_file)
-        files = _boot_files(request, store, listener, sandbox=kernels.sandbox)
+        files = _boot_files(request, store, listener, new_keys(), sandbox=kernels.sandbox)
         save_keys(files.guests.keys, files.folder)
-        _run_cells(
-            _by_earlier_runs(request, kernels, store),
-            partial(_new_kernel, kernels, files, store),
-            files,
-            store,
-            request,
-        )
+        schedule = _by_earlier_runs(request, kernels, store)
+        _run_cells(schedule, partial(_new_kernel, kernels), files, store, request)
     return store.save()
 
 
 def rerun(report: RunReport, cells: Sequence[Cell], request: Request, store: Store, listener: Listener) -> RunReport:
     """Cells of an earlier run again, from its folder: same kernel, same initramfs, same seeds."""
     sandbox = guests_in_sandbox(request.sandbox, listener)
-    files = _boot_files(request, store, listener, sandbox=sandbox)
-    files.guests = replace(files.guests, keys=load_keys(report.folder / "guest"))
-    _run_cells(as_given(cells), partial(_kept_kernel, report, store, request), files, store, request)
+    files = _boot_files(request, store, listener, load_keys(report.folder / "guest"), sandbox=sandbox)
+    _run_cells(as_given(cells), partial(_kept_kernel, report), files, store, request)
     return store.save()
 
 
-def _boot_files(request: Request, store: Store, listener: Listener, *, sandbox: bool) -> BootFiles:
-    guests = Guests(keys=new_keys(), allow=request.plan.matrix.allow, dump_memory=request.dump_memory, sandbox=sandbox)
+def _boot_files(request: Request, store: Store, listener: Listener, keys: RunKeys, *, sandbox: bool) -> BootFiles:
+    guests = Guests(keys=keys, allow=request.plan.matrix.allow, dump_memory=request.dump_memory, sandbox=sandbox)
     workloads = tuple(cell.workload for cell in request.cells)
     return BootFiles(
         folder=guest_folder(store), guests=guests, workloads=workloads, cache=request.cache, listener=listener
@@ -81,35 +70,30 @@ def _by_earlier_runs(request: Request, kernels: Kernels, store: Store) -> Schedu
 
 
 def _new_kernel(
-    kernels: Kernels, files: BootFiles, store: Store, build: Build, background: bool, listener: Listener
+    kernels: Kernels, cells: "_Cells", build: Build, background: bool, listener: Listener
 ) -> Bootable | BuildFailure:
-    folder = store.build_folder(build)
-    image = kernels.image(build, log_dir=folder, listener=listener, background=background)
+    store = cells.store
+    image = kernels.image(build, log_dir=store.build_folder(build), listener=listener, background=background)
     store.add_build(image)
     if isinstance(image, BuildFailure):
         return image
     listener(PhaseBegan(what=build.name, phase=Phase.PACK))
-    cache = kernels.request.cache
-    explainer = new_explainer(
-        image, kernels.series, diffs=kernels.diffs, cache=cache, run=store.folder, sandbox=kernels.sandbox
-    )
-    return files.bootable(image, explainer)
+    return cells.files.bootable(image, kernels.explainer(image, store.folder))
 
 
-def _kept_kernel(
-    report: RunReport, store: Store, request: Request, build: Build, _background: bool, listener: Listener
-) -> Bootable:
+def _kept_kernel(report: RunReport, cells: "_Cells", build: Build, _background: bool, listener: Listener) -> Bootable:
+    request, run = cells.request, cells.store.folder
     listener(PhaseBegan(what=build.name, phase=Phase.PACK))
     image = next((image for image in report.builds if image.build == build), None)
     if not isinstance(image, KernelImage):
         raise InfraError(f"{report.id} has no kernel for {build.name}: it was never built")
-    explainer = kept_explainer(image, report.folder, cache=request.cache, run=store.folder, sandbox=request.sandbox)
-    bootable = kept_bootable(image, report.folder, explainer)
-    store.add_build(bootable.kernel)
+    explainer = kept_explainer(image, report.folder, cache=request.cache, run=run, sandbox=request.sandbox)
+    bootable = kept_bootable(image, report.folder, cells.files.guests, explainer)
+    cells.store.add_build(bootable.kernel)
     return bootable
 
 
-KernelOf = Callable[[Build, bool, Listener], Bootable | BuildFailure]
+KernelOf = Callable[["_Cells", Build, bool, Listener], Bootable | BuildFailure]
 
 
 def _run_cells(
@@ -117,14 +101,13 @@ def _run_cells(
 ) -> None:
     """Run the cells and record them as they end. Raises InfraError where this machine loses cells."""
     watch = LossWatch()
-    room = Room(cores=os.cpu_count() or 1, memory_mib=available_memory_mib(), jobs=request.jobs)
     with ExitStack() as saved:  # snapshots, until the last cell of the last build has ended
-        steps = _Steps(schedule=schedule, kernel_of=kernel_of, files=files, store=store, request=request, saved=saved)
+        cells = _Cells(schedule=schedule, kernel_of=kernel_of, files=files, store=store, request=request, saved=saved)
         work = saved.enter_context(
             working(
                 schedule,
-                room,
-                Steps(build=steps.build, observe=steps.observe, judge=steps.judge),
+                room_here(request.jobs),
+                Steps(build=cells.start, observe=cells.observe, judge=cells.judge),
                 # Whether there is to be another repeat, the verdict decides.
                 until_judged=request.until_fail,
                 reports_decide=request.until_fail or request.fail_fast,
@@ -149,8 +132,8 @@ def _stop(watch: LossWatch, request: Request) -> Stop | None:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Steps:
-    """What is done for a build and for a cell, in threads of their own."""
+class _Cells:
+    """What is done for the cells of a build, and for each of them, in threads of their own."""
 
     schedule: Schedule[Build, Cell]
     kernel_of: KernelOf
@@ -159,12 +142,12 @@ class _Steps:
     request: Request
     saved: ExitStack
 
-    def build(self, build: Build, background: bool) -> Startable | Unbuilt[CellReport]:
+    def start(self, build: Build, background: bool) -> Bootable | Unbuilt[CellReport]:
         stopwatch = Stopwatch(build.name)
         cells = [cell for cell in self.schedule.jobs if cell.build == build]
         try:
             listener = stopwatch.listening(self.files.listener)
-            bootable = or_bug(lambda: self.kernel_of(build, background, listener))
+            bootable = or_bug(lambda: self.kernel_of(self, build, background, listener))
             if isinstance(bootable, Exception):
                 # A series decides on what our code reads of its build: one that finds a bug in it loses its cells.
                 folder = self.store.build_folder(build)
@@ -175,26 +158,20 @@ class _Steps:
         finally:
             self.store.add_timing(build.name, stopwatch.stop())
 
-    def _ready(self, bootable: Bootable, cells: Sequence[Cell]) -> Startable:
-        keep(bootable, self.files.guests.keys, self.store)
+    def _ready(self, bootable: Bootable, cells: Sequence[Cell]) -> Bootable:
+        keep(bootable, self.store)
         check_targets(cells, bootable.kernel)
-        guests = self.files.guests_of(cells[0], bootable)
-        specs = [vm_spec(cell, bootable, guests) for cell in cells]
+        bootable = self.files.with_usable_kvm(bootable, cells[0])
+        specs = [vm_spec(cell, bootable) for cell in cells]
         kept = self.saved.enter_context(snapshots(specs, restoring=self.request.restore))
-        return Startable(bootable=bootable, guests=replace(guests, snapshots=kept))
+        return replace(bootable, guests=replace(bootable.guests, snapshots=kept))
 
-    def observe(self, cell: Cell, ready: Startable) -> Observed:
+    def observe(self, cell: Cell, bootable: Bootable) -> Observed:
         folder = self.store.cell_folder(cell)
-        write_repro(cell, ready.bootable, ready.guests, folder)
+        write_repro(cell, bootable, folder)
         self.files.listener(CellStarted(cell=cell))
-        return observe(cell, ready.bootable, ready.guests, folder=folder, listener=self.files.listener)
+        return observe(cell, bootable, folder=folder, listener=self.files.listener)
 
-    def judge(self, cell: Cell, ready: Startable, observed: Observed) -> CellReport:
+    def judge(self, cell: Cell, bootable: Bootable, observed: Observed) -> CellReport:
         self.files.listener(PhaseBegan(what=cell.name, phase=Phase.JUDGE))
-        return judge_cell(cell, observed, ready.bootable, ready.guests.allow)
-
-
-def versions(arches: Iterable[str]) -> dict[str, str]:
-    """What a report says of this machine."""
-    known = {"patchrig": version("patchrig"), "python": platform.python_version(), "host": platform.release()}
-    return known | {f"qemu {name}": qemu_version(ARCHES[name]) for name in arches}
+        return judge_cell(cell, observed, bootable)

@@ -2,11 +2,11 @@
 """Builds one after another, and beside them as many guests as there is room for; what has ended comes to one thread."""
 
 import heapq
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from orchestrator.host import signals
@@ -58,39 +58,9 @@ class Ended(Generic[J, R]):
     why_skipped: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Built(Generic[B, K]):
-    build: B
-    kernel: K
-
-
-@dataclass(frozen=True, slots=True)
-class _Observed:
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Judged(Generic[R]):
-    index: int
-    report: R
-
-
-@dataclass(frozen=True, slots=True)
-class _Failed:
-    """An error of a build (no index), which ends the builds, or of a job, which ends everything."""
-
-    index: int | None
-    error: BaseException
-
-
-@dataclass(frozen=True, slots=True)
-class _Interrupted:
-    """A signal came."""
-
-
-@dataclass(slots=True)
+@dataclass(kw_only=True, slots=True)
 class Work(Generic[B, J, K, O, R]):
-    """Iterate over it: everything here but _build() and _job() runs in the thread that does.
+    """Iterate over it: everything here but _job() runs in the thread that does.
 
     Jobs are known by their place in the order: they are no keys, and to look for one in a list takes its time.
     """
@@ -98,26 +68,25 @@ class Work(Generic[B, J, K, O, R]):
     schedule: Schedule[B, J]
     room: Room
     steps: Steps[B, J, K, O, R]
-    scope: CancelScope
-    builder: ThreadPoolExecutor
-    threads: ThreadPoolExecutor
-    most: int  # threads
     until_judged: bool  # a job has its room until it is judged
     reports_decide: bool  # whether another job begins: none does before the reports of those that ended were taken
-    _news: SimpleQueue[Any] = field(default_factory=SimpleQueue)
-    _builds: list[B] = field(init=False)
-    _unbuilt: dict[B, list[int]] = field(init=False)
+    scope: CancelScope = field(default_factory=CancelScope)
+    threads: ThreadPoolExecutor = field(init=False)
+    _most_jobs: int = field(init=False)
+    _news: SimpleQueue[Future[Any] | int | None] = field(default_factory=SimpleQueue)
+    """What has ended: a build or a job, a job's guest by the job's number, or, None, everything by a signal."""
+    _unbuilt: dict[B, list[int]] = field(init=False)  # the jobs of the builds to come, in their order
     _kernels: dict[B, K] = field(default_factory=dict)
     _ready: list[int] = field(default_factory=list)  # a heap
+    _jobs: dict[Future[Any], int] = field(default_factory=dict)  # those that run, or are judged
     _guests: set[int] = field(default_factory=set)  # jobs that have their room
-    _running: int = 0  # jobs, those that are judged included
-    _building: bool = False
     _stop: Stop | None = None
     _trouble: BaseException | None = None
 
     def __post_init__(self) -> None:
-        self._builds = list(reversed(self.schedule.builds))
-        self._unbuilt = {build: [] for build in self._builds}
+        self._most_jobs = 2 * self.room.most  # beside the guests as many that are judged
+        self.threads = ThreadPoolExecutor(max_workers=self._most_jobs + 1)  # one builds
+        self._unbuilt = {build: [] for build in self.schedule.builds}
         for index, job in enumerate(self.schedule.jobs):
             self._unbuilt[job.build].append(index)
 
@@ -130,7 +99,7 @@ class Work(Generic[B, J, K, O, R]):
 
     def interrupt(self) -> None:
         """For a handler of signals."""
-        self._news.put(_Interrupted())
+        self._news.put(None)
 
     def __iter__(self) -> Iterator[Ended[J, R]]:
         """What ends, as it ends; last the jobs that were never begun. Returns when nothing runs any more.
@@ -141,7 +110,7 @@ class Work(Generic[B, J, K, O, R]):
         while True:
             self._start_build()
             self._start_jobs()
-            if not (self._running or self._building):
+            if not (self._jobs or self.room.building):
                 break
             reports = tuple(self._take_news())
             if not self.reports_decide:
@@ -157,77 +126,69 @@ class Work(Generic[B, J, K, O, R]):
             raise self._trouble
 
     def _start_build(self) -> None:
-        if self._builds and not (self._building or self._trouble or self._stop):
-            build = self._builds.pop()
-            self._building = self.room.building = True
-            self.builder.submit(self.scope.run, self._build, build, bool(self._ready or self._guests))
+        if self._unbuilt and not (self.room.building or self._trouble or self._stop):
+            self.room.building = True
+            background = bool(self._ready or self._guests)
+            build = self.threads.submit(self.scope.run, self.steps.build, next(iter(self._unbuilt)), background)
+            build.add_done_callback(self._news.put)
 
     def _start_jobs(self) -> None:
-        while self._ready and self._running < self.most and not self._stop:
-            index = self._ready[0]
-            job = self.schedule.jobs[index]
+        while self._ready and len(self._jobs) < self._most_jobs and not self._stop:
+            job = self.schedule.jobs[self._ready[0]]
             if not self.room.take(job):
                 return
-            heapq.heappop(self._ready)
+            index = heapq.heappop(self._ready)
             self._guests.add(index)
-            self._running += 1
-            self.threads.submit(self.scope.run, self._job, index, job, self._kernels[job.build])
+            running = self.threads.submit(self.scope.run, self._job, index, job, self._kernels[job.build])
+            self._jobs[running] = index
+            running.add_done_callback(self._news.put)
 
-    def _build(self, build: B, background: bool) -> None:
-        try:
-            self._news.put(_Built(build=build, kernel=self.steps.build(build, background)))
-        except BaseException as e:
-            self._news.put(_Failed(None, e))
-
-    def _job(self, index: int, job: J, kernel: K) -> None:
-        try:
-            observed = self.steps.observe(job, kernel)
-            self._news.put(_Observed(index))
-            self._news.put(_Judged(index, self.steps.judge(job, kernel, observed)))
-        except BaseException as e:
-            self._news.put(_Failed(index, e))
+    def _job(self, index: int, job: J, kernel: K) -> R:
+        observed = self.steps.observe(job, kernel)
+        self._news.put(index)
+        return self.steps.judge(job, kernel, observed)
 
     def _take_news(self) -> Iterator[R]:
         """Wait for something to end, and take all that has ended by then."""
         yield from self._take(self._news.get())
-        while True:
-            try:
-                yield from self._take(self._news.get_nowait())
-            except Empty:
-                return
+        while not self._news.empty():
+            yield from self._take(self._news.get())
 
-    def _take(self, news: Any) -> Iterator[R]:
-        match news:
-            case _Built(build=build, kernel=kernel):
-                self._building = self.room.building = False
-                indices = self._unbuilt.pop(build)
-                if isinstance(kernel, Unbuilt):
-                    yield from kernel.reports
-                    return
-                self._kernels[build] = kernel
-                for index in indices:
-                    heapq.heappush(self._ready, index)
-            case _Observed(index):
-                if not self.until_judged:
-                    self._give_back(index)
-            case _Judged(index, report):
-                self._end(index)
-                yield report
-            case _Failed(None, error):
-                self._building = self.room.building = False
-                # After a stop it is the stop that made it fail.
-                self._trouble = self._trouble or (None if self._stop else error)
-            case _Failed(int(index), error):
-                self._end(index)
-                self._trouble = self._trouble or error
-                self.stop(Stop(why=_FAILED, at_once=True))
-            case _Interrupted():
-                self._trouble = Cancelled("interrupted; what had finished is reported")
-                self.stop(Stop(why=INTERRUPTED, at_once=True))
+    def _take(self, news: Future[Any] | int | None) -> Iterable[R]:
+        if news is None:
+            self._trouble = Cancelled("interrupted; what had finished is reported")
+            self.stop(Stop(why=INTERRUPTED, at_once=True))
+        elif isinstance(news, int):
+            if not self.until_judged:
+                self._give_back(news)
+        elif news in self._jobs:
+            return self._job_ended(self._jobs.pop(news), news)
+        else:
+            return self._build_ended(news)
+        return ()
 
-    def _end(self, index: int) -> None:
-        self._running -= 1
+    def _build_ended(self, ended: Future[K | Unbuilt[R]]) -> Iterable[R]:
+        self.room.building = False
+        if error := ended.exception():
+            # After a stop it is the stop that made it fail.
+            self._trouble = self._trouble or (None if self._stop else error)
+            return ()
+        build, kernel = next(iter(self._unbuilt)), ended.result()
+        indices = self._unbuilt.pop(build)
+        if isinstance(kernel, Unbuilt):
+            return kernel.reports
+        self._kernels[build] = kernel
+        for index in indices:
+            heapq.heappush(self._ready, index)
+        return ()
+
+    def _job_ended(self, index: int, ended: Future[R]) -> Iterable[R]:
         self._give_back(index)
+        if error := ended.exception():
+            self._trouble = self._trouble or error
+            self.stop(Stop(why=_FAILED, at_once=True))
+            return ()
+        return (ended.result(),)
 
     def _give_back(self, index: int) -> None:
         if index in self._guests:
@@ -245,20 +206,11 @@ def working(
     reports_decide: bool = True,
 ) -> Iterator[Work[B, J, K, O, R]]:
     """The work, begun in the order of the schedule, for the length of a block; nothing of it runs afterwards."""
-    scope = CancelScope()
-    most = 2 * room.most  # beside the guests as many threads that judge
-    with (
-        ThreadPoolExecutor(max_workers=1, thread_name_prefix="build") as builder,
-        ThreadPoolExecutor(max_workers=most, thread_name_prefix="job") as threads,
-    ):
-        work = Work(
-            schedule=schedule, room=room, steps=steps, scope=scope, builder=builder, threads=threads, most=most,
-            until_judged=until_judged, reports_decide=reports_decide,
-        )  # fmt: skip
-        with signals.noted(work.interrupt):
-            try:
-                yield work
-            finally:
-                # Where the block ends by an error: a full disk, or a bug of ours. No guest runs on for a report that
-                # can't be kept.
-                scope.cancel(_FAILED)
+    work = Work(schedule=schedule, room=room, steps=steps, until_judged=until_judged, reports_decide=reports_decide)
+    with work.threads, signals.noted(work.interrupt):
+        try:
+            yield work
+        finally:
+            # Where the block ends by an error: a full disk, or a bug of ours. No guest runs on for a report that can't
+            # be kept.
+            work.scope.cancel(_FAILED)

@@ -1,58 +1,40 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The story of `patchrig sensitivity`: a kernel for each seeded bug, and workloads until one of them finds it."""
 
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from functools import partial
 
 from orchestrator.guest.keys import new_keys
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import Cancelled, InfraError, UserError
-from orchestrator.host.paths import scratch_folder
-from orchestrator.judge.bug_verdict import is_finding, status_of
-from orchestrator.kernel.series.bug_patches import load_bugs
+from orchestrator.judge.bug_verdict import attempt_of, status_of
+from orchestrator.kernel.series.bug_patches import READING_SECONDS
 from orchestrator.kernel.series.load import BASELINE, Series, load_series
-from orchestrator.model.bugs import Attempt, BugReport, BugStatus, Control, SeededBug, Sensitivity
+from orchestrator.model.bugs import NO_BUG, Attempt, BugReport, BugStatus, Control, SeededBug, Sensitivity
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.configuration import Workload
-from orchestrator.model.events import BuildEnded, CellProgress, Event, Listener, TrialEnded, TrialProgress
+from orchestrator.model.events import BuildEnded, CellProgress, Event, Listener, TrialProgress
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.outcomes import Outcome
-from orchestrator.plan.bug_cells import budget_of, bug_cells, leading, promising, rebuild_order
+from orchestrator.plan.bug_cells import cells_for, control_cell, rebuild_order, workloads_for
 from orchestrator.plan.expansion import builds_of
-from orchestrator.report.bugs_report import Ledger
-from orchestrator.report.store import BUGS, Store, open_run_at
-from orchestrator.run.bootable import Bootable, BootFiles, Guests, Startable
-from orchestrator.run.capacity import Room, available_memory_mib, memory_of
+from orchestrator.report.bugs_report import Ledger, bug_ended, control_ended
+from orchestrator.report.store import Store
+from orchestrator.run.bootable import Bootable, BootFiles, Guests
+from orchestrator.run.capacity import memory_of, room_here
 from orchestrator.run.cell import observe
-from orchestrator.run.crash_source import new_explainer
 from orchestrator.run.delay_targets import check_targets
 from orchestrator.run.guest_files import keep, write_repro
 from orchestrator.run.judging import judge_cell, record
 from orchestrator.run.kernels import Kernels, Request, open_kernels
 from orchestrator.run.losses import LossWatch
 from orchestrator.run.order import Schedule
-from orchestrator.run.scheduler import Ended, O, R, Steps, Stop, Unbuilt, working
+from orchestrator.run.scheduler import R, Steps, Stop, Unbuilt, working
 
 # After these no further cell of the same kernel tells more.
 _LAST = frozenset({Outcome.SKIPPED, Outcome.BOOT_FAILED})
-_READING_SECONDS = 600.0
-_NO_BUG = SeededBug(id="", path=Path(), diff="", touched=())
-
-
-def read_bugs(place: Path, ids: Sequence[str]) -> tuple[tuple[SeededBug, ...], tuple[SeededBug, ...]]:
-    """The bugs to try, and those that nothing can tell from the original: these are tried only when named in `ids`."""
-    with scratch_folder() as scratch:
-        until = Deadline.after(_READING_SECONDS, f"reading {place}")
-        bugs = load_bugs(place, ids, log=Path(scratch) / "log", until=until)
-    if ids:
-        return bugs, ()
-    counted = tuple(bug for bug in bugs if not bug.undetectable)
-    if not counted:
-        raise UserError(f"{place}: every bug there says that it can't be detected", hint=f"ls {place}")
-    return counted, tuple(bug for bug in bugs if bug.undetectable)
 
 
 def measure(
@@ -64,13 +46,14 @@ def measure(
     try:
         with open_kernels(request, listener) as kernels:
             for build in builds:
-                _on_build(kernels, build, ordered, seconds, ledger, listener)
+                workloads = workloads_for(ordered, request.plan.workloads)
+                controls = [control_cell(build, load, request.plan.matrix, seconds) for load in workloads]
+                run = SeededBugRun(kernels=kernels, controls=controls, ledger=ledger, listener=listener)
+                run.try_all(ordered, seconds)
     except (KeyboardInterrupt, Cancelled, InfraError) as e:
         why = str(e) if isinstance(e, InfraError) else "interrupted"
         for build in builds:
-            for bug in ordered:
-                if not ledger.knows(bug, build):
-                    ledger.add_bug(BugReport(bug=bug, build=build, status=BugStatus.UNTRIED, title=why))
+            ledger.add_untried(ordered, build, why)
         raise
     return ledger.save()
 
@@ -83,13 +66,12 @@ class _Trial:
     cells: tuple[Cell, ...]
 
     @property
-    def build(self) -> str:
-        """The bug's id; "" for the kernel without any."""
-        return self.bug.id
+    def build(self) -> SeededBug:
+        return self.bug
 
     @property
     def name(self) -> str:
-        return self.build or f"control {self.cells[0].workload.name}"
+        return self.bug.id or f"control {self.cells[0].workload.name}"
 
     @property
     def workload(self) -> Workload:
@@ -97,32 +79,14 @@ class _Trial:
         return max(self.cells, key=memory_of).workload
 
 
-def _on_build(
-    kernels: Kernels, build: Build, bugs: Sequence[SeededBug], seconds: int | None, ledger: Ledger, listener: Listener
-) -> None:
-    """All bugs on one build: first each workload without any bug, as one that is red then can't find any."""
-    workloads = kernels.request.plan.workloads
-    used = {load.name for bug in bugs for load in promising(bug, workloads)}
-    needed = tuple(load for load in workloads if load.name in used)
-    run = SeededBugRun(kernels=kernels, build=build, ledger=ledger, listener=listener, seconds=seconds, needed=needed)
-    good = run.good_kernel()
-    red = run.control(good)
-    trials = [_Trial(bug=bug, cells=run.cells(bug, without=red)) for bug in bugs]
-    why = "every workload that reaches it is red without the bug, too"
-    run.record([run.report(trial.bug, BugStatus.NO_WORKLOAD, why) for trial in trials if not trial.cells])
-    run.try_all([trial for trial in trials if trial.cells], good)
-
-
 @dataclass(slots=True)
 class SeededBugRun:
     """What the trials of one build share."""
 
     kernels: Kernels
-    build: Build
+    controls: Sequence[Cell]  # each workload once, without any bug
     ledger: Ledger
     listener: Listener
-    seconds: int | None
-    needed: tuple[Workload, ...]
     files: BootFiles = field(init=False)
 
     def __post_init__(self) -> None:
@@ -131,194 +95,144 @@ class SeededBugRun:
         folder.mkdir(parents=True, exist_ok=True)
         allow, sandbox = request.plan.matrix.allow, self.kernels.sandbox
         guests = Guests(keys=new_keys(), allow=allow, stop_at_crash=True, sandbox=sandbox)
+        workloads = tuple(cell.workload for cell in self.controls)
         self.files = BootFiles(
-            folder=folder, guests=guests, workloads=self.needed, cache=request.cache, listener=self.listener
+            folder=folder, guests=guests, workloads=workloads, cache=request.cache, listener=self.listener
         )
 
-    def cells(self, bug: SeededBug, *, without: frozenset[str]) -> tuple[Cell, ...]:
-        """The bug's cells, most promising first; () where every workload that reaches it is one of `without`."""
-        plan = self.kernels.request.plan
-        chosen = [load for load in promising(bug, plan.workloads) if load.name not in without]
-        if not chosen:
-            return ()
-        budget = budget_of(bug, self.seconds)
-        lead, first = leading(bug, chosen), min(plan.matrix.seconds, budget)
-        return bug_cells(self.build, chosen, plan.matrix, lead=max(1, lead), budget=budget, first=first)
+    @property
+    def build(self) -> Build:
+        return self.controls[0].build
 
-    def good_kernel(self) -> Startable:
+    def try_all(self, bugs: Sequence[SeededBug], seconds: int | None) -> None:
+        """First each workload without any bug, as one that is red then can't find any; then all bugs."""
+        good, plan = self._good_kernel(), self.kernels.request.plan
+        red = self._red_without_bugs(good)
+        trials = []
+        for bug in bugs:
+            if cells := cells_for(bug, self.build, plan.workloads, plan.matrix, seconds=seconds, red=red):
+                trials.append(_Trial(bug=bug, cells=cells))
+            else:
+                why = "every workload that reaches it is red without the bug, too"
+                self._record(self._report(bug, BugStatus.NO_WORKLOAD, why))
+        self._try_on(good, trials)
+
+    def _good_kernel(self) -> Bootable:
         """The kernel without any bug. Raises UserError where there is none."""
-        image = self._image(_NO_BUG, background=False)
+        image = self._image(NO_BUG, BASELINE, background=False)
         if isinstance(image, BuildFailure):
             raise UserError(f"without any seeded bug: {image.outcome}: {image.title}\n{image.detail}")
         check_targets(self.kernels.request.cells, image)
-        bootable = self._bootable(image, _NO_BUG)
-        return Startable(bootable=bootable, guests=self.files.guests_of(self._control_cell(self.needed[0]), bootable))
+        return self.files.with_usable_kvm(self._bootable(image, NO_BUG, BASELINE), self.controls[0])
 
-    def control(self, good: Startable) -> frozenset[str]:
+    def _red_without_bugs(self, good: Bootable) -> frozenset[str]:
         """Run each workload once without any bug; returns the names of those that are red, and so can't find any."""
-        trials = [_Trial(bug=_NO_BUG, cells=(self._control_cell(load),)) for load in self.needed]
-        red: set[str] = set()
-        with self._store(_NO_BUG) as store:
-            store.add_build(good.bootable.kernel)
-            keep(good.bootable, good.guests.keys, store)
-            steps: Steps[str, _Trial, Startable, Attempt, Control] = Steps(
-                build=lambda _build, _background: good,
-                observe=lambda trial, ready: self._attempt(trial.cells[0], ready, store, trial.name),
-                judge=lambda _trial, _ready, attempt: Control(build=self.build, attempt=attempt),
-            )
-            for ended in self._ended([""], trials, steps):
-                for control in ended.reports:
-                    attempt = control.attempt
-                    self.ledger.add_control(control)
-                    red |= {attempt.workload} if attempt.found else set()
-                    good_end = not attempt.found and not control.unknown
-                    self.listener(TrialEnded(name=f"control {attempt.workload}", text=_text(attempt), good=good_end))
+        trials = [_Trial(bug=NO_BUG, cells=(cell,)) for cell in self.controls]
+        red = set()
+        with self._store(NO_BUG, good) as store:
+
+            def observed(trial: _Trial, _good: Bootable) -> Attempt:
+                return self._attempt(trial, trial.cells[0], good, store)
+
+            for attempt in self._ended(trials, lambda _bug, _background: good, observed):
+                control = Control(build=self.build, attempt=attempt)
+                self.ledger.add_control(control)
+                self.listener(control_ended(control))
+                if attempt.found:
+                    red.add(attempt.workload)
         return frozenset(red)
 
-    def try_all(self, trials: Sequence[_Trial], good: Startable) -> None:
+    def _try_on(self, good: Bootable, trials: Sequence[_Trial]) -> None:
         """Build each bug's kernel and try it beside the build of the next."""
-        bugs = {trial.build: trial.bug for trial in trials}
         watch = LossWatch(what="bugs")
-        steps: Steps[str, _Trial, Startable, BugReport, BugReport] = Steps(
-            build=lambda build, background: self._bug_kernel(bugs[build], good, background=background),
-            observe=self._try,
-            judge=lambda _trial, _ready, report: report,
-        )
-        for ended in self._ended(list(bugs), trials, steps, watch):
-            self.record(ended.reports)
-            for report in ended.reports:
-                if report.attempts:
-                    watch.add(lost=report.status is BugStatus.LOST)
+        for report in self._ended(trials, partial(self._bug_kernel, good), self._try, watch):
+            self._record(report)
+            if report.attempts:
+                watch.add(lost=report.status is BugStatus.LOST)
         watch.check(f"less {self.ledger.folder / 'sensitivity.json'}; patchrig doctor")
 
     def _ended(
         self,
-        builds: Sequence[str],
         trials: Sequence[_Trial],
-        steps: Steps[str, _Trial, Startable, O, R],
+        build: Callable[[SeededBug, bool], Bootable | Unbuilt[R]],
+        observe: Callable[[_Trial, Bootable], R],
         watch: LossWatch | None = None,
-    ) -> Iterator[Ended[_Trial, R]]:
-        room = Room(cores=os.cpu_count() or 1, memory_mib=available_memory_mib(), jobs=self.kernels.request.jobs)
-        with working(Schedule(builds=tuple(builds), jobs=tuple(trials)), room, steps) as work:
+    ) -> Iterator[R]:
+        builds = tuple(dict.fromkeys(trial.build for trial in trials))
+        steps = Steps(build=build, observe=observe, judge=lambda _trial, _kernel, report: report)
+        room = room_here(self.kernels.request.jobs)
+        with working(Schedule(builds=builds, jobs=tuple(trials)), room, steps) as work:
             for ended in work:
-                yield ended
+                yield from ended.reports
                 if watch and (why := watch.why_hopeless()):
                     work.stop(Stop(why=why, at_once=True))
 
-    def _bug_kernel(self, bug: SeededBug, good: Startable, *, background: bool) -> Startable | Unbuilt[BugReport]:
-        image = self._image(bug, background=background)
+    def _bug_kernel(self, good: Bootable, bug: SeededBug, background: bool) -> Bootable | Unbuilt[BugReport]:
+        until = Deadline.after(READING_SECONDS, f"reading {bug.path}")
+        log = self.ledger.kernel_folder(bug, self.build) / "git.log"
+        patches = load_series((bug.path,), tree=None, log=log, until=until)
+        image = self._image(bug, patches, background=background)
         if isinstance(image, BuildFailure):
-            return Unbuilt(reports=(self.report(bug, BugStatus(str(image.outcome)), image.title),))
-        if image.hashes["image"] == good.bootable.kernel.hashes["image"]:
+            return Unbuilt(reports=(self._report(bug, BugStatus(str(image.outcome)), image.title),))
+        if image.hashes["image"] == good.kernel.hashes["image"]:
             why = "the kernel is the same without it: what it changes is not compiled in this configuration"
-            return Unbuilt(reports=(self.report(bug, BugStatus.NO_EFFECT, why),))
-        return replace(good, bootable=self._bootable(image, bug))
+            return Unbuilt(reports=(self._report(bug, BugStatus.NO_EFFECT, why),))
+        return replace(self._bootable(image, bug, patches), guests=good.guests)
 
-    def _image(self, bug: SeededBug, *, background: bool) -> KernelImage | BuildFailure:
+    def _image(self, bug: SeededBug, patches: Series, *, background: bool) -> KernelImage | BuildFailure:
         def heard(event: Event) -> None:
             # All bugs of a build share its name.
             if isinstance(event, BuildEnded) and bug.id:
                 event = replace(event, text=f"{event.text} with {bug.id}")
             self.listener(event)
 
-        log_dir = self._folder(bug) / "builds" / self.build.name
+        log_dir = self.ledger.kernel_folder(bug, self.build) / "builds" / self.build.name
         log_dir.mkdir(parents=True, exist_ok=True)
-        return self.kernels.image(
-            self.build, log_dir=log_dir, listener=heard, more=self._patches(bug), background=background
-        )
+        return self.kernels.image(self.build, log_dir=log_dir, listener=heard, more=patches, background=background)
 
-    def _patches(self, bug: SeededBug) -> Series:
-        """What lies on top of the series."""
-        if not bug.id:
-            return BASELINE
-        until = Deadline.after(_READING_SECONDS, f"reading {bug.path}")
-        return load_series((bug.path,), tree=None, log=self._folder(bug) / "git.log", until=until)
-
-    def _bootable(self, image: KernelImage, bug: SeededBug) -> Bootable:
+    def _bootable(self, image: KernelImage, bug: SeededBug, patches: Series) -> Bootable:
         # A data race is found only where the series or the bug changed something.
-        series = self.kernels.series
-        series = replace(series, patches=(*series.patches, *self._patches(bug).patches))
-        folder, kernels = self._folder(bug), self.kernels
-        explainer = new_explainer(
-            image, series, diffs=kernels.diffs, cache=kernels.request.cache, run=folder, sandbox=kernels.sandbox
-        )
-        return self.files.bootable(image, explainer, blocks=folder)
-
-    def _folder(self, bug: SeededBug) -> Path:
-        variety = f"{self.build.flavour}.{self.build.arch}"
-        return self.ledger.folder / (f"{BUGS}/{bug.id}.{variety}" if bug.id else f"control/{variety}")
-
-    def _control_cell(self, workload: Workload) -> Cell:
-        matrix = self.kernels.request.plan.matrix
-        seconds = min(matrix.seconds, self.seconds or matrix.seconds)
-        (cell,) = bug_cells(self.build, [workload], matrix, lead=1, budget=seconds, first=seconds)
-        return cell
+        folder = self.ledger.kernel_folder(bug, self.build)
+        return self.files.bootable(image, self.kernels.explainer(image, folder, patches), blocks=folder)
 
     @contextmanager
-    def _store(self, bug: SeededBug) -> Iterator[Store]:
-        """The folder of one kernel's cells: a run as any other, for `patchrig repro`."""
-        plan, known = self.kernels.request.plan, self.ledger.report()
-        folder = self._folder(bug)
-        with open_run_at(
-            folder,
-            str(folder.relative_to(known.folder.parent)),
-            argv=known.argv,
-            matrix_path=str(plan.path),
-            matrix=plan.matrix,
-            versions=known.versions,
+    def _store(self, bug: SeededBug, bootable: Bootable) -> Iterator[Store]:
+        with self.ledger.open_run(
+            self.ledger.kernel_folder(bug, self.build), self.kernels.request.plan.matrix
         ) as store:
+            store.add_build(bootable.kernel)
+            keep(bootable, store)
             yield store
 
-    def _try(self, trial: _Trial, ready: Startable) -> BugReport:
+    def _try(self, trial: _Trial, bootable: Bootable) -> BugReport:
         attempts: list[Attempt] = []
-        with self._store(trial.bug) as store:
-            store.add_build(ready.bootable.kernel)
-            keep(ready.bootable, ready.guests.keys, store)
+        with self._store(trial.bug, bootable) as store:
             for cell in trial.cells:
-                attempts.append(self._attempt(cell, ready, store, trial.name))
+                attempts.append(self._attempt(trial, cell, bootable, store))
                 if attempts[-1].found or attempts[-1].outcome in _LAST:
                     break
         status = status_of(attempts)
-        return replace(
-            self.report(trial.bug, status, attempts[-1].title if status is not BugStatus.SURVIVED else ""),
-            attempts=tuple(attempts),
-            build_seconds=round(ready.bootable.kernel.seconds, 1),
-        )
+        title = attempts[-1].title if status is not BugStatus.SURVIVED else ""
+        seconds = round(bootable.kernel.seconds, 1)
+        return replace(self._report(trial.bug, status, title), attempts=tuple(attempts), build_seconds=seconds)
 
-    def _attempt(self, cell: Cell, ready: Startable, store: Store, name: str) -> Attempt:
+    def _attempt(self, trial: _Trial, cell: Cell, bootable: Bootable, store: Store) -> Attempt:
         folder = store.cell_folder(cell)
-        write_repro(cell, ready.bootable, ready.guests, folder)
+        write_repro(cell, bootable, folder)
         text = f"{cell.workload.name} for {cell.seconds} s"
-        self.listener(TrialProgress(name=name, text=text, done=0, total=cell.seconds))
+        self.listener(TrialProgress(name=trial.name, text=text, done=0, total=cell.seconds))
 
         def heard(event: Event) -> None:
             if isinstance(event, CellProgress):
-                self.listener(TrialProgress(name=name, text=text, done=int(event.seconds), total=cell.seconds))
+                self.listener(TrialProgress(name=trial.name, text=text, done=int(event.seconds), total=cell.seconds))
 
-        observed = observe(cell, ready.bootable, ready.guests, folder=folder, listener=heard)
-        (report,) = record([judge_cell(cell, observed, ready.bootable, ready.guests.allow)], store)
-        return Attempt(
-            workload=cell.workload.name,
-            seconds=cell.seconds,
-            outcome=report.verdict.outcome,
-            title=report.verdict.title,
-            found=is_finding(report),
-            guest_seconds=round(report.run.guest_seconds, 1) if report.run else 0.0,
-            cell=cell.name,
-            folder=str(folder.relative_to(self.ledger.folder)),
-        )
+        observed = observe(cell, bootable, folder=folder, listener=heard)
+        (report,) = record([judge_cell(cell, observed, bootable)], store)
+        return attempt_of(report, str(folder.relative_to(self.ledger.folder)))
 
-    def report(self, bug: SeededBug, status: BugStatus, title: str) -> BugReport:
+    def _report(self, bug: SeededBug, status: BugStatus, title: str) -> BugReport:
         return BugReport(bug=bug, build=self.build, status=status, title=title)
 
-    def record(self, reports: Iterable[BugReport]) -> None:
-        for report in reports:
-            self.ledger.add_bug(report)
-            text = f"{report.status}: {report.title}" if report.title else str(report.status)
-            name = f"{report.bug.id}.{self.build.flavour}.{self.build.arch}"
-            found = f"found by {_text(report.finding)}" if report.finding else text
-            self.listener(TrialEnded(name=name, text=found, good=report.good))
-
-
-def _text(attempt: Attempt) -> str:
-    return f"{attempt.workload}: {attempt.outcome} after {attempt.guest_seconds:.0f} s: {attempt.title}"
+    def _record(self, report: BugReport) -> None:
+        self.ledger.add_bug(report)
+        self.listener(bug_ended(report))

@@ -141,7 +141,8 @@ class Host:
         )
 
     def bootable(self, cell: Cell) -> Bootable:
-        return Bootable(kernel=self.kernel(cell.build), initramfs=self.initramfs)
+        guests = self.guests_of_a_run()
+        return Bootable(kernel=self.kernel(cell.build), initramfs=self.initramfs, guests=guests)
 
     def guests_of_a_run(self) -> Guests:
         # The fake needs much of this machine, and its process id, as the tests know them.
@@ -150,7 +151,7 @@ class Host:
     def states(self, users: int) -> AbstractContextManager[Snapshots]:
         """The saved guests of so many sample cells."""
         cell = sample_cell()
-        return snapshots([vm_spec(cell, self.bootable(cell), self.guests_of_a_run())] * users)
+        return snapshots([vm_spec(cell, self.bootable(cell))] * users)
 
     def run_cell(
         self,
@@ -179,11 +180,11 @@ class Host:
             stop_at_crash=stop_at_crash,
             patience=patience,
             dump_memory=dump_memory,
-            snapshots=states,
+            snapshots=states or Snapshots(),
         )
-        bootable = self.bootable(cell)
-        observed = observe(cell, bootable, guests, folder=self.folder / folder, listener=heard)
-        return judge_cell(cell, observed, bootable, guests.allow), events
+        bootable = replace(self.bootable(cell), guests=guests)
+        observed = observe(cell, bootable, folder=self.folder / folder, listener=heard)
+        return judge_cell(cell, observed, bootable), events
 
     def earlier_run(self, arch: str = "arm64") -> None:
         """results/<id>/ as a run of one passed cell leaves it, for `patchrig repro latest`."""
@@ -199,7 +200,7 @@ class Host:
             save_keys(self.keys, guest)
             store.add_build(kernel)
             passed = Verdict(outcome=Outcome.PASSED, title="1200 operations")
-            store.add_cell(CellReport(cell=cell, verdict=passed, run=None))
+            store.add_cells([CellReport(cell=cell, verdict=passed, run=None)])
         (self.results / "latest").rename(self.results / "earlier")
 
     def argv(self, *words: str) -> list[str]:

@@ -16,7 +16,6 @@ from orchestrator.kernel.code.c_functions import Extent, extents_at
 from orchestrator.kernel.code.flow import Branches, Instruction, Node, Terms, counts, instructions, nodes_of
 from orchestrator.kernel.code.stretches import Frame, Stretch, own_code, stretches
 from orchestrator.kernel.code.symboliser import Places
-from orchestrator.kernel.series.load import C_SUFFIXES
 from orchestrator.model.blocks import Block, ChangedLine, CoverageMap, LineState, Piece
 from orchestrator.model.series_diff import ChangedFile, Side
 
@@ -311,4 +310,4 @@ def _after_gap(path: str, number: int, found: _Blocks) -> list[Piece]:
 
 
 def _is_c(path: str) -> bool:
-    return PurePosixPath(path).suffix in C_SUFFIXES
+    return PurePosixPath(path).suffix in (".c", ".h", ".S")

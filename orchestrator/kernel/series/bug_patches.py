@@ -8,13 +8,28 @@ from pathlib import Path
 
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import UserError
+from orchestrator.host.paths import scratch_folder
 from orchestrator.kernel.series.load import load_series
 from orchestrator.kernel.series.quilt import folder_order
 from orchestrator.model.bugs import SeededBug
 
+READING_SECONDS = 600.0
 _FIELD = re.compile(r"(Class|Broken|Symptom|Workload|Detectable):[ \t]*(.*)")
 _DIFF = re.compile(r"diff --git |--- |@@ ")
 _UNDETECTABLE = re.compile(r"no\b[,:;]?\s*(?:because\s*)?(.*)", re.IGNORECASE)
+
+
+def read_bugs(place: Path, ids: Sequence[str]) -> tuple[tuple[SeededBug, ...], tuple[SeededBug, ...]]:
+    """The bugs to try, and those that nothing can tell from the original: these are tried only when named in `ids`."""
+    with scratch_folder() as scratch:
+        until = Deadline.after(READING_SECONDS, f"reading {place}")
+        bugs = load_bugs(place, ids, log=Path(scratch) / "log", until=until)
+    if ids:
+        return bugs, ()
+    counted = tuple(bug for bug in bugs if not bug.undetectable)
+    if not counted:
+        raise UserError(f"{place}: every bug there says that it can't be detected", hint=f"ls {place}")
+    return counted, tuple(bug for bug in bugs if bug.undetectable)
 
 
 def load_bugs(place: Path, ids: Sequence[str], *, log: Path, until: Deadline) -> tuple[SeededBug, ...]:

@@ -24,7 +24,6 @@ from orchestrator.kernel.series.packed import LARGEST, MIB, read_packed
 from orchestrator.kernel.series.quilt import FORMS, read_folder
 from orchestrator.model.series_diff import ChangedFile, DiffLine
 
-C_SUFFIXES = frozenset({".c", ".h", ".S"})
 _PARSE_SECONDS = 300.0
 
 
@@ -97,11 +96,6 @@ class Series:
             for file, done in _done_by_file(patch):
                 digests[file].update(b"-R\n" * patch.reverse + done)
         return {file: digest.hexdigest() for file, digest in digests.items()}
-
-    @property
-    def c_files(self) -> tuple[PurePosixPath, ...]:
-        """Those of the touched files that a compiler reads."""
-        return tuple(file for file in self.touched if file.suffix in C_SUFFIXES)
 
     @property
     def notices(self) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ def widened_run(root: Path) -> Path:
     executed = {0x10: BlockCount(hits=40), 0x20: BlockCount(hits=38)}
     with open_run(root, argv=(), matrix_path="m.yaml", matrix=run_report().matrix, versions={}) as store:
         store.add_build(kernel)
-        store.add_cell(cell_report(of=replace(cell(), build=WIDENED), run=replace(guest_run(), executed=executed)))
+        store.add_cells([cell_report(of=replace(cell(), build=WIDENED), run=replace(guest_run(), executed=executed))])
         save_diff(SeriesDiff(files=(), functions=(MINCORE,), texts={}), store.folder)
     return store.folder
 

@@ -16,7 +16,7 @@ from orchestrator.guest.workload import Limits, Progress, Watched, watch
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError
 from orchestrator.model.guests import Ending
-from orchestrator.run.bootable import Bootable, vm_spec
+from orchestrator.run.bootable import vm_spec
 from orchestrator.run.restored import connected
 from orchestrator.vm.console import serial_shell
 from orchestrator.vm.qemu import Ready, Vm, boot
@@ -37,8 +37,7 @@ def soon(seconds: float = 100.0) -> Deadline:
 @contextmanager
 def booted(host: Host, memory: Path | None = None) -> Iterator[tuple[Vm, Ready]]:
     cell = sample_cell()
-    bootable = Bootable(kernel=host.kernel(cell.build), initramfs=host.initramfs)
-    spec = vm_spec(cell, bootable, host.guests_of_a_run())
+    spec = vm_spec(cell, host.bootable(cell))
     logs = {"console_log": host.folder / "console.log", "qemu_log": host.folder / "qemu.log"}
     with boot(spec, **logs, memory=memory) as vm:
         ready = vm.wait_ready(soon())

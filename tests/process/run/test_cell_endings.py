@@ -135,7 +135,7 @@ def test_a_guest_that_qemu_does_not_run_is_no_hang(host: Host, state: str) -> No
 def test_a_guest_that_qemu_does_not_run_at_boot_is_no_failed_boot(host: Host) -> None:
     host.scenario([], boot=[["hang"]], state="io-error")
 
-    report, _ = host.run_cell(boot_seconds=0.5)
+    report, _ = host.run_cell(boot_seconds=3.0)  # a busy machine takes a while to start the fake
 
     assert report.verdict.outcome is Outcome.LOST
     assert "could not write or read a disk of the guest" in report.verdict.title

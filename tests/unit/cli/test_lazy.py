@@ -101,7 +101,14 @@ def test_a_command_that_there_is_not_is_refused() -> None:
     done = CliRunner().invoke(cli, ["rum"])
 
     assert done.exit_code == 2
-    assert "No such command 'rum'" in done.output
+    assert "No such command 'rum', did you mean 'run'?" in done.output
+
+
+def test_a_command_like_no_other_is_refused_without_a_guess() -> None:
+    done = CliRunner().invoke(cli, ["zzzzzz"])
+
+    assert done.exit_code == 2
+    assert "No such command 'zzzzzz'.\n" in done.output
 
 
 @each_command

@@ -14,11 +14,14 @@ from orchestrator.plan.bug_cells import (
     SHORTEST,
     budget_of,
     bug_cells,
+    cells_for,
+    control_cell,
     functions_in,
     leading,
     promising,
     rebuild_order,
     slices,
+    workloads_for,
 )
 from orchestrator.plan.flavours import fitted
 from tests.unit.samples import cell
@@ -163,3 +166,29 @@ def test_cells_of_a_widened_flavour_are_widened_and_have_its_memory() -> None:
     assert one.widening is not None
     assert one.widening.sleep_us == 7_000
     assert one.workload == fitted(SWAPIN, "widened+debug") != SWAPIN
+
+
+def test_a_workload_that_is_red_without_the_bug_is_not_tried() -> None:
+    build, one = cell().build, bug("mm/swap_state.c", bug_class="A")
+
+    both = cells_for(one, build, ALL, MATRIX, seconds=None, red=())
+    rest = cells_for(one, build, ALL, MATRIX, seconds=None, red={"willneed"})
+
+    assert "willneed" in {each.workload.name for each in both}
+    assert "willneed" not in {each.workload.name for each in rest}
+    assert sum(each.seconds for each in both) == sum(each.seconds for each in rest) == budget_of(one, None)
+    assert cells_for(one, build, ALL, MATRIX, seconds=None, red={load.name for load in ALL}) == ()
+
+
+def test_the_control_takes_no_longer_than_the_matrix_says() -> None:
+    build = cell().build
+
+    assert control_cell(build, SWAPIN, MATRIX, None).seconds == MATRIX.seconds
+    assert control_cell(build, SWAPIN, MATRIX, 10_000).seconds == MATRIX.seconds
+    assert control_cell(build, SWAPIN, MATRIX, 3).seconds == 3
+
+
+def test_only_workloads_that_a_bug_is_tried_with_are_needed() -> None:
+    bugs = (bug("mm/memory.c", workloads=("readahead",)), bug("mm/memory.c"))
+
+    assert names(workloads_for(bugs, ALL)) == ["swapin", "readahead"]

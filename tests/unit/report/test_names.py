@@ -32,7 +32,7 @@ def test_a_name_that_leaves_the_folder_is_refused(tmp_path: Path, file: str, old
     matrix = Matrix(kernel="6.19", workloads=("mincore",))
     with open_run(tmp_path, argv=("patchrig",), matrix_path="m.yaml", matrix=matrix, versions=VERSIONS) as store:
         store.add_build(image())
-        store.add_cell(cell_report())
+        store.add_cells([cell_report()])
     text = (store.folder / file).read_text()
     assert old in text
     (store.folder / file).write_text(text.replace(old, new))

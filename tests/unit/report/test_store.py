@@ -41,8 +41,8 @@ def test_a_run_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         store.add_build(image())
         store.add_build(build)
-        store.add_cell(cell_report(run=guest_run(), crashes=(crash(text="\x00\x1b\ud800 half a pair"),)))
-        store.add_cell(cell_report(Outcome.LOST, "ssh", of=cell(workload="shmem")))
+        store.add_cells([cell_report(run=guest_run(), crashes=(crash(text="\x00\x1b\ud800 half a pair"),))])
+        store.add_cells([cell_report(Outcome.LOST, "ssh", of=cell(workload="shmem"))])
         finished = store.save()
 
     assert replace(load_run(store.folder), seconds=0) == replace(finished, seconds=0)
@@ -55,7 +55,7 @@ def test_run_json_is_there_from_the_start(tmp_path: Path) -> None:
 
 def test_a_cell_is_on_the_disk_when_it_is_recorded(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
-        store.add_cell(cell_report(run=guest_run()))
+        store.add_cells([cell_report(run=guest_run())])
 
         assert [found.cell.name for found in load_run(store.folder).cells] == ["patched.plain.x86_64.mincore"]
         result = json.loads((store.cell_folder(cell()) / "workload.json").read_text())
@@ -65,7 +65,7 @@ def test_a_cell_is_on_the_disk_when_it_is_recorded(tmp_path: Path) -> None:
 def test_the_layout_is_the_documented_one(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         store.build_folder(image().build)
-        store.add_cell(cell_report(run=guest_run()))
+        store.add_cells([cell_report(run=guest_run())])
 
     files = sorted(str(file.relative_to(store.folder)) for file in store.folder.rglob("*"))
     assert files == [
@@ -97,7 +97,7 @@ def test_a_mistake_before_the_first_cell_leaves_no_run(tmp_path: Path) -> None:
     def mistaken(*finished: CellReport) -> Path:
         with suppress(UserError), opened(tmp_path) as store:
             for one in finished:
-                store.add_cell(one)
+                store.add_cells([one])
             raise UserError("only=f: the series changes no such function")
         return store.folder
 
@@ -121,7 +121,7 @@ def test_what_had_finished_is_reported_when_the_run_breaks(
 ) -> None:
     def broken() -> None:
         with opened(tmp_path) as store:
-            store.add_cell(cell_report(run=guest_run()))
+            store.add_cells([cell_report(run=guest_run())])
             raise why
 
     with pytest.raises(type(why)):
@@ -134,7 +134,7 @@ def test_what_had_finished_is_reported_when_the_run_breaks(
 
 def test_a_line_that_was_cut_off_by_a_kill_is_not_a_cell(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
-        store.add_cell(cell_report(run=guest_run()))
+        store.add_cells([cell_report(run=guest_run())])
     with (store.folder / "cells.jsonl").open("a") as cells:
         cells.write('{"cell": {"build"')
 
@@ -144,21 +144,21 @@ def test_a_line_that_was_cut_off_by_a_kill_is_not_a_cell(tmp_path: Path) -> None
 def test_threads_record_side_by_side(tmp_path: Path) -> None:
     cells = [cell_report(run=guest_run(), of=cell(repeat=number, repeats=40)) for number in range(1, 41)]
     with opened(tmp_path) as store, ThreadPoolExecutor(8) as pool:
-        list(pool.map(store.add_cell, cells))
+        list(pool.map(store.add_cells, ([one] for one in cells)))
 
     assert len(load_run(store.folder).cells) == 40
 
 
 def test_a_full_disk_says_so_and_keeps_what_is_there(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
-        store.add_cell(cell_report(run=guest_run()))
+        store.add_cells([cell_report(run=guest_run())])
         cells = store.folder / "cells.jsonl"
         kept = cells.read_bytes()
         cells.unlink()
         # Every write to this device fails with ENOSPC, as on a full disk.
         cells.symlink_to("/dev/full")
         with pytest.raises(InfraError, match="the disk is full") as full:
-            store.add_cell(cell_report(of=cell(workload="shmem")))
+            store.add_cells([cell_report(of=cell(workload="shmem"))])
         cells.unlink()
         cells.write_bytes(kept)
 
@@ -184,7 +184,7 @@ def test_nothing_temporary_is_left(tmp_path: Path) -> None:
 def test_a_cell_is_found_by_its_name_or_a_part_that_no_other_has(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         for workload in ("shmem", "swapin"):
-            store.add_cell(cell_report(of=cell(workload=workload)))
+            store.add_cells([cell_report(of=cell(workload=workload))])
         report = store.report()
 
     assert find_cell(report, "patched.plain.x86_64.shmem").cell.workload.name == "shmem"
@@ -231,7 +231,7 @@ def test_the_report_has_the_order_of_the_plan_whatever_ended_first(tmp_path: Pat
     with opened(tmp_path) as store:
         store.plan(planned, {"mm/shmem.c": "ab12"})
         for one in (planned[2], planned[0]):
-            store.add_cell(cell_report(of=one))
+            store.add_cells([cell_report(of=one)])
         report = store.save()
 
     assert [one.cell.workload.name for one in report.cells] == ["mincore", "swapin"]
@@ -240,7 +240,7 @@ def test_the_report_has_the_order_of_the_plan_whatever_ended_first(tmp_path: Pat
 
 def test_cells_that_end_together_are_all_on_the_disk(tmp_path: Path) -> None:
     with opened(tmp_path) as store, ThreadPoolExecutor(16) as pool:
-        done = [pool.submit(store.add_cell, cell_report(of=cell(repeat=n, repeats=200))) for n in range(1, 201)]
+        done = [pool.submit(store.add_cells, [cell_report(of=cell(repeat=n, repeats=200))]) for n in range(1, 201)]
         for one in done:
             one.result()
 

@@ -27,7 +27,7 @@ def finished(root: Path) -> Path:
     with opened(root) as store:
         store.add_build(image())
         for name in LOADS:
-            store.add_cell(cell_report(of=cell(workload=name), run=guest_run()))
+            store.add_cells([cell_report(of=cell(workload=name), run=guest_run())])
     return store.folder
 
 

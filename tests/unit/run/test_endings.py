@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.guest.workload import REFERENCE_SPEED, SLOWEST
 from orchestrator.host.errors import GuestNonsense, InfraError, UserError, of_this_machine
 from orchestrator.model.configuration import Matrix
 from orchestrator.model.guests import Ending, Fault
 from orchestrator.model.outcomes import Outcome
 from orchestrator.report.store import open_run
-from orchestrator.run.endings import TRACEBACK, End, lost, or_bug, with_room
+from orchestrator.run.endings import TRACEBACK, End, lost, or_bug, too_slow, with_room
 from orchestrator.run.judging import lost_report, record
 from tests.unit.samples import cell, cell_report, guest_run, result
 
@@ -105,3 +106,13 @@ def test_an_error_of_the_system_without_a_path_has_words() -> None:
     assert str(of_this_machine(OSError("odd"))) == "odd"
     assert of_this_machine(OSError(12, "Cannot allocate memory")).hint.startswith("free -h")
     assert "the disk is full" in str(of_this_machine(OSError(122, "Disk quota exceeded", b"/a/b")))
+
+
+def test_a_guest_whose_limits_would_have_no_end_is_lost() -> None:
+    assert too_slow(REFERENCE_SPEED / SLOWEST) is None
+
+    end = too_slow(REFERENCE_SPEED / SLOWEST / 2)
+
+    assert end is not None
+    assert (end.ending, end.fault) == (Ending.LOST, Fault.GUEST)
+    assert "40 times slower" in end.detail

@@ -7,17 +7,20 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli.reported_runs import exit_code
+from orchestrator.guest.keys import new_keys
 from orchestrator.host.errors import ExitCode, InfraError
 from orchestrator.host.files import sha256_of
 from orchestrator.model.cells import Build
 from orchestrator.model.configuration import Variant
 from orchestrator.model.images import BuildFailure
 from orchestrator.model.outcomes import Outcome
-from orchestrator.run.bootable import kept_bootable
+from orchestrator.run.bootable import Guests, kept_bootable
 from orchestrator.run.judging import interrupted_report, unbuilt_report
 from orchestrator.run.kernels import fragments_of
 from orchestrator.vm.qemu import config_digest
 from tests.unit.samples import cell, cell_report, image, run_report
+
+GUESTS = Guests(keys=new_keys())
 
 
 @pytest.mark.parametrize(
@@ -76,7 +79,7 @@ def test_a_run_keeps_its_own_copy_of_the_kernel(tmp_path: Path) -> None:
     (tmp_path / "guest").mkdir()
     (tmp_path / "guest" / f"initramfs.{image().build.arch}").touch()
 
-    kept = kept_bootable(image(), tmp_path)
+    kept = kept_bootable(image(), tmp_path, GUESTS)
 
     assert kept.kernel.image == folder / "image"
     assert kept.initramfs == tmp_path / "guest" / f"initramfs.{image().build.arch}"
@@ -84,7 +87,7 @@ def test_a_run_keeps_its_own_copy_of_the_kernel(tmp_path: Path) -> None:
 
 def test_a_kernel_that_is_gone_is_an_error_with_a_way_out(tmp_path: Path) -> None:
     with pytest.raises(InfraError, match="is gone") as raised:
-        kept_bootable(image(), tmp_path)
+        kept_bootable(image(), tmp_path, GUESTS)
 
     assert raised.value.hint
 
@@ -104,9 +107,9 @@ def test_a_kernel_that_was_changed_in_a_runs_folder_is_not_booted_again(tmp_path
     kernel = replace(kernel, hashes={**kernel.hashes, "image": sha256_of(place)})
     (tmp_path / "guest").mkdir()
     (tmp_path / "guest" / f"initramfs.{kernel.build.arch}").touch()
-    assert kept_bootable(kernel, tmp_path).kernel.image == place
+    assert kept_bootable(kernel, tmp_path, GUESTS).kernel.image == place
 
     place.write_bytes(b"kernfl")
 
     with pytest.raises(InfraError, match="is not what was booted"):
-        kept_bootable(kernel, tmp_path)
+        kept_bootable(kernel, tmp_path, GUESTS)

@@ -41,15 +41,12 @@ SETTLED_SECONDS = 60.0
 class Cell:
     """A cell with its claim: it asks, in a thread as the answer may be waited for, and then boots or restores."""
 
+    spec: VmSpec
     claim: Claim
     leaving: ExitStack
     thread: threading.Thread | None = None
     answers: list[Snapshot | None] = field(default_factory=list)
     memory: Path | None = None
-
-    @property
-    def spec(self) -> VmSpec:
-        return self.claim.spec
 
     @property
     def waits(self) -> bool:
@@ -150,7 +147,7 @@ class Sharing(RuleBasedStateMachine):
         spec = data.draw(st.sampled_from(list(self.to_come.elements())))
         self.to_come[spec] -= 1
         leaving = ExitStack()
-        cell = Cell(leaving.enter_context(self.snapshots.claim(spec)), leaving)
+        cell = Cell(spec, leaving.enter_context(self.snapshots.claim(spec)), leaving)
         self.cells.append(cell)
         cell.ask()
         self.settle(spec)
@@ -159,10 +156,10 @@ class Sharing(RuleBasedStateMachine):
     @rule(data=st.data())
     def keep(self, data: st.DataObject) -> None:
         if cell := self.some(data, self.making()):
-            folder = self.snapshots.fresh_folder(cell.spec)
+            folder = cell.claim.fresh_folder()
             folder.mkdir()
             self.kept[cell.spec] = Snapshot(folder=folder, ready=READY, console_bytes=0)
-            self.snapshots.kept(cell.claim, self.kept[cell.spec])
+            cell.claim.kept(self.kept[cell.spec])
             self.settle(cell.spec)
 
     @precondition(lambda self: self.making())

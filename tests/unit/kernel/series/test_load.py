@@ -238,12 +238,6 @@ def test_the_same_diff_has_the_same_hash_in_whatever_mail_it_came() -> None:
     assert plain.sha256 == mailed.sha256 != BASELINE.sha256
 
 
-def test_documentation_is_no_c_file() -> None:
-    series = parse_series((DIFF + OTHER.replace("mm/other.c", "Documentation/mm/x.rst")).encode(), "a.patch")
-
-    assert [str(path) for path in series.c_files] == ["mm/swap.c"]
-
-
 def test_our_own_series_touches_the_seven_files_of_the_lock_out(tmp_path: Path) -> None:
     files = set(load(tmp_path, KERNELS / "patches/swapoff-lockout"))
 

@@ -177,8 +177,8 @@ def test_counts_of_blocks_add_up() -> None:
 def stored(tmp_path: Path) -> Path:
     with open_run(tmp_path, argv=("patchrig",), matrix_path="m.yaml", matrix=report().matrix, versions={}) as store:
         store.add_build(widened_image())
-        store.add_cell(widened_cell(FIRST))
-        store.add_cell(widened_cell({**SECOND, 0x30: BlockCount(hits=4)}, workload="shmem"))
+        store.add_cells([widened_cell(FIRST)])
+        store.add_cells([widened_cell({**SECOND, 0x30: BlockCount(hits=4)}, workload="shmem")])
     return tmp_path
 
 
