@@ -221,6 +221,7 @@ static enum watched run_load(void)
 	enum watched end;
 
 	kernel_counters_read(&before);
+	kernel_counters_lacking(&before);
 	probe_start();
 	branches_start();
 	advance(PHASE_RUNNING);
