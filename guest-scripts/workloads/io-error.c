@@ -71,6 +71,7 @@ static _Atomic uint32_t epoch;
 static uint64_t sectors[DEVICES_MAX];
 static struct slice slices[SLICES_MAX];
 static counter_t *spells, *bus_errors, *eio_reads, *eio_faults, *markers, *readable, *files_spoiled, *failed_writes, *read_after_all;
+static counter_t *emptied;
 
 static uint64_t sectors_of(unsigned int device)
 {
@@ -105,13 +106,35 @@ static void rest(uint64_t us)
 		sleep_us(1000);
 }
 
+/*
+ * What swapoff does with a page that it can't read is the kernel's own affair: 6.19 leaves a marker, a kernel with virtual swap
+ * the folio that was never filled. That it met such pages shows in any: the device had pages when it went bad, and was swapped
+ * off before it was good again.
+ */
+static void note_in_use(bool *in_use)
+{
+	for (unsigned int i = 0; i < device_count(); i++)
+		in_use[i] = device_is_on(i) && !device_is_leaving(i) && device_used_kib(i);
+}
+
+static void count_emptied(const bool *in_use)
+{
+	for (unsigned int i = 0; i < device_count(); i++)
+		if (in_use[i] && !device_is_on(i))
+			count(emptied, 1);
+}
+
 static void saboteur(struct worker *worker)
 {
+	bool in_use[DEVICES_MAX];
+
 	while (!run_over()) {
 		rest(rng_between(&worker->rng, GOOD_LEAST, GOOD_MOST));
 		epoch++;
 		set_errors(true);
+		note_in_use(in_use);
 		rest(rng_between(&worker->rng, BAD_LEAST, BAD_MOST));
+		count_emptied(in_use);
 		set_errors(false);
 		epoch++;
 		count(spells, 1);
@@ -394,6 +417,7 @@ static void setup(void)
 	files_spoiled = counter("files_spoiled");
 	failed_writes = counter("failed_writes");
 	read_after_all = counter("read_after_eio");
+	emptied = counter("emptied_while_bad");
 	guard_bus_errors();
 	if (victims + owners > SLICES_MAX)
 		run_fail("--victims and --owners");
@@ -414,6 +438,8 @@ static void load(void)
 /* Errors are off. What has not been given up by now is right. */
 static void verify(void)
 {
+	if (*emptied && !*markers)
+		counter_lacking("markers", "swapoff emptied a bad device %" PRIu64 " times and left no marker in pagemap", *emptied);
 	for (uint64_t i = 0; i < victims + owners; i++)
 		for (size_t page = 0; page < slice_pages; page++)
 			if (!slices[i].lost[page])

@@ -47,7 +47,8 @@ enum { REGION_FILE = 1, REGION_ANON };
 static int file;
 static struct region shared, anon;
 static uint8_t *locked_pages, *hole;
-static counter_t *absent, *present, *hole_looks, *table_looks, *anon_looks, *page_outs, *still_present;
+static counter_t *absent, *present, *hole_looks, *table_looks, *anon_looks, *page_outs;
+static counter_t *still_present, *resident_without_devices;
 
 static void complain(size_t page, const char *promise, const char *expected, size_t seen)
 {
@@ -174,7 +175,8 @@ static void setup(void)
 	table_looks = counter("table_looks");
 	anon_looks = counter("anon_looks");
 	page_outs = counter("page_outs");
-	still_present = counter("still_present");
+	still_present = counter("present_without_devices");
+	resident_without_devices = counter("resident_without_devices");
 	file = memory_file("patchrig", file_pages * PAGE);
 	shared = region_over(map_file(file, file_pages * PAGE), REGION_FILE, file_pages);
 	anon = region_over(private_memory(anon_pages * PAGE), REGION_ANON, anon_pages);
@@ -212,7 +214,7 @@ static void look_at_present_pages(uint8_t *vec)
 
 	for (size_t page = 0; page < anon_pages; page++)
 		before[page] = is_present(page);
-	look(anon.base, anon_pages, vec);
+	count(resident_without_devices, look(anon.base, anon_pages, vec));
 	for (size_t page = 0; page < anon_pages; page++) {
 		if (!before[page] || !is_present(page))
 			continue;
@@ -239,7 +241,8 @@ static void verify(void)
 {
 	uint8_t *vec = locked_memory(file_pages + anon_pages + 1);
 
-	look(map_file(file, file_pages * PAGE), file_pages, vec);
+	/* All of them in 6.19, and far fewer with virtual swap. Judged are those of which it is promised. */
+	count(resident_without_devices, look(map_file(file, file_pages * PAGE), file_pages, vec));
 	look_at_present_pages(vec);
 	look_at_locked_pages(map_file(file, file_pages * PAGE), file_pages, vec);
 	look_at_locked_pages(anon.base, anon_pages, vec);
