@@ -171,7 +171,7 @@ def _finding(report: RunReport, finding: Finding) -> str:
     count = len(finding.cells)
     lines = [_wrapped(f"{finding.outcome.upper()} ({count} {'cell' if count == 1 else 'cells'}): {finding.title}")]
     lines += [_wrapped(text, indent="  ") for text in _whose(report, finding)]
-    lines += _without_baseline(report, finding)
+    lines += without_baseline(report, finding)
     lines += [_wrapped(reason, indent="  ") for reason in finding.cells[0].verdict.reasons[:_MOST_REASONS]]
     lines += list(_crash(finding))
     lines += [f"  {cell.cell.name}" for cell in finding.cells[:_MOST_CELLS]]
@@ -191,8 +191,8 @@ def _whose(report: RunReport, finding: Finding) -> Iterator[str]:
             yield _OLD_BUG
 
 
-def _without_baseline(report: RunReport, finding: Finding) -> Iterator[str]:
-    """Where only the series ran: how to learn whether it is to blame."""
+def without_baseline(report: RunReport, finding: Finding) -> Iterator[str]:
+    """Where only the series ran: how to learn whether it is to blame, as lines that can be pasted."""
     if finding.outcome not in _COMPARED or {cell.cell.build.variant for cell in report.cells} != {Variant.PATCHED}:
         return
     command = baseline_command(report, finding.cells[0])
