@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.host.paths import PROJECT
 from orchestrator.judge.upstream_bugs import UPSTREAM_BUGS, UpstreamBug, annotated
+from orchestrator.judge.watch import find_crashes
 from orchestrator.model.outcomes import Outcome, Verdict
 from orchestrator.plan.checks import known_workloads
 
@@ -40,7 +41,15 @@ def test_releases_without_it_are_not(release: str) -> None:
 
 def test_another_title_and_another_workload_are_not_known() -> None:
     assert not note_of(Verdict(outcome=Outcome.CRASHED, title="KASAN: use-after-free Read in unuse_pte_range"))
+    assert not note_of(Verdict(outcome=Outcome.CRASHED, title="BUG: Bad page state"))
     assert not note_of(workload="mincore")
+
+
+def test_the_title_is_that_of_the_judge() -> None:
+    huh = "[    9.000000][  T402] Huh VM_FAULT_OOM leaked out to the #PF handler. Retrying PF"
+    (splat,) = find_crashes([huh])
+
+    assert note_of(Verdict(outcome=Outcome.CRASHED, title=splat.title))
 
 
 def test_a_green_cell_has_no_known_bug() -> None:
