@@ -39,6 +39,8 @@
 #define GOOD_MOST 60000
 #define BAD_LEAST 5000
 #define BAD_MOST 25000
+#define BAD_LONG 300000
+#define BAD_LONG_ONE_IN 8
 #define PATIENCE 200000
 /* Long enough for a swapoff to meet the pages first. */
 #define LEFT_ALONE 60000
@@ -117,11 +119,22 @@ static void note_in_use(bool *in_use)
 		in_use[i] = device_is_on(i) && !device_is_leaving(i) && device_used_kib(i);
 }
 
-static void count_emptied(const bool *in_use)
+static unsigned int emptied_of(const bool *in_use)
 {
+	unsigned int gone = 0;
+
 	for (unsigned int i = 0; i < device_count(); i++)
-		if (in_use[i] && !device_is_on(i))
-			count(emptied, 1);
+		gone += in_use[i] && !device_is_on(i);
+	return gone;
+}
+
+/* Most spells are too short for a swapoff. */
+static void wait_for_emptied(const bool *in_use)
+{
+	const uint64_t end = now_ns() + BAD_LONG * 1000ull;
+
+	while (!emptied_of(in_use) && !run_over() && now_ns() < end)
+		sleep_us(1000);
 }
 
 static void saboteur(struct worker *worker)
@@ -134,7 +147,9 @@ static void saboteur(struct worker *worker)
 		set_errors(true);
 		note_in_use(in_use);
 		rest(rng_between(&worker->rng, BAD_LEAST, BAD_MOST));
-		count_emptied(in_use);
+		if (rng_below(&worker->rng, BAD_LONG_ONE_IN) == 0)
+			wait_for_emptied(in_use);
+		count(emptied, emptied_of(in_use));
 		set_errors(false);
 		epoch++;
 		count(spells, 1);
