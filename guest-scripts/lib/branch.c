@@ -2,6 +2,7 @@
 /* Kprobes of the workload's own; the kernel counts per call stack. */
 #define _GNU_SOURCE
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,9 +33,11 @@ void branch_probe(const char *name, const char *function, const char *filter, co
 	*branch = (struct branch){ .counter = name, .caller = caller };
 	snprintf(branch->histogram, sizeof(branch->histogram), "hist:keys=common_stacktrace:size=2048%s%s",
 		 filter[0] ? " if " : "", filter);
-	/* A branch that can not be counted was not exercised: its counter stays 0. */
+	/* Counted or not, it proves nothing where the kernel has no such function: compiled into its callers, or renamed. */
 	if (kprobe_add(name, function, "ret"))
 		branches_count++;
+	else
+		counter_lacking(name, "no probe at %s(): %s", function, strerror(errno));
 }
 
 void branches_start(void)

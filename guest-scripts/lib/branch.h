@@ -6,7 +6,7 @@
 /*
  * Counts, while the load runs, the calls of a kernel function that were made somewhere below `caller` ("" = from
  * anywhere) and ended as `filter` says ("ret==0"; "" = all calls, however they end). The sum is the workload's
- * counter of that name; 0 where the kernel has no such function. For prepare(). When the site's probe rests, these
+ * counter of that name; lacking (counter_lacking()) where the kernel has no such function. For prepare(). When the site's probe rests, these
  * rest with it: the sum is then a sample, too (counter site.sampled).
  */
 void branch_probe(const char *counter, const char *function, const char *filter, const char *caller);

@@ -13,6 +13,7 @@ const char *device_path(unsigned int device);
 const char *device_kind(unsigned int device); /* virtio-blk, zram, null_blk, swapfile */
 int device_priority(unsigned int device); /* as the host asked */
 bool device_is_on(unsigned int device);
+bool device_is_leaving(unsigned int device); /* a swapoff of it is under way */
 /* /proc/swaps; 0 when it is off */
 uint64_t device_used_kib(unsigned int device);
 

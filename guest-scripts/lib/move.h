@@ -19,4 +19,7 @@ struct uffdio_move {
 };
 #endif
 
+/* Of a page that is found in both areas afterwards, or in none. */
+#define MOVED_NOT_COPIED "ioctl_userfaultfd(2), UFFDIO_MOVE: a page is moved from source to destination, neither copied nor lost"
+
 #endif

@@ -112,6 +112,18 @@ bool reclaim(size_t bytes)
 	return put_text(path, amount);
 }
 
+bool ask_mincore(const void *address, size_t length, unsigned char *vec)
+{
+	while (mincore((void *)address, length, vec)) {
+		if (errno != EAGAIN) {
+			run_error("mincore", errno);
+			return false;
+		}
+		sleep_us(1000);
+	}
+	return true;
+}
+
 size_t resident_pages(const void *address, size_t length)
 {
 	const uint8_t *at = address;
@@ -121,10 +133,8 @@ size_t resident_pages(const void *address, size_t length)
 	for (size_t done = 0; done < length;) {
 		const size_t part = length - done < sizeof(vec) * PAGE ? length - done : sizeof(vec) * PAGE;
 
-		if (mincore((void *)(at + done), part, vec)) {
-			run_error("mincore", errno);
+		if (!ask_mincore(at + done, part, vec))
 			return 0;
-		}
 		for (size_t i = 0; i < part / PAGE; i++)
 			resident += vec[i] & 1;
 		done += part;

@@ -27,6 +27,8 @@ bool reclaim(size_t bytes);
  * `rounds` times. Returns how many pages still are.
  */
 size_t page_out_fully(void *address, size_t length, unsigned int rounds);
+/* mincore(), again where it says EAGAIN, which mincore(2) allows; any other errno is an error of the kernel's. */
+bool ask_mincore(const void *address, size_t length, unsigned char *vec);
 /* Pages of the range that mincore() calls resident: mapped or in the swap cache. */
 size_t resident_pages(const void *address, size_t length);
 

@@ -9,6 +9,8 @@
 
 #define RECORD_MAGIC 0x7061746368726967u /* "patchrig" */
 #define SAMPLES 8
+#define DROPPED_READS_AS_ZERO \
+	"madvise(2) MADV_DONTNEED, fallocate(2) FALLOC_FL_PUNCH_HOLE, truncate(2): what was dropped reads as zeros"
 
 enum shape { SHAPE_NOISE, SHAPE_PATTERN, SHAPE_FILLED, SHAPE_ZERO };
 
@@ -180,7 +182,7 @@ void record_complain(enum kind kind, const void *memory, const struct identity *
 		 identity->region, identity->page, identity->generation, shapes[shape_of(identity)]);
 	snprintf(seen, sizeof(seen), "%s; pagemap %" PRIx64 " then %" PRIx64 "; %s", what, before, after,
 		 !mapped ? "a copy" : heals ? "a second look finds it right" : "a second look finds it bad");
-	run_mismatch(identity->page, kind, expected, seen);
+	run_mismatch(identity->page, kind, kind == KIND_NONZERO ? DROPPED_READS_AS_ZERO : HOLDS_WHAT_WAS_WRITTEN, expected, seen);
 }
 
 struct region region_over(void *base, uint64_t id, size_t pages)

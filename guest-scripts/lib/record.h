@@ -57,8 +57,13 @@ enum kind zero_check(const void *memory);
  * heals it. `memory` is the page as mapped, or a copy of it (then `mapped` is false).
  */
 void record_complain(enum kind kind, const void *memory, const struct identity *identity, bool mapped);
-/* Any other mismatch. */
-void run_mismatch(uint64_t page, enum kind kind, const char *expected, const char *seen);
+/*
+ * Any other mismatch. `promise` is what user space may rely on, and who says so ("mlock(2): ..."): a kernel that keeps it in
+ * another way than today's is right.
+ */
+void run_mismatch(uint64_t page, enum kind kind, const char *promise, const char *expected, const char *seen);
+/* Of memory and files. */
+#define HOLDS_WHAT_WAS_WRITTEN "POSIX.1, mmap() and read(): memory and files hold what was last written to them"
 
 /*
  * A range of records with their expected generations. One writer per page at a time; readers at any time: they see

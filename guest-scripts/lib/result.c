@@ -18,7 +18,8 @@ static void print_string(const char *text)
 
 static void print_field(const char *name, const char *text, const char *after)
 {
-	printf("\"%s\": ", name);
+	print_string(name);
+	fputs(": ", stdout);
 	print_string(text);
 	fputs(after, stdout);
 }
@@ -31,6 +32,7 @@ static void print_mismatches(void)
 
 		printf("%s{\"page\": %" PRIu64 ", ", i ? ", " : "", mismatch->page);
 		print_field("kind", KINDS[mismatch->kind], ", ");
+		print_field("promise", mismatch->promise, ", ");
 		print_field("expected", mismatch->expected, ", ");
 		print_field("seen", mismatch->seen, "}");
 	}
@@ -46,9 +48,18 @@ static void print_errors(void)
 		printf("%s{", i ? ", " : "");
 		print_field("call", error->call, ", ");
 		print_field("errno", error->name, ", ");
+		print_field("promise", promise_of(error->call), ", ");
 		printf("\"count\": %" PRIu64 "}", error->count);
 	}
 	printf("], ");
+}
+
+static void print_lacking(void)
+{
+	printf("\"lacking\": {");
+	for (unsigned int i = 0; i < shared->lacking_count; i++)
+		print_field(shared->lacking[i].name, shared->lacking[i].why, i + 1 < shared->lacking_count ? ", " : "");
+	printf("}, ");
 }
 
 /* Names of devices and sites come from the command line. */
@@ -101,6 +112,7 @@ void result_print(const struct kernel_counters *before, const struct kernel_coun
 	print_kernel(after);
 	print_own(true);
 	printf("}, ");
+	print_lacking();
 	print_field("missing", shared->missing, "}\n");
 	fflush(stdout);
 }

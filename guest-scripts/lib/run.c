@@ -233,6 +233,7 @@ static enum watched run_load(void)
 	if (end == WATCHED_LATE || end == WATCHED_DONE)
 		end = wait_or_blame(phase_reached, PHASE_STOPPED, "end of the load");
 	kernel_counters_read(&after);
+	kernel_counters_lacking(&after);
 	probe_end();
 	branches_end();
 	return end;

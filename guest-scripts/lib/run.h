@@ -60,9 +60,17 @@ static inline void count(counter_t *c, uint64_t n)
 	atomic_fetch_add_explicit(c, n, memory_order_relaxed);
 }
 
-/* A call failed in a way the kernel must not show. */
+/*
+ * A call failed for none of the reasons that its man page gives for this errno. promises.c has the man page of each call.
+ */
 void run_error(const char *call, int error);
 void run_error_named(const char *call, const char *name);
+
+/*
+ * This kernel has no such counter, or does not tell what it would count, and why. That is another thing than a counter that
+ * did not grow: the YAML file may name one that proves the same instead.
+ */
+void counter_lacking(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* What the guest can't provide, so that the proof is impossible; the first one is reported. */
 void run_missing(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -132,6 +132,30 @@ void run_missing(const char *format, ...)
 	shared_unlock();
 }
 
+static bool is_lacking(const char *name)
+{
+	for (unsigned int i = 0; i < shared->lacking_count; i++)
+		if (!strcmp(shared->lacking[i].name, name))
+			return true;
+	return false;
+}
+
+void counter_lacking(const char *name, const char *format, ...)
+{
+	struct shared_lacking *lacking;
+	va_list arguments;
+
+	shared_lock();
+	if (shared->lacking_count < LACKING_MAX && !is_lacking(name)) {
+		lacking = &shared->lacking[shared->lacking_count++];
+		snprintf(lacking->name, sizeof(lacking->name), "%s", name);
+		va_start(arguments, format);
+		vsnprintf(lacking->why, sizeof(lacking->why), format, arguments);
+		va_end(arguments);
+	}
+	shared_unlock();
+}
+
 void run_set(const char *path, const char *text)
 {
 	if (!put_text(path, text))
@@ -144,7 +168,7 @@ _Noreturn void run_fail(const char *call)
 	_exit(1);
 }
 
-void run_mismatch(uint64_t page, enum kind kind, const char *expected, const char *seen)
+void run_mismatch(uint64_t page, enum kind kind, const char *promise, const char *expected, const char *seen)
 {
 	struct shared_mismatch *mismatch;
 
@@ -154,6 +178,7 @@ void run_mismatch(uint64_t page, enum kind kind, const char *expected, const cha
 		mismatch = &shared->mismatches[shared->mismatches_count++];
 		mismatch->page = page;
 		mismatch->kind = kind;
+		snprintf(mismatch->promise, sizeof(mismatch->promise), "%s", promise);
 		snprintf(mismatch->expected, sizeof(mismatch->expected), "%s", expected);
 		snprintf(mismatch->seen, sizeof(mismatch->seen), "%s", seen);
 	}

@@ -15,6 +15,7 @@
 #define COUNTERS_MAX 64
 #define ERRORS_MAX 16
 #define MISMATCHES_MAX 8
+#define LACKING_MAX 48
 #define SITES_MAX 8
 #define FUNCTIONS_MAX 8
 
@@ -48,8 +49,14 @@ struct shared_error {
 struct shared_mismatch {
 	uint64_t page;
 	enum kind kind;
+	char promise[200];
 	char expected[160];
 	char seen[400];
+};
+
+struct shared_lacking {
+	char name[NAME_SIZE];
+	char why[160];
 };
 
 struct shared_site {
@@ -79,11 +86,12 @@ struct shared {
 
 	/* findings, under the lock */
 	_Atomic uint32_t lock;
-	unsigned int counters_count, errors_count, mismatches_count;
+	unsigned int counters_count, errors_count, mismatches_count, lacking_count;
 	uint64_t mismatches_total;
 	struct shared_counter counters[COUNTERS_MAX];
 	struct shared_error errors[ERRORS_MAX];
 	struct shared_mismatch mismatches[MISMATCHES_MAX];
+	struct shared_lacking lacking[LACKING_MAX];
 	char missing[200];
 };
 
@@ -124,6 +132,12 @@ struct kernel_counters {
 };
 
 void kernel_counters_read(struct kernel_counters *counters);
+
+/* vmstat.c: counter_lacking() for each of the kernel's counters that is not among these */
+void kernel_counters_lacking(const struct kernel_counters *counters);
+
+/* promises.c: what was promised to who makes this call; "" for one that it does not know */
+const char *promise_of(const char *call);
 
 /* result.c */
 void result_print(const struct kernel_counters *before, const struct kernel_counters *after, bool hang);

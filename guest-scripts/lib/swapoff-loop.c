@@ -67,6 +67,11 @@ bool device_is_on(unsigned int device)
 	return shared->devices[device].on;
 }
 
+bool device_is_leaving(unsigned int device)
+{
+	return shared->devices[device].leaving_since;
+}
+
 uint64_t device_used_kib(unsigned int device)
 {
 	const char *path = shared->devices[device].path;

@@ -6,6 +6,10 @@
 
 #include "shared.h"
 
+#define ZSWAP_FILES "/sys/kernel/debug/zswap"
+#define LARGE_FILES "/sys/kernel/mm/transparent_hugepage/hugepages-64kB/stats"
+#define SIZE(array) (sizeof(array) / sizeof((array)[0]))
+
 static const char *const VMSTAT[] = {
 	"pswpin",   "pswpout", "swap_ra",	     "swap_ra_hit",	   "swpin_zero",  "swpout_zero", "zswpin",
 	"zswpout",  "zswpwb",  "thp_swpout",	     "thp_swpout_fallback", "pgfault",	  "pgmajfault",	 "pgsteal_proactive",
@@ -16,7 +20,7 @@ static const char *const ZSWAP[] = {
 	"written_back_pages", "reject_reclaim_fail", "pool_limit_hit", "stored_pages",
 };
 
-/* Of the folios of 64 KiB; 0 where there are none. */
+/* Of the folios of 64 KiB. */
 static const char *const LARGE[] = {
 	"swpin", "swpin_fallback", "swpout", "swpout_fallback", "shmem_alloc", "shmem_fallback", "split", "split_failed",
 };
@@ -44,7 +48,7 @@ static void read_vmstat(struct kernel_counters *counters)
 	FILE *file = fopen("/proc/vmstat", "re");
 
 	while (file && fscanf(file, "%63s %" SCNu64, name, &value) == 2)
-		for (size_t i = 0; i < sizeof(VMSTAT) / sizeof(VMSTAT[0]); i++)
+		for (size_t i = 0; i < SIZE(VMSTAT); i++)
 			if (!strcmp(VMSTAT[i], name))
 				add(counters, "", name, value);
 	if (file)
@@ -86,13 +90,39 @@ static void read_files(struct kernel_counters *counters, const char *folder, con
 	}
 }
 
+static bool is_there(const struct kernel_counters *counters, const char *name)
+{
+	for (unsigned int i = 0; i < counters->count; i++)
+		if (!strcmp(counters->of[i].name, name))
+			return true;
+	return false;
+}
+
+static void note_lacking(const struct kernel_counters *counters, const char *place, const char *prefix,
+			 const char *const *names, size_t count)
+{
+	char full[NAME_SIZE];
+
+	for (size_t i = 0; i < count; i++) {
+		snprintf(full, sizeof(full), "%s%s", prefix, names[i]);
+		if (!is_there(counters, full))
+			counter_lacking(full, "%s has no %s", place, names[i]);
+	}
+}
+
+void kernel_counters_lacking(const struct kernel_counters *counters)
+{
+	note_lacking(counters, "/proc/vmstat", "", VMSTAT, SIZE(VMSTAT));
+	note_lacking(counters, ZSWAP_FILES, "zswap.", ZSWAP, SIZE(ZSWAP));
+	note_lacking(counters, LARGE_FILES, "large.", LARGE, SIZE(LARGE));
+}
+
 void kernel_counters_read(struct kernel_counters *counters)
 {
 	counters->count = 0;
 	read_vmstat(counters);
 	for (unsigned int i = 0; i < shared->devices_count; i++)
 		read_device(counters, &shared->devices[i]);
-	read_files(counters, "/sys/kernel/debug/zswap", "zswap.", ZSWAP, sizeof(ZSWAP) / sizeof(ZSWAP[0]));
-	read_files(counters, "/sys/kernel/mm/transparent_hugepage/hugepages-64kB/stats", "large.", LARGE,
-		   sizeof(LARGE) / sizeof(LARGE[0]));
+	read_files(counters, ZSWAP_FILES, "zswap.", ZSWAP, SIZE(ZSWAP));
+	read_files(counters, LARGE_FILES, "large.", LARGE, SIZE(LARGE));
 }

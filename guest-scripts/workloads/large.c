@@ -233,7 +233,7 @@ static bool has_moved(size_t page)
 	if (left == arrived)
 		return arrived;
 	snprintf(seen, sizeof(seen), "pagemap %" PRIx64 " and %" PRIx64, pagemap_word(from), pagemap_word(to));
-	run_mismatch(page, KIND_WRONG, "a page that is in one of two areas", seen);
+	run_mismatch(page, KIND_WRONG, MOVED_NOT_COPIED, "a page that is in one of two areas", seen);
 	return arrived;
 }
 
@@ -319,7 +319,7 @@ static void prepare(void)
 	char enabled[8] = "";
 	FILE *file = fopen("/sys/module/zswap/parameters/enabled", "re");
 
-	if (access("/sys/kernel/mm/transparent_hugepage/hugepages-64kB/stats/swpin", R_OK))
+	if (access("/sys/kernel/mm/transparent_hugepage/hugepages-64kB/stats/swpout", R_OK))
 		run_missing("folios of 64 KiB: %m");
 	if (file && fgets(enabled, sizeof(enabled), file) && enabled[0] == 'Y')
 		run_missing("zswap is enabled: with it, or after it, nothing large is swapped in");

@@ -61,12 +61,13 @@ struct table {
 	_Atomic bool gone; /* a device was taken off: no more passes */
 	_Atomic bool in_step; /* all wait for the swapoff with their slices paged out */
 	_Atomic uint64_t in_place; /* walkers that do */
+	_Atomic uint32_t types; /* swap types that pagemap has shown, a bit each */
 };
 
 static struct slice *slices;
 static struct table *table;
 static struct meeting *placing;
-static counter_t *interleaved, *uniform, *passes, *dropped, *together;
+static counter_t *interleaved, *uniform, *passes, *dropped, *together, *on_both;
 
 /*
  * The kernel leaves each CPU with the cluster of the device it wrote to last, whatever came with a higher priority
@@ -117,7 +118,19 @@ static bool is_interleaved(const struct slice *slice, size_t first)
 		if (word & PAGEMAP_SWAPPED)
 			types |= 1u << pagemap_type(word);
 	}
+	table->types |= types;
 	return types & (types - 1);
+}
+
+static bool both_are_used(void)
+{
+	return device_used_kib(ODD) && device_used_kib(EVEN);
+}
+
+/* One type for the pages of two devices: what it numbers is no device, in this kernel. */
+static bool types_are_devices(void)
+{
+	return table->types & (table->types - 1);
 }
 
 /* The proof that there is something to cross: pagemap says on which device each page of a window lies. */
@@ -132,7 +145,10 @@ static bool mostly_interleaved(struct slice *slice)
 			bad++;
 	count(interleaved, good);
 	count(uniform, bad);
-	return good > bad;
+	if (!both_are_used())
+		return good > bad;
+	count(on_both, 1);
+	return good > bad || !types_are_devices();
 }
 
 static void touch_in_order(struct slice *slice, bool down, struct rng *rng)
@@ -384,6 +400,7 @@ static void setup(void)
 	passes = counter("passes");
 	dropped = counter("dropped_pages");
 	together = counter("swapoffs_together");
+	on_both = counter("walks_with_both_devices_in_use");
 	table = locked_memory(sizeof(*table));
 	placing = &table->walkers_and_swapoff;
 	placing->parties = slices_count + 1;
@@ -412,6 +429,8 @@ static void load(void)
 
 static void verify(void)
 {
+	if (*on_both && !types_are_devices())
+		counter_lacking("interleaved_windows", "/proc/PID/pagemap shows pages of two devices with one swap type");
 	for (uint64_t i = 0; i < slices_count; i++)
 		region_verify_all(&slices[i].region);
 }

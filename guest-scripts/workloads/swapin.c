@@ -82,7 +82,8 @@ static void tally_check(struct tally *tally)
 		snprintf(expected, sizeof(expected), "region %lu page %zu count %lu", tally->region, page, done);
 		snprintf(seen, sizeof(seen), "region %lu page %lu count %lu; pagemap %lx", record->magic, record->page,
 			 record->counter, pagemap_word(record));
-		run_mismatch(page, record->page == page ? KIND_LOST_UPDATE : KIND_FOREIGN, expected, seen);
+		run_mismatch(page, record->page == page ? KIND_LOST_UPDATE : KIND_FOREIGN, HOLDS_WHAT_WAS_WRITTEN,
+			     expected, seen);
 		/* Once is enough: go on from what is there. */
 		tally->done[page] = record->counter;
 	}

@@ -72,7 +72,7 @@ static void unbalanced(struct pair *pair, size_t page, const char *expected, con
 	char seen[64];
 
 	snprintf(seen, sizeof(seen), "pagemap %" PRIx64, pagemap_word(address));
-	run_mismatch(page, KIND_WRONG, expected, seen);
+	run_mismatch(page, KIND_WRONG, MOVED_NOT_COPIED, expected, seen);
 	pair->broken = true;
 }
 

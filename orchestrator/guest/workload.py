@@ -20,6 +20,7 @@ from orchestrator.model.configuration import DeviceKind
 from orchestrator.model.guests import Ending, Mismatch, UnexpectedError, WorkloadResult
 
 _MISMATCHES = TypeAdapter(tuple[Mismatch, ...])
+_LACKING = TypeAdapter(dict[str, str])
 _ERRORS = TypeAdapter(tuple[UnexpectedError, ...])
 # The kernel's counters have 64 bits, and none of them is below zero.
 _COUNTS = TypeAdapter(dict[str, dict[str, Annotated[int, Field(strict=True, ge=0, lt=1 << 64)]]])
@@ -117,6 +118,7 @@ def result_of(said: Mapping[str, object]) -> WorkloadResult:
             swapoff_longest_ms=number(said, "swapoff_longest_ms"),
             swapoff_stuck=yes_or_no(said, "swapoff_stuck"),
             counters=growth(said["counters"]),
+            lacking=_LACKING.validate_python(said.get("lacking", {})),
             missing=str(said.get("missing", "")),
         )
     except (KeyError, ValidationError) as e:

@@ -2,7 +2,7 @@
 """What was seen of one guest -> the cell's verdict. Pure and pessimistic: silence is never a pass."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from orchestrator.judge.crash import is_ghost
@@ -18,7 +18,7 @@ from orchestrator.judge.hang import (
 from orchestrator.model.cells import Cell
 from orchestrator.model.configuration import Allowed
 from orchestrator.model.crashes import Crash, CrashKind, Severity
-from orchestrator.model.guests import Ending, Observation, StuckTask, WorkloadResult
+from orchestrator.model.guests import Ending, Mismatch, Observation, StuckTask, UnexpectedError, WorkloadResult
 from orchestrator.model.outcomes import Outcome, Verdict
 
 # Splats about waiting. They are evidence of a hang, while any other splat says what went wrong before it.
@@ -134,10 +134,15 @@ def _corrupted(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verd
     return Verdict(
         outcome=Outcome.CORRUPTED,
         title=f"{title} ({', '.join(kinds)})" if kinds else title,
-        reasons=tuple(
-            f"page {bad.page}: {bad.kind}: expected {bad.expected}, saw {bad.seen}" for bad in result.mismatches
+        reasons=(
+            *(f"page {bad.page}: {bad.kind}: expected {bad.expected}, saw {bad.seen}" for bad in result.mismatches),
+            *_promises(result.mismatches),
         ),
     )
+
+
+def _promises(broken: Iterable[Mismatch | UnexpectedError]) -> list[str]:
+    return _once(f"promised: {one.promise}" for one in broken if one.promise)
 
 
 def _our_trouble(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict | None:
@@ -195,7 +200,7 @@ def _failed(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict
             f"{error.call} failed with {error.errno}{f', {error.count} times' if error.count > 1 else ''}"
             for error in result.errors
         )
-        return Verdict(outcome=Outcome.FAILED, title=texts[0], reasons=texts[1:])
+        return Verdict(outcome=Outcome.FAILED, title=texts[0], reasons=(*texts[1:], *_promises(result.errors)))
     if run.ending is Ending.PROGRAM_DIED:
         return Verdict(outcome=Outcome.FAILED, title=run.detail or "the workload died")
     if run.broken:
@@ -223,21 +228,48 @@ def _not_exercised(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> 
 def shortfalls(cell: Cell, result: WorkloadResult) -> tuple[str, ...]:
     """The counters that did not grow as much as the workload asks for, each in one line."""
     return tuple(
-        f"{counter} grew by {result.counters[counter]}, at least {least} expected"
-        if counter in result.counters
-        else f"{counter} was not reported, at least {least} expected"
+        text
         for counter, least in cell.workload.exercised.items()
-        if result.counters.get(counter, 0) < least
+        for text in _shortfalls_of(counter, least, cell, result)
+    )
+
+
+def _shortfalls_of(counter: str, least: int, cell: Cell, result: WorkloadResult) -> Iterator[str]:
+    """Of one counter, or of those that the workload names for a kernel that lacks it."""
+    if counter not in result.lacking:
+        yield from _too_little(counter, least, result.counters)
+        return
+    lacking = f"this kernel lacks {counter}: {result.lacking[counter]}"
+    if counter not in cell.workload.instead:
+        yield lacking
+    for substitute, enough in cell.workload.instead.get(counter, {}).items():
+        yield from (f"{text} ({lacking})" for text in _too_little(substitute, enough, result.counters))
+
+
+def _too_little(counter: str, least: int, counters: Mapping[str, int]) -> Iterator[str]:
+    if counter not in counters:
+        yield f"{counter} was not reported, at least {least} expected"
+    elif counters[counter] < least:
+        yield f"{counter} grew by {counters[counter]}, at least {least} expected"
+
+
+def _substitutes(cell: Cell, result: WorkloadResult) -> tuple[str, ...]:
+    """What a green cell owes its reader: counters that this kernel lacks, and what was counted in their place."""
+    return tuple(
+        f"this kernel lacks {counter} ({result.lacking[counter]}); counted instead: "
+        + ", ".join(f"{substitute} {result.counters.get(substitute, 0)}" for substitute in substitutes)
+        for counter, substitutes in cell.workload.instead.items()
+        if counter in result.lacking and counter in cell.workload.exercised
     )
 
 
 def _passed(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict | None:
-    del cell, crashes
+    del crashes
     if run.ending is not Ending.REPORTED or run.result is None or run.exit_status != 0:
         return None
     result = run.result
     title = f"{result.operations} operations, {result.verified} pages verified, {result.swapoffs} swapoffs"
-    return Verdict(outcome=Outcome.PASSED, title=title)
+    return Verdict(outcome=Outcome.PASSED, title=title, reasons=_substitutes(cell, result))
 
 
 def _unknown(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict:

@@ -65,6 +65,8 @@ class Workload(_Schema):
     """Where a widened kernel delays it, of the functions that the series changes, unless --widen only= says."""
     exercised: Annotated[Mapping[Counter, Annotated[int, Field(gt=0)]], Field(min_length=1)]
     """Counter -> how much it must grow, else the cell ends as not exercised."""
+    instead: Mapping[Counter, Annotated[Mapping[Counter, Annotated[int, Field(gt=0)]], Field(min_length=1)]] = {}
+    """Counter of `exercised` that a kernel may lack -> counters that prove the same there, with their minimum."""
     allow: tuple[Allowed, ...] = ()
     """What the workload itself makes every kernel say."""
 

@@ -18,6 +18,7 @@ class Mismatch:
     kind: Literal["wrong", "stale", "torn", "foreign", "nonzero", "lost-update"]
     expected: str
     seen: str
+    promise: str = ""  # what user space was promised, and by whom; "" where the workload does not say
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,6 +28,7 @@ class UnexpectedError:
     call: str
     errno: str
     count: int
+    promise: str = ""  # as of a mismatch
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +44,7 @@ class WorkloadResult:
     swapoff_longest_ms: float
     swapoff_stuck: bool
     counters: Mapping[str, int]  # name -> growth from before to after
+    lacking: Mapping[str, str] = field(default_factory=dict)  # counter -> why this kernel can't count that
     missing: str = ""  # what the guest could not provide, in one line ("" when nothing)
 
 

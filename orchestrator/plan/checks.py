@@ -123,6 +123,13 @@ def workload_problems(workload: Workload, stem: str, folders: tuple[Path, ...]) 
     for site, functions in workload.sites.items():
         if not functions:
             yield Problem(key=("sites", site), text="must name at least one function")
+    yield from _substitute_problems(workload)
+
+
+def _substitute_problems(workload: Workload) -> Iterator[Problem]:
+    for counter in workload.instead:
+        if counter not in workload.exercised:
+            yield Problem(key=("instead", counter), text=f"{counter} has no minimum under `exercised`")
 
 
 def _name_problems(name: str, stem: str) -> Iterator[Problem]:

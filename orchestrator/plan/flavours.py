@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What each flavour needs of a guest beyond what its workload asks for: a table."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
 from math import ceil
@@ -47,8 +48,15 @@ def is_widened(flavour: str) -> bool:
 def fitted(workload: Workload, flavour: str) -> Workload:
     """The workload as it is run on a kernel of this flavour: with memory for it, and minimums that it can reach."""
     needs = needs_of(flavour)
-    exercised = {counter: ceil(least / needs.less) for counter, least in workload.exercised.items()}
-    return workload.model_copy(update={"memory_mib": workload.memory_mib + needs.memory_mib, "exercised": exercised})
+    minimums = {
+        "exercised": _lowered(workload.exercised, needs.less),
+        "instead": {counter: _lowered(others, needs.less) for counter, others in workload.instead.items()},
+    }
+    return workload.model_copy(update={"memory_mib": workload.memory_mib + needs.memory_mib, **minimums})
+
+
+def _lowered(minimums: Mapping[str, int], less: float) -> dict[str, int]:
+    return {counter: ceil(least / less) for counter, least in minimums.items()}
 
 
 def _both(one: Needs, other: Needs) -> Needs:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from orchestrator.host.text import printable
 from orchestrator.model.configuration import Variant
-from orchestrator.model.crashes import CrashEntry, Severity
+from orchestrator.model.crashes import Comparison, CrashEntry, Severity
 from orchestrator.model.guests import WorkloadResult
 from orchestrator.model.images import BuildFailure
 from orchestrator.model.outcomes import Outcome
@@ -16,13 +16,15 @@ from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.report.coverage.figures import PAGE_FILE, BuildCoverage, could_not_say, coverage_of, headline, not_run
 from orchestrator.report.crash_entries import compared_text, comparison, crash_entries, tally_text
 from orchestrator.report.crash_text import short_crash_lines
+from orchestrator.report.next_command import baseline_command, pasteable
 
 WIDTH = 78
 _MOST_CELLS = 4
 _MOST_REASONS = 8
 _MOST_FRAMES = 8
 _MOST_ENTRIES = 12
-_ONE_VARIANT = "an old bug or a new one? --variant baseline --variant patched tells"
+_ONE_VARIANT = "--variant baseline --variant patched tells"
+_OLD_BUG = "also in the baseline: the series did not bring it in"
 # What a kernel did; the other outcomes say what could not be found out.
 _COMPARED = (Outcome.FAILED, Outcome.HUNG, Outcome.CORRUPTED, Outcome.CRASHED, Outcome.BOOT_FAILED)
 
@@ -169,6 +171,7 @@ def _finding(report: RunReport, finding: Finding) -> str:
     count = len(finding.cells)
     lines = [_wrapped(f"{finding.outcome.upper()} ({count} {'cell' if count == 1 else 'cells'}): {finding.title}")]
     lines += [_wrapped(text, indent="  ") for text in _whose(report, finding)]
+    lines += without_baseline(report, finding)
     lines += [_wrapped(reason, indent="  ") for reason in finding.cells[0].verdict.reasons[:_MOST_REASONS]]
     lines += list(_crash(finding))
     lines += [f"  {cell.cell.name}" for cell in finding.cells[:_MOST_CELLS]]
@@ -184,8 +187,17 @@ def _whose(report: RunReport, finding: Finding) -> Iterator[str]:
         found = comparison(report.cells, lambda cell: cell.cell.name in names or _shows(cell, finding.title))
         if text := compared_text(*found):
             yield text
-        elif {cell.cell.build.variant for cell in report.cells} == {Variant.PATCHED}:
-            yield _ONE_VARIANT
+        if found[0] is Comparison.BOTH:
+            yield _OLD_BUG
+
+
+def without_baseline(report: RunReport, finding: Finding) -> Iterator[str]:
+    """Where only the series ran: how to learn whether it is to blame, as lines that can be pasted."""
+    if finding.outcome not in _COMPARED or {cell.cell.build.variant for cell in report.cells} != {Variant.PATCHED}:
+        return
+    command = baseline_command(report, finding.cells[0])
+    yield _wrapped("an old bug or a new one? " + ("Without the series:" if command else _ONE_VARIANT), indent="  ")
+    yield from pasteable(command, width=WIDTH)
 
 
 def _shows(cell: CellReport, title: str) -> bool:

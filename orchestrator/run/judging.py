@@ -7,6 +7,7 @@ from pathlib import Path
 
 from orchestrator.host.deadline import now
 from orchestrator.judge.races import weighed
+from orchestrator.judge.upstream_bugs import annotated
 from orchestrator.judge.verdict import judge
 from orchestrator.model.cells import Cell
 from orchestrator.model.configuration import Allowed
@@ -46,7 +47,9 @@ def _judged(cell: Cell, observed: Observed, bootable: Bootable) -> CellReport:
     crashes = crashes_of(console_log)
     if bootable.explainer:
         crashes = bootable.explainer.explained(crashes)
-    return _report(cell, replace(run, stuck=stuck), weighed(crashes, cell.build.variant), bootable.guests.allow)
+    report = _report(cell, replace(run, stuck=stuck), weighed(crashes, cell.build.variant), bootable.guests.allow)
+    noted = annotated(report.verdict, release=bootable.kernel.release, workload=cell.workload.name)
+    return replace(report, verdict=noted)
 
 
 def _report(cell: Cell, run: Observation, crashes: Iterable[Crash] = (), allow: tuple[Allowed, ...] = ()) -> CellReport:

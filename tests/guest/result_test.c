@@ -38,7 +38,7 @@ static void an_empty_run_has_every_field(void)
 		   "{\"type\": \"result\", \"operations\": 0, \"verified\": 0, \"mismatch_count\": 0, \"mismatches\": [], "
 		   "\"errors\": [], \"swapoffs\": 0, \"swapoff_longest_ms\": 0.0, \"swapoff_stuck\": false, "
 		   "\"counters\": {\"before\": {\"operations\": 0, \"verified\": 0, \"swapoffs\": 0}, "
-		   "\"after\": {\"operations\": 0, \"verified\": 0, \"swapoffs\": 0}}, \"missing\": \"\"}\n");
+		   "\"after\": {\"operations\": 0, \"verified\": 0, \"swapoffs\": 0}}, \"lacking\": {}, \"missing\": \"\"}\n");
 }
 
 static void a_full_run_has_every_value(void)
@@ -48,10 +48,12 @@ static void a_full_run_has_every_value(void)
 	verified_add(9000);
 	shared->swapoffs = 61;
 	shared->longest_ns = 41500000;
-	run_mismatch(17, KIND_STALE, "write 5 of page 17", "write 4 of page 17");
-	run_mismatch(18, KIND_LOST_UPDATE, "9", "8");
-	run_error_named("pread", "EIO");
-	run_error_named("pread", "EIO");
+	run_mismatch(17, KIND_STALE, "read(2)", "write 5 of page 17", "write 4 of page 17");
+	run_mismatch(18, KIND_LOST_UPDATE, "", "9", "8");
+	run_error_named("a call", "EIO");
+	run_error_named("a call", "EIO");
+	counter_lacking("swpin", "no %s", "stats");
+	counter_lacking("other", "gone");
 	run_missing("no %s", "zswap");
 	count(counter("own"), 3);
 	before.count = after.count = 1;
@@ -64,15 +66,15 @@ static void a_full_run_has_every_value(void)
 	shared->sites[1] = (struct shared_site){ .name = "swapoff", .calls = 7 };
 	CHECK_TEXT(line_of(true),
 		   "{\"type\": \"result\", \"operations\": 2400, \"verified\": 9000, \"mismatch_count\": 2, \"mismatches\": "
-		   "[{\"page\": 17, \"kind\": \"stale\", \"expected\": \"write 5 of page 17\", \"seen\": \"write 4 of page 17\"}, "
-		   "{\"page\": 18, \"kind\": \"lost-update\", \"expected\": \"9\", \"seen\": \"8\"}], "
-		   "\"errors\": [{\"call\": \"pread\", \"errno\": \"EIO\", \"count\": 2}], "
+		   "[{\"page\": 17, \"kind\": \"stale\", \"promise\": \"read(2)\", \"expected\": \"write 5 of page 17\", \"seen\": \"write 4 of page 17\"}, "
+		   "{\"page\": 18, \"kind\": \"lost-update\", \"promise\": \"\", \"expected\": \"9\", \"seen\": \"8\"}], "
+		   "\"errors\": [{\"call\": \"a call\", \"errno\": \"EIO\", \"promise\": \"\", \"count\": 2}], "
 		   "\"swapoffs\": 61, \"swapoff_longest_ms\": 41.5, \"swapoff_stuck\": true, "
 		   "\"counters\": {\"before\": {\"pswpin\": 0, \"own\": 0, \"site.fault.calls\": 0, \"site.fault.failed\": 0, "
 		   "\"site.swapoff.calls\": 0, \"site.swapoff.failed\": 0, \"operations\": 0, \"verified\": 0, \"swapoffs\": 0}, "
 		   "\"after\": {\"pswpin\": 4000, \"own\": 3, \"site.fault.calls\": 5, \"site.fault.failed\": 2, "
 		   "\"site.swapoff.calls\": 7, \"site.swapoff.failed\": 0, \"operations\": 2400, \"verified\": 9000, "
-		   "\"swapoffs\": 61}}, \"missing\": \"no zswap\"}\n");
+		   "\"swapoffs\": 61}}, \"lacking\": {\"swpin\": \"no stats\", \"other\": \"gone\"}, \"missing\": \"no zswap\"}\n");
 }
 
 static void every_kind_has_its_name(void)
@@ -82,7 +84,7 @@ static void every_kind_has_its_name(void)
 
 	for (enum kind kind = KIND_WRONG; kind <= KIND_LOST_UPDATE; kind++) {
 		start_anew();
-		run_mismatch(1, kind, "", "");
+		run_mismatch(1, kind, "", "", "");
 		snprintf(text, sizeof(text), "\"kind\": \"%s\"", names[kind - KIND_WRONG]);
 		CHECK(strstr(line_of(false), text));
 	}
@@ -98,9 +100,10 @@ static void odd_texts_do_not_break_the_line(void)
 			bytes[i] = (char)(from + i < 256 ? from + i : 1);
 		bytes[60] = 0;
 		start_anew();
-		run_mismatch(1, KIND_WRONG, bytes, bytes);
+		run_mismatch(1, KIND_WRONG, bytes, bytes, bytes);
 		run_error_named(bytes, bytes);
 		run_missing("%s", bytes);
+		counter_lacking(bytes, "%s", bytes);
 		counter(bytes);
 		strcpy(shared->probe, "p");
 		strcpy(shared->sites[0].name, bytes);
@@ -118,15 +121,19 @@ static void long_texts_are_cut(void)
 	memset(text, 'x', sizeof(text) - 1);
 	text[sizeof(text) - 1] = 0;
 	start_anew();
-	run_mismatch(1, KIND_WRONG, text, text);
+	run_mismatch(1, KIND_WRONG, text, text, text);
 	run_error_named(text, text);
 	run_missing("%s", text);
+	counter_lacking(text, "%s", text);
 	counter(text);
 	CHECK_NUMBER(strlen(shared->mismatches[0].seen), sizeof(shared->mismatches[0].seen) - 1);
 	CHECK_NUMBER(strlen(shared->mismatches[0].expected), sizeof(shared->mismatches[0].expected) - 1);
+	CHECK_NUMBER(strlen(shared->mismatches[0].promise), sizeof(shared->mismatches[0].promise) - 1);
+	CHECK_NUMBER(strlen(shared->lacking[0].name), NAME_SIZE - 1);
+	CHECK_NUMBER(strlen(shared->lacking[0].why), sizeof(shared->lacking[0].why) - 1);
 	CHECK_NUMBER(strlen(shared->errors[0].call), NAME_SIZE - 1);
 	CHECK_NUMBER(strlen(shared->missing), sizeof(shared->missing) - 1);
-	CHECK(strlen(line_of(false)) < 2000);
+	CHECK(strlen(line_of(false)) < 2400);
 }
 
 static void the_fullest_line_is_one_line(void)
@@ -136,8 +143,9 @@ static void the_fullest_line_is_one_line(void)
 	start_anew();
 	for (unsigned int i = 0; i < 100; i++) {
 		snprintf(name, sizeof(name), "%02u%060u", i, i);
-		run_mismatch(UINT64_MAX, KIND_TORN, name, name);
+		run_mismatch(UINT64_MAX, KIND_TORN, name, name, name);
 		run_error_named(name, name);
+		counter_lacking(name, "%s", name);
 		if (i < COUNTERS_MAX)
 			count(counter(name), UINT64_MAX);
 	}

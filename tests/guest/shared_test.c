@@ -85,7 +85,7 @@ static void mismatches_are_counted_and_the_first_are_kept(void)
 {
 	start_anew();
 	for (uint64_t page = 0; page < 3 * MISMATCHES_MAX; page++)
-		run_mismatch(page, KIND_TORN, "e", "s");
+		run_mismatch(page, KIND_TORN, "p", "e", "s");
 	CHECK_NUMBER(shared->mismatches_total, 3 * MISMATCHES_MAX);
 	CHECK_NUMBER(shared->mismatches_count, MISMATCHES_MAX);
 	CHECK_NUMBER(shared->mismatches[MISMATCHES_MAX - 1].page, MISMATCHES_MAX - 1);
@@ -108,6 +108,24 @@ static void the_first_that_is_missing_is_said(void)
 	CHECK_TEXT(shared->missing, "cannot write 1 to /sys/kernel/mm/none");
 }
 
+static void a_counter_is_lacking_once_for_its_first_reason(void)
+{
+	char name[NAME_SIZE];
+
+	start_anew();
+	counter_lacking("swpin", "no %s", "stats");
+	counter_lacking("swpin", "nor this");
+	CHECK_NUMBER(shared->lacking_count, 1);
+	CHECK_TEXT(shared->lacking[0].name, "swpin");
+	CHECK_TEXT(shared->lacking[0].why, "no stats");
+	CHECK(!shared->found);
+	for (unsigned int i = 0; i < 2 * LACKING_MAX; i++) {
+		snprintf(name, sizeof(name), "c%u", i);
+		counter_lacking(name, "none");
+	}
+	CHECK_NUMBER(shared->lacking_count, LACKING_MAX);
+}
+
 static void find_much(void)
 {
 	for (int i = 0; i < TIMES; i++) {
@@ -115,7 +133,7 @@ static void find_much(void)
 		verified_add(2);
 		count(counter("many"), 1);
 		run_error("call", EIO);
-		run_mismatch(1, KIND_WRONG, "e", "s");
+		run_mismatch(1, KIND_WRONG, "p", "e", "s");
 	}
 }
 
@@ -176,6 +194,7 @@ int main(void)
 	RUN(an_error_that_finds_no_room_is_counted_still);
 	RUN(mismatches_are_counted_and_the_first_are_kept);
 	RUN(the_first_that_is_missing_is_said);
+	RUN(a_counter_is_lacking_once_for_its_first_reason);
 	RUN(processes_at_once_lose_nothing);
 	RUN(a_lock_that_is_never_given_back_ends);
 	RUN(trouble_of_our_own_is_an_error_and_the_end);

@@ -124,6 +124,23 @@ static void all_counters_find_room(void)
 	CHECK_NUMBER(value_of("oom_kill"), 15);
 	CHECK_NUMBER(value_of("reads.kind7"), 11);
 	CHECK_NUMBER(value_of("large.split_failed"), 2);
+	shared->lacking_count = 0;
+	kernel_counters_lacking(&counters);
+	CHECK_NUMBER(shared->lacking_count, 0);
+}
+
+/* A counter that is there and stands still is none of them. */
+static void what_a_kernel_does_not_count_is_told_with_its_place(void)
+{
+	kernel_file("/sys/kernel/debug/zswap/stored_pages", "0\n");
+	read_vmstat("pswpin 0\npswpout 5\n");
+	kernel_counters_lacking(&counters);
+	CHECK_NUMBER(shared->lacking_count, 13 + 3 + 8);
+	CHECK_TEXT(shared->lacking[0].name, "swap_ra");
+	CHECK_TEXT(shared->lacking[0].why, "/proc/vmstat has no swap_ra");
+	CHECK_TEXT(shared->lacking[13].name, "zswap.written_back_pages");
+	CHECK_TEXT(shared->lacking[16].name, "large.swpin");
+	CHECK_TEXT(shared->lacking[16].why, "/sys/kernel/mm/transparent_hugepage/hugepages-64kB/stats has no swpin");
 }
 
 int main(void)
@@ -133,6 +150,7 @@ int main(void)
 	RUN(only_what_is_asked_for_is_taken);
 	RUN(what_is_cut_off_or_odd_ends_the_reading);
 	RUN(reads_are_summed_by_kind_of_device);
+	RUN(what_a_kernel_does_not_count_is_told_with_its_place);
 	RUN(counters_of_zswap_and_of_large_folios_have_prefixes);
 	RUN(all_counters_find_room);
 	return check_result();

@@ -126,11 +126,23 @@ def test_a_result_line_that_lacks_something_is_no_result(key: str) -> None:
         ("counters", {"before": {}}),
         ("counters", {"before": {"a": "x"}, "after": {}}),
         ("counters", 7),
+        ("lacking", ["pswpin"]),
+        ("lacking", {"pswpin": 3}),
+        ("errors", [{"call": "mincore", "errno": "EIO", "count": 1, "promise": 7}]),
     ],
 )
 def test_a_result_line_with_a_wrong_value_is_no_result(key: str, value: object) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  # any text will do, the kind is the protocol's
         result_of(json.loads(RESULT) | {key: value})
+
+
+def test_a_result_line_may_say_what_was_promised_and_what_the_kernel_lacks() -> None:
+    error = {"call": "mincore", "errno": "EIO", "count": 1, "promise": "mincore(2)"}
+
+    result = result_of(json.loads(RESULT) | {"errors": [error], "lacking": {"pswpin": "/proc/vmstat has no pswpin"}})
+
+    assert (result.errors[0].promise, result.mismatches[0].promise) == ("mincore(2)", "")
+    assert result.lacking == {"pswpin": "/proc/vmstat has no pswpin"}
 
 
 def test_a_counter_without_a_before_started_at_zero() -> None:

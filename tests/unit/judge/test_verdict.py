@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from orchestrator.judge.verdict import HANGS, LIVELOCK, judge
 from orchestrator.judge.watch import find_crashes
+from orchestrator.model.cells import Cell
 from orchestrator.model.configuration import Allowed
 from orchestrator.model.crashes import Crash, CrashKind, Severity
 from orchestrator.model.guests import Ending, Mismatch, Observation, Standstill, StuckTask, UnexpectedError
@@ -258,6 +259,66 @@ def test_a_counter_that_was_not_reported_is_not_exercised() -> None:
     verdict = verdict_of(guest_run(result=result(counters={"swapoffs": 9})))
 
     assert verdict.title == "site.mincore was not reported, at least 100 expected"
+
+
+def test_a_counter_that_this_kernel_lacks_is_told_apart_from_one_that_did_not_grow() -> None:
+    counters = {"swapoffs": 9, "site.mincore": 0}
+    grew_not = verdict_of(guest_run(result=result(counters=counters)))
+    lacking = verdict_of(guest_run(result=result(counters=counters, lacking={"site.mincore": "no such function"})))
+
+    assert grew_not.title == "site.mincore grew by 0, at least 100 expected"
+    assert (lacking.outcome, lacking.title) == (
+        Outcome.NOT_EXERCISED,
+        "this kernel lacks site.mincore: no such function",
+    )
+
+
+def with_substitute(**minimums: int) -> Cell:
+    workload = cell().workload.model_copy(update={"instead": {"site.mincore": minimums}})
+    return replace(cell(), workload=workload)
+
+
+def test_what_the_workload_names_for_a_counter_that_this_kernel_lacks_proves_as_much() -> None:
+    run = guest_run(result=result(counters={"swapoffs": 9, "looks": 12}, lacking={"site.mincore": "no such function"}))
+
+    verdict, _ = judge(with_substitute(looks=10), run, (), ())
+
+    assert verdict.outcome is Outcome.PASSED
+    assert verdict.reasons == ("this kernel lacks site.mincore (no such function); counted instead: looks 12",)
+
+
+@pytest.mark.parametrize(
+    ("counters", "why"),
+    [
+        ({"looks": 3}, "looks grew by 3, at least 10 expected"),
+        ({}, "looks was not reported, at least 10 expected"),
+    ],
+)
+def test_a_substitute_has_a_minimum_of_its_own(counters: dict[str, int], why: str) -> None:
+    run = guest_run(result=result(counters={"swapoffs": 9, **counters}, lacking={"site.mincore": "no such function"}))
+
+    verdict, _ = judge(with_substitute(looks=10), run, (), ())
+
+    assert verdict.outcome is Outcome.NOT_EXERCISED
+    assert verdict.title == f"{why} (this kernel lacks site.mincore: no such function)"
+
+
+def test_a_substitute_counts_for_nothing_where_the_kernel_has_the_counter_itself() -> None:
+    grew_not = guest_run(result=result(counters={"swapoffs": 9, "site.mincore": 3, "looks": 12}))
+    not_reported = guest_run(result=result(counters={"swapoffs": 9, "looks": 12}))
+
+    assert judge(with_substitute(looks=10), grew_not, (), ())[0].outcome is Outcome.NOT_EXERCISED
+    assert judge(with_substitute(looks=10), not_reported, (), ())[0].outcome is Outcome.NOT_EXERCISED
+
+
+def test_a_red_verdict_says_what_was_promised_and_by_whom_once() -> None:
+    promised = replace(MISMATCH, promise="mlock(2): locked pages are resident")
+    error = UnexpectedError(call="mincore", errno="EFAULT", count=1, promise="mincore(2)")
+    wrong = verdict_of(guest_run(result=result(mismatch_count=2, mismatches=(promised, promised))))
+    failed = verdict_of(guest_run(result=result(errors=(error,))))
+
+    assert wrong.reasons[2:] == ("promised: mlock(2): locked pages are resident",)
+    assert failed.reasons == ("promised: mincore(2)",)
 
 
 def test_what_the_guest_lacks_is_not_exercised() -> None:

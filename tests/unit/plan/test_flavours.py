@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Flavours: what their kernels cost, and that their detectors are really on."""
 
+from math import ceil
+
 import pytest
 
 from orchestrator.host import paths
 from orchestrator.kernel.compile.kconfig import merge, parse_fragment
-from orchestrator.plan.flavours import FLAVOURS, needs_of
+from orchestrator.plan.flavours import FLAVOURS, fitted, needs_of
+from tests.unit.samples import cell
 
 # Everything that is not asked for is off (allnoconfig), a detector's own switches included.
 ARMED = {
@@ -38,3 +41,12 @@ def test_the_parts_of_a_flavour_do_not_contradict_each_other(flavour: str) -> No
 
 def test_a_kernel_keeps_as_much_memory_as_the_greediest_of_its_parts() -> None:
     assert needs_of("widened+kasan").kept == FLAVOURS["kasan"].kept > needs_of("plain").kept
+
+
+def test_a_slow_flavour_lowers_minimums_and_those_of_their_substitutes_alike() -> None:
+    less = FLAVOURS["kasan"].less
+    workload = cell(least=100).workload.model_copy(update={"instead": {"site.mincore": {"looks": 100}}})
+
+    slow = fitted(workload, "kasan")
+
+    assert slow.exercised["site.mincore"] == slow.instead["site.mincore"]["looks"] == ceil(100 / less)

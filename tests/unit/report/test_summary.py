@@ -47,6 +47,24 @@ def test_findings_come_worst_first_and_not_exercised_is_one() -> None:
     assert outcomes == [Outcome.LOST, Outcome.CRASHED, Outcome.HUNG, Outcome.NOT_EXERCISED]
 
 
+def test_where_only_the_series_ran_the_summary_has_the_command_that_runs_the_baseline() -> None:
+    crashed = cell_report(Outcome.CRASHED, "WARNING in f", of=cell(), run=guest_run())
+    argv = ("patchrig", "run", "swapoff", "--patch", "x.mbox")
+
+    text = summary_text(run_report(crashed, argv=argv))
+
+    assert "an old bug or a new one? Without the series:\n  patchrig run swapoff --patch x.mbox --variant" in text
+    assert "--variant baseline --variant patched tells" in summary_text(run_report(crashed, argv=("patchrig", "repro")))
+
+
+def test_a_splat_of_both_variants_is_not_blamed_on_the_series() -> None:
+    text = summary_text(compared_report())
+    both = text[text.index("possible deadlock in swapoff") :]
+
+    assert text.count("also in the baseline: the series did not bring it in") == 1
+    assert both.index("also in the baseline") < both.index("patchrig repro")
+
+
 def test_repeats_share_a_row() -> None:
     good = [cell_report(run=guest_run(), of=cell(repeat=number, repeats=3)) for number in (1, 2)]
     hung = cell_report(Outcome.HUNG, "stuck", of=cell(repeat=3, repeats=3))

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What a program may rely on when it makes a call, and who says so: an error of the kernel's breaks one of these. */
+#include <string.h>
+
+#include "shared.h"
+
+struct promise {
+	const char *call; /* or how its name begins */
+	const char *text;
+};
+
+static const struct promise PROMISES[] = {
+	{ "MADV_", "madvise(2): none of the reasons that it gives for this errno holds" },
+	{ "mincore", "mincore(2): none of the reasons that it gives for this errno holds" },
+	{ "mlock", "mlock(2): none of the reasons that it gives for this errno holds" },
+	{ "pread", "POSIX.1, read(): data that is in the file, on a device without an error, can be read" },
+	{ "pwrite", "POSIX.1, write(): a file below its size limit can be written while there is memory" },
+	{ "FALLOC_FL_PUNCH_HOLE", "fallocate(2): none of the reasons that it gives for this errno holds" },
+	{ "ftruncate", "truncate(2): none of the reasons that it gives for this errno holds" },
+	{ "process_vm_readv", "process_vm_readv(2): EFAULT is for memory that is not there, no other reason holds" },
+	{ "UFFDIO_MOVE", "ioctl_userfaultfd(2), UFFDIO_MOVE: EBUSY is for a page that is pinned or not exclusive, EEXIST for a "
+			 "target that is mapped, ENOENT for a hole in the source; none is so" },
+	{ "swapon", "swapon(2): a device that swapoff() has given back can be had again" },
+	{ "swapoff", "swapoff(2): ENOMEM is for a system without memory, EINVAL for what is no swap area; neither is so" },
+	{ "SIGBUS", "mmap(2), sigaction(2): memory that is mapped and was written can be read" },
+	{ "SIGSEGV", "mmap(2), sigaction(2): memory that is mapped and was written can be read" },
+	{ "a read of memory", "mmap(2), sigaction(2): memory whose device had no error can be read" },
+	{ "a write to memory", "mmap(2), sigaction(2): memory whose device had no error can be written" },
+	{ "zswap writeback", "cgroup-v2.rst, zswpwb: the number of pages that zswap wrote to swap" },
+};
+
+const char *promise_of(const char *call)
+{
+	for (size_t i = 0; i < sizeof(PROMISES) / sizeof(PROMISES[0]); i++)
+		if (!strncmp(PROMISES[i].call, call, strlen(PROMISES[i].call)))
+			return PROMISES[i].text;
+	return "";
+}

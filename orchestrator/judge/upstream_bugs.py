@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Bugs of unmodified kernels: a cell that shows one stays red, and says that the series may not be to blame (pure)."""
+
+import re
+from dataclasses import dataclass, replace
+
+from orchestrator.model.outcomes import Verdict
+
+Release = tuple[int, ...]
+_RELEASE = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UpstreamBug:
+    """What an unmodified kernel was seen to do. docs/found.md has the evidence."""
+
+    title: re.Pattern[str]  # of the verdict, as a whole: the first fatal splat, or what was wrong
+    workloads: frozenset[str]  # that showed it
+    seen: Release
+    since: Release  # the first release that has the code at fault
+    fixed: Release | None = None  # the first release without the bug, where there is one
+    what: str
+    page: str
+
+
+_LARGE_SWAPIN = "docs/found.md#linux-718-swapoff-meets-a-large-folio-that-is-being-swapped-in"
+
+UPSTREAM_BUGS = (
+    UpstreamBug(
+        # It comes before all that follows from it: warnings of rmap, a bad page state. Alone, those are another bug.
+        title=re.compile(r"WARNING in unuse_(?:pte|pte_range|vma|mm)"),
+        workloads=frozenset({"large"}),
+        seen=(7, 1, 8),
+        since=(7, 1),
+        what="swapoff maps a page of a large folio that a fault has just read into the swap cache",
+        page=_LARGE_SWAPIN,
+    ),
+    UpstreamBug(
+        title=re.compile(r"Huh VM_FAULT_OOM leaked.*"),
+        workloads=frozenset({"large"}),
+        seen=(7, 1, 8),
+        since=(7, 1),
+        what="a fault that loses the race for a large folio ends as out of memory, instead of with a small folio",
+        page=_LARGE_SWAPIN,
+    ),
+    UpstreamBug(
+        title=re.compile(r"\d+ pages? ha(?:s|ve) the wrong data.*"),
+        workloads=frozenset({"zswap-zero"}),
+        seen=(6, 19, 6),
+        since=(6, 12),
+        what="zswap returns old data where a program wrote zeros",
+        page="docs/found.md#linux-6196-zswap-returns-old-data-where-a-program-wrote-zeros",
+    ),
+)
+
+
+def annotated(verdict: Verdict, *, release: str, workload: str) -> Verdict:
+    """The verdict; if unmodified kernels of this release are known for it, its first reason says so."""
+    version = _version(release)
+    for bug in UPSTREAM_BUGS:
+        if not verdict.outcome.good and workload in bug.workloads and _has(bug, version, verdict.title):
+            seen = ".".join(map(str, bug.seen))
+            note = f"known in unmodified {seen}: {bug.what}; see {bug.page}"
+            return replace(verdict, reasons=(note, *verdict.reasons))
+    return verdict
+
+
+def _has(bug: UpstreamBug, version: Release, title: str) -> bool:
+    too_new = bug.fixed is not None and version >= bug.fixed
+    return bug.since <= version and not too_new and bool(bug.title.fullmatch(title))
+
+
+def _version(release: str) -> Release:
+    """ "7.1.8-patchrig" as (7, 1, 8), "7.1-rc3" as (7, 1, 0); () for what is no release."""
+    found = _RELEASE.match(release)
+    return tuple(int(part or 0) for part in found.groups()) if found else ()

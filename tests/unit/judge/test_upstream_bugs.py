@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Bugs of unmodified kernels: which cells are told of, and that they stay red."""
+
+import re
+
+import pytest
+
+from orchestrator.host.paths import PROJECT
+from orchestrator.judge.upstream_bugs import UPSTREAM_BUGS, UpstreamBug, annotated
+from orchestrator.judge.watch import find_crashes
+from orchestrator.model.outcomes import Outcome, Verdict
+from orchestrator.plan.checks import known_workloads
+
+CRASHED = Verdict(outcome=Outcome.CRASHED, title="WARNING in unuse_pte_range", reasons=("console line 7",))
+
+
+def note_of(verdict: Verdict = CRASHED, *, release: str = "7.1.8", workload: str = "large") -> str:
+    noted = annotated(verdict, release=release, workload=workload)
+    assert (noted.outcome, noted.title) == (verdict.outcome, verdict.title)
+    return noted.reasons[0] if noted.reasons != verdict.reasons else ""
+
+
+def test_a_known_bug_comes_first_among_the_reasons_and_the_cell_stays_red() -> None:
+    noted = annotated(CRASHED, release="7.1.8-patchrig", workload="large")
+
+    assert noted.outcome is Outcome.CRASHED
+    assert noted.reasons[0].startswith("known in unmodified 7.1.8: swapoff maps a page")
+    assert "see docs/found.md#" in noted.reasons[0]
+    assert noted.reasons[1:] == CRASHED.reasons
+
+
+@pytest.mark.parametrize("release", ["7.1", "7.1.0-rc3", "7.1.8", "7.1.8-00012-gabc", "7.1.20", "7.2.1"])
+def test_releases_with_the_code_at_fault_are_told_of(release: str) -> None:
+    assert note_of(release=release)
+
+
+@pytest.mark.parametrize("release", ["7.0.9", "6.19.6", "6.12.107", "", "next", "5.7.1"])
+def test_releases_without_it_are_not(release: str) -> None:
+    assert not note_of(release=release)
+
+
+def test_another_title_and_another_workload_are_not_known() -> None:
+    assert not note_of(Verdict(outcome=Outcome.CRASHED, title="KASAN: use-after-free Read in unuse_pte_range"))
+    assert not note_of(Verdict(outcome=Outcome.CRASHED, title="BUG: Bad page state"))
+    assert not note_of(workload="mincore")
+
+
+def test_the_title_is_that_of_the_judge() -> None:
+    huh = "[    9.000000][  T402] Huh VM_FAULT_OOM leaked out to the #PF handler. Retrying PF"
+    (splat,) = find_crashes([huh])
+
+    assert note_of(Verdict(outcome=Outcome.CRASHED, title=splat.title))
+
+
+def test_a_green_cell_has_no_known_bug() -> None:
+    assert not note_of(Verdict(outcome=Outcome.PASSED, title=CRASHED.title))
+
+
+def test_stale_data_of_zswap_is_known_of_the_workload_that_looks_for_it_only() -> None:
+    stale = Verdict(outcome=Outcome.CORRUPTED, title="2 pages have the wrong data (stale)")
+
+    assert note_of(stale, release="6.19.6", workload="zswap-zero")
+    assert not note_of(stale, release="6.19.6", workload="zswap-writeback")
+
+
+@pytest.mark.parametrize("bug", UPSTREAM_BUGS, ids=lambda bug: bug.what[:30])
+def test_each_entry_leads_to_a_heading_of_a_page_and_to_workloads_that_exist(bug: UpstreamBug) -> None:
+    page, _, anchor = bug.page.partition("#")
+    headings = re.findall(r"^#+ (.+)$", (PROJECT / page).read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert anchor in {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert bug.workloads <= set(known_workloads())
+    assert bug.since <= bug.seen
