@@ -227,5 +227,8 @@ def test_what_is_recorded_is_on_the_disk_at_once(tmp_path: Path) -> None:
 
     assert [one["id"] for one in json.loads((tmp_path / "sensitivity.json").read_text())["bugs"]] == ["swapin-leak"]
     assert JUnitXml.fromfile(str(tmp_path / "junit.xml")).tests == 1
-    assert ledger.knows(FOUND.bug, BUILD)
-    assert not ledger.knows(SURVIVED.bug, BUILD)
+    ledger.add_untried((FOUND.bug, SURVIVED.bug), BUILD, "interrupted")
+    assert [(one.bug, one.status) for one in ledger.report().bugs] == [
+        (FOUND.bug, BugStatus.FOUND),
+        (SURVIVED.bug, BugStatus.UNTRIED),
+    ]

@@ -143,7 +143,7 @@ def test_the_readme_lists_no_bug_that_is_not_there() -> None:
 @pytest.fixture(scope="module")
 def patched_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files that the series and the bugs touch, with the series on them, copied out of a tree in the cache."""
-    trees = sorted((paths.cache_root() / "trees").glob("6.19.6-*"))
+    trees = sorted(tree for tree in (paths.cache_root() / "trees").glob("6.19.6-*") if tree.is_dir())
     if not trees:
         pytest.skip(f"no Linux 6.19.6 in {paths.cache_root() / 'trees'}: patchrig build  # unpacks one")
     copy = tmp_path_factory.mktemp("linux")
