@@ -105,4 +105,6 @@ class KernelSource(_Schema):
     """kernels/NAME.yaml: an ordered list of places, each with its SHA-256."""
 
     version: str
+    commits: Mapping[str, Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]] = {}
+    """Release near this version -> its commit in git (v6.19: 05f7e89a...), by which a mail's base-commit is known."""
     places: Annotated[tuple[SourceLocation, ...], Field(min_length=1)]

@@ -44,10 +44,23 @@ def fetch(source: KernelSource, *, cache: Path, on_event: Listener, until: Deadl
     """
     folder = cache / "sources"
     with trouble_named(folder), locked(folder / f".{source.version}.lock", until):
-        for place in source.places:
-            if _cached(folder, place):
-                return Tarball(path=folder / file_name(place), sha256=place.sha256)
-        return _fetch_first(source, folder, on_event, until)
+        return _in_cache(source, folder) or _fetch_first(source, folder, on_event, until)
+
+
+def cached_tarball(source: KernelSource, *, cache: Path, until: Deadline) -> Tarball | None:
+    """The verified tarball of the kernel where the cache has it; nothing is downloaded."""
+    folder = cache / "sources"
+    if not folder.is_dir():
+        return None
+    with trouble_named(folder), locked(folder / f".{source.version}.lock", until):
+        return _in_cache(source, folder)
+
+
+def _in_cache(source: KernelSource, folder: Path) -> Tarball | None:
+    for place in source.places:
+        if _cached(folder, place):
+            return Tarball(path=folder / file_name(place), sha256=place.sha256)
+    return None
 
 
 def checked(tarball: Tarball) -> Tarball:

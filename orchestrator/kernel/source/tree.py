@@ -254,7 +254,7 @@ def note(path: Path, value: list[str] | dict[str, str]) -> None:
 def _with_what_is_in_the_way(tree: Tree, paths: Iterable[str]) -> Iterator[str]:
     # git refuses to write beyond a symbolic link, or below a file, if only it sees them.
     for path in paths:
-        for parent in reversed(PurePosixPath(path).parents):
+        for parent in list(reversed(PurePosixPath(path).parents))[1:]:  # below the top itself
             if content_at(tree.src, str(parent)):
                 yield str(parent)
                 break

@@ -49,7 +49,7 @@ def test_patches_are_sorted_and_replies_are_left_out(tmp_path: Path) -> None:
     )  # fmt: skip
 
     assert subjects(found) == ["one", "two"]
-    assert (found.version, found.base_commit, found.prerequisites) == ("2", "1" * 40, 1)
+    assert (found.version, found.noted.commit, found.noted.prerequisites) == ("2", "1" * 40, 1)
     assert [one.what for one in found.left_out if one.diff] == [
         "Re: [v2 2/2] two",
         "mm: how about this",
