@@ -146,6 +146,10 @@ def _device_problems(device: SwapDevice, at: int) -> Iterator[Problem]:
 
 def kernel_problems(source: KernelSource) -> Iterator[Problem]:
     for at, place in enumerate(source.places):
+        if bool(place.sha256) == bool(place.content_sha256):
+            yield Problem(key=("places", at), text="must have either a sha256 or a content_sha256")
+        if place.without and not place.content_sha256:
+            yield Problem(key=("places", at, "without"), text="goes with a content_sha256: a sha256 covers all")
         if bool(place.url) == bool(place.debian):
             yield Problem(key=("places", at), text="must have either a url or a debian path")
         elif place.url and not place.url.startswith(("https://", "http://", "file://")):

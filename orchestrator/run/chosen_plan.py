@@ -90,7 +90,7 @@ def chosen_base(wanted: Wanted, series: Series, listener: Listener, until: Deadl
     if wanted.tree:
         return trials.on_tree(wanted.tree)
     if wanted.kernel:
-        return trials.on_kernel(source_named(wanted.kernel))
+        return trials.on_kernel(source_named(wanted.kernel, cache=wanted.cache, listener=listener, until=until))
     return trials.on_any(known_sources())
 
 

@@ -25,7 +25,7 @@ from orchestrator.model.matrix_choices import MatrixChoices
 from orchestrator.plan.config import Plan
 from orchestrator.plan.flavours import needs_of
 from orchestrator.run.delay_targets import check_changed
-from orchestrator.run.kernel_sources import source_named
+from orchestrator.run.kernel_sources import other_versions_named, source_named
 from orchestrator.run.sandboxing import builds_in_sandbox
 
 HOURS = 3600.0
@@ -108,8 +108,10 @@ def open_kernels(request: Request, listener: Listener) -> Iterator[Kernels]:
         if request.tree:
             source = from_tree(request.tree, revision=series.base or request.revision, cache=request.cache, log=log)
         else:
-            wanted = source_named(request.plan.matrix.kernel)
-            source = from_tarball(wanted.source, cache=request.cache, on_event=listener)
+            name = request.plan.matrix.kernel
+            wanted = source_named(name, cache=request.cache, listener=listener, until=until)
+            with other_versions_named(request.cache, listener, until):
+                source = from_tarball(wanted.source, cache=request.cache, on_event=listener)
         diffs = SeriesDiffs()
         check_changed(request.cells, source, series, diffs=diffs, cache=request.cache, listener=listener)
         yield Kernels(request=request, source=source, series=series, diffs=diffs, sandbox=sandbox)

@@ -133,7 +133,7 @@ class Trials:
         version = kernel.source.version
         others = tuple(one for one in tried if one.source != version)
         why = f"the nearest of those that were tried, but {problem.brief}"
-        hint = self._command("--tree", "DIR") + f"  # {self._what_tree()}"
+        hint = f"{self._command('--tree', 'DIR')}  # {self._what_tree()}; or --kernel VERSION: one of Debian's pool"
         base = Base(source=version, why=why, fits=False, tried=others, notes=notes, hint=hint)
         return ChosenBase(base=base, kernel=kernel.name)
 

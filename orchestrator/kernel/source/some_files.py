@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError
 from orchestrator.host.process import last_lines, run
+from orchestrator.kernel.source.content import is_below
 from orchestrator.kernel.source.git import git
 from orchestrator.kernel.source.tarball import Tarball, checked
 from orchestrator.kernel.source.tree import Tree, content_at, put_content
@@ -18,6 +19,7 @@ _NOT_THERE = (": Not found in archive", "Exiting with failure status due to prev
 def some_of_tarball(tarball: Tarball, paths: Iterable[str], folder: Path, *, until: Deadline) -> Tree:
     """Unpack these files, and links on their way, into `folder`; what the tarball lacks is left out."""
     checked(tarball)
+    paths = [path for path in paths if not is_below(path, tarball.without)]
     tree, log = Tree(folder=folder), folder / "tar.log"
     tree.src.mkdir()
     with tarfile.open(tarball.path, mode="r|*") as archive:
