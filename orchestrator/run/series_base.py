@@ -187,7 +187,7 @@ class Trials:
         notes = [f"{self._said()}: no tree or kernel here is known to be that"] * bool(unknown and noted.commit)
         if noted.prerequisites:
             what = "patch" if noted.prerequisites == 1 else "patches"
-            notes.append(f"{noted.prerequisites} prerequisite {what} of the author's are not part of the series")
+            notes.append(f"made on top of {noted.prerequisites} other {what} that the series does not have")
         return tuple(notes)
 
     def _nothing_there(self, tried: Sequence[Tried]) -> InfraError:
