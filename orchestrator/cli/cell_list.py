@@ -12,8 +12,8 @@ from orchestrator.host.text import json_text, printable
 from orchestrator.plan.expansion import as_json, describe
 
 
-def print_cells(matrix: Path, choice: Choice, *, as_json_text: bool) -> ExitCode:
-    _, cells = chosen_cells(matrix, choice)
+def print_cells(matrix: Path | None, choice: Choice, *, as_json_text: bool) -> ExitCode:
+    cells = chosen_cells(matrix, choice).cells
     if as_json_text:
         click.echo(json_text([dict(as_json(cell)) for cell in cells], indent=2))
         return ExitCode.OK

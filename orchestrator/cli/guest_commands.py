@@ -6,18 +6,19 @@ from typing import Any
 
 import click
 
-from orchestrator.cli.options import DEFAULT_MATRIX, MATRIX, Choice, with_choice
+from orchestrator.cli.options import MATRIX, Choice, with_choice
 from orchestrator.host.errors import ExitCode
 
 
 @click.command()
-@click.argument("matrix", type=MATRIX, default=DEFAULT_MATRIX)
+@click.argument("matrix", type=MATRIX, required=False)
 @with_choice
-def boot(matrix: Path, **choice: Any) -> ExitCode:
-    """Boot the first kernel of MATRIX to a prompt on this terminal.
+def boot(matrix: Path | None, **choice: Any) -> ExitCode:
+    """Boot the first kernel of a run to a prompt on this terminal.
 
     The swap devices of its first cell are attached. Ctrl-A X ends QEMU. Without
-    MATRIX it is swapoff.
+    MATRIX: what `patchrig run` would choose for --patch, --tree or --kernel;
+    else swapoff.
 
     \b
     Example:
@@ -30,10 +31,10 @@ def boot(matrix: Path, **choice: Any) -> ExitCode:
 
 @click.command()
 @click.argument("cell")
-@click.option("--matrix", type=MATRIX, default=DEFAULT_MATRIX, show_default="configs/swapoff.yaml",
-              help="The matrix that has the cell.")  # fmt: skip
+@click.option("--matrix", type=MATRIX,
+              help="The matrix that has the cell (default: as for `patchrig run`).")  # fmt: skip
 @with_choice
-def shell(cell: str, matrix: Path, **choice: Any) -> ExitCode:
+def shell(cell: str, matrix: Path | None, **choice: Any) -> ExitCode:
     """Boot the guest of a CELL and open an SSH session in it.
 
     CELL is a cell's name, or a part of it that no other cell has. Its workload

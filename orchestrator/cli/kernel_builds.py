@@ -17,7 +17,7 @@ from orchestrator.report.terminal import screen, terminal
 from orchestrator.run.kernels import open_kernels
 
 
-def build_kernels(matrix: Path, choice: Choice, results: Path, *, as_json_text: bool) -> ExitCode:
+def build_kernels(matrix: Path | None, choice: Choice, results: Path, *, as_json_text: bool) -> ExitCode:
     request = request_of(matrix, choice)
     images = []
     with terminal(screen(beside_output=True)) as listener, open_kernels(request, listener) as kernels:

@@ -21,10 +21,10 @@ from orchestrator.host.text import printable
 # Imported when they are used: all of them take a second of CPU, and help and completion are asked for often.
 COMMANDS = {
     "boot": Command(
-        "orchestrator.cli.guest_commands:boot", "Boot the first kernel of MATRIX to a prompt on this terminal."
+        "orchestrator.cli.guest_commands:boot", "Boot the first kernel of a run to a prompt on this terminal."
     ),
     "build": Command(
-        "orchestrator.cli.run_commands:build", "Build the kernels of MATRIX and print where they are; run nothing."
+        "orchestrator.cli.run_commands:build", "Build the kernels of a run and print where they are; run nothing."
     ),
     "clean": Command(
         "orchestrator.cli.host_commands:clean", "Free disk space in the cache: old kernels, or everything."
@@ -34,9 +34,9 @@ COMMANDS = {
         "orchestrator.cli.host_commands:doctor", "Check this machine: packages, sandbox, KVM, disk space."
     ),
     "judge": Command("orchestrator.cli.judge_commands:judge", "Find every kernel splat in console logs."),
-    "list": Command("orchestrator.cli.run_commands:list_cells", "Show the cells of MATRIX and what each would do."),
+    "list": Command("orchestrator.cli.run_commands:list_cells", "Show the cells of a run and what each would do."),
     "repro": Command("orchestrator.cli.run_commands:repro", "Run a CELL of an earlier RUN again."),
-    "run": Command("orchestrator.cli.run_commands:run", "Patch, build, boot and judge every cell of MATRIX."),
+    "run": Command("orchestrator.cli.run_commands:run", "Patch, build, boot and judge a series or a matrix."),
     "schema": Command(
         "orchestrator.cli.host_commands:schema", "Print the JSON Schema of a KIND of YAML file, for editors."
     ),

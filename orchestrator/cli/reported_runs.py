@@ -42,7 +42,7 @@ class Again:
         return self.repeat or (1000 if self.until_fail else 1)
 
 
-def run(matrix: Path, choice: Choice, output: Output, **how: Any) -> ExitCode:
+def run(matrix: Path | None, choice: Choice, output: Output, **how: Any) -> ExitCode:
     """`how`: the fields of Request that only this command has options for."""
     request = replace(request_of(matrix, choice), **how)
     return _reported(request, output, lambda store, listener: run_matrix(request, store, listener))
@@ -82,6 +82,7 @@ def _reported(request: Request, output: Output, work: Callable[[Store, Any], Run
         matrix=request.plan.matrix,
         versions=versions(sorted(arches)),
     ) as store:
+        store.add_choices(request.choices)
         trouble: InfraError | None = None
         try:
             with terminal(console) as listener:
@@ -112,8 +113,10 @@ def _report_json(report: RunReport) -> dict[str, object]:
         {"cell": cell.cell.name, "outcome": str(cell.verdict.outcome), "title": cell.verdict.title}
         for cell in report.cells
     ]
+    chosen = {"base": report.choices.base.text, "chosen": list(report.choices.lines())} if report.choices else {}
     return {
         "run": report.id,
+        **chosen,
         "folder": str(report.folder),
         "seconds": report.seconds,
         "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),

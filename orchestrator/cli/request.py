@@ -13,15 +13,17 @@ from orchestrator.run.kernels import Request
 from orchestrator.vm.accelerator import qemu_version
 
 
-def request_of(matrix: Path, choice: Choice) -> Request:
-    """Load the matrix with the command line's selection. Raises UserError."""
-    plan, cells = chosen_cells(matrix, choice)
+def request_of(matrix: Path | None, choice: Choice) -> Request:
+    """The matrix with the command line's selection; None: see chosen_cells(). Raises UserError."""
+    chosen = chosen_cells(matrix, choice)
     return Request(
-        plan=plan,
-        cells=cells,
-        series=plan.matrix.series,
+        plan=chosen.plan,
+        cells=chosen.cells,
+        series=chosen.plan.matrix.series,
         series_version=choice.series_version,
         tree=choice.tree,
+        revision=chosen.revision,
+        choices=chosen.choices,
         sandbox=choice.sandbox,
     )
 

@@ -8,7 +8,6 @@ import click
 
 from orchestrator.cli.options import (
     AS_JSON,
-    DEFAULT_MATRIX,
     DUMP_MEMORY,
     FAIL_FAST,
     JOBS,
@@ -25,7 +24,7 @@ from orchestrator.host.errors import ExitCode
 
 
 @click.command()
-@click.argument("matrix", type=MATRIX)
+@click.argument("matrix", type=MATRIX, required=False)
 @with_choice
 @JOBS
 @FAIL_FAST
@@ -35,7 +34,7 @@ from orchestrator.host.errors import ExitCode
 @RESTORE
 @AS_JSON
 def run(  # noqa: PLR0913  # click gives each option as an argument
-    matrix: Path,
+    matrix: Path | None,
     jobs: int | None,
     fail_fast: bool,
     results: Path,
@@ -45,18 +44,21 @@ def run(  # noqa: PLR0913  # click gives each option as an argument
     as_json_text: bool,
     **choice: Any,
 ) -> ExitCode:
-    """Patch, build, boot and judge every cell of MATRIX.
+    """Patch, build, boot and judge a series or a matrix.
 
-    MATRIX is a YAML file, or the name of one that patchrig comes with: swapoff
-    is configs/swapoff.yaml. Exit code 0: every cell passed. 1: the kernel is
+    Without MATRIX, patchrig chooses for the series of --patch: the kernel that
+    it is for, the workloads that reach what it changes, and the arches that
+    this host can build. MATRIX is a YAML file, or the name of one that patchrig
+    comes with: swapoff is configs/swapoff.yaml, and what runs where neither a
+    matrix nor a series, tree or kernel is given. Exit code 0: every cell passed. 1: the kernel is
     bad. 2: the command line or a file is wrong. 3: something else failed, and
     nothing is known of the kernel.
 
     \b
     Examples:
-      patchrig run swapoff
+      patchrig run --patch series.mbox --tree ~/linux
+      patchrig run --patch series.mbox
       patchrig run swapoff --arch x86_64 --workload swapin --repeat 5
-      patchrig run swapoff --patch series.mbox --tree ~/linux
     """
     from orchestrator.cli import reported_runs
 
@@ -66,15 +68,19 @@ def run(  # noqa: PLR0913  # click gives each option as an argument
 
 
 @click.command("list")
-@click.argument("matrix", type=MATRIX)
+@click.argument("matrix", type=MATRIX, required=False)
 @with_choice
 @AS_JSON
-def list_cells(matrix: Path, as_json_text: bool, **choice: Any) -> ExitCode:
-    """Show the cells of MATRIX and what each would do.
+def list_cells(matrix: Path | None, as_json_text: bool, **choice: Any) -> ExitCode:
+    """Show the cells of a run and what each would do.
+
+    Without MATRIX: those that `patchrig run` would choose for --patch, --tree
+    or --kernel; else those of swapoff.
 
     \b
     Examples:
       patchrig list swapoff
+      patchrig list --patch series.mbox
       patchrig list swapoff --json | jq '.[].name'
     """
     from orchestrator.cli.cell_list import print_cells
@@ -83,14 +89,15 @@ def list_cells(matrix: Path, as_json_text: bool, **choice: Any) -> ExitCode:
 
 
 @click.command()
-@click.argument("matrix", type=MATRIX, default=DEFAULT_MATRIX)
+@click.argument("matrix", type=MATRIX, required=False)
 @with_choice
 @RESULTS
 @AS_JSON
-def build(matrix: Path, results: Path, as_json_text: bool, **choice: Any) -> ExitCode:
-    """Build the kernels of MATRIX and print where they are; run nothing.
+def build(matrix: Path | None, results: Path, as_json_text: bool, **choice: Any) -> ExitCode:
+    """Build the kernels of a run and print where they are; run nothing.
 
-    Without MATRIX it is swapoff.
+    Without MATRIX: those that `patchrig run` would choose for --patch, --tree
+    or --kernel; else those of swapoff.
 
     \b
     Examples:

@@ -1,24 +1,38 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The cells that a command line selects. What builds and boots them is not imported here: `patchrig list` is quick."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orchestrator.cli.options import Choice
+from orchestrator.cli.options import DEFAULT_MATRIX, Choice
 from orchestrator.host.errors import UserError
 from orchestrator.model.cells import Cell
 from orchestrator.model.configuration import Variant
+from orchestrator.model.matrix_choices import MatrixChoices
+from orchestrator.plan.checks import is_version, known_kernels
 from orchestrator.plan.config import Plan, load_kernel_source, load_plan
 from orchestrator.plan.expansion import Selection, expand
 
 
-def chosen_cells(matrix: Path, choice: Choice) -> tuple[Plan, tuple[Cell, ...]]:
-    """The matrix with the command line's selection, which also says which kernel and series; its cells.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChosenCells:
+    """The matrix with the command line's selection, which also says which kernel and series; its cells."""
+
+    plan: Plan
+    cells: tuple[Cell, ...]
+    choices: MatrixChoices | None = None  # where patchrig put the matrix together
+    revision: str = ""  # of the tree
+
+
+def chosen_cells(matrix: Path | None, choice: Choice) -> ChosenCells:
+    """The cells of a matrix; of None: of a matrix for the series, tree or kernel that is given, else of swapoff.
 
     Raises UserError.
     """
     if choice.tree and choice.kernel:
         raise UserError("--tree and --kernel both say which kernel to build: give one of them")
+    if choice.kernel and choice.kernel not in known_kernels() and not is_version(choice.kernel):
+        load_kernel_source(choice.kernel)
     selection = Selection(
         arches=choice.arch,
         flavours=choice.flavour,
@@ -29,13 +43,37 @@ def chosen_cells(matrix: Path, choice: Choice) -> tuple[Plan, tuple[Cell, ...]]:
         repeat=choice.repeat,
         widen=choice.widen,
     )
+    if matrix is None and (choice.patch or choice.tree or choice.kernel):
+        return _without_matrix(choice, selection)
+    return _of_matrix(matrix or DEFAULT_MATRIX, choice, selection)
+
+
+def _of_matrix(matrix: Path, choice: Choice, selection: Selection) -> ChosenCells:
     plan = load_plan(matrix, selection)
     series = choice.patch or plan.matrix.series
     if Variant.PATCHED in plan.matrix.variants and not series:
         raise UserError(f"{matrix}: the variant patched needs a series", hint="--patch PATH, or --variant baseline")
-    if choice.kernel:
-        load_kernel_source(choice.kernel)
     # Reports name what was tested, and not what the matrix would have tested.
     kernel = str(choice.tree or choice.kernel or plan.matrix.kernel)
     plan = replace(plan, matrix=plan.matrix.model_copy(update={"series": tuple(series), "kernel": kernel}))
-    return plan, tuple(expand(plan.matrix, plan.workloads))
+    return ChosenCells(plan=plan, cells=tuple(expand(plan.matrix, plan.workloads)))
+
+
+def _without_matrix(choice: Choice, selection: Selection) -> ChosenCells:
+    # These read series and sources: a matrix needs neither to be listed.
+    from orchestrator.report.terminal import screen, terminal
+    from orchestrator.run.chosen_plan import Wanted, chosen_plan
+
+    wanted = Wanted(
+        patches=choice.patch,
+        series_version=choice.series_version,
+        tree=choice.tree,
+        kernel=choice.kernel or "",
+        selection=selection,
+        sandbox=choice.sandbox,
+    )
+    with terminal(screen(beside_output=True)) as listener:
+        found = chosen_plan(wanted, listener)
+    plan = found.plan
+    cells = tuple(expand(plan.matrix, plan.workloads))
+    return ChosenCells(plan=plan, cells=cells, choices=found.choices, revision=found.revision)

@@ -8,11 +8,13 @@ from pathlib import Path
 import click
 
 from orchestrator.host.deadline import Deadline
-from orchestrator.host.errors import ExitCode
+from orchestrator.host.errors import ExitCode, InfraError
 from orchestrator.host.paths import scratch_folder
 from orchestrator.host.sandbox import sandbox_works
 from orchestrator.kernel.series.diff_paths import FileChange
 from orchestrator.kernel.series.load import Patch, Series, load_series
+from orchestrator.report.terminal import screen, terminal
+from orchestrator.run.chosen_plan import Wanted, chosen_base
 
 _SECONDS = 600.0
 
@@ -24,8 +26,22 @@ def print_series(paths: tuple[Path, ...], tree: Path | None, version: str, *, as
     with scratch_folder() as scratch:
         until = Deadline.after(_SECONDS, "reading the series")
         found = load_series(paths, tree=tree, log=Path(scratch) / "log", until=until, version=version)
-    click.echo(json.dumps(as_json(found), indent=2) if as_json_text else "\n".join(described(found)))
+    base = _base(found, paths, tree, until)
+    if as_json_text:
+        click.echo(json.dumps(as_json(found) | {"built_on": [*base]}, indent=2))
+    else:
+        click.echo("\n".join((*described(found), *base)))
     return ExitCode.OK
+
+
+def _base(found: Series, paths: tuple[Path, ...], tree: Path | None, until: Deadline) -> tuple[str, ...]:
+    """Which source a run without a matrix would build the series on; of kernels, by those in the cache alone."""
+    wanted = Wanted(patches=paths, tree=tree, downloads=False)
+    with terminal(screen(beside_output=True)) as listener:
+        try:
+            return tuple(chosen_base(wanted, found, listener, until).base.lines())
+        except InfraError as error:
+            return (f"base: not known: {'; '.join(line.strip() for line in str(error).splitlines())}",)
 
 
 def described(found: Series) -> Iterator[str]:
@@ -49,8 +65,9 @@ def as_json(found: Series) -> dict[str, object]:
     return {
         "version": found.version,
         "base": found.base,
-        "base_commit": found.base_commit,
-        "prerequisites": found.prerequisites,
+        "base_commit": found.noted.commit,
+        "prerequisites": found.noted.prerequisites,
+        "change_id": found.noted.change_id,
         "sha256": found.sha256,
         "patches": [
             {
@@ -90,10 +107,10 @@ def _shown(path: object) -> str:
 def _origin(found: Series) -> str:
     parts = [f"version {found.version}"] * bool(found.version and found.version != "1")
     parts += [f"on commit {found.base[:12]} of --tree"] * bool(found.base)
-    parts += [f"base-commit {found.base_commit[:12]}"] * bool(found.base_commit)
-    parts += [f"made on top of {_count(found.prerequisites, 'other patch', 'other patches')}"] * bool(
-        found.prerequisites
-    )
+    parts += [f"base-commit {found.noted.commit[:12]}"] * bool(found.noted.commit)
+    below = found.noted.prerequisites
+    parts += [f"made on top of {_count(below, 'other patch', 'other patches')}"] * bool(below)
+    parts += [f"change-id {found.noted.change_id}"] * bool(found.noted.change_id)
     return "".join(f", {part}" for part in parts)
 
 

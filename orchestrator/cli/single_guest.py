@@ -27,7 +27,7 @@ from orchestrator.vm.qemu import said_since
 from orchestrator.vm.start import terminal_argv
 
 
-def boot_to_prompt(matrix: Path, choice: Choice) -> ExitCode:
+def boot_to_prompt(matrix: Path | None, choice: Choice) -> ExitCode:
     """Boot the first kernel of the matrix on this terminal."""
     request = request_of(matrix, choice)
     cell = request.cells[0]
@@ -42,7 +42,7 @@ def boot_to_prompt(matrix: Path, choice: Choice) -> ExitCode:
     return ExitCode.OK if status == 0 else ExitCode.INFRA
 
 
-def open_shell(cell: str, matrix: Path, choice: Choice) -> ExitCode:
+def open_shell(cell: str, matrix: Path | None, choice: Choice) -> ExitCode:
     """Boot the guest of a cell and open an SSH session in it."""
     if process.find_tool(SSH) is None:
         raise ToolMissing(SSH)

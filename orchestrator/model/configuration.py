@@ -100,11 +100,18 @@ class SourceLocation(_Schema):
 
     url: str = ""
     debian: str = ""
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = ""
+    """Of the archive."""
+    content_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = ""
+    """Where the archive's own is not known: of what is in it, as kernels/README.md says."""
+    without: tuple[str, ...] = ()
+    """Files and folders of the archive that content_sha256 does not cover: they are not unpacked."""
 
 
 class KernelSource(_Schema):
-    """kernels/NAME.yaml: an ordered list of places, each with its SHA-256."""
+    """kernels/NAME.yaml: an ordered list of places, each with a hash."""
 
     version: str
+    commits: Mapping[str, Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]] = {}
+    """Release near this version -> its commit in git (v6.19: 05f7e89a...), by which a mail's base-commit is known."""
     places: Annotated[tuple[SourceLocation, ...], Field(min_length=1)]

@@ -13,6 +13,7 @@ from orchestrator.model.configuration import Matrix
 from orchestrator.model.crashes import Crash, CrashEntry
 from orchestrator.model.guests import Observation
 from orchestrator.model.images import BuildFailure, KernelImage
+from orchestrator.model.matrix_choices import MatrixChoices
 from orchestrator.model.outcomes import Verdict
 from orchestrator.model.phases import Span, Timing
 
@@ -50,4 +51,5 @@ class RunReport:
     interrupted: bool = False
     crashes: tuple[CrashEntry, ...] = ()  # each once, worst first
     timings: tuple[Timing, ...] = ()  # of all that is no cell
+    choices: MatrixChoices | None = None  # of a run that names no matrix
     series: Mapping[str, str] | None = None  # what the series does to each file, as Series.by_file; None: not told

@@ -18,6 +18,7 @@ SUFFIXES = (".yaml", ".yml")
 # In the guest's /patchrig beside the workloads.
 GUEST_PROGRAMS = ("console", "reseed", "run-workload", "speed")
 
+_VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?(?:[~-]rc\d+)?")
 _GIT_RANGE = re.compile(r"[^/.]\.\.\.?([^/.]|$)")
 
 
@@ -29,6 +30,11 @@ def known_flavours(project: Path = PROJECT) -> frozenset[str]:
 
 def known_kernels(project: Path = PROJECT) -> frozenset[str]:
     return frozenset(path.stem for path in (project / "kernels").glob("*.yaml"))
+
+
+def is_version(name: str) -> bool:
+    """Whether a kernel is given by its version: 6.12.100, 7.2-rc3."""
+    return _VERSION.fullmatch(name) is not None
 
 
 def known_workloads(project: Path = PROJECT, *, beside: Path | None = None) -> frozenset[str]:
@@ -147,6 +153,10 @@ def _device_problems(device: SwapDevice, at: int) -> Iterator[Problem]:
 
 def kernel_problems(source: KernelSource) -> Iterator[Problem]:
     for at, place in enumerate(source.places):
+        if bool(place.sha256) == bool(place.content_sha256):
+            yield Problem(key=("places", at), text="must have either a sha256 or a content_sha256")
+        if place.without and not place.content_sha256:
+            yield Problem(key=("places", at, "without"), text="goes with a content_sha256: a sha256 covers all")
         if bool(place.url) == bool(place.debian):
             yield Problem(key=("places", at), text="must have either a url or a debian path")
         elif place.url and not place.url.startswith(("https://", "http://", "file://")):

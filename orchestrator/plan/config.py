@@ -60,7 +60,11 @@ def load_plan(path: Path, selection: Selection = AS_WRITTEN, *, project: Path = 
 
     Raises UserError that names every wrong key of a file with its line.
     """
-    written = load_matrix(path, project=project)
+    return selected_plan(path, load_matrix(path, project=project), selection, project=project)
+
+
+def selected_plan(path: Path, written: Matrix, selection: Selection, *, project: Path = PROJECT) -> Plan:
+    """load_plan() for a matrix that is a value; `path` is what reports call it, and where its workloads may lie."""
     matrix = selected(written, selection)
     for flavour in selection.flavours:
         if text := flavour_problem(flavour, known_flavours(project)):
@@ -97,6 +101,11 @@ def load_workload(name: str, *, beside: Path, project: Path = PROJECT) -> Worklo
     workload = _validated(document, Workload, lambda workload: workload_problems(workload, document.path.stem, folders))
     beside_yaml = folders[0] / workload.program
     return workload.model_copy(update={"program": PurePosixPath(beside_yaml)}) if beside_yaml.is_file() else workload
+
+
+def load_kernel_sources(*, project: Path = PROJECT) -> dict[str, KernelSource]:
+    """All kernels of kernels/, by their names."""
+    return {name: load_kernel_source(name, project=project) for name in sorted(known_kernels(project))}
 
 
 def load_kernel_source(name: str, *, project: Path = PROJECT) -> KernelSource:

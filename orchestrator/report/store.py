@@ -22,6 +22,7 @@ from orchestrator.model.cells import Build, Cell
 from orchestrator.model.configuration import Matrix
 from orchestrator.model.guests import WorkloadResult
 from orchestrator.model.images import BuildFailure, KernelImage
+from orchestrator.model.matrix_choices import MatrixChoices
 from orchestrator.model.phases import Span, Timing
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.report.coverage.figures import PAGE_FILE, coverage_of
@@ -81,6 +82,12 @@ class Store:
         with self._lock:
             self._order = {cell.name: index for index, cell in enumerate(cells)}
             self._report = replace(self._report, series=dict(series))
+        self._save_run()
+
+    def add_choices(self, choices: MatrixChoices | None) -> None:
+        """What was chosen for a run without a matrix, and why."""
+        with self._lock:
+            self._report = replace(self._report, choices=choices)
         self._save_run()
 
     def add_build(self, build: KernelImage | BuildFailure) -> None:

@@ -138,6 +138,7 @@ def _head(report: RunReport) -> str:
     ]
     if report.interrupted:
         lines.append("INTERRUPTED: only what had finished is listed.")
+    lines += report.choices.lines() if report.choices else ()
     return "\n".join(_wrapped(line) for line in lines)
 
 

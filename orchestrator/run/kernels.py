@@ -21,10 +21,12 @@ from orchestrator.model.cells import Build, Cell
 from orchestrator.model.configuration import Variant
 from orchestrator.model.events import Listener, Notice
 from orchestrator.model.images import BuildFailure, KernelImage
-from orchestrator.plan.config import Plan, load_kernel_source
+from orchestrator.model.matrix_choices import MatrixChoices
+from orchestrator.plan.config import Plan
 from orchestrator.plan.flavours import needs_of
 from orchestrator.run.crash_source import Explainer, new_explainer
 from orchestrator.run.delay_targets import check_changed
+from orchestrator.run.kernel_sources import other_versions_named, source_named
 from orchestrator.run.sandboxing import builds_in_sandbox
 
 HOURS = 3600.0
@@ -39,6 +41,8 @@ class Request:
     series: tuple[Path, ...]
     series_version: str = ""  # of those in a mailbox; "": there is one only
     tree: Path | None = None
+    revision: str = ""  # a commit of the tree, where a git range names none; "": the files as they lie there
+    choices: MatrixChoices | None = None  # of a command line that names no matrix
     jobs: int | None = None  # None: as cores and memory allow
     fail_fast: bool = False
     until_fail: bool = False  # the cells are repeats: the first that is bad ends them, and the rest were never wanted
@@ -108,10 +112,12 @@ def open_kernels(request: Request, listener: Listener) -> Iterator[Kernels]:
         for text in series.notices:
             listener(Notice(text=text))
         if request.tree:
-            source = from_tree(request.tree, revision=series.base, cache=request.cache, log=log)
+            source = from_tree(request.tree, revision=series.base or request.revision, cache=request.cache, log=log)
         else:
-            wanted = load_kernel_source(request.plan.matrix.kernel)
-            source = from_tarball(wanted, cache=request.cache, on_event=listener)
+            name = request.plan.matrix.kernel
+            wanted = source_named(name, cache=request.cache, listener=listener, until=until)
+            with other_versions_named(request.cache, listener, until):
+                source = from_tarball(wanted.source, cache=request.cache, on_event=listener)
         diffs = SeriesDiffs()
         check_changed(request.cells, source, series, diffs=diffs, cache=request.cache, listener=listener)
         yield Kernels(request=request, source=source, series=series, diffs=diffs, sandbox=sandbox)

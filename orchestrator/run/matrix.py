@@ -66,7 +66,9 @@ def _by_earlier_runs(request: Request, kernels: Kernels, store: Store) -> Schedu
     """The order in which things are begun, by what earlier runs of the matrix tell."""
     folder = store.folder
     earlier = read_earlier(folder.parent, matrix_path=str(request.plan.path), before=folder.name)
-    return scheduled(request.cells, earlier, edited_files(kernels.series.by_file, earlier.series))
+    chosen = request.choices.workloads if request.choices else ()
+    ranks = {workload.name: at for at, workload in enumerate(chosen) if workload.meant}
+    return scheduled(request.cells, earlier, edited_files(kernels.series.by_file, earlier.series), ranks)
 
 
 def _new_kernel(

@@ -59,15 +59,25 @@ class Schedule(Generic[B, J]):
     jobs: tuple[J, ...]
 
 
-def scheduled(cells: Sequence[Cell], earlier: Earlier, edited: Collection[str]) -> Schedule[Build, Cell]:
-    """Cells: likeliest to fail, first repeats, longest; else as they were. Builds by the likeliest of their cells."""
+_NO_RANKS: Mapping[str, int] = {}
+
+
+def scheduled(
+    cells: Sequence[Cell], earlier: Earlier, edited: Collection[str], ranks: Mapping[str, int] = _NO_RANKS
+) -> Schedule[Build, Cell]:
+    """Cells: likeliest to fail, first repeats, longest; else as they were. Builds by the likeliest of their cells.
+
+    `ranks`: workloads of which more is known than how long they take, lowest first.
+    """
     bad = {name for name, known in earlier.cells.items() if known.outcome not in _NO_HINT}
     # Without the repeat.
     bad_places = {_place(cell) for cell in cells if cell.name in bad}
     priorities = [_priority(cell, bad, bad_places, edited) for cell in cells]
-    ranked = sorted(
-        range(len(cells)), key=lambda at: (priorities[at], cells[at].repeat, -expected_seconds(cells[at], earlier))
-    )
+
+    def rank(at: int) -> tuple[int, float]:
+        return ranks.get(cells[at].workload.name, len(ranks)), -expected_seconds(cells[at], earlier)
+
+    ranked = sorted(range(len(cells)), key=lambda at: (priorities[at], cells[at].repeat, rank(at)))
     likeliest: dict[Build, FailurePriority] = {}
     for cell, priority in zip(cells, priorities, strict=True):
         likeliest[cell.build] = min(priority, likeliest.get(cell.build, FailurePriority.NONE))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.host.errors import UserError
-from orchestrator.kernel.series.mail import Piece
+from orchestrator.kernel.series.mail import NOTHING_NOTED, NotedBase, Piece
 
 # The longest that were sent, a stable kernel's review, have 1,200.
 MOST_PATCHES = 4000
@@ -32,8 +32,7 @@ class Arranged:
     left_out: tuple[LeftOut, ...] = ()
     notices: tuple[str, ...] = ()
     version: str = ""  # "" where no subject tells
-    base_commit: str = ""
-    prerequisites: int = 0
+    noted: NotedBase = NOTHING_NOTED
 
 
 def arrange(pieces: Sequence[Piece], shown: str, *, version: str = "", alone: bool = True) -> Arranged:
@@ -57,15 +56,20 @@ def arrange(pieces: Sequence[Piece], shown: str, *, version: str = "", alone: bo
         else:
             _check_complete(patches, beside, shown)
         patches.sort(key=lambda one: one.subject.number or 0)
-    noted = [one for one in (*beside, *patches) if one.base_commit and not one.subject.reply]
+    said = [one.noted for one in (*beside, *patches) if not one.subject.reply]
     return Arranged(
         pieces=tuple(patches),
         left_out=tuple(left_out),
         notices=notices,
         version=wanted,
-        base_commit=noted[0].base_commit if noted else "",
-        prerequisites=noted[0].prerequisites if noted else 0,
+        noted=_noted(said),
     )
+
+
+def _noted(mails: Iterable[NotedBase]) -> NotedBase:
+    """The first that names a commit, or else the series."""
+    named = [one for one in mails if one.commit or one.change_id]
+    return next((one for one in named if one.commit), named[0] if named else NOTHING_NOTED)
 
 
 def groups_of(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:

@@ -19,7 +19,7 @@ from orchestrator.kernel.series.arrange import Arranged, LeftOut, arrange, check
 from orchestrator.kernel.series.commits import read_range
 from orchestrator.kernel.series.diff_paths import FileChange, GitScratch, reading_of, reversed_names, strip_of
 from orchestrator.kernel.series.diff_text import DiffText, done_in, find_diff
-from orchestrator.kernel.series.mail import Piece, pieces_in
+from orchestrator.kernel.series.mail import NOTHING_NOTED, NotedBase, Piece, pieces_in
 from orchestrator.kernel.series.packed import LARGEST, MIB, read_packed
 from orchestrator.kernel.series.quilt import FORMS, read_folder
 from orchestrator.model.series_diff import ChangedFile, DiffLine
@@ -50,8 +50,7 @@ class Series:
     base: str = ""
     """The commit of --tree that a git range starts from: the source it has to be built on. "" for other forms."""
     version: str = ""  # of its subjects, as "2"; "" where they have none
-    base_commit: str = ""  # what the author built on, as git format-patch --base notes it
-    prerequisites: int = 0  # patches that the author had below the series
+    noted: NotedBase = NOTHING_NOTED  # what the author built on, by the series' own word
     left_out: tuple[LeftOut, ...] = ()
     remarks: tuple[str, ...] = ()
     origin: str = ""
@@ -154,14 +153,13 @@ class _Loader:
     def series(self) -> Series:
         self._end_singles()
         check_versions(self.pieces)
-        noted = [one for one in self.found if one.base_commit]
+        noted = [one.noted for one in self.found if one.noted != NOTHING_NOTED]
         versions = {one.version for one in self.found if one.version}
         return Series(
             patches=tuple(self.patches),
             base=self.base,
             version=versions.pop() if len(versions) == 1 else "",
-            base_commit=noted[0].base_commit if noted else "",
-            prerequisites=noted[0].prerequisites if noted else 0,
+            noted=next((one for one in noted if one.commit), noted[0] if noted else NOTHING_NOTED),
             left_out=tuple(self.left_out),
             remarks=tuple(self.remarks),
             origin=self._origin(len(self.sources)),

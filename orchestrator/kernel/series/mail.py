@@ -30,11 +30,28 @@ _MAIL_HEADER = re.compile(
     rb"^(?:From|Subject|Date|Message-ID|Received|Return-Path):[ \t]", re.MULTILINE | re.IGNORECASE
 )
 _MESSAGE_ID = re.compile(r"<[^<>\s]+>")
-_BASE_COMMIT = re.compile(rb"^base-commit: ([0-9a-f]{12,64})\s*$", re.MULTILINE)
+# git and b4 write the whole hash; people write a shorter one, a release's tag, or the subject behind it.
+_BASE_COMMIT = re.compile(
+    rb"^base-commit:[ \t]+([0-9a-f]{7,64}|v\d+\.\d+(?:\.\d+)?(?:-rc\d+)?)(?:[ \t(].*)?$", re.MULTILINE | re.IGNORECASE
+)
+_CHANGE_ID = re.compile(rb"^change-id: (\S{1,200})[ \t]*$", re.MULTILINE)
 _PREREQUISITE = re.compile(rb"^prerequisite-patch-id: [0-9a-f]{40,64}\s*$", re.MULTILINE)
 _STAT = re.compile(rb"^ (\d+) files? changed(?:, (\d+) insertions?\(\+\))?(?:, (\d+) deletions?\(-\))?$", re.MULTILINE)
 _IN_BODY_FROM = re.compile(r"\s*From: (.+)")
 _NO_PATCH_PART = frozenset({"text/html", "application/pgp-signature", "application/pgp-keys", "text/calendar"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NotedBase:
+    """What a mail says of the tree that its author built on, as git format-patch --base and b4 write it."""
+
+    commit: str = ""  # a hash, maybe a short one, or a release's tag; "" where the mail does not say
+    prerequisites: int = 0  # patches that the author had below the series
+    change_id: str = ""  # b4's name of the series, the same for all its versions
+    place: str = ""  # where it stands: "the cover letter", "patch 1/2"
+
+
+NOTHING_NOTED = NotedBase()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,8 +65,7 @@ class Piece:
     message_id: str = ""
     answers: tuple[str, ...] = ()  # the Message-IDs that it refers to
     is_mail: bool = False
-    base_commit: str = ""
-    prerequisites: int = 0
+    noted: NotedBase = NOTHING_NOTED
     stat: tuple[int, int, int] | None = None  # files, lines added and removed, as the mail itself says
 
     @property
@@ -100,8 +116,7 @@ def split_mailbox(raw: bytes, name: str, place: GitScratch) -> tuple[bytes, ...]
 def _pieces_of(message: bytes, name: str) -> Iterator[Piece]:
     if not _is_mail(message):
         diff = find_diff(message, prose=False)
-        base, prerequisites = _base(message)
-        yield Piece(name=name, subject=Subject(title=""), diff=diff, base_commit=base, prerequisites=prerequisites)
+        yield Piece(name=name, subject=Subject(title=""), diff=diff, noted=_base(message, name))
         return
     if message.count(b"\nContent-Type:") > _MOST_PARTS:
         raise UserError(f"{name} has a mail of more than {_MOST_PARTS} parts")
@@ -151,7 +166,6 @@ def _piece(mail: Message, bodies: list[bytes], name: str) -> Piece:
     subject = parse_subject(_decoded(mail, "Subject"))
     if mail["X-Patchwork-Id"] and not subject.reply:
         subject = replace(subject, patch=True)
-    base, prerequisites = _base(b"\n".join(bodies))
     return Piece(
         name=name,
         subject=subject,
@@ -160,8 +174,7 @@ def _piece(mail: Message, bodies: list[bytes], name: str) -> Piece:
         message_id=next(iter(_ids(mail, "Message-ID")), ""),
         answers=tuple(dict.fromkeys([*_ids(mail, "In-Reply-To"), *_ids(mail, "References")])),
         is_mail=True,
-        base_commit=base,
-        prerequisites=prerequisites,
+        noted=_base(b"\n".join(bodies), _place(subject, name)),
         stat=_stat(bodies),
     )
 
@@ -218,10 +231,20 @@ def unflowed(text: bytes, *, delete_space: bool) -> bytes:
     return b"\n".join([*done, begun] if begun else done)
 
 
-def _base(text: bytes) -> tuple[str, int]:
-    """The commit that git format-patch --base notes, and how many patches the series needs before its own."""
-    found = _BASE_COMMIT.search(text)
-    return (found[1].decode() if found else "", len(_PREREQUISITE.findall(text)))
+def _base(text: bytes, place: str) -> NotedBase:
+    commit, change = _BASE_COMMIT.search(text), _CHANGE_ID.search(text)
+    return NotedBase(
+        commit=commit[1].decode().lower() if commit else "",
+        prerequisites=len(_PREREQUISITE.findall(text)),
+        change_id=bare_line(change[1].decode("utf-8", "replace")) if change else "",
+        place=place,
+    )
+
+
+def _place(subject: Subject, name: str) -> str:
+    if subject.number == 0:
+        return "the cover letter"
+    return f"patch {subject.place}" if subject.place else name
 
 
 def _author(mail: Message, bodies: list[bytes]) -> str:

@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.host.deadline import Deadline
@@ -37,6 +37,16 @@ class NotApplied:
     reason: str
     detail: str
     log: Path
+    number: int = 0  # which of the series' patches, from 1
+    total: int = 0
+
+    @property
+    def brief(self) -> str:
+        """Without the patch's name, for a list of several trees."""
+        which = f"patch {self.number}/{self.total}" if self.total > 1 else "it"
+        if self.hunk or self.reason.startswith("does not apply"):
+            return f"{which} does not apply" + (f" in {self.file}" if self.file else "")
+        return f"{which} does not apply: " + ": ".join(part for part in (self.file, self.reason) if part)
 
     @property
     def title(self) -> str:
@@ -56,13 +66,20 @@ def apply_series(series: Series, folder: Path, *, log_dir: Path, until: Deadline
         kept = log_dir / "series" / f"{number:04}.patch"
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_bytes(patch.diff)
-        if patch.problem:
-            return _refused(patch, log_dir)
-        done = _git_apply(patch, kept, folder, log_dir, until)
-        if done.status != 0:
-            return _what_failed(patch, kept, done, folder=folder, log_dir=log_dir, until=until)
+        problem = _applied(patch, kept, folder=folder, log_dir=log_dir, until=until)
+        if problem:
+            return replace(problem, number=number, total=len(series.patches))
     _check_known(series, before, _stamps(folder))
     return None
+
+
+def _applied(patch: Patch, kept: Path, *, folder: Path, log_dir: Path, until: Deadline) -> NotApplied | None:
+    if patch.problem:
+        return _refused(patch, log_dir)
+    done = _git_apply(patch, kept, folder, log_dir, until)
+    if done.status == 0:
+        return None
+    return _what_failed(patch, kept, done, folder=folder, log_dir=log_dir, until=until)
 
 
 def _refused(patch: Patch, log_dir: Path) -> NotApplied:

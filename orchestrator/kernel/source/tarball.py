@@ -5,6 +5,7 @@ A run that builds nothing does not read the tarball, and hashing 150 MB at each 
 stamps of the file that was hashed once. Who unpacks it reads it through checked() first.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -16,11 +17,16 @@ from orchestrator.host.files import flush, settle, sha256_of, trouble_named
 from orchestrator.host.lock import locked
 from orchestrator.host.process import run
 from orchestrator.host.sealed import read_sealed, write_sealed
+from orchestrator.kernel.source.content import NotHashable, content_sha256
 from orchestrator.kernel.source.download import PlaceFailed, download
 from orchestrator.model.configuration import KernelSource, SourceLocation
 from orchestrator.model.events import Listener, Step
 
 SCHEMES = ("http", "https")
+
+
+class NoPlace(InfraError):
+    """All places of a kernel's source are gone, or have something else."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +35,7 @@ class Tarball:
 
     path: Path
     sha256: str
+    without: tuple[str, ...] = ()  # what is in it and was not verified: not to be unpacked
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,10 +51,23 @@ def fetch(source: KernelSource, *, cache: Path, on_event: Listener, until: Deadl
     """
     folder = cache / "sources"
     with trouble_named(folder), locked(folder / f".{source.version}.lock", until):
-        for place in source.places:
-            if _cached(folder, place):
-                return Tarball(path=folder / file_name(place), sha256=place.sha256)
-        return _fetch_first(source, folder, on_event, until)
+        return _in_cache(source, folder) or _fetch_first(source, folder, on_event, until)
+
+
+def cached_tarball(source: KernelSource, *, cache: Path, until: Deadline) -> Tarball | None:
+    """The verified tarball of the kernel where the cache has it; nothing is downloaded."""
+    folder = cache / "sources"
+    if not folder.is_dir():
+        return None
+    with trouble_named(folder), locked(folder / f".{source.version}.lock", until):
+        return _in_cache(source, folder)
+
+
+def _in_cache(source: KernelSource, folder: Path) -> Tarball | None:
+    for place in source.places:
+        if sha256 := _cached(folder, place):
+            return Tarball(path=folder / file_name(place), sha256=sha256, without=place.without)
+    return None
 
 
 def checked(tarball: Tarball) -> Tarball:
@@ -101,7 +121,7 @@ def _fetch_first(source: KernelSource, folder: Path, on_event: Listener, until: 
         name = file_name(candidate.place)
         on_event(Step(text=f"downloading {name}"))
         # Named after the hash, so that what one mirror began another may finish.
-        part = folder / f"{name}.{candidate.place.sha256[:12]}.part"
+        part = folder / f"{name}.{_wanted(candidate.place)[:12]}.part"
         try:
             return _obtain(candidate, part, on_event, until)
         except PlaceFailed as failure:
@@ -109,9 +129,10 @@ def _fetch_first(source: KernelSource, folder: Path, on_event: Listener, until: 
     for place in source.places:
         if place.debian and not any(place.debian in failure for failure in failures):
             failures.append(f"{place.debian}: apt on this host names no Debian mirror")
-    raise InfraError(
+    raise NoPlace(
         f"no place has the source of Linux {source.version}:\n" + "\n".join(f"  {failure}" for failure in failures),
-        hint=f"put a right file into {folder}/ by hand, or use --tree DIR",
+        hint=f"--tree DIR; or --kernel VERSION, another one; or put a right file into {folder}/; "
+        "or add a place that has it: kernels/README.md",
     )
 
 
@@ -140,12 +161,30 @@ def _obtain(candidate: _Candidate, part: Path, on_event: Listener, until: Deadli
 def _accept(part: Path, place: SourceLocation) -> Tarball:
     target = part.with_name(file_name(place))
     found = sha256_of(part)
-    if found != place.sha256:
+    if wrong := _what_is_wrong(part, found, place):
         aside = _keep_aside(part, target, found)
-        raise PlaceFailed(f"SHA-256 is {found} instead of {place.sha256}; the file is kept as {aside}")
+        raise PlaceFailed(f"{wrong}; the file is kept as {aside}")
     settle(part, target)
-    _mark(target, place.sha256)
-    return Tarball(path=target, sha256=place.sha256)
+    _mark(target, found, place)
+    return Tarball(path=target, sha256=found, without=place.without)
+
+
+def _what_is_wrong(file: Path, sha256: str, place: SourceLocation) -> str:
+    """Why the file is not what the place should have; "" when it is."""
+    if place.sha256:
+        return "" if sha256 == place.sha256 else f"SHA-256 is {sha256} instead of {place.sha256}"
+    try:
+        content = content_sha256(file, place.without)
+    except NotHashable as error:
+        return str(error)
+    return "" if content == place.content_sha256 else f"content_sha256 is {content} instead of {place.content_sha256}"
+
+
+def _wanted(place: SourceLocation) -> str:
+    """What is known of the place's archive, as a word: a hash."""
+    if place.sha256:
+        return place.sha256
+    return hashlib.sha256("\n".join((place.content_sha256, *sorted(place.without))).encode()).hexdigest()
 
 
 def _keep_aside(wrong: Path, target: Path, found: str) -> Path:
@@ -154,32 +193,35 @@ def _keep_aside(wrong: Path, target: Path, found: str) -> Path:
     return aside
 
 
-def _cached(folder: Path, place: SourceLocation) -> bool:
+def _cached(folder: Path, place: SourceLocation) -> str:
+    """The SHA-256 of the place's archive where it is in the cache and right; else ""."""
     target = folder / file_name(place)
     if not target.is_file():
-        return False
-    if _marked(target, place.sha256):
-        return True
+        return ""
+    marked = (read_sealed(_marker(target)) or b"").decode()
+    sha256 = marked.split(" ")[0]
+    if sha256 and marked == _stamp(target, sha256, place).decode():
+        return sha256
     found = sha256_of(target)
-    if found == place.sha256:
-        _mark(target, found)
-        return True
+    if not _what_is_wrong(target, found, place):
+        _mark(target, found, place)
+        return found
     _keep_aside(target, target, found)
-    return False
+    return ""
 
 
 def _marker(target: Path) -> Path:
     return target.with_name(f".{target.name}.verified")
 
 
-def _stamp(target: Path, sha256: str) -> bytes:
+def _stamp(target: Path, sha256: str, place: SourceLocation) -> bytes:
     found = target.stat()
-    return f"{sha256} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}".encode()
+    words = [sha256, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+    # By a content hash an archive was found right, and only for as long as that is asked for.
+    words += [] if place.sha256 else [_wanted(place)]
+    same = not place.sha256 or sha256 == place.sha256
+    return " ".join(map(str, words)).encode() if same else b""
 
 
-def _mark(target: Path, sha256: str) -> None:
-    write_sealed(_marker(target), _stamp(target, sha256))
-
-
-def _marked(target: Path, sha256: str) -> bool:
-    return read_sealed(_marker(target)) == _stamp(target, sha256)
+def _mark(target: Path, sha256: str, place: SourceLocation) -> None:
+    write_sealed(_marker(target), _stamp(target, sha256, place))

@@ -163,6 +163,17 @@ def put_content(root: Path, relative: str, content: Content | None) -> bool:
     return True
 
 
+def remove_at(root: Path, relative: str) -> None:
+    """Remove the file or folder at a path below the root, if there is one; nothing that only a link leads to."""
+    path = root / relative
+    if _behind_link(root, relative):
+        return
+    if path.is_dir() and not path.is_symlink():
+        discard(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def _behind_link(root: Path, relative: str) -> bool:
     return any((root / parent).is_symlink() for parent in PurePosixPath(relative).parents if parent.name)
 
@@ -223,6 +234,8 @@ def _unpack(tarball: Tarball, tree: Tree, until: Deadline) -> None:
         f"--directory={fresh}",
     ]
     check(argv, log=tree.folder / "unpack.log", until=until)
+    for path in tarball.without:
+        remove_at(fresh, path)
     fresh.rename(tree.src)
 
 
@@ -254,7 +267,7 @@ def note(path: Path, value: list[str] | dict[str, str]) -> None:
 def _with_what_is_in_the_way(tree: Tree, paths: Iterable[str]) -> Iterator[str]:
     # git refuses to write beyond a symbolic link, or below a file, if only it sees them.
     for path in paths:
-        for parent in reversed(PurePosixPath(path).parents):
+        for parent in list(reversed(PurePosixPath(path).parents))[1:]:  # below the top itself
             if content_at(tree.src, str(parent)):
                 yield str(parent)
                 break

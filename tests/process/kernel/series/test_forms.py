@@ -90,7 +90,7 @@ def test_git_format_patch(lab: SeriesLab, options: tuple[str, ...]) -> None:
     assert [patch.subject for patch in series.patches] == ["mm: swap: one", "lib: two", "lib: three"]
     assert {patch.author for patch in series.patches} == {"A U Thor <a@localhost>"}
     assert series.version == ("3" if "-v" in options else "2" if "-v2" in options else "" if "-k" in options else "1")
-    assert bool(series.base_commit) == ("--base=master" in options)
+    assert bool(series.noted.commit) == ("--base=master" in options)
 
 
 @pytest.mark.parametrize("packed", [gzip.compress, bz2.compress, lzma.compress])

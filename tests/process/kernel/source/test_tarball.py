@@ -3,10 +3,12 @@
 
 import contextlib
 import hashlib
+import io
 import os
+import tarfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -14,7 +16,10 @@ import pytest
 
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError, OutOfTime
+from orchestrator.kernel.source.content import content_sha256
+from orchestrator.kernel.source.some_files import some_of_tarball
 from orchestrator.kernel.source.tarball import Tarball, checked, damaged_tarballs, fetch
+from orchestrator.kernel.source.tree import PreparedSource, pristine_tree
 from orchestrator.model.configuration import KernelSource, SourceLocation
 from orchestrator.model.events import Download, Event
 
@@ -29,6 +34,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[tuple[str, str]] = []
         self.versions: list[str] = []
+        self.content = CONTENT
         self.busy = 0  # so many requests are answered with 503
 
     def place(self, name: str, sha256: str = SHA256) -> SourceLocation:
@@ -48,14 +54,14 @@ class Handler(BaseHTTPRequestHandler):
         elif self.server.busy:
             self.server.busy -= 1
             self.send_error(503)
-        elif start >= len(CONTENT):
+        elif start >= len(self.server.content):
             self.send_error(416)
         elif "trickle" in self.path:
             self._trickle()
         elif "no-range" in self.path or not start:
-            self._send(200, CONTENT)
+            self._send(200, self.server.content)
         else:
-            self._send(206, CONTENT[start:])
+            self._send(206, self.server.content[start:])
 
     def _send(self, status: int, body: bytes) -> None:
         if "wrong" in self.path:
@@ -275,3 +281,99 @@ def test_a_cache_that_can_not_be_written_is_our_trouble(server: Server, tmp_path
 
     with pytest.raises(InfraError, match="the cache can't be written"):
         get(tmp_path / "cache", server.place("linux.tar.xz"))
+
+
+def archive(folder: Path, files: Mapping[str, str], *, top: str = "linux-6.19.6", owner: int = 0) -> bytes:
+    """A tarball as somebody packs it."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:xz") as tar:
+        for name, text in files.items():
+            member = tarfile.TarInfo(f"{top}/{name}")
+            member.size, member.uid, member.mtime = len(text), owner, owner
+            member.mode = 0o755 if name.endswith(".sh") else 0o644
+            tar.addfile(member, io.BytesIO(text.encode()))
+    (folder / "made.tar.xz").write_bytes(made.getvalue())
+    return made.getvalue()
+
+
+FILES = {"Makefile": "VERSION = 6\n", "mm/swap.c": "int x;\n", "scripts/a.sh": "#!/bin/sh\n"}
+
+
+def by_content(server: Server, name: str, content: str, *without: str) -> SourceLocation:
+    url = f"http://127.0.0.1:{server.server_port}/{name}"
+    return SourceLocation(url=url, content_sha256=content, without=without)
+
+
+def test_an_archive_that_is_packed_otherwise_is_known_by_its_content(server: Server, tmp_path: Path) -> None:
+    archive(tmp_path, FILES)
+    content = content_sha256(tmp_path / "made.tar.xz")
+    server.content = archive(tmp_path, dict(reversed(FILES.items())), top="linux", owner=7)
+
+    tarball = get(tmp_path / "cache", by_content(server, "linux.tar.xz", content))
+    again = get(tmp_path / "cache", by_content(server, "linux.tar.xz", content))
+
+    assert tarball == again
+    assert tarball.sha256 == hashlib.sha256(server.content).hexdigest()
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"mm/swap.c": "int y;\n"},
+        {"mm/more.c": ""},
+        {"mm/swap.c": None},
+        {"scripts/a.sh": None, "scripts/a": "#!/bin/sh\n"},
+    ],
+)
+def test_an_archive_of_other_content_is_kept_aside_and_the_next_place_is_tried(
+    server: Server, tmp_path: Path, changed: dict[str, str | None]
+) -> None:
+    archive(tmp_path, FILES)
+    content = content_sha256(tmp_path / "made.tar.xz")
+    others = {name: text for name, text in {**FILES, **changed}.items() if text is not None}
+    server.content = archive(tmp_path, others)
+
+    with pytest.raises(InfraError, match=f"content_sha256 is [0-9a-f]+ instead of {content}"):
+        get(tmp_path / "cache", by_content(server, "linux.tar.xz", content))
+
+    assert list((tmp_path / "cache/sources").glob("linux.tar.xz.wrong-*"))
+    right = hashlib.sha256(server.content).hexdigest()
+    assert get(tmp_path / "cache", by_content(server, "a.xz", content), server.place("b.xz", right)).sha256 == right
+
+
+def test_what_is_no_archive_is_not_taken_by_its_content(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(InfraError, match="no archive that can be read"):
+        get(tmp_path, by_content(server, "linux.tar.xz", "ab" * 32))
+
+
+def test_what_a_content_hash_does_not_cover_is_not_unpacked(server: Server, tmp_path: Path) -> None:
+    archive(tmp_path, FILES)
+    content = content_sha256(tmp_path / "made.tar.xz")
+    more = {"firmware/blob.h": "?\n", "mm/evil.c": "?\n"}
+    server.content = archive(tmp_path, {**FILES, **more})
+    place = by_content(server, "linux.tar.xz", content, "firmware", "mm/evil.c")
+
+    tarball = get(tmp_path / "cache", place)
+
+    until = Deadline.after(60, "unpacking")
+    source = PreparedSource(key="k", sha256=tarball.sha256, version="6.19.6", origin=tarball)
+    with pristine_tree(source, cache=tmp_path / "cache", on_event=lambda _: None, until=until) as tree:
+        found = {path.relative_to(tree.src).as_posix() for path in tree.src.rglob("*") if path.is_file()}
+    assert found == set(FILES)
+    (tmp_path / "some").mkdir()
+    some = some_of_tarball(tarball, ["mm/swap.c", "mm/evil.c", "mm/no.c"], tmp_path / "some", until=until)
+    assert [path.name for path in some.src.rglob("*.c")] == ["swap.c"]
+    # Without leaving that out it is another archive.
+    with pytest.raises(InfraError, match="content_sha256 is"):
+        get(tmp_path / "other", by_content(server, "linux.tar.xz", content, "firmware"))
+
+
+def test_what_leads_into_a_content_hash_is_what_its_documentation_says(tmp_path: Path) -> None:
+    archive(tmp_path, FILES)
+    lines = sorted(
+        f"{'100755' if name.endswith('.sh') else '100644'} {hashlib.sha256(text.encode()).hexdigest()} {name}\n"
+        for name, text in FILES.items()
+    )
+
+    assert content_sha256(tmp_path / "made.tar.xz") == hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -49,7 +49,7 @@ def test_patches_are_sorted_and_replies_are_left_out(tmp_path: Path) -> None:
     )  # fmt: skip
 
     assert subjects(found) == ["one", "two"]
-    assert (found.version, found.base_commit, found.prerequisites) == ("2", "1" * 40, 1)
+    assert (found.version, found.noted.commit, found.noted.prerequisites) == ("2", "1" * 40, 1)
     assert [one.what for one in found.left_out if one.diff] == [
         "Re: [v2 2/2] two",
         "mm: how about this",
@@ -238,3 +238,21 @@ def test_a_mail_that_was_cut_off_between_two_files_is_said(tmp_path: Path) -> No
 
     assert whole.notices == ()
     assert "says 2 files +2 -2, its diff has 1 files +1 -1: cut off" in cut.notices[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "commit"),
+    [
+        ("base-commit: " + "ab" * 20, "ab" * 20),
+        ("Base-Commit: 05f7e89ab973 (tag: v6.19)", "05f7e89ab973"),
+        ("base-commit: v6.19-rc4", "v6.19-rc4"),
+        ("base-commit: 6.19", ""),
+        ("> base-commit: " + "ab" * 20, ""),
+        ("base-commit: mm-unstable", ""),
+    ],
+)
+def test_a_base_is_noted_by_a_hash_or_a_tag_and_where_it_stands(line: str, commit: str, tmp_path: Path) -> None:
+    found = series(tmp_path, mail("[PATCH 0/1] cover", line + "\n"), mail("[PATCH 1/1] one", diff("one")))
+
+    assert found.noted.commit == commit
+    assert not commit or found.noted.place == "the cover letter"

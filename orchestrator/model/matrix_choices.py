@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What patchrig chose by itself for a run without a matrix, and why: the base, the workloads, the arches."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tried:
+    """A source that the series was tried on."""
+
+    source: str  # "7.1.8", "HEAD of /home/me/linux"
+    problem: str = ""  # why it is not the base; "" where the series applies
+    applied: int = 0  # so many of its patches did, in order
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Base:
+    """The source that a series is built on, and why that one."""
+
+    source: str
+    why: str
+    fits: bool = True  # False: the series applies to nothing that was tried, and this is the nearest
+    tried: tuple[Tried, ...] = ()  # beside the base
+    notes: tuple[str, ...] = ()
+    hint: str = ""  # what to type where nothing fits
+
+    @property
+    def text(self) -> str:
+        """One line: the base, the reason, and what was tried beside it."""
+        others = [f"{one.source}: {one.problem}" for one in self.tried if one.problem]
+        return "; ".join((f"base: {self.source}: {self.why}", *others))
+
+    def lines(self) -> Iterator[str]:
+        """What a reader is told of it, a line each."""
+        yield self.text
+        yield from self.notes
+        if self.hint:
+            yield f"next: {self.hint}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChosenWorkload:
+    """A workload that runs, and why."""
+
+    name: str
+    reason: str
+    meant: bool = False  # for changed files and functions, which are the reason then
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MatrixChoices:
+    """The choices of a run that names no matrix; a run with one has none of this."""
+
+    base: Base
+    workloads: tuple[ChosenWorkload, ...] = ()
+    unreached: tuple[str, ...] = ()  # changed files that no workload is meant for
+    left_out: tuple[tuple[str, str], ...] = ()  # arch, what this host lacks for it
+
+    def lines(self) -> Iterator[str]:
+        yield from self.base.lines()
+        if meant := [f"{one.name} ({one.reason})" for one in self.workloads if one.meant]:
+            yield f"workloads meant for what the series changes: {', '.join(meant)}"
+        others: dict[str, list[str]] = {}
+        for one in self.workloads:
+            if not one.meant:
+                others.setdefault(one.reason, []).append(one.name)
+        for reason, names in others.items():
+            yield f"{'further ' * bool(meant)}workloads: {', '.join(names)}: {reason}"
+        if self.unreached:
+            yield f"no workload is meant for {listed(self.unreached)}"
+        for arch, why in self.left_out:
+            yield f"{arch} is left out: {why}"
+
+
+_MOST_LISTED = 8
+
+
+def listed(names: tuple[str, ...], most: int = _MOST_LISTED) -> str:
+    """The names with commas; of many, the first ones and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

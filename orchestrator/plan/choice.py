@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which workloads a series needs, by what it changes. Pure: what is read from files comes as values.
+
+A workload says in its YAML file what it is meant for: `files`, and the functions of its `sites`.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from orchestrator.model.configuration import Workload
+
+# Swap is a part of memory management: what changes below these may break it, though no workload names the file.
+_NEAR_SWAP = (
+    "mm/",
+    *(f"include/linux/{name}" for name in ("huge_mm", "list_lru", "memcontrol", "mempolicy", "mm", "page", "rmap")),
+    *(f"include/linux/{name}" for name in ("shmem_fs", "swap", "userfaultfd", "vm", "xarray", "zswap")),
+    *("drivers/block/zram/", "fs/proc/task_mmu.c", "fs/userfaultfd.c", "lib/xarray.c"),
+)
+_COMPILED = frozenset({".c", ".S", ".rs"})
+_HEADERS = frozenset({".h"})
+_NAMED = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chosen:
+    """A workload that is to run, and why."""
+
+    workload: Workload
+    reason: str
+    meant: bool = False  # for what the series changes, which is the reason then
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """The workloads of a series in the order in which they are worth most."""
+
+    chosen: tuple[Chosen, ...]
+    unreached: tuple[str, ...] = ()  # changed files of code that no workload is meant for
+
+    @property
+    def workloads(self) -> tuple[Workload, ...]:
+        return tuple(one.workload for one in self.chosen)
+
+
+def choose(
+    workloads: Sequence[Workload], changed_files: Collection[str], changed_functions: Collection[str] = ()
+) -> Choice:
+    """Order the workloads by what a series changes; those that have nothing to do with it are left out.
+
+    First those meant for changed files or functions, the most of them first. The others follow if the series changes
+    memory management, or if no workload at all is meant for what it changes: then nothing better is known.
+    """
+    meant = [(workload, _shared(workload, changed_files, changed_functions)) for workload in workloads]
+    first = sorted((one for one in meant if one[1] != _NOTHING), key=lambda one: (-len(one[1][0]), -len(one[1][1])))
+    chosen = [Chosen(workload=workload, reason=_meant_for(*shared), meant=True) for workload, shared in first]
+    if why := _why_the_others(changed_files, any_first=bool(first)):
+        chosen += [Chosen(workload=workload, reason=why) for workload, shared in meant if shared == _NOTHING]
+    reached = {file for one in chosen for file in one.workload.files}
+    return Choice(chosen=tuple(chosen), unreached=tuple(file for file in _code(changed_files) if file not in reached))
+
+
+_Shared = tuple[tuple[str, ...], tuple[str, ...]]
+_NOTHING: _Shared = ((), ())
+
+
+def _shared(workload: Workload, files: Collection[str], functions: Collection[str]) -> _Shared:
+    """The changed files and functions that a workload is meant for."""
+    sites = dict.fromkeys(function for names in workload.sites.values() for function in names)
+    return (
+        tuple(file for file in workload.files if file in files),
+        tuple(function for function in sites if function in functions),
+    )
+
+
+def _meant_for(files: tuple[str, ...], functions: tuple[str, ...]) -> str:
+    return ", ".join((*files, *(f"{function}()" for function in functions[:_NAMED])))
+
+
+def _why_the_others(changed_files: Collection[str], *, any_first: bool) -> str:
+    near = sorted(file for file in changed_files if file.startswith(_NEAR_SWAP))
+    if near:
+        return f"the series changes {', '.join(dict.fromkeys(map(_place, near)))}"
+    if any_first:
+        return ""
+    return "none is meant for what the series changes" if changed_files else "nothing is changed: all of them"
+
+
+def _place(file: str) -> str:
+    """mm/ for each file there: it has most of what counts."""
+    return "mm/" if file.startswith("mm/") else file
+
+
+def _code(files: Collection[str]) -> list[str]:
+    """What a compiler reads: sources, and headers only where there is nothing else, as they belong to many."""
+    sources = sorted(file for file in files if PurePosixPath(file).suffix in _COMPILED)
+    return sources or sorted(file for file in files if PurePosixPath(file).suffix in _HEADERS)

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A matrix for a command line that names none: the base, the workloads and the arches follow from the series."""
+
+import shlex
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.host import paths
+from orchestrator.host.deadline import Deadline
+from orchestrator.host.errors import InfraError, UserError
+from orchestrator.kernel.series.load import BASELINE, Series, load_series
+from orchestrator.model.configuration import Matrix, Variant
+from orchestrator.model.events import Listener, Notice
+from orchestrator.model.matrix_choices import ChosenWorkload, MatrixChoices
+from orchestrator.plan.choice import Choice, choose
+from orchestrator.plan.config import Plan, load_plan, selected_plan
+from orchestrator.plan.expansion import Selection
+from orchestrator.run.buildable import buildable_arches
+from orchestrator.run.kernel_sources import known_sources, source_named
+from orchestrator.run.sandboxing import builds_in_sandbox
+from orchestrator.run.series_base import ChosenBase, Trials
+
+# Its workloads are those that may be chosen: the others need a kernel or a setting of their own.
+SHIPPED = paths.CONFIGS / "swapoff.yaml"
+_SECONDS = 7200.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """What a command line without a matrix asks for."""
+
+    patches: tuple[Path, ...] = ()
+    series_version: str = ""
+    tree: Path | None = None
+    kernel: str = ""
+    selection: Selection = field(default_factory=Selection)
+    sandbox: bool = True
+    cache: Path = field(default_factory=paths.cache_root)
+    downloads: bool = True
+
+    @property
+    def options(self) -> str:
+        """The options that say what is tested: what reports call the matrix, and what gives it again."""
+        words = [word for path in self.patches for word in ("--patch", str(path))]
+        words += ["--tree", str(self.tree)] if self.tree else []
+        return shlex.join([*words, *(["--kernel", self.kernel] if self.kernel else [])])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChosenPlan:
+    """A plan that was put together, with what was chosen for it."""
+
+    plan: Plan
+    choices: MatrixChoices
+    revision: str  # a commit of the tree; "": the files as they lie there
+
+
+def chosen_plan(wanted: Wanted, listener: Listener) -> ChosenPlan:
+    """Read the series, find its base and choose what to run. Tells the listener what was chosen and why.
+
+    Raises UserError for a bad patch, tree or kernel, InfraError where this host can build or try nothing.
+    """
+    if wanted.tree and wanted.kernel:
+        raise UserError("--tree and --kernel both say which kernel to build: give one of them")
+    until = Deadline.after(_SECONDS, "finding the base of the series")
+    builds_in_sandbox(wanted.sandbox, lambda _: None)  # git reads the series; a run says the rest itself
+    with paths.scratch_folder() as scratch:
+        log, version = Path(scratch) / "log", wanted.series_version
+        series = BASELINE
+        if wanted.patches:
+            series = load_series(wanted.patches, tree=wanted.tree, log=log, until=until, version=version)
+    chosen = chosen_base(wanted, series, listener, until)
+    plan, choices = _planned(wanted, chosen, series)
+    for line in choices.lines():
+        listener(Notice(text=line))
+    return ChosenPlan(plan=plan, choices=choices, revision=chosen.revision)
+
+
+def chosen_base(wanted: Wanted, series: Series, listener: Listener, until: Deadline) -> ChosenBase:
+    """The base of a series: the tree or kernel that the user names, or one that takes it."""
+    trials = Trials(
+        series=series,
+        paths=wanted.patches,
+        cache=wanted.cache,
+        listener=listener,
+        until=until,
+        downloads=wanted.downloads,
+    )
+    if wanted.tree:
+        return trials.on_tree(wanted.tree)
+    if wanted.kernel:
+        return trials.on_kernel(source_named(wanted.kernel, cache=wanted.cache, listener=listener, until=until))
+    return trials.on_any(known_sources())
+
+
+def _planned(wanted: Wanted, chosen: ChosenBase, series: Series) -> tuple[Plan, MatrixChoices]:
+    selection = wanted.selection
+    arches, left_out = (selection.arches, ()) if selection.arches else buildable_arches()
+    if not arches:
+        raise InfraError("; ".join(f"{arch}: {why}" for arch, why in left_out), hint="patchrig doctor")
+    workloads = _workloads(chosen, series)
+    reasons = tuple(
+        ChosenWorkload(name=one.workload.name, reason=one.reason, meant=one.meant) for one in workloads.chosen
+    )
+    written = Matrix(
+        kernel=str(wanted.tree or chosen.kernel),
+        series=wanted.patches,
+        variants=(Variant.PATCHED,) if wanted.patches else (Variant.BASELINE,),
+        arches=arches,
+        workloads=tuple(workload.name for workload in workloads.workloads),
+    )
+    if Variant.PATCHED in selection.variants and not wanted.patches:
+        raise UserError("the variant patched needs a series", hint="--patch PATH, or --variant baseline")
+    plan = selected_plan(Path(wanted.options), written, selection)
+    named = [ChosenWorkload(name=workload.name, reason="--workload") for workload in plan.workloads]
+    choices = MatrixChoices(
+        base=chosen.base,
+        workloads=tuple(named) if selection.workloads else reasons,
+        unreached=() if selection.workloads else workloads.unreached,
+        left_out=left_out,
+    )
+    return plan, choices
+
+
+def _workloads(chosen: ChosenBase, series: Series) -> Choice:
+    """By what the series changes on its base; where it does not apply, by what its patches say they change."""
+    files: Collection[str] = [str(file) for file in series.touched]
+    functions: Sequence[str] = ()
+    if chosen.diff:
+        files = [file.path for file in chosen.diff.files]
+        functions = [function.name for function in chosen.diff.functions]
+    return choose(load_plan(SHIPPED).workloads, files, functions)

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a run without a matrix says of its choices."""
+
+from dataclasses import replace
+
+from orchestrator.model.matrix_choices import Base, ChosenWorkload, MatrixChoices, Tried
+from orchestrator.report.stored import RUN
+from orchestrator.report.summary import summary_text
+from tests.unit.samples import run_report
+
+BASE = Base(
+    source="6.19.6",
+    why="the series applies to it",
+    tried=(Tried(source="7.1.8", problem="patch 3/20 does not apply in mm/swapfile.c", applied=2),),
+    notes=("made on top of 2 other patches that the series does not have",),
+)
+CHOICES = MatrixChoices(
+    base=BASE,
+    workloads=(
+        ChosenWorkload(name="shmem", reason="mm/shmem.c", meant=True),
+        ChosenWorkload(name="swapin", reason="the series changes mm/"),
+        ChosenWorkload(name="mincore", reason="the series changes mm/"),
+    ),
+    unreached=("mm/vmscan.c",),
+    left_out=(("arm64", "this host has no qemu-system-aarch64; apt-get install qemu-system-arm"),),
+)
+
+
+def test_each_choice_is_a_line_with_its_reason() -> None:
+    assert list(CHOICES.lines()) == [
+        "base: 6.19.6: the series applies to it; 7.1.8: patch 3/20 does not apply in mm/swapfile.c",
+        "made on top of 2 other patches that the series does not have",
+        "workloads meant for what the series changes: shmem (mm/shmem.c)",
+        "further workloads: swapin, mincore: the series changes mm/",
+        "no workload is meant for mm/vmscan.c",
+        "arm64 is left out: this host has no qemu-system-aarch64; apt-get install qemu-system-arm",
+    ]
+
+
+def test_what_to_type_comes_after_a_base_that_does_not_fit() -> None:
+    nearest = replace(BASE, fits=False, hint="patchrig run --patch t.mbox --tree DIR")
+
+    assert list(nearest.lines())[-1] == "next: patchrig run --patch t.mbox --tree DIR"
+
+
+def test_of_many_files_that_no_workload_is_meant_for_the_first_are_named() -> None:
+    many = replace(CHOICES, unreached=tuple(f"mm/{number}.c" for number in range(20)))
+
+    (line,) = [line for line in many.lines() if line.startswith("no workload")]
+    assert line.endswith("mm/7.c and 12 more")
+
+
+def test_the_summary_and_what_is_stored_have_them() -> None:
+    report = replace(run_report(), choices=CHOICES)
+
+    text = " ".join(summary_text(report).split())
+    assert all(" ".join(line.split()) in text for line in CHOICES.lines())
+    stored = RUN.dump_python(report, mode="json")
+    assert RUN.validate_python(stored).choices == CHOICES

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which workloads a series gets that names none, and in which order."""
+
+from pathlib import PurePosixPath
+
+from orchestrator.model.configuration import DeviceKind, SwapDevice, Workload
+from orchestrator.plan.choice import Choice, choose
+
+
+def workload(name: str, *files: str, site: str = "") -> Workload:
+    return Workload(
+        name=name,
+        summary=name,
+        program=PurePosixPath("x.c"),
+        devices=(SwapDevice(kind=DeviceKind.ZRAM, size_mib=64),),
+        exercised={"calls": 1},
+        files=files,
+        sites={site: (site,)} if site else {},
+    )
+
+
+SWAPIN = workload("swapin", "mm/memory.c", "mm/swap_state.c", site="do_swap_page")
+SHMEM = workload("shmem", "mm/shmem.c", "mm/swap_state.c")
+MINCORE = workload("mincore", "mm/mincore.c", site="mincore_pte_range")
+SOCKETS = workload("sockets", "net/socket.c")
+ALL = (SWAPIN, SHMEM, MINCORE, SOCKETS)
+
+
+def names(choice: Choice) -> list[str]:
+    return [one.workload.name for one in choice.chosen]
+
+
+def test_the_workload_with_most_changed_files_goes_first() -> None:
+    choice = choose(ALL, ["mm/shmem.c", "mm/swap_state.c"])
+
+    assert names(choice) == ["shmem", "swapin", "mincore", "sockets"]
+    assert choice.chosen[0].reason == "mm/shmem.c, mm/swap_state.c"
+    assert choice.chosen[2].reason == "the series changes mm/"
+
+
+def test_of_workloads_with_as_many_changed_files_the_one_with_a_changed_site_goes_first() -> None:
+    choice = choose(ALL, ["mm/swap_state.c", "mm/shmem.c", "mm/memory.c"], ["do_swap_page"])
+
+    assert names(choice)[:2] == ["swapin", "shmem"]
+    assert "do_swap_page()" in choice.chosen[0].reason
+    assert names(choose(ALL, ["mm/swap_state.c", "mm/shmem.c", "mm/memory.c"]))[0] == "swapin"
+
+
+def test_a_file_of_mm_that_none_is_meant_for_is_named_and_all_run() -> None:
+    choice = choose(ALL, ["mm/vmscan.c", "mm/mincore.c", "include/linux/swap.h"])
+
+    assert names(choice) == ["mincore", "swapin", "shmem", "sockets"]
+    assert choice.unreached == ("mm/vmscan.c",)
+
+
+def test_headers_of_swap_alone_run_all_and_are_named() -> None:
+    choice = choose(ALL, ["include/linux/swap.h", "Documentation/mm/swap.rst"])
+
+    assert names(choice) == ["swapin", "shmem", "mincore", "sockets"]
+    assert {one.reason for one in choice.chosen} == {"the series changes include/linux/swap.h"}
+    assert choice.unreached == ("include/linux/swap.h",)
+
+
+def test_what_is_outside_of_memory_management_runs_only_what_is_meant_for_it() -> None:
+    choice = choose(ALL, ["net/socket.c", "net/core/dev.c"])
+
+    assert names(choice) == ["sockets"]
+    assert choice.unreached == ("net/core/dev.c",)
+
+
+def test_where_none_is_meant_for_it_all_run_and_say_so() -> None:
+    choice = choose(ALL, ["drivers/gpu/drm/x.c", "tools/mm/slabinfo.c"])
+
+    assert names(choice) == ["swapin", "shmem", "mincore", "sockets"]
+    assert {one.reason for one in choice.chosen} == {"none is meant for what the series changes"}
+    assert choice.unreached == ("drivers/gpu/drm/x.c", "tools/mm/slabinfo.c")
+
+
+def test_without_a_series_all_run_in_their_order() -> None:
+    choice = choose(ALL, [])
+
+    assert names(choice) == ["swapin", "shmem", "mincore", "sockets"]
+    assert choice.unreached == ()
