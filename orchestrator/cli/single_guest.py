@@ -22,6 +22,7 @@ from orchestrator.plan.flavours import needs_of
 from orchestrator.report.terminal import screen, terminal
 from orchestrator.run.bootable import BOOT_SECONDS, Bootable, BootFiles, Guests, vm_spec
 from orchestrator.run.kernels import Request, open_kernels
+from orchestrator.run.probing import diff_in, located_in
 from orchestrator.run.restored import connected
 from orchestrator.vm.qemu import boot as boot_vm
 from orchestrator.vm.qemu import config_digest, not_as_asked, said_since
@@ -100,6 +101,7 @@ def _bootable(request: Request, cell: Cell, keys: RunKeys) -> Iterator[tuple[Boo
             guests = Guests(keys=keys, sandbox=kernels.sandbox)
             workloads, cache = (cell.workload,), request.cache
             files = BootFiles(folder=folder, guests=guests, workloads=workloads, cache=cache, listener=listener)
-            bootable = files.bootable(image)
+            diff = diff_in(image, kernels.series, kernels.diffs, cache)
+            bootable = files.bootable(image, located_in(image, diff, workloads, sandbox=kernels.sandbox))
             guests = files.guests_of(cell, bootable)
         yield bootable, guests

@@ -16,10 +16,11 @@ from orchestrator.judge.hang import (
     waits_for_reference,
 )
 from orchestrator.model.cells import Cell
-from orchestrator.model.configuration import Allowed
+from orchestrator.model.configuration import Allowed, Variant
 from orchestrator.model.crashes import Crash, CrashKind, Severity
 from orchestrator.model.guests import Ending, Observation, StuckTask, WorkloadResult
 from orchestrator.model.outcomes import Outcome, Verdict
+from orchestrator.model.probes import SiteState
 
 # Splats about waiting. They are evidence of a hang, while any other splat says what went wrong before it.
 WAITING = frozenset({CrashKind.HANG, CrashKind.LOCKUP, CrashKind.STALL})
@@ -37,6 +38,10 @@ _MAY_BE_STARVED = (Ending.NEVER_READY, Ending.NO_PROGRESS, Ending.TIMED_OUT, End
 # What a guest reports that did not get to run; a host that waits itself makes these splats worthless.
 STARVATION = frozenset({CrashKind.LOCKUP, CrashKind.STALL})
 STARVED = 0.5
+
+# Counters that say that the load ran, and not where.
+PROVE_NO_PLACE = frozenset({"swapoffs", "operations", "verified"})
+MOST_NAMES = 8
 
 # Observation.accelerator of a guest without KVM.
 EMULATED = "tcg"
@@ -212,7 +217,7 @@ def _not_exercised(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> 
     del crashes
     if run.result is None:
         return None
-    short = shortfalls(cell, run.result)
+    short = (*shortfalls(cell, run, run.result), *_series_not_reached(cell, run))
     if run.result.missing:
         short = (f"the guest could not provide: {run.result.missing}", *short)
     if not short:
@@ -220,15 +225,57 @@ def _not_exercised(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> 
     return Verdict(outcome=Outcome.NOT_EXERCISED, title=short[0], reasons=short[1:])
 
 
-def shortfalls(cell: Cell, result: WorkloadResult) -> tuple[str, ...]:
-    """The counters that did not grow as much as the workload asks for, each in one line."""
+def shortfalls(cell: Cell, run: Observation, result: WorkloadResult) -> tuple[str, ...]:
+    """The counters that did not grow as much as the workload asks for, each in one line.
+
+    A kernel that does not have a site can't reach it: that is no shortfall.
+    """
+    absent = _of_absent_sites(cell, run)
     return tuple(
         f"{counter} grew by {result.counters[counter]}, at least {least} expected"
         if counter in result.counters
         else f"{counter} was not reported, at least {least} expected"
         for counter, least in cell.workload.exercised.items()
-        if result.counters.get(counter, 0) < least
+        if result.counters.get(counter, 0) < least and counter not in absent
     )
+
+
+def _of_absent_sites(cell: Cell, run: Observation) -> frozenset[str]:
+    """The minimums that are about sites which this kernel does not have."""
+    places = [f"site.{site.name}." for site in run.sites if site.state is SiteState.ABSENT]
+    return frozenset(name for name in cell.workload.exercised if any(name.startswith(place) for place in places))
+
+
+def _series_not_reached(cell: Cell, run: Observation) -> tuple[str, ...]:
+    """Whether nothing that the series changed ran, though this workload is meant to reach some of it.
+
+    Only what was observed is claimed: not where a function that it is meant to reach could not be probed, not of a
+    series that changes none of the workload's files, and not of one that changes no function (data, macros).
+    """
+    changed = run.changed
+    if cell.build.variant is not Variant.PATCHED or changed is None or changed.ran:
+        return ()
+    meant = [name for name in changed.meant if name not in changed.no_code]
+    if not meant or not set(meant) <= set(changed.not_reached):
+        return ()
+    names = (
+        f"{', '.join(meant[:MOST_NAMES])}{f' and {len(meant) - MOST_NAMES} more' if len(meant) > MOST_NAMES else ''}"
+    )
+    return (f"no function that the series changes was seen to run; this workload is meant to reach: {names}",)
+
+
+def _unproved(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict | None:
+    """Nothing went wrong, and all that would prove that the workload did its work is not in this kernel."""
+    del crashes
+    dropped = _of_absent_sites(cell, run)
+    if run.ending is not Ending.REPORTED or not dropped:
+        return None
+    left = cell.workload.exercised.keys() - dropped - PROVE_NO_PLACE
+    if left or (run.changed is not None and run.changed.ran):
+        return None
+    absent = [site for site in run.sites if site.state is SiteState.ABSENT]
+    texts = tuple(f"site {site.name}: this kernel does not have it ({site.detail})" for site in absent)
+    return Verdict(outcome=Outcome.SKIPPED, title=f"nothing proves this cell: {texts[0]}", reasons=texts[1:])
 
 
 def _passed(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict | None:
@@ -259,6 +306,7 @@ RULES: tuple[Rule, ...] = (
     _gone,
     _failed,
     _not_exercised,
+    _unproved,
     _passed,
     _unknown,
 )

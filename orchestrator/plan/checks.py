@@ -2,13 +2,13 @@
 """What a schema can't say: names that must be known, files that must be there, values that must fit each other."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from orchestrator.host.errors import UserError
 from orchestrator.host.paths import PROJECT
 from orchestrator.model.arch import ARCHES
-from orchestrator.model.configuration import DeviceKind, KernelSource, Matrix, SwapDevice, Workload
+from orchestrator.model.configuration import DeviceKind, KernelSource, Matrix, SiteWay, SwapDevice, Workload
 from orchestrator.plan.delays import parse_delays
 from orchestrator.plan.flavours import is_widened
 from orchestrator.plan.names import repeated, unknown
@@ -18,6 +18,7 @@ SUFFIXES = (".yaml", ".yml")
 # In the guest's /patchrig beside the workloads.
 GUEST_PROGRAMS = ("console", "reseed", "run-workload", "speed")
 
+_SITE_NAME = re.compile(r"[\w-]{1,40}", re.ASCII)
 _GIT_RANGE = re.compile(r"[^/.]\.\.\.?([^/.]|$)")
 
 
@@ -120,9 +121,20 @@ def workload_problems(workload: Workload, stem: str, folders: tuple[Path, ...]) 
     for file in workload.settings:
         if not file.startswith("/"):
             yield Problem(key=("settings", file), text="must be an absolute path in the guest: /proc/sys/vm/swappiness")
-    for site, functions in workload.sites.items():
-        if not functions:
-            yield Problem(key=("sites", site), text="must name at least one function")
+    for site, ways in workload.sites.items():
+        yield from _site_problems(site, ways)
+
+
+def _site_problems(site: str, ways: Sequence[SiteWay]) -> Iterator[Problem]:
+    if not ways:
+        yield Problem(key=("sites", site), text="must name at least one way: {call: FUNCTION, by: [CALLER]}")
+    if not _SITE_NAME.fullmatch(site):
+        yield Problem(key=("sites", site), text="must be letters, digits, _ and -, 40 at most")
+    for at, way in enumerate(ways):
+        if way.by and way.below:
+            yield Problem(
+                key=("sites", site, at), text="has either `by` (the caller) or `below` (anywhere in the stack)"
+            )
 
 
 def _name_problems(name: str, stem: str) -> Iterator[Problem]:

@@ -8,6 +8,7 @@ from orchestrator.guest.workload import REFERENCE_SPEED, disk_sizes, limits_for,
 from orchestrator.host.files import link_or_copy
 from orchestrator.model.cells import Cell
 from orchestrator.plan.flavours import needs_of
+from orchestrator.report.kept_probes import save_located
 from orchestrator.report.repro_script import repro_script
 from orchestrator.report.store import Store
 from orchestrator.run.bootable import Bootable, Guests, vm_spec
@@ -23,6 +24,8 @@ def keep(bootable: Bootable, keys: RunKeys, store: Store) -> None:
     guest = guest_folder(store)
     _keep(bootable.initramfs, guest / bootable.initramfs.name)
     save_keys(keys, guest)
+    if bootable.located:
+        save_located(bootable.located, folder)
 
 
 def write_repro(cell: Cell, bootable: Bootable, guests: Guests, folder: Path) -> None:

@@ -22,6 +22,7 @@ from orchestrator.run.cell import Observed
 from orchestrator.run.crash_source import explained_tasks
 from orchestrator.run.endings import End, guarded, lost
 from orchestrator.run.progress_watch import crashes_of, shown_tasks_of
+from orchestrator.run.proof import with_proof
 
 
 def judge_cell(cell: Cell, observed: Observed, bootable: Bootable, allow: Iterable[Allowed]) -> CellReport:
@@ -46,7 +47,8 @@ def _judged(cell: Cell, observed: Observed, bootable: Bootable, allow: tuple[All
     crashes = crashes_of(console_log)
     if bootable.explainer:
         crashes = bootable.explainer.explained(crashes)
-    return _report(cell, replace(run, stuck=stuck), weighed(crashes, cell.build.variant), allow)
+    run = with_proof(replace(run, stuck=stuck), cell.workload, bootable.located, bootable.kernel.coverage)
+    return _report(cell, run, weighed(crashes, cell.build.variant), allow)
 
 
 def _report(cell: Cell, run: Observation, crashes: Iterable[Crash] = (), allow: tuple[Allowed, ...] = ()) -> CellReport:

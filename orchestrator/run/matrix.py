@@ -30,6 +30,7 @@ from orchestrator.run.judging import interrupted_report, judge_cell, lost_report
 from orchestrator.run.kernels import Kernels, Request, open_kernels
 from orchestrator.run.losses import LossWatch
 from orchestrator.run.order import Schedule, as_given, edited_files, scheduled
+from orchestrator.run.probing import located_in
 from orchestrator.run.sandboxing import guests_in_sandbox
 from orchestrator.run.scheduler import Steps, Stop, Unbuilt, working
 from orchestrator.run.snapshots import snapshots
@@ -93,7 +94,8 @@ def _new_kernel(
     explainer = new_explainer(
         image, kernels.series, diffs=kernels.diffs, cache=cache, run=store.folder, sandbox=kernels.sandbox
     )
-    return files.bootable(image, explainer)
+    located = located_in(image, explainer.diff, files.workloads, sandbox=kernels.sandbox)
+    return files.bootable(image, located, explainer)
 
 
 def _kept_kernel(

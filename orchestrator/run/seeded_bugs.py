@@ -34,6 +34,7 @@ from orchestrator.run.judging import judge_cell, record
 from orchestrator.run.kernels import Kernels, Request, open_kernels
 from orchestrator.run.losses import LossWatch
 from orchestrator.run.order import Schedule
+from orchestrator.run.probing import located_in
 from orchestrator.run.scheduler import Ended, O, R, Steps, Stop, Unbuilt, working
 
 # After these no further cell of the same kernel tells more.
@@ -242,7 +243,8 @@ class SeededBugRun:
         explainer = new_explainer(
             image, series, diffs=kernels.diffs, cache=kernels.request.cache, run=folder, sandbox=kernels.sandbox
         )
-        return self.files.bootable(image, explainer, blocks=folder)
+        located = located_in(image, explainer.diff, self.files.workloads, sandbox=kernels.sandbox)
+        return self.files.bootable(image, located, explainer, folder=folder)
 
     def _folder(self, bug: SeededBug) -> Path:
         variety = f"{self.build.flavour}.{self.build.arch}"
