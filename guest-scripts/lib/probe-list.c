@@ -15,10 +15,10 @@
 struct probe_list probe_list;
 
 static const struct probe_failure FAILURES[] = {
-	{ "null-pointer", "x64", "found==0" },
+	{ "returns-null", "x64", "found==0" },
 	/* The other bits of the register are anything. */
-	{ "false", "u8", "found==0" },
-	{ "negative", "s32", "found<0" },
+	{ "returns-false", "u8", "found==0" },
+	{ "returns-negative", "s32", "found<0" },
 };
 
 static bool copy(char *to, const char *from)

@@ -141,9 +141,8 @@ class Binary:
         own = sorted(hit for file in files for hit in self._mentions(info, file, whole=True))
         for unit in self._dwarf.iter_CUs():
             end = unit.cu_offset + unit.size
-            named = _between(mentions, unit.cu_offset, end) or _between(
-                own, unit.cu_offset, unit.cu_offset + _NEAR_START
-            )
+            first, last = (unit.cu_offset + at for at in _OWN_NAME)
+            named = _between(mentions, unit.cu_offset, end) or _between(own, first, last)
             if named and unit.get_top_DIE().tag == "DW_TAG_compile_unit":
                 yield Unit(self._dwarf, unit, self._root)
 
@@ -301,8 +300,8 @@ class Unit:
         return whole.removeprefix(f"{self._root}/")
 
 
-# A unit's own name is among its first attributes.
-_NEAR_START = 64
+# Where a unit's own name is: behind a header of 11 or 12 bytes, an abbreviation, the producer and the language.
+_OWN_NAME = (12, 32)
 # Elf64_Sym, little-endian.
 _SYMBOL = struct.Struct("<IBBHQQ")
 _FUNCTION = 2

@@ -46,9 +46,9 @@ Function = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")]
 class Failure(StrEnum):
     """What a function returns when it fails."""
 
-    NULL_POINTER = "null-pointer"
-    FALSE = "false"
-    NEGATIVE = "negative"
+    NULL_POINTER = "returns-null"
+    FALSE = "returns-false"
+    NEGATIVE = "returns-negative"
 
 
 class SiteWay(_Schema):

@@ -25,8 +25,8 @@ static void a_whole_list_is_taken(void)
 {
 	unsigned int line;
 
-	CHECK(read_list("site fault\nreturn get null-pointer\nreturn other negative\nfrom a\nfrom b.isra.0 10 ff\n"
-			"site second\nreturn get null-pointer\nentry do_swap_page+0x1a\n"
+	CHECK(read_list("site fault\nreturn get returns-null\nreturn other returns-negative\nfrom a\nfrom b.isra.0 10 ff\n"
+			"site second\nreturn get returns-null\nentry do_swap_page+0x1a\n"
 			"changed 3\nentry f\nentry g+0x2\nchanged 12\n",
 			&line));
 	CHECK_NUMBER(shared->sites_count, 2);
@@ -52,7 +52,7 @@ static void one_function_that_fails_in_two_ways_has_two_probes(void)
 {
 	unsigned int line;
 
-	CHECK(read_list("site a\nreturn get false\nsite b\nreturn get -\n", &line));
+	CHECK(read_list("site a\nreturn get returns-false\nsite b\nreturn get -\n", &line));
 	CHECK_NUMBER(probe_list.returns_count, 2);
 	CHECK(!probe_list.returns[1].failure);
 }

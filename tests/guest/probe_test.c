@@ -16,7 +16,7 @@
 #define FAILED \
 	"# trigger info: hist:name=failed0:keys=common_stacktrace:vals=hitcount:sort=hitcount:size=4096 if found==0 [active]\n"
 #define SITES                                                                                                       \
-	"site fault\nreturn swap_read null-pointer\nfrom do_swap_page\nsite shmem\nreturn swap_read null-pointer\n" \
+	"site fault\nreturn swap_read returns-null\nfrom do_swap_page\nsite shmem\nreturn swap_read returns-null\n" \
 	"from shmem_swapin\nfrom shmem_fault\n"
 
 static void start_with(const char *list, const char *hist)
@@ -193,7 +193,7 @@ static void a_part_of_a_function_is_a_caller_for_what_returns_to_it(void)
 
 static void a_site_without_callers_is_reached_by_anybody_but_swapoff(void)
 {
-	start_with("site any\nreturn swap_read false\n",
+	start_with("site any\nreturn swap_read returns-false\n",
 		   CALLS "{ common_stacktrace:\n  somebody+0x1/0x2\n} hitcount: 7\n"
 			 "{ common_stacktrace:\n  try_to_unuse+0x1/0x2\n} hitcount: 80\n");
 	probe_end();

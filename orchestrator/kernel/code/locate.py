@@ -88,7 +88,8 @@ def answer(request: Path, target: Path) -> None:
 
 def _root(binary: Binary) -> Path:
     """Where the source tree was when the kernel was built."""
-    for unit in binary.units_naming((), [LANDMARK_FILE]):
+    # It is among the first that are linked.
+    for unit in binary.units():
         # Files below / have lost their first slash.
         if unit.source.endswith(f"/{LANDMARK_FILE}"):
             return Path("/") / unit.source.removesuffix(f"/{LANDMARK_FILE}")
