@@ -16,7 +16,7 @@ _MOST_SITES = 8
 
 def probes_file(workload: str) -> str:
     """Where the list lies in the guest, without the first slash."""
-    return f"patchrig/probes/{workload}"
+    return f"patchrig/{workload}.probes"
 
 
 def probes_text(workload: Workload, located: Located, *, changed: bool = True) -> str:

@@ -62,6 +62,7 @@ class Located:
 
 class SiteState(StrEnum):
     ABSENT = "absent in this kernel"
+    NOT_COUNTED = "not counted"  # the guest could not: `missing` in its result says why
     NOT_REACHED = "not reached"
     REACHED = "reached"
 

@@ -26,9 +26,10 @@ def _site_seen(site: LocatedSite, result: WorkloadResult) -> SiteSeen:
     if not site.way:
         return SiteSeen(name=site.name, state=SiteState.ABSENT, detail=site.why)
     calls = result.counters.get(f"site.{site.name}.calls", 0)
+    counted = f"site.{site.name}.calls" in result.counters and not result.missing
     return SiteSeen(
         name=site.name,
-        state=SiteState.REACHED if calls > 0 else SiteState.NOT_REACHED,
+        state=SiteState.REACHED if calls > 0 else SiteState.NOT_REACHED if counted else SiteState.NOT_COUNTED,
         detail=site.way,
         calls=calls,
         failed=result.counters.get(f"site.{site.name}.failed", 0) if site.failure else None,

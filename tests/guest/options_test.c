@@ -48,7 +48,7 @@ static bool refused(const char *const *words)
 static void all_options_are_taken(void)
 {
 	PARSE("--swap", "/dev/vda:-2:virtio-blk", "--swap", "/mnt/1/swap:32767:swapfile", "--seconds", "20", "--seed",
-	      "0xffffffffffffffff", "--swapoff-budget", "60", "--probes", "/patchrig/probes/swapin",
+	      "0xffffffffffffffff", "--swapoff-budget", "60", "--probes", "/patchrig/swapin.probes",
 	      "--pages", "64");
 	CHECK_NUMBER(shared->devices_count, 2);
 	CHECK_TEXT(shared->devices[0].path, "/dev/vda");
@@ -59,7 +59,7 @@ static void all_options_are_taken(void)
 	CHECK_NUMBER(shared->seconds, 20);
 	CHECK(shared->seed == UINT64_MAX);
 	CHECK_NUMBER(shared->swapoff_budget, 60);
-	CHECK_TEXT(shared->probes, "/patchrig/probes/swapin");
+	CHECK_TEXT(shared->probes, "/patchrig/swapin.probes");
 	CHECK_NUMBER(pages, 64);
 }
 

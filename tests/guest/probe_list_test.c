@@ -4,7 +4,7 @@
 #include "fake_kernel.h"
 #include "probe.h"
 
-#define LIST "/patchrig/probes/test"
+#define LIST "/patchrig/test.probes"
 #define NAME_OF_63 "123456789012345678901234567890123456789012345678901234567890123"
 
 static bool read_list(const char *text, unsigned int *line)

@@ -11,7 +11,7 @@
 #define HIST TRACING "events/patchrig/return0/hist"
 #define ENTRY_TRIGGER(number) TRACING "events/patchrig/entry" number "/trigger"
 #define ARMED "/sys/kernel/debug/kprobes/enabled"
-#define LIST "/patchrig/probes/test"
+#define LIST "/patchrig/test.probes"
 #define CALLS "# trigger info: hist:name=calls0:keys=common_stacktrace:vals=hitcount:sort=hitcount:size=4096 [active]\n"
 #define FAILED \
 	"# trigger info: hist:name=failed0:keys=common_stacktrace:vals=hitcount:sort=hitcount:size=4096 if found==0 [active]\n"

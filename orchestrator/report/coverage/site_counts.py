@@ -48,7 +48,10 @@ def site_counts(
 def _state(site: str, seen: Iterable[SiteSeen], calls: int) -> SiteState:
     if any(one.state is SiteState.ABSENT for one in seen if one.name == site):
         return SiteState.ABSENT
-    return SiteState.REACHED if calls else SiteState.NOT_REACHED
+    if calls:
+        return SiteState.REACHED
+    counted = any(one.state is SiteState.NOT_REACHED for one in seen if one.name == site)
+    return SiteState.NOT_REACHED if counted else SiteState.NOT_COUNTED
 
 
 def _failed(site: str, seen: Sequence[SiteSeen], counters: Iterable[Mapping[str, int]]) -> int | None:

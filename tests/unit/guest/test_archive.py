@@ -26,17 +26,17 @@ def made(tmp_path: Path, located: Located | None, coverage: CoverageMap | None) 
 
 
 def test_it_has_a_list_of_probes_for_each_workload(tmp_path: Path) -> None:
-    own = regular("patchrig/probes/mincore", f"{SITE_LINES}changed 0\nentry g\n".encode())
+    own = regular("patchrig/mincore.probes", f"{SITE_LINES}changed 0\nentry g\n".encode())
 
     assert made(tmp_path, LOCATED, None) == b"base" + newc([own])
 
 
 def test_where_blocks_are_counted_no_changed_function_is_probed(tmp_path: Path) -> None:
     coverage = CoverageMap(side="new", diff=(), lines=(), blocks=())
-    own = [regular("patchrig/probes/mincore", SITE_LINES.encode()), regular("patchrig/blocks", b"")]
+    own = [regular("patchrig/mincore.probes", SITE_LINES.encode()), regular("patchrig/blocks", b"")]
 
     assert made(tmp_path, LOCATED, coverage) == b"base" + newc(own)
 
 
 def test_a_kernel_of_which_nothing_is_known_has_an_empty_list(tmp_path: Path) -> None:
-    assert made(tmp_path, None, None) == b"base" + newc([regular("patchrig/probes/mincore", b"")])
+    assert made(tmp_path, None, None) == b"base" + newc([regular("patchrig/mincore.probes", b"")])

@@ -61,7 +61,7 @@ def test_the_command_line_carries_everything_that_the_yaml_says() -> None:
         *("--device", "virtio-blk:32:5:0", "--device", "swapfile:8:0:0"),
         *("--setting", "/proc/sys/vm/page-cluster=3", "--cgroup", "memory.high=64M"),
         *("--", "mincore", "--seconds", "20", "--seed", "7", "--swapoff-budget", "45"),
-        *("--probes", "/patchrig/probes/mincore", "--threads", "4"),
+        *("--probes", "/patchrig/mincore.probes", "--threads", "4"),
     ]
 
 

@@ -43,6 +43,15 @@ def test_a_site_is_absent_or_reached_or_not() -> None:
     assert (busy.state, busy.calls, busy.failed, busy.sampled) == (SiteState.REACHED, 9, 2, True)
 
 
+def test_what_the_guest_could_not_count_is_not_called_unreached() -> None:
+    located = Located(sites={"mincore": (LocatedSite(name="s", way="f()", returns=("f",)),)})
+
+    (unsaid,) = seen(located).sites
+    (refused,) = seen(located, counters={"site.s.calls": 0}, missing="cannot count the calls of site s").sites
+
+    assert (unsaid.state, refused.state) == (SiteState.NOT_COUNTED, SiteState.NOT_COUNTED)
+
+
 def test_each_changed_function_is_in_one_list() -> None:
     located = Located(
         sites={},
