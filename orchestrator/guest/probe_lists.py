@@ -29,16 +29,29 @@ def probes_text(workload: Workload, located: Located, *, changed: bool = True) -
 
 
 def probed(workload: Workload, located: Located) -> tuple[int, ...]:
-    """The changed functions that are probed while a workload runs: those that it is meant to reach first."""
-    room = _MOST_ENTRIES - sum(len(site.entries) for site in located.sites.get(workload.name, ()))
+    """The changed functions that are probed while a workload runs: those that it is meant to reach first.
+
+    Of more than there is room for, each workload of a run has others, so that together they look at many.
+    """
     numbers = [number for number, one in enumerate(located.changed) if one.entries]
-    numbers.sort(key=lambda number: not is_meant(workload, located.changed[number]))
+    meant = [number for number in numbers if is_meant(workload, located.changed[number])]
+    rest = [number for number in numbers if number not in meant]
+    turn = sorted(located.sites).index(workload.name) if workload.name in located.sites else 0
+    wanted = _turned(meant, MOST_CHANGED, turn)
+    wanted += _turned(rest, MOST_CHANGED - len(wanted), turn)
+    room = _MOST_ENTRIES - sum(len(site.entries) for site in located.sites.get(workload.name, ()))
     chosen = []
-    for number in numbers[:MOST_CHANGED]:
-        room -= len(located.changed[number].entries)
-        if room >= 0:
+    for number in wanted:
+        if len(located.changed[number].entries) <= room:
             chosen.append(number)
+            room -= len(located.changed[number].entries)
     return tuple(chosen)
+
+
+def _turned(numbers: Sequence[int], room: int, turn: int) -> list[int]:
+    """As many as there is room for, beginning where the workload before has ended."""
+    first = turn * room % len(numbers) if len(numbers) > room else 0
+    return [*numbers[first:], *numbers[:first]][:room]
 
 
 def is_meant(workload: Workload, function: LocatedFunction) -> bool:

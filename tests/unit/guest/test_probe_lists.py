@@ -62,6 +62,17 @@ def test_there_are_no_more_than_the_guest_has_room_for() -> None:
     assert len(probed(workload(), Located(sites={"mincore": SITES}, changed=large))) == 19
 
 
+def test_together_the_workloads_of_a_run_look_at_more_than_one_of_them_can() -> None:
+    many = tuple(function(f"f{at}", f"f{at}") for at in range(2 * MOST_CHANGED))
+    found = Located(sites={"mincore": (), "shmem": (), "swapin": ()}, changed=many)
+    names = ("mincore", "shmem", "swapin")
+
+    chosen = [probed(cell(workload=name).workload, found) for name in names]
+
+    assert set(chosen[0]) | set(chosen[1]) == set(range(2 * MOST_CHANGED))
+    assert chosen[2] == chosen[0]
+
+
 def test_more_parts_than_there_is_room_for_become_one_for_each_function() -> None:
     parts = tuple(Caller(symbol="f", first=at, end=at + 1) for at in range(1, 60))
     site = LocatedSite(name="s", way="w", returns=("g",), callers=(*parts, Caller(symbol="h")))
