@@ -18,29 +18,50 @@ static const char *event_file(const char *name, const char *file)
 	return path;
 }
 
-bool kprobe_add(const char *name, const char *function, const char *value)
+static void forget(const char *name)
 {
 	char text[PATH_SIZE];
 
 	snprintf(text, sizeof(text), "-:patchrig/%s", name);
 	/* Mostly there is none. */
 	put_text(TRACING "kprobe_events", text);
-	/* At the return even where nobody asks what it is: an optimised probe at the entry hides the callers. */
-	snprintf(text, sizeof(text), "r512:patchrig/%s %s %s=$retval:x64", name, function, value);
-	return put_text(TRACING "kprobe_events", text);
 }
 
-bool kprobe_count(const char *name, const char *histogram)
-{
-	/* The event's own "enable" stays off: it would only fill the trace buffer, too. */
-	return put_text(event_file(name, "trigger"), histogram);
-}
-
-bool kprobe_rest(const char *name, const char *histogram)
+bool kprobe_add_return(const char *name, const char *function, const char *value, const char *type)
 {
 	char text[PATH_SIZE];
 
-	snprintf(text, sizeof(text), "!%s", histogram);
+	forget(name);
+	/* At the return even where nobody asks what it is: an optimised probe at the entry hides the callers. */
+	snprintf(text, sizeof(text), "r512:patchrig/%s %s %s=$retval:%s", name, function, value, type);
+	return put_text(TRACING "kprobe_events", text);
+}
+
+bool kprobe_add(const char *name, const char *function, const char *value)
+{
+	return kprobe_add_return(name, function, value, "x64");
+}
+
+bool kprobe_add_entry(const char *name, const char *place)
+{
+	char text[PATH_SIZE];
+
+	forget(name);
+	snprintf(text, sizeof(text), "p:patchrig/%s %s", name, place);
+	return put_text(TRACING "kprobe_events", text);
+}
+
+bool kprobe_count(const char *name, const char *trigger)
+{
+	/* The event's own "enable" stays off: it would only fill the trace buffer, too. */
+	return put_text(event_file(name, "trigger"), trigger);
+}
+
+bool kprobe_rest(const char *name, const char *trigger)
+{
+	char text[PATH_SIZE];
+
+	snprintf(text, sizeof(text), "!%s", trigger);
 	return put_text(event_file(name, "trigger"), text);
 }
 

@@ -9,23 +9,27 @@
 #define TRACING "/sys/kernel/tracing/"
 
 /*
- * A probe at the return of `function`, whose value it calls `value`. It takes the place of one that an earlier program
- * of this guest left behind under the same name. False: errno says why.
+ * A probe at the return of `function`, whose value it calls `value`; `type` is the kernel's (x64, u8, s32). It takes the
+ * place of one that an earlier program of this guest left behind under the same name. False: errno says why.
  *
  * A probe is never taken out while anybody may run into it, not even at the end. QEMU's TCG (seen with 7.2, x86_64) can
  * keep a translation that still has the breakpoint when it comes and goes while another CPU is there, and whoever runs
  * that later dies of an int3 that belongs to no probe. For one that merely rests, the kernel knows it.
  */
+bool kprobe_add_return(const char *name, const char *function, const char *value, const char *type);
 bool kprobe_add(const char *name, const char *function, const char *value);
 
-/*
- * Arms the probe: its hits go into a histogram, whose description is the kernel's ("hist:keys=... if value==0").
- * Several may be had. False: errno says why.
- */
-bool kprobe_count(const char *name, const char *histogram);
+/* A probe at a place, FUNCTION or FUNCTION+OFFSET. */
+bool kprobe_add_entry(const char *name, const char *place);
 
-/* Ends a histogram, and what it had counted is gone; the last one leaves the probe at rest. */
-bool kprobe_rest(const char *name, const char *histogram);
+/*
+ * Arms the probe: its hits go into a histogram, whose description is the kernel's ("hist:keys=... if value==0"), or start
+ * another trigger. Several may be had. False: errno says why.
+ */
+bool kprobe_count(const char *name, const char *trigger);
+
+/* Ends a trigger, and what a histogram had counted is gone; the last one leaves the probe at rest. */
+bool kprobe_rest(const char *name, const char *trigger);
 
 /* All histograms of a probe, one after the other; NULL where they can't be read. */
 FILE *kprobe_read(const char *name);

@@ -53,24 +53,11 @@ static void add_swap(const char *text)
 	shared->devices_count++;
 }
 
-/* NAME=FUNCTION,FUNCTION */
-static void add_site(const char *text)
+static void set_probes(const char *path)
 {
-	struct shared_site *site = &shared->sites[shared->sites_count];
-	const char *at = strchr(text, '=');
-
-	if (!at || shared->sites_count == SITES_MAX)
-		usage("--site", text);
-	copy_name(site->name, text, at - text);
-	while (*at) {
-		const size_t length = strcspn(at + 1, ",");
-
-		if (site->functions_count == FUNCTIONS_MAX)
-			usage("--site", text);
-		copy_name(site->functions[site->functions_count++], at + 1, length);
-		at += 1 + length;
-	}
-	shared->sites_count++;
+	if (strlen(path) >= sizeof(shared->probes))
+		usage("too long", path);
+	strcpy(shared->probes, path);
 }
 
 static void choose_looped(const char *text)
@@ -105,12 +92,10 @@ static void take(const struct workload *workload, const char *name, const char *
 {
 	if (!strcmp(name, "swap"))
 		add_swap(value);
-	else if (!strcmp(name, "site"))
-		add_site(value);
 	else if (!strcmp(name, "flip"))
 		*flip = value;
-	else if (!strcmp(name, "probe"))
-		copy_name(shared->probe, value, strlen(value));
+	else if (!strcmp(name, "probes"))
+		set_probes(value);
 	else if (!strcmp(name, "seconds"))
 		shared->seconds = number(name, value);
 	else if (!strcmp(name, "seed"))

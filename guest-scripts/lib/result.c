@@ -90,11 +90,28 @@ static void print_own(bool after)
 	for (unsigned int i = 0; i < shared->counters_count; i++)
 		print_count(shared->counters[i].name, after ? shared->counters[i].value : 0);
 	/* The last site of the array is swapoff itself. */
-	for (unsigned int i = 0; i <= shared->sites_count && shared->probe[0]; i++)
+	for (unsigned int i = 0; i <= shared->sites_count; i++)
 		if (shared->sites[i].name[0])
 			print_site(&shared->sites[i], after);
 	printf("\"operations\": %" PRIu64 ", \"verified\": %" PRIu64 ", \"swapoffs\": %" PRIu64 "}",
 	       after ? shared->operations : 0, after ? shared->verified : 0, after ? shared->swapoffs : 0);
+}
+
+/* By number: how often it ran, or null where it can not be told that it did not. */
+static void print_changed(void)
+{
+	printf("\"changed\": {");
+	for (unsigned int i = 0; i < shared->changed_count; i++) {
+		const struct shared_changed *changed = &shared->changed[i];
+
+		printf("%s", i ? ", " : "");
+		print_string(changed->name);
+		if (changed->partly && !changed->hits)
+			printf(": null");
+		else
+			printf(": %" PRIu64, changed->hits);
+	}
+	printf("}, ");
 }
 
 void result_print(const struct kernel_counters *before, const struct kernel_counters *after, bool hang)
@@ -113,6 +130,7 @@ void result_print(const struct kernel_counters *before, const struct kernel_coun
 	print_own(true);
 	printf("}, ");
 	print_lacking();
+	print_changed();
 	print_field("missing", shared->missing, "}\n");
 	fflush(stdout);
 }

@@ -17,7 +17,7 @@
 #define MISMATCHES_MAX 8
 #define LACKING_MAX 48
 #define SITES_MAX 8
-#define FUNCTIONS_MAX 8
+#define CHANGED_FUNCTIONS_MAX 64
 
 enum phase { PHASE_SETUP, PHASE_READY, PHASE_RUNNING, PHASE_STOPPED, PHASE_AUDITED, PHASE_VERIFIED };
 
@@ -61,10 +61,15 @@ struct shared_lacking {
 
 struct shared_site {
 	char name[NAME_SIZE];
-	char functions[FUNCTIONS_MAX][NAME_SIZE];
-	unsigned int functions_count;
 	uint64_t calls;
 	uint64_t failed;
+};
+
+/* A function that the series changed, by the number that the host gave it. */
+struct shared_changed {
+	char name[NAME_SIZE];
+	uint64_t hits;
+	bool partly; /* one of its entries at least could not be probed */
 };
 
 struct shared {
@@ -72,9 +77,7 @@ struct shared {
 	uint64_t seconds, seed, swapoff_budget;
 	unsigned int devices_count;
 	struct shared_device devices[DEVICES_MAX];
-	char probe[NAME_SIZE];
-	struct shared_site sites[SITES_MAX + 1]; /* the last one: swapoff itself */
-	unsigned int sites_count;
+	char probes[NAME_SIZE * 2]; /* the file of probe.h; "" = no probes */
 	char cgroup[256]; /* folder of the cgroup that the program was started in; "" = the root */
 
 	/* state */
@@ -83,6 +86,11 @@ struct shared {
 	_Atomic bool found; /* an error or a mismatch: no pass any more */
 	_Atomic int alone; /* 1 + the device whose turn it is to be the only one that is off */
 	_Atomic uint64_t operations, verified, swapoffs, longest_ns;
+
+	/* the supervisor's, from the file of the probes */
+	struct shared_site sites[SITES_MAX + 1]; /* the last one: swapoff itself */
+	struct shared_changed changed[CHANGED_FUNCTIONS_MAX];
+	unsigned int sites_count, changed_count;
 
 	/* findings, under the lock */
 	_Atomic uint32_t lock;

@@ -106,11 +106,11 @@ def _table(one: BuildCoverage, *, every_line: bool) -> Iterator[str]:
         yield from _columns(("changed function", "where its blocks begin that did not run"), missed)
         yield ""
     sites = [
-        (site.workload, site.site, f"{site.calls}{'+' if site.sampled else ''}",
-         f"{site.failed}{'+' if site.sampled else ''}", *_delays(site.delays))
+        (site.workload, site.site, str(site.state), f"{site.calls}{'+' if site.sampled else ''}",
+         "-" if site.failed is None else f"{site.failed}{'+' if site.sampled else ''}", *_delays(site.delays))
         for site in one.sites
     ]  # fmt: skip
-    yield from _columns(("workload", "site", "calls", "failed try-gets", "sleeps", "spins"), sites)
+    yield from _columns(("workload", "site", "state", "calls", "failed", "sleeps", "spins"), sites)
     if any(site.sampled for site in one.sites):
         yield "+ at least: the probe rested, so that it did not slow down what it counts"
     yield ""

@@ -21,6 +21,7 @@ from orchestrator.model.images import BuildFailure
 from orchestrator.report.terminal import screen, terminal
 from orchestrator.run.bootable import BOOT_SECONDS, Bootable, BootFiles, Guests, limits_of, unlike_asked, vm_spec
 from orchestrator.run.kernels import Request, open_kernels
+from orchestrator.run.probing import diff_in, located_in
 from orchestrator.run.restored import connected
 from orchestrator.vm.qemu import boot as boot_vm
 from orchestrator.vm.qemu import said_since
@@ -98,5 +99,7 @@ def _bootable(request: Request, cell: Cell, keys: RunKeys) -> Iterator[Bootable]
             guests = Guests(keys=keys, sandbox=kernels.sandbox)
             workloads, cache = (cell.workload,), request.cache
             files = BootFiles(folder=folder, guests=guests, workloads=workloads, cache=cache, listener=listener)
-            bootable = files.with_usable_kvm(files.bootable(image), cell)
+            diff = diff_in(image, kernels.series, kernels.diffs, cache)
+            bootable = files.bootable(image, located_in(image, diff, workloads, sandbox=kernels.sandbox))
+            bootable = files.with_usable_kvm(bootable, cell)
         yield bootable

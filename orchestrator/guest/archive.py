@@ -8,6 +8,7 @@ from pathlib import Path
 from orchestrator.guest.block_counts import BLOCKS_FILE, blocks_text
 from orchestrator.guest.initramfs import Entry, newc, regular
 from orchestrator.guest.keys import RunKeys
+from orchestrator.guest.probe_lists import probes_file, probes_text
 from orchestrator.guest.programs import Library, program_bytes
 from orchestrator.guest.rootfs import base_archive
 from orchestrator.host.deadline import Deadline
@@ -16,6 +17,7 @@ from orchestrator.host.files import replace_whole
 from orchestrator.model.arch import Arch
 from orchestrator.model.blocks import CoverageMap
 from orchestrator.model.configuration import Workload
+from orchestrator.model.probes import Located
 
 _EXECUTABLE = 0o755
 COMPILED = ("reseed", "speed")
@@ -48,9 +50,24 @@ def build_initramfs(
     return output
 
 
-def add_blocks(initramfs: Path, found: CoverageMap, *, output: Path) -> Path:
-    """The initramfs of a run for one instrumented kernel: with the blocks that run-workload tells it to look at."""
-    replace_whole(output, initramfs.read_bytes() + newc([regular(BLOCKS_FILE, blocks_text(found).encode())]))
+def for_kernel(
+    initramfs: Path,
+    *,
+    workloads: Iterable[Workload],
+    located: Located | None,
+    coverage: CoverageMap | None,
+    output: Path,
+) -> Path:
+    """The initramfs of a run for one kernel: with what is probed in it, and with its blocks if it is instrumented.
+
+    There the blocks tell which functions of the series ran.
+    """
+    texts = {
+        probes_file(load.name): probes_text(load, located, changed=coverage is None) if located else ""
+        for load in workloads
+    }
+    texts |= {BLOCKS_FILE: blocks_text(coverage)} if coverage else {}
+    replace_whole(output, initramfs.read_bytes() + newc([regular(path, text.encode()) for path, text in texts.items()]))
     return output
 
 

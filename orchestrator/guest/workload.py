@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from orchestrator.guest.block_counts import widen_argument
+from orchestrator.guest.probe_lists import probes_file
 from orchestrator.guest.protocol import LONGEST_LINE, number, parsed, whole, yes_or_no
 from orchestrator.guest.ssh import Guest, GuestUnreachable, Running
 from orchestrator.host.deadline import POLL_SECONDS, Deadline, now, pause_seconds
@@ -24,6 +25,7 @@ _LACKING = TypeAdapter(dict[str, str])
 _ERRORS = TypeAdapter(tuple[UnexpectedError, ...])
 # The kernel's counters have 64 bits, and none of them is below zero.
 _COUNTS = TypeAdapter(dict[str, dict[str, Annotated[int, Field(strict=True, ge=0, lt=1 << 64)]]])
+_CHANGED = TypeAdapter(dict[str, Annotated[int, Field(strict=True, ge=0, lt=1 << 64)] | None])
 
 # A swapfile needs room for ext2's own blocks beside it.
 _FILE_SYSTEM_MIB = 4
@@ -99,9 +101,7 @@ def workload_argv(cell: Cell, limits: Limits) -> list[str]:
     if cell.widening:
         argv += ["--widen", widen_argument(cell.widening, cell.seed, load.widen_only)]
     argv += ["--", load.name, "--seconds", str(cell.seconds), "--seed", str(cell.seed)]
-    argv += ["--swapoff-budget", f"{limits.swapoff:.0f}", "--probe", load.probe]
-    for site, functions in load.sites.items():
-        argv += ["--site", f"{site}={','.join(functions)}"]
+    argv += ["--swapoff-budget", f"{limits.swapoff:.0f}", "--probes", f"/{probes_file(load.name)}"]
     return [*argv, *load.arguments]
 
 
@@ -120,6 +120,7 @@ def result_of(said: Mapping[str, object]) -> WorkloadResult:
             counters=growth(said["counters"]),
             lacking=_LACKING.validate_python(said.get("lacking", {})),
             missing=str(said.get("missing", "")),
+            changed=_CHANGED.validate_python(said.get("changed", {})),
         )
     except (KeyError, ValidationError) as e:
         raise ValueError(f"the result line lacks something: {e}") from e

@@ -4,7 +4,9 @@
 The one importer of pyelftools. Source: the DWARF 5 standard, sections 2.17, 3.3.8 and 6.2.
 """
 
-from collections.abc import Callable, Iterator
+import struct
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from os.path import normpath
@@ -37,6 +39,25 @@ class Function:
     place: Subprogram
     inlined: frozenset[Subprogram]
     ranges: tuple[tuple[int, int], ...]  # it may lie in several parts
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Machine code of a function of the source: its own, or what was inlined into another one."""
+
+    place: Subprogram
+    entry: int  # where it is entered
+    ranges: tuple[tuple[int, int], ...]
+    inlined: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A function of the machine code, as the symbol table has it."""
+
+    name: str
+    address: int
+    size: int
 
 
 def needed_libraries(path: Path) -> list[str]:
@@ -85,9 +106,53 @@ class Binary:
 
     def symbols(self, *names: str) -> dict[str, int]:
         """The addresses of those of the symbols that there are."""
-        tables = (section for section in self._elf.iter_sections() if isinstance(section, SymbolTableSection))
-        found = (symbol for table in tables for name in names for symbol in table.get_symbol_by_name(name) or ())
-        return {symbol.name: int(symbol["st_value"]) for symbol in found}
+        return {symbol.name: symbol.address for symbol, _ in self._symbols() if symbol.name in names}
+
+    def functions(self) -> list[Symbol]:
+        """The functions of the symbol table, by address."""
+        found = [symbol for symbol, kind in self._symbols() if kind == _FUNCTION and symbol.address]
+        return sorted(found, key=lambda symbol: symbol.address)
+
+    def _symbols(self) -> Iterator[tuple[Symbol, int]]:
+        # Read as a whole: pyelftools takes seconds for one after the other.
+        for table in self._elf.iter_sections():
+            if isinstance(table, SymbolTableSection):
+                names = self._elf.get_section(table["sh_link"]).data()
+                for name, info, _, _, address, size in _SYMBOL.iter_unpack(table.data()):
+                    yield Symbol(_string(names, name), address, size), info & 0xF
+
+    def code(self, start: int, end: int) -> bytes:
+        """The bytes between two addresses; b"" where the file has none."""
+        for section in self._elf.iter_sections():
+            at = start - section["sh_addr"]
+            if section["sh_type"] == "SHT_PROGBITS" and section["sh_addr"] and 0 <= at < section["sh_size"]:
+                self._elf.stream.seek(section["sh_offset"] + at)
+                return bytes(self._elf.stream.read(min(end - start, section["sh_size"] - at)))
+        return b""
+
+    def units_naming(self, names: Collection[str], files: Collection[str] = ()) -> Iterator["Unit"]:
+        """The units that may mention one of the names, and those of the source files, given below the root.
+
+        Each that does is among them. A name is a 4-byte offset into the strings, so it is searched for as such:
+        pyelftools takes minutes to parse all units.
+        """
+        info = self._dwarf.debug_info_sec.stream.getvalue()
+        mentions = sorted(hit for name in names for hit in self._mentions(info, name, whole=False))
+        own = sorted(hit for file in files for hit in self._mentions(info, file, whole=True))
+        for unit in self._dwarf.iter_CUs():
+            end = unit.cu_offset + unit.size
+            first, last = (unit.cu_offset + at for at in _OWN_NAME)
+            named = _between(mentions, unit.cu_offset, end) or _between(own, first, last)
+            if named and unit.get_top_DIE().tag == "DW_TAG_compile_unit":
+                yield Unit(self._dwarf, unit, self._root)
+
+    def _mentions(self, info: bytes, text: str, *, whole: bool) -> Iterator[int]:
+        """Where an offset of the text stands; `whole`: of the path that it is the end of."""
+        for section in (self._dwarf.debug_str_sec, self._dwarf.debug_line_str_sec if whole else None):
+            strings = section.stream.getvalue() if section else b""
+            for at in _places_of(strings, text.encode("utf-8", "surrogateescape") + b"\0"):
+                offset = strings.rfind(b"\0", 0, at) + 1 if whole else at
+                yield from _places_of(info, struct.pack("<I", offset))
 
 
 class Unit:
@@ -138,6 +203,43 @@ class Unit:
             place, inlined = self._place(die), frozenset(self._inlined(die))
             if wanted(place, inlined):
                 yield Function(place=place, inlined=inlined, ranges=self._ranges(die))
+
+    def copies(self, wanted: Callable[[Subprogram], bool]) -> Iterator[Copy]:
+        """All machine code of the functions that `wanted` chooses, own and inlined.
+
+        An inlined copy refers to its function by the 4-byte offset of that: only what has these bytes is parsed.
+        """
+        tops = [die for die in self._top.iter_children() if die.tag == "DW_TAG_subprogram"]
+        chosen = {die.offset for die in tops if wanted(self._place(die))}
+        if not chosen:
+            return
+        start = self._unit.cu_offset
+        self._dwarf.debug_info_sec.stream.seek(start)
+        content = self._dwarf.debug_info_sec.stream.read(self._unit.size)
+        hits = sorted(hit for offset in chosen for hit in _places_of(content, struct.pack("<I", offset - start)))
+        for at, die in enumerate(tops):
+            end = tops[at + 1].offset - start if at + 1 < len(tops) else len(content)
+            if ranges := self._ranges(die):
+                if die.offset in chosen:
+                    yield Copy(self._place(die), ranges[0][0], ranges, inlined=False)
+                if _between(hits, die.offset - start, end):
+                    yield from self._inlined_copies(die, wanted)
+
+    def _inlined_copies(self, die: Any, wanted: Callable[[Subprogram], bool]) -> Iterator[Copy]:
+        for child in die.iter_children():
+            # One without ranges left no instruction behind.
+            ranges = self._ranges(child) if child.tag == "DW_TAG_inlined_subroutine" else ()
+            if ranges and wanted(place := self._place(child)):
+                entry = child.attributes.get("DW_AT_entry_pc")
+                yield Copy(place, self._entry(entry, ranges[0][0]), ranges, inlined=True)
+            if child.tag in ("DW_TAG_inlined_subroutine", "DW_TAG_lexical_block"):
+                yield from self._inlined_copies(child, wanted)
+
+    def _entry(self, entry: Any, low: int) -> int:
+        if entry is None:
+            return low
+        # DWARF 5, 2.18: an address, or an offset from the low one.
+        return int(entry.value) if entry.form in ("DW_FORM_addr", "DW_FORM_addrx") else low + int(entry.value)
 
     def _subprograms(self) -> Iterator[Any]:
         for die in self._top.iter_children():
@@ -196,6 +298,29 @@ class Unit:
     def _from_root(self, path: str) -> str:
         whole = normpath(PurePosixPath(self._folder) / path)
         return whole.removeprefix(f"{self._root}/")
+
+
+# Where a unit's own name is: behind a header of 11 or 12 bytes, an abbreviation, the producer and the language.
+_OWN_NAME = (12, 32)
+# Elf64_Sym, little-endian.
+_SYMBOL = struct.Struct("<IBBHQQ")
+_FUNCTION = 2
+
+
+def _string(strings: bytes, at: int) -> str:
+    return strings[at : strings.index(b"\0", at)].decode("utf-8", "surrogateescape")
+
+
+def _places_of(content: bytes, pattern: bytes) -> Iterator[int]:
+    at = content.find(pattern)
+    while at >= 0:
+        yield at
+        at = content.find(pattern, at + 1)
+
+
+def _between(places: Sequence[int], first: int, end: int) -> bool:
+    at = bisect_right(places, first)
+    return at < len(places) and places[at] < end
 
 
 def _text(die: Any, name: str) -> str:

@@ -2,10 +2,11 @@
 """What was seen of one guest -> the cell's verdict. Pure and pessimistic: silence is never a pass."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from orchestrator.judge.crash import is_ghost
+from orchestrator.judge.exercised import of_absent_sites, series_not_reached, shortfalls, substitutes
 from orchestrator.judge.hang import (
     LEAK,
     is_busy,
@@ -18,8 +19,9 @@ from orchestrator.judge.hang import (
 from orchestrator.model.cells import Cell
 from orchestrator.model.configuration import Allowed
 from orchestrator.model.crashes import Crash, CrashKind, Severity
-from orchestrator.model.guests import Ending, Mismatch, Observation, StuckTask, UnexpectedError, WorkloadResult
+from orchestrator.model.guests import Ending, Mismatch, Observation, StuckTask, UnexpectedError
 from orchestrator.model.outcomes import Outcome, Verdict
+from orchestrator.model.probes import SiteState
 
 # Splats about waiting. They are evidence of a hang, while any other splat says what went wrong before it.
 WAITING = frozenset({CrashKind.HANG, CrashKind.LOCKUP, CrashKind.STALL})
@@ -37,6 +39,9 @@ _MAY_BE_STARVED = (Ending.NEVER_READY, Ending.NO_PROGRESS, Ending.TIMED_OUT, End
 # What a guest reports that did not get to run; a host that waits itself makes these splats worthless.
 STARVATION = frozenset({CrashKind.LOCKUP, CrashKind.STALL})
 STARVED = 0.5
+
+# Counters that say that the load ran, and not where.
+PROVE_NO_PLACE = frozenset({"swapoffs", "operations", "verified"})
 
 # Observation.accelerator of a guest without KVM.
 EMULATED = "tcg"
@@ -217,7 +222,7 @@ def _not_exercised(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> 
     del crashes
     if run.result is None:
         return None
-    short = shortfalls(cell, run.result)
+    short = (*shortfalls(cell, run, run.result), *series_not_reached(cell, run))
     if run.result.missing:
         short = (f"the guest could not provide: {run.result.missing}", *short)
     if not short:
@@ -225,42 +230,18 @@ def _not_exercised(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> 
     return Verdict(outcome=Outcome.NOT_EXERCISED, title=short[0], reasons=short[1:])
 
 
-def shortfalls(cell: Cell, result: WorkloadResult) -> tuple[str, ...]:
-    """The counters that did not grow as much as the workload asks for, each in one line."""
-    return tuple(
-        text
-        for counter, least in cell.workload.exercised.items()
-        for text in _shortfalls_of(counter, least, cell, result)
-    )
-
-
-def _shortfalls_of(counter: str, least: int, cell: Cell, result: WorkloadResult) -> Iterator[str]:
-    """Of one counter, or of those that the workload names for a kernel that lacks it."""
-    if counter not in result.lacking:
-        yield from _too_little(counter, least, result.counters)
-        return
-    lacking = f"this kernel lacks {counter}: {result.lacking[counter]}"
-    if counter not in cell.workload.instead:
-        yield lacking
-    for substitute, enough in cell.workload.instead.get(counter, {}).items():
-        yield from (f"{text} ({lacking})" for text in _too_little(substitute, enough, result.counters))
-
-
-def _too_little(counter: str, least: int, counters: Mapping[str, int]) -> Iterator[str]:
-    if counter not in counters:
-        yield f"{counter} was not reported, at least {least} expected"
-    elif counters[counter] < least:
-        yield f"{counter} grew by {counters[counter]}, at least {least} expected"
-
-
-def _substitutes(cell: Cell, result: WorkloadResult) -> tuple[str, ...]:
-    """What a green cell owes its reader: counters that this kernel lacks, and what was counted in their place."""
-    return tuple(
-        f"this kernel lacks {counter} ({result.lacking[counter]}); counted instead: "
-        + ", ".join(f"{substitute} {result.counters.get(substitute, 0)}" for substitute in substitutes)
-        for counter, substitutes in cell.workload.instead.items()
-        if counter in result.lacking and counter in cell.workload.exercised
-    )
+def _unproved(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict | None:
+    """Nothing went wrong, and all that would prove that the workload did its work is not in this kernel."""
+    del crashes
+    dropped = of_absent_sites(cell, run)
+    if run.ending is not Ending.REPORTED or not dropped:
+        return None
+    left = cell.workload.exercised.keys() - dropped - PROVE_NO_PLACE
+    if left or (run.changed is not None and run.changed.ran):
+        return None
+    absent = [site for site in run.sites if site.state is SiteState.ABSENT]
+    texts = tuple(f"site {site.name}: this kernel does not have it ({site.detail})" for site in absent)
+    return Verdict(outcome=Outcome.SKIPPED, title=f"nothing proves this cell: {texts[0]}", reasons=texts[1:])
 
 
 def _passed(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict | None:
@@ -269,7 +250,7 @@ def _passed(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict
         return None
     result = run.result
     title = f"{result.operations} operations, {result.verified} pages verified, {result.swapoffs} swapoffs"
-    return Verdict(outcome=Outcome.PASSED, title=title, reasons=_substitutes(cell, result))
+    return Verdict(outcome=Outcome.PASSED, title=title, reasons=substitutes(cell, result))
 
 
 def _unknown(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict:
@@ -291,6 +272,7 @@ RULES: tuple[Rule, ...] = (
     _gone,
     _failed,
     _not_exercised,
+    _unproved,
     _passed,
     _unknown,
 )

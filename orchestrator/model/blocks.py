@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which machine code came of what a series changed, and what of that ran: values that cross stages."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -81,5 +81,15 @@ class BlockCount(NamedTuple):
     refused: int = 0  # chosen for a delay where none is allowed
 
 
+NOTHING = BlockCount(hits=0)
+
 Executed = Mapping[int, BlockCount]
 """Block offset -> its counts; a block that did not run is not in it."""
+
+
+def summed(counts: Iterable[BlockCount]) -> BlockCount:
+    """Counts of several blocks, or of one in several guests, added up."""
+    total = NOTHING
+    for count in counts:
+        total = BlockCount(*(one + other for one, other in zip(total, count, strict=True)))
+    return total

@@ -4,9 +4,9 @@
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class _Schema(BaseModel):
@@ -40,6 +40,46 @@ class Allowed(_Schema):
     reason: Annotated[str, Field(min_length=1)]
 
 
+Function = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")]
+
+
+class Failure(StrEnum):
+    """What a function returns when it fails."""
+
+    NULL_POINTER = "returns-null"
+    FALSE = "returns-false"
+    NEGATIVE = "returns-negative"
+
+
+class SiteWay(_Schema):
+    """One way to see that a site was reached: a call of a function, from anywhere or by certain callers."""
+
+    call: Function
+    """The kernel function whose calls are counted; inlined copies count, too."""
+    by: tuple[Function, ...] = ()
+    """Only calls by one of these functions, directly or through one other function."""
+    below: tuple[Function, ...] = ()
+    """Only calls with one of these functions anywhere in the call stack."""
+    failure: Failure | None = None
+    """What it returns when it fails; such calls are counted apart (site.NAME.failed)."""
+
+    @property
+    def callers(self) -> tuple[str, ...]:
+        return (*self.by, *self.below)
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """Those that the site stands for: its callers, or what is called where no caller is named."""
+        return self.callers or (self.call,)
+
+
+OLD_PROBE = "get_swap_device"
+
+
+def _is_old(ways: object) -> bool:
+    return isinstance(ways, list | tuple) and bool(ways) and all(isinstance(way, str) for way in ways)
+
+
 class Workload(_Schema):
     """One guest program and what it must prove; configs/workloads/*.yaml."""
 
@@ -55,13 +95,13 @@ class Workload(_Schema):
     """Control file of the workload's own cgroup -> what is written to it (memory.high: 64M)."""
     settings: Mapping[str, str] = {}
     """Absolute path in the guest -> what is written to it before swapon (/proc/sys/vm/page-cluster: "3")."""
-    probe: str = "get_swap_device"
-    """Kernel function whose calls are counted per site (a kretprobe that records the call stack)."""
-    sites: Mapping[str, tuple[str, ...]] = {}
-    """Site -> functions any one of which, in the probe's call stack, says that this is the site."""
+    probe: str = ""
+    """Old: whose calls are counted for sites that are lists of functions. Write `sites: NAME: [{call: ...}]`."""
+    sites: Mapping[str, tuple[SiteWay, ...]] = {}
+    """Site -> ways to see that it was reached, in order: the first that the kernel under test has is used."""
     files: tuple[str, ...] = ()
     """Kernel source files that it is meant to reach, its own first: who looks for a bug in one of them runs it."""
-    widen_only: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], ...] = ()
+    widen_only: tuple[Function, ...] = ()
     """Where a widened kernel delays it, of the functions that the series changes, unless --widen only= says."""
     exercised: Annotated[Mapping[Counter, Annotated[int, Field(gt=0)]], Field(min_length=1)]
     """Counter -> how much it must grow, else the cell ends as not exercised."""
@@ -69,6 +109,22 @@ class Workload(_Schema):
     """Counter of `exercised` that a kernel may lack -> counters that prove the same there, with their minimum."""
     allow: tuple[Allowed, ...] = ()
     """What the workload itself makes every kernel say."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_old_keys(cls, value: Any) -> Any:
+        """Sites as they were written until 2026-11: a list of functions, any one in the probe's call stack."""
+        sites = value.get("sites") if isinstance(value, dict) else None
+        if not isinstance(sites, Mapping):
+            return value
+        probe = value.get("probe") or OLD_PROBE
+        old = {name: ways for name, ways in sites.items() if _is_old(ways)}
+        new = {name: [{"call": probe, "below": ways, "failure": Failure.NULL_POINTER}] for name, ways in old.items()}
+        return {**value, "sites": {**sites, **new}, **({"probe": probe} if old else {})}
+
+    def site_functions(self, site: str) -> frozenset[str]:
+        """All functions that any of its ways names as the site."""
+        return frozenset(name for way in self.sites[site] for name in way.functions)
 
 
 class Variant(StrEnum):

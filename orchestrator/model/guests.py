@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Literal
 
 from orchestrator.model.blocks import Executed
+from orchestrator.model.probes import ChangedSeen, SiteSeen
 from orchestrator.model.stacks import StackFrame
 
 
@@ -46,6 +47,8 @@ class WorkloadResult:
     counters: Mapping[str, int]  # name -> growth from before to after
     lacking: Mapping[str, str] = field(default_factory=dict)  # counter -> why this kernel can't count that
     missing: str = ""  # what the guest could not provide, in one line ("" when nothing)
+    changed: Mapping[str, int | None] = field(default_factory=dict)
+    """Number of a function that the series changed -> how often it was seen to run; None: it could not be probed."""
 
 
 class Fault(StrEnum):
@@ -113,3 +116,5 @@ class Observation:
     moved: Mapping[str, int] = field(default_factory=dict)  # counters of a hung guest that grew between two looks
     standstill: Standstill | None = None  # None: it got on, or this host does not tell
     executed: Executed | None = None  # None: not an instrumented kernel, or the guest was gone before it could be asked
+    sites: tuple[SiteSeen, ...] = ()  # those of the workload
+    changed: ChangedSeen | None = None  # None: a baseline, or no result

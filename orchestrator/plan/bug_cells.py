@@ -63,7 +63,7 @@ def _file_rank(bug: SeededBug, workload: Workload) -> int:
 
 
 def _meets_site(bug: SeededBug, workload: Workload) -> bool:
-    functions = {name for names in workload.sites.values() for name in names}
+    functions = {name for site in workload.sites for name in workload.site_functions(site)}
     return not functions.isdisjoint(functions_in(bug.diff))
 
 

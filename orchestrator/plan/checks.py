@@ -2,13 +2,13 @@
 """What a schema can't say: names that must be known, files that must be there, values that must fit each other."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from orchestrator.host.errors import UserError
 from orchestrator.host.paths import PROJECT
 from orchestrator.model.arch import ARCHES
-from orchestrator.model.configuration import DeviceKind, KernelSource, Matrix, SwapDevice, Workload
+from orchestrator.model.configuration import DeviceKind, KernelSource, Matrix, SiteWay, SwapDevice, Workload
 from orchestrator.plan.delays import parse_delays
 from orchestrator.plan.flavours import is_widened
 from orchestrator.plan.names import repeated, unknown
@@ -19,6 +19,7 @@ SUFFIXES = (".yaml", ".yml")
 GUEST_PROGRAMS = ("console", "reseed", "run-workload", "speed")
 
 _VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?(?:[~-]rc\d+)?")
+_SITE_NAME = re.compile(r"[\w-]{1,40}", re.ASCII)
 _GIT_RANGE = re.compile(r"[^/.]\.\.\.?([^/.]|$)")
 
 
@@ -126,9 +127,8 @@ def workload_problems(workload: Workload, stem: str, folders: tuple[Path, ...]) 
     for file in workload.settings:
         if not file.startswith("/"):
             yield Problem(key=("settings", file), text="must be an absolute path in the guest: /proc/sys/vm/swappiness")
-    for site, functions in workload.sites.items():
-        if not functions:
-            yield Problem(key=("sites", site), text="must name at least one function")
+    for site, ways in workload.sites.items():
+        yield from _site_problems(site, ways)
     yield from _substitute_problems(workload)
 
 
@@ -136,6 +136,18 @@ def _substitute_problems(workload: Workload) -> Iterator[Problem]:
     for counter in workload.instead:
         if counter not in workload.exercised:
             yield Problem(key=("instead", counter), text=f"{counter} has no minimum under `exercised`")
+
+
+def _site_problems(site: str, ways: Sequence[SiteWay]) -> Iterator[Problem]:
+    if not ways:
+        yield Problem(key=("sites", site), text="must name at least one way: {call: FUNCTION, by: [CALLER]}")
+    if not _SITE_NAME.fullmatch(site):
+        yield Problem(key=("sites", site), text="must be letters, digits, _ and -, 40 at most")
+    for at, way in enumerate(ways):
+        if way.by and way.below:
+            yield Problem(
+                key=("sites", site, at), text="has either `by` (the caller) or `below` (anywhere in the stack)"
+            )
 
 
 def _name_problems(name: str, stem: str) -> Iterator[Problem]:

@@ -66,7 +66,7 @@ _NOTHING: _Shared = ((), ())
 
 def _shared(workload: Workload, files: Collection[str], functions: Collection[str]) -> _Shared:
     """The changed files and functions that a workload is meant for."""
-    sites = dict.fromkeys(function for names in workload.sites.values() for function in names)
+    sites = dict.fromkeys(name for ways in workload.sites.values() for way in ways for name in way.functions)
     return (
         tuple(file for file in workload.files if file in files),
         tuple(function for function in sites if function in functions),

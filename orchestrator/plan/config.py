@@ -44,6 +44,16 @@ class Plan:
     matrix: Matrix
     workloads: tuple[Workload, ...]
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What a user should know of the files: keys that the next release no longer has."""
+        return tuple(
+            f"workload {load.name}: `probe` and sites that are lists of functions will go with the next release; "
+            f"write `sites: {{NAME: [{{call: {load.probe}, below: [FUNCTION]}}]}}` (patchrig schema workload)"
+            for load in self.workloads
+            if load.probe
+        )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Document:

@@ -41,6 +41,7 @@ _PATTERNS = {
     "^[0-9a-f]{64}$": "must be 64 digits, 0-9 and a-f",
     "^[0-9a-f]{40}$": "must be 40 digits, 0-9 and a-f",
     "^[a-z0-9][a-z0-9-]*$": "must be lower-case letters, digits and -",
+    r"^[A-Za-z_]\w*$": "must be the name of a function",
     r"^[a-zA-Z0-9_.\-]+$": "must be letters, digits, _, . and -",
 }
 

@@ -15,6 +15,7 @@ from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.report.crash_entries import crash_entries, tally_text
 from orchestrator.report.crash_text import crash_lines
+from orchestrator.report.proof_text import proof_lines
 
 _MOST_CRASHES = 10
 
@@ -183,6 +184,7 @@ def _facts(cell: CellReport) -> str:
             facts["boot seconds"] = f"{cell.run.boot_seconds:.1f}"
         if cell.run.result is not None:
             facts |= {name: str(growth) for name, growth in sorted(cell.run.result.counters.items())}
+    proof = proof_lines(cell.run)
     # A failure has its reasons in its own text; a pass beside an allowed crash would hide them.
     reasons = cell.verdict.reasons if cell.verdict.outcome is Outcome.PASSED else ()
-    return "\n".join((*(f"{name}: {value}" for name, value in facts.items()), *reasons))
+    return "\n".join((*(f"{name}: {value}" for name, value in facts.items()), *proof, *reasons))

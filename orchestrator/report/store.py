@@ -24,6 +24,7 @@ from orchestrator.model.guests import WorkloadResult
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.matrix_choices import MatrixChoices
 from orchestrator.model.phases import Span, Timing
+from orchestrator.model.probes import Proof
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.report.coverage.figures import PAGE_FILE, coverage_of
 from orchestrator.report.coverage.page import page_text
@@ -45,6 +46,7 @@ LATEST = "latest"
 BUGS = "bugs"  # in a folder of `patchrig sensitivity`: a run for each
 
 _RESULT = TypeAdapter(WorkloadResult)
+_PROOF = TypeAdapter(Proof)
 
 
 class Store:
@@ -117,7 +119,9 @@ class Store:
             # No replacement in one step: the cell's line has all of it too.
             with writing(folder):
                 self.cell_folder(cell.cell)
-                text = json_text(_RESULT.dump_python(cell.run.result, mode="json"), indent=2)
+                proof = _PROOF.dump_python(Proof(sites=cell.run.sites, changed=cell.run.changed), mode="json")
+                result = _RESULT.dump_python(cell.run.result, mode="json", exclude={"changed"})
+                text = json_text(result | proof, indent=2)
                 (folder / RESULT_FILE).write_text(text, encoding="utf-8")
         place = str(folder.relative_to(self.folder)) if folder.exists() else ""
         return replace(cell, folder=place, spans=self._since_start(cell.spans))

@@ -12,11 +12,13 @@ from orchestrator.model.crashes import Comparison, CrashEntry, Severity
 from orchestrator.model.guests import WorkloadResult
 from orchestrator.model.images import BuildFailure
 from orchestrator.model.outcomes import Outcome
+from orchestrator.model.probes import SiteState
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.report.coverage.figures import PAGE_FILE, BuildCoverage, could_not_say, coverage_of, headline, not_run
 from orchestrator.report.crash_entries import compared_text, comparison, crash_entries, tally_text
 from orchestrator.report.crash_text import short_crash_lines
 from orchestrator.report.next_command import baseline_command, pasteable
+from orchestrator.report.proof_text import changed_text, reach_by_arch, reach_text, site_text, together
 
 WIDTH = 78
 _MOST_CELLS = 4
@@ -37,6 +39,7 @@ class Row:
     outcome: str  # "passed", or "hung 1, passed 9"
     figures: tuple[str, str, str]  # operations, verified pages, swapoffs; "-" where no guest reported any
     proof: tuple[str, ...]  # "mincore 8123": each counter that had to grow, and how much it did
+    states: tuple[str, ...]  # sites that this kernel does not have, and which changed functions ran; of the last cell
     cells: int
 
 
@@ -59,6 +62,7 @@ def summary_text(report: RunReport) -> str:
         *_not_run(report.cells),
         _others(report),
         _beside_passes(report),
+        _reach(report),
         *_coverages(coverage_of(report)),
         _foot(report),
     ]
@@ -107,6 +111,7 @@ def _row(name: str, cells: Sequence[CellReport]) -> Row:
         outcome=outcomes.pop().value if len(outcomes) == 1 else outcome_counts(cells),
         figures=_figures(results),
         proof=_proof(cells[0], results),
+        states=_states(cells),
         cells=len(cells),
     )
 
@@ -129,6 +134,14 @@ def _proof(cell: CellReport, results: Sequence[WorkloadResult]) -> tuple[str, ..
         for name in cell.cell.workload.exercised
         if name not in ("operations", "verified", "swapoffs")
     )
+
+
+def _states(cells: Sequence[CellReport]) -> tuple[str, ...]:
+    """Each site that was not reached, and what of the series ran; of repeats, what any of them says."""
+    runs = [cell.run for cell in cells if cell.run is not None]
+    sites = dict.fromkeys(site_text(s) for run in runs for s in run.sites if s.state is not SiteState.REACHED)
+    changed = together([run.changed for run in runs if run.changed is not None])
+    return (*sites, *([changed_text(changed)] if changed else []))
 
 
 def _head(report: RunReport) -> str:
@@ -159,6 +172,7 @@ def _row_lines(row: Row) -> Iterator[str]:
     yield f"  {name[:17]:<18}{row.outcome[:19]:<20}{operations:>12}{verified:>12}{swapoffs:>10}"
     if row.proof:
         yield _wrapped(", ".join(row.proof), indent="      ")
+    yield from (_wrapped(text, indent="      ") for text in row.states)
 
 
 def _failed_builds(report: RunReport) -> Iterator[str]:
@@ -265,10 +279,17 @@ def _coverage(coverage: BuildCoverage) -> str:
         lines.append(_wrapped(f"{said}: {one.line.file}:{one.line.line}: {one.line.text.strip()}", indent="  "))
     for site in coverage.sites:
         least = "at least " if site.sampled else ""
-        counts = [f"{least}{site.calls} calls", f"{site.failed} try-gets failed"]
+        counts = [f"{least}{site.calls} calls"] + ([f"{site.failed} failed"] if site.failed is not None else [])
+        counts = [str(site.state)] if site.state is not SiteState.REACHED else counts
         counts += [f"{site.delays.sleeps} sleeps"] if site.delays else []
         lines.append(_wrapped(f"{site.workload}: {site.site}: {', '.join(counts)}", indent="  "))
     return "\n".join(lines)
+
+
+def _reach(report: RunReport) -> str:
+    """What the series changed and no cell ran: the reader's first question about a green run."""
+    lines = [_wrapped(reach_text(reach), indent="  ") for reach in reach_by_arch(report.cells)]
+    return "\n".join(("What the series changes:", *lines)) if lines else ""
 
 
 def _beside_passes(report: RunReport) -> str:

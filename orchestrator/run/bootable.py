@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from orchestrator.guest.archive import GuestFiles, add_blocks, build_initramfs, program_path
+from orchestrator.guest.archive import GuestFiles, build_initramfs, for_kernel, program_path
 from orchestrator.guest.keys import RunKeys
 from orchestrator.guest.workload import Limits, disk_sizes, limits_for
 from orchestrator.host import paths
@@ -13,11 +13,13 @@ from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError
 from orchestrator.host.files import sha256_of
 from orchestrator.model.arch import ARCHES
-from orchestrator.model.cells import Cell
+from orchestrator.model.cells import Build, Cell
 from orchestrator.model.configuration import Allowed, Workload
 from orchestrator.model.events import Listener, Notice, Step
 from orchestrator.model.images import KernelImage
+from orchestrator.model.probes import Located
 from orchestrator.plan.flavours import needs_of
+from orchestrator.report.kept_probes import load_located
 from orchestrator.run.crash_source import Explainer
 from orchestrator.run.snapshots import Snapshots
 from orchestrator.vm.accelerator import kvm_impossible, kvm_state
@@ -61,6 +63,7 @@ class Bootable:
     initramfs: Path
     guests: Guests
     explainer: Explainer | None = None  # of this kernel's crashes
+    located: Located | None = None  # its sites and changed functions; None: a run of an earlier version did not keep it
 
 
 def vm_spec(cell: Cell, bootable: Bootable) -> VmSpec:
@@ -100,9 +103,9 @@ class BootFiles:
     _kvm: dict[str, bool] = field(default_factory=dict)
 
     def bootable(
-        self, image: KernelImage, explainer: Explainer | None = None, *, blocks: Path | None = None
+        self, image: KernelImage, located: Located, explainer: Explainer | None = None, *, folder: Path | None = None
     ) -> Bootable:
-        """The kernel with its initramfs; one with its instrumented blocks in it is made in the folder `blocks`."""
+        """The kernel with its own initramfs, which has its probes in it, and is made in the `folder`."""
         arch = ARCHES[image.build.arch]
         initramfs = self.folder / f"initramfs.{arch.name}"
         if not initramfs.exists():
@@ -111,10 +114,14 @@ class BootFiles:
             until = Deadline.after(_INITRAMFS_SECONDS, "the guest's root file system")
             programs = _programs(self.workloads)
             build_initramfs(arch, programs, self.guests.keys, files, output=initramfs, until=until)
-        if image.coverage:
-            output = (blocks or self.folder) / initramfs_name(image)
-            initramfs = add_blocks(initramfs, image.coverage, output=output)
-        return Bootable(kernel=image, initramfs=initramfs, guests=self.guests, explainer=explainer)
+        own = for_kernel(
+            initramfs,
+            workloads=self.workloads,
+            located=located,
+            coverage=image.coverage,
+            output=(folder or self.folder) / initramfs_name(image.build),
+        )
+        return Bootable(kernel=image, initramfs=own, guests=self.guests, explainer=explainer, located=located)
 
     def with_usable_kvm(self, bootable: Bootable, cell: Cell) -> Bootable:
         """Its guests run under KVM where that was seen to boot one, tried once for each arch."""
@@ -143,19 +150,23 @@ def _programs(workloads: Iterable[Workload]) -> tuple[tuple[Workload, Path], ...
     return tuple((load, program_path(load, scripts / load.name, scripts)) for load in once.values())
 
 
-def initramfs_name(image: KernelImage) -> str:
-    """One for each arch, and for an instrumented kernel one of its own, as that has the kernel's blocks in it."""
-    return f"initramfs.{image.build.name if image.coverage else image.build.arch}"
+def initramfs_name(build: Build) -> str:
+    """One for each kernel, as it has the kernel's probes and blocks in it."""
+    return f"initramfs.{build.name}"
 
 
 def kept_bootable(image: KernelImage, run: Path, guests: Guests, explainer: Explainer | None = None) -> Bootable:
     """The kernel and initramfs as an earlier run's own folder holds them: the cache may have been cleaned since."""
     folder = run / "builds" / image.build.name
-    initramfs = run / "guest" / initramfs_name(image)
+    initramfs = run / "guest" / initramfs_name(image.build)
+    if not initramfs.exists():
+        # As runs before 2026-12 called that of a kernel without blocks.
+        initramfs = run / "guest" / f"initramfs.{image.build.arch}"
     for file in (folder / "image", initramfs):
         if not file.exists():
             raise InfraError(f"{file} is gone", hint=_AGAIN)
     if image.hashes.get("image") not in (None, sha256_of(folder / "image")):
         raise InfraError(f"{folder / 'image'} is not what was booted", hint=_AGAIN)
     kernel = replace(image, image=folder / "image", config=folder / "config", log=folder / "build.log")
-    return Bootable(kernel=kernel, initramfs=initramfs, guests=guests, explainer=explainer)
+    located = load_located(folder)
+    return Bootable(kernel=kernel, initramfs=initramfs, guests=guests, explainer=explainer, located=located)

@@ -7,6 +7,7 @@ from orchestrator.guest.keys import save_keys
 from orchestrator.guest.workload import REFERENCE_SPEED, disk_sizes, workload_argv
 from orchestrator.host.files import link_or_copy
 from orchestrator.model.cells import Cell
+from orchestrator.report.kept_probes import save_located
 from orchestrator.report.repro_script import repro_script
 from orchestrator.report.store import Store
 from orchestrator.run.bootable import Bootable, limits_of, vm_spec
@@ -22,6 +23,8 @@ def keep(bootable: Bootable, store: Store) -> None:
     guest = guest_folder(store)
     _keep(bootable.initramfs, guest / bootable.initramfs.name)
     save_keys(bootable.guests.keys, guest)
+    if bootable.located:
+        save_located(bootable.located, folder)
 
 
 def write_repro(cell: Cell, bootable: Bootable, folder: Path) -> None:

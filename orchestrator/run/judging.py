@@ -23,6 +23,7 @@ from orchestrator.run.cell import Observed
 from orchestrator.run.crash_source import explained_tasks
 from orchestrator.run.endings import End, guarded, lost
 from orchestrator.run.progress_watch import crashes_of, shown_tasks_of
+from orchestrator.run.proof import with_proof
 
 
 def judge_cell(cell: Cell, observed: Observed, bootable: Bootable) -> CellReport:
@@ -47,7 +48,8 @@ def _judged(cell: Cell, observed: Observed, bootable: Bootable) -> CellReport:
     crashes = crashes_of(console_log)
     if bootable.explainer:
         crashes = bootable.explainer.explained(crashes)
-    report = _report(cell, replace(run, stuck=stuck), weighed(crashes, cell.build.variant), bootable.guests.allow)
+    run = with_proof(replace(run, stuck=stuck), cell.workload, bootable.located, bootable.kernel.coverage)
+    report = _report(cell, run, weighed(crashes, cell.build.variant), bootable.guests.allow)
     noted = annotated(report.verdict, release=bootable.kernel.release, workload=cell.workload.name)
     return replace(report, verdict=noted)
 

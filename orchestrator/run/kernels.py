@@ -109,7 +109,7 @@ def open_kernels(request: Request, listener: Listener) -> Iterator[Kernels]:
         # The series first: a patch that is none should not wait for a download.
         wanted_version = request.series_version
         series = load_series(request.series, tree=request.tree, log=log, until=until, version=wanted_version)
-        for text in series.notices:
+        for text in (*request.plan.notices, *series.notices):
             listener(Notice(text=text))
         if request.tree:
             source = from_tree(request.tree, revision=series.base or request.revision, cache=request.cache, log=log)

@@ -26,6 +26,7 @@ from orchestrator.run.judging import interrupted_report, judge_cell, lost_report
 from orchestrator.run.kernels import Kernels, Request, open_kernels
 from orchestrator.run.losses import LossWatch
 from orchestrator.run.order import Schedule, as_given, edited_files, scheduled
+from orchestrator.run.probing import located_in
 from orchestrator.run.sandboxing import guests_in_sandbox
 from orchestrator.run.scheduler import Steps, Stop, Unbuilt, working
 from orchestrator.run.snapshots import snapshots
@@ -80,7 +81,9 @@ def _new_kernel(
     if isinstance(image, BuildFailure):
         return image
     listener(PhaseBegan(what=build.name, phase=Phase.PACK))
-    return cells.files.bootable(image, kernels.explainer(image, store.folder))
+    explainer = kernels.explainer(image, store.folder)
+    located = located_in(image, explainer.diff, cells.files.workloads, sandbox=kernels.sandbox)
+    return cells.files.bootable(image, located, explainer)
 
 
 def _kept_kernel(report: RunReport, cells: "_Cells", build: Build, _background: bool, listener: Listener) -> Bootable:

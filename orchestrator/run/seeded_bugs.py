@@ -31,6 +31,7 @@ from orchestrator.run.judging import judge_cell, record
 from orchestrator.run.kernels import Kernels, Request, open_kernels
 from orchestrator.run.losses import LossWatch
 from orchestrator.run.order import Schedule
+from orchestrator.run.probing import located_in
 from orchestrator.run.scheduler import R, Steps, Stop, Unbuilt, working
 
 # After these no further cell of the same kernel tells more.
@@ -193,7 +194,9 @@ class SeededBugRun:
     def _bootable(self, image: KernelImage, bug: SeededBug, patches: Series) -> Bootable:
         # A data race is found only where the series or the bug changed something.
         folder = self.ledger.kernel_folder(bug, self.build)
-        return self.files.bootable(image, self.kernels.explainer(image, folder, patches), blocks=folder)
+        explainer = self.kernels.explainer(image, folder, patches)
+        located = located_in(image, explainer.diff, self.files.workloads, sandbox=self.kernels.sandbox)
+        return self.files.bootable(image, located, explainer, folder=folder)
 
     @contextmanager
     def _store(self, bug: SeededBug, bootable: Bootable) -> Iterator[Store]:

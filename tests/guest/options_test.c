@@ -48,8 +48,8 @@ static bool refused(const char *const *words)
 static void all_options_are_taken(void)
 {
 	PARSE("--swap", "/dev/vda:-2:virtio-blk", "--swap", "/mnt/1/swap:32767:swapfile", "--seconds", "20", "--seed",
-	      "0xffffffffffffffff", "--swapoff-budget", "60", "--probe", "swap_read", "--site", "fault=do_swap_page,f2",
-	      "--site", "last=f3", "--pages", "64");
+	      "0xffffffffffffffff", "--swapoff-budget", "60", "--probes", "/patchrig/swapin.probes",
+	      "--pages", "64");
 	CHECK_NUMBER(shared->devices_count, 2);
 	CHECK_TEXT(shared->devices[0].path, "/dev/vda");
 	CHECK_TEXT(shared->devices[0].kind, "virtio-blk");
@@ -59,13 +59,7 @@ static void all_options_are_taken(void)
 	CHECK_NUMBER(shared->seconds, 20);
 	CHECK(shared->seed == UINT64_MAX);
 	CHECK_NUMBER(shared->swapoff_budget, 60);
-	CHECK_TEXT(shared->probe, "swap_read");
-	CHECK_NUMBER(shared->sites_count, 2);
-	CHECK_TEXT(shared->sites[0].name, "fault");
-	CHECK_NUMBER(shared->sites[0].functions_count, 2);
-	CHECK_TEXT(shared->sites[0].functions[0], "do_swap_page");
-	CHECK_TEXT(shared->sites[0].functions[1], "f2");
-	CHECK_TEXT(shared->sites[1].functions[0], "f3");
+	CHECK_TEXT(shared->probes, "/patchrig/swapin.probes");
 	CHECK_NUMBER(pages, 64);
 }
 
@@ -76,7 +70,7 @@ static void what_is_not_said_has_a_default(void)
 	CHECK_NUMBER(shared->swapoff_budget, 30);
 	CHECK_NUMBER(shared->seed, 0);
 	CHECK_NUMBER(pages, 16);
-	CHECK_TEXT(shared->probe, "");
+	CHECK_TEXT(shared->probes, "");
 }
 
 static void the_last_devices_are_steady_unless_the_loops_are_chosen(void)
@@ -91,12 +85,9 @@ static void the_last_devices_are_steady_unless_the_loops_are_chosen(void)
 
 static void names_may_be_as_long_as_there_is_room(void)
 {
-	PARSE(SWAP, "--probe", NAME_OF_63, "--site", NAME_OF_63 "=" NAME_OF_63);
-	CHECK_TEXT(shared->probe, NAME_OF_63);
-	CHECK_TEXT(shared->sites[0].functions[0], NAME_OF_63);
-	CHECK(REFUSED(SWAP, "--probe", NAME_OF_63 "4"));
-	CHECK(REFUSED(SWAP, "--site", NAME_OF_63 "4=f"));
-	CHECK(REFUSED(SWAP, "--site", "a=" NAME_OF_63 "4"));
+	PARSE(SWAP, "--probes", NAME_OF_63 NAME_OF_63);
+	CHECK_TEXT(shared->probes, NAME_OF_63 NAME_OF_63);
+	CHECK(REFUSED(SWAP, "--probes", NAME_OF_63 NAME_OF_63 "12"));
 	CHECK(REFUSED("--swap", NAME_OF_63 "4:1:zram"));
 	CHECK(REFUSED("--swap", "/dev/a:1:" NAME_OF_63 "4"));
 }
@@ -106,13 +97,6 @@ static void there_may_be_as_many_as_there_is_room_for(void)
 	PARSE(SWAP, SWAP, SWAP, SWAP, SWAP, SWAP, SWAP, SWAP);
 	CHECK_NUMBER(shared->devices_count, DEVICES_MAX);
 	CHECK(REFUSED(SWAP, SWAP, SWAP, SWAP, SWAP, SWAP, SWAP, SWAP, SWAP));
-	PARSE(SWAP, "--site", "a=1,2,3,4,5,6,7,8");
-	CHECK_NUMBER(shared->sites[0].functions_count, FUNCTIONS_MAX);
-	CHECK(REFUSED(SWAP, "--site", "a=1,2,3,4,5,6,7,8,9"));
-#define SITE "--site", "a=f"
-	PARSE(SWAP, SITE, SITE, SITE, SITE, SITE, SITE, SITE, SITE);
-	CHECK_NUMBER(shared->sites_count, SITES_MAX);
-	CHECK(REFUSED(SWAP, SITE, SITE, SITE, SITE, SITE, SITE, SITE, SITE, SITE));
 }
 
 static void a_number_is_a_whole_number_and_no_more(void)
@@ -135,7 +119,7 @@ static void what_is_not_known_is_refused(void)
 	CHECK(REFUSED(SWAP, "--pages"));
 	CHECK(REFUSED("--swap", "/dev/zram0"));
 	CHECK(REFUSED("--swap", "/dev/zram0:10"));
-	CHECK(REFUSED(SWAP, "--site", "nofunctions"));
+	CHECK(REFUSED(SWAP, "--site", "fault=do_swap_page"));
 	CHECK(REFUSED(SWAP, "--flip", "1"));
 	CHECK(REFUSED(SWAP, "--flip", "x"));
 	CHECK(REFUSED(SWAP, "--flip", "-1"));

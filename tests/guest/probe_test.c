@@ -7,28 +7,37 @@
 #define TRACING "/sys/kernel/tracing/"
 #define EVENTS TRACING "kprobe_events"
 #define PROFILE TRACING "kprobe_profile"
-#define TRIGGER TRACING "events/patchrig/probe/trigger"
-#define HIST TRACING "events/patchrig/probe/hist"
+#define TRIGGER TRACING "events/patchrig/return0/trigger"
+#define HIST TRACING "events/patchrig/return0/hist"
+#define ENTRY_TRIGGER(number) TRACING "events/patchrig/entry" number "/trigger"
 #define ARMED "/sys/kernel/debug/kprobes/enabled"
-#define CALLS "# trigger info: hist:name=calls:keys=common_stacktrace:vals=hitcount:sort=hitcount:size=4096 [active]\n"
+#define LIST "/patchrig/test.probes"
+#define CALLS "# trigger info: hist:name=calls0:keys=common_stacktrace:vals=hitcount:sort=hitcount:size=4096 [active]\n"
 #define FAILED \
-	"# trigger info: hist:name=failed:keys=common_stacktrace:vals=hitcount:sort=hitcount:size=4096 if found==0 [active]\n"
+	"# trigger info: hist:name=failed0:keys=common_stacktrace:vals=hitcount:sort=hitcount:size=4096 if found==0 [active]\n"
+#define SITES                                                                                                       \
+	"site fault\nreturn swap_read returns-null\nfrom do_swap_page\nsite shmem\nreturn swap_read returns-null\n" \
+	"from shmem_swapin\nfrom shmem_fault\n"
+
+static void start_with(const char *list, const char *hist)
+{
+	memset(shared, 0, sizeof(*shared));
+	strcpy(shared->probes, LIST);
+	kernel_file(LIST, list);
+	kernel_file(EVENTS, "");
+	kernel_file(PROFILE, "");
+	kernel_file(TRIGGER, "");
+	kernel_file(ENTRY_TRIGGER("0"), "");
+	kernel_file(ENTRY_TRIGGER("1"), "");
+	kernel_file(ARMED, "");
+	kernel_file(HIST, hist);
+	probe_start();
+}
 
 /* The sites are "fault" (do_swap_page) and "shmem" (shmem_swapin, shmem_fault). */
 static void start(const char *hist)
 {
-	memset(shared, 0, sizeof(*shared));
-	strcpy(shared->probe, "swap_read");
-	shared->sites_count = 2;
-	shared->sites[0] = (struct shared_site){ .name = "fault", .functions = { "do_swap_page" }, .functions_count = 1 };
-	shared->sites[1] =
-		(struct shared_site){ .name = "shmem", .functions = { "shmem_swapin", "shmem_fault" }, .functions_count = 2 };
-	kernel_file(EVENTS, "");
-	kernel_file(PROFILE, "");
-	kernel_file(TRIGGER, "");
-	kernel_file(ARMED, "");
-	kernel_file(HIST, hist);
-	probe_start();
+	start_with(SITES, hist);
 }
 
 static void calls_and_failures_are_those_of_the_first_site_in_the_stack(void)
@@ -104,7 +113,7 @@ static void without_a_probe_nothing_is_asked_of_the_kernel(void)
 	probe_end();
 	kernel_file(ARMED, "");
 	kernel_file(EVENTS, "");
-	shared->probe[0] = 0;
+	shared->probes[0] = 0;
 	probe_start();
 	probe_tick();
 	probe_end();
@@ -116,9 +125,12 @@ static void what_the_kernel_refuses_is_missing(void)
 {
 	start("");
 	probe_end();
+	memset(shared->sites, 0, sizeof(shared->sites));
+	shared->sites_count = 0;
 	kernel_forget(EVENTS);
 	probe_start();
-	CHECK_TEXT(shared->missing, "cannot count the calls of swap_read: ENOENT");
+	CHECK_TEXT(shared->missing, "cannot count the calls of site fault: ENOENT");
+	probe_end();
 	start("");
 	kernel_forget(HIST);
 	probe_end();
@@ -129,7 +141,7 @@ static void profile(unsigned int hits)
 {
 	char text[200];
 
-	snprintf(text, sizeof(text), "  other                 99999               0\n  probe     %u     0\n", hits);
+	snprintf(text, sizeof(text), "  other                 99999               0\n  return0     %u     0\n", hits);
 	kernel_file(PROFILE, text);
 }
 
@@ -166,6 +178,100 @@ static void with_delay_injection_it_never_rests(void)
 	probe_end();
 }
 
+static void a_part_of_a_function_is_a_caller_for_what_returns_to_it(void)
+{
+	start_with("site move\nreturn swap_read -\nfrom move_pages 100 180\n",
+		   CALLS "{ common_stacktrace:\n  move_pages+0x100/0x900\n} hitcount: 1\n"
+			 "{ common_stacktrace:\n  move_pages+0x101/0x900\n} hitcount: 20\n"
+			 "{ common_stacktrace:\n  move_pages+0x180/0x900\n} hitcount: 300\n"
+			 "{ common_stacktrace:\n  move_pages+0x181/0x900\n} hitcount: 4000\n"
+			 "{ common_stacktrace:\n  move_pages.isra.0+0x120/0x900\n} hitcount: 50000\n");
+	probe_end();
+	CHECK_NUMBER(shared->sites[0].calls, 320);
+	CHECK_TEXT(kernel_text(EVENTS), "-:patchrig/return0r512:patchrig/return0 swap_read found=$retval:x64");
+}
+
+static void a_site_without_callers_is_reached_by_anybody_but_swapoff(void)
+{
+	start_with("site any\nreturn swap_read returns-false\n",
+		   CALLS "{ common_stacktrace:\n  somebody+0x1/0x2\n} hitcount: 7\n"
+			 "{ common_stacktrace:\n  try_to_unuse+0x1/0x2\n} hitcount: 80\n");
+	probe_end();
+	CHECK_NUMBER(shared->sites[0].calls, 7);
+	CHECK_NUMBER(shared->sites[1].calls, 80);
+	CHECK_TEXT(kernel_text(TRIGGER),
+		   "hist:name=calls0:keys=common_stacktrace:size=4096"
+		   "hist:name=failed0:keys=common_stacktrace:size=4096 if found==0"
+		   "!hist:name=failed0:keys=common_stacktrace:size=4096 if found==0"
+		   "!hist:name=calls0:keys=common_stacktrace:size=4096");
+	CHECK(strstr(kernel_text(EVENTS), "found=$retval:u8"));
+}
+
+static void an_inlined_call_is_counted_where_it_begins(void)
+{
+	start_with("site inlined\nentry do_swap_page+0x12\nentry move_pages+0x3\n", "");
+	kernel_file(PROFILE, "  entry0     5     0\n  entry1     7     0\n  entry2     900     0\n");
+	probe_end();
+	CHECK_NUMBER(shared->sites[0].calls, 12);
+	CHECK_TEXT(kernel_text(EVENTS), "-:patchrig/entry0p:patchrig/entry0 do_swap_page+0x12"
+					"-:patchrig/entry1p:patchrig/entry1 move_pages+0x3");
+	CHECK_TEXT(kernel_text(ENTRY_TRIGGER("1")), "traceon!traceon");
+}
+
+static void a_changed_function_that_ran_enough_rests_for_good(void)
+{
+	start_with("changed 4\nentry f\nchanged 9\nentry g\n", "");
+	kernel_file(PROFILE, "  entry0     199     0\n  entry1     200     0\n");
+	probe_tick();
+	CHECK_TEXT(kernel_text(ENTRY_TRIGGER("0")), "traceon");
+	CHECK_TEXT(kernel_text(ENTRY_TRIGGER("1")), "traceon!traceon");
+	/* They are no reason for all probes to rest. */
+	CHECK_TEXT(kernel_text(ARMED), "1");
+	kernel_file(PROFILE, "  entry0     0     0\n  entry1     200     0\n");
+	probe_end();
+	CHECK_TEXT(shared->changed[0].name, "4");
+	CHECK_NUMBER(shared->changed[0].hits, 0);
+	CHECK_NUMBER(shared->changed[1].hits, 200);
+	CHECK_TEXT(kernel_text(ENTRY_TRIGGER("1")), "traceon!traceon");
+	CHECK_TEXT(shared->missing, "");
+}
+
+static void a_changed_function_that_can_not_be_probed_is_no_reason_to_fail(void)
+{
+	start_with(SITES "changed 4\nentry f\n", "");
+	kernel_forget(ENTRY_TRIGGER("0"));
+	probe_end();
+	memset(shared->sites, 0, sizeof(shared->sites));
+	shared->sites_count = shared->changed_count = 0;
+	probe_start();
+	probe_end();
+	CHECK(shared->changed[0].partly);
+	CHECK_NUMBER(shared->changed[0].hits, 0);
+	CHECK_TEXT(shared->missing, "");
+}
+
+static void the_first_ticks_are_without_rest_for_the_functions_of_the_series(void)
+{
+	start_with(SITES "changed 4\nentry f\n", "");
+	for (unsigned int i = 1; i <= 40; i++) {
+		profile(1000 * i);
+		probe_tick();
+	}
+	CHECK_TEXT(kernel_text(ARMED), "1");
+	profile(90000);
+	probe_tick();
+	CHECK_TEXT(kernel_text(ARMED), "10");
+	probe_end();
+}
+
+static void a_list_that_is_none_proves_nothing(void)
+{
+	start_with("site fault\nreturn swap_read\n", "");
+	CHECK_TEXT(shared->missing, "cannot read line 2 of " LIST);
+	probe_end();
+	CHECK_TEXT(kernel_text(EVENTS), "");
+}
+
 int main(void)
 {
 	shared_new();
@@ -177,6 +283,13 @@ int main(void)
 	RUN(without_a_probe_nothing_is_asked_of_the_kernel);
 	RUN(what_the_kernel_refuses_is_missing);
 	RUN(a_probe_that_is_hit_often_rests);
+	RUN(a_part_of_a_function_is_a_caller_for_what_returns_to_it);
+	RUN(a_site_without_callers_is_reached_by_anybody_but_swapoff);
+	RUN(an_inlined_call_is_counted_where_it_begins);
+	RUN(a_changed_function_that_ran_enough_rests_for_good);
+	RUN(a_changed_function_that_can_not_be_probed_is_no_reason_to_fail);
+	RUN(the_first_ticks_are_without_rest_for_the_functions_of_the_series);
+	RUN(a_list_that_is_none_proves_nothing);
 	RUN(with_delay_injection_it_never_rests);
 	return check_result();
 }

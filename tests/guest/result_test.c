@@ -38,7 +38,7 @@ static void an_empty_run_has_every_field(void)
 		   "{\"type\": \"result\", \"operations\": 0, \"verified\": 0, \"mismatch_count\": 0, \"mismatches\": [], "
 		   "\"errors\": [], \"swapoffs\": 0, \"swapoff_longest_ms\": 0.0, \"swapoff_stuck\": false, "
 		   "\"counters\": {\"before\": {\"operations\": 0, \"verified\": 0, \"swapoffs\": 0}, "
-		   "\"after\": {\"operations\": 0, \"verified\": 0, \"swapoffs\": 0}}, \"lacking\": {}, \"missing\": \"\"}\n");
+		   "\"after\": {\"operations\": 0, \"verified\": 0, \"swapoffs\": 0}}, \"lacking\": {}, \"changed\": {}, \"missing\": \"\"}\n");
 }
 
 static void a_full_run_has_every_value(void)
@@ -60,7 +60,10 @@ static void a_full_run_has_every_value(void)
 	strcpy(before.of[0].name, "pswpin");
 	strcpy(after.of[0].name, "pswpin");
 	after.of[0].value = 4000;
-	strcpy(shared->probe, "swap_read");
+	shared->changed_count = 3;
+	shared->changed[0] = (struct shared_changed){ .name = "0", .hits = 8 };
+	shared->changed[1] = (struct shared_changed){ .name = "7", .partly = true };
+	shared->changed[2] = (struct shared_changed){ .name = "9", .hits = 1, .partly = true };
 	shared->sites_count = 1;
 	shared->sites[0] = (struct shared_site){ .name = "fault", .calls = 5, .failed = 2 };
 	shared->sites[1] = (struct shared_site){ .name = "swapoff", .calls = 7 };
@@ -74,7 +77,7 @@ static void a_full_run_has_every_value(void)
 		   "\"site.swapoff.calls\": 0, \"site.swapoff.failed\": 0, \"operations\": 0, \"verified\": 0, \"swapoffs\": 0}, "
 		   "\"after\": {\"pswpin\": 4000, \"own\": 3, \"site.fault.calls\": 5, \"site.fault.failed\": 2, "
 		   "\"site.swapoff.calls\": 7, \"site.swapoff.failed\": 0, \"operations\": 2400, \"verified\": 9000, "
-		   "\"swapoffs\": 61}}, \"lacking\": {\"swpin\": \"no stats\", \"other\": \"gone\"}, \"missing\": \"no zswap\"}\n");
+		   "\"swapoffs\": 61}}, \"lacking\": {\"swpin\": \"no stats\", \"other\": \"gone\"}, \"changed\": {\"0\": 8, \"7\": null, \"9\": 1}, \"missing\": \"no zswap\"}\n");
 }
 
 static void every_kind_has_its_name(void)
@@ -105,7 +108,6 @@ static void odd_texts_do_not_break_the_line(void)
 		run_missing("%s", bytes);
 		counter_lacking(bytes, "%s", bytes);
 		counter(bytes);
-		strcpy(shared->probe, "p");
 		strcpy(shared->sites[0].name, bytes);
 		after.count = 1;
 		strcpy(after.of[0].name, bytes);

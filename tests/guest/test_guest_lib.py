@@ -84,7 +84,7 @@ def test_the_result_line_is_json_whatever_its_texts_are(library: Path, tmp_path:
         said = json.loads(line)
         assert set(said) == {
             *("type", "operations", "verified", "mismatch_count", "mismatches", "errors"),
-            *("swapoffs", "swapoff_longest_ms", "swapoff_stuck", "counters", "lacking", "missing"),
+            *("swapoffs", "swapoff_longest_ms", "swapoff_stuck", "counters", "lacking", "changed", "missing"),
         }
         assert set(said["counters"]["before"]) == set(said["counters"]["after"])
         assert all(set(row) == {"page", "kind", "promise", "expected", "seen"} for row in said["mismatches"])

@@ -13,7 +13,7 @@ from orchestrator.model.blocks import (
     Piece,
 )
 from orchestrator.model.cells import Build
-from orchestrator.model.configuration import Variant
+from orchestrator.model.configuration import Failure, SiteWay, Variant
 from orchestrator.model.images import KernelImage
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.model.series_diff import ChangedFile, DiffLine
@@ -96,7 +96,8 @@ def widened_image(build: Build = BUILD, coverage: CoverageMap = MAP) -> KernelIm
 
 def widened_cell(executed: Executed | None, *, workload: str = "mincore", build: Build = BUILD) -> CellReport:
     known = cell(workload=workload)
-    sites = known.workload.model_copy(update={"sites": {"mincore": ("mincore_swap",)}})
+    way = SiteWay(call="get_swap_device", by=("mincore_swap",), failure=Failure.NULL_POINTER)
+    sites = known.workload.model_copy(update={"sites": {"mincore": (way,)}})
     run = replace(guest_run(result=result(counters=COUNTERS)), executed=executed)
     return cell_report(of=replace(known, build=build, workload=sites), run=run)
 

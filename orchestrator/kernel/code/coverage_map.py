@@ -14,10 +14,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.elf import open_binary
-from orchestrator.host.paths import PACKAGE, scratch_folder
-from orchestrator.host.process import check, last_lines, run
-from orchestrator.host.sandbox import Limits, Mount, Sandbox, confined_argv, hand_over_all
-from orchestrator.host.untrusted import BadFile, read_plain
+from orchestrator.host.paths import scratch_folder
+from orchestrator.host.process import check
+from orchestrator.host.sandbox import Mount
+from orchestrator.host.untrusted import BadFile
+from orchestrator.kernel.code.dwarf_reader import VMLINUX, answered
 from orchestrator.kernel.code.flow import BRANCHES
 from orchestrator.kernel.code.symboliser import TOOL, Places, bulk_argv, places_in
 from orchestrator.kernel.code.targets import Kernel, coverage_map
@@ -28,10 +29,6 @@ from orchestrator.model.blocks import CoverageMap
 from orchestrator.model.series_diff import ChangedFile, Side
 from orchestrator.model.stacks import SourceLine
 
-_ANSWER_BYTES = 512 << 20
-_LIMITS = Limits(processes=64, process_bytes=16 << 30, file_bytes=_ANSWER_BYTES)
-# vmlinux as the part inside sees it.
-_VMLINUX = Path("/patchrig/vmlinux")
 _TOOL_SECONDS = 600.0
 # Addresses for one run of the symboliser, whose answer has 1 kB for each.
 _AT_ONCE = 50_000
@@ -55,33 +52,14 @@ _MAP = TypeAdapter(CoverageMap)
 
 def mapped(request: MapRequest, dirs: BuildDirs, until: Deadline) -> CoverageMap:
     """What can be counted in the kernel of a build. Raises BadFile where its DWARF can't be read."""
-    with scratch_folder() as name:
-        scratch, vmlinux = Path(name) / "exchange", dirs.out / "vmlinux"
-        scratch.mkdir()
-        seen = _VMLINUX if dirs.sandbox else vmlinux
-        asked = replace(request, vmlinux=str(seen), src=str(dirs.seen.src))
-        (scratch / "request").write_bytes(_REQUEST.dump_json(asked))
-        hand_over_all(scratch)
-        inside = Sandbox(
-            readable=(*_python(), Mount(vmlinux, seen), Mount(dirs.src, dirs.seen.src)),
-            writable=(scratch,),
-            env={"PYTHONPATH": str(PACKAGE.parent), "PYTHONDONTWRITEBYTECODE": "1"},
-            limits=_LIMITS,
-        )
-        argv = [sys.executable, "-m", __name__, str(scratch / "request"), str(scratch / "answer")]
-        done = run(confined_argv(argv, inside, sandbox=dirs.sandbox), log=Path(name) / "log", until=until)
-        if done.status != 0:
-            raise BadFile(f"debug information that can't be read: {last_lines(done.output, 1)}")
-        try:
-            return _MAP.validate_json(read_plain(scratch, "answer", most_bytes=_ANSWER_BYTES))
-        except ValidationError as error:
-            raise BadFile("debug information that makes no sense") from error
-
-
-def _python() -> tuple[Path, ...]:
-    """Our interpreter, its packages and our code."""
-    places = (Path(sys.base_prefix), Path(sys.prefix), PACKAGE)
-    return tuple(dict.fromkeys(path.resolve() for path in places if not path.resolve().is_relative_to("/usr")))
+    vmlinux = dirs.out / "vmlinux"
+    seen = VMLINUX if dirs.sandbox else vmlinux
+    asked = _REQUEST.dump_json(replace(request, vmlinux=str(seen), src=str(dirs.seen.src)))
+    mounts = (Mount(vmlinux, seen), Mount(dirs.src, dirs.seen.src))
+    try:
+        return _MAP.validate_json(answered(__name__, asked, mounts=mounts, sandbox=dirs.sandbox, until=until))
+    except ValidationError as error:
+        raise BadFile("debug information that makes no sense") from error
 
 
 def answer(request: Path, target: Path) -> None:

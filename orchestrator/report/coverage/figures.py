@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from orchestrator.host.text import printable
-from orchestrator.model.blocks import Block, BlockCount, ChangedLine, CoverageMap, Executed, LineState
+from orchestrator.model.blocks import NOTHING, Block, BlockCount, ChangedLine, CoverageMap, Executed, LineState, summed
 from orchestrator.model.images import BuildFailure
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.model.series_diff import DiffLine
+from orchestrator.report.coverage.site_counts import SiteCount, site_counts
 
-NOTHING = BlockCount(hits=0)
 PAGE_FILE = "coverage.html"  # in the folder of a run that has coverage
 # What stands where a count would, in the annotated patch.
 MARKS = {
@@ -78,18 +78,6 @@ class TargetCount:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SiteCount:
-    """A site of one workload."""
-
-    workload: str
-    site: str
-    calls: int
-    failed: int  # try-gets that found the device gone
-    delays: BlockCount | None  # of its functions' blocks; None: no block of theirs is counted
-    sampled: bool  # calls and failed are less than there were: the probe rested
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class BuildCoverage:
     """What the cells of one instrumented build ran, repeats added up."""
 
@@ -118,7 +106,7 @@ def added(many: Iterable[Executed]) -> dict[int, BlockCount]:
     total: dict[int, BlockCount] = {}
     for one in many:
         for offset, count in one.items():
-            total[offset] = _sum((total.get(offset, NOTHING), count))
+            total[offset] = summed((total.get(offset, NOTHING), count))
     return total
 
 
@@ -150,7 +138,7 @@ def target_counts(coverage: BuildCoverage) -> tuple[TargetCount, ...]:
             blocks=len(blocks),
             ran=sum(block.offset in executed for block in blocks),
             missed=_places(block for block in blocks if block.offset not in executed and block.file in own),
-            total=_sum(executed.get(block.offset, NOTHING) for block in blocks),
+            total=summed(executed.get(block.offset, NOTHING) for block in blocks),
         )
         for name, blocks in sorted(groups.items())
     )
@@ -325,25 +313,9 @@ def _build_coverage(name: str, found: CoverageMap, every: Iterable[CellReport]) 
         build=name,
         map=found,
         by_workload=by_workload,
-        sites=tuple(_sites(found, cells, by_workload)),
+        sites=tuple(site_counts(found, cells, by_workload)),
         unknown=sum(cell.run is None or cell.run.executed is None for cell in cells),
     )
-
-
-def _sites(found: CoverageMap, cells: Sequence[CellReport], by_workload: Mapping[str, Executed]) -> Iterator[SiteCount]:
-    for name, executed in by_workload.items():
-        own = [cell for cell in cells if cell.cell.workload.name == name]
-        counters = [cell.run.result.counters for cell in own if cell.run is not None and cell.run.result is not None]
-        for site, functions in own[0].cell.workload.sites.items():
-            mine = [b.offset for b in found.blocks if b.target in functions or b.inside in functions]
-            yield SiteCount(
-                workload=name,
-                site=site,
-                calls=sum(counts.get(f"site.{site}.calls", 0) for counts in counters),
-                failed=sum(counts.get(f"site.{site}.failed", 0) for counts in counters),
-                delays=_sum(executed.get(offset, NOTHING) for offset in mine) if mine else None,
-                sampled=any(counts.get("site.sampled") for counts in counters),
-            )
 
 
 def _places(blocks: Iterable[Block]) -> tuple[str, ...]:
@@ -387,10 +359,3 @@ def _count(line: ChangedLine, executed: Executed) -> int:
         count = sum(times * executed.get(offset, NOTHING).hits for offset, times in piece.terms)
         copies[piece.inside] = max(copies.get(piece.inside, 0), count)
     return sum(copies.values())
-
-
-def _sum(counts: Iterable[BlockCount]) -> BlockCount:
-    total = NOTHING
-    for count in counts:
-        total = BlockCount(*(one + other for one, other in zip(total, count, strict=True)))
-    return total

@@ -12,12 +12,12 @@ from orchestrator.model.reports import RunReport
 from orchestrator.report.coverage.figures import (
     MEANINGS,
     BuildCoverage,
-    SiteCount,
     TargetCount,
     headline,
     target_counts,
 )
 from orchestrator.report.coverage.side_by_side import side_by_side
+from orchestrator.report.coverage.site_counts import SiteCount
 from orchestrator.report.summary import outcome_counts
 from orchestrator.report.templating import render
 

@@ -50,7 +50,6 @@ def test_the_command_line_carries_everything_that_the_yaml_says() -> None:
             devices=DEVICES,
             settings={"/proc/sys/vm/page-cluster": "3"},
             cgroup={"memory.high": "64M"},
-            sites={"mincore": ("mincore_swap", "mincore_pte_range")},
             arguments=("--threads", "4"),
         ),
         LIMITS,
@@ -61,8 +60,8 @@ def test_the_command_line_carries_everything_that_the_yaml_says() -> None:
         *("--device", "null_blk:16:10:500", "--device", "zram:16:10:0"),
         *("--device", "virtio-blk:32:5:0", "--device", "swapfile:8:0:0"),
         *("--setting", "/proc/sys/vm/page-cluster=3", "--cgroup", "memory.high=64M"),
-        *("--", "mincore", "--seconds", "20", "--seed", "7", "--swapoff-budget", "45", "--probe", "get_swap_device"),
-        *("--site", "mincore=mincore_swap,mincore_pte_range", "--threads", "4"),
+        *("--", "mincore", "--seconds", "20", "--seed", "7", "--swapoff-budget", "45"),
+        *("--probes", "/patchrig/mincore.probes", "--threads", "4"),
     ]
 
 

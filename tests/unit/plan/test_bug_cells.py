@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.model.bugs import SeededBug
-from orchestrator.model.configuration import Matrix, Workload
+from orchestrator.model.configuration import Matrix, SiteWay, Workload
 from orchestrator.plan.bug_cells import (
     SHORTEST,
     budget_of,
@@ -28,7 +28,9 @@ from tests.unit.samples import cell
 
 
 def workload(name: str, *files: str, **sites: tuple[str, ...]) -> Workload:
-    return cell(workload=name).workload.model_copy(update={"files": files, "sites": sites})
+    return cell(workload=name).workload.model_copy(
+        update={"files": files, "sites": {site: (SiteWay(call="f", by=names),) for site, names in sites.items()}}
+    )
 
 
 MATRIX = Matrix(kernel="6.19", workloads=("swapin", "willneed"), seed=1)

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.host.errors import UserError
 from orchestrator.host.paths import CONFIGS, KERNELS, PROJECT, WORKLOADS
-from orchestrator.model.configuration import DeviceKind, Variant
+from orchestrator.model.configuration import DeviceKind, Failure, SiteWay, Variant, Workload
 from orchestrator.plan.config import load_kernel_source, load_matrix, load_plan, load_workload
 from orchestrator.plan.expansion import Selection
 from tests.conftest import GOLDEN, Golden
@@ -128,6 +128,28 @@ def test_a_program_beside_its_yaml_file_is_found_wherever_the_user_is(project: P
 
 def test_a_program_in_guest_scripts_stays_relative(project: Path) -> None:
     assert str(load_workload("swapin", beside=project, project=project).program) == "workloads/faults.c"
+
+
+OLD_SITES = "sites:\n  fault: [do_swap_page, do_fault]\n  new: [{call: f, by: [g], failure: returns-null}]\n"
+
+
+@pytest.mark.parametrize(("probe", "called"), [("", "get_swap_device"), ("probe: folio_get\n", "folio_get")])
+def test_sites_as_they_were_written_before_are_ways_and_the_user_is_told(
+    project: Path, probe: str, called: str
+) -> None:
+    write(project / "configs" / "workloads" / "old.yaml", WORKLOAD.format(name="old") + probe + OLD_SITES)
+    path = write(project / "configs" / "m.yaml", "kernel: 6.10\nworkloads: [old, swapin]\n")
+
+    plan = load_plan(path, project=project)
+
+    sites = plan.workloads[0].sites
+    old = SiteWay(call=called, below=("do_swap_page", "do_fault"), failure=Failure.NULL_POINTER)
+    assert sites == {"fault": (old,), "new": (SiteWay(call="f", by=("g",), failure=Failure.NULL_POINTER),)}
+    (notice,) = plan.notices
+    assert notice.startswith("workload old: ")
+    assert f"call: {called}, below:" in notice
+    # As a stored run gives it back.
+    assert Workload.model_validate(plan.workloads[0].model_dump(mode="json")) == plan.workloads[0]
 
 
 def test_an_anchor_may_be_used_again(project: Path) -> None:

@@ -102,7 +102,7 @@ def hostile() -> RunReport:
     found = replace(MAP, diff=(ChangedFile(path=NASTY, hunks=(hunk,)),), lines=lines, blocks=blocks)
     build = replace(BUILD, flavour=NASTY)
     cell = widened_cell(FIRST, build=build)
-    workload = cell.cell.workload.model_copy(update={"name": NASTY, "sites": {NASTY: (NASTY,)}})
+    workload = cell.cell.workload.model_copy(update={"name": NASTY, "sites": {NASTY: ()}})
     cell = replace(cell, cell=replace(cell.cell, workload=workload))
     matrix = report().matrix.model_copy(
         update={"kernel": NASTY, "series": (Path(NASTY),), "workloads": (NASTY,), "widen": NASTY}

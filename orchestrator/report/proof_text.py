@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a cell proves, in lines: the states of its sites, and the functions of the series that ran (pure)."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from orchestrator.model.configuration import Variant
+from orchestrator.model.guests import Observation
+from orchestrator.model.probes import ChangedSeen, SiteSeen, SiteState
+from orchestrator.model.reports import CellReport
+
+_MOST_NAMES = 12
+
+
+def site_text(site: SiteSeen) -> str:
+    """ "site mincore: reached (call of get_swap_device() by mincore_swap()): 800 calls, 3 failed"."""
+    if site.state is SiteState.ABSENT:
+        return f"site {site.name}: this kernel does not have it ({site.detail})"
+    least = "at least " if site.sampled else ""
+    counts = f": {least}{site.calls} calls" if site.state is SiteState.REACHED else ""
+    counts += f", {site.failed} failed" if counts and site.failed is not None else ""
+    return f"site {site.name}: {site.state} ({site.detail}){counts}"
+
+
+def changed_text(changed: ChangedSeen) -> str:
+    """ "changed functions: 12 of 19 ran; not reached: f, g"."""
+    parts = [f"changed functions: {len(changed.ran)} of {changed.observed} ran"]
+    if not changed.observed:
+        parts = ["changed functions: not known whether any ran"]
+    named = (
+        ("not reached", changed.not_reached),
+        ("no code of them in this kernel", changed.no_code),
+        ("could not be observed", changed.unknown),
+    )
+    parts += [f"{what}: {names_text(names)}" for what, names in named if names]
+    return "; ".join(parts)
+
+
+def names_text(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def proof_lines(run: Observation | None) -> tuple[str, ...]:
+    """All lines of a cell."""
+    if run is None:
+        return ()
+    return (*map(site_text, run.sites), *([changed_text(run.changed)] if run.changed else []))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArchReach:
+    """The functions of the series on one arch: by any cell of the run."""
+
+    arch: str
+    changed: ChangedSeen
+
+
+def reach_by_arch(cells: Iterable[CellReport]) -> tuple[ArchReach, ...]:
+    """What the cells of the patched kernels ran, all of an arch together."""
+    groups: dict[str, list[ChangedSeen]] = {}
+    for cell in cells:
+        if cell.cell.build.variant is Variant.PATCHED and cell.run is not None and cell.run.changed is not None:
+            groups.setdefault(cell.cell.build.arch, []).append(cell.run.changed)
+    return tuple(ArchReach(arch=arch, changed=seen) for arch, group in groups.items() if (seen := together(group)))
+
+
+def together(group: Sequence[ChangedSeen]) -> ChangedSeen | None:
+    """What any of several cells ran; None of none."""
+    if not group:
+        return None
+    names = dict.fromkeys(name for one in group for name in _all(one))
+    ran = {name for one in group for name in one.ran}
+    seen = {name for one in group for name in one.not_reached} - ran
+    # In one flavour it may have code, in another none.
+    unknown = {name for one in group for name in one.unknown} - ran - seen
+    rest = set(names) - ran - seen - unknown
+    return ChangedSeen(
+        ran=tuple(name for name in names if name in ran),
+        not_reached=tuple(name for name in names if name in seen),
+        unknown=tuple(name for name in names if name in unknown),
+        no_code=tuple(name for name in names if name in rest),
+    )
+
+
+def _all(one: ChangedSeen) -> Iterator[str]:
+    yield from (*one.ran, *one.not_reached, *one.no_code, *one.unknown)
+
+
+def reach_text(reach: ArchReach) -> str:
+    """The line of an arch in a run's summary."""
+    changed = reach.changed
+    if not changed.observed:
+        text = f"{reach.arch}: no cell could tell which of the changed functions ran"
+    else:
+        text = f"{reach.arch}: {len(changed.ran)} of {changed.observed} changed functions ran in some cell"
+    return text + "".join(f"; {what}: {', '.join(names)}" for what, names in _gaps(changed))
+
+
+def _gaps(changed: ChangedSeen) -> Iterator[tuple[str, Sequence[str]]]:
+    if changed.not_reached:
+        yield "REACHED BY NO CELL", changed.not_reached
+    if changed.no_code:
+        yield "no code of them in these kernels", changed.no_code
+    if changed.unknown:
+        yield "not observed", changed.unknown

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a cell's guest proves: the sites that it reached, and the functions of the series that ran (pure)."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from orchestrator.guest.probe_lists import is_meant, probed
+from orchestrator.model.blocks import CoverageMap, Executed, LineState, Piece
+from orchestrator.model.configuration import Workload
+from orchestrator.model.guests import Observation, WorkloadResult
+from orchestrator.model.probes import ChangedSeen, Located, LocatedFunction, LocatedSite, SiteSeen, SiteState
+
+
+def with_proof(
+    run: Observation, workload: Workload, located: Located | None, coverage: CoverageMap | None
+) -> Observation:
+    """The observation with what is known of sites and changed functions; as it was, where nothing is."""
+    if located is None or run.result is None:
+        return run
+    sites = tuple(_site_seen(site, run.result) for site in located.sites.get(workload.name, ()))
+    ran = _by_blocks(located, coverage, run.executed) if coverage else _by_probes(located, workload, run.result)
+    return replace(run, sites=sites, changed=_changed_seen(located, workload, ran) if located.changed else None)
+
+
+def _site_seen(site: LocatedSite, result: WorkloadResult) -> SiteSeen:
+    if not site.way:
+        return SiteSeen(name=site.name, state=SiteState.ABSENT, detail=site.why)
+    calls = result.counters.get(f"site.{site.name}.calls", 0)
+    counted = f"site.{site.name}.calls" in result.counters and not result.missing
+    return SiteSeen(
+        name=site.name,
+        state=SiteState.REACHED if calls > 0 else SiteState.NOT_REACHED if counted else SiteState.NOT_COUNTED,
+        detail=site.way,
+        calls=calls,
+        failed=result.counters.get(f"site.{site.name}.failed", 0) if site.failure else None,
+        sampled=bool(result.counters.get("site.sampled")),
+    )
+
+
+def _changed_seen(located: Located, workload: Workload, ran: Mapping[int, bool | None]) -> ChangedSeen:
+    lists: dict[str, list[str]] = {"ran": [], "not_reached": [], "no_code": [], "unknown": []}
+    for number, one in enumerate(located.changed):
+        state = ran.get(number)
+        name = "unknown" if state is None else "ran" if state else "not_reached"
+        lists["no_code" if not one.sources else name].append(one.label)
+    return ChangedSeen(
+        ran=tuple(lists["ran"]),
+        not_reached=tuple(lists["not_reached"]),
+        no_code=tuple(lists["no_code"]),
+        unknown=tuple(lists["unknown"]),
+        meant=tuple(one.label for one in located.changed if is_meant(workload, one)),
+    )
+
+
+def _by_probes(located: Located, workload: Workload, result: WorkloadResult) -> dict[int, bool | None]:
+    """Number of a function -> whether it ran; None: nobody can tell."""
+    found: dict[int, bool | None] = {}
+    for number in probed(workload, located):
+        hits = result.changed.get(str(number))
+        # Where one entry has no probe, the others prove only that it ran.
+        found[number] = True if hits else None if hits is None or located.changed[number].partly else False
+    return found
+
+
+def _by_blocks(located: Located, coverage: CoverageMap, executed: Executed | None) -> dict[int, bool | None]:
+    if executed is None:
+        return {}
+    return {number: _ran(one, coverage, executed) for number, one in enumerate(located.changed)}
+
+
+def _ran(function: LocatedFunction, coverage: CoverageMap, executed: Executed) -> bool | None:
+    counts = list(_counts(function, coverage, executed))
+    return any(count > 0 for count in counts) if counts else None
+
+
+def _counts(function: LocatedFunction, coverage: CoverageMap, executed: Executed) -> Iterator[int]:
+    """How often each block and each changed line of the function ran."""
+    for block in coverage.blocks:
+        if block.file == function.file and function.first <= block.line <= function.last:
+            yield _hits(executed, block.offset)
+    for line in coverage.lines:
+        inside = line.file == function.file and function.first <= line.line <= function.last
+        if inside and line.state is LineState.CODE:
+            yield from (_piece_count(piece, executed) for piece in line.pieces)
+
+
+def _piece_count(piece: Piece, executed: Executed) -> int:
+    return sum(times * _hits(executed, offset) for offset, times in piece.terms)
+
+
+def _hits(executed: Executed, offset: int) -> int:
+    return executed[offset].hits if offset in executed else 0

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Sites and changed functions in words: of a cell, and of a run."""
+
+from dataclasses import replace
+
+from orchestrator.model.configuration import Variant
+from orchestrator.model.probes import ChangedSeen, SiteSeen, SiteState
+from orchestrator.model.reports import CellReport
+from orchestrator.report.junit import junit_text
+from orchestrator.report.proof_text import changed_text, reach_by_arch, reach_text, site_text
+from orchestrator.report.summary import summary_text
+from tests.unit.samples import cell, cell_report, guest_run, run_report
+
+WAY = "call of f() by g()"
+
+
+def report(changed: ChangedSeen, *, arch: str = "x86_64", variant: Variant = Variant.PATCHED) -> CellReport:
+    gone = SiteSeen(name="fault", state=SiteState.ABSENT, detail="no f()")
+    run = replace(guest_run(), changed=changed, sites=(gone,))
+    return cell_report(of=cell(arch=arch, variant=variant), run=run)
+
+
+def test_a_site_says_its_state_and_how_it_is_seen() -> None:
+    reached = SiteSeen(name="s", state=SiteState.REACHED, detail=WAY, calls=9, failed=0, sampled=True)
+
+    assert site_text(reached) == f"site s: reached ({WAY}): at least 9 calls, 0 failed"
+    assert site_text(replace(reached, failed=None, sampled=False)) == f"site s: reached ({WAY}): 9 calls"
+    assert site_text(SiteSeen(name="s", state=SiteState.NOT_REACHED, detail=WAY)) == f"site s: not reached ({WAY})"
+    absent = SiteSeen(name="s", state=SiteState.ABSENT, detail="no f()")
+    assert site_text(absent) == "site s: this kernel does not have it (no f())"
+
+
+def test_changed_functions_are_counted_where_somebody_could_look() -> None:
+    changed = ChangedSeen(ran=("a", "b"), not_reached=("f", "g"), no_code=("h",), unknown=("i",))
+
+    assert changed_text(changed) == (
+        "changed functions: 2 of 4 ran; not reached: f, g; no code of them in this kernel: h; could not be observed: i"
+    )
+    assert changed_text(ChangedSeen(ran=(), not_reached=(), unknown=("f",))) == (
+        "changed functions: not known whether any ran; could not be observed: f"
+    )
+    many = ChangedSeen(ran=(), not_reached=tuple(f"f{at}" for at in range(20)))
+    assert changed_text(many).endswith("f11 and 8 more")
+
+
+def test_a_run_lists_what_no_cell_reached_for_each_arch() -> None:
+    cells = (
+        report(ChangedSeen(ran=("a",), not_reached=("b", "c"), unknown=("d", "e"), no_code=("h",))),
+        report(ChangedSeen(ran=("b",), not_reached=("a", "d"), unknown=("c", "e"), no_code=("h",))),
+        report(ChangedSeen(ran=(), not_reached=(), unknown=("a",)), arch="arm64"),
+        report(ChangedSeen(ran=("c",), not_reached=()), variant=Variant.BASELINE),
+    )
+
+    x86, arm = map(reach_text, reach_by_arch(cells))
+
+    assert x86 == (
+        "x86_64: 2 of 4 changed functions ran in some cell; REACHED BY NO CELL: c, d; "
+        "no code of them in these kernels: h; not observed: e"
+    )
+    assert arm == "arm64: no cell could tell which of the changed functions ran; not observed: a"
+
+
+def test_summary_and_junit_have_the_states() -> None:
+    whole = run_report(report(ChangedSeen(ran=("a",), not_reached=("b",))))
+
+    summary, junit = summary_text(whole), junit_text(whole)
+
+    for text in (" ".join(summary.split()), junit):
+        assert "site fault: this kernel does not have it (no f())" in text
+        assert "changed functions: 1 of 2 ran; not reached: b" in text
+    assert "x86_64: 1 of 2 changed functions ran in some cell; REACHED BY NO CELL: b" in " ".join(summary.split())

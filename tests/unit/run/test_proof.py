@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""From what a guest says to the states of sites and changed functions."""
+
+from dataclasses import replace
+
+from orchestrator.model.blocks import Block, BlockCount, ChangedLine, CoverageMap, LineState, Piece
+from orchestrator.model.configuration import Failure
+from orchestrator.model.guests import Ending, Observation
+from orchestrator.model.probes import ChangedSeen, Located, LocatedFunction, LocatedSite, SiteState
+from orchestrator.run.proof import with_proof
+from tests.unit.samples import cell, guest_run, result
+
+WORKLOAD = cell().workload.model_copy(update={"files": ("mm/a.c",)})
+
+
+def function(label: str, *, file: str = "mm/a.c", first: int = 1, **changes: object) -> LocatedFunction:
+    fields = {"sources": (file,), "entries": (label,)} | changes
+    return LocatedFunction(label=label, file=file, first=first, last=first + 9, **fields)  # type: ignore[arg-type]
+
+
+def seen(located: Located, **said: object) -> Observation:
+    return with_proof(guest_run(result=result(**said)), WORKLOAD, located, None)
+
+
+def changed_of(run: Observation) -> ChangedSeen:
+    assert run.changed is not None
+    return run.changed
+
+
+def test_a_site_is_absent_or_reached_or_not() -> None:
+    way = {"way": "call of f() by g()", "returns": ("f",)}
+    sites = (
+        LocatedSite(name="gone", why="no f()"),
+        LocatedSite(name="idle", way="f()", returns=("f",)),
+        LocatedSite(name="busy", failure=Failure.NULL_POINTER, **way),  # type: ignore[arg-type]
+    )
+    counters = {"site.busy.calls": 9, "site.busy.failed": 2, "site.idle.calls": 0, "site.sampled": 1}
+
+    gone, idle, busy = seen(Located(sites={"mincore": sites}), counters=counters).sites
+
+    assert (gone.state, gone.detail) == (SiteState.ABSENT, "no f()")
+    assert (idle.state, idle.failed) == (SiteState.NOT_REACHED, None)
+    assert (busy.state, busy.calls, busy.failed, busy.sampled) == (SiteState.REACHED, 9, 2, True)
+
+
+def test_what_the_guest_could_not_count_is_not_called_unreached() -> None:
+    located = Located(sites={"mincore": (LocatedSite(name="s", way="f()", returns=("f",)),)})
+
+    (unsaid,) = seen(located).sites
+    (refused,) = seen(located, counters={"site.s.calls": 0}, missing="cannot count the calls of site s").sites
+
+    assert (unsaid.state, refused.state) == (SiteState.NOT_COUNTED, SiteState.NOT_COUNTED)
+
+
+def test_each_changed_function_is_in_one_list() -> None:
+    located = Located(
+        sites={},
+        changed=(
+            function("ran"),
+            function("idle"),
+            function("refused"),
+            function("cut", partly=True),
+            function("cut_and_ran", partly=True),
+            function("no_code", sources=(), entries=()),
+            function("no_probe", entries=()),
+            function("elsewhere", file="mm/b.c"),
+        ),
+    )
+
+    changed = changed_of(seen(located, changed={"0": 5, "1": 0, "2": None, "3": 0, "4": 1, "7": 0}))
+
+    assert changed.ran == ("ran", "cut_and_ran")
+    assert changed.not_reached == ("idle", "elsewhere")
+    assert changed.no_code == ("no_code",)
+    assert changed.unknown == ("refused", "cut", "no_probe")
+    assert "elsewhere" not in changed.meant
+
+
+def test_a_guest_that_says_nothing_of_them_leaves_them_unknown() -> None:
+    changed = changed_of(seen(Located(sites={}, changed=(function("f"),))))
+
+    assert (changed.ran, changed.not_reached, changed.unknown) == ((), (), ("f",))
+
+
+def test_an_instrumented_kernel_tells_by_its_blocks_and_lines() -> None:
+    located = Located(sites={}, changed=(function("f"), function("g", first=20), function("h", first=40)))
+    blocks = tuple(
+        Block(offset=at, target="f", inside="f", file="mm/a.c", line=line) for at, line in ((16, 3), (32, 25))
+    )
+    line = ChangedLine(
+        file="mm/a.c", line=26, text="x();", state=LineState.CODE, pieces=(Piece(inside="g", terms=((32, 1),)),)
+    )
+    coverage = CoverageMap(side="new", diff=(), lines=(line,), blocks=blocks)
+    run = replace(guest_run(), executed={16: BlockCount(hits=3)})
+
+    changed = changed_of(with_proof(run, WORKLOAD, located, coverage))
+
+    assert (changed.ran, changed.not_reached, changed.unknown) == (("f",), ("g",), ("h",))
+    gone = changed_of(with_proof(replace(run, executed=None), WORKLOAD, located, coverage))
+    assert gone.unknown == ("f", "g", "h")
+
+
+def test_without_a_result_or_without_places_nothing_is_said() -> None:
+    located = Located(sites={}, changed=(function("f"),))
+    hung = guest_run(Ending.SSH_LOST)
+
+    assert with_proof(hung, WORKLOAD, located, None) == hung
+    assert with_proof(guest_run(), WORKLOAD, None, None) == guest_run()
+    assert with_proof(guest_run(), WORKLOAD, Located(sites={}), None).changed is None
