@@ -26,6 +26,12 @@
 /* An event with a trigger runs whatever its own "enable" says; this takes the breakpoints out. */
 #define ARMED "/sys/kernel/debug/kprobes/enabled"
 
+/*
+ * The kernel makes a jump of a breakpoint that stays, which takes a grace period of RCU tasks for each change, and those
+ * who let probes rest wait for it: seconds, where a guest is slow and has a hundred probes.
+ */
+#define JUMPS "/proc/sys/debug/kprobes-optimization"
+
 #define CALLS "hist:name=calls%u:keys=common_stacktrace:size=4096"
 #define FAILED "hist:name=failed%u:keys=common_stacktrace:size=4096 if %s"
 /* The cheapest trigger: tracing is on, and what is counted is in kprobe_profile. */
@@ -136,6 +142,9 @@ void probe_start(void)
 	}
 	/* swapoff reads swap in by itself: that is no proof of what the workload did. */
 	strcpy(shared->sites[shared->sites_count].name, "swapoff");
+	/* Not there in a kernel that makes no jumps. */
+	if (shared->changed_count)
+		put_text(JUMPS, "0");
 	set_all();
 	hits_seen = resting = ticks = 0;
 	enabled = (probe_list.returns_count || probe_list.entries_count) && arm(true);

@@ -220,7 +220,9 @@ static void an_inlined_call_is_counted_where_it_begins(void)
 
 static void a_changed_function_that_ran_enough_rests_for_good(void)
 {
+	kernel_file("/proc/sys/debug/kprobes-optimization", "");
 	start_with("changed 4\nentry f\nchanged 9\nentry g\n", "");
+	CHECK_TEXT(kernel_text("/proc/sys/debug/kprobes-optimization"), "0");
 	kernel_file(PROFILE, "  entry0     199     0\n  entry1     200     0\n");
 	probe_tick();
 	CHECK_TEXT(kernel_text(ENTRY_TRIGGER("0")), "traceon");
