@@ -46,6 +46,8 @@
 #define CHANGED_ENOUGH 200
 /* The list of all probes is long; those of changed functions are looked at in every so-manieth tick. */
 #define CHANGED_TICKS 4
+/* To let one rest waits for grace periods, and the supervisor has more to do: so many at one look. */
+#define CHANGED_RESTS 4
 
 static bool enabled;
 static unsigned int resting, ticks;
@@ -194,11 +196,15 @@ static uint64_t hits(bool all)
 /* One that is hit often has said that it runs: its breakpoint goes, and the kernel still knows it (kprobe.h). */
 static void rest_changed(void)
 {
-	for (unsigned int i = 0; i < probe_list.entries_count; i++) {
+	unsigned int rests = 0;
+
+	for (unsigned int i = 0; i < probe_list.entries_count && rests < CHANGED_RESTS; i++) {
 		struct probe_entry *entry = &probe_list.entries[i];
 
-		if (is_changed(entry) && entry->set && !entry->resting && entry->hits >= CHANGED_ENOUGH)
-			entry->resting = kprobe_rest(indexed("entry%u", i), HITS);
+		if (!is_changed(entry) || !entry->set || entry->resting || entry->hits < CHANGED_ENOUGH)
+			continue;
+		entry->resting = kprobe_rest(indexed("entry%u", i), HITS);
+		rests++;
 	}
 }
 
