@@ -26,6 +26,12 @@
 /* An event with a trigger runs whatever its own "enable" says; this takes the breakpoints out. */
 #define ARMED "/sys/kernel/debug/kprobes/enabled"
 
+/*
+ * The kernel makes a jump of a breakpoint that stays, which takes a grace period of RCU tasks for each change, and those
+ * who let probes rest wait for it: seconds, where a guest is slow and has a hundred probes.
+ */
+#define JUMPS "/proc/sys/debug/kprobes-optimization"
+
 #define CALLS "hist:name=calls%u:keys=common_stacktrace:size=4096"
 #define FAILED "hist:name=failed%u:keys=common_stacktrace:size=4096 if %s"
 /* The cheapest trigger: tracing is on, and what is counted is in kprobe_profile. */
@@ -40,6 +46,8 @@
 #define CHANGED_ENOUGH 200
 /* The list of all probes is long; those of changed functions are looked at in every so-manieth tick. */
 #define CHANGED_TICKS 4
+/* To let one rest waits for grace periods, and the supervisor has more to do: so many at one look. */
+#define CHANGED_RESTS 4
 
 static bool enabled;
 static unsigned int resting, ticks;
@@ -136,6 +144,9 @@ void probe_start(void)
 	}
 	/* swapoff reads swap in by itself: that is no proof of what the workload did. */
 	strcpy(shared->sites[shared->sites_count].name, "swapoff");
+	/* Not there in a kernel that makes no jumps. */
+	if (shared->changed_count)
+		put_text(JUMPS, "0");
 	set_all();
 	hits_seen = resting = ticks = 0;
 	enabled = (probe_list.returns_count || probe_list.entries_count) && arm(true);
@@ -185,11 +196,15 @@ static uint64_t hits(bool all)
 /* One that is hit often has said that it runs: its breakpoint goes, and the kernel still knows it (kprobe.h). */
 static void rest_changed(void)
 {
-	for (unsigned int i = 0; i < probe_list.entries_count; i++) {
+	unsigned int rests = 0;
+
+	for (unsigned int i = 0; i < probe_list.entries_count && rests < CHANGED_RESTS; i++) {
 		struct probe_entry *entry = &probe_list.entries[i];
 
-		if (is_changed(entry) && entry->set && !entry->resting && entry->hits >= CHANGED_ENOUGH)
-			entry->resting = kprobe_rest(indexed("entry%u", i), HITS);
+		if (!is_changed(entry) || !entry->set || entry->resting || entry->hits < CHANGED_ENOUGH)
+			continue;
+		entry->resting = kprobe_rest(indexed("entry%u", i), HITS);
+		rests++;
 	}
 }
 

@@ -27,12 +27,9 @@ def changed_text(changed: ChangedSeen) -> str:
     parts = [f"changed functions: {len(changed.ran)} of {changed.observed} ran"]
     if not changed.observed:
         parts = ["changed functions: not known whether any ran"]
-    named = (
-        ("not reached", changed.not_reached),
-        ("no code of them in this kernel", changed.no_code),
-        ("could not be observed", changed.unknown),
-    )
-    parts += [f"{what}: {names_text(names)}" for what, names in named if names]
+    parts += [f"not reached: {names_text(changed.not_reached)}"] if changed.not_reached else []
+    others = (("without code in this kernel", changed.no_code), ("not observed", changed.unknown))
+    parts += [f"{len(names)} {what}" for what, names in others if names]
     return "; ".join(parts)
 
 
@@ -94,13 +91,6 @@ def reach_text(reach: ArchReach) -> str:
         text = f"{reach.arch}: no cell could tell which of the changed functions ran"
     else:
         text = f"{reach.arch}: {len(changed.ran)} of {changed.observed} changed functions ran in some cell"
-    return text + "".join(f"; {what}: {', '.join(names)}" for what, names in _gaps(changed))
-
-
-def _gaps(changed: ChangedSeen) -> Iterator[tuple[str, Sequence[str]]]:
-    if changed.not_reached:
-        yield "REACHED BY NO CELL", changed.not_reached
-    if changed.no_code:
-        yield "no code of them in these kernels", changed.no_code
-    if changed.unknown:
-        yield "not observed", changed.unknown
+    text += f"; REACHED BY NO CELL: {', '.join(changed.not_reached)}" if changed.not_reached else ""
+    text += f"; without code in these kernels: {names_text(changed.no_code)}" if changed.no_code else ""
+    return text + (f"; not observed: {names_text(changed.unknown)}" if changed.unknown else "")

@@ -220,7 +220,9 @@ static void an_inlined_call_is_counted_where_it_begins(void)
 
 static void a_changed_function_that_ran_enough_rests_for_good(void)
 {
+	kernel_file("/proc/sys/debug/kprobes-optimization", "");
 	start_with("changed 4\nentry f\nchanged 9\nentry g\n", "");
+	CHECK_TEXT(kernel_text("/proc/sys/debug/kprobes-optimization"), "0");
 	kernel_file(PROFILE, "  entry0     199     0\n  entry1     200     0\n");
 	probe_tick();
 	CHECK_TEXT(kernel_text(ENTRY_TRIGGER("0")), "traceon");
@@ -234,6 +236,31 @@ static void a_changed_function_that_ran_enough_rests_for_good(void)
 	CHECK_NUMBER(shared->changed[1].hits, 200);
 	CHECK_TEXT(kernel_text(ENTRY_TRIGGER("1")), "traceon!traceon");
 	CHECK_TEXT(shared->missing, "");
+}
+
+static void no_more_than_a_few_are_brought_to_rest_at_one_look(void)
+{
+	const char *const names[] = { "0", "1", "2", "3", "4", "5" };
+	unsigned int rested = 0;
+	char path[200];
+
+	for (int i = 0; i < 6; i++) {
+		snprintf(path, sizeof(path), TRACING "events/patchrig/entry%s/trigger", names[i]);
+		kernel_file(path, "");
+	}
+	start_with("changed 4\nentry a\nentry b\nentry c\nentry d\nentry e\nentry f\n", "");
+	kernel_file(PROFILE, "  entry0 900 0\n  entry1 900 0\n  entry2 900 0\n  entry3 900 0\n  entry4 900 0\n  entry5 900 0\n");
+	for (int ticks = 0; ticks < 5; ticks++) {
+		probe_tick();
+		rested = 0;
+		for (int i = 0; i < 6; i++) {
+			snprintf(path, sizeof(path), TRACING "events/patchrig/entry%s/trigger", names[i]);
+			rested += strstr(kernel_text(path), "!traceon") != NULL;
+		}
+		CHECK_NUMBER(rested, ticks < 4 ? 4 : 6);
+	}
+	probe_end();
+	CHECK_NUMBER(shared->changed[0].hits, 5400);
 }
 
 static void a_changed_function_that_can_not_be_probed_is_no_reason_to_fail(void)
@@ -287,6 +314,7 @@ int main(void)
 	RUN(a_site_without_callers_is_reached_by_anybody_but_swapoff);
 	RUN(an_inlined_call_is_counted_where_it_begins);
 	RUN(a_changed_function_that_ran_enough_rests_for_good);
+	RUN(no_more_than_a_few_are_brought_to_rest_at_one_look);
 	RUN(a_changed_function_that_can_not_be_probed_is_no_reason_to_fail);
 	RUN(the_first_ticks_are_without_rest_for_the_functions_of_the_series);
 	RUN(a_list_that_is_none_proves_nothing);

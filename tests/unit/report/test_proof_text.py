@@ -34,10 +34,10 @@ def test_changed_functions_are_counted_where_somebody_could_look() -> None:
     changed = ChangedSeen(ran=("a", "b"), not_reached=("f", "g"), no_code=("h",), unknown=("i",))
 
     assert changed_text(changed) == (
-        "changed functions: 2 of 4 ran; not reached: f, g; no code of them in this kernel: h; could not be observed: i"
+        "changed functions: 2 of 4 ran; not reached: f, g; 1 without code in this kernel; 1 not observed"
     )
     assert changed_text(ChangedSeen(ran=(), not_reached=(), unknown=("f",))) == (
-        "changed functions: not known whether any ran; could not be observed: f"
+        "changed functions: not known whether any ran; 1 not observed"
     )
     many = ChangedSeen(ran=(), not_reached=tuple(f"f{at}" for at in range(20)))
     assert changed_text(many).endswith("f11 and 8 more")
@@ -55,7 +55,7 @@ def test_a_run_lists_what_no_cell_reached_for_each_arch() -> None:
 
     assert x86 == (
         "x86_64: 2 of 4 changed functions ran in some cell; REACHED BY NO CELL: c, d; "
-        "no code of them in these kernels: h; not observed: e"
+        "without code in these kernels: h; not observed: e"
     )
     assert arm == "arm64: no cell could tell which of the changed functions ran; not observed: a"
 
