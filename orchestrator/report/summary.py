@@ -130,9 +130,10 @@ def _proof(cell: CellReport, results: Sequence[WorkloadResult]) -> tuple[str, ..
     if not results:
         return ()
     return tuple(
-        f"{name} {sum(result.counters.get(name, 0) for result in results)}"
+        text
         for name in cell.cell.workload.exercised
         if name not in ("operations", "verified", "swapoffs")
+        for text in _proof_of(name, cell, results)
     )
 
 
@@ -142,6 +143,15 @@ def _states(cells: Sequence[CellReport]) -> tuple[str, ...]:
     sites = dict.fromkeys(site_text(s) for run in runs for s in run.sites if s.state is not SiteState.REACHED)
     changed = together([run.changed for run in runs if run.changed is not None])
     return (*sites, *([changed_text(changed)] if changed else []))
+
+
+def _proof_of(name: str, cell: CellReport, results: Sequence[WorkloadResult]) -> Iterator[str]:
+    """A counter, or those that stand for it where the kernel lacks it."""
+    lacking = any(name in result.lacking for result in results)
+    if lacking:
+        yield f"{name} lacking"
+    for shown in cell.cell.workload.instead.get(name, {}) if lacking else (name,):
+        yield f"{shown} {sum(result.counters.get(shown, 0) for result in results)}"
 
 
 def _head(report: RunReport) -> str:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The text for a mail."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ from orchestrator.model.reports import RunReport
 from orchestrator.report.junit import junit_text
 from orchestrator.report.summary import findings, outcome_counts, rows, summary_text
 from tests.conftest import GOLDEN, Golden
-from tests.unit.samples import cell, cell_report, compared_report, guest_run, image, mixed_report, run_report
+from tests.unit.samples import cell, cell_report, compared_report, guest_run, image, mixed_report, result, run_report
 
 
 def test_the_summary_is_the_golden_one(golden: Golden) -> None:
@@ -73,6 +75,17 @@ def test_repeats_share_a_row() -> None:
 
     assert (row.outcome, row.cells, row.figures[2]) == ("1 hung, 2 passed", 3, "114")
     assert row.proof == ("site.mincore 18240",)
+
+
+def test_a_counter_that_the_kernel_lacks_is_no_zero_in_its_row() -> None:
+    workload = cell().workload.model_copy(update={"instead": {"site.mincore": {"looks": 3}}})
+    run = guest_run(result=result(counters={"site.mincore": 0, "looks": 12}, lacking={"site.mincore": "no function"}))
+
+    (row,) = rows([cell_report(run=run, of=replace(cell(), workload=workload))])
+    (without,) = rows([cell_report(run=run)])
+
+    assert row.proof == ("site.mincore lacking", "looks 12")
+    assert without.proof == ("site.mincore lacking",)
 
 
 def test_an_interrupted_run_says_so() -> None:
