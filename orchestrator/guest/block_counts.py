@@ -11,6 +11,8 @@ DEBUGFS = "/sys/kernel/debug/patchrig"
 BLOCKS_FILE = "patchrig/blocks"
 # Off first: nothing moves while it is read. Without C code in the series it was never on.
 READ_COUNTS = f"[ ! -s /{BLOCKS_FILE} ] || {{ echo 0 >{DEBUGFS}/on && cat {DEBUGFS}/blocks; }}"
+# Of a kernel that records the blocks of whole folders: kernels/overlays/reach.
+READ_RECORDED = f"echo 0 >{DEBUGFS}/on && cat {DEBUGFS}/reached"
 
 _Copy = tuple[str, str]
 """A changed function, and the function of the machine code that this copy of it lies in."""

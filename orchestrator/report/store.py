@@ -23,6 +23,7 @@ from orchestrator.model.configuration import Matrix
 from orchestrator.model.guests import WorkloadResult
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.phases import Span, Timing
+from orchestrator.model.reach import ChangedReach
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.report.coverage.figures import PAGE_FILE, coverage_of
 from orchestrator.report.coverage.page import page_text
@@ -81,6 +82,12 @@ class Store:
         with self._lock:
             self._order = {cell.name: index for index, cell in enumerate(cells)}
             self._report = replace(self._report, series=dict(series))
+        self._save_run()
+
+    def add_reach(self, reach: ChangedReach | None) -> None:
+        """What reach maps tell of the series."""
+        with self._lock:
+            self._report = replace(self._report, reach=reach)
         self._save_run()
 
     def add_build(self, build: KernelImage | BuildFailure) -> None:

@@ -13,6 +13,7 @@ from orchestrator.model.guests import WorkloadResult
 from orchestrator.model.images import BuildFailure
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import CellReport, RunReport
+from orchestrator.report.changed_reach import reach_lines
 from orchestrator.report.coverage.figures import PAGE_FILE, BuildCoverage, could_not_say, coverage_of, headline, not_run
 from orchestrator.report.crash_entries import compared_text, comparison, crash_entries, tally_text
 from orchestrator.report.crash_text import short_crash_lines
@@ -58,6 +59,7 @@ def summary_text(report: RunReport) -> str:
         _others(report),
         _beside_passes(report),
         *_coverages(coverage_of(report)),
+        _reach(report),
         _foot(report),
     ]
     text = printable("\n\n".join(block for block in blocks if block))
@@ -256,6 +258,12 @@ def _coverage(coverage: BuildCoverage) -> str:
         counts += [f"{site.delays.sleeps} sleeps"] if site.delays else []
         lines.append(_wrapped(f"{site.workload}: {site.site}: {', '.join(counts)}", indent="  "))
     return "\n".join(lines)
+
+
+def _reach(report: RunReport) -> str:
+    """What was known before the run of what the workloads reach of the series."""
+    lines = reach_lines(report.reach) if report.reach else ()
+    return "\n".join(_wrapped(line.strip(), indent="  " * line.startswith("  ")) for line in lines)
 
 
 def _beside_passes(report: RunReport) -> str:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from orchestrator.guest import ssh
-from orchestrator.guest.block_counts import READ_COUNTS, executed_of
+from orchestrator.guest.block_counts import READ_COUNTS, READ_RECORDED, executed_of
 from orchestrator.guest.evidence import Evidence, collect
 from orchestrator.guest.workload import (
     REFERENCE_SPEED,
@@ -320,18 +320,21 @@ def _work(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest) -> End:
     case.guest_seconds, case.flooded = now() - begun, flood.text()
     (case.folder / "workload.log").write_text(watched.output, encoding="utf-8", errors="backslashreplace")
     end = end_of(watched, vm)
-    if cell.widening and vm.alive():
-        case.executed = _executed(guest)
+    if vm.alive():
+        case.executed = _executed(guest, cell)
     if watched.ending in _WORTH_A_LOOK and vm.alive():
         case.begin(Phase.EVIDENCE)
         return _with_evidence(case, end, vm, pulse)
     return end
 
 
-def _executed(guest: ssh.Guest) -> Executed | None:
+def _executed(guest: ssh.Guest, cell: Cell) -> Executed | None:
     """Which blocks ran; None when the guest does not say, which is no verdict of its own."""
+    command = READ_RECORDED if needs_of(cell.build.flavour).records else READ_COUNTS if cell.widening else ""
+    if not command:
+        return None
     try:
-        said = guest.run(READ_COUNTS, Deadline.after(_MODEST, "the executed blocks"))
+        said = guest.run(command, Deadline.after(_MODEST, "the executed blocks"))
         return executed_of(said.text) if said.status == 0 else None
     except (ssh.GuestUnreachable, ValueError):
         return None

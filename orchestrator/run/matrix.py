@@ -16,6 +16,7 @@ from orchestrator.model.cells import Build, Cell
 from orchestrator.model.events import SOURCE, CellEnded, CellStarted, Listener, PhaseBegan
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.phases import Phase
+from orchestrator.model.reach import ChangedReach
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.report.earlier import read_earlier
 from orchestrator.report.store import Store
@@ -30,6 +31,7 @@ from orchestrator.run.judging import interrupted_report, judge_cell, lost_report
 from orchestrator.run.kernels import Kernels, Request, open_kernels
 from orchestrator.run.losses import LossWatch
 from orchestrator.run.order import Schedule, as_given, edited_files, scheduled
+from orchestrator.run.recording import series_reach
 from orchestrator.run.sandboxing import guests_in_sandbox
 from orchestrator.run.scheduler import Steps, Stop, Unbuilt, working
 from orchestrator.run.snapshots import snapshots
@@ -46,8 +48,10 @@ def run_matrix(request: Request, store: Store, listener: Listener) -> RunReport:
         store.plan(request.cells, kernels.series.by_file)
         files = _boot_files(request, store, listener, sandbox=kernels.sandbox)
         save_keys(files.guests.keys, files.folder)
+        reach = series_reach(request, kernels, listener)
+        store.add_reach(reach)
         _run_cells(
-            _by_earlier_runs(request, kernels, store),
+            _by_earlier_runs(request, kernels, store, reach),
             partial(_new_kernel, kernels, files, store),
             files,
             store,
@@ -73,11 +77,13 @@ def _boot_files(request: Request, store: Store, listener: Listener, *, sandbox: 
     )
 
 
-def _by_earlier_runs(request: Request, kernels: Kernels, store: Store) -> Schedule[Build, Cell]:
-    """The order in which things are begun, by what earlier runs of the matrix tell."""
+def _by_earlier_runs(
+    request: Request, kernels: Kernels, store: Store, reach: ChangedReach | None
+) -> Schedule[Build, Cell]:
+    """The order in which things are begun, by what earlier runs of the matrix and reach maps tell."""
     folder = store.folder
     earlier = read_earlier(folder.parent, matrix_path=str(request.plan.path), before=folder.name)
-    return scheduled(request.cells, earlier, edited_files(kernels.series.by_file, earlier.series))
+    return scheduled(request.cells, earlier, edited_files(kernels.series.by_file, earlier.series), reach)
 
 
 def _new_kernel(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""In which order cells run: what is likeliest to fail first, then the longest (pure)."""
+"""In which order cells run: likeliest to fail, most of the changed functions reached, longest (pure)."""
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.configuration import Workload
 from orchestrator.model.outcomes import Outcome
+from orchestrator.model.reach import ChangedReach
 from orchestrator.plan.expansion import builds_of
 from orchestrator.plan.flavours import needs_of
 from orchestrator.report.earlier import Earlier
@@ -59,14 +60,26 @@ class Schedule(Generic[B, J]):
     jobs: tuple[J, ...]
 
 
-def scheduled(cells: Sequence[Cell], earlier: Earlier, edited: Collection[str]) -> Schedule[Build, Cell]:
-    """Cells: likeliest to fail, first repeats, longest; else as they were. Builds by the likeliest of their cells."""
+def scheduled(
+    cells: Sequence[Cell], earlier: Earlier, edited: Collection[str], reach: ChangedReach | None = None
+) -> Schedule[Build, Cell]:
+    """Cells: likeliest to fail, first repeats, most of the series' functions reached, longest; else as they were.
+
+    Builds by the likeliest of their cells.
+    """
+    places = {one.workload: place for place, one in enumerate(reach.ranked if reach else ())}
     bad = {name for name, known in earlier.cells.items() if known.outcome not in _NO_HINT}
     # Without the repeat.
     bad_places = {_place(cell) for cell in cells if cell.name in bad}
     priorities = [_priority(cell, bad, bad_places, edited) for cell in cells]
     ranked = sorted(
-        range(len(cells)), key=lambda at: (priorities[at], cells[at].repeat, -expected_seconds(cells[at], earlier))
+        range(len(cells)),
+        key=lambda at: (
+            priorities[at],
+            cells[at].repeat,
+            places.get(cells[at].workload.name, len(places)),
+            -expected_seconds(cells[at], earlier),
+        ),
     )
     likeliest: dict[Build, FailurePriority] = {}
     for cell, priority in zip(cells, priorities, strict=True):
