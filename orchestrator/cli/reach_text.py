@@ -20,10 +20,10 @@ def map_lines(map_: ReachMap) -> Iterator[str]:
     """A row for each workload, and below what all of them run together."""
     kernel = map_.kernel
     yield f"{kernel.version} {kernel.arch}, {' '.join(map_.folders)}"
-    yield f"  {'workload':<20}{'functions':>10}{'lines':>10}{'only by it':>12}{'seconds':>9}"
+    yield f"  {'workload':<20}{'functions':>10}{'lines':>10}{'only by it':>12}{'seconds':>9}  outcome"
     for one in map_.workloads:
         lines, alone = _lines(one), len(only_by(one, map_))
-        yield f"  {one.workload[:19]:<20}{len(one.ran):>10}{lines:>10}{alone:>12}{one.seconds:>9}"
+        yield f"  {one.workload[:19]:<20}{len(one.ran):>10}{lines:>10}{alone:>12}{one.seconds:>9}  {one.outcome}"
     total = totals(map_)
     yield (
         f"  together {total['functions_run']} of {total['functions']} functions and "

@@ -72,8 +72,8 @@ class WorkloadReach:
 
     workload: str
     content: str  # SHA-256 of the workload's YAML file and program: another one is another load
-    seconds: int
-    outcome: str  # of the cell
+    seconds: int  # of all runs together
+    outcome: str  # of the cell; of several, "passed" where one did
     ran: Mapping[SourceFunction, Ran]
 
 

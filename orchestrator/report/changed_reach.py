@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What reach maps told of a series, in words: for the summary and for scripts (pure)."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from orchestrator.model.reach import ChangedReach, SourceFunction, Unseen
 
@@ -28,17 +28,14 @@ def reach_lines(reach: ChangedReach) -> Iterator[str]:
 
 
 def _unseen_lines(reach: ChangedReach) -> Iterator[str]:
-    for caller, functions in _grouped((one.caller, one.function) for one in reach.unseen if one.caller):
-        yield f"  likely reached, as {caller}() is: {names(functions)}"
-    for why, functions in _grouped((one.why, one.function) for one in reach.unseen if not one.caller):
-        yield f"  not known ({Unseen(why)}): {names(functions)}"
-
-
-def _grouped(pairs: Iterable[tuple[str, SourceFunction]]) -> Iterable[tuple[str, Sequence[SourceFunction]]]:
-    groups: dict[str, list[SourceFunction]] = {}
-    for key, function in pairs:
-        groups.setdefault(key, []).append(function)
-    return groups.items()
+    if likely := [one.function for one in reach.unseen if one.caller]:
+        yield f"  likely reached, as what calls them is: {names(likely)}"
+    groups: dict[Unseen, list[SourceFunction]] = {}
+    for one in reach.unseen:
+        if not one.caller:
+            groups.setdefault(one.why, []).append(one.function)
+    for why, functions in groups.items():
+        yield f"  not known ({why}): {names(functions)}"
 
 
 def names(functions: Sequence[SourceFunction]) -> str:

@@ -16,6 +16,7 @@ from orchestrator.host.sealed import read_sealed, write_sealed
 from orchestrator.judge.frames import plain_name
 from orchestrator.model.blocks import Executed
 from orchestrator.model.configuration import Workload
+from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reach import (
     Extent,
     KernelIdentity,
@@ -29,6 +30,7 @@ from orchestrator.model.reach import (
 
 FOLDER = "reach"
 _LOCK_SECONDS = 60.0
+_NOTHING = Ran(0, ())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,16 +68,30 @@ def kept_map(cache: Path, kernel: KernelIdentity) -> ReachMap | None:
 
 
 def keep_map(cache: Path, fresh: ReachMap) -> ReachMap:
-    """Store a map, with what was known of further workloads on the same kernel; returns it with these."""
+    """Store a map, with what was known of the same kernel: further workloads, and earlier runs of the same ones."""
     file = _file(cache, fresh.kernel)
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked(file.with_suffix(".lock"), Deadline.after(_LOCK_SECONDS, "the reach map")):
         before = kept_map(cache, fresh.kernel)
-        names = {one.workload for one in fresh.workloads}
-        others = [one for one in before.workloads if one.workload not in names] if before else []
-        whole = replace(fresh, workloads=tuple(sorted((*others, *fresh.workloads), key=lambda one: one.workload)))
+        known = {one.workload: one for one in (before.workloads if before else ())}
+        for one in fresh.workloads:
+            known[one.workload] = _together(known.get(one.workload), one)
+        whole = replace(fresh, workloads=tuple(known[name] for name in sorted(known)))
         write_sealed(file, _STORED.dump_json(_stored(whole)))
     return whole
+
+
+def _together(before: WorkloadReach | None, now: WorkloadReach) -> WorkloadReach:
+    """Both runs of a workload; of one that has changed since, the later."""
+    if before is None or before.content != now.content:
+        return now
+    ran = dict(before.ran)
+    for function, again in now.ran.items():
+        blocks, lines = ran.get(function, _NOTHING)
+        # Which blocks they were is not kept: at least as many as in one of the runs.
+        ran[function] = Ran(max(blocks, again.blocks), tuple(sorted({*lines, *again.lines})))
+    outcome = Outcome.PASSED if Outcome.PASSED in (before.outcome, now.outcome) else now.outcome
+    return replace(now, seconds=before.seconds + now.seconds, outcome=str(outcome), ran=ran)
 
 
 def content_of(workload: Workload, scripts: Path = paths.GUEST_SCRIPTS) -> str:

@@ -128,8 +128,9 @@ def series_reach(request: Request, kernels: Kernels, listener: Listener) -> Chan
     try:
         fill_tree(source, kernels.series, cache=request.cache, listener=listener)
         diff = kernels.diffs.of_source(kernels.series, cache=request.cache, source_sha256=source.sha256)
-    except InfraError:
-        # A series that does not fit is an outcome of the build, and told there with file and hunk.
+    except (InfraError, OSError):
+        # A series that does not fit is an outcome of the build, and told there with file and hunk. Another run may be
+        # replacing the tree at this moment, which costs this one no more than its list.
         return None
     workloads = tuple(dict.fromkeys(cell.workload.name for cell in patched))
     return changed_reach(workloads, changes_of(diff), maps, source=source.sha256, hint=hint)

@@ -15,9 +15,9 @@ MAP = sample_map(workload_reach("shmem", 0x10), workload_reach("swapin", 0x10, 0
 def test_the_table_has_a_row_for_each_workload_and_what_only_it_runs() -> None:
     assert list(map_lines(MAP)) == [
         "6.19.6 x86_64, mm/",
-        "  workload             functions     lines  only by it  seconds",
-        "  shmem                        1         1           0       10",
-        "  swapin                       2         3           1       10",
+        "  workload             functions     lines  only by it  seconds  outcome",
+        "  shmem                        1         1           0       10  passed",
+        "  swapin                       2         3           1       10  passed",
         "  together 2 of 2 functions and 3 of 5 lines that can be recorded",
         "  not recorded: 1 that run at boot only, 0 without a block of their own, 1 that are not instrumented",
     ]

@@ -33,7 +33,7 @@ def test_the_lines_say_what_is_reached_what_is_not_and_what_is_not_known() -> No
         "  own: not in the map",
         "Changed functions that nothing reaches: mm/zswap.c: zswap_load, zswap_store",
         "  not by the workloads of this run: mm/shmem.c: shmem_undo, which shmem would reach",
-        "  likely reached, as swap_read() is: mm/a.c: fresh",
+        "  likely reached, as what calls them is: mm/a.c: fresh",
         "  not known (outside the folders of the map): fs/x.c: read",
     ]
 

@@ -49,6 +49,18 @@ def test_a_workload_that_is_recorded_again_replaces_itself_and_leaves_the_others
     assert [(one.workload, one.content) for one in found.workloads] == [("shmem", "c"), ("swapin", "new")]
 
 
+def test_another_run_of_the_same_workload_adds_to_the_map(tmp_path: Path) -> None:
+    keep_map(tmp_path, sample_map(workload_reach("swapin", 0x10, 0x40)))
+
+    keep_map(tmp_path, sample_map(replace(workload_reach("swapin", 0x20, 0x30), outcome="not-exercised")))
+
+    found = kept_map(tmp_path, IDENTITY)
+    assert found
+    (one,) = found.workloads
+    assert (one.seconds, one.outcome) == (20, "passed")
+    assert one.ran == {FAULT: Ran(2, (4001, 4002)), SWAPOFF: Ran(1, (2700,))}
+
+
 def test_the_map_of_another_build_of_the_source_is_replaced_as_a_whole(tmp_path: Path) -> None:
     other = replace(IDENTITY, build="d" * 64)
     keep_map(tmp_path, sample_map(workload_reach("shmem", 0x40)))
