@@ -43,14 +43,14 @@ def record(matrix: Path, choice: Choice, output: Output, *, again: bool, **how: 
     request = replace(request_of(matrix, choice), series=(), **how)
     with terminal(screen(beside_output=output.as_json)) as listener, open_kernels(request, listener) as kernels:
         known = identities(builds_of(request.cells), kernels)
-    cells = request.cells if again else not_in_maps(request.cells, known, request.cache)
+    cells = request.cells if again else not_in_maps(request.cells, known, request.folders, request.cache)
     missing: tuple[NotRecorded, ...] = ()
     code = ExitCode.OK
     if cells:
         wanted = replace(request, cells=cells)
         report = run_request(wanted, output, lambda store, listener: run_matrix(wanted, store, listener))
         missing, code = keep_recorded(report, known, request.cache), exit_code(report)
-    maps = maps_at(known, request.cache)
+    maps = maps_at(known, request.folders, request.cache)
     if output.as_json:
         click.echo(json_text([map_json(map_, missing) for map_ in maps], indent=2))
     else:

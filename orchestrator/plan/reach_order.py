@@ -34,11 +34,11 @@ class Changes:
 
 
 def nearest_maps(maps: Sequence[ReachMap], *, source: str, version: str) -> tuple[ReachMap, ...]:
-    """The maps of this source; where there are none, those of the source whose version is nearest."""
+    """The maps of this source; where there are none, those of the one with the nearest version, the first of several."""
     own = tuple(one for one in maps if one.kernel.source == source)
     if own or not maps:
         return own
-    nearest = min(maps, key=lambda one: (_distance(one.kernel.version, version), one.kernel.source)).kernel.source
+    nearest = min(maps, key=lambda one: _distance(one.kernel.version, version)).kernel.source
     return tuple(one for one in maps if one.kernel.source == nearest)
 
 
@@ -63,7 +63,7 @@ def changed_reach(
     missed = {function: ran for function, ran in sure.items() if not ran & set(workloads)}
     return ChangedReach(
         hint="" if own else hint,
-        maps=tuple(sorted(f"{one.kernel.version} {one.kernel.arch}" for one in maps)),
+        maps=tuple(sorted({f"{one.kernel.version} {one.kernel.arch}" for one in maps})),
         same_source=own,
         changed=len(changes.functions),
         ranked=_ranked(workloads, mapped, sure, likely, len(changes.functions)),

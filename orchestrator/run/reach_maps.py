@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Reach maps in the cache, a file for each source and arch; and how the blocks that a guest ran become part of one."""
+"""Reach maps in the cache, one for each source, arch and set of folders; and how blocks that ran become part of one."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,6 +31,8 @@ from orchestrator.model.reach import (
 FOLDER = "reach"
 _LOCK_SECONDS = 60.0
 _NOTHING = Ran(0, ())
+# Each state of a developer's tree is a source of its own, and a map takes 1 MB.
+_MOST_KEPT = 64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,28 +58,30 @@ _STORED = TypeAdapter(_Stored)
 
 
 def kept_maps(cache: Path) -> tuple[ReachMap, ...]:
-    """All maps of the cache; one that is damaged, or was written by another version, counts as none."""
-    found = (_read(file) for file in sorted((cache / FOLDER).glob("*.sealed")))
+    """All maps of the cache, latest first; one that is damaged, or was written by another version, counts as none."""
+    found = (_read(file) for file in _files(cache))
     return tuple(map_ for map_ in found if map_)
 
 
-def kept_map(cache: Path, kernel: KernelIdentity) -> ReachMap | None:
-    """The map of exactly this kernel."""
-    found = _read(_file(cache, kernel))
+def kept_map(cache: Path, kernel: KernelIdentity, folders: Collection[str]) -> ReachMap | None:
+    """The map of these folders of exactly this kernel."""
+    found = _read(_file(cache, kernel, folders))
     return found if found and found.kernel == kernel else None
 
 
 def keep_map(cache: Path, fresh: ReachMap) -> ReachMap:
     """Store a map, with what was known of the same kernel: further workloads, and earlier runs of the same ones."""
-    file = _file(cache, fresh.kernel)
+    file = _file(cache, fresh.kernel, fresh.folders)
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked(file.with_suffix(".lock"), Deadline.after(_LOCK_SECONDS, "the reach map")):
-        before = kept_map(cache, fresh.kernel)
+        before = kept_map(cache, fresh.kernel, fresh.folders)
         known = {one.workload: one for one in (before.workloads if before else ())}
         for one in fresh.workloads:
             known[one.workload] = _together(known.get(one.workload), one)
         whole = replace(fresh, workloads=tuple(known[name] for name in sorted(known)))
         write_sealed(file, _STORED.dump_json(_stored(whole)))
+    for old in _files(cache)[_MOST_KEPT:]:
+        old.unlink(missing_ok=True)
     return whole
 
 
@@ -138,8 +142,14 @@ def _merged(
         yield source, blocks, lines, Recorded.YES if Recorded.YES in kinds else kinds[0]
 
 
-def _file(cache: Path, kernel: KernelIdentity) -> Path:
-    return cache / FOLDER / f"{kernel.source[:16]}.{kernel.arch}.sealed"
+def _file(cache: Path, kernel: KernelIdentity, folders: Collection[str]) -> Path:
+    which = hashlib.sha256("\0".join(sorted(folders)).encode()).hexdigest()
+    return cache / FOLDER / f"{kernel.source[:16]}.{kernel.arch}.{which[:8]}.sealed"
+
+
+def _files(cache: Path) -> list[Path]:
+    """Latest first."""
+    return sorted((cache / FOLDER).glob("*.sealed"), key=lambda file: (-file.stat().st_mtime, file.name))
 
 
 def _read(file: Path) -> ReachMap | None:

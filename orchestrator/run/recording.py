@@ -2,7 +2,7 @@
 """Reach maps: what is to be recorded, what a run recorded, and what the maps tell of a series before its run."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,9 +53,11 @@ def identities(builds: Sequence[Build], kernels: Kernels) -> dict[Build, KernelI
         }
 
 
-def not_in_maps(cells: Sequence[Cell], kernels: Mapping[Build, KernelIdentity], cache: Path) -> tuple[Cell, ...]:
+def not_in_maps(
+    cells: Sequence[Cell], kernels: Mapping[Build, KernelIdentity], folders: Collection[str], cache: Path
+) -> tuple[Cell, ...]:
     """The cells whose workload is in no map as it is now, or was recorded for a shorter time."""
-    known = {build: kept_map(cache, kernel) for build, kernel in kernels.items()}
+    known = {build: kept_map(cache, kernel, folders) for build, kernel in kernels.items()}
     return tuple(cell for cell in cells if not _is_in(cell, known[cell.build]))
 
 
@@ -109,9 +111,9 @@ def _keep(image: KernelImage, kernel: KernelIdentity, cells: Sequence[CellReport
     keep_map(cache, ReachMap(kernel=kernel, folders=code.folders, functions=extents(code), workloads=workloads))
 
 
-def maps_at(kernels: Mapping[Build, KernelIdentity], cache: Path) -> tuple[ReachMap, ...]:
+def maps_at(kernels: Mapping[Build, KernelIdentity], folders: Collection[str], cache: Path) -> tuple[ReachMap, ...]:
     """The maps of these kernels that there are."""
-    found = (kept_map(cache, kernel) for kernel in kernels.values())
+    found = (kept_map(cache, kernel, folders) for kernel in kernels.values())
     return tuple(map_ for map_ in found if map_)
 
 

@@ -35,7 +35,7 @@ def test_a_map_is_read_back_as_it_was(tmp_path: Path) -> None:
     map_ = sample_map(workload_reach("shmem", 0x40), workload_reach("swapin", 0x10, 0x20))
 
     assert keep_map(tmp_path, map_) == map_
-    assert kept_map(tmp_path, IDENTITY) == map_
+    assert kept_map(tmp_path, IDENTITY, ["mm/"]) == map_
     assert kept_maps(tmp_path) == (map_,)
 
 
@@ -44,7 +44,7 @@ def test_a_workload_that_is_recorded_again_replaces_itself_and_leaves_the_others
 
     keep_map(tmp_path, sample_map(workload_reach("swapin", 0x10, 0x20, content="new")))
 
-    found = kept_map(tmp_path, IDENTITY)
+    found = kept_map(tmp_path, IDENTITY, ["mm/"])
     assert found
     assert [(one.workload, one.content) for one in found.workloads] == [("shmem", "c"), ("swapin", "new")]
 
@@ -54,7 +54,7 @@ def test_another_run_of_the_same_workload_adds_to_the_map(tmp_path: Path) -> Non
 
     keep_map(tmp_path, sample_map(replace(workload_reach("swapin", 0x20, 0x30), outcome="not-exercised")))
 
-    found = kept_map(tmp_path, IDENTITY)
+    found = kept_map(tmp_path, IDENTITY, ["mm/"])
     assert found
     (one,) = found.workloads
     assert (one.seconds, one.outcome) == (20, "passed")
@@ -67,8 +67,18 @@ def test_the_map_of_another_build_of_the_source_is_replaced_as_a_whole(tmp_path:
 
     keep_map(tmp_path, sample_map(workload_reach("swapin", 0x10), identity=other))
 
-    assert kept_map(tmp_path, IDENTITY) is None
+    assert kept_map(tmp_path, IDENTITY, ["mm/"]) is None
     assert [one.workload for map_ in kept_maps(tmp_path) for one in map_.workloads] == ["swapin"]
+
+
+def test_maps_of_other_folders_stay(tmp_path: Path) -> None:
+    wide = replace(sample_map(), folders=("mm/", "fs/proc/"))
+    keep_map(tmp_path, sample_map(workload_reach("swapin", 0x10)))
+
+    keep_map(tmp_path, wide)
+
+    assert len(kept_maps(tmp_path)) == 2
+    assert kept_map(tmp_path, IDENTITY, ["fs/proc/", "mm/"]) == wide
 
 
 def test_a_damaged_map_is_none_and_doctor_finds_it(tmp_path: Path) -> None:
