@@ -34,7 +34,7 @@ class Changes:
 
 
 def nearest_maps(maps: Sequence[ReachMap], *, source: str, version: str) -> tuple[ReachMap, ...]:
-    """The maps of this source; where there are none, those of the one with the nearest version, the first of several."""
+    """The maps of this source; where there are none, of that with the nearest version, the first of several."""
     own = tuple(one for one in maps if one.kernel.source == source)
     if own or not maps:
         return own
