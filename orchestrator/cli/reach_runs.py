@@ -16,8 +16,11 @@ from orchestrator.cli.request import request_of
 from orchestrator.host import paths
 from orchestrator.host.errors import ExitCode, UserError
 from orchestrator.host.text import json_text, printable
+from orchestrator.model.events import Listener
 from orchestrator.model.reach import DEFAULT_FOLDERS
+from orchestrator.model.reports import RunReport
 from orchestrator.plan.expansion import builds_of
+from orchestrator.report.store import Store
 from orchestrator.report.terminal import screen, terminal
 from orchestrator.run.kernels import open_kernels
 from orchestrator.run.matrix import run_matrix
@@ -44,12 +47,19 @@ def record(matrix: Path, choice: Choice, output: Output, *, again: bool, **how: 
     with terminal(screen(beside_output=output.as_json)) as listener, open_kernels(request, listener) as kernels:
         known = identities(builds_of(request.cells), kernels)
     cells = request.cells if again else not_in_maps(request.cells, known, request.folders, request.cache)
-    missing: tuple[NotRecorded, ...] = ()
+    missing: list[NotRecorded] = []
     code = ExitCode.OK
+    wanted = replace(request, cells=cells)
+
+    def work(store: Store, listener: Listener) -> RunReport:
+        try:
+            return run_matrix(wanted, store, listener)
+        finally:
+            # Of a run that is interrupted, or stops because of this machine, what had finished is in the map.
+            missing.extend(keep_recorded(store.report(), known, request.cache))
+
     if cells:
-        wanted = replace(request, cells=cells)
-        report = run_request(wanted, output, lambda store, listener: run_matrix(wanted, store, listener))
-        missing, code = keep_recorded(report, known, request.cache), exit_code(report)
+        code = exit_code(run_request(wanted, output, work))
     maps = maps_at(known, request.folders, request.cache)
     if output.as_json:
         click.echo(json_text([map_json(map_, missing) for map_ in maps], indent=2))

@@ -35,6 +35,8 @@ class Changes:
 
 def nearest_maps(maps: Sequence[ReachMap], *, source: str, version: str) -> tuple[ReachMap, ...]:
     """The maps of this source; where there are none, of that with the nearest version, the first of several."""
+    # Where nothing was recorded, that nothing is reached means nothing.
+    maps = [one for one in maps if one.workloads]
     own = tuple(one for one in maps if one.kernel.source == source)
     if own or not maps:
         return own

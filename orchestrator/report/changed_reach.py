@@ -19,7 +19,9 @@ def reach_lines(reach: ChangedReach) -> Iterator[str]:
     for one in reach.ranked:
         if one.reached or one.likely or not one.mapped:
             yield f"  {one.workload}: {one.reason}"
-    yield f"Changed functions that nothing reaches: {names(reach.unreached) or _NOTHING}"
+    mapped = sum(one.mapped for one in reach.ranked)
+    scope = f" ({mapped} of {len(reach.ranked)} workloads are in the map)" if mapped < len(reach.ranked) else ""
+    yield f"Changed functions that nothing reaches{scope}: {names(reach.unreached) or _NOTHING}"
     for function, workloads in reach.elsewhere:
         yield f"  not by the workloads of this run: {names([function])}, which {' and '.join(workloads)} would reach"
     yield from _unseen_lines(reach)

@@ -75,7 +75,7 @@ def keep_recorded(report: RunReport, kernels: Mapping[Build, KernelIdentity], ca
     for image in report.builds:
         cells = [cell for cell in report.cells if cell.cell.build == image.build]
         recorded = [cell for cell in cells if _tells(cell)]
-        if not isinstance(image, BuildFailure):
+        if recorded and not isinstance(image, BuildFailure):
             _keep(image, kernels[image.build], recorded, cache)
         missing += [NotRecorded(cell=cell.cell.name, why=_why(cell)) for cell in cells if cell not in recorded]
     return tuple(missing)

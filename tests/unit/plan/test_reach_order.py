@@ -195,17 +195,18 @@ def test_without_a_map_only_the_command_that_makes_one_is_known() -> None:
 
 
 def test_maps_of_the_source_itself_go_before_all_others() -> None:
-    own = reach_map({}, arch="arm64")
-    other = reach_map({}, source="6" * 64, version="6.19.6")
+    own = reach_map({"swapin": []}, arch="arm64")
+    other = reach_map({"swapin": []}, source="6" * 64, version="6.19.6")
 
     assert nearest_maps([other, own], source=SOURCE, version="6.19.6") == (own,)
 
 
 def test_of_other_sources_the_nearest_version_is_taken_with_all_its_arches() -> None:
-    old = reach_map({}, source="1" * 64, version="6.12.107")
-    near = [reach_map({}, source="2" * 64, version="7.0.1", arch=arch) for arch in ("x86_64", "arm64")]
+    empty = reach_map({}, source="3" * 64, version="7.1.8")
+    old = reach_map({"swapin": []}, source="1" * 64, version="6.12.107")
+    near = [reach_map({"swapin": []}, source="2" * 64, version="7.0.1", arch=arch) for arch in ("x86_64", "arm64")]
 
-    assert nearest_maps([old, *near], source=SOURCE, version="7.1.8") == tuple(near)
+    assert nearest_maps([empty, old, *near], source=SOURCE, version="7.1.8") == tuple(near)
     assert nearest_maps([], source=SOURCE, version="7.1.8") == ()
 
 
