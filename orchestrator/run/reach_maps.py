@@ -31,8 +31,8 @@ from orchestrator.model.reach import (
 FOLDER = "reach"
 _LOCK_SECONDS = 60.0
 _NOTHING = Ran(0, ())
-# Each state of a developer's tree is a source of its own, and a map takes 1 MB.
-_MOST_KEPT = 64
+# Each state of a developer's tree is a source of its own; a map takes 1 MB, and a third of a second to read.
+_MOST_KEPT = 32
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,9 +57,14 @@ class _Stored:
 _STORED = TypeAdapter(_Stored)
 
 
-def kept_maps(cache: Path) -> tuple[ReachMap, ...]:
-    """All maps of the cache, latest first; one that is damaged, or was written by another version, counts as none."""
-    found = (_read(file) for file in _files(cache))
+def kept_maps(cache: Path, source: str = "") -> tuple[ReachMap, ...]:
+    """The maps of a source, or else of all, latest first.
+
+    One that is damaged, or was written by another version, counts as none.
+    """
+    files = _files(cache)
+    own = [file for file in files if source and file.name.startswith(f"{source[:16]}.")]
+    found = (_read(file) for file in own or files)
     return tuple(map_ for map_ in found if map_)
 
 

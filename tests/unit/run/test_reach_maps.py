@@ -71,6 +71,17 @@ def test_the_map_of_another_build_of_the_source_is_replaced_as_a_whole(tmp_path:
     assert [one.workload for map_ in kept_maps(tmp_path) for one in map_.workloads] == ["swapin"]
 
 
+def test_of_a_source_without_maps_those_of_all_others_are_read(tmp_path: Path) -> None:
+    other = sample_map(identity=replace(IDENTITY, source="6" * 64))
+    keep_map(tmp_path, other)
+    assert kept_maps(tmp_path, IDENTITY.source) == (other,)
+
+    keep_map(tmp_path, sample_map())
+
+    assert kept_maps(tmp_path, IDENTITY.source) == (sample_map(),)
+    assert len(kept_maps(tmp_path)) == 2
+
+
 def test_maps_of_other_folders_stay(tmp_path: Path) -> None:
     wide = replace(sample_map(), folders=("mm/", "fs/proc/"))
     keep_map(tmp_path, sample_map(workload_reach("swapin", 0x10)))
