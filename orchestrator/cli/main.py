@@ -35,6 +35,9 @@ COMMANDS = {
     ),
     "judge": Command("orchestrator.cli.judge_commands:judge", "Find every kernel splat in console logs."),
     "list": Command("orchestrator.cli.run_commands:list_cells", "Show the cells of a run and what each would do."),
+    "reach": Command(
+        "orchestrator.cli.reach_commands:reach", "Record which functions of the kernel each workload of MATRIX runs."
+    ),
     "repro": Command("orchestrator.cli.run_commands:repro", "Run a CELL of an earlier RUN again."),
     "run": Command("orchestrator.cli.run_commands:run", "Patch, build, boot and judge a series or a matrix."),
     "schema": Command(

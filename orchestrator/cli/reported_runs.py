@@ -21,10 +21,13 @@ from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import RunReport
 from orchestrator.plan.config import Plan
 from orchestrator.plan.delays import parse_delays
+from orchestrator.report.changed_reach import reach_json
 from orchestrator.report.store import Store, copy_junit, find_cell, find_run, load_run, open_run
 from orchestrator.report.terminal import print_table, say, screen, terminal
 from orchestrator.run.kernels import Request
 from orchestrator.run.matrix import rerun, run_matrix
+
+Work = Callable[[Store, Any], RunReport]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +74,25 @@ def _changed(found: Cell, again: Again) -> Cell:
     return replace(base, widening=parse_delays(again.widen))
 
 
-def _reported(request: Request, output: Output, work: Callable[[Store, Any], RunReport]) -> ExitCode:
+def _reported(request: Request, output: Output, work: Work) -> ExitCode:
+    report, trouble = _stored(request, output, work)
+    if output.as_json:
+        click.echo(json_text(_report_json(report), indent=2))
+    if trouble:
+        tell(trouble)
+    return exit_code(report)
+
+
+def run_request(request: Request, output: Output, work: Work) -> RunReport:
+    """Run the cells of a request, with a folder of results and the view of the work, for a command with more to do."""
+    report, trouble = _stored(request, output, work)
+    if trouble:
+        tell(trouble)
+    return report
+
+
+def _stored(request: Request, output: Output, work: Work) -> tuple[RunReport, InfraError | None]:
+    """The report of a run, and what went wrong beside a kernel that is bad. Raises InfraError where that is all."""
     # What a script reads goes to standard output, the view of the work beside it.
     console = screen(beside_output=output.as_json)
     arches = {cell.build.arch for cell in request.cells}
@@ -101,11 +122,7 @@ def _reported(request: Request, output: Output, work: Callable[[Store, Any], Run
         # A kernel that is bad is so, whatever else this machine did.
         if trouble and exit_code(report) is not ExitCode.BAD_KERNEL:
             raise trouble
-    if output.as_json:
-        click.echo(json_text(_report_json(report), indent=2))
-    if trouble:
-        tell(trouble)
-    return exit_code(report)
+    return report, trouble
 
 
 def _report_json(report: RunReport) -> dict[str, object]:
@@ -121,6 +138,7 @@ def _report_json(report: RunReport) -> dict[str, object]:
         "seconds": report.seconds,
         "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         "cells": cells,
+        "reach": reach_json(report.reach),
     }
 
 

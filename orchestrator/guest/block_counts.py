@@ -13,6 +13,8 @@ DEBUGFS = "/sys/kernel/debug/patchrig"
 BLOCKS_FILE = "patchrig/blocks"
 # Off first: nothing moves while it is read. Without C code in the series it was never on.
 _READ_COUNTS = f"[ ! -s /{BLOCKS_FILE} ] || {{ echo 0 >{DEBUGFS}/on && cat {DEBUGFS}/blocks; }}"
+# Of a kernel that records the blocks of whole folders: kernels/overlays/reach.
+_READ_RECORDED = f"echo 0 >{DEBUGFS}/on && cat {DEBUGFS}/reached"
 
 _Copy = tuple[str, str]
 """A changed function, and the function of the machine code that this copy of it lies in."""
@@ -81,10 +83,13 @@ def executed_of(text: str) -> Executed:
     return found
 
 
-def executed_blocks(guest: Guest, until: Deadline) -> Executed | None:
-    """Which blocks ran; None when the guest does not say, which is no verdict of its own."""
+def executed_blocks(guest: Guest, until: Deadline, *, recorded: bool = False) -> Executed | None:
+    """Which blocks ran; None when the guest does not say, which is no verdict of its own.
+
+    `recorded`: its kernel records the blocks of whole folders.
+    """
     try:
-        said = guest.run(_READ_COUNTS, until)
+        said = guest.run(_READ_RECORDED if recorded else _READ_COUNTS, until)
         return executed_of(said.text) if said.status == 0 else None
     except (GuestUnreachable, ValueError):
         return None

@@ -16,6 +16,7 @@ from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.matrix_choices import MatrixChoices
 from orchestrator.model.outcomes import Verdict
 from orchestrator.model.phases import Span, Timing
+from orchestrator.model.reach import ChangedReach
 
 CellFolder = Annotated[str, Field(pattern=r"^(cells/[A-Za-z0-9][A-Za-z0-9_.+-]*)?$")]
 
@@ -52,4 +53,7 @@ class RunReport:
     crashes: tuple[CrashEntry, ...] = ()  # each once, worst first
     timings: tuple[Timing, ...] = ()  # of all that is no cell
     choices: MatrixChoices | None = None  # of a run that names no matrix
+    reach: ChangedReach | None = (
+        None  # what maps told of the series before the run; None: there was no series to ask for
+    )
     series: Mapping[str, str] | None = None  # what the series does to each file, as Series.by_file; None: not told

@@ -18,6 +18,7 @@ class Needs:
     less: float = 1.0  # how much less a workload gets done in the same time: its minimums shrink with it
     kept: float = 0.2  # share of the guest's memory that the kernel may keep for itself, beside MemTotal
     overlay: str = ""  # folder in kernels/overlays/ that is laid on the source
+    records: bool = False  # the overlay records which blocks of whole folders run, and neither counts nor delays
 
 
 # The part of a flavour's name, which is a fragment in configs/kconfig/ as well, -> what it costs.
@@ -27,6 +28,8 @@ FLAVOURS = {
     "debug": Needs(memory_mib=32, slower=2.0, less=2.0),
     # Its delays take most of the time of the load's tasks, and now and then keep swapoff waiting for a lock.
     "widened": Needs(slower=1.5, less=8.0, overlay="widened"),
+    # A call at each block of mm/, the allocators included.
+    "reach": Needs(slower=1.5, less=2.0, overlay="reach", records=True),
     # An eighth of the memory as shadow, the quarantine of freed objects (a 32nd), red zones, a kernel twice as large.
     # Of 544 MiB the kernel keeps 131, of 832 MiB 172.
     "kasan": Needs(memory_mib=160, slower=2.5, less=2.5, kept=0.3),
@@ -42,7 +45,8 @@ def needs_of(flavour: str) -> Needs:
 
 def is_widened(flavour: str) -> bool:
     """Whether its kernels have the hook that delays."""
-    return bool(needs_of(flavour).overlay)
+    needs = needs_of(flavour)
+    return bool(needs.overlay) and not needs.records
 
 
 def fitted(workload: Workload, flavour: str) -> Workload:
@@ -66,4 +70,5 @@ def _both(one: Needs, other: Needs) -> Needs:
         less=one.less * other.less,
         kept=max(one.kept, other.kept),
         overlay=one.overlay or other.overlay,
+        records=one.records or other.records,
     )

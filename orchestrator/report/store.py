@@ -25,6 +25,7 @@ from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.matrix_choices import MatrixChoices
 from orchestrator.model.phases import Span, Timing
 from orchestrator.model.probes import Proof
+from orchestrator.model.reach import ChangedReach
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.report.coverage.figures import PAGE_FILE, coverage_of
 from orchestrator.report.coverage.page import page_text
@@ -90,6 +91,11 @@ class Store:
         """What was chosen for a run without a matrix, and why."""
         with self._lock:
             self._report = replace(self._report, choices=choices)
+
+    def add_reach(self, reach: ChangedReach | None) -> None:
+        """What reach maps tell of the series."""
+        with self._lock:
+            self._report = replace(self._report, reach=reach)
         self._save_run()
 
     def add_build(self, build: KernelImage | BuildFailure) -> None:

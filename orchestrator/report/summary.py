@@ -14,6 +14,7 @@ from orchestrator.model.images import BuildFailure
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.probes import SiteState
 from orchestrator.model.reports import CellReport, RunReport
+from orchestrator.report.changed_reach import reach_lines
 from orchestrator.report.coverage.figures import PAGE_FILE, BuildCoverage, could_not_say, coverage_of, headline, not_run
 from orchestrator.report.crash_entries import compared_text, comparison, crash_entries, tally_text
 from orchestrator.report.crash_text import short_crash_lines
@@ -64,6 +65,7 @@ def summary_text(report: RunReport) -> str:
         _beside_passes(report),
         _reach(report),
         *_coverages(coverage_of(report)),
+        _known_reach(report),
         _foot(report),
     ]
     text = printable("\n\n".join(block for block in blocks if block))
@@ -300,6 +302,12 @@ def _reach(report: RunReport) -> str:
     """What the series changed and no cell ran: the reader's first question about a green run."""
     lines = [_wrapped(reach_text(reach), indent="  ") for reach in reach_by_arch(report.cells)]
     return "\n".join(("What the series changes:", *lines)) if lines else ""
+
+
+def _known_reach(report: RunReport) -> str:
+    """What was known before the run of what the workloads reach of the series."""
+    lines = reach_lines(report.reach) if report.reach else ()
+    return "\n".join(_wrapped(line.strip(), indent="  " * line.startswith("  ")) for line in lines)
 
 
 def _beside_passes(report: RunReport) -> str:

@@ -19,6 +19,7 @@ CACHES = {
     "ccache": "compiler cache",
     "rootfs": "guest root file systems",
     "programs": "compiled guest programs",
+    "reach": "reach maps",
     "objects": "how many objects a build has",
     "peers": "what benchmarks/peers.py compares with",
 }

@@ -17,6 +17,7 @@ from orchestrator.model.cells import Cell
 from orchestrator.model.events import CellProgress, Listener, Notice, PhaseBegan
 from orchestrator.model.guests import Ending, Fault, Observation, Standstill
 from orchestrator.model.phases import Phase
+from orchestrator.plan.flavours import needs_of
 from orchestrator.run.bootable import Bootable, Guests, limits_of, unlike_asked, vm_spec
 from orchestrator.run.endings import End, blamed, discount_own_shutdown, end_of, guarded, paused, too_slow, with_room
 from orchestrator.run.hang_channels import hang_channels
@@ -283,8 +284,9 @@ def _work(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest) -> End:
     case.guest_seconds, case.flooded = now() - begun, flood.text()
     (case.folder / "workload.log").write_text(watched.output, encoding="utf-8", errors="backslashreplace")
     end = end_of(watched, vm)
-    if cell.widening and vm.alive():
-        case.executed = executed_blocks(guest, Deadline.after(_MODEST, "the executed blocks"))
+    records = needs_of(cell.build.flavour).records
+    if (cell.widening or records) and vm.alive():
+        case.executed = executed_blocks(guest, Deadline.after(_MODEST, "the executed blocks"), recorded=records)
     if watched.ending in _WORTH_A_LOOK and vm.alive():
         case.begin(Phase.EVIDENCE)
         return _with_evidence(case, end, vm, pulse)

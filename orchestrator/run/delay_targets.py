@@ -46,7 +46,7 @@ def check_changed(
         return
     # What does not fit is an outcome of the build, and told there with file and hunk.
     with suppress(InfraError):
-        _fill(source, series, cache=cache, listener=listener)
+        fill_tree(source, series, cache=cache, listener=listener)
         diff = diffs.of_source(series, cache=cache, source_sha256=source.sha256)
         # A system call has one name in the source and another in the DWARF.
         known = {plain_name(function.name) for function in diff.functions}
@@ -66,7 +66,7 @@ def _check(names: Sequence[str], known: Iterable[str]) -> None:
             )
 
 
-def _fill(source: PreparedSource, series: Series, *, cache: Path, listener: Listener) -> None:
+def fill_tree(source: PreparedSource, series: Series, *, cache: Path, listener: Listener) -> None:
     """The private tree, where there is none yet. One that is there is left alone: with an overlay on it, too."""
     if kept_tree(cache, source.sha256) is None:
         until = Deadline.after(_UNPACK_SECONDS, "the private source tree")

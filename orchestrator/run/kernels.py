@@ -13,15 +13,18 @@ from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError, of_this_machine
 from orchestrator.host.lock import in_use
 from orchestrator.kernel.code.whole_diff import SeriesDiffs
-from orchestrator.kernel.compile.prepare import BuildContext, from_tarball, from_tree, prepare
+from orchestrator.kernel.compile.image_cache import image_key
+from orchestrator.kernel.compile.prepare import BuildContext, from_tarball, from_tree, hashes_of, prepare
 from orchestrator.kernel.series.load import BASELINE, Series, load_series
-from orchestrator.kernel.source.overlay import Overlay, load_overlay
+from orchestrator.kernel.source.overlay import Overlay, load_folder_overlay, load_overlay
 from orchestrator.kernel.source.tree import PreparedSource
+from orchestrator.model.arch import ARCHES
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.configuration import Variant
 from orchestrator.model.events import Listener, Notice
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.matrix_choices import MatrixChoices
+from orchestrator.model.reach import DEFAULT_FOLDERS
 from orchestrator.plan.config import Plan
 from orchestrator.plan.flavours import needs_of
 from orchestrator.run.crash_source import Explainer, new_explainer
@@ -48,6 +51,7 @@ class Request:
     until_fail: bool = False  # the cells are repeats: the first that is bad ends them, and the rest were never wanted
     sandbox: bool = True
     dump_memory: bool = False  # keep the whole memory of a guest that hangs
+    folders: tuple[str, ...] = DEFAULT_FOLDERS  # whose code a kernel of the flavour `reach` records
     restore: bool = True  # cells with the same guest: it is booted once, and restored for the others
     cache: Path = field(default_factory=paths.cache_root)
 
@@ -75,7 +79,7 @@ class Kernels:
 
         In the background, guests go first.
         """
-        series = BASELINE if build.variant is Variant.BASELINE else self.series
+        series = self._series(build)
         series = replace(series, patches=(*series.patches, *more.patches))
         context = BuildContext(
             cache=self.request.cache,
@@ -85,16 +89,35 @@ class Kernels:
             background=background,
             diffs=self.diffs,
         )
-        reached = {file for load in self.request.plan.workloads for file in load.files}
-        overlay = overlay_of(build, self.series, reached)
+        fragments = fragments_of(build)
         return prepare(
-            build, source=self.source, series=series, fragments=fragments_of(build), context=context, overlay=overlay
+            build, source=self.source, series=series, fragments=fragments, context=context, overlay=self._overlay(build)
         )
 
     def explainer(self, image: KernelImage, run: Path, more: Series = BASELINE) -> Explainer:
         """The explainer of a kernel that image() gave, with the same `more`; `run`: the run's folder."""
         series = replace(self.series, patches=(*self.series.patches, *more.patches))
         return new_explainer(image, series, diffs=self.diffs, cache=self.request.cache, run=run, sandbox=self.sandbox)
+
+    def key(self, build: Build, log: Path, until: Deadline) -> str:
+        """The SHA-256 of all that decides what the image of a build is, before it is built."""
+        hashes = hashes_of(
+            ARCHES[build.arch],
+            source=self.source,
+            series=self._series(build),
+            fragments=fragments_of(build),
+            overlay=self._overlay(build),
+            log=log,
+            until=until,
+        )
+        return image_key(hashes, build.arch)
+
+    def _series(self, build: Build) -> Series:
+        return BASELINE if build.variant is Variant.BASELINE else self.series
+
+    def _overlay(self, build: Build) -> Overlay | None:
+        reached = {file for load in self.request.plan.workloads for file in load.files}
+        return overlay_of(build, self.series, reached, self.request.folders)
 
 
 @contextmanager
@@ -142,7 +165,12 @@ def fragments_of(build: Build) -> tuple[Path, ...]:
     return tuple(paths.KCONFIG / f"{name}.config" for name in names)
 
 
-def overlay_of(build: Build, series: Series, reached: Collection[str]) -> Overlay | None:
+def overlay_of(
+    build: Build, series: Series, reached: Collection[str], folders: Collection[str] = DEFAULT_FOLDERS
+) -> Overlay | None:
     """The code that a flavour adds to the kernel, aimed at the series; the baseline is widened in the same places."""
     name = next((part for part in build.flavour.split("+") if needs_of(part).overlay), "")
-    return load_overlay(paths.OVERLAYS / name, series, reached) if name else None
+    if not name:
+        return None
+    folder = paths.OVERLAYS / name
+    return load_folder_overlay(folder, folders) if needs_of(name).records else load_overlay(folder, series, reached)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The story of a run: series, builds, cells, verdicts, report."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,6 +12,7 @@ from orchestrator.model.cells import Build, Cell
 from orchestrator.model.events import SOURCE, CellEnded, CellStarted, Listener, PhaseBegan
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.phases import Phase
+from orchestrator.model.reach import ChangedReach
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.report.earlier import read_earlier
 from orchestrator.report.store import Store
@@ -27,6 +28,7 @@ from orchestrator.run.kernels import Kernels, Request, open_kernels
 from orchestrator.run.losses import LossWatch
 from orchestrator.run.order import Schedule, as_given, edited_files, scheduled
 from orchestrator.run.probing import located_in
+from orchestrator.run.recording import series_reach
 from orchestrator.run.sandboxing import guests_in_sandbox
 from orchestrator.run.scheduler import Steps, Stop, Unbuilt, working
 from orchestrator.run.snapshots import snapshots
@@ -42,7 +44,9 @@ def run_matrix(request: Request, store: Store, listener: Listener) -> RunReport:
         store.plan(request.cells, kernels.series.by_file)
         files = _boot_files(request, store, listener, new_keys(), sandbox=kernels.sandbox)
         save_keys(files.guests.keys, files.folder)
-        schedule = _by_earlier_runs(request, kernels, store)
+        reach = series_reach(request, kernels, listener)
+        store.add_reach(reach)
+        schedule = _by_earlier_runs(request, kernels, store, reach)
         _run_cells(schedule, partial(_new_kernel, kernels), files, store, request)
     return store.save()
 
@@ -63,13 +67,22 @@ def _boot_files(request: Request, store: Store, listener: Listener, keys: RunKey
     )
 
 
-def _by_earlier_runs(request: Request, kernels: Kernels, store: Store) -> Schedule[Build, Cell]:
-    """The order in which things are begun, by what earlier runs of the matrix tell."""
+def _by_earlier_runs(
+    request: Request, kernels: Kernels, store: Store, reach: ChangedReach | None
+) -> Schedule[Build, Cell]:
+    """The order in which things are begun, by what earlier runs of the matrix and reach maps tell."""
     folder = store.folder
     earlier = read_earlier(folder.parent, matrix_path=str(request.plan.path), before=folder.name)
+    edited = edited_files(kernels.series.by_file, earlier.series)
+    return scheduled(request.cells, earlier, edited, _ranks(request, reach))
+
+
+def _ranks(request: Request, reach: ChangedReach | None) -> Mapping[str, int]:
+    """The workloads that run more of the series than others, best first; by their `files:` where no map tells."""
     chosen = request.choices.workloads if request.choices else ()
-    ranks = {workload.name: at for at, workload in enumerate(chosen) if workload.meant}
-    return scheduled(request.cells, earlier, edited_files(kernels.series.by_file, earlier.series), ranks)
+    names = [one.workload for one in reach.ranked] if reach else []
+    names = names or [workload.name for workload in chosen if workload.meant]
+    return {name: at for at, name in enumerate(names)}
 
 
 def _new_kernel(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""In which order cells run: what is likeliest to fail first, then the longest (pure)."""
+"""In which order cells run: likeliest to fail, most of the changed functions reached, longest (pure)."""
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -65,9 +65,10 @@ _NO_RANKS: Mapping[str, int] = {}
 def scheduled(
     cells: Sequence[Cell], earlier: Earlier, edited: Collection[str], ranks: Mapping[str, int] = _NO_RANKS
 ) -> Schedule[Build, Cell]:
-    """Cells: likeliest to fail, first repeats, longest; else as they were. Builds by the likeliest of their cells.
+    """Cells: likeliest to fail, first repeats, by rank, longest; else as they were.
 
-    `ranks`: workloads of which more is known than how long they take, lowest first.
+    Builds by the likeliest of their cells.
+    `ranks`: workloads that run more of the series than others, lowest first.
     """
     bad = {name for name, known in earlier.cells.items() if known.outcome not in _NO_HINT}
     # Without the repeat.

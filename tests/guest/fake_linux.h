@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Stands for the kernel's headers when widen.c is compiled on the host: as much of them as it uses. What a task is and may do,
+ * Stands for the kernel's headers when an overlay's file is compiled on the host: as much of them as it uses. What a task is and may do,
  * and what time it is, is what the test says; time goes on when somebody sleeps, waits or spins.
  */
 #ifndef PATCHRIG_TESTS_FAKE_LINUX_H
@@ -141,8 +141,31 @@ static int locks_held;
 #define user_access_save() 0ul
 #define user_access_restore(flags) ((void)(flags))
 static const char _stext[1];
+#define FAKE_TEXT_BYTES 1024ul
+#define _etext (_stext + FAKE_TEXT_BYTES)
 static unsigned long fake_return_address;
 #define _RET_IP_ fake_return_address
+
+/* linux/bitops.h */
+#define BITS_PER_LONG (8 * sizeof(long))
+#define BITS_TO_LONGS(bits) (((bits) + BITS_PER_LONG - 1) / BITS_PER_LONG)
+
+static inline bool test_bit(unsigned long bit, const unsigned long *map)
+{
+	return map[bit / BITS_PER_LONG] >> bit % BITS_PER_LONG & 1;
+}
+
+static inline void set_bit(unsigned long bit, unsigned long *map)
+{
+	map[bit / BITS_PER_LONG] |= 1ul << bit % BITS_PER_LONG;
+}
+
+static inline unsigned long find_next_bit(const unsigned long *map, unsigned long bits, unsigned long from)
+{
+	while (from < bits && !test_bit(from, map))
+		from++;
+	return from;
+}
 
 /* Memory and texts. */
 #define vcalloc(number, size) calloc(number, size)
@@ -241,6 +264,7 @@ struct attribute {
 	int (*set)(void *, u64);
 };
 
+#define DEFINE_SEQ_ATTRIBUTE(name) static const struct seq_operations *const name##_fops = &name##_sops
 #define DEFINE_SHOW_ATTRIBUTE(name) static int (*const name##_fops)(struct seq_file *, void *) = name##_show
 #define DEFINE_DEBUGFS_ATTRIBUTE(name, get, set, format) static const struct attribute name = { get, set }
 #define debugfs_create_dir(name, parent) NULL

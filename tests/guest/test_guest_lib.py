@@ -16,9 +16,10 @@ HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
 LIBRARY = PROJECT / "guest-scripts" / "lib"
 # In the kernel and not in the guest's programs: its headers are others.
-OVERLAY = PROJECT / "kernels" / "overlays" / "widened" / "files"
-WIDEN = HERE / "widen_test.c"
-TESTS = sorted(set(HERE.glob("*_test.c")) - {WIDEN})
+OVERLAYS = PROJECT / "kernels" / "overlays"
+# The file of each overlay, and what tests it.
+OF_KERNEL = {"widened": "widen", "reach": "reach"}
+TESTS = sorted(set(HERE.glob("*_test.c")) - {HERE / f"{name}_test.c" for name in OF_KERNEL.values()})
 
 CFLAGS = (
     *("-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread"),
@@ -59,14 +60,18 @@ def test_guest_code(test: Path, library: Path, tmp_path: Path) -> None:
     run(test, library, tmp_path)
 
 
-def test_delay_injection_in_the_kernel(tmp_path: Path) -> None:
-    source = OVERLAY / "lib" / "patchrig" / "widen.c"
+@pytest.mark.parametrize(("overlay", "name"), OF_KERNEL.items())
+def test_code_that_an_overlay_adds_to_the_kernel(overlay: str, name: str, tmp_path: Path) -> None:
+    files = OVERLAYS / overlay / "files"
+    source = files / "lib" / "patchrig" / f"{name}.c"
     for header in re.findall(r"^#include <(.+)>$", source.read_text(encoding="utf-8"), re.MULTILINE):
         place = tmp_path / "include" / header
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text('#include "fake_linux.h"\n')
 
-    check(["gcc", *CFLAGS, f"-I{tmp_path / 'include'}", f"-I{OVERLAY}", "-o", "program", WIDEN], tmp_path)
+    check(
+        ["gcc", *CFLAGS, f"-I{tmp_path / 'include'}", f"-I{files}", "-o", "program", HERE / f"{name}_test.c"], tmp_path
+    )
     check([tmp_path / "program"], tmp_path)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -20,12 +21,14 @@ from orchestrator.host.sandbox import Mount
 from orchestrator.host.untrusted import BadFile
 from orchestrator.kernel.code.dwarf_reader import VMLINUX, answered
 from orchestrator.kernel.code.flow import BRANCHES
+from orchestrator.kernel.code.recorded import recorded_code
 from orchestrator.kernel.code.symboliser import TOOL, Places, bulk_argv, places_in
 from orchestrator.kernel.code.targets import Kernel, coverage_map
 from orchestrator.kernel.compile.make import OBJDUMP, BuildDirs, span_options
 from orchestrator.kernel.source.tree import content_at
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.blocks import CoverageMap
+from orchestrator.model.reach import RecordedCode
 from orchestrator.model.series_diff import ChangedFile, Side
 from orchestrator.model.stacks import SourceLine
 
@@ -46,18 +49,39 @@ class MapRequest:
     src: str = ""
 
 
-_REQUEST = TypeAdapter(MapRequest)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CodeRequest:
+    """All functions below some folders are asked for."""
+
+    folders: tuple[str, ...]
+    arch: str
+    vmlinux: str = ""
+    src: str = ""
+
+
+_REQUEST: TypeAdapter[MapRequest | CodeRequest] = TypeAdapter(MapRequest | CodeRequest)
 _MAP = TypeAdapter(CoverageMap)
+_CODE = TypeAdapter(RecordedCode)
+T = TypeVar("T")
 
 
 def mapped(request: MapRequest, dirs: BuildDirs, until: Deadline) -> CoverageMap:
     """What can be counted in the kernel of a build. Raises BadFile where its DWARF can't be read."""
+    return _answered(request, _MAP, dirs, until)
+
+
+def recorded(request: CodeRequest, dirs: BuildDirs, until: Deadline) -> RecordedCode:
+    """What a kernel of a build can record. Raises BadFile where its DWARF can't be read."""
+    return _answered(request, _CODE, dirs, until)
+
+
+def _answered(request: MapRequest | CodeRequest, adapter: TypeAdapter[T], dirs: BuildDirs, until: Deadline) -> T:
     vmlinux = dirs.out / "vmlinux"
     seen = VMLINUX if dirs.sandbox else vmlinux
     asked = _REQUEST.dump_json(replace(request, vmlinux=str(seen), src=str(dirs.seen.src)))
     mounts = (Mount(vmlinux, seen), Mount(dirs.src, dirs.seen.src))
     try:
-        return _MAP.validate_json(answered(__name__, asked, mounts=mounts, sandbox=dirs.sandbox, until=until))
+        return adapter.validate_json(answered(__name__, asked, mounts=mounts, sandbox=dirs.sandbox, until=until))
     except ValidationError as error:
         raise BadFile("debug information that makes no sense") from error
 
@@ -90,8 +114,12 @@ def answer(request: Path, target: Path) -> None:
     with open_binary(vmlinux, src) as binary:
         branches = BRANCHES[asked.arch]
         kernel = Kernel(binary=binary, sources=source, disassemble=disassemble, places=places, branches=branches)
-        found = coverage_map(asked.changed, asked.side, kernel, instrumented=asked.instrumented)
-    target.write_bytes(_MAP.dump_json(found))
+        if isinstance(asked, CodeRequest):
+            content = _CODE.dump_json(recorded_code(asked.folders, kernel))
+        else:
+            found = coverage_map(asked.changed, asked.side, kernel, instrumented=asked.instrumented)
+            content = _MAP.dump_json(found)
+    target.write_bytes(content)
 
 
 if __name__ == "__main__":

@@ -156,7 +156,7 @@ def _look(
         found.built |= unit.files() & set(touched)
         walk = _Walk(unit=unit, touched=touched, sources=kernel.sources, quiets=quiets)
         functions = list(walk.functions())
-        code = [one for span in _spans(functions) for one in instructions(kernel.disassemble(*span))]
+        code = [one for span in spans_of(functions) for one in instructions(kernel.disassemble(*span))]
         looks.append((walk, functions, code))
     own = (own_code(function, code) for _, functions, code in looks for function in functions)
     places = kernel.places({one.address for part in own for one in part})
@@ -168,7 +168,7 @@ def _look(
             _take(found, body, walk)
 
 
-def _spans(functions: Sequence[Function]) -> Iterator[tuple[int, int]]:
+def spans_of(functions: Sequence[Function]) -> Iterator[tuple[int, int]]:
     """A few spans of addresses that hold all functions: each is a run of objdump."""
     parts = sorted(part for function in functions for part in function.ranges)
     while parts:

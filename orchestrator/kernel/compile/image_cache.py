@@ -27,6 +27,7 @@ from orchestrator.model.blocks import CoverageMap
 from orchestrator.model.cells import Build
 from orchestrator.model.events import Event, Notice
 from orchestrator.model.images import KernelImage
+from orchestrator.model.reach import RecordedCode
 
 # To be raised when the way of building changes what comes out: images of an older recipe are then not found.
 RECIPE = "2"
@@ -34,11 +35,13 @@ RECIPE = "2"
 IMAGES = "images"
 MARKER = "image.sealed"
 COVERAGE = "coverage.json"
+RECORDED = "recorded.json"
 _FILES = ("image", "vmlinux", "config", "build.log")
 _LOCK_SECONDS = 600.0
 _MOST_BYTES = 4 << 30
 
 _MAP = TypeAdapter(CoverageMap)
+_CODE = TypeAdapter(RecordedCode)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +55,7 @@ class Built:
     release: str
     new_warnings: tuple[str, ...]
     coverage: CoverageMap | None = None
+    recorded: RecordedCode | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,6 +130,17 @@ def store_image(cache: Path, key: str, build: Build, *, built: Built, hashes: Ma
             return _checked(folder, key, build)
         except _Damaged as why:
             raise InfraError(f"{folder} can't be read back as it was written: {why}", hint="sudo dmesg | tail") from why
+
+
+def recorded_of(image: KernelImage) -> RecordedCode | None:
+    """What the kernel records; None for one of a flavour that records nothing.
+
+    Beside the image, and no part of its value: thousands of functions that a run's report has no use for.
+    """
+    try:
+        return _CODE.validate_json((image.vmlinux.parent / RECORDED).read_bytes())
+    except (OSError, ValueError):
+        return None
 
 
 def prune(cache: Path, keep_bytes: int) -> tuple[Path, ...]:
@@ -233,6 +248,8 @@ def _fill(fresh: Path, built: Built, hashes: Mapping[str, str]) -> None:
         copy_plain(path.parent, path.name, fresh / name, most_bytes=_MOST_BYTES)
     if built.coverage:
         (fresh / COVERAGE).write_bytes(_MAP.dump_json(built.coverage))
+    if built.recorded:
+        (fresh / RECORDED).write_bytes(_CODE.dump_json(built.recorded))
     files = {file.name: sha256_of(file) for file in sorted(fresh.iterdir())}
     for name in files:
         flush(fresh / name)

@@ -14,7 +14,7 @@ from orchestrator.host.files import trouble_named, write_cached
 from orchestrator.host.process import check
 from orchestrator.host.sandbox import hand_over
 from orchestrator.host.untrusted import BadFile, check_plain, open_plain, read_plain_text
-from orchestrator.kernel.code.coverage_map import MapRequest, mapped
+from orchestrator.kernel.code.of_build import instrumented_code
 from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.compile.build_log import warnings_in
 from orchestrator.kernel.compile.build_mark import BuildMark, copy_folder, discard, drop_setuid
@@ -39,7 +39,6 @@ from orchestrator.kernel.source.tarball import fetch
 from orchestrator.kernel.source.tree import PreparedSource, Tree, pristine_tree
 from orchestrator.kernel.source.user_tree import read_checkout
 from orchestrator.model.arch import ARCHES, Arch
-from orchestrator.model.blocks import CoverageMap
 from orchestrator.model.cells import Build
 from orchestrator.model.configuration import KernelSource, Variant
 from orchestrator.model.events import BuildEnded, Listener, PhaseBegan, Step
@@ -112,11 +111,9 @@ def prepare(  # what a kernel is made of
     until = Deadline.after(BUILD_SECONDS, f"building {build.name}")
     context.log_dir.mkdir(parents=True, exist_ok=True)
     arch = ARCHES[build.arch]
-    check_tools(arch)
     asked = merge(_read_fragment(path) for path in fragments)
-    hashes = _hashes(
-        source, series, asked, overlay, toolchain_of(arch, log=context.log_dir / "toolchain.log", until=until)
-    )
+    log = context.log_dir / "toolchain.log"
+    hashes = hashes_of(arch, source=source, series=series, fragments=fragments, overlay=overlay, log=log, until=until)
     key = image_key(hashes, arch.name)
     if image := find_image(context.cache, key, build, context.on_event):
         return _finished(image, "from the cache", context)
@@ -132,6 +129,22 @@ def prepare(  # what a kernel is made of
         return made
     image = replace(made, seconds=now() - started)
     return _finished(image, f"built in {image.seconds:.0f} s", context)
+
+
+def hashes_of(  # noqa: PLR0913  # what a kernel is made of
+    arch: Arch,
+    *,
+    source: PreparedSource,
+    series: Series,
+    fragments: Sequence[Path],
+    overlay: Overlay | None,
+    log: Path,
+    until: Deadline,
+) -> dict[str, str]:
+    """What goes into a kernel, each as a SHA-256: known before it is built. Raises ToolMissing."""
+    check_tools(arch)
+    asked = merge(_read_fragment(path) for path in fragments)
+    return _hashes(source, series, asked, overlay, toolchain_of(arch, log=log, until=until))
 
 
 def toolchain_of(arch: Arch, *, log: Path, until: Deadline) -> str:
@@ -218,7 +231,7 @@ def not_applied(build: Build, problem: NotApplied) -> BuildFailure:
 
 def _changed(inputs: KernelInputs, tree: Tree, context: BuildContext, until: Deadline) -> tuple[ChangedFile, ...]:
     """What tells the lines that are counted; nothing where nothing is, or where the series does not apply."""
-    if inputs.overlay is None:
+    if inputs.overlay is None or inputs.overlay.folders:
         return ()
     found = context.diffs.of(mapped_series(inputs, inputs.overlay), tree, until=until)
     return () if isinstance(found, NotApplied) else found.files
@@ -239,7 +252,10 @@ def _built(
             drop_setuid(dirs.out)
             if isinstance(built, BuildFailure):
                 return built
-            built = replace(built, coverage=_coverage(dirs, inputs, changed, context, until))
+            side: Side = "new" if inputs.series.patches else "old"
+            on_event = context.on_event
+            code = instrumented_code(dirs, inputs.overlay, changed, side, on_event=on_event, until=until)
+            built = replace(built, coverage=code.coverage, recorded=code.recorded)
             image = store_image(context.cache, inputs.key, inputs.build, built=built, hashes=inputs.hashes)
         except BadFile as error:
             # Whatever else lies there is of no use either.
@@ -292,18 +308,6 @@ def mapped_series(inputs: KernelInputs, overlay: Overlay) -> Series:
     A baseline has nothing in it; there it is what the overlay is aimed at.
     """
     return inputs.series if inputs.series.patches else overlay.aimed_at
-
-
-def _coverage(
-    dirs: BuildDirs, inputs: KernelInputs, changed: tuple[ChangedFile, ...], context: BuildContext, until: Deadline
-) -> CoverageMap | None:
-    if inputs.overlay is None:
-        return None
-    context.enter(dirs.build, Phase.PACK)
-    context.on_event(Step(text="finding the changed lines in the kernel's code"))
-    side: Side = "new" if inputs.series.patches else "old"
-    request = MapRequest(changed=changed, side=side, instrumented=inputs.overlay.sources, arch=dirs.arch.name)
-    return mapped(request, dirs, until)
 
 
 def _folder_of(build: Build, context: BuildContext) -> str:

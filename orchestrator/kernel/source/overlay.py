@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from orchestrator.host.errors import UserError
-from orchestrator.kernel.series.load import Series
+from orchestrator.kernel.series.load import BASELINE, Series
 
 # Included by the overlay's own makefile lines: which objects are compiled with the callback.
 OBJECTS = "lib/patchrig/objects.mk"
@@ -32,6 +32,7 @@ class Overlay:
     appended: Mapping[str, bytes]
     aimed_at: Series
     sources: tuple[str, ...]  # the C files whose objects are instrumented
+    folders: tuple[str, ...] = ()  # "mm/": those whose objects all are, whatever the series touches
 
     @property
     def touched(self) -> tuple[str, ...]:
@@ -59,6 +60,18 @@ def load_overlay(folder: Path, aimed_at: Series, reached: Collection[str] = ()) 
     )
 
 
+def load_folder_overlay(folder: Path, folders: Collection[str]) -> Overlay:
+    """The overlay in a folder, aimed at all code below some folders of the kernel, and at no series."""
+    return Overlay(
+        name=folder.name,
+        files={**_files_below(folder / "files"), OBJECTS: folders_text(folders).encode()},
+        appended=_files_below(folder / "appended"),
+        aimed_at=BASELINE,
+        sources=(),
+        folders=tuple(folders),
+    )
+
+
 def instrumented(series: Series, reached: Collection[str]) -> tuple[str, ...]:
     """The C files that a series touches; for one that changes headers alone, those that workloads are meant for."""
     own = tuple(str(file) for file in series.touched if file.suffix == ".c")
@@ -69,6 +82,12 @@ def instrumented(series: Series, reached: Collection[str]) -> tuple[str, ...]:
 def objects_text(sources: Iterable[str]) -> str:
     """The makefile line that names the objects of C files, those left out that make would read as more than a name."""
     names = [str(PurePosixPath(source).with_suffix(".o")) for source in sources if _PLAIN_NAME.fullmatch(source)]
+    return f"patchrig-objects := {' '.join(names)}\n"
+
+
+def folders_text(folders: Iterable[str]) -> str:
+    """The same line for all objects below some folders; "mm/" or "mm"."""
+    names = [f"{folder.rstrip('/')}/%" for folder in folders if _PLAIN_NAME.fullmatch(folder)]
     return f"patchrig-objects := {' '.join(names)}\n"
 
 

@@ -17,6 +17,7 @@ ARMED = {
     # Found by a kernel that was as silent as it was fast: KCSAN was in it, and switched off.
     "kcsan": ("KCSAN", "KCSAN_EARLY_ENABLE", "KCSAN_SELFTEST"),
     "widened": ("PATCHRIG_WIDEN",),
+    "reach": ("PATCHRIG_REACH",),
 }
 
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What is begun first: what is likeliest to fail, then the longest."""
 
+from collections.abc import Mapping
+
 from orchestrator.model.cells import Cell
 from orchestrator.model.configuration import Variant
 from orchestrator.model.outcomes import Outcome
@@ -9,8 +11,14 @@ from orchestrator.run.order import edited_files, scheduled
 from tests.unit.samples import cell
 
 
-def order(cells: list[Cell], earlier: Earlier | None = None, edited: tuple[str, ...] = ()) -> list[str]:
-    return [one.name.removeprefix("patched.plain.") for one in scheduled(cells, earlier or Earlier(), edited).jobs]
+def order(
+    cells: list[Cell],
+    earlier: Earlier | None = None,
+    edited: tuple[str, ...] = (),
+    ranks: Mapping[str, int] | None = None,
+) -> list[str]:
+    jobs = scheduled(cells, earlier or Earlier(), edited, ranks or {}).jobs
+    return [one.name.removeprefix("patched.plain.") for one in jobs]
 
 
 def known(outcome: Outcome = Outcome.PASSED, overhead: float = 5.0) -> LastRun:
@@ -77,3 +85,13 @@ def test_edited_is_what_the_series_does_otherwise_than_before() -> None:
 
     assert edited_files(now, before) == {"mm/shmem.c", "mm/gone.c", "mm/new.c"}
     assert edited_files(now, None) == frozenset()
+
+
+def test_what_reaches_most_of_the_series_goes_before_what_takes_longest() -> None:
+    cells = [cell(workload=name, repeat=n, repeats=2) for n in (1, 2) for name in ("mincore", "shmem", "own")]
+    ranks = {"shmem": 0, "mincore": 1}
+    earlier = Earlier(cells={cells[0].name: known(overhead=30.0), cells[5].name: known(Outcome.HUNG)})
+
+    assert order(cells, earlier, ranks=ranks) == [
+        *("x86_64.own.2", "x86_64.own.1", "x86_64.shmem.1", "x86_64.mincore.1", "x86_64.shmem.2", "x86_64.mincore.2")
+    ]

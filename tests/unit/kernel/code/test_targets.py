@@ -5,7 +5,8 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -160,14 +161,15 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         objects.append(str(made))
     binary = folder / f"program.{request.param}"
     # As in the kernel's link, what no source is known of comes first.
-    link = ["-static", "-Wl,--defsym=_stext=__executable_start", *objects, "-o", str(binary)]
+    edges = ("_stext=__executable_start", "_etext=etext")
+    link = ["-static", *(f"-Wl,--defsym={edge}" for edge in edges), *objects, "-o", str(binary)]
     subprocess.run([*base, *link], check=True)
     return binary
 
 
-def mapped(
-    program: Path, *changed: ChangedFile, quiets: tuple[Quiet, ...] = (), instrumented: tuple[str, ...] = ()
-) -> CoverageMap:
+@contextmanager
+def opened(program: Path) -> Iterator[Kernel]:
+    """The program as what looks into kernels sees it."""
     arch = program.suffix[1:]
 
     def disassemble(start: int, end: int) -> str:
@@ -181,13 +183,19 @@ def mapped(
         return places_in(output, f"{program.parent}/")
 
     with open_binary(program, program.parent) as binary:
-        kernel = Kernel(
+        yield Kernel(
             binary=binary,
             sources=lambda path: SOURCES.get(path, ""),
             disassemble=disassemble,
             places=places,
             branches=BRANCHES[arch],
         )
+
+
+def mapped(
+    program: Path, *changed: ChangedFile, quiets: tuple[Quiet, ...] = (), instrumented: tuple[str, ...] = ()
+) -> CoverageMap:
+    with opened(program) as kernel:
         return coverage_map(changed, "new", kernel, quiets=quiets, instrumented=instrumented)
 
 

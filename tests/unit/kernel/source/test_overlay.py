@@ -11,7 +11,15 @@ import pytest
 from orchestrator.host.errors import UserError
 from orchestrator.host.paths import KCONFIG, OVERLAYS
 from orchestrator.kernel.series.load import BASELINE, parse_series
-from orchestrator.kernel.source.overlay import OBJECTS, instrumented, lay, load_overlay, objects_text
+from orchestrator.kernel.source.overlay import (
+    OBJECTS,
+    folders_text,
+    instrumented,
+    lay,
+    load_folder_overlay,
+    load_overlay,
+    objects_text,
+)
 
 SERIES = parse_series(
     b"--- a/mm/swap.c\n+++ b/mm/swap.c\n@@ -1 +1 @@\n-a\n+b\n"
@@ -67,6 +75,16 @@ def test_a_file_of_the_series_is_never_replaced(tmp_path: Path) -> None:
 def test_another_series_is_another_overlay() -> None:
     assert load_overlay(OVERLAYS / "widened", BASELINE).sha256 != OVERLAY.sha256
     assert load_overlay(OVERLAYS / "widened", SERIES).sha256 == OVERLAY.sha256
+
+
+def test_an_overlay_of_folders_is_aimed_at_no_series() -> None:
+    found = load_folder_overlay(OVERLAYS / "reach", ("mm/", "fs/proc"))
+
+    assert found.files[OBJECTS] == b"patchrig-objects := mm/% fs/proc/%\n"
+    assert (found.aimed_at, found.folders) == (BASELINE, ("mm/", "fs/proc"))
+    assert found.sha256 != load_folder_overlay(OVERLAYS / "reach", ("mm/",)).sha256
+    assert b"config PATCHRIG_REACH\n" in found.files["lib/patchrig/Kconfig"]
+    assert folders_text(["$(shell x)"]) == "patchrig-objects := \n"
 
 
 def test_the_flavours_symbol_is_the_overlays() -> None:

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`patchrig reach`: its options. What does the work is imported when it is to be done."""
+
+from pathlib import Path
+
+import click
+
+from orchestrator.cli.options import (
+    AS_JSON,
+    DEFAULT_MATRIX,
+    JOBS,
+    MATRIX,
+    NO_SANDBOX,
+    RESTORE,
+    RESULTS,
+    Choice,
+    Output,
+)
+from orchestrator.host.errors import ExitCode
+from orchestrator.model.arch import ARCHES
+
+
+@click.command()
+@click.argument("matrix", type=MATRIX, default=DEFAULT_MATRIX)
+@click.option(
+    "--tree",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Map this kernel tree instead of the matrix's kernel.",
+)
+@click.option("--kernel", metavar="NAME", help="Map kernels/NAME.yaml instead of the matrix's kernel.")
+@click.option("--arch", multiple=True, type=click.Choice(sorted(ARCHES)), help="Only this architecture.")
+@click.option("--workload", multiple=True, metavar="W", help="Only this workload: a name, or its YAML file.")
+@click.option("--seconds", type=click.IntRange(1), help="Load seconds of each workload instead of the matrix's.")
+@click.option(
+    "--in", "folders", default="", metavar="DIR,...", help="Folders of the kernel that are recorded (default: mm/)."
+)
+@click.option("--of", "asked", default="", metavar="NAME", help="Only show which workloads run this function or file.")
+@click.option("--again", is_flag=True, help="Also run workloads that are in the map already.")
+@NO_SANDBOX
+@RESTORE
+@JOBS
+@RESULTS
+@AS_JSON
+def reach(  # noqa: PLR0913  # click gives each option as an argument
+    matrix: Path, tree: Path | None, kernel: str | None, arch: tuple[str, ...], workload: tuple[str, ...],
+    seconds: int | None, folders: str, asked: str, again: bool, sandbox: bool, restore: bool,
+    jobs: int | None, results: Path, as_json_text: bool,
+) -> ExitCode:  # fmt: skip
+    """Record which functions of the kernel each workload of MATRIX runs.
+
+    Each workload runs once on the kernel without the series, with all of mm/
+    instrumented. What it ran is kept in the cache; `patchrig run` then begins
+    with the workloads that run most of what the series changes, and lists the
+    changed functions that nothing runs. Without MATRIX it is swapoff.
+
+    \b
+    Examples:
+      patchrig reach swapoff --arch x86_64
+      patchrig reach --of do_swap_page
+      patchrig reach --of mm/zswap.c --json
+    """
+    from orchestrator.cli import reach_runs
+
+    if asked:
+        return reach_runs.show(asked, kernel=kernel or "", arches=arch, as_json=as_json_text)
+    choice = Choice(
+        patch=(),
+        series_version="",
+        tree=tree,
+        kernel=kernel,
+        arch=arch,
+        flavour=(reach_runs.FLAVOUR,),
+        workload=workload,
+        variant=("baseline",),
+        seconds=seconds,
+        seed=None,
+        repeat=1,
+        widen=None,
+        sandbox=sandbox,
+    )
+    output = Output(results=results, junit=None, as_json=as_json_text)
+    how = {"folders": reach_runs.folders_of(folders), "jobs": jobs, "restore": restore}
+    return reach_runs.record(matrix, choice, output, again=again, **how)

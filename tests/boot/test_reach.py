@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A reach map of a real kernel: what a workload that calls mincore() runs, and what it can't have run."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.boot.boot_runs import MATRIX, PATCHRIG
+
+pytestmark = [pytest.mark.boot, pytest.mark.timeout(5400)]
+
+
+def reach(results: Path, *words: str) -> Any:
+    argv = [str(PATCHRIG), "reach", *words, "--json", "--results", str(results)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=5400)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "arm64"])
+def test_a_workload_is_seen_to_run_its_system_call_and_nothing_of_others(arch: str, tmp_path: Path) -> None:
+    # A map with more seconds is as good: then nothing is booted.
+    (map_,) = reach(tmp_path, str(MATRIX), "--arch", arch, "--workload", "mincore", "--seconds", "5")
+
+    assert map_["missing"] == []
+    assert 500 < map_["functions_run"] < map_["functions"]
+    (of,) = reach(tmp_path, "--kernel", "6.19", "--arch", arch, "--of", "mm/mincore.c")
+    ran = {one["name"]: "mincore" in one["workloads"] for one in of["functions"] if one["recorded"] == "yes"}
+    assert ran["sys_mincore"]
+    assert ran["mincore_pte_range"]
+    (of,) = reach(tmp_path, "--kernel", "6.19", "--arch", arch, "--of", "sys_mlockall")
+    assert [set(one["workloads"]) & {"mincore"} for one in of["functions"]] == [set()]
