@@ -13,7 +13,10 @@ from orchestrator.plan.expansion import as_json, describe
 
 
 def print_cells(matrix: Path, choice: Choice, *, as_json_text: bool) -> ExitCode:
-    _, cells = chosen_cells(matrix, choice)
+    _, cells, left_out = chosen_cells(matrix, choice)
+    # Beside the list, which scripts read.
+    for text in left_out:
+        click.echo(printable(f"left out: {text}"), err=True)
     if as_json_text:
         click.echo(json_text([dict(as_json(cell)) for cell in cells], indent=2))
         return ExitCode.OK

@@ -10,10 +10,11 @@ from orchestrator.run.kernels import Request
 
 def request_of(matrix: Path, choice: Choice) -> Request:
     """Load the matrix with the command line's selection. Raises UserError."""
-    plan, cells = chosen_cells(matrix, choice)
+    plan, cells, left_out = chosen_cells(matrix, choice)
     return Request(
         plan=plan,
         cells=cells,
+        left_out=left_out,
         series=plan.matrix.series,
         series_version=choice.series_version,
         tree=choice.tree,

@@ -9,11 +9,11 @@ from orchestrator.host.errors import UserError
 from orchestrator.model.cells import Cell
 from orchestrator.model.configuration import Variant
 from orchestrator.plan.config import Plan, load_kernel_source, load_plan
-from orchestrator.plan.expansion import Selection, expand
+from orchestrator.plan.expansion import Selection, expand, left_out, refuse_left_out
 
 
-def chosen_cells(matrix: Path, choice: Choice) -> tuple[Plan, tuple[Cell, ...]]:
-    """The matrix with the command line's selection, which also says which kernel and series; its cells.
+def chosen_cells(matrix: Path, choice: Choice) -> tuple[Plan, tuple[Cell, ...], tuple[str, ...]]:
+    """The matrix with the command line's selection, kernel and series too; its cells; what is left out.
 
     Raises UserError.
     """
@@ -38,4 +38,6 @@ def chosen_cells(matrix: Path, choice: Choice) -> tuple[Plan, tuple[Cell, ...]]:
     # Reports name what was tested, and not what the matrix would have tested.
     kernel = str(choice.tree or choice.kernel or plan.matrix.kernel)
     plan = replace(plan, matrix=plan.matrix.model_copy(update={"series": tuple(series), "kernel": kernel}))
-    return plan, tuple(expand(plan.matrix, plan.workloads))
+    cells, missing = expand(plan.matrix, plan.workloads), left_out(plan.matrix, plan.workloads)
+    refuse_left_out(matrix, selection, cells, missing)
+    return plan, cells, missing

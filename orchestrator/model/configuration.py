@@ -63,6 +63,8 @@ class Workload(_Schema):
     """Kernel source files that it is meant to reach, its own first: who looks for a bug in one of them runs it."""
     widen_only: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], ...] = ()
     """Where a widened kernel delays it, of the functions that the series changes, unless --widen only= says."""
+    not_with: Mapping[str, Annotated[str, Field(min_length=1)]] = {}
+    """Part of a flavour (memcg-v1) -> why the workload can't do its work there. Such cells are left out, and listed."""
     exercised: Annotated[Mapping[Counter, Annotated[int, Field(gt=0)]], Field(min_length=1)]
     """Counter -> how much it must grow, else the cell ends as not exercised."""
     allow: tuple[Allowed, ...] = ()

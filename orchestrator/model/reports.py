@@ -50,4 +50,5 @@ class RunReport:
     interrupted: bool = False
     crashes: tuple[CrashEntry, ...] = ()  # each once, worst first
     timings: tuple[Timing, ...] = ()  # of all that is no cell
+    left_out: tuple[str, ...] = ()  # what the matrix asks for and can't be, each with its reason
     series: Mapping[str, str] | None = None  # what the series does to each file, as Series.by_file; None: not told

@@ -10,7 +10,7 @@ from orchestrator.host.paths import PROJECT
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.configuration import DeviceKind, KernelSource, Matrix, SwapDevice, Workload
 from orchestrator.plan.delays import parse_delays
-from orchestrator.plan.flavours import is_widened
+from orchestrator.plan.flavours import flavour_conflict, is_widened
 from orchestrator.plan.names import repeated, unknown
 from orchestrator.plan.schema import Problem
 
@@ -22,8 +22,9 @@ _GIT_RANGE = re.compile(r"[^/.]\.\.\.?([^/.]|$)")
 
 
 def known_flavours(project: Path = PROJECT) -> frozenset[str]:
-    """The kconfig fragments that are no base and no arch."""
-    fragments = {path.stem for path in (project / "configs" / "kconfig").glob("*.config")}
+    """The kconfig fragments that are no base and no arch; numa.x86_64.config is a part of numa's."""
+    stems = {path.stem for path in (project / "configs" / "kconfig").glob("*.config")}
+    fragments = {stem for stem in stems if "." not in stem}
     return frozenset(fragments - {"base"} - set(ARCHES))
 
 
@@ -70,7 +71,9 @@ def flavour_problem(flavour: str, known: Collection[str]) -> str:
     twice = [part for part in parts if parts.count(part) > 1]
     if wrong:
         return unknown("flavour", wrong[0], known)
-    return f"{flavour}: {twice[0]} is there twice" if twice else ""
+    if twice:
+        return f"{flavour}: {twice[0]} is there twice"
+    return f"{flavour}: {conflict}" if (conflict := flavour_conflict(flavour)) else ""
 
 
 def matrix_problems(matrix: Matrix, folder: Path, project: Path) -> Iterator[Problem]:
@@ -120,6 +123,9 @@ def workload_problems(workload: Workload, stem: str, folders: tuple[Path, ...]) 
     for file in workload.settings:
         if not file.startswith("/"):
             yield Problem(key=("settings", file), text="must be an absolute path in the guest: /proc/sys/vm/swappiness")
+    known = known_flavours()
+    for part in filter(lambda part: part not in known, workload.not_with):
+        yield Problem(key=("not_with", part), text=unknown("part of a flavour", part, known))
     for site, functions in workload.sites.items():
         if not functions:
             yield Problem(key=("sites", site), text="must name at least one function")

@@ -17,6 +17,7 @@ from orchestrator.model.cells import Cell
 from orchestrator.model.configuration import Allowed, Workload
 from orchestrator.model.events import Listener, Notice, Step
 from orchestrator.model.images import KernelImage
+from orchestrator.plan.flavours import needs_of
 from orchestrator.run.crash_source import Explainer
 from orchestrator.run.snapshots import Snapshots
 from orchestrator.vm.accelerator import kvm_impossible, kvm_state
@@ -78,6 +79,7 @@ def vm_spec(cell: Cell, bootable: Bootable, guests: Guests) -> VmSpec:
         cpus=cell.workload.cpus,
         kvm=cell.build.arch in guests.kvm,
         disk_mib=disk_sizes(cell),
+        machine=needs_of(cell.build.flavour).machine,
         sandbox=guests.sandbox,
     )
 

@@ -13,7 +13,7 @@ from orchestrator.guest.keys import load_keys, new_keys, save_keys
 from orchestrator.host.errors import InfraError
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.cells import Build, Cell
-from orchestrator.model.events import SOURCE, CellEnded, CellStarted, Listener, PhaseBegan
+from orchestrator.model.events import SOURCE, CellEnded, CellStarted, Listener, Notice, PhaseBegan
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.phases import Phase
 from orchestrator.model.reports import CellReport, RunReport
@@ -43,7 +43,9 @@ def run_matrix(request: Request, store: Store, listener: Listener) -> RunReport:
     stopwatch.begin(Phase.FETCH)
     with open_kernels(request, stopwatch.listening(listener)) as kernels:
         store.add_timing(SOURCE, stopwatch.stop())
-        store.plan(request.cells, kernels.series.by_file)
+        store.plan(request.cells, kernels.series.by_file, request.left_out)
+        for text in request.left_out:
+            listener(Notice(text=f"left out: {text}"))
         files = _boot_files(request, store, listener, sandbox=kernels.sandbox)
         save_keys(files.guests.keys, files.folder)
         _run_cells(

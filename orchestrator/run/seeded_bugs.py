@@ -22,6 +22,7 @@ from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.outcomes import Outcome
 from orchestrator.plan.bug_cells import budget_of, bug_cells, leading, promising, rebuild_order
 from orchestrator.plan.expansion import builds_of
+from orchestrator.plan.flavours import unfit
 from orchestrator.report.bugs_report import Ledger
 from orchestrator.report.store import BUGS, Store, open_run_at
 from orchestrator.run.bootable import Bootable, BootFiles, Guests, Startable
@@ -101,7 +102,7 @@ def _on_build(
     kernels: Kernels, build: Build, bugs: Sequence[SeededBug], seconds: int | None, ledger: Ledger, listener: Listener
 ) -> None:
     """All bugs on one build: first each workload without any bug, as one that is red then can't find any."""
-    workloads = kernels.request.plan.workloads
+    workloads = _fit(kernels.request, build)
     used = {load.name for bug in bugs for load in promising(bug, workloads)}
     needed = tuple(load for load in workloads if load.name in used)
     run = SeededBugRun(kernels=kernels, build=build, ledger=ledger, listener=listener, seconds=seconds, needed=needed)
@@ -111,6 +112,11 @@ def _on_build(
     why = "every workload that reaches it is red without the bug, too"
     run.record([run.report(trial.bug, BugStatus.NO_WORKLOAD, why) for trial in trials if not trial.cells])
     run.try_all([trial for trial in trials if trial.cells], good)
+
+
+def _fit(request: Request, build: Build) -> tuple[Workload, ...]:
+    """The workloads that can run on kernels of the build's flavour; there is one, or there would be no such build."""
+    return tuple(load for load in request.plan.workloads if not unfit(load, build.flavour))
 
 
 @dataclass(slots=True)
@@ -138,7 +144,8 @@ class SeededBugRun:
     def cells(self, bug: SeededBug, *, without: frozenset[str]) -> tuple[Cell, ...]:
         """The bug's cells, most promising first; () where every workload that reaches it is one of `without`."""
         plan = self.kernels.request.plan
-        chosen = [load for load in promising(bug, plan.workloads) if load.name not in without]
+        fit = _fit(self.kernels.request, self.build)
+        chosen = [load for load in promising(bug, fit) if load.name not in without]
         if not chosen:
             return ()
         budget = budget_of(bug, self.seconds)

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Flavours: what their kernels cost, and that their detectors are really on."""
 
+from pathlib import PurePosixPath
+
 import pytest
 
 from orchestrator.host import paths
 from orchestrator.kernel.compile.kconfig import merge, parse_fragment
-from orchestrator.plan.flavours import FLAVOURS, needs_of
+from orchestrator.model.arch import ARCHES
+from orchestrator.model.configuration import DeviceKind, SwapDevice, Workload
+from orchestrator.model.machine import Machine
+from orchestrator.plan.flavours import FLAVOURS, fitted, flavour_conflict, needs_of, no_such_build, unfit
 
 # Everything that is not asked for is off (allnoconfig), a detector's own switches included.
 ARMED = {
@@ -14,7 +19,22 @@ ARMED = {
     # Found by a kernel that was as silent as it was fast: KCSAN was in it, and switched off.
     "kcsan": ("KCSAN", "KCSAN_EARLY_ENABLE", "KCSAN_SELFTEST"),
     "widened": ("PATCHRIG_WIDEN",),
+    "16k": ("ARM64_16K_PAGES",),
+    "64k": ("ARM64_64K_PAGES",),
+    "numa": ("NUMA", "NUMA_BALANCING", "NUMA_BALANCING_DEFAULT_ENABLED"),
+    "memcg-v1": ("MEMCG_V1",),
+    "rt": ("PREEMPT_RT",),
 }
+
+SWAPIN = Workload(
+    name="swapin",
+    summary="faults",
+    program=PurePosixPath("x.c"),
+    devices=(SwapDevice(kind=DeviceKind.ZRAM, size_mib=8), SwapDevice(kind=DeviceKind.NULL_BLK, size_mib=4)),
+    memory_mib=512,
+    exercised={"pswpin": 90},
+    not_with={"memcg-v1": "it writes memory.high"},
+)
 
 
 def fragment(*names: str) -> dict[str, str]:
@@ -38,3 +58,42 @@ def test_the_parts_of_a_flavour_do_not_contradict_each_other(flavour: str) -> No
 
 def test_a_kernel_keeps_as_much_memory_as_the_greediest_of_its_parts() -> None:
     assert needs_of("widened+kasan").kept == FLAVOURS["kasan"].kept > needs_of("plain").kept
+
+
+@pytest.mark.parametrize(("flavour", "times"), [("plain", 1), ("16k", 4), ("64k", 16), ("64k+debug", 16)])
+def test_a_device_has_as_many_pages_whatever_their_size(flavour: str, times: int) -> None:
+    fit = fitted(SWAPIN, flavour)
+
+    assert [device.size_mib for device in fit.devices] == [8 * times, 4 * times]
+    # What more can be swapped out has room in the memory.
+    assert fit.memory_mib == 512 + needs_of(flavour).memory_mib + 12 * (times - 1)
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_only_arm64_has_pages_of_other_sizes(arch: str) -> None:
+    for flavour in ("16k", "64k", "64k+debug", "widened+16k"):
+        assert bool(no_such_build(flavour, arch)) is (arch != "arm64")
+    assert not no_such_build("plain", arch)
+    assert not no_such_build("mine", arch)
+
+
+def test_parts_that_kconfig_has_not_together_are_refused() -> None:
+    assert flavour_conflict("16k+64k") == "16k can't be joined with 64k"
+    assert "thp-always" in flavour_conflict("debug+thp-always+rt")
+    assert flavour_conflict("64k+numa+memcg-v1+thp-always") == ""
+
+
+def test_parts_that_exclude_each_other_say_so_of_both_sides() -> None:
+    for part, needs in FLAVOURS.items():
+        assert all(part in FLAVOURS[other].without for other in needs.without)
+
+
+def test_a_machine_has_what_each_part_of_the_flavour_asks_for() -> None:
+    assert needs_of("plain").machine == Machine()
+    assert needs_of("64k+numa+memcg-v1").machine == Machine(page_kib=64, nodes=2, memcg="v1")
+    assert needs_of("memcg-v1+64k+numa").machine == Machine(page_kib=64, nodes=2, memcg="v1")
+
+
+def test_a_workload_is_left_out_of_each_flavour_with_a_part_that_it_can_not_stand() -> None:
+    assert unfit(SWAPIN, "debug+memcg-v1") == "swapin: not with memcg-v1: it writes memory.high"
+    assert unfit(SWAPIN, "debug+numa") == ""
