@@ -20,11 +20,15 @@ class DeviceKind(StrEnum):
     SWAPFILE = "swapfile"
 
 
+LARGEST_DEVICE_MIB = 4096
+MOST_MEMORY_MIB = 65_536
+
+
 class SwapDevice(_Schema):
     """One swap device of the guest, made ready (mkswap, non-rotational) before the workload starts."""
 
     kind: DeviceKind
-    size_mib: Annotated[int, Field(gt=0, le=4096)]
+    size_mib: Annotated[int, Field(gt=0, le=LARGEST_DEVICE_MIB)]
     priority: Annotated[int, Field(ge=0, le=32767)] = 10
     latency_us: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """Completion latency; only null_blk has one."""
@@ -49,7 +53,7 @@ class Workload(_Schema):
     """Relative to guest-scripts/ or the YAML file: a .c file is compiled statically per arch, others are copied."""
     arguments: tuple[str, ...] = ()
     devices: Annotated[tuple[SwapDevice, ...], Field(min_length=1)]
-    memory_mib: Annotated[int, Field(ge=128, le=65_536)] = 512
+    memory_mib: Annotated[int, Field(ge=128, le=MOST_MEMORY_MIB)] = 512
     cpus: Annotated[int, Field(ge=1, le=8)] = 4
     cgroup: Mapping[str, str] = {}
     """Control file of the workload's own cgroup -> what is written to it (memory.high: 64M)."""

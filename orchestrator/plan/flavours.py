@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import reduce
 from math import ceil
 
-from orchestrator.model.configuration import SwapDevice, Workload
+from orchestrator.model.configuration import LARGEST_DEVICE_MIB, MOST_MEMORY_MIB, SwapDevice, Workload
 from orchestrator.model.machine import PLAIN, Machine, both
 
 
@@ -80,12 +80,12 @@ def fitted(workload: Workload, flavour: str) -> Workload:
     larger = needs.machine.page_kib // PLAIN.page_kib
     devices = tuple(_enlarged(device, larger) for device in workload.devices)
     grown_mib = sum(device.size_mib for device in devices) - sum(device.size_mib for device in workload.devices)
-    memory_mib = workload.memory_mib + needs.memory_mib + grown_mib
+    memory_mib = min(workload.memory_mib + needs.memory_mib + grown_mib, MOST_MEMORY_MIB)
     return workload.model_copy(update={"memory_mib": memory_mib, "exercised": exercised, "devices": devices})
 
 
 def _enlarged(device: SwapDevice, larger: int) -> SwapDevice:
-    return device.model_copy(update={"size_mib": device.size_mib * larger})
+    return device.model_copy(update={"size_mib": min(device.size_mib * larger, LARGEST_DEVICE_MIB)})
 
 
 def flavour_conflict(flavour: str) -> str:

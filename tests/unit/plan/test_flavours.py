@@ -69,6 +69,13 @@ def test_a_device_has_as_many_pages_whatever_their_size(flavour: str, times: int
     assert fit.memory_mib == 512 + needs_of(flavour).memory_mib + 12 * (times - 1)
 
 
+def test_a_workload_as_it_is_run_can_be_read_back_from_its_report() -> None:
+    huge = SwapDevice(kind=DeviceKind.VIRTIO_BLK, size_mib=4096)
+    fit = fitted(SWAPIN.model_copy(update={"devices": (huge,) * 8, "memory_mib": 65_000}), "64k+kasan")
+
+    assert Workload.model_validate(fit.model_dump()) == fit
+
+
 @pytest.mark.parametrize("arch", ARCHES)
 def test_only_arm64_has_pages_of_other_sizes(arch: str) -> None:
     for flavour in ("16k", "64k", "64k+debug", "widened+16k"):
