@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The flavours that make another machine: their kernels boot, their guests are what was asked for, and workloads run there."""
+"""The flavours that make another machine: kernels boot, guests are what was asked for, and a workload passes there."""
 
 import re
 from pathlib import Path
