@@ -71,6 +71,8 @@ class Workload(_Schema):
     """Part of a flavour (memcg-v1) -> why the workload can't do its work there. Such cells are left out, and listed."""
     exercised: Annotated[Mapping[Counter, Annotated[int, Field(gt=0)]], Field(min_length=1)]
     """Counter -> how much it must grow, else the cell ends as not exercised."""
+    exercised_with: Mapping[str, Mapping[Counter, Annotated[int, Field(gt=0)]]] = {}
+    """Part of a flavour (thp-always) -> the same, of what proves that its cells were different."""
     allow: tuple[Allowed, ...] = ()
     """What the workload itself makes every kernel say."""
 

@@ -124,8 +124,11 @@ def workload_problems(workload: Workload, stem: str, folders: tuple[Path, ...]) 
         if not file.startswith("/"):
             yield Problem(key=("settings", file), text="must be an absolute path in the guest: /proc/sys/vm/swappiness")
     known = known_flavours()
-    for part in filter(lambda part: part not in known, workload.not_with):
-        yield Problem(key=("not_with", part), text=unknown("part of a flavour", part, known))
+    parts = [("not_with", part) for part in workload.not_with] + [
+        ("exercised_with", part) for part in workload.exercised_with
+    ]
+    for key in (key for key in parts if key[1] not in known):
+        yield Problem(key=key, text=unknown("part of a flavour", key[1], known))
     for site, functions in workload.sites.items():
         if not functions:
             yield Problem(key=("sites", site), text="must name at least one function")

@@ -56,7 +56,7 @@ FLAVOURS = {
     # Reserves and lists of free pages twice; hint faults of the balancing.
     "numa": Needs(memory_mib=32, slower=1.2, less=1.5, machine=Machine(nodes=2), without=frozenset({"rt"})),
     "memcg-v1": Needs(less=1.5, machine=Machine(memcg="v1")),
-    "thp-always": Needs(memory_mib=32, less=2.0, machine=Machine(thp="always"), without=frozenset({"rt"})),
+    "thp-always": Needs(memory_mib=32, machine=Machine(thp="always"), without=frozenset({"rt"})),
     # Locks that sleep and interrupts with threads of their own: many more context switches.
     "rt": Needs(slower=2.0, less=3.0, machine=Machine(thp="none"), without=frozenset({"numa", "thp-always"})),
 }
@@ -75,7 +75,9 @@ def is_widened(flavour: str) -> bool:
 def fitted(workload: Workload, flavour: str) -> Workload:
     """The workload as it is run on a kernel of this flavour: with memory for it, and minimums that it can reach."""
     needs = needs_of(flavour)
-    exercised = {counter: ceil(least / needs.less) for counter, least in workload.exercised.items()}
+    own = (workload.exercised_with.get(part, {}) for part in flavour.split("+"))
+    minimums = reduce(lambda one, other: {**one, **other}, own, workload.exercised)
+    exercised = {counter: ceil(least / needs.less) for counter, least in minimums.items()}
     # A workload counts pages. So a device has as many as with pages of 4 KiB, and the memory has room for them.
     larger = needs.machine.page_kib // PLAIN.page_kib
     devices = tuple(_enlarged(device, larger) for device in workload.devices)

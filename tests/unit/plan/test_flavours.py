@@ -69,6 +69,14 @@ def test_a_device_has_as_many_pages_whatever_their_size(flavour: str, times: int
     assert fit.memory_mib == 512 + needs_of(flavour).memory_mib + 12 * (times - 1)
 
 
+def test_a_flavour_may_ask_for_a_proof_of_its_own() -> None:
+    load = SWAPIN.model_copy(update={"exercised_with": {"thp-always": {"large_folios": 5}}})
+
+    assert fitted(load, "thp-always").exercised == {"pswpin": 90, "large_folios": 5}
+    assert fitted(load, "thp-always+debug").exercised == {"pswpin": 45, "large_folios": 3}
+    assert fitted(load, "plain").exercised == {"pswpin": 90}
+
+
 def test_a_workload_as_it_is_run_can_be_read_back_from_its_report() -> None:
     huge = SwapDevice(kind=DeviceKind.VIRTIO_BLK, size_mib=4096)
     fit = fitted(SWAPIN.model_copy(update={"devices": (huge,) * 8, "memory_mib": 65_000}), "64k+kasan")
