@@ -30,6 +30,9 @@
 #define LISTEN ADDRESS ":22"
 #define LOOPBACK "127.0.0.1"
 #define NETMASK "255.255.255.0"
+#define CGROUP "/sys/fs/cgroup"
+#define NODES_MOST 8
+#define THP "/sys/kernel/mm/transparent_hugepage/enabled"
 #define HOST_KEY "/etc/dropbear/host_key"
 
 /* In this order: some have their place in others. */
@@ -46,14 +49,12 @@ static const struct {
 	{ "debugfs", "/sys/kernel/debug" },
 	{ "tracefs", "/sys/kernel/tracing" },
 	{ "configfs", "/sys/kernel/config" },
-	{ "cgroup2", "/sys/fs/cgroup" },
 };
 
 static const struct {
 	const char *file;
 	const char *value;
 } settings[] = {
-	{ "/sys/fs/cgroup/cgroup.subtree_control", "+memory" },
 	/* A hang is confirmed by the orchestrator and documented; the kernel's own report is one more witness and must not stop early. */
 	{ "/proc/sys/kernel/hung_task_warnings", "-1" },
 	{ "/proc/sys/kernel/hung_task_check_interval_secs", "10" },
@@ -76,6 +77,30 @@ static void mount_all(void)
 		if (mount(mounts[i].type, mounts[i].target, mounts[i].type, 0, NULL))
 			perror(mounts[i].target);
 	}
+}
+
+/* Whether the orchestrator, or a reproducer, put the word on the kernel's command line. */
+static int asked(const char *word)
+{
+	char cmdline[4096] = "";
+	const int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || read(fd, cmdline, sizeof(cmdline) - 1) < 0)
+		perror("/proc/cmdline");
+	if (fd >= 0)
+		close(fd);
+	return strstr(cmdline, word) != NULL;
+}
+
+/* The memory controller, of v1 or v2: in the same place, so that a workload's cgroup has one path. */
+static void mount_cgroup(void)
+{
+	const int v1 = asked("patchrig.memcg=v1");
+
+	if (mount("cgroup", CGROUP, v1 ? "cgroup" : "cgroup2", 0, v1 ? "memory" : NULL))
+		perror(CGROUP);
+	if (!v1)
+		put(CGROUP "/cgroup.subtree_control", "+memory");
 }
 
 static void set_address(struct ifreq *request, const char *address)
@@ -180,29 +205,60 @@ static uint64_t config_sum(void)
 	return (uint64_t)sums[0] << 32 | sums[1];
 }
 
+/* Nodes that have memory; a kernel without NUMA has one, and does not speak of it. */
+static unsigned int nodes_with_memory(void)
+{
+	char path[64], line[128];
+	unsigned int nodes = 0;
+
+	for (unsigned int node = 0; node < NODES_MOST; node++) {
+		unsigned long kib = 0;
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/sys/devices/system/node/node%u/meminfo", node);
+		file = fopen(path, "re");
+		/* "Node 0 MemTotal:         507904 kB" */
+		if (file && fgets(line, sizeof(line), file) && sscanf(line, "Node %*u MemTotal: %lu", &kib) == 1 && kib)
+			nodes++;
+		if (file)
+			fclose(file);
+	}
+	return nodes ? nodes : 1;
+}
+
+/* By the files that it has, and not by what was mounted. */
+static const char *memory_controller(void)
+{
+	if (!access(CGROUP "/memory.limit_in_bytes", F_OK))
+		return "v1";
+	return access(CGROUP "/memory.reclaim", F_OK) ? "none" : "v2";
+}
+
+/* Where huge pages are used: the word that the kernel has in brackets, or "none". */
+static void huge_pages(char *text, size_t size)
+{
+	char line[64] = "";
+	FILE *file = fopen(THP, "re");
+	const char *word = file && fgets(line, sizeof(line), file) ? strchr(line, '[') : NULL;
+
+	snprintf(text, size, "%.*s", word ? (int)strcspn(word + 1, "]") : 4, word ? word + 1 : "none");
+	if (file)
+		fclose(file);
+}
+
 static void say_ready(int reachable, double speed)
 {
 	struct sysinfo system;
-	char line[160];
+	char thp[16], line[240];
 
 	sysinfo(&system);
+	huge_pages(thp, sizeof(thp));
 	/* As a message of the kernel's: what the kernel prints at the same moment can't tear it. */
-	snprintf(line, sizeof(line), "patchrig: ready cpus=%ld memory_kib=%lu speed=%.1f config=%016" PRIx64 " ssh=%d\n",
-		 sysconf(_SC_NPROCESSORS_ONLN), system.totalram * system.mem_unit / 1024, speed, config_sum(), reachable);
+	snprintf(line, sizeof(line),
+		 "patchrig: ready cpus=%ld memory_kib=%lu speed=%.1f config=%016" PRIx64 " ssh=%d page_kib=%ld nodes=%u memcg=%s thp=%s\n",
+		 sysconf(_SC_NPROCESSORS_ONLN), system.totalram * system.mem_unit / 1024, speed, config_sum(), reachable,
+		 sysconf(_SC_PAGESIZE) / 1024, nodes_with_memory(), memory_controller(), thp);
 	put("/dev/kmsg", line);
-}
-
-/* With patchrig.run on the command line: a reproducer's workload, or the empty one of somebody who sits at the console. */
-static int console_wanted(void)
-{
-	char cmdline[4096] = "";
-	const int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0 || read(fd, cmdline, sizeof(cmdline) - 1) < 0)
-		perror("/proc/cmdline");
-	if (fd >= 0)
-		close(fd);
-	return strstr(cmdline, "patchrig.run=") != NULL;
 }
 
 /* Else nobody is there, until somebody sends a line. Orphans of SSH sessions come to us meanwhile; nobody asks how they ended. */
@@ -238,8 +294,12 @@ int main(void)
 	int reachable;
 
 	mount_all();
+	mount_cgroup();
 	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
 		put(settings[i].file, settings[i].value);
+	/* With less than 512 MiB of memory Linux 6.19 switches them off, whatever its command line says. */
+	if (asked("transparent_hugepage=always"))
+		put(THP, "always");
 	server = start_server();
 	links = start_links();
 	up("lo", LOOPBACK, "255.0.0.0");
@@ -250,7 +310,8 @@ int main(void)
 	say_ready(reachable, guest_speed());
 	/* From here on nothing happens by itself: a guest that is to be saved is saved now. */
 	put("/dev/kmsg", "patchrig: settled\n");
-	if (!console_wanted())
+	/* By a reproducer, or by somebody who sits at the console: then without a workload. */
+	if (!asked("patchrig.run="))
 		wait_for_a_line();
 	serve_console();
 }

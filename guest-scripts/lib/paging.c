@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -22,7 +23,7 @@ void *locked_memory(size_t length)
 	return memory;
 }
 
-/* The address of a 2 MiB aligned hole in the address space. */
+/* The address of an aligned hole in the address space. */
 static uint8_t *aligned_hole(size_t length)
 {
 	uint8_t *memory = mmap(NULL, length + HUGE_ALIGN, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -38,6 +39,22 @@ static uint8_t *aligned_hole(size_t length)
 	return aligned;
 }
 
+/* A guest that has them always has them here, too: it was asked for. */
+static bool huge_pages_everywhere(void)
+{
+	static int always = -1;
+	char text[64] = "";
+	FILE *file;
+
+	if (always >= 0)
+		return always;
+	file = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
+	always = file && fgets(text, sizeof(text), file) && strstr(text, "[always]");
+	if (file)
+		fclose(file);
+	return always;
+}
+
 static void *map_aligned(size_t length, int flags, int fd)
 {
 	void *memory = mmap(aligned_hole(length), length, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd, 0);
@@ -45,7 +62,7 @@ static void *map_aligned(size_t length, int flags, int fd)
 	if (memory == MAP_FAILED)
 		run_fail("mmap of a region");
 	/* EINVAL: a kernel without huge pages, which is as good. */
-	if (madvise(memory, length, MADV_NOHUGEPAGE) && errno != EINVAL)
+	if (!huge_pages_everywhere() && madvise(memory, length, MADV_NOHUGEPAGE) && errno != EINVAL)
 		run_fail("MADV_NOHUGEPAGE");
 	return memory;
 }
@@ -99,6 +116,24 @@ void page_out(void *address, size_t length)
 		run_error("MADV_PAGEOUT", errno);
 }
 
+/*
+ * cgroup v1 can't be asked to reclaim so much; to set a limit below what is in use is the same, and is an error where that much
+ * can't be had. The limit goes at once: who is charged meanwhile reclaims, too.
+ */
+static bool reclaim_by_limit(const char *usage, size_t bytes)
+{
+	const uint64_t used = number_in(usage);
+	char path[300], limit[32];
+	bool done;
+
+	snprintf(path, sizeof(path), "%s/memory.limit_in_bytes", shared->cgroup);
+	snprintf(limit, sizeof(limit), "%" PRIu64, used > 2 * bytes ? used - bytes : used / 2);
+	done = put_text(path, limit);
+	if (!put_text(path, "-1"))
+		run_error("memory.limit_in_bytes", errno);
+	return done;
+}
+
 bool reclaim(size_t bytes)
 {
 	char path[300], amount[32];
@@ -106,6 +141,9 @@ bool reclaim(size_t bytes)
 	if (!shared->cgroup[0])
 		return false;
 	wait_for_looped_device();
+	snprintf(path, sizeof(path), "%s/memory.usage_in_bytes", shared->cgroup);
+	if (!access(path, F_OK))
+		return reclaim_by_limit(path, bytes);
 	snprintf(path, sizeof(path), "%s/memory.reclaim", shared->cgroup);
 	snprintf(amount, sizeof(amount), "%zu", bytes);
 	/* EAGAIN: less than that could be had. */

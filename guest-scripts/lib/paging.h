@@ -7,20 +7,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HUGE_ALIGN (2u << 20) /* what one page table maps, on both arches with 4 KiB pages */
+#include "page.h"
+
+/* What one page table maps: 2 MiB with pages of 4 KiB, 512 MiB with those of 64 KiB. */
+#define HUGE_ALIGN ((size_t)PAGE * (PAGE / 8))
 
 /* For tables: zeroed, shared with children, locked. Never freed. */
 void *locked_memory(size_t length);
-/* Private anonymous, 2 MiB aligned, no huge pages. */
+/* Private anonymous, aligned to HUGE_ALIGN, and no huge pages unless the guest has them always. */
 void *private_memory(size_t length);
-/* MAP_SHARED of a memfd, 2 MiB aligned, untouched. */
+/* MAP_SHARED of a memfd, aligned to HUGE_ALIGN, untouched. */
 void *map_file(int fd, size_t length);
 /* A memfd of this length, all holes. */
 int memory_file(const char *name, size_t length);
 
 /* MADV_PAGEOUT. On a device with latency the pages stay in the swap cache until something reclaims them. */
 void page_out(void *address, size_t length);
-/* Frees clean swap cache pages: reclaims from the cgroup "workload". False when nothing could be reclaimed. */
+/* Frees clean swap cache pages: reclaims from the cgroup "workload", v1 or v2. False when nothing could be reclaimed. */
 bool reclaim(size_t bytes);
 /*
  * page_out() and reclaim() until no page of the range is resident or in the swap cache, as mincore() tells; at most

@@ -45,9 +45,16 @@ static uint64_t seal_of(uint64_t key)
 	return mix(~key);
 }
 
+static unsigned int body_words(void)
+{
+	return RECORD_WORDS - RECORD_HEADER - 1;
+}
+
 static void fill(uint64_t *words, uint64_t value)
 {
-	for (unsigned int i = 0; i < RECORD_WORDS; i++)
+	const unsigned int count = RECORD_WORDS;
+
+	for (unsigned int i = 0; i < count; i++)
 		words[i] = value;
 }
 
@@ -60,6 +67,7 @@ void record_write(void *memory, const struct identity *identity, uint64_t writer
 {
 	const enum shape shape = shape_of(identity);
 	const uint64_t key = key_of(identity);
+	const unsigned int words = body_words();
 	struct record *record = memory;
 
 	if (shape == SHAPE_ZERO || shape == SHAPE_FILLED) {
@@ -71,31 +79,32 @@ void record_write(void *memory, const struct identity *identity, uint64_t writer
 	record->generation = identity->generation;
 	record->writer = writer;
 	record->counter = 0;
-	for (unsigned int i = 0; i < RECORD_WORDS - 6; i++)
+	for (unsigned int i = 0; i < words; i++)
 		record->body[i] = body_word(shape, key, i);
-	record->seal = seal_of(key);
+	record->body[words] = seal_of(key);
 }
 
 static bool all_words(const uint64_t *words, uint64_t value, bool thorough)
 {
-	const unsigned int step = thorough ? 1 : RECORD_WORDS / SAMPLES - 1;
+	const unsigned int count = RECORD_WORDS;
+	const unsigned int step = thorough ? 1 : count / SAMPLES - 1;
 
-	for (unsigned int i = 0; i < RECORD_WORDS; i += step)
+	for (unsigned int i = 0; i < count; i += step)
 		if (words[i] != value)
 			return false;
-	return words[RECORD_WORDS - 1] == value;
+	return words[count - 1] == value;
 }
 
 static bool same_body(const struct record *record, enum shape shape, uint64_t key, bool thorough)
 {
-	const unsigned int words = RECORD_WORDS - 6;
+	const unsigned int words = body_words();
 	const unsigned int step = thorough ? 1 : words / SAMPLES;
 
 	/* Where the samples lie differs from generation to generation, so that in time each word is seen. */
 	for (unsigned int i = thorough ? 0 : key % step; i < words; i += step)
 		if (record->body[i] != body_word(shape, key, i))
 			return false;
-	return record->seal == seal_of(key);
+	return record->body[words] == seal_of(key);
 }
 
 /* A page that says nothing about itself: is it what this page held a few generations ago? */

@@ -17,9 +17,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "page.h"
 #include "rng.h"
 
-#define RECORD_WORDS 512
+/* A record fills a page. */
+#define RECORD_WORDS (PAGE / 8)
+#define RECORD_HEADER 5 /* words before the body */
 /* In the number of a region. */
 #define REGION_NO_ZEROS 0x8000u
 
@@ -29,8 +32,7 @@ struct record {
 	uint64_t generation;
 	uint64_t writer;
 	uint64_t counter; /* the workload's own; not judged */
-	uint64_t body[RECORD_WORDS - 6];
-	uint64_t seal; /* of the header: a page whose head is new and whose tail is old is torn */
+	uint64_t body[]; /* and in the last word of the page the header's seal: with a new head and an old tail it is torn */
 };
 
 struct identity {

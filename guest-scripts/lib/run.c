@@ -32,19 +32,33 @@ static void move_to(const char *path)
 		run_error("moving to another cgroup", errno);
 }
 
+/* The path in a line of /proc/self/cgroup that is of the memory controller: "0::/workload", of v1 "4:memory:/workload". */
+static const char *memory_cgroup(const char *line)
+{
+	const char *colon = strchr(line, ':');
+
+	if (colon && !strncmp(colon, ":memory:/", 9))
+		return colon + 8;
+	return strncmp(line, "0::/", 4) ? NULL : line + 3;
+}
+
 /* The supervisor and the swapoff loops stay outside: limits are for the load, and nothing may make them wait. */
 static void leave_cgroup(void)
 {
 	char line[200] = "";
 	FILE *file = fopen("/proc/self/cgroup", "re");
 
-	if (file && fgets(line, sizeof(line), file) && !strncmp(line, "0::/", 4) && line[4] != '\n') {
+	while (file && !shared->cgroup[0] && fgets(line, sizeof(line), file)) {
+		const char *path = memory_cgroup(line);
+
 		line[strcspn(line, "\n")] = 0;
-		snprintf(shared->cgroup, sizeof(shared->cgroup), "/sys/fs/cgroup%s", line + 3);
-		move_to("/sys/fs/cgroup/cgroup.procs");
+		if (path && path[1])
+			snprintf(shared->cgroup, sizeof(shared->cgroup), "/sys/fs/cgroup%s", path);
 	}
 	if (file)
 		fclose(file);
+	if (shared->cgroup[0])
+		move_to("/sys/fs/cgroup/cgroup.procs");
 }
 
 static void join_cgroup(void)

@@ -19,9 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "page.h"
 #include "rng.h"
-
-#define PAGE 4096u
 
 /* --NAME N of one workload. */
 struct number_option {

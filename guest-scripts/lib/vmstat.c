@@ -3,8 +3,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "shared.h"
+#include "textfile.h"
 
 #define ZSWAP_FILES "/sys/kernel/debug/zswap"
 #define LARGE_FILES "/sys/kernel/mm/transparent_hugepage/hugepages-64kB/stats"
@@ -24,6 +26,9 @@ static const char *const ZSWAP[] = {
 static const char *const LARGE[] = {
 	"swpin", "swpin_fallback", "swpout", "swpout_fallback", "shmem_alloc", "shmem_fallback", "split", "split_failed",
 };
+
+/* Of large folios of any size: that somebody got one, or that one was swapped as a whole. */
+static const char *const FOLIOS[] = { "anon_fault_alloc", "shmem_alloc", "swpin", "swpout" };
 
 static void add(struct kernel_counters *counters, const char *prefix, const char *name, uint64_t value)
 {
@@ -117,6 +122,21 @@ void kernel_counters_lacking(const struct kernel_counters *counters)
 	note_lacking(counters, LARGE_FILES, "large.", LARGE, SIZE(LARGE));
 }
 
+/* All in one: where there are no large folios none of the files is there. */
+static void read_large_folios(struct kernel_counters *counters)
+{
+	const uint64_t largest = (uint64_t)PAGE * (PAGE / 8) / 1024;
+	char path[128];
+
+	for (uint64_t kib = 2 * PAGE / 1024; kib <= largest; kib *= 2)
+		for (size_t i = 0; i < sizeof(FOLIOS) / sizeof(FOLIOS[0]); i++) {
+			snprintf(path, sizeof(path), "/sys/kernel/mm/transparent_hugepage/hugepages-%" PRIu64 "kB/stats/%s", kib,
+				 FOLIOS[i]);
+			if (!access(path, R_OK))
+				add(counters, "", "large_folios", number_in(path));
+		}
+}
+
 void kernel_counters_read(struct kernel_counters *counters)
 {
 	counters->count = 0;
@@ -125,4 +145,5 @@ void kernel_counters_read(struct kernel_counters *counters)
 		read_device(counters, &shared->devices[i]);
 	read_files(counters, ZSWAP_FILES, "zswap.", ZSWAP, SIZE(ZSWAP));
 	read_files(counters, LARGE_FILES, "large.", LARGE, SIZE(LARGE));
+	read_large_folios(counters);
 }

@@ -29,7 +29,7 @@
 #define HOLE_PAGES 64
 #define FILE_LOOKERS 5
 
-static uint64_t file_pages = 512; /* one page table */
+static uint64_t file_pages = 512; /* in one page table */
 static uint64_t anon_pages = 256;
 static uint64_t chunk = 64;
 static uint64_t looks = 3; /* mincore() calls for each fresh mapping */

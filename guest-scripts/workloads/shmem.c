@@ -19,7 +19,7 @@
 #include "record.h"
 #include "run.h"
 
-static uint64_t pages = 1024; /* 4 MiB */
+static uint64_t pages = 1024;
 static uint64_t pair_pages = 32;
 /* Each round pages all of it out: a slow guest has to come to its first truncation. */
 static uint64_t hole_pages = 64;

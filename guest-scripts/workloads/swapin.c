@@ -16,7 +16,7 @@
 #include "record.h"
 #include "run.h"
 
-static uint64_t pages = 1024; /* 4 MiB: a small device is swapped off soon */
+static uint64_t pages = 1024; /* half of a small device: it is swapped off soon */
 static uint64_t chunk = 64;
 static uint64_t collide_pages = 32;
 static uint64_t walk_pages = 256;
@@ -35,7 +35,7 @@ enum { REGION_MAIN = 1, REGION_COLLIDE, REGION_WALK, REGION_FAMILY, REGION_CHILD
 
 /* Pages that threads count on, and how often they did. */
 struct tally {
-	struct record *records;
+	uint8_t *records; /* one to a page */
 	_Atomic uint64_t *done;
 	size_t pages;
 	uint64_t region;
@@ -46,13 +46,18 @@ static struct tally collided, walked;
 static struct meeting meeting = { .parties = 2 };
 static counter_t *collisions, *walks, *families, *cow_writes, *drops, *raced;
 
+static struct record *tally_record(const struct tally *tally, size_t page)
+{
+	return (struct record *)(tally->records + page * PAGE);
+}
+
 static struct tally tally_new(size_t size, uint64_t region)
 {
 	struct tally tally = { private_memory(size * PAGE), locked_memory(size * sizeof(uint64_t)), size, region };
 
 	for (size_t page = 0; page < size; page++) {
-		tally.records[page].magic = region;
-		tally.records[page].page = page;
+		tally_record(&tally, page)->magic = region;
+		tally_record(&tally, page)->page = page;
 	}
 	madvise(tally.records, size * PAGE, MADV_DONTFORK);
 	return tally;
@@ -60,7 +65,7 @@ static struct tally tally_new(size_t size, uint64_t region)
 
 static void tally_count(struct tally *tally, size_t page)
 {
-	_Atomic uint64_t *at = (_Atomic uint64_t *)&tally->records[page].counter;
+	_Atomic uint64_t *at = (_Atomic uint64_t *)&tally_record(tally, page)->counter;
 
 	atomic_fetch_add(at, 1);
 	atomic_fetch_add(&tally->done[page], 1);
@@ -73,7 +78,7 @@ static void tally_check(struct tally *tally)
 	char expected[100], seen[200];
 
 	for (size_t page = 0; page < tally->pages; page++) {
-		struct record *record = &tally->records[page];
+		struct record *record = tally_record(tally, page);
 		const uint64_t done = tally->done[page];
 
 		verified_add(1);
@@ -148,7 +153,7 @@ static void collide(struct worker *worker)
 				return;
 			/* A read fault first, or a write fault at once: two ways through do_swap_page(). */
 			if (i % 2)
-				sum += *(volatile uint64_t *)&collided.records[i].counter;
+				sum += *(volatile uint64_t *)&tally_record(&collided, i)->counter;
 			tally_count(&collided, i);
 			count(collisions, 1);
 		}
@@ -165,7 +170,7 @@ static void walk(struct worker *worker)
 	while (!run_over()) {
 		for (size_t i = 0; i < walked.pages && !run_over(); i++) {
 			if (i % 32 == 0)
-				page_out(&walked.records[rng_below(&worker->rng, walked.pages - 64)], 64 * PAGE);
+				page_out(tally_record(&walked, rng_below(&worker->rng, walked.pages - 64)), 64 * PAGE);
 			tally_count(&walked, worker->index ? walked.pages - 1 - i : i);
 		}
 		count(walks, 1);

@@ -13,7 +13,11 @@ from orchestrator.plan.expansion import as_json, describe
 
 
 def print_cells(matrix: Path | None, choice: Choice, *, as_json_text: bool) -> ExitCode:
-    cells = chosen_cells(matrix, choice).cells
+    chosen = chosen_cells(matrix, choice)
+    cells = chosen.cells
+    # Beside the list, which scripts read.
+    for text in chosen.left_out:
+        click.echo(printable(f"left out: {text}"), err=True)
     if as_json_text:
         click.echo(json_text([dict(as_json(cell)) for cell in cells], indent=2))
         return ExitCode.OK

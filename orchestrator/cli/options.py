@@ -94,7 +94,8 @@ _BUILD_CHOICE = (
     click.option("--kernel", metavar="NAME", help="Build kernels/NAME.yaml instead of the matrix's kernel."),
     click.option("--arch", multiple=True, type=click.Choice(sorted(ARCHES)), help="Only this architecture."),
     click.option("--flavour", multiple=True, metavar="F",
-                 help="Only this flavour: plain, debug, widened, reach, kasan, kcsan, or several as a+b."),
+                 help="Only this flavour: plain, debug, widened, reach, kasan, kcsan, 16k, 64k, numa, memcg-v1, "
+                 "thp-always, rt, or several as a+b."),
     click.option("--workload", multiple=True, metavar="W",
                  help="Only this workload: a name, or the path of its YAML file."),
     click.option("--seed", type=click.IntRange(0), help="Seed of all random numbers of the workloads."),

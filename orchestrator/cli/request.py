@@ -19,6 +19,7 @@ def request_of(matrix: Path | None, choice: Choice) -> Request:
     return Request(
         plan=chosen.plan,
         cells=chosen.cells,
+        left_out=chosen.left_out,
         series=chosen.plan.matrix.series,
         series_version=choice.series_version,
         tree=choice.tree,

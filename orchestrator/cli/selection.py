@@ -11,7 +11,7 @@ from orchestrator.model.configuration import Variant
 from orchestrator.model.matrix_choices import MatrixChoices
 from orchestrator.plan.checks import is_version, known_kernels
 from orchestrator.plan.config import Plan, load_kernel_source, load_plan
-from orchestrator.plan.expansion import Selection, expand
+from orchestrator.plan.expansion import Selection, expand, left_out, refuse_left_out
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,6 +20,7 @@ class ChosenCells:
 
     plan: Plan
     cells: tuple[Cell, ...]
+    left_out: tuple[str, ...] = ()  # what the matrix asks for and can't be, each with its reason
     choices: MatrixChoices | None = None  # where patchrig put the matrix together
     revision: str = ""  # of the tree
 
@@ -56,7 +57,9 @@ def _of_matrix(matrix: Path, choice: Choice, selection: Selection) -> ChosenCell
     # Reports name what was tested, and not what the matrix would have tested.
     kernel = str(choice.tree or choice.kernel or plan.matrix.kernel)
     plan = replace(plan, matrix=plan.matrix.model_copy(update={"series": tuple(series), "kernel": kernel}))
-    return ChosenCells(plan=plan, cells=tuple(expand(plan.matrix, plan.workloads)))
+    cells, missing = expand(plan.matrix, plan.workloads), left_out(plan.matrix, plan.workloads)
+    refuse_left_out(matrix, selection, cells, missing)
+    return ChosenCells(plan=plan, cells=cells, left_out=missing)
 
 
 def _without_matrix(choice: Choice, selection: Selection) -> ChosenCells:
@@ -75,5 +78,5 @@ def _without_matrix(choice: Choice, selection: Selection) -> ChosenCells:
     with terminal(screen(beside_output=True)) as listener:
         found = chosen_plan(wanted, listener)
     plan = found.plan
-    cells = tuple(expand(plan.matrix, plan.workloads))
-    return ChosenCells(plan=plan, cells=cells, choices=found.choices, revision=found.revision)
+    cells, missing = expand(plan.matrix, plan.workloads), left_out(plan.matrix, plan.workloads)
+    return ChosenCells(plan=plan, cells=cells, left_out=missing, choices=found.choices, revision=found.revision)

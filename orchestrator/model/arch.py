@@ -20,6 +20,7 @@ class Arch:
     make_target: str
     image: PurePosixPath  # what make leaves behind, relative to O=
     machine: tuple[str, ...]
+    numa_machine: tuple[str, ...]  # what a guest of several nodes needs beside that
     tcg_cpu: str
     blk_device: str  # the virtio-blk front end of this machine
     net_device: str
@@ -45,6 +46,8 @@ ARCHES = {
             image=PurePosixPath("vmlinux"),
             # What the kernel has no driver for is left out.
             machine=("-machine", "q35,acpi=off,hpet=off,smm=off,vmport=off,sata=off,usb=off"),
+            # Nothing else tells the kernel which memory and which CPU belong to a node.
+            numa_machine=("-machine", "acpi=on"),
             # With a CPU that is said to be quick at string instructions, the kernel clears and copies pages with them:
             # byte by byte under emulation.
             tcg_cpu="max,erms=off",
@@ -84,6 +87,8 @@ ARCHES = {
             make_target="Image",
             image=PurePosixPath("arch/arm64/boot/Image"),
             machine=("-machine", "virt,gic-version=3"),
+            # Its device tree tells.
+            numa_machine=(),
             # Pointer authentication by QARMA is very slow under TCG; QEMU's own hash is not.
             tcg_cpu="max,pauth-impdef=on",
             blk_device="virtio-blk-device",

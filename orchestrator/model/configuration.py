@@ -20,11 +20,15 @@ class DeviceKind(StrEnum):
     SWAPFILE = "swapfile"
 
 
+LARGEST_DEVICE_MIB = 4096
+MOST_MEMORY_MIB = 65_536
+
+
 class SwapDevice(_Schema):
     """One swap device of the guest, made ready (mkswap, non-rotational) before the workload starts."""
 
     kind: DeviceKind
-    size_mib: Annotated[int, Field(gt=0, le=4096)]
+    size_mib: Annotated[int, Field(gt=0, le=LARGEST_DEVICE_MIB)]
     priority: Annotated[int, Field(ge=0, le=32767)] = 10
     latency_us: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """Completion latency; only null_blk has one."""
@@ -89,7 +93,7 @@ class Workload(_Schema):
     """Relative to guest-scripts/ or the YAML file: a .c file is compiled statically per arch, others are copied."""
     arguments: tuple[str, ...] = ()
     devices: Annotated[tuple[SwapDevice, ...], Field(min_length=1)]
-    memory_mib: Annotated[int, Field(ge=128, le=65_536)] = 512
+    memory_mib: Annotated[int, Field(ge=128, le=MOST_MEMORY_MIB)] = 512
     cpus: Annotated[int, Field(ge=1, le=8)] = 4
     cgroup: Mapping[str, str] = {}
     """Control file of the workload's own cgroup -> what is written to it (memory.high: 64M)."""
@@ -103,10 +107,14 @@ class Workload(_Schema):
     """Kernel source files that it is meant to reach, its own first: who looks for a bug in one of them runs it."""
     widen_only: tuple[Function, ...] = ()
     """Where a widened kernel delays it, of the functions that the series changes, unless --widen only= says."""
+    not_with: Mapping[str, Annotated[str, Field(min_length=1)]] = {}
+    """Part of a flavour (memcg-v1) -> why the workload can't do its work there. Such cells are left out, and listed."""
     exercised: Annotated[Mapping[Counter, Annotated[int, Field(gt=0)]], Field(min_length=1)]
     """Counter -> how much it must grow, else the cell ends as not exercised."""
     instead: Mapping[Counter, Annotated[Mapping[Counter, Annotated[int, Field(gt=0)]], Field(min_length=1)]] = {}
     """Counter of `exercised` that a kernel may lack -> counters that prove the same there, with their minimum."""
+    exercised_with: Mapping[str, Mapping[Counter, Annotated[int, Field(gt=0)]]] = {}
+    """Part of a flavour (thp-always) -> the same, of what proves that its cells were different."""
     allow: tuple[Allowed, ...] = ()
     """What the workload itself makes every kernel say."""
 

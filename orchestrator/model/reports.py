@@ -56,4 +56,5 @@ class RunReport:
     reach: ChangedReach | None = (
         None  # what maps told of the series before the run; None: there was no series to ask for
     )
+    left_out: tuple[str, ...] = ()  # what the matrix asks for and can't be, each with its reason
     series: Mapping[str, str] | None = None  # what the series does to each file, as Series.by_file; None: not told

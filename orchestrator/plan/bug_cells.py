@@ -8,7 +8,7 @@ from orchestrator.model.bugs import SeededBug
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.configuration import Matrix, Workload
 from orchestrator.plan.expansion import cell_seed, delays_of
-from orchestrator.plan.flavours import fitted
+from orchestrator.plan.flavours import fitted, unfit
 
 # Guest seconds of load by class, where the command line does not say: what a suite of any worth should need.
 BUDGETS = {"A": 30, "B": 120, "C": 300}
@@ -100,10 +100,15 @@ def slices(count: int, *, lead: int, budget: int, first: int) -> Iterator[tuple[
         length, rest = length * 2, rest * 2
 
 
-def workloads_for(bugs: Sequence[SeededBug], workloads: Sequence[Workload]) -> tuple[Workload, ...]:
-    """Those that any of the bugs is tried with, in their order."""
-    used = {load.name for bug in bugs for load in promising(bug, workloads)}
-    return tuple(load for load in workloads if load.name in used)
+def workloads_for(bugs: Sequence[SeededBug], workloads: Sequence[Workload], flavour: str) -> tuple[Workload, ...]:
+    """Those that any of the bugs is tried with on kernels of the flavour, in their order."""
+    fit = _fit(workloads, flavour)
+    used = {load.name for bug in bugs for load in promising(bug, fit)}
+    return tuple(load for load in fit if load.name in used)
+
+
+def _fit(workloads: Sequence[Workload], flavour: str) -> tuple[Workload, ...]:
+    return tuple(load for load in workloads if not unfit(load, flavour))
 
 
 def cells_for(
@@ -116,7 +121,7 @@ def cells_for(
     red: Container[str],
 ) -> tuple[Cell, ...]:
     """The bug's cells, in the order in which they run; () where each workload that reaches it is one of `red`."""
-    chosen = [load for load in promising(bug, workloads) if load.name not in red]
+    chosen = [load for load in promising(bug, _fit(workloads, build.flavour)) if load.name not in red]
     if not chosen:
         return ()
     budget = budget_of(bug, seconds)

@@ -10,7 +10,7 @@ from orchestrator.host.paths import PROJECT
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.configuration import DeviceKind, KernelSource, Matrix, SiteWay, SwapDevice, Workload
 from orchestrator.plan.delays import parse_delays
-from orchestrator.plan.flavours import is_widened
+from orchestrator.plan.flavours import flavour_conflict, is_widened
 from orchestrator.plan.names import repeated, unknown
 from orchestrator.plan.schema import Problem
 
@@ -24,8 +24,9 @@ _GIT_RANGE = re.compile(r"[^/.]\.\.\.?([^/.]|$)")
 
 
 def known_flavours(project: Path = PROJECT) -> frozenset[str]:
-    """The kconfig fragments that are no base and no arch."""
-    fragments = {path.stem for path in (project / "configs" / "kconfig").glob("*.config")}
+    """The kconfig fragments that are no base and no arch; numa.x86_64.config is a part of numa's."""
+    stems = {path.stem for path in (project / "configs" / "kconfig").glob("*.config")}
+    fragments = {stem for stem in stems if "." not in stem}
     return frozenset(fragments - {"base"} - set(ARCHES))
 
 
@@ -77,7 +78,9 @@ def flavour_problem(flavour: str, known: Collection[str]) -> str:
     twice = [part for part in parts if parts.count(part) > 1]
     if wrong:
         return unknown("flavour", wrong[0], known)
-    return f"{flavour}: {twice[0]} is there twice" if twice else ""
+    if twice:
+        return f"{flavour}: {twice[0]} is there twice"
+    return f"{flavour}: {conflict}" if (conflict := flavour_conflict(flavour)) else ""
 
 
 def matrix_problems(matrix: Matrix, folder: Path, project: Path) -> Iterator[Problem]:
@@ -130,6 +133,15 @@ def workload_problems(workload: Workload, stem: str, folders: tuple[Path, ...]) 
     for site, ways in workload.sites.items():
         yield from _site_problems(site, ways)
     yield from _substitute_problems(workload)
+    yield from _flavour_problems(workload)
+
+
+def _flavour_problems(workload: Workload) -> Iterator[Problem]:
+    known = known_flavours()
+    keys = [("not_with", part) for part in workload.not_with]
+    keys += [("exercised_with", part) for part in workload.exercised_with]
+    for key in (key for key in keys if key[1] not in known):
+        yield Problem(key=key, text=unknown("part of a flavour", key[1], known))
 
 
 def _substitute_problems(workload: Workload) -> Iterator[Problem]:

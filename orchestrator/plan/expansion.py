@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -14,7 +15,7 @@ from orchestrator.model.blocks import DelaySettings
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.configuration import Matrix, Variant, Workload
 from orchestrator.plan.delays import parse_delays
-from orchestrator.plan.flavours import fitted, is_widened
+from orchestrator.plan.flavours import fitted, is_widened, no_such_build, unfit
 from orchestrator.plan.names import repeated, unknown
 
 
@@ -98,10 +99,36 @@ def expand(matrix: Matrix, workloads: Sequence[Workload], selection: Selection =
             widening=delays_of(matrix, flavour),
         )
         for variant, flavour, arch in product(matrix.variants, matrix.flavours, matrix.arches)
+        if not no_such_build(flavour, arch)
         # Repeats outside, workloads inside: each workload has run once before any runs twice.
         for repeat in range(1, matrix.repeat + 1)
         for workload in chosen
+        if not unfit(workload, flavour)
     )
+
+
+def left_out(matrix: Matrix, workloads: Sequence[Workload]) -> tuple[str, ...]:
+    """What a matrix, selections applied, asks for and expand() has no cells of, each with its reason."""
+    pairs = ((flavour, arch, no_such_build(flavour, arch)) for flavour, arch in product(matrix.flavours, matrix.arches))
+    builds = [f"{flavour} on {arch} ({why})" for flavour, arch, why in pairs if why]
+    return (*builds, *dict.fromkeys(filter(None, (unfit(*pair) for pair in product(workloads, matrix.flavours)))))
+
+
+def refuse_left_out(matrix: Path, selection: Selection, cells: Sequence[Cell], missing: Sequence[str]) -> None:
+    """Raises UserError where nothing is left of the matrix, or of a value that the command line names."""
+    why = "; ".join(missing)
+    if not cells:
+        raise UserError(f"{matrix}: no cell is left: {why}", hint=f"patchrig list {matrix}")
+    there = {
+        "arches": {cell.build.arch for cell in cells},
+        "flavours": {cell.build.flavour for cell in cells},
+        "workloads": {cell.workload.name for cell in cells},
+    }
+    for axis, names in there.items():
+        for value in getattr(selection, axis):
+            # A workload may be given by its file.
+            if value not in names and Path(value).stem not in names:
+                raise UserError(f"{_OPTIONS[axis]} {value}: no cell is left: {why}", hint=f"patchrig list {matrix}")
 
 
 def _chosen(workloads: Sequence[Workload], names: Sequence[str]) -> tuple[Workload, ...]:

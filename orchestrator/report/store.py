@@ -80,11 +80,11 @@ class Store:
         """The build's own folder, made if need be."""
         return self._made(self.folder / "builds" / build.name)
 
-    def plan(self, cells: Sequence[Cell], series: Mapping[str, str]) -> None:
-        """What is going to be run, in the order in which it is reported; and what the series does to each file."""
+    def plan(self, cells: Sequence[Cell], series: Mapping[str, str], left_out: Sequence[str] = ()) -> None:
+        """What is run, in the order of the reports; what the series does to each file; what is left out, and why."""
         with self._lock:
             self._order = {cell.name: index for index, cell in enumerate(cells)}
-            self._report = replace(self._report, series=dict(series))
+            self._report = replace(self._report, series=dict(series), left_out=tuple(left_out))
         self._save_run()
 
     def add_choices(self, choices: MatrixChoices | None) -> None:

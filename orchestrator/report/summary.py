@@ -61,6 +61,7 @@ def summary_text(report: RunReport) -> str:
         *_failed_builds(report),
         *(_finding(report, finding) for finding in findings(report.cells)),
         *_not_run(report.cells),
+        _left_out(report),
         _others(report),
         _beside_passes(report),
         _reach(report),
@@ -257,6 +258,11 @@ def _not_run(cells: Iterable[CellReport]) -> Iterator[str]:
         lines = [_wrapped(f"SKIPPED ({count}): {why}"), *(f"  {cell.cell.name}" for cell in group[:_MOST_CELLS])]
         lines += [f"  and {len(group) - _MOST_CELLS} more"] if len(group) > _MOST_CELLS else []
         yield "\n".join(lines)
+
+
+def _left_out(report: RunReport) -> str:
+    lines = (_wrapped(text, indent="  ") for text in report.left_out)
+    return "\n".join(("LEFT OUT of the matrix:", *lines)) if report.left_out else ""
 
 
 def _others(report: RunReport) -> str:

@@ -76,6 +76,7 @@ def vm_spec(cell: Cell, bootable: Bootable) -> VmSpec:
         cpus=cell.workload.cpus,
         kvm=cell.build.arch in bootable.guests.kvm,
         disk_mib=disk_sizes(cell),
+        machine=needs_of(cell.build.flavour).machine,
         sandbox=bootable.guests.sandbox,
     )
 

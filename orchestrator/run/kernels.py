@@ -42,6 +42,7 @@ class Request:
     plan: Plan
     cells: tuple[Cell, ...]
     series: tuple[Path, ...]
+    left_out: tuple[str, ...] = ()  # what the matrix asks for and can't be, each with its reason
     series_version: str = ""  # of those in a mailbox; "": there is one only
     tree: Path | None = None
     revision: str = ""  # a commit of the tree, where a git range names none; "": the files as they lie there
@@ -161,8 +162,15 @@ def _check_cache(cache: Path) -> None:
 
 def fragments_of(build: Build) -> tuple[Path, ...]:
     """The kconfig fragments of a build, in the order in which they are merged."""
-    names = ("base", build.arch, *build.flavour.split("+"))
-    return tuple(paths.KCONFIG / f"{name}.config" for name in names)
+    always = tuple(paths.KCONFIG / f"{name}.config" for name in ("base", build.arch))
+    parts = build.flavour.split("+")
+    # What a flavour needs on one arch only.
+    of_arch = (paths.KCONFIG / f"{part}.{build.arch}.config" for part in parts)
+    return (
+        *always,
+        *(paths.KCONFIG / f"{part}.config" for part in parts),
+        *(path for path in of_arch if path.exists()),
+    )
 
 
 def overlay_of(

@@ -9,7 +9,7 @@ from functools import partial
 from orchestrator.guest.keys import RunKeys, load_keys, new_keys, save_keys
 from orchestrator.host.errors import InfraError
 from orchestrator.model.cells import Build, Cell
-from orchestrator.model.events import SOURCE, CellEnded, CellStarted, Listener, PhaseBegan
+from orchestrator.model.events import SOURCE, CellEnded, CellStarted, Listener, Notice, PhaseBegan
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.phases import Phase
 from orchestrator.model.reach import ChangedReach
@@ -41,7 +41,9 @@ def run_matrix(request: Request, store: Store, listener: Listener) -> RunReport:
     stopwatch.begin(Phase.FETCH)
     with open_kernels(request, stopwatch.listening(listener)) as kernels:
         store.add_timing(SOURCE, stopwatch.stop())
-        store.plan(request.cells, kernels.series.by_file)
+        store.plan(request.cells, kernels.series.by_file, request.left_out)
+        for text in request.left_out:
+            listener(Notice(text=f"left out: {text}"))
         files = _boot_files(request, store, listener, new_keys(), sandbox=kernels.sandbox)
         save_keys(files.guests.keys, files.folder)
         reach = series_reach(request, kernels, listener)

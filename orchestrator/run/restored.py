@@ -55,7 +55,8 @@ def remeasured_if_slow(ready: Ready, guest: ssh.Guest, least: float, until: Dead
 def _checked(saved: Snapshot, facts: str) -> Ready:
     """What the guest says of itself now: its speed too, as this machine may be busier than when it was saved."""
     before = saved.ready
-    ready = ready_of(f"{facts} config={before.config}")
+    # What a restored guest can't have changed, it is not asked again.
+    ready = ready_of(f"{facts} config={before.config} {before.machine.facts()}")
     # What it was when it was saved is what was asked for.
     if (ready.cpus, ready.memory_mib) != (before.cpus, before.memory_mib):
         was = f"it had {before.cpus} CPUs and {before.memory_mib} MiB when it was saved"

@@ -47,7 +47,7 @@ def measure(
     try:
         with open_kernels(request, listener) as kernels:
             for build in builds:
-                workloads = workloads_for(ordered, request.plan.workloads)
+                workloads = workloads_for(ordered, request.plan.workloads, build.flavour)
                 controls = [control_cell(build, load, request.plan.matrix, seconds) for load in workloads]
                 run = SeededBugRun(kernels=kernels, controls=controls, ledger=ledger, listener=listener)
                 run.try_all(ordered, seconds)

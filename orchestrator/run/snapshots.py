@@ -151,7 +151,9 @@ class Claim:
 @contextmanager
 def snapshots(specs: Iterable[VmSpec], *, restoring: bool = True) -> Iterator[Snapshots]:
     """The snapshots of guests that several cells ask for, for the length of the block; none if not `restoring`."""
-    wanted = [(spec, users) for spec, users in Counter(specs).items() if users > 1] if restoring else []
+    # The memory of several nodes is not one file.
+    saveable = [spec for spec in specs if spec.machine.nodes == 1]
+    wanted = [(spec, users) for spec, users in Counter(saveable).items() if users > 1] if restoring else []
     need_mib = max((spec.memory_mib for spec, _ in wanted), default=0) * _TIMES_MEMORY
     with memory_folder(need_mib << 20) as name:
         folder = Path(name)

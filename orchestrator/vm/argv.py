@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A guest's QEMU command line and kernel command line (pure)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 
 from orchestrator.model.arch import Arch
+from orchestrator.model.machine import PLAIN, Machine
 
 GUEST_SSH = "10.0.2.15:22"
 # Where it is forwarded to in the sandbox, whose loopback nobody else reaches.
@@ -40,6 +41,12 @@ KERNEL_PARAMETERS = (
 )
 
 
+# What makes the guest's kernel, or its init, such a machine.
+_OF_MEMCG = {"v1": ("patchrig.memcg=v1",)}
+# Memory files, too, and all smaller folios of anonymous memory. A kernel older than an option passes it over.
+_OF_THP = {"always": ("transparent_hugepage=always", "transparent_hugepage_shmem=always", "thp_anon=16K-1M:inherit")}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VmSpec:
     """A guest to be started."""
@@ -51,6 +58,7 @@ class VmSpec:
     cpus: int
     kvm: bool
     disk_mib: tuple[int, ...] = ()  # one virtio disk each, serial numbers swap0, swap1, ...; 0: none in this place
+    machine: Machine = PLAIN
     extra_parameters: tuple[str, ...] = ()
     sandbox: bool = True  # QEMU, which reads what strangers wrote, runs in the sandbox; else with the user's rights
 
@@ -135,7 +143,8 @@ def standalone_argv(
 
 
 def kernel_cmdline(vm: VmSpec, more: Sequence[str]) -> str:
-    return " ".join((*vm.arch.kernel_parameters, *KERNEL_PARAMETERS, *vm.extra_parameters, *more))
+    of_machine = (*_OF_MEMCG.get(vm.machine.memcg, ()), *_OF_THP.get(vm.machine.thp, ()))
+    return " ".join((*vm.arch.kernel_parameters, *KERNEL_PARAMETERS, *of_machine, *vm.extra_parameters, *more))
 
 
 def _machine_argv(vm: VmSpec) -> list[str]:
@@ -148,7 +157,23 @@ def _machine_argv(vm: VmSpec) -> list[str]:
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
         *("-sandbox", _SECCOMP),
         *("-device", vm.arch.rng_device),
+        *(_numa_argv(vm) if vm.machine.nodes > 1 else ()),
     ]
+
+
+def _numa_argv(vm: VmSpec) -> Iterator[str]:
+    """Nodes that have the same share of memory and CPUs, the first ones the rest of a division."""
+    yield from vm.arch.numa_machine
+    memory, cpus = _shares(vm.memory_mib, vm.machine.nodes), _shares(vm.cpus, vm.machine.nodes)
+    for node, (mib, count) in enumerate(zip(memory, cpus, strict=True)):
+        first = sum(cpus[:node])
+        own = f",cpus={first}-{first + count - 1}" if count else ""
+        yield from ("-object", f"memory-backend-ram,id=node{node},size={mib}M")
+        yield from ("-numa", f"node,nodeid={node},memdev=node{node}{own}")
+
+
+def _shares(whole: int, parts: int) -> list[int]:
+    return [whole // parts + (part < whole % parts) for part in range(parts)]
 
 
 def _memory_argv(vm: VmSpec, files: VmFiles) -> list[str]:

@@ -16,6 +16,7 @@ from orchestrator.host.errors import GuestNonsense, InfraError
 from orchestrator.host.oom import oom_kills
 from orchestrator.host.paths import scratch_folder
 from orchestrator.host.text import end_of, one_line
+from orchestrator.model.machine import PLAIN, Machine, differences
 from orchestrator.vm.argv import VmFiles, VmSpec
 from orchestrator.vm.console import ConsoleLog
 from orchestrator.vm.qmp import forwarded_port, load_devices, run_state
@@ -39,6 +40,7 @@ class Ready:
     memory_mib: int
     speed: float  # iterations of a fixed loop per microsecond
     config: str  # CRC-32 and length of its .config, 8 hex digits each
+    machine: Machine = PLAIN
     ssh: bool = True  # its SSH server listens
 
 
@@ -282,6 +284,12 @@ def ready_of(facts: str) -> Ready:
             memory_mib=int(_fact(said, "memory_kib")) >> 10,
             speed=float(_fact(said, "speed")),
             config=_fact(said, "config"),
+            machine=Machine(
+                page_kib=int(_fact(said, "page_kib")),
+                nodes=int(_fact(said, "nodes")),
+                memcg=_fact(said, "memcg"),
+                thp=_fact(said, "thp"),
+            ),
             ssh=said.get("ssh", "1") == "1",
         )
     except (KeyError, ValueError) as e:
@@ -300,6 +308,10 @@ _FACTS = {
     "memory_kib": re.compile(r"\d{1,13}", re.ASCII),
     "speed": re.compile(r"(?=.*[1-9])\d{1,7}(?:\.\d{1,9})?", re.ASCII),
     "config": re.compile(r"\w{0,64}", re.ASCII),
+    "page_kib": re.compile(r"\d{1,5}", re.ASCII),
+    "nodes": re.compile(r"\d{1,5}", re.ASCII),
+    "memcg": re.compile(r"\w{1,16}", re.ASCII),
+    "thp": re.compile(r"\w{1,16}", re.ASCII),
 }
 
 
@@ -338,6 +350,8 @@ def not_as_asked(spec: VmSpec, ready: Ready, config: str, *, kept: float = 0.2) 
         return f"the guest has {ready.memory_mib} MiB of memory, {spec.memory_mib} were asked for"
     if config and ready.config != config:
         return f"the guest runs a kernel with another config ({ready.config}) than was built ({config})"
+    if differs := next(differences(spec.machine, ready.machine), ""):
+        return differs
     if not ready.ssh:
         return "the guest's SSH server did not start; the console says why"
     return ""

@@ -25,6 +25,8 @@ int __wrap_open(const char *path, int flags, ...);
 int __wrap_access(const char *path, int mode);
 uint64_t __wrap_now_ns(void);
 void __wrap_sleep_us(uint64_t us);
+unsigned int __real_page_size(void);
+unsigned int __wrap_page_size(void);
 int __wrap_swapon(const char *path, int flags);
 int __wrap_swapoff(const char *path);
 int __wrap_setpriority(int which, unsigned int who, int priority);
@@ -32,6 +34,7 @@ int __wrap_setpriority(int which, unsigned int who, int priority);
 unsigned int swapoffs_seen, swapons_seen;
 
 static uint64_t fake_now;
+static unsigned int fake_page_size;
 static const int *swapoff_errors;
 static unsigned int swapoff_errors_count;
 static int swapon_error;
@@ -87,6 +90,16 @@ void kernel_forget(const char *path)
 void clock_set(uint64_t ns)
 {
 	fake_now = ns;
+}
+
+void page_size_set(unsigned int size)
+{
+	fake_page_size = size;
+}
+
+unsigned int __wrap_page_size(void)
+{
+	return fake_page_size ? fake_page_size : __real_page_size();
 }
 
 void swapoff_returns(const int *errors, unsigned int count)

@@ -24,4 +24,7 @@ void swapoff_returns(const int *errors, unsigned int count);
 void swapon_returns(int error);
 extern unsigned int swapoffs_seen, swapons_seen;
 
+/* Of the kernel below the test, until it says otherwise. */
+void page_size_set(unsigned int size);
+
 #endif

@@ -18,7 +18,19 @@
 #define COUNTER_WORD 4
 #define LAST (RECORD_WORDS - 1)
 
-typedef uint64_t page_words[RECORD_WORDS];
+/* Of 64 KiB, whose first PAGE bytes are used: the test is run with each size of a page. */
+#define WORDS_MOST 8192
+typedef uint64_t page_words[WORDS_MOST];
+
+/* The words of a page to be tried, from one to the next: all of a small page; of a large one both ends, and some between. */
+static unsigned int next_word(unsigned int word)
+{
+	const unsigned int sizes = RECORD_WORDS / 512, step = sizes > 1 ? sizes * sizes - 1 : 1;
+
+	if (word < 8 || word >= LAST)
+		return word + 1;
+	return word + step < LAST ? word + step : LAST;
+}
 
 static struct identity identity_of(uint64_t page, uint64_t generation)
 {
@@ -54,8 +66,15 @@ static enum kind seen_as(const page_words words, const struct identity *identity
 
 static void a_record_fills_a_page(void)
 {
-	CHECK_NUMBER(sizeof(struct record), PAGE);
-	CHECK_NUMBER(sizeof(page_words), PAGE);
+	const struct identity identity = identity_of(0, 1);
+	page_words words;
+
+	memset(words, 0xa5, sizeof(words));
+	record_write(words, &identity, 0);
+	for (unsigned int word = RECORD_WORDS; word < WORDS_MOST; word++)
+		CHECK_NUMBER(words[word], 0xa5a5a5a5a5a5a5a5);
+	for (unsigned int word = FIRST_BODY_WORD; word < RECORD_WORDS; word++)
+		CHECK(words[word] != 0xa5a5a5a5a5a5a5a5);
 }
 
 static void a_page_as_written_is_good(void)
@@ -130,7 +149,7 @@ static void one_bit_anywhere_is_seen(void)
 			const struct identity identity = identity_of(page, generation);
 
 			record_write(words, &identity, 0);
-			for (unsigned int word = 0; word < RECORD_WORDS; word++)
+			for (unsigned int word = 0; word < RECORD_WORDS; word = next_word(word))
 				for (unsigned int i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
 					words[word] ^= 1ull << bits[i];
 					check_kind(seen_as(words, &identity), kind_of_damage(word, bits[i], &identity),
@@ -168,7 +187,7 @@ static void an_earlier_generation_with_a_wrong_word_is_wrong(void)
 	page_words words;
 
 	for (uint64_t page = 6; page < 8; page++)
-		for (unsigned int word = 0; word < RECORD_WORDS; word++) {
+		for (unsigned int word = 0; word < RECORD_WORDS; word = next_word(word)) {
 			const struct identity now = identity_of(page, 5), old = identity_of(page, 4);
 
 			record_write(words, &old, 0);
@@ -256,7 +275,7 @@ static void a_page_of_two_generations_is_never_good(void)
 	page_words now_words, old_words, words;
 
 	for (uint64_t page = 0; page < 8; page++)
-		for (unsigned int split = 1; split < RECORD_WORDS; split++) {
+		for (unsigned int split = 1; split < RECORD_WORDS; split = next_word(split)) {
 			const struct identity now = identity_of(page, 5), old = identity_of(page, 4);
 			const enum kind expected = kind_of_split(split, &now, &old);
 
@@ -302,15 +321,16 @@ static void what_is_no_record_is_wrong(void)
 /* A quick look sees the head, the tail and some of the body; which ones changes, so that in time it sees every word. */
 static void quick_looks_see_every_word_in_time(void)
 {
-	static bool seen[4][RECORD_WORDS];
+	static bool seen[4][WORDS_MOST];
 	page_words words;
 
-	for (uint64_t generation = 1; generation < 600; generation++)
+	/* A larger page has more words and as many samples. */
+	for (uint64_t generation = 1; generation < 600 * (PAGE / 4096); generation++)
 		for (uint64_t page = 0; page < 4; page++) {
 			const struct identity identity = identity_of(page, generation);
 
 			record_write(words, &identity, 0);
-			for (unsigned int word = 0; word < RECORD_WORDS; word++) {
+			for (unsigned int word = 0; word < RECORD_WORDS; word = next_word(word)) {
 				if (word == WRITER_WORD || word == COUNTER_WORD)
 					continue;
 				words[word] ^= 1;
@@ -322,7 +342,7 @@ static void quick_looks_see_every_word_in_time(void)
 			}
 		}
 	for (uint64_t page = 0; page < 4; page++)
-		for (unsigned int word = FIRST_BODY_WORD; word < RECORD_WORDS; word++)
+		for (unsigned int word = FIRST_BODY_WORD; word < RECORD_WORDS; word = next_word(word))
 			CHECK(seen[page][word]);
 }
 
@@ -380,7 +400,7 @@ static void a_hole_must_be_all_zero(void)
 	page_words words = { 0 };
 
 	CHECK_NUMBER(zero_check(words), KIND_OK);
-	for (unsigned int word = 0; word < RECORD_WORDS; word++)
+	for (unsigned int word = 0; word < RECORD_WORDS; word = next_word(word))
 		for (unsigned int bit = 0; bit < 64; bit += 21) {
 			words[word] = 1ull << bit;
 			CHECK_NUMBER(zero_check(words), KIND_NONZERO);
@@ -430,7 +450,7 @@ static void each_bad_page_of_a_region_is_noted(void)
 /* The last look at all pages is at all words. */
 static void the_last_look_sees_every_word(void)
 {
-	for (unsigned int word = FIRST_BODY_WORD; word < RECORD_WORDS; word++) {
+	for (unsigned int word = FIRST_BODY_WORD; word < RECORD_WORDS; word = next_word(word)) {
 		struct region region = new_region(1);
 
 		region_fill(&region);
@@ -505,8 +525,10 @@ static void a_page_may_be_verified_where_else_it_is_mapped(void)
 	CHECK_NUMBER(shared->mismatches[0].kind, KIND_TORN);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	if (argc > 1)
+		page_size_set(atoi(argv[1]));
 	shared_new();
 	shared->seed = 7;
 	clock_set(1);

@@ -28,7 +28,7 @@ CFLAGS = (
 )
 OF_LIBRARY = f"-I{LIBRARY}"
 # What fake_kernel.c stands for.
-REPLACED = ("fopen", "open", "access", "now_ns", "sleep_us", "swapon", "swapoff", "setpriority")
+REPLACED = ("page_size", "fopen", "open", "access", "now_ns", "sleep_us", "swapon", "swapoff", "setpriority")
 
 
 def check(argv: Sequence[str | Path], folder: Path) -> str:
@@ -49,15 +49,20 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "library.a"
 
 
-def run(test: Path, library: Path, folder: Path) -> str:
+def run(test: Path, library: Path, folder: Path, *arguments: str) -> str:
     wraps = [f"-Wl,--wrap={name}" for name in REPLACED]
     check(["gcc", *CFLAGS, OF_LIBRARY, "-o", "program", test, library, *wraps], folder)
-    return check([folder / "program"], folder)
+    return check([folder / "program", *arguments], folder)
 
 
 @pytest.mark.parametrize("test", TESTS, ids=lambda path: path.stem.removesuffix("_test"))
 def test_guest_code(test: Path, library: Path, tmp_path: Path) -> None:
     run(test, library, tmp_path)
+
+
+@pytest.mark.parametrize("kib", [4, 16, 64])
+def test_a_record_fills_a_page_of_any_size(kib: int, library: Path, tmp_path: Path) -> None:
+    run(HERE / "record_test.c", library, tmp_path, str(kib << 10))
 
 
 @pytest.mark.parametrize(("overlay", "name"), OF_KERNEL.items())
@@ -77,8 +82,8 @@ def test_code_that_an_overlay_adds_to_the_kernel(overlay: str, name: str, tmp_pa
 
 def test_each_file_of_the_library_that_judges_or_parses_has_a_test() -> None:
     tested = {path.stem.removesuffix("_test").replace("_", "-") for path in TESTS}
-    # branch.c is tested with kprobe.c; paging.c and run.c need a kernel below them, and real boots test them.
-    assert {path.stem for path in LIBRARY.glob("*.c")} - tested == {"branch", "paging", "run"}
+    # branch.c is tested with kprobe.c; page.c, paging.c and run.c need a kernel below them, and real boots test them.
+    assert {path.stem for path in LIBRARY.glob("*.c")} - tested == {"branch", "page", "paging", "run"}
 
 
 def test_the_result_line_is_json_whatever_its_texts_are(library: Path, tmp_path: Path) -> None:

@@ -161,6 +161,16 @@ def test_the_cgroups_files_are_written(guest: Guest) -> None:
     assert guest.text("sys/fs/cgroup/workload/memory.swap.max") == "max"
 
 
+def test_in_a_cgroup_of_v1_nobody_is_killed_at_its_limit(guest: Guest) -> None:
+    guest.put("proc/swaps", "Filename\n")
+    guest.put("sys/fs/cgroup/workload/memory.oom_control", "0")
+
+    status, _ = guest.run("--", "program")
+
+    assert status == 7
+    assert guest.text("sys/fs/cgroup/workload/memory.oom_control") == "1"
+
+
 def test_zram_devices_are_added_and_sized(guest: Guest) -> None:
     guest.device("zram0")
     guest.device("zram1")

@@ -63,6 +63,26 @@ static void what_is_cut_off_or_odd_ends_the_reading(void)
 	CHECK_NUMBER(value_of("pswpin"), 1);
 }
 
+static void large_folios_of_all_sizes_are_one_number(void)
+{
+	read_vmstat("");
+	CHECK_NUMBER(value_of("large_folios"), -1);
+	kernel_file("/sys/kernel/mm/transparent_hugepage/hugepages-16kB/stats/anon_fault_alloc", "5\n");
+	kernel_file("/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/stats/swpout", "7\n");
+	/* Larger than a huge page, and no allocation. */
+	kernel_file("/sys/kernel/mm/transparent_hugepage/hugepages-32768kB/stats/swpin", "100\n");
+	kernel_file("/sys/kernel/mm/transparent_hugepage/hugepages-16kB/stats/split", "1000\n");
+	read_vmstat("");
+	CHECK_NUMBER(value_of("large_folios"), 12);
+	/* With pages of 16 KiB that is the size of a page, and the other one possible. */
+	page_size_set(16384);
+	read_vmstat("");
+	CHECK_NUMBER(value_of("large_folios"), 107);
+	page_size_set(4096);
+	kernel_forget("/sys/kernel/mm/transparent_hugepage/hugepages-16kB/stats/anon_fault_alloc");
+	kernel_forget("/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/stats/swpout");
+}
+
 static void reads_are_summed_by_kind_of_device(void)
 {
 	read_vmstat("");
@@ -120,7 +140,7 @@ static void all_counters_find_room(void)
 		kernel_file(path, STAT);
 	}
 	read_vmstat(text);
-	CHECK_NUMBER(counters.count, 15 + 4 + 8 + DEVICES_MAX);
+	CHECK_NUMBER(counters.count, 15 + 4 + 8 + 1 + DEVICES_MAX);
 	CHECK_NUMBER(value_of("oom_kill"), 15);
 	CHECK_NUMBER(value_of("reads.kind7"), 11);
 	CHECK_NUMBER(value_of("large.split_failed"), 2);
@@ -149,6 +169,7 @@ int main(void)
 	RUN(without_files_there_is_nothing);
 	RUN(only_what_is_asked_for_is_taken);
 	RUN(what_is_cut_off_or_odd_ends_the_reading);
+	RUN(large_folios_of_all_sizes_are_one_number);
 	RUN(reads_are_summed_by_kind_of_device);
 	RUN(what_a_kernel_does_not_count_is_told_with_its_place);
 	RUN(counters_of_zswap_and_of_large_folios_have_prefixes);

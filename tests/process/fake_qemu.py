@@ -81,9 +81,21 @@ class Guest:
             "speed": "200.0",
         }
 
+    def machine(self) -> dict[str, str]:
+        """As its options and its kernel's config make it."""
+        config = Path(self.option["-kernel"]).with_name("config").read_text(encoding="utf-8", errors="replace")
+        words = self.option.get("-append", "").split()
+        sizes = {"CONFIG_ARM64_16K_PAGES=y": "16", "CONFIG_ARM64_64K_PAGES=y": "64"}
+        return {
+            "page_kib": next((kib for symbol, kib in sizes.items() if symbol in config), "4"),
+            "nodes": str(max(1, sys.argv.count("-numa"))),
+            "memcg": "v1" if "patchrig.memcg=v1" in words else "v2",
+            "thp": "always" if "transparent_hugepage=always" in words else "never",
+        }
+
     def ready(self, changes: dict[str, str] | None = None) -> None:
         config = Path(self.option["-kernel"]).with_name("config").read_bytes()
-        facts = self.facts() | {"config": f"{zlib.crc32(config):08x}{len(config):08x}"}
+        facts = self.facts() | self.machine() | {"config": f"{zlib.crc32(config):08x}{len(config):08x}"}
         said = " ".join(f"{key}={value}" for key, value in (facts | (changes or {})).items())
         self.console(f"[    1.204117][   T41] patchrig: ready {said}")
         self.console("[    1.304117][   T41] patchrig: settled")

@@ -19,7 +19,10 @@ _LAST = {
     "reset": b"\x0f\x01\x1d" + struct.pack("<I", _TEXT + 0x800) + b"\xcc",  # lidt of nothing; int3: a triple fault
 }
 
-READY = "patchrig: ready cpus=1 memory_kib=65536 speed=200.0 config=00\npatchrig: settled\n"
+READY = (
+    "patchrig: ready cpus=1 memory_kib=65536 speed=200.0 config=00 page_kib=4 nodes=1 memcg=v2 thp=never\n"
+    "patchrig: settled\n"
+)
 
 
 def tiny_kernel(path: Path, *, text: str = READY, last: str = "stay") -> Path:

@@ -7,6 +7,13 @@ from dataclasses import dataclass
 
 from orchestrator.host.errors import UserError
 
+# A kernel without such a symbol need not grant it. Any other symbol that is not defined is a mistake in a fragment.
+OF_SOME_KERNELS = frozenset(
+    {
+        "ARM64_USE_LSE_ATOMICS",  # none in Linux 7.1
+        "NUMA_MIGRATION",  # since Linux 7.1 NUMA_BALANCING depends on it
+    }
+)
 _SET = re.compile(r"^CONFIG_(\w+)=(\S.*)$")
 _UNSET = re.compile(r"^# CONFIG_(\w+) is not set$")
 

@@ -16,7 +16,7 @@ from orchestrator.host.untrusted import BadFile, read_plain_text
 from orchestrator.kernel.compile.build_log import Suspicion, first_error, suspicions
 from orchestrator.kernel.compile.build_progress import BuildCounter
 from orchestrator.kernel.compile.host_fault import HostWatch
-from orchestrator.kernel.compile.kconfig import config_text, not_granted, parse_config
+from orchestrator.kernel.compile.kconfig import OF_SOME_KERNELS, config_text, not_granted, parse_config
 from orchestrator.kernel.compile.kconfig_dependencies import Definition, definitions, why_not
 from orchestrator.kernel.compile.limits import BuildLimits, BuildWatch, build_limits
 from orchestrator.model.arch import Arch
@@ -167,6 +167,10 @@ def configure(dirs: BuildDirs, asked: Mapping[str, str], until: Deadline) -> Bui
     if not refused:
         return None
     found = _kconfig_definitions(dirs)
+    defined = {definition.symbol for definition in found}
+    refused = tuple(one for one in refused if one.symbol in defined or one.symbol not in OF_SOME_KERNELS)
+    if not refused:
+        return None
     lines = [f"{symbol.title} ({why_not(symbol.symbol, found, config)})" for symbol in refused]
     return _failed(dirs, lines[0], "\n".join(lines))
 

@@ -276,6 +276,23 @@ def test_a_guest_with_fewer_cpus_than_asked_for_is_lost(host: Host) -> None:
     assert report.verdict.title == "the guest has 1 CPUs, 2 were asked for"
 
 
+@pytest.mark.parametrize(
+    ("fact", "value", "says"),
+    [
+        ("page_kib", "64", "the guest has pages of 64 KiB; asked for: 4"),
+        ("nodes", "2", "the guest has 2 NUMA node(s); asked for: 1"),
+        ("memcg", "v1", "the guest has the memory controller of cgroup v1; asked for: v2"),
+    ],
+)
+def test_a_guest_of_another_machine_than_asked_for_is_lost(host: Host, fact: str, value: str, says: str) -> None:
+    host.scenario(passing(), boot=[["ready", {fact: value}]])
+
+    report, _ = host.run_cell()
+
+    assert report.verdict.outcome is Outcome.LOST
+    assert report.verdict.title == says
+
+
 SPOILED = "[    0.000000][    T0] tsc: PIT calibration deviates from PMTIMER: 100000 2900000"
 
 

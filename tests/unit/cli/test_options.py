@@ -121,3 +121,35 @@ def test_the_series_and_the_tree_of_the_command_line_are_what_reports_name(tmp_p
 
     assert request.plan.matrix.series == request.series == (fix,)
     assert request.plan.matrix.kernel == str(tmp_path)
+
+
+def test_the_list_names_what_it_leaves_out_beside_the_cells(tmp_path: Path) -> None:
+    matrix = write(tmp_path / "m.yaml", f"{MATRIX}flavours: [plain, 64k]\narches: [x86_64, arm64]\n")
+
+    done = CliRunner().invoke(cli, ["list", str(matrix)], standalone_mode=False)
+
+    assert len(done.stdout.splitlines()) == 3
+    assert done.stderr == "left out: 64k on x86_64 (64k: arm64 only)\n"
+
+
+def test_a_flavour_that_the_arch_does_not_have_is_refused_before_anything_is_built(tmp_path: Path) -> None:
+    matrix = write(tmp_path / "m.yaml", MATRIX)
+
+    why = refusal("run", matrix, "--arch", "x86_64", "--flavour", "64k")
+
+    assert "no cell is left: 64k on x86_64 (64k: arm64 only)" in str(why)
+    assert "patchrig list" in why.hint
+    assert "16k can't be joined with 64k" in str(refusal("list", matrix, "--flavour", "16k+64k"))
+
+
+def test_a_workload_can_not_exclude_a_flavour_that_there_is_not(tmp_path: Path) -> None:
+    program = write(tmp_path / "mine.c", "int main(void) { return 0; }")
+    load = f"name: mine\nsummary: s\nprogram: {program.name}\ndevices: [{{kind: zram, size_mib: 4}}]\n"
+    write(tmp_path / "workloads" / "mine.yaml", f"{load}exercised: {{x: 1}}\nnot_with: {{65k: it counts bytes}}\n")
+    matrix = write(tmp_path / "m.yaml", MATRIX.replace("swapin", "mine"))
+
+    why = str(refusal("list", matrix))
+
+    assert "mine.yaml" in why
+    assert "65k" in why
+    assert "64k" in why

@@ -128,7 +128,8 @@ def test_no_speed_makes_a_deadline_of_more_than_hours(speed: float) -> None:
     assert limits.overall < 2 * 3600
 
 
-FACTS = {"cpus": "4", "memory_kib": "500000", "speed": "200.0", "config": "0123abcd"}
+MACHINE = {"page_kib": "4", "nodes": "1", "memcg": "v2", "thp": "madvise"}
+FACTS = {"cpus": "4", "memory_kib": "500000", "speed": "200.0", "config": "0123abcd"} | MACHINE
 
 
 @pytest.mark.parametrize(
@@ -138,6 +139,8 @@ FACTS = {"cpus": "4", "memory_kib": "500000", "speed": "200.0", "config": "0123a
         *(("cpus", value) for value in ("many", DIGITS, "-1", "1_0", "٤")),
         *(("memory_kib", value) for value in (DIGITS, "0x10", "-5", "1e9")),
         *(("config", value) for value in ("x" * 1000, "a/b", "\x1b")),
+        *((name, value) for name in ("page_kib", "nodes") for value in ("", "-4", "4.0", "٤", DIGITS)),
+        *((name, value) for name in ("memcg", "thp") for value in ("", "x" * 17, "[v1]", "\x1b")),
     ],
 )
 def test_a_ready_line_of_nonsense_is_the_guests(fact: str, value: str) -> None:
@@ -150,7 +153,8 @@ def test_a_ready_line_of_nonsense_is_the_guests(fact: str, value: str) -> None:
 
 @given(st.text())
 def test_whatever_a_ready_line_says_is_read(text: str) -> None:
-    for facts in (text, f"cpus={text} memory_kib=1 speed=1 config=", f"cpus=1 memory_kib=1 speed={text} config="):
+    rest = "memory_kib=1 config= " + " ".join(f"{name}={said}" for name, said in MACHINE.items())
+    for facts in (text, f"cpus={text} speed=1 {rest}", f"cpus=1 speed={text} {rest}"):
         try:
             ready = ready_of(facts)
         except InfraError:

@@ -193,4 +193,4 @@ def test_the_control_takes_no_longer_than_the_matrix_says() -> None:
 def test_only_workloads_that_a_bug_is_tried_with_are_needed() -> None:
     bugs = (bug("mm/memory.c", workloads=("readahead",)), bug("mm/memory.c"))
 
-    assert names(workloads_for(bugs, ALL)) == ["swapin", "readahead"]
+    assert names(workloads_for(bugs, ALL, "plain")) == ["swapin", "readahead"]

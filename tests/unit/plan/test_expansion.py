@@ -3,13 +3,23 @@
 
 import json
 from itertools import pairwise
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from orchestrator.host.errors import UserError
 from orchestrator.model.configuration import DeviceKind, Matrix, SwapDevice, Variant, Workload
-from orchestrator.plan.expansion import Selection, as_json, builds_of, cell_seed, describe, expand, selected
+from orchestrator.plan.expansion import (
+    Selection,
+    as_json,
+    builds_of,
+    cell_seed,
+    describe,
+    expand,
+    left_out,
+    refuse_left_out,
+    selected,
+)
 
 
 def workload(name: str) -> Workload:
@@ -131,3 +141,45 @@ def test_a_cell_can_be_written_as_json() -> None:
     cell = json.loads(json.dumps(as_json(expand(MATRIX, WORKLOADS)[0])))
 
     assert (cell["name"], cell["workload"]["devices"][0]["kind"]) == ("baseline.plain.x86_64.swapin.1", "zram")
+
+
+PAGES = MATRIX.model_copy(update={"flavours": ("plain", "64k"), "repeat": 1, "variants": (Variant.BASELINE,)})
+NO_64K = workload("swapin").model_copy(update={"not_with": {"64k": "it counts bytes"}})
+
+
+def test_cells_that_there_can_not_be_are_left_out_and_named() -> None:
+    loads = (NO_64K, workload("mincore"))
+
+    assert [cell.name for cell in expand(PAGES, loads)] == [
+        "baseline.plain.x86_64.swapin",
+        "baseline.plain.x86_64.mincore",
+        "baseline.plain.arm64.swapin",
+        "baseline.plain.arm64.mincore",
+        "baseline.64k.arm64.mincore",
+    ]
+    assert left_out(PAGES, loads) == ("64k on x86_64 (64k: arm64 only)", "swapin: not with 64k: it counts bytes")
+    assert left_out(MATRIX, WORKLOADS) == ()
+
+
+@pytest.mark.parametrize(
+    ("selection", "says"),
+    [
+        (Selection(arches=("x86_64",), flavours=("64k",)), "m.yaml: no cell is left: 64k on x86_64 .64k: arm64 only."),
+        (Selection(arches=("x86_64",), flavours=("plain", "64k")), "--flavour 64k: no cell is left: 64k on x86_64"),
+        (Selection(arches=("x86_64", "arm64"), flavours=("64k",)), "--arch x86_64: no cell is left"),
+        (Selection(workloads=("swapin",), flavours=("64k",)), "swapin: not with 64k: it counts bytes"),
+    ],
+)
+def test_what_is_asked_for_by_name_and_left_out_is_a_mistake(selection: Selection, says: str) -> None:
+    matrix, loads = selected(PAGES, selection), (NO_64K, workload("mincore"))
+    loads = tuple(load for load in loads if load.name in (selection.workloads or ("swapin", "mincore")))
+
+    with pytest.raises(UserError, match=says):
+        refuse_left_out(Path("m.yaml"), selection, expand(matrix, loads), left_out(matrix, loads))
+
+
+@pytest.mark.parametrize("selection", [Selection(), Selection(arches=("x86_64",)), Selection(flavours=("64k",))])
+def test_what_is_left_runs(selection: Selection) -> None:
+    matrix, loads = selected(PAGES, selection), (NO_64K, workload("mincore"))
+
+    refuse_left_out(Path("m.yaml"), selection, expand(matrix, loads), left_out(matrix, loads))

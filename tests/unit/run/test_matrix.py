@@ -54,6 +54,13 @@ def test_flavours_are_merged_after_the_base_and_the_arch() -> None:
     assert all(path.is_file() for path in fragments_of(build))
 
 
+@pytest.mark.parametrize(("arch", "own"), [("x86_64", ["numa.x86_64.config"]), ("arm64", [])])
+def test_what_a_flavour_needs_on_one_arch_only_is_merged_there_only(arch: str, own: list[str]) -> None:
+    names = [path.name for path in fragments_of(Build(variant=Variant.BASELINE, flavour="numa+debug", arch=arch))]
+
+    assert names == ["base.config", f"{arch}.config", "numa.config", "debug.config", *own]
+
+
 def test_a_cell_whose_kernel_was_not_built_has_the_builds_outcome() -> None:
     failure = BuildFailure(
         build=cell().build, outcome=Outcome.NOT_APPLIED, title="hunk 2 of mm/x.c", detail="...", log=None

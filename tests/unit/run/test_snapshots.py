@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.model.arch import ARCHES
+from orchestrator.model.machine import Machine
 from orchestrator.run.snapshots import snapshots
 from orchestrator.vm.argv import VmSpec
 
@@ -25,6 +26,15 @@ def test_the_first_of_two_cells_makes_the_state() -> None:
         assert place.snapshot() is None
         assert place.making
         assert place.memory()
+
+
+def test_a_guest_of_several_nodes_is_booted_and_nobody_waits_for_it() -> None:
+    numa = replace(SPEC, machine=Machine(nodes=2))
+
+    with snapshots([numa, numa]) as states, states.claim(numa) as first, states.claim(numa) as second:
+        assert first.snapshot() is None
+        assert not first.making
+        assert second.snapshot() is None
 
 
 def test_a_cell_that_gives_up_keeps_nobody_waiting() -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """QEMU's command line: golden files for both arches, and what must hold for every guest."""
 
+import re
 import shlex
 from dataclasses import replace
 from itertools import pairwise
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.model.arch import ARCHES
+from orchestrator.model.machine import Machine
 from orchestrator.vm.argv import VmFiles, VmSpec, kernel_cmdline, qemu_argv, standalone_argv
 from tests.conftest import GOLDEN, Golden
 
@@ -105,6 +107,50 @@ def test_the_console_is_kept_whole_by_qemu(arch: str) -> None:
 
     assert {"logfile=/dev/fdset/1", "logappend=on"} <= set(argv[argv.index("-chardev") + 1].split(","))
     assert ("-add-fd", "fd=7,set=1") in pairwise(argv)
+
+
+def numa_words(vm: VmSpec) -> list[str]:
+    return [value for option, value in pairwise(watched_argv(vm)) if option in ("-numa", "-object")]
+
+
+@each_arch
+def test_two_nodes_have_half_of_the_memory_and_of_the_cpus_each(arch: str) -> None:
+    argv = numa_words(replace(spec(arch), machine=Machine(nodes=2)))
+
+    assert argv == [
+        "memory-backend-ram,id=node0,size=256M",
+        "node,nodeid=0,memdev=node0,cpus=0-1",
+        "memory-backend-ram,id=node1,size=256M",
+        "node,nodeid=1,memdev=node1,cpus=2-3",
+    ]
+
+
+@pytest.mark.parametrize(("memory_mib", "cpus"), [(513, 3), (512, 1), (129, 8)])
+def test_the_shares_of_the_nodes_make_up_the_whole(memory_mib: int, cpus: int) -> None:
+    words = numa_words(replace(spec("x86_64"), memory_mib=memory_mib, cpus=cpus, machine=Machine(nodes=2)))
+
+    assert sum(int(size) for size in re.findall(r"size=(\d+)M", " ".join(words))) == memory_mib
+    ranges = re.findall(r"cpus=(\d+)-(\d+)", " ".join(words))
+    assert [cpu for first, last in ranges for cpu in range(int(first), int(last) + 1)] == list(range(cpus))
+
+
+def test_only_a_guest_of_several_nodes_has_acpi() -> None:
+    plain, two = spec("x86_64"), replace(spec("x86_64"), machine=Machine(nodes=2))
+
+    assert "acpi=on" not in watched_argv(plain)
+    # QEMU takes the last of an option that is given twice.
+    words = watched_argv(two)
+    assert words.index("acpi=on") > next(at for at, word in enumerate(words) if "acpi=off" in word)
+
+
+@each_arch
+def test_a_machine_is_told_to_the_kernel_where_the_kernel_decides(arch: str) -> None:
+    plain = kernel_cmdline(spec(arch), ()).split()
+    v1 = kernel_cmdline(replace(spec(arch), machine=Machine(memcg="v1")), ()).split()
+    always = kernel_cmdline(replace(spec(arch), machine=Machine(thp="always")), ()).split()
+
+    assert set(v1) - set(plain) == {"patchrig.memcg=v1"}
+    assert "transparent_hugepage=always" in set(always) - set(plain)
 
 
 def test_extra_parameters_come_last_so_that_they_win() -> None:

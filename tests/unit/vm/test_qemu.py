@@ -9,6 +9,7 @@ import pytest
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError, OutOfTime
 from orchestrator.model.arch import ARCHES
+from orchestrator.model.machine import Machine
 from orchestrator.vm.accelerator import kvm_impossible
 from orchestrator.vm.argv import VmSpec
 from orchestrator.vm.console import ConsoleLog
@@ -16,8 +17,8 @@ from orchestrator.vm.qemu import READY, SETTLED, Ready, not_as_asked, ready_of, 
 from orchestrator.vm.qmp import port_of
 from orchestrator.vm.schedstat import ProcessorTime
 
-FACTS = "cpus=4 memory_kib=498108 speed=212.4 config=0123456789abcdef"
-READ = Ready(cpus=4, memory_mib=486, speed=212.4, config="0123456789abcdef")
+FACTS = "cpus=4 memory_kib=498108 speed=212.4 config=0123456789abcdef page_kib=4 nodes=1 memcg=v2 thp=madvise"
+READ = Ready(cpus=4, memory_mib=486, speed=212.4, config="0123456789abcdef", machine=Machine(thp="madvise"))
 SPEC = VmSpec(arch=ARCHES["x86_64"], image=Path("i"), initramfs=Path("r"), memory_mib=512, cpus=4, kvm=False)
 # QEMU 7.2, with a connection open beside the forward.
 USERNET = (
@@ -53,14 +54,26 @@ def test_an_echo_of_the_ready_line_by_something_else_does_not_count() -> None:
     assert READY.search(f"[    1.0] sh: patchrig: ready {FACTS}") is None
 
 
-@pytest.mark.parametrize("facts", ["", "cpus=4", FACTS.replace("4", "four", 1), "a b c", FACTS.replace("speed=", "=")])
+@pytest.mark.parametrize(
+    "facts",
+    [
+        "",
+        "cpus=4",
+        FACTS.replace("4", "four", 1),
+        "a b c",
+        FACTS.replace("speed=", "="),
+        *(FACTS.replace(word, "") for word in (" page_kib=4", " nodes=1", " memcg=v2", " thp=madvise")),
+        FACTS.replace("page_kib=4", "page_kib=-4"),
+        FACTS.replace("thp=madvise", "thp=[madvise]"),
+    ],
+)
 def test_a_ready_line_that_makes_no_sense_is_an_error_that_shows_it(facts: str) -> None:
     with pytest.raises(InfraError, match="makes no sense"):
         ready_of(facts)
 
 
 def changed(**changes: object) -> Ready:
-    fields = {name: getattr(READ, name) for name in ("cpus", "memory_mib", "speed", "config", "ssh")}
+    fields = {name: getattr(READ, name) for name in ("cpus", "memory_mib", "speed", "config", "machine", "ssh")}
     return Ready(**(fields | changes))
 
 
@@ -76,10 +89,27 @@ def test_a_guest_as_asked_for_differs_in_nothing() -> None:
         (changed(memory_mib=1024), "1024 MiB of memory"),
         (changed(config="f" * 16), "another config"),
         (changed(ssh=False), "SSH server did not start"),
+        (changed(machine=Machine(page_kib=64)), "pages of 64 KiB; asked for: 4"),
+        (changed(machine=Machine(nodes=2)), "2 NUMA node(s); asked for: 1"),
+        (changed(machine=Machine(memcg="v1")), "the memory controller of cgroup v1; asked for: v2"),
     ],
 )
 def test_a_guest_that_differs_is_not_what_was_to_be_tested(ready: Ready, says: str) -> None:
     assert says in not_as_asked(SPEC, ready, READ.config)
+
+
+@pytest.mark.parametrize("asked", [Machine(page_kib=16), Machine(nodes=2), Machine(memcg="v1"), Machine(thp="always")])
+def test_a_plain_guest_is_not_taken_for_one_of_a_flavour(asked: Machine) -> None:
+    spec = replace(SPEC, machine=asked)
+
+    assert "asked for" in not_as_asked(spec, READ, READ.config)
+    assert not_as_asked(spec, changed(machine=asked), READ.config) == ""
+
+
+def test_what_a_guest_says_of_its_machine_is_read_as_it_is_written() -> None:
+    machine = Machine(page_kib=16, nodes=2, memcg="v1", thp="none")
+
+    assert ready_of(f"cpus=1 memory_kib=1024 speed=1.0 config=x {machine.facts()}").machine == machine
 
 
 def test_a_kernel_with_shadow_memory_may_keep_more() -> None:

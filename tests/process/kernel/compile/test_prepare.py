@@ -38,7 +38,7 @@ objects = main.o swap.o
 allnoconfig:
 	@mkdir -p $(O)/include/config
 	@echo 6.19.6 > $(O)/include/config/kernel.release
-	@grep -v ZSWAP $(KCONFIG_ALLCONFIG) > $(O)/.config || true
+	@grep -vE 'ZSWAP|NUMA_MIGRATION|NO_SUCH' $(KCONFIG_ALLCONFIG) > $(O)/.config || true
 
 vmlinux: $(addprefix $(O)/,$(objects))
 	@$(CC) -nostdlib -static -Wl,--build-id -o $(O)/vmlinux $^
@@ -216,6 +216,26 @@ def test_a_symbol_that_is_not_granted_stops_the_build_with_the_reason(lab: Lab) 
     assert isinstance(failure, BuildFailure)
     assert failure.outcome is Outcome.BUILD_FAILED
     assert failure.title == "CONFIG_ZSWAP: asked for y, became n (unmet: CRYPTO (CRYPTO=n))"
+
+
+def test_a_symbol_that_only_other_kernels_have_need_not_be_granted(lab: Lab) -> None:
+    lab.fragment("base", "CONFIG_SWAP=y\nCONFIG_NUMA_MIGRATION=y\n")
+    assert isinstance(lab.build(), KernelImage)
+
+    lab.write("Kconfig", f'{KCONFIG}\nconfig NUMA_MIGRATION\n\tbool "Migration"\n\tdepends on NUMA\n')
+    failure = lab.build()
+
+    assert isinstance(failure, BuildFailure)
+    assert failure.title == "CONFIG_NUMA_MIGRATION: asked for y, became n (unmet: NUMA (NUMA=n))"
+
+
+def test_a_symbol_that_no_kernel_is_known_to_have_stops_the_build(lab: Lab) -> None:
+    lab.fragment("base", "CONFIG_SWAP=y\nCONFIG_NUMA_MIGRATION=y\nCONFIG_NO_SUCH=y\n")
+
+    failure = lab.build()
+
+    assert isinstance(failure, BuildFailure)
+    assert failure.title == "CONFIG_NO_SUCH: asked for y, became n (this kernel has no such symbol)"
 
 
 def test_a_warning_in_a_touched_file_is_new_and_stays_known_in_the_cache(lab: Lab) -> None:
