@@ -51,18 +51,23 @@ bool kprobe_add_entry(const char *name, const char *place)
 	return put_text(TRACING "kprobe_events", text);
 }
 
-bool kprobe_count(const char *name, const char *trigger)
+bool kprobe_count(const char *name, const char *histogram)
 {
 	/* The event's own "enable" stays off: it would only fill the trace buffer, too. */
-	return put_text(event_file(name, "trigger"), trigger);
+	return put_text(event_file(name, "trigger"), histogram);
 }
 
-bool kprobe_rest(const char *name, const char *trigger)
+bool kprobe_rest(const char *name, const char *histogram)
 {
 	char text[PATH_SIZE];
 
-	snprintf(text, sizeof(text), "!%s", trigger);
+	snprintf(text, sizeof(text), "!%s", histogram);
 	return put_text(event_file(name, "trigger"), text);
+}
+
+bool kprobe_run(const char *name, bool run)
+{
+	return put_text(event_file(name, "enable"), run ? "1" : "0");
 }
 
 FILE *kprobe_read(const char *name)

@@ -23,13 +23,19 @@ bool kprobe_add(const char *name, const char *function, const char *value);
 bool kprobe_add_entry(const char *name, const char *place);
 
 /*
- * Arms the probe: its hits go into a histogram, whose description is the kernel's ("hist:keys=... if value==0"), or start
- * another trigger. Several may be had. False: errno says why.
+ * Arms the probe: its hits go into a histogram, whose description is the kernel's ("hist:keys=... if value==0").
+ * Several may be had. False: errno says why.
  */
-bool kprobe_count(const char *name, const char *trigger);
+bool kprobe_count(const char *name, const char *histogram);
 
-/* Ends a trigger, and what a histogram had counted is gone; the last one leaves the probe at rest. */
-bool kprobe_rest(const char *name, const char *trigger);
+/* Ends a histogram, and what it had counted is gone; the last one leaves the probe at rest. */
+bool kprobe_rest(const char *name, const char *histogram);
+
+/*
+ * Lets a probe count its hits in kprobe_profile, or rest. They go into the trace buffer, too, where nobody looks: to end a
+ * trigger takes a grace period of RCU tasks trace, and this does not.
+ */
+bool kprobe_run(const char *name, bool run);
 
 /* All histograms of a probe, one after the other; NULL where they can't be read. */
 FILE *kprobe_read(const char *name);

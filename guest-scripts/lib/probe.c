@@ -34,9 +34,6 @@
 
 #define CALLS "hist:name=calls%u:keys=common_stacktrace:size=4096"
 #define FAILED "hist:name=failed%u:keys=common_stacktrace:size=4096 if %s"
-/* The cheapest trigger: tracing is on, and what is counted is in kprobe_profile. */
-#define HITS "traceon"
-
 /* More hits than this in one tick of the supervisor, and the probes of the sites rest for some ticks. */
 #define HITS_MOST 400
 #define REST_TICKS 4
@@ -47,7 +44,7 @@
 /* The list of all probes is long; those of changed functions are looked at in every so-manieth tick. */
 #define CHANGED_TICKS 4
 /* To let one rest waits for grace periods, and the supervisor has more to do: so many at one look. */
-#define CHANGED_RESTS 4
+#define CHANGED_RESTS 8
 
 static bool enabled;
 static unsigned int resting, ticks;
@@ -99,7 +96,7 @@ static bool set_entry(unsigned int i)
 {
 	const char *name = indexed("entry%u", i);
 
-	return kprobe_add_entry(name, probe_list.entries[i].place) && kprobe_count(name, HITS);
+	return kprobe_add_entry(name, probe_list.entries[i].place) && kprobe_run(name, true);
 }
 
 /* A site is of use with one probe of it; of the functions of the series, the result says which could not be probed. */
@@ -147,6 +144,9 @@ void probe_start(void)
 	/* Not there in a kernel that makes no jumps. */
 	if (shared->changed_count)
 		put_text(JUMPS, "0");
+	/* Instead of megabytes for each CPU, for what nobody reads. */
+	if (probe_list.entries_count)
+		put_text(TRACING "buffer_size_kb", "64");
 	set_all();
 	hits_seen = resting = ticks = 0;
 	enabled = (probe_list.returns_count || probe_list.entries_count) && arm(true);
@@ -203,7 +203,7 @@ static void rest_changed(void)
 
 		if (!is_changed(entry) || !entry->set || entry->resting || entry->hits < CHANGED_ENOUGH)
 			continue;
-		entry->resting = kprobe_rest(indexed("entry%u", i), HITS);
+		entry->resting = kprobe_run(indexed("entry%u", i), false);
 		rests++;
 	}
 }
@@ -338,7 +338,7 @@ static void end_entry(unsigned int i)
 	else
 		shared->sites[entry->owner].calls += entry->hits;
 	if (!entry->resting)
-		kprobe_rest(indexed("entry%u", i), HITS);
+		kprobe_run(indexed("entry%u", i), false);
 }
 
 void probe_end(void)

@@ -139,15 +139,20 @@ class Binary:
         info = self._dwarf.debug_info_sec.stream.getvalue()
         mentions = sorted(hit for name in names for hit in self._mentions(info, name, whole=False))
         own = sorted(hit for file in files for hit in self._mentions(info, file, whole=True))
+        # Clang numbers its strings: each unit may have any.
+        every = self._dwarf.debug_str_offsets_sec is not None
         for unit in self._dwarf.iter_CUs():
             end = unit.cu_offset + unit.size
             first, last = (unit.cu_offset + at for at in _OWN_NAME)
             named = _between(mentions, unit.cu_offset, end) or _between(own, first, last)
-            if named and unit.get_top_DIE().tag == "DW_TAG_compile_unit":
+            if (named or every) and unit.get_top_DIE().tag == "DW_TAG_compile_unit":
                 yield Unit(self._dwarf, unit, self._root)
 
     def _mentions(self, info: bytes, text: str, *, whole: bool) -> Iterator[int]:
         """Where an offset of the text stands; `whole`: of the path that it is the end of."""
+        if not whole and len(text) < _OFFSET:
+            # GCC puts what is shorter than an offset in the place of one.
+            yield from _places_of(info, text.encode() + b"\0")
         for section in (self._dwarf.debug_str_sec, self._dwarf.debug_line_str_sec if whole else None):
             strings = section.stream.getvalue() if section else b""
             for at in _places_of(strings, text.encode("utf-8", "surrogateescape") + b"\0"):
@@ -302,6 +307,7 @@ class Unit:
 
 # Where a unit's own name is: behind a header of 11 or 12 bytes, an abbreviation, the producer and the language.
 _OWN_NAME = (12, 32)
+_OFFSET = 4
 # Elf64_Sym, little-endian.
 _SYMBOL = struct.Struct("<IBBHQQ")
 _FUNCTION = 2

@@ -39,6 +39,17 @@ static void a_histogram_is_begun_and_ended(void)
 	CHECK_TEXT(kernel_text(TRIGGER("own")), ALL "!" ALL);
 }
 
+static void a_probe_of_a_place_runs_and_rests(void)
+{
+	kernel_file(EVENTS, "");
+	kernel_file(TRACING "events/patchrig/place/enable", "");
+	CHECK(kprobe_add_entry("place", "do_swap_page+0x12"));
+	CHECK_TEXT(kernel_text(EVENTS), "-:patchrig/placep:patchrig/place do_swap_page+0x12");
+	CHECK(kprobe_run("place", true));
+	CHECK(kprobe_run("place", false));
+	CHECK_TEXT(kernel_text(TRACING "events/patchrig/place/enable"), "10");
+}
+
 static void a_kernel_without_it_says_why(void)
 {
 	kernel_forget(EVENTS);
@@ -91,6 +102,7 @@ int main(void)
 	shared_new();
 	RUN(a_probe_takes_the_place_of_an_old_one);
 	RUN(a_histogram_is_begun_and_ended);
+	RUN(a_probe_of_a_place_runs_and_rests);
 	RUN(a_kernel_without_it_says_why);
 	RUN(hits_are_counted_below_the_caller_only);
 	RUN(a_histogram_that_is_cut_off_counts_as_far_as_it_goes);

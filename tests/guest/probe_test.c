@@ -9,7 +9,7 @@
 #define PROFILE TRACING "kprobe_profile"
 #define TRIGGER TRACING "events/patchrig/return0/trigger"
 #define HIST TRACING "events/patchrig/return0/hist"
-#define ENTRY_TRIGGER(number) TRACING "events/patchrig/entry" number "/trigger"
+#define ENTRY(number) TRACING "events/patchrig/entry" number "/enable"
 #define ARMED "/sys/kernel/debug/kprobes/enabled"
 #define LIST "/patchrig/test.probes"
 #define CALLS "# trigger info: hist:name=calls0:keys=common_stacktrace:vals=hitcount:sort=hitcount:size=4096 [active]\n"
@@ -27,8 +27,8 @@ static void start_with(const char *list, const char *hist)
 	kernel_file(EVENTS, "");
 	kernel_file(PROFILE, "");
 	kernel_file(TRIGGER, "");
-	kernel_file(ENTRY_TRIGGER("0"), "");
-	kernel_file(ENTRY_TRIGGER("1"), "");
+	kernel_file(ENTRY("0"), "");
+	kernel_file(ENTRY("1"), "");
 	kernel_file(ARMED, "");
 	kernel_file(HIST, hist);
 	probe_start();
@@ -215,7 +215,7 @@ static void an_inlined_call_is_counted_where_it_begins(void)
 	CHECK_NUMBER(shared->sites[0].calls, 12);
 	CHECK_TEXT(kernel_text(EVENTS), "-:patchrig/entry0p:patchrig/entry0 do_swap_page+0x12"
 					"-:patchrig/entry1p:patchrig/entry1 move_pages+0x3");
-	CHECK_TEXT(kernel_text(ENTRY_TRIGGER("1")), "traceon!traceon");
+	CHECK_TEXT(kernel_text(ENTRY("1")), "10");
 }
 
 static void a_changed_function_that_ran_enough_rests_for_good(void)
@@ -225,8 +225,8 @@ static void a_changed_function_that_ran_enough_rests_for_good(void)
 	CHECK_TEXT(kernel_text("/proc/sys/debug/kprobes-optimization"), "0");
 	kernel_file(PROFILE, "  entry0     199     0\n  entry1     200     0\n");
 	probe_tick();
-	CHECK_TEXT(kernel_text(ENTRY_TRIGGER("0")), "traceon");
-	CHECK_TEXT(kernel_text(ENTRY_TRIGGER("1")), "traceon!traceon");
+	CHECK_TEXT(kernel_text(ENTRY("0")), "1");
+	CHECK_TEXT(kernel_text(ENTRY("1")), "10");
 	/* They are no reason for all probes to rest. */
 	CHECK_TEXT(kernel_text(ARMED), "1");
 	kernel_file(PROFILE, "  entry0     0     0\n  entry1     200     0\n");
@@ -234,39 +234,47 @@ static void a_changed_function_that_ran_enough_rests_for_good(void)
 	CHECK_TEXT(shared->changed[0].name, "4");
 	CHECK_NUMBER(shared->changed[0].hits, 0);
 	CHECK_NUMBER(shared->changed[1].hits, 200);
-	CHECK_TEXT(kernel_text(ENTRY_TRIGGER("1")), "traceon!traceon");
+	CHECK_TEXT(kernel_text(ENTRY("1")), "10");
 	CHECK_TEXT(shared->missing, "");
+}
+
+static unsigned int entries_at_rest(unsigned int count)
+{
+	unsigned int rested = 0;
+	char path[200];
+
+	for (unsigned int i = 0; i < count; i++) {
+		snprintf(path, sizeof(path), TRACING "events/patchrig/entry%u/enable", i);
+		rested += strstr(kernel_text(path), "0") != NULL;
+	}
+	return rested;
 }
 
 static void no_more_than_a_few_are_brought_to_rest_at_one_look(void)
 {
-	const char *const names[] = { "0", "1", "2", "3", "4", "5" };
-	unsigned int rested = 0;
-	char path[200];
+	char path[200], list[400] = "changed 4\n", hits[600] = "";
 
-	for (int i = 0; i < 6; i++) {
-		snprintf(path, sizeof(path), TRACING "events/patchrig/entry%s/trigger", names[i]);
+	for (unsigned int i = 0; i < 10; i++) {
+		snprintf(path, sizeof(path), TRACING "events/patchrig/entry%u/enable", i);
 		kernel_file(path, "");
+		sprintf(list + strlen(list), "entry f+0x%x\n", i);
+		sprintf(hits + strlen(hits), "  entry%u     900     0\n", i);
 	}
-	start_with("changed 4\nentry a\nentry b\nentry c\nentry d\nentry e\nentry f\n", "");
-	kernel_file(PROFILE, "  entry0 900 0\n  entry1 900 0\n  entry2 900 0\n  entry3 900 0\n  entry4 900 0\n  entry5 900 0\n");
-	for (int ticks = 0; ticks < 5; ticks++) {
+	start_with(list, "");
+	kernel_file(PROFILE, hits);
+	probe_tick();
+	CHECK_NUMBER(entries_at_rest(10), 8);
+	for (int ticks = 0; ticks < 4; ticks++)
 		probe_tick();
-		rested = 0;
-		for (int i = 0; i < 6; i++) {
-			snprintf(path, sizeof(path), TRACING "events/patchrig/entry%s/trigger", names[i]);
-			rested += strstr(kernel_text(path), "!traceon") != NULL;
-		}
-		CHECK_NUMBER(rested, ticks < 4 ? 4 : 6);
-	}
+	CHECK_NUMBER(entries_at_rest(10), 10);
 	probe_end();
-	CHECK_NUMBER(shared->changed[0].hits, 5400);
+	CHECK_NUMBER(shared->changed[0].hits, 9000);
 }
 
 static void a_changed_function_that_can_not_be_probed_is_no_reason_to_fail(void)
 {
 	start_with(SITES "changed 4\nentry f\n", "");
-	kernel_forget(ENTRY_TRIGGER("0"));
+	kernel_forget(ENTRY("0"));
 	probe_end();
 	memset(shared->sites, 0, sizeof(shared->sites));
 	shared->sites_count = shared->changed_count = 0;

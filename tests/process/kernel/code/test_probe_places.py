@@ -26,6 +26,7 @@ OUT void through(int entry) { sink = 3; helper(entry); sink = 4; }
 OUT void outer(int entry) { sink = 5; walk(entry); sink = 6; }
 OUT void alone(int entry) { sink = entry; }
 OUT void counts(int entry) { sink = 1; count_up(entry); sink = 2; }
+OUT void ups(int entry) { sink = 1; up(entry); sink = 2; }
 OUT void counts_too(int entry) { sink = 9; count_up(entry + 1); sink = 10; }
 static __attribute__((noinline)) int part(int a, int b) { sink = a; return sink + 1; }
 void _stext(void) { }
@@ -37,6 +38,7 @@ int main(int argc, char **argv)
 	alone(argc);
 	counts(argc);
 	counts_too(argc);
+	ups(argc);
 	return part(argc, 5);
 }
 """
@@ -46,6 +48,11 @@ static inline __attribute__((always_inline)) void count_up(int n)
 {
 	sink += n;
 	sink += 2 * n;
+}
+static inline __attribute__((always_inline)) void up(int n)
+{
+	sink -= n;
+	sink -= 2 * n;
 }
 """
 COMPILERS = {"x86_64": "gcc", "arm64": "aarch64-linux-gnu-gcc"}
@@ -125,6 +132,12 @@ def test_an_inlined_function_is_seen_where_each_of_its_copies_begins(code_of: tu
     assert {place.partition("+")[0] for place in one.entries} == {"counts"}
     # Nobody sees what an inlined copy returns.
     assert (one.returns, one.failure) == ((), None)
+
+
+def test_a_name_that_is_shorter_than_an_offset_is_found(code_of: tuple[Path, str]) -> None:
+    found = site(code_of, SiteWay(call="up", by=("ups",)))
+
+    assert [place.partition("+")[0] for place in found.entries] == ["ups"]
 
 
 def test_a_copy_under_a_name_of_the_compilers_is_the_function(code_of: tuple[Path, str]) -> None:
