@@ -125,6 +125,7 @@ def _properties(report: RunReport, name: str, cells: Iterable[CellReport]) -> Ma
         "argv": shlex.join(report.argv),
         "seed": str(report.matrix.seed),
         "interrupted": str(report.interrupted).lower(),
+        **({"base": report.choices.base.text} if report.choices else {}),
         **{f"kernel.{key}": value for key, value in kernel.items()},
         **{f"version.{key}": value for key, value in report.versions.items()},
     }

@@ -29,7 +29,8 @@ def source_named(name: str, *, cache: Path, listener: Listener, until: Deadline)
         return Kernel(name=name, source=load_kernel_source(name))
     file = Pool(cache=cache, listener=listener, until=until).find(name)
     place = SourceLocation(debian=file.path, sha256=file.sha256)
-    return Kernel(name=name, source=KernelSource(version=file.version, places=(place,)))
+    # By its whole version from now on: tomorrow another one may be the newest.
+    return Kernel(name=file.version, source=KernelSource(version=file.version, places=(place,)))
 
 
 @contextmanager
@@ -41,4 +42,6 @@ def other_versions_named(cache: Path, listener: Listener, until: Deadline) -> It
         versions = Pool(cache=cache, listener=listener, until=until).versions()
         if not versions:
             raise
-        raise NoPlace(f"{error}\nDebian's pool has, among others: {', '.join(versions)}", hint=error.hint) from error
+        raise NoPlace(
+            f"{error}\nDebian's pool has, among others: {', '.join(versions[:16])}", hint=error.hint
+        ) from error

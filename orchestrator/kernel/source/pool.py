@@ -50,19 +50,25 @@ class Pool:
         Raises UserError where no signed index has it.
         """
         version = version.replace("-rc", "~rc")
-        kept = self.cache / "sources" / f".pool-{version}.sealed"
-        if content := read_sealed(kept):
+        if content := read_sealed(self._kept(version)):
             return PoolFile(**json.loads(content))
         found: dict[str, PoolFile] = {}
         for files in self._indexes(_SUITES):
             found |= {one.version: one for one in files}
             if version in found:
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                write_sealed(kept, json.dumps(asdict(found[version])).encode())
-                return found[version]
+                return self._keep(found[version])
         # A release alone stands for the newest of its stable kernels.
         stable = newest_first(one for one in found if one.startswith(f"{version}."))
-        return found[stable[0]] if stable else self._by_dsc(version, newest_first(found))
+        return self._keep(found[stable[0]] if stable else self._by_dsc(version, newest_first(found)))
+
+    def _kept(self, version: str) -> Path:
+        return self.cache / "sources" / f".pool-{version}.sealed"
+
+    def _keep(self, file: PoolFile) -> PoolFile:
+        """So that a version that was found once needs no index again."""
+        self._kept(file.version).parent.mkdir(parents=True, exist_ok=True)
+        write_sealed(self._kept(file.version), json.dumps(asdict(file)).encode())
+        return file
 
     def versions(self) -> tuple[str, ...]:
         """The versions in apt's own indexes and in those that are quick to get; none without a mirror."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What Debian's indexes and .dsc files say of kernel sources. Pure.
 
-The forms: deb822(5), and "DebianRepository/Format" in Debian's wiki.
+The forms: deb822(5), dsc(5), and apt-secure(8).
 """
 
 import re

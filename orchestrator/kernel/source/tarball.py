@@ -126,6 +126,7 @@ def _fetch_first(source: KernelSource, folder: Path, on_event: Listener, until: 
             return _obtain(candidate, part, on_event, until)
         except PlaceFailed as failure:
             failures.append(f"{candidate.url}: {failure}")
+            on_event(Step(text=failures[-1]))
     for place in source.places:
         if place.debian and not any(place.debian in failure for failure in failures):
             failures.append(f"{place.debian}: apt on this host names no Debian mirror")
