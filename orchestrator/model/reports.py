@@ -15,6 +15,7 @@ from orchestrator.model.guests import Observation
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.outcomes import Verdict
 from orchestrator.model.phases import Span, Timing
+from orchestrator.model.subtests import SuiteComparison
 
 CellFolder = Annotated[str, Field(pattern=r"^(cells/[A-Za-z0-9][A-Za-z0-9_.+-]*)?$")]
 
@@ -49,5 +50,6 @@ class RunReport:
     cells: tuple[CellReport, ...]
     interrupted: bool = False
     crashes: tuple[CrashEntry, ...] = ()  # each once, worst first
+    suites: tuple[SuiteComparison, ...] = ()
     timings: tuple[Timing, ...] = ()  # of all that is no cell
     series: Mapping[str, str] | None = None  # what the series does to each file, as Series.by_file; None: not told

@@ -24,6 +24,7 @@ from orchestrator.model.guests import WorkloadResult
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.phases import Span, Timing
 from orchestrator.model.reports import CellReport, RunReport
+from orchestrator.model.subtests import SuiteComparison
 from orchestrator.report.coverage.figures import PAGE_FILE, coverage_of
 from orchestrator.report.coverage.page import page_text
 from orchestrator.report.crash_entries import crash_entries
@@ -93,6 +94,11 @@ class Store:
         with self._lock:
             timing = Timing(name=name, spans=self._since_start(spans))
             self._report = replace(self._report, timings=(*self._report.timings, timing))
+
+    def set_suites(self, suites: Sequence[SuiteComparison]) -> None:
+        """What the subtests of all cells so far come to."""
+        with self._lock:
+            self._report = replace(self._report, suites=tuple(suites))
 
     def add_cell(self, cell: CellReport) -> None:
         """add_cells() for one."""

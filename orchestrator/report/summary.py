@@ -16,6 +16,7 @@ from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.report.coverage.figures import PAGE_FILE, BuildCoverage, could_not_say, coverage_of, headline, not_run
 from orchestrator.report.crash_entries import compared_text, comparison, crash_entries, tally_text
 from orchestrator.report.crash_text import short_crash_lines
+from orchestrator.report.suite_text import suite_lines
 
 WIDTH = 78
 _MOST_CELLS = 4
@@ -52,6 +53,7 @@ def summary_text(report: RunReport) -> str:
     blocks = [
         _head(report),
         *(_table(name, cells, report) for name, cells in by_build(report.cells).items()),
+        *_suites(report),
         *_failed_builds(report),
         *(_finding(report, finding) for finding in findings(report.cells)),
         *_not_run(report.cells),
@@ -156,6 +158,12 @@ def _row_lines(row: Row) -> Iterator[str]:
     yield f"  {name[:17]:<18}{row.outcome[:19]:<20}{operations:>12}{verified:>12}{swapoffs:>10}"
     if row.proof:
         yield _wrapped(", ".join(row.proof), indent="      ")
+
+
+def _suites(report: RunReport) -> Iterator[str]:
+    for suite in report.suites:
+        head, *lines = suite_lines(suite)
+        yield "\n".join((_wrapped(head), *(_wrapped(line, indent="  ") for line in lines)))
 
 
 def _failed_builds(report: RunReport) -> Iterator[str]:

@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 from orchestrator.guest.keys import load_keys, new_keys, save_keys
 from orchestrator.host.errors import InfraError
+from orchestrator.judge.suite_comparison import comparisons
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.events import SOURCE, CellEnded, CellStarted, Listener, PhaseBegan
@@ -136,6 +137,8 @@ def _run_cells(
             for report in record(reports, store):
                 files.listener(CellEnded(report=report))
                 watch.count(report)
+            if any(report.run and report.run.suite for report in reports):
+                store.set_suites(comparisons(store.report().cells))
             work.stop(_stop(watch, request))
     watch.check(f"less {store.folder / 'summary.txt'}; patchrig doctor")
 

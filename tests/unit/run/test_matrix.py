@@ -25,6 +25,7 @@ from tests.unit.samples import cell, cell_report, image, run_report
     [
         ((Outcome.PASSED, Outcome.PASSED), ExitCode.OK),
         ((Outcome.PASSED, Outcome.SKIPPED), ExitCode.OK),
+        ((Outcome.SUBTESTS_FAILED,), ExitCode.OK),
         ((Outcome.SKIPPED,), ExitCode.INFRA),
         ((), ExitCode.INFRA),
         ((Outcome.PASSED, Outcome.LOST), ExitCode.INFRA),
@@ -32,7 +33,7 @@ from tests.unit.samples import cell, cell_report, image, run_report
         *(
             ((Outcome.PASSED, bad), ExitCode.BAD_KERNEL)
             for bad in Outcome
-            if bad not in (Outcome.PASSED, Outcome.SKIPPED, Outcome.LOST)
+            if not bad.good and bad is not Outcome.LOST
         ),
     ],
 )
