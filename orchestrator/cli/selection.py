@@ -23,6 +23,7 @@ def chosen_cells(matrix: Path, choice: Choice) -> tuple[Plan, tuple[Cell, ...]]:
         arches=choice.arch,
         flavours=choice.flavour,
         workloads=choice.workload,
+        suites=choice.suite,
         variants=tuple(Variant(name) for name in choice.variant),
         seconds=choice.seconds,
         seed=choice.seed,

@@ -23,7 +23,6 @@ STAND_INS: Mapping[type[BaseModel], Mapping[str, object]] = {
     Workload: {
         "name": "any",
         "summary": "",
-        "program": "any",
         "devices": [{"kind": "zram", "size_mib": 1}],
         "exercised": {"any": 1},
     },
@@ -41,6 +40,8 @@ _PATTERNS = {
     "^[0-9a-f]{64}$": "must be 64 digits, 0-9 and a-f",
     "^[a-z0-9][a-z0-9-]*$": "must be lower-case letters, digits and -",
     r"^[a-zA-Z0-9_.\-]+$": "must be letters, digits, _, . and -",
+    r"^[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+:~-]+)?$": "must be a Debian package, NAME or NAME=VERSION",
+    r"^[^\s\"'\\]+$": "must have no blanks, quotes or backslashes: put them into a script",
 }
 
 _EXPECTED = {

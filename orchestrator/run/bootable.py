@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The one way from a kernel to guests of it: for a run, a repeated cell, seeded bugs, and a guest for a person."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from orchestrator.guest.archive import GuestFiles, add_blocks, build_initramfs, program_path
+from orchestrator.guest.archive import GuestFiles, add_blocks, add_tests, build_initramfs, program_path
 from orchestrator.guest.keys import RunKeys
 from orchestrator.guest.workload import disk_sizes
 from orchestrator.host import paths
@@ -17,12 +17,16 @@ from orchestrator.model.cells import Cell
 from orchestrator.model.configuration import Allowed, Workload
 from orchestrator.model.events import Listener, Notice, Step
 from orchestrator.model.images import KernelImage
+from orchestrator.model.suites import SuiteFile
 from orchestrator.run.crash_source import Explainer
 from orchestrator.run.snapshots import Snapshots
+from orchestrator.run.suite_results import PARSER_FOLDER, KtapParser
 from orchestrator.vm.accelerator import kvm_impossible, kvm_state
 from orchestrator.vm.argv import VmSpec
 
 BOOT_SECONDS = 120.0
+# What the root has without packages: 9 MiB with a few workloads.
+_SMALL_ROOT_MIB = 16
 _INITRAMFS_SECONDS = 1800.0
 _AGAIN = "patchrig run ...  # makes a run of its own"
 
@@ -58,6 +62,7 @@ class Bootable:
     kernel: KernelImage
     initramfs: Path
     explainer: Explainer | None = None  # of this kernel's crashes
+    ktap: KtapParser | None = None  # None: no suite runs on it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,12 +79,21 @@ def vm_spec(cell: Cell, bootable: Bootable, guests: Guests) -> VmSpec:
         arch=ARCHES[cell.build.arch],
         image=bootable.kernel.image,
         initramfs=bootable.initramfs,
-        memory_mib=cell.workload.memory_mib,
+        memory_mib=cell.workload.memory_mib + root_mib(bootable.initramfs),
         cpus=cell.workload.cpus,
         kvm=cell.build.arch in guests.kvm,
         disk_mib=disk_sizes(cell),
         sandbox=guests.sandbox,
     )
+
+
+def root_mib(initramfs: Path) -> int:
+    """MiB that a guest needs for its root beyond what each workload's memory has for a small one.
+
+    All files of the root stay in memory; while they are unpacked the archive is there beside them, and is freed then.
+    """
+    size = initramfs.stat().st_size if initramfs.exists() else 0
+    return max(0, -(-size >> 20) - _SMALL_ROOT_MIB)
 
 
 @dataclass(slots=True)
@@ -94,9 +108,17 @@ class BootFiles:
     _kvm: dict[str, bool] = field(default_factory=dict)
 
     def bootable(
-        self, image: KernelImage, explainer: Explainer | None = None, *, blocks: Path | None = None
+        self,
+        image: KernelImage,
+        explainer: Explainer | None = None,
+        *,
+        blocks: Path | None = None,
+        tests: Sequence[SuiteFile] = (),
     ) -> Bootable:
-        """The kernel with its initramfs; one with its instrumented blocks in it is made in the folder `blocks`."""
+        """The kernel with its initramfs; one with its instrumented blocks in it is made in the folder `blocks`.
+
+        `tests` are those of a suite that was built with it.
+        """
         arch = ARCHES[image.build.arch]
         initramfs = self.folder / f"initramfs.{arch.name}"
         if not initramfs.exists():
@@ -108,6 +130,8 @@ class BootFiles:
         if image.coverage:
             output = (blocks or self.folder) / initramfs_name(image)
             initramfs = add_blocks(initramfs, image.coverage, output=output)
+        if tests:
+            initramfs = add_tests(initramfs, tests, output=self.folder / own_initramfs_name(image))
         return Bootable(kernel=image, initramfs=initramfs, explainer=explainer)
 
     def guests_of(self, cell: Cell, bootable: Bootable) -> Guests:
@@ -138,17 +162,27 @@ def _programs(workloads: Iterable[Workload]) -> tuple[tuple[Workload, Path], ...
 
 def initramfs_name(image: KernelImage) -> str:
     """One for each arch, and for an instrumented kernel one of its own, as that has the kernel's blocks in it."""
-    return f"initramfs.{image.build.name if image.coverage else image.build.arch}"
+    return own_initramfs_name(image) if image.coverage else f"initramfs.{image.build.arch}"
 
 
-def kept_bootable(image: KernelImage, run: Path, explainer: Explainer | None = None) -> Bootable:
+def own_initramfs_name(image: KernelImage) -> str:
+    """Of a kernel whose guests start from something that no other kernel's do."""
+    return f"initramfs.{image.build.name}"
+
+
+def kept_bootable(
+    image: KernelImage, run: Path, explainer: Explainer | None = None, *, sandbox: bool = True
+) -> Bootable:
     """The kernel and initramfs as an earlier run's own folder holds them: the cache may have been cleaned since."""
     folder = run / "builds" / image.build.name
-    initramfs = run / "guest" / initramfs_name(image)
+    own = run / "guest" / own_initramfs_name(image)
+    initramfs = own if own.exists() else run / "guest" / initramfs_name(image)
+    parser = folder / PARSER_FOLDER
     for file in (folder / "image", initramfs):
         if not file.exists():
             raise InfraError(f"{file} is gone", hint=_AGAIN)
     if image.hashes.get("image") not in (None, sha256_of(folder / "image")):
         raise InfraError(f"{folder / 'image'} is not what was booted", hint=_AGAIN)
     kernel = replace(image, image=folder / "image", config=folder / "config", log=folder / "build.log")
-    return Bootable(kernel=kernel, initramfs=initramfs, explainer=explainer)
+    ktap = KtapParser(folder=parser, sandbox=sandbox) if parser.is_dir() else None
+    return Bootable(kernel=kernel, initramfs=initramfs, explainer=explainer, ktap=ktap)

@@ -9,7 +9,7 @@ from orchestrator.host.deadline import now
 from orchestrator.judge.races import weighed
 from orchestrator.judge.verdict import judge
 from orchestrator.model.cells import Cell
-from orchestrator.model.configuration import Allowed
+from orchestrator.model.configuration import Allowed, Results
 from orchestrator.model.crashes import Crash
 from orchestrator.model.guests import Ending, Observation
 from orchestrator.model.images import BuildFailure
@@ -22,6 +22,7 @@ from orchestrator.run.cell import Observed
 from orchestrator.run.crash_source import explained_tasks
 from orchestrator.run.endings import End, guarded, lost
 from orchestrator.run.progress_watch import crashes_of, shown_tasks_of
+from orchestrator.run.suite_results import suite_result
 
 
 def judge_cell(cell: Cell, observed: Observed, bootable: Bootable, allow: Iterable[Allowed]) -> CellReport:
@@ -41,6 +42,10 @@ def judge_cell(cell: Cell, observed: Observed, bootable: Bootable, allow: Iterab
 
 def _judged(cell: Cell, observed: Observed, bootable: Bootable, allow: tuple[Allowed, ...]) -> CellReport:
     run, console_log = observed.observation, observed.folder / "console.log"
+    if cell.workload.results is Results.KTAP:
+        log = observed.folder / "workload.log"
+        printed = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+        run = replace(run, suite=suite_result(run, printed, bootable.ktap))
     # The kernel's own stacks of the tasks that hang have more than those of /proc.
     stuck = explained_tasks(shown_tasks_of(run, console_log), bootable.explainer)
     crashes = crashes_of(console_log)

@@ -14,13 +14,16 @@ from orchestrator.host.errors import InfraError, of_this_machine
 from orchestrator.host.lock import in_use
 from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.compile.prepare import BuildContext, from_tarball, from_tree, prepare
+from orchestrator.kernel.compile.suite_build import build_suites
+from orchestrator.kernel.compile.wishes import wished_fragments
 from orchestrator.kernel.series.load import BASELINE, Series, load_series
 from orchestrator.kernel.source.overlay import Overlay, load_overlay
 from orchestrator.kernel.source.tree import PreparedSource
 from orchestrator.model.cells import Build, Cell
-from orchestrator.model.configuration import Variant
+from orchestrator.model.configuration import Results, Variant, Workload
 from orchestrator.model.events import Listener, Notice
 from orchestrator.model.images import BuildFailure, KernelImage
+from orchestrator.model.suites import SuiteFiles
 from orchestrator.plan.config import Plan, load_kernel_source
 from orchestrator.plan.flavours import needs_of
 from orchestrator.run.delay_targets import check_changed
@@ -72,18 +75,43 @@ class Kernels:
         """
         series = BASELINE if build.variant is Variant.BASELINE else self.series
         series = replace(series, patches=(*series.patches, *more.patches))
-        context = BuildContext(
+        context = self._context(log_dir, listener, background=background, wished=wished_fragments(self.targets(build)))
+        reached = {file for load in self.request.plan.workloads for file in load.files}
+        overlay = overlay_of(build, self.series, reached)
+        return prepare(
+            build, source=self.source, series=series, fragments=fragments_of(build), context=context, overlay=overlay
+        )
+
+    def has_suites(self, build: Build) -> bool:
+        """Whether a suite that prints KTAP runs on this kernel."""
+        return any(load.results is Results.KTAP for load in self._workloads(build))
+
+    def targets(self, build: Build) -> tuple[str, ...]:
+        """The folders of tools/testing/selftests that are built for this kernel's guests."""
+        return tuple(sorted({target for load in self._workloads(build) for target in load.selftests}))
+
+    def suites(
+        self, build: Build, *, log_dir: Path, listener: Listener, background: bool = False
+    ) -> SuiteFiles | BuildFailure:
+        """The test suites of this kernel's tree, built or taken from the cache."""
+        series = BASELINE if build.variant is Variant.BASELINE else self.series
+        context = self._context(log_dir, listener, background=background)
+        return build_suites(build, source=self.source, series=series, targets=self.targets(build), context=context)
+
+    def _workloads(self, build: Build) -> list[Workload]:
+        return [cell.workload for cell in self.request.cells if cell.build == build]
+
+    def _context(
+        self, log_dir: Path, listener: Listener, *, background: bool, wished: tuple[str, ...] = ()
+    ) -> BuildContext:
+        return BuildContext(
             cache=self.request.cache,
             log_dir=log_dir,
             sandbox=self.sandbox,
             on_event=listener,
             background=background,
             diffs=self.diffs,
-        )
-        reached = {file for load in self.request.plan.workloads for file in load.files}
-        overlay = overlay_of(build, self.series, reached)
-        return prepare(
-            build, source=self.source, series=series, fragments=fragments_of(build), context=context, overlay=overlay
+            wished=wished,
         )
 
 

@@ -14,7 +14,7 @@ from orchestrator.host.errors import InfraError
 from orchestrator.judge.suite_comparison import comparisons
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.cells import Build, Cell
-from orchestrator.model.events import SOURCE, CellEnded, CellStarted, Listener, PhaseBegan
+from orchestrator.model.events import SOURCE, CellEnded, CellStarted, Listener, Notice, PhaseBegan
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.phases import Phase
 from orchestrator.model.reports import CellReport, RunReport
@@ -35,6 +35,7 @@ from orchestrator.run.sandboxing import guests_in_sandbox
 from orchestrator.run.scheduler import Steps, Stop, Unbuilt, working
 from orchestrator.run.snapshots import snapshots
 from orchestrator.run.stopwatch import Stopwatch
+from orchestrator.run.suite_results import keep_parser
 from orchestrator.vm.accelerator import qemu_version
 
 
@@ -94,7 +95,15 @@ def _new_kernel(
     explainer = new_explainer(
         image, kernels.series, diffs=kernels.diffs, cache=cache, run=store.folder, sandbox=kernels.sandbox
     )
-    return files.bootable(image, explainer)
+    if not kernels.has_suites(build):
+        return files.bootable(image, explainer)
+    suites = kernels.suites(build, log_dir=folder, listener=listener, background=background)
+    if isinstance(suites, BuildFailure):
+        return suites
+    if suites.not_built:
+        listener(Notice(text=f"{build.name}: tests that do not compile here: {', '.join(suites.not_built)}"))
+    bootable = files.bootable(image, explainer, tests=suites.tests)
+    return replace(bootable, ktap=keep_parser(suites, folder, sandbox=kernels.sandbox))
 
 
 def _kept_kernel(
@@ -105,7 +114,7 @@ def _kept_kernel(
     if not isinstance(image, KernelImage):
         raise InfraError(f"{report.id} has no kernel for {build.name}: it was never built")
     explainer = kept_explainer(image, report.folder, cache=request.cache, run=store.folder, sandbox=request.sandbox)
-    bootable = kept_bootable(image, report.folder, explainer)
+    bootable = kept_bootable(image, report.folder, explainer, sandbox=request.sandbox)
     store.add_build(bootable.kernel)
     return bootable
 

@@ -30,11 +30,7 @@ from tests.unit.samples import cell, cell_report, image, run_report
         ((), ExitCode.INFRA),
         ((Outcome.PASSED, Outcome.LOST), ExitCode.INFRA),
         ((Outcome.LOST, Outcome.HUNG), ExitCode.BAD_KERNEL),
-        *(
-            ((Outcome.PASSED, bad), ExitCode.BAD_KERNEL)
-            for bad in Outcome
-            if not bad.good and bad is not Outcome.LOST
-        ),
+        *(((Outcome.PASSED, bad), ExitCode.BAD_KERNEL) for bad in Outcome if not bad.good and bad is not Outcome.LOST),
     ],
 )
 def test_the_exit_code_says_good_bad_or_unknown(outcomes: tuple[Outcome, ...], code: ExitCode) -> None:
