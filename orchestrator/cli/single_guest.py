@@ -18,6 +18,7 @@ from orchestrator.host.errors import ExitCode, InfraError, ToolMissing, UserErro
 from orchestrator.host.paths import scratch_folder
 from orchestrator.model.cells import Cell
 from orchestrator.model.images import BuildFailure
+from orchestrator.model.suites import SuiteFiles
 from orchestrator.plan.flavours import needs_of
 from orchestrator.report.terminal import screen, terminal
 from orchestrator.run.bootable import BOOT_SECONDS, Bootable, BootFiles, Guests, vm_spec
@@ -100,6 +101,12 @@ def _bootable(request: Request, cell: Cell, keys: RunKeys) -> Iterator[tuple[Boo
             guests = Guests(keys=keys, sandbox=kernels.sandbox)
             workloads, cache = (cell.workload,), request.cache
             files = BootFiles(folder=folder, guests=guests, workloads=workloads, cache=cache, listener=listener)
-            bootable = files.bootable(image)
+            suites = SuiteFiles(parser={})
+            if kernels.has_suites(cell.build):
+                built = kernels.suites(cell.build, log_dir=folder, listener=listener)
+                if isinstance(built, BuildFailure):
+                    raise UserError(f"{built.outcome}: {built.title}\n{built.detail}")
+                suites = built
+            bootable = files.bootable(image, tests=suites.tests)
             guests = files.guests_of(cell, bootable)
         yield bootable, guests

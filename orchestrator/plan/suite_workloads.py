@@ -11,7 +11,7 @@ from orchestrator.plan.names import unknown
 # What scripts of kselftest call, and what its programs are linked with.
 _KSELFTEST_PACKAGES = (
     *("bash", "bc", "coreutils", "diffutils", "findutils", "gawk", "grep", "iproute2", "iputils-ping", "kmod", "mount"),
-    *("numactl", "perl-base", "procps", "sed", "util-linux"),
+    *("perl-base", "procps", "sed", "util-linux"),
     *("libcap2", "libcap-ng0", "libelf1", "libmnl0", "libmount1", "libnuma1", "libpopt0", "libssl3", "liburing2"),
 )
 _TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*")

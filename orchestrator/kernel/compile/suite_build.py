@@ -142,8 +142,10 @@ def _compiled(
         hand_over(out, *(out / name for name in ("selftests", "objects", "install")))
         for step, argv in enumerate(steps(wanted.arch, wanted.targets)):
             inside = _inside(tree, out, sysroot, over=step > 0)
-            if over := _run(sandbox_argv(argv, inside), log, out, context, until):
-                return _failed(wanted.build, over, log)
+            status, over = _run(sandbox_argv(argv, inside), log, out, context, until)
+            if over or (status and "-i" not in argv):
+                why = over or f"{argv[0]} {argv[-1]} fails, before any test was compiled"
+                return _failed(wanted.build, why, log, last_lines(tail_of(log, 0)))
     drop_setuid(out)
     try:
         tests = tuple(_tests(out / "install"))
@@ -201,13 +203,13 @@ def _inside(tree: Tree, out: Path, sysroot: Path, *, over: bool) -> Sandbox:
     )
 
 
-def _run(argv: Sequence[str], log: Path, out: Path, context: BuildContext, until: Deadline) -> str:
-    """Run one step; which limit it broke, or "". Its exit status says little: make goes on after errors."""
+def _run(argv: Sequence[str], log: Path, out: Path, context: BuildContext, until: Deadline) -> tuple[int, str]:
+    """Run one step; its exit status, and which limit it broke, or ""."""
     with spawn(argv, log=log, background=context.background) as child:
         watch = BuildWatch(context.limits, child=child.pid, log=log, folder=out)
         while not (over := watch.exceeded()) and child.poll() is None:
             until.pause(PROGRESS_SECONDS)
-        return over or watch.exceeded()
+        return child.poll() or 0, over or watch.exceeded()
 
 
 def _failed(build: Build, title: str, log: Path, detail: str = "") -> BuildFailure:
