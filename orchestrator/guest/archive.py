@@ -20,7 +20,7 @@ from orchestrator.model.configuration import Workload
 from orchestrator.model.suites import SuiteFile
 
 _EXECUTABLE = 0o755
-KSELFTEST_FOLDER = "suites/kselftest"
+SUITES_FOLDER = "suites"
 COMPILED = ("reseed", "speed")
 SCRIPTS = ("console", "run-workload", "suite-kselftest", "suite-kunit", "suite-stress-ng")
 _SECRET = 0o600
@@ -66,7 +66,7 @@ def add_tests(initramfs: Path, tests: Iterable[SuiteFile], *, output: Path) -> P
 
 
 def _test_entries(tests: Sequence[SuiteFile]) -> Iterator[Entry]:
-    paths = {test.path: PurePosixPath(KSELFTEST_FOLDER, test.path) for test in tests}
+    paths = {test.path: PurePosixPath(SUITES_FOLDER, test.path) for test in tests}
     folders = {str(parent) for path in paths.values() for parent in path.parents} - {"."}
     yield from (directory(folder) for folder in sorted(folders))
     for test in tests:

@@ -32,6 +32,7 @@ class SwapDevice(_Schema):
 
 Package = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+:~-]+)?$")]
 Target = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*$")]
+KunitName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_*?][A-Za-z0-9_*?.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$")]
 Word = Annotated[str, Field(pattern=r"^[^\s\"'\\]+$")]
 # Runs the command of a workload that does not speak our protocol.
 COMMAND_PROGRAM = PurePosixPath("workloads/command.c")
@@ -74,6 +75,8 @@ class Workload(_Schema):
     NAME=VERSION. None of their scripts runs."""
     selftests: tuple[Target, ...] = ()
     """Folders of tools/testing/selftests that are built from the tree under test, into /suites/kselftest."""
+    kunit: tuple[KunitName, ...] = ()
+    """Names of KUnit suites (globs), or folders of the tree whose suites are meant; suite-kunit gets them too."""
     flavour: str = ""
     """A flavour that its kernels have beside that of their matrix: kselftest, kunit."""
     devices: Annotated[tuple[SwapDevice, ...], Field(min_length=1)]

@@ -15,7 +15,7 @@ _KSELFTEST_PACKAGES = (
     *("libcap2", "libcap-ng0", "libelf1", "libmnl0", "libmount1", "libnuma1", "libpopt0", "libssl3", "liburing2"),
 )
 _TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*")
-_GLOB = re.compile(r"[A-Za-z0-9_*?.-]+")
+_GLOB = re.compile(r"[A-Za-z0-9_*?][A-Za-z0-9_*?.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 _STRESSOR = re.compile(r"[a-z0-9][a-z0-9-]*")
 _ZRAM = SwapDevice(kind=DeviceKind.ZRAM, size_mib=256, priority=10)
 _NULL_BLK = SwapDevice(kind=DeviceKind.NULL_BLK, size_mib=64, priority=5)
@@ -66,6 +66,7 @@ def _kunit(globs: tuple[str, ...]) -> Workload:
         summary=f"KUnit suites of the kernel: {', '.join(globs)}",
         command=("suite-kunit", *globs),
         results=Results.KTAP,
+        kunit=globs,
         flavour="kunit",
         memory_mib=768,
         most_seconds=900,

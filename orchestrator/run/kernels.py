@@ -14,7 +14,7 @@ from orchestrator.host.errors import InfraError, of_this_machine
 from orchestrator.host.lock import in_use
 from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.compile.prepare import BuildContext, from_tarball, from_tree, prepare
-from orchestrator.kernel.compile.suite_build import build_suites
+from orchestrator.kernel.compile.suite_build import Wanted, build_suites
 from orchestrator.kernel.compile.wishes import wished_fragments
 from orchestrator.kernel.series.load import BASELINE, Series, load_series
 from orchestrator.kernel.source.overlay import Overlay, load_overlay
@@ -96,7 +96,9 @@ class Kernels:
         """The test suites of this kernel's tree, built or taken from the cache."""
         series = BASELINE if build.variant is Variant.BASELINE else self.series
         context = self._context(log_dir, listener, background=background)
-        return build_suites(build, source=self.source, series=series, targets=self.targets(build), context=context)
+        kunit = tuple(sorted({name for load in self._workloads(build) for name in load.kunit}))
+        wanted = Wanted(selftests=self.targets(build), kunit=kunit)
+        return build_suites(build, source=self.source, series=series, wanted=wanted, context=context)
 
     def _workloads(self, build: Build) -> list[Workload]:
         return [cell.workload for cell in self.request.cells if cell.build == build]

@@ -9,8 +9,9 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path, PurePath
 
 from orchestrator.host.deadline import Deadline
@@ -20,7 +21,7 @@ from orchestrator.host.files import write_cached
 from orchestrator.host.process import find_tool, last_lines, spawn
 from orchestrator.host.sandbox import Limits, Mount, Sandbox, hand_over, sandbox_argv, tool_mounts
 from orchestrator.host.sealed import read_sealed, write_sealed
-from orchestrator.host.untrusted import BadFile, files_below, read_plain
+from orchestrator.host.untrusted import BadFile, files_below, read_plain, read_plain_text
 from orchestrator.kernel.compile.build_mark import discard, drop_setuid
 from orchestrator.kernel.compile.limits import BuildWatch
 from orchestrator.kernel.compile.make import HOST_TOOLS, PROGRESS_SECONDS, tail_of
@@ -54,12 +55,24 @@ _LIMITS = Limits(processes=2048, process_bytes=16 << 30)
 _IGNORED = re.compile(r"\[[^\]\s]*\s?(?:\S*/)?kselftest/(?P<test>[^\]\s]+)\] Error \d+ \(ignored\)")
 
 _SEEN = PurePath("/patchrig")
+KUNIT_NAMES = "kunit-names"
+# By Documentation/dev-tools/kunit/style.rst a file with tests says so in its name or its folder's.
+_KUNIT_FILE = re.compile(r"test|kunit")
+_KUNIT_SUITE = re.compile(r"struct kunit_suite \w+\s*=\s*\{[^}]*?\.name\s*=\s*\"([\w.-]+)\"")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """What of a tree's suites a kernel's guests need."""
+
+    selftests: tuple[str, ...] = ()  # folders of tools/testing/selftests
+    kunit: tuple[str, ...] = ()  # names of KUnit suites, as globs; or folders of the tree, whose suites are meant
 
 
 def build_suites(
-    build: Build, *, source: PreparedSource, series: Series, targets: Sequence[str], context: BuildContext
+    build: Build, *, source: PreparedSource, series: Series, wanted: Wanted, context: BuildContext
 ) -> SuiteFiles | BuildFailure:
-    """The tests of `targets` (folders of tools/testing/selftests) and the parser, from the cache or built now.
+    """The tests that are wanted and the parser of their results, from the cache or built now.
 
     `series` is series.BASELINE for the baseline. What does not compile is left out and named. Raises InfraError without
     a sandbox: the tests' makefiles write to their sources.
@@ -67,23 +80,28 @@ def build_suites(
     until = Deadline.after(BUILD_SECONDS, f"the test suites of {build.name}")
     context.log_dir.mkdir(parents=True, exist_ok=True)
     arch = ARCHES[build.arch]
-    tools = toolchain_of(arch, log=context.log_dir / "toolchain.log", until=until) if targets else ""
-    parts = (FORMAT, source.sha256, series.sha256, arch.name, *sorted(targets), "with", *SYSROOT, tools)
+    tools = toolchain_of(arch, log=context.log_dir / "toolchain.log", until=until) if wanted.selftests else ""
+    names = (*sorted(wanted.selftests), "kunit", *sorted(wanted.kunit), "with", *SYSROOT, tools)
+    parts = (FORMAT, source.sha256, series.sha256, arch.name, *names)
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
     kept = context.cache / "suites" / f"{arch.name}-{key}.sealed"
     if (content := read_sealed(kept)) is not None:
         return unpacked_files(content)
-    made = _made(_Wanted(build=build, arch=arch, targets=tuple(targets)), source, series, context, until)
+    made = _made(_Asked(build=build, arch=arch, wanted=wanted), source, series, context, until)
     if isinstance(made, SuiteFiles):
         write_sealed(kept, packed(made))
     return made
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Wanted:
+class _Asked:
     build: Build
     arch: Arch
-    targets: tuple[str, ...]
+    wanted: Wanted
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return self.wanted.selftests
 
     @property
     def folder(self) -> str:
@@ -92,73 +110,73 @@ class _Wanted:
 
 
 def _made(
-    wanted: _Wanted, source: PreparedSource, series: Series, context: BuildContext, until: Deadline
+    asked: _Asked, source: PreparedSource, series: Series, context: BuildContext, until: Deadline
 ) -> SuiteFiles | BuildFailure:
     with ExitStack() as held:
         with pristine_tree(source, cache=context.cache, on_event=context.on_event, until=until) as tree:
             if not series.patches:
-                return _built(wanted, tree, context, until)
+                return _built(asked, tree, context, until)
             applied = applied_to(tree, series, None, log_dir=context.log_dir, until=until)
             if isinstance(applied, NotApplied):
-                return not_applied(wanted.build, applied)
+                return not_applied(asked.build, applied)
             name = layer_name(series, None, applied)
-            layer = held.enter_context(layer_of(tree, name, wanted.folder, on_event=context.on_event, until=until))
+            layer = held.enter_context(layer_of(tree, name, asked.folder, on_event=context.on_event, until=until))
             put_on(tree, layer, applied)
-        return _built(wanted, layer, context, until)
+        return _built(asked, layer, context, until)
 
 
-def _built(wanted: _Wanted, tree: Tree, context: BuildContext, until: Deadline) -> SuiteFiles | BuildFailure:
-    parser = dict(_parser(tree.src))
-    if not wanted.targets:
-        return SuiteFiles(parser=parser)
+def _built(asked: _Asked, tree: Tree, context: BuildContext, until: Deadline) -> SuiteFiles | BuildFailure:
+    parser, kunit = dict(_parser(tree.src)), tuple(kunit_names(tree.src, asked.wanted.kunit))
+    if not asked.targets:
+        return SuiteFiles(parser=parser, tests=kunit)
     if not context.sandbox:
         raise InfraError(
             "the tests of a tree are built in the sandbox only: their makefiles write to their sources",
             hint="leave out --no-sandbox; patchrig doctor  # says why there is no sandbox here",
         )
-    for tool in ("rsync", "make", f"{wanted.arch.compiler_prefix}gcc"):
+    for tool in ("rsync", "make", f"{asked.arch.compiler_prefix}gcc"):
         if find_tool(tool) is None:
             raise ToolMissing(tool)
-    out = tree.builds / wanted.folder
+    out = tree.builds / asked.folder
     discard(out)
     out.mkdir(parents=True)
     try:
-        return _compiled(wanted, tree, out, parser, context, until)
+        made = _compiled(asked, tree, out, context, until)
     finally:
         discard(out)
+    return replace(made, parser=parser, tests=(*made.tests, *kunit)) if isinstance(made, SuiteFiles) else made
 
 
 def _compiled(
-    wanted: _Wanted, tree: Tree, out: Path, parser: dict[str, bytes], context: BuildContext, until: Deadline
+    asked: _Asked, tree: Tree, out: Path, context: BuildContext, until: Deadline
 ) -> SuiteFiles | BuildFailure:
     log = context.log_dir / "suites.log"
-    context.on_event(Step(text=f"building the tests of {', '.join(wanted.targets)} for {wanted.arch.name}"))
+    context.on_event(Step(text=f"building the tests of {', '.join(asked.targets)} for {asked.arch.name}"))
     sources = apt_sources(log=context.log_dir / "sysroot.log", until=until)
-    with unpacked(SYSROOT, wanted.arch.debian, sources, log=context.log_dir / "sysroot.log", until=until) as sysroot:
+    with unpacked(SYSROOT, asked.arch.debian, sources, log=context.log_dir / "sysroot.log", until=until) as sysroot:
         for name in ("selftests", "objects", "install"):
             (out / name).mkdir()
-        write_cached(out / "cc", compiler_script(wanted.arch).encode())
+        write_cached(out / "cc", compiler_script(asked.arch).encode())
         (out / "cc").chmod(0o755)
         hand_over(out, *(out / name for name in ("selftests", "objects", "install")))
-        for step, argv in enumerate(steps(wanted.arch, wanted.targets)):
+        for step, argv in enumerate(steps(asked.arch, asked.targets)):
             inside = _inside(tree, out, sysroot, over=step > 0)
             status, over = _run(sandbox_argv(argv, inside), log, out, context, until)
             if over or (status and "-i" not in argv):
                 why = over or f"{argv[0]} {argv[-1]} fails, before any test was compiled"
-                return _failed(wanted.build, why, log, last_lines(tail_of(log, 0)))
+                return _failed(asked.build, why, log, last_lines(tail_of(log, 0)))
     drop_setuid(out)
     try:
         tests = tuple(_tests(out / "install"))
     except BadFile as error:
-        return _failed(wanted.build, f"what the build of the tests left can't be used: {error}", log)
+        return _failed(asked.build, f"what the build of the tests left can't be used: {error}", log)
     text = tail_of(log, 0)
-    if not any(test.path == "run_kselftest.sh" for test in tests) or len(tests) < _FEWEST:
-        return _failed(wanted.build, f"no test of {', '.join(wanted.targets)} was built", log, last_lines(text))
-    return SuiteFiles(parser=parser, tests=tests, not_built=not_built(text))
-
-
-# run_kselftest.sh, the list of tests, and the runner's own four are there whatever was built.
-_FEWEST = 7
+    missing = tuple(
+        name for name in asked.targets if not any(test.path.startswith(f"{_installed(name)}/") for test in tests)
+    )
+    if len(missing) == len(asked.targets):
+        return _failed(asked.build, f"no test of {', '.join(missing)} was built", log, last_lines(text))
+    return SuiteFiles(parser={}, tests=tests, not_built=(*missing, *not_built(text)))
 
 
 def steps(arch: Arch, targets: Sequence[str]) -> tuple[list[str], ...]:
@@ -225,18 +243,41 @@ def _parser(src: Path) -> Iterator[tuple[str, bytes]]:
             return
 
 
+def kunit_names(src: Path, wanted: Sequence[str]) -> Iterator[SuiteFile]:
+    """For suite-kunit: a line "FOLDER SUITE" for each suite in the sources of a folder that is wanted."""
+    lines = [f"{folder} {name}" for folder in wanted for name in _suites_in(src, folder)]
+    if lines:
+        yield SuiteFile(path=KUNIT_NAMES, data="".join(f"{line}\n" for line in lines).encode())
+
+
+def _suites_in(src: Path, folder: str) -> list[str]:
+    names: set[str] = set()
+    if ".." in PurePath(folder).parts or PurePath(folder).is_absolute():
+        return []
+    for entry in islice(files_below(src / folder), _MOST_FILES):
+        path = str(Path(entry.path).relative_to(src))
+        if path.endswith((".c", ".h")) and _KUNIT_FILE.search(path):
+            with suppress(BadFile):
+                names |= set(_KUNIT_SUITE.findall(read_plain_text(src, path, most_bytes=_PARSER_BYTES)))
+    return sorted(names)
+
+
+def _installed(path: str | Path) -> str:
+    return f"kselftest/{path}"
+
+
 def _tests(install: Path) -> Iterator[SuiteFile]:
     """What was installed; links are kept as they are, for the guest alone."""
     size = 0
     for count, entry in enumerate(sorted(files_below(install), key=lambda entry: entry.path)):
         path = Path(entry.path).relative_to(install)
         if entry.is_symlink():
-            yield SuiteFile(path=str(path), data=os.fsencode(Path(entry.path).readlink()), link=True)
+            yield SuiteFile(path=_installed(path), data=os.fsencode(Path(entry.path).readlink()), link=True)
         elif entry.is_file(follow_symlinks=False):
             data = read_plain(install, str(path), most_bytes=_MOST_BYTES)
             size += len(data)
             yield SuiteFile(
-                path=str(path), data=data, executable=bool(entry.stat(follow_symlinks=False).st_mode & 0o111)
+                path=_installed(path), data=data, executable=bool(entry.stat(follow_symlinks=False).st_mode & 0o111)
             )
         if size > _MOST_BYTES or count > _MOST_FILES:
             raise BadFile(f"more than {_MOST_BYTES >> 20} MiB or {_MOST_FILES} files")

@@ -13,7 +13,14 @@ from orchestrator.plan.config import load_plan
 from orchestrator.plan.expansion import Selection, expand
 from orchestrator.plan.suite_workloads import suite_workload
 
-SUITES = ("kselftest:mm", "kselftest:net/forwarding,cgroup", "kunit:damon*", "kunit:*", "stress-ng:vm,swap")
+SUITES = (
+    "kselftest:mm",
+    "kselftest:net/forwarding,cgroup",
+    "kunit:damon*",
+    "kunit:*",
+    "kunit:mm/damon",
+    "stress-ng:vm,swap",
+)
 
 
 @pytest.mark.parametrize("text", SUITES)
@@ -27,7 +34,8 @@ def test_a_suite_is_a_workload_that_a_yaml_file_could_have_said(text: str) -> No
 
 def test_no_two_suites_have_one_name() -> None:
     assert [suite_workload(text).name for text in SUITES] == [
-        "kselftest-mm", "kselftest-net-forwarding-cgroup", "kunit-damon-any", "kunit-any", "stress-ng-vm-swap",
+        "kselftest-mm", "kselftest-net-forwarding-cgroup", "kunit-damon-any", "kunit-any", "kunit-mm-damon",
+        "stress-ng-vm-swap",
     ]  # fmt: skip
 
 
@@ -43,6 +51,7 @@ def test_no_two_suites_have_one_name() -> None:
         ("kselftest:mm;reboot", "is no name for kselftest"),
         ("kselftest:mm,mm", "mm is there twice"),
         ("kunit:a b", "is no name for kunit"),
+        ("kunit:../mm", "is no name for kunit"),
         ("stress-ng:--vm", "is no name for stress-ng"),
         ("ltp:mm", "Debian 12 has no package of the Linux Test Project"),
     ],

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from orchestrator.kernel.compile.kconfig import NotGranted
 from orchestrator.kernel.compile.suite_archive import packed, unpacked_files
-from orchestrator.kernel.compile.suite_build import compiler_script, not_built, steps
+from orchestrator.kernel.compile.suite_build import KUNIT_NAMES, compiler_script, kunit_names, not_built, steps
 from orchestrator.kernel.compile.wishes import note_refused, wished_fragments, wished_options, wishes_hash
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.suites import SuiteFile, SuiteFiles
@@ -101,3 +101,32 @@ def test_what_was_not_granted_is_in_the_build_s_log(tmp_path: Path) -> None:
 
 def test_other_suites_make_another_kernel() -> None:
     assert wishes_hash(wished_fragments(["mm"])) != wishes_hash(wished_fragments(["mm", "cgroup"]))
+
+
+KUNIT_C = """
+static struct kunit_suite first_suite = {
+	.test_cases = cases, .init = init,
+	.name = "first",
+};
+static int f(struct kunit_suite *suite) { return 0; }
+struct kunit_suite second={.name="second-suite"};
+"""
+
+
+def test_a_folder_stands_for_the_kunit_suites_in_its_sources(tmp_path: Path) -> None:
+    files = {"mm/damon/tests/core-kunit.h": KUNIT_C, "mm/x_test.c": KUNIT_C.replace("first", "x"), "mm/x.c": KUNIT_C}
+    for path, text in files.items():
+        (tmp_path / "src" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "src" / path).write_text(text)
+    (tmp_path / "src/mm/outside_test.c").symlink_to("/etc/passwd")
+
+    (names,) = kunit_names(tmp_path / "src", ["mm/damon", "mm", "damon*", "../src/mm", "/etc"])
+
+    assert names.path == KUNIT_NAMES
+    assert names.data.decode().splitlines() == [
+        *("mm/damon first", "mm/damon second-suite", "mm first", "mm second-suite", "mm x")
+    ]
+
+
+def test_without_a_folder_there_is_no_list(tmp_path: Path) -> None:
+    assert list(kunit_names(tmp_path, ["damon*"])) == []
