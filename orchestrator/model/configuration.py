@@ -115,7 +115,7 @@ class Matrix(_Schema):
     flavours: Annotated[tuple[str, ...], Field(min_length=1)] = ("plain",)
     arches: Annotated[tuple[str, ...], Field(min_length=1)] = ("x86_64", "arm64")
     workloads: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Names in workloads/ beside the matrix or in configs/workloads/, or paths of YAML files."""
+    """Names in workloads/ beside the matrix or in configs/workloads/, paths of YAML files, or suites (kselftest:mm)."""
     seconds: Annotated[int, Field(gt=0, le=86_400)] = 20
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     repeat: Annotated[int, Field(gt=0, le=10_000)] = 1

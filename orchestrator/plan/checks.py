@@ -22,6 +22,7 @@ from orchestrator.plan.delays import parse_delays
 from orchestrator.plan.flavours import is_widened
 from orchestrator.plan.names import repeated, unknown
 from orchestrator.plan.schema import Problem
+from orchestrator.plan.suite_workloads import is_suite, suite_workload
 
 SUFFIXES = (".yaml", ".yml")
 # In the guest's /patchrig beside the workloads.
@@ -109,7 +110,7 @@ def matrix_problems(matrix: Matrix, folder: Path, project: Path) -> Iterator[Pro
 def _missing_files(matrix: Matrix, folder: Path, project: Path) -> Iterator[Problem]:
     for at, name in enumerate(matrix.workloads):
         try:
-            workload_path(name, folder, project)
+            suite_workload(name) if is_suite(name) else workload_path(name, folder, project)
         except UserError as e:
             yield Problem(key=("workloads", at), text=str(e))
     for at, entry in enumerate(matrix.series):

@@ -27,7 +27,7 @@ from orchestrator.plan.checks import (
 from orchestrator.plan.expansion import AS_WRITTEN, Selection, refuse_idle_delays, selected
 from orchestrator.plan.names import repeated, unknown
 from orchestrator.plan.schema import STAND_INS, Key, Problem, dotted, problem_of, stand_in
-from orchestrator.plan.suite_workloads import suite_workload
+from orchestrator.plan.suite_workloads import is_suite, suite_workload
 
 # Far above what a person writes; an alias of an alias of an alias gets there soon.
 MAX_VALUES = 20_000
@@ -94,6 +94,8 @@ def load_workload(name: str, *, beside: Path, project: Path = PROJECT) -> Worklo
 
     The program stays relative when it lies in guest-scripts/, and is absolute when it lies at the YAML file.
     """
+    if is_suite(name):
+        return suite_workload(name)
     document = _read(workload_path(name, beside, project), "workload")
     folders = (document.path.parent.absolute(), project / "guest-scripts")
     flavours = known_flavours(project)

@@ -21,19 +21,24 @@ _ZRAM = SwapDevice(kind=DeviceKind.ZRAM, size_mib=256, priority=10)
 _NULL_BLK = SwapDevice(kind=DeviceKind.NULL_BLK, size_mib=64, priority=5)
 
 
+def is_suite(name: str) -> bool:
+    """Whether a matrix's workload is the name of a suite: kselftest:mm."""
+    return ":" in name and "/" not in name.partition(":")[0] and not name.endswith((".yaml", ".yml"))
+
+
 def suite_workload(text: str) -> Workload:
-    """The workload of `--suite KIND:WHAT`. Raises UserError."""
+    """The workload of a suite KIND:WHAT. Raises UserError."""
     kind, _, what = text.partition(":")
     if kind in _ABSENT:
-        raise UserError(f"--suite {text}: {_ABSENT[kind]}", hint="--suite kselftest:mm --suite stress-ng:vm,swap")
+        raise UserError(f"suite {text}: {_ABSENT[kind]}", hint="--suite kselftest:mm --suite stress-ng:vm,swap")
     if kind not in _KINDS:
-        raise UserError(f"--suite {text}: {unknown('kind', kind, _KINDS)}")
+        raise UserError(f"suite {text}: {unknown('kind', kind, _KINDS)}")
     wanted, make = _KINDS[kind]
     parts = what.split(",")
     if wrong := [part for part in parts if not wanted.fullmatch(part)]:
-        raise UserError(f"--suite {text}: {wrong[0]!r} is no name for {kind}", hint=f"--suite {_EXAMPLES[kind]}")
+        raise UserError(f"suite {text}: {wrong[0]!r} is no name for {kind}", hint=f"--suite {_EXAMPLES[kind]}")
     if twice := [part for part in parts if parts.count(part) > 1]:
-        raise UserError(f"--suite {text}: {twice[0]} is there twice")
+        raise UserError(f"suite {text}: {twice[0]} is there twice")
     return make(tuple(parts))
 
 

@@ -63,9 +63,11 @@ def test_what_is_no_suite_is_refused(text: str, message: str) -> None:
     assert message in str(raised.value)
 
 
-def plan_of(tmp_path: Path, selection: Selection) -> list[str]:
+def plan_of(tmp_path: Path, selection: Selection, workloads: str = "swapin") -> list[str]:
     matrix = tmp_path / "m.yaml"
-    matrix.write_text("kernel: 6.19\nworkloads: [swapin]\narches: [x86_64]\nvariants: [baseline]\nflavours: [debug]\n")
+    matrix.write_text(
+        f"kernel: 6.19\nworkloads: [{workloads}]\narches: [x86_64]\nvariants: [baseline]\nflavours: [debug]\n"
+    )
     plan = load_plan(matrix, selection)
     return [cell.name for cell in expand(plan.matrix, plan.workloads)]
 
@@ -91,3 +93,18 @@ def test_a_flavour_that_is_there_already_is_not_added() -> None:
     (cell,) = expand(matrix, [suite_workload("kselftest:mm")])
 
     assert cell.build.flavour == "plain+kselftest"
+
+
+def test_a_matrix_may_name_suites_among_its_workloads(tmp_path: Path) -> None:
+    names = plan_of(tmp_path, Selection(), "swapin, 'kunit:mm', 'stress-ng:vm,swap'")
+
+    assert names == [
+        "baseline.debug.x86_64.swapin",
+        "baseline.debug+kunit.x86_64.kunit-mm",
+        "baseline.debug.x86_64.stress-ng-vm-swap",
+    ]
+
+
+def test_a_suite_of_a_matrix_that_is_none_is_refused_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"m\.yaml:2: workloads\[1\]: suite kself:mm: unknown kind 'kself'"):
+        plan_of(tmp_path, Selection(), "swapin, 'kself:mm'")
