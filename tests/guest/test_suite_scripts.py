@@ -25,6 +25,7 @@ esac
 
 
 def run(name: str, folder: Path, *words: str) -> list[str]:
+    """The script's lines. Every place that it may change is one of the test's."""
     text = PLACE.sub(lambda found: f"{found[1]}={folder}{found[2]}", (SCRIPTS / name).read_text(encoding="utf-8"))
     (folder / name).write_text(text)
     programs = folder / "bin"

@@ -65,9 +65,8 @@ def test_what_is_no_suite_is_refused(text: str, message: str) -> None:
 
 def plan_of(tmp_path: Path, selection: Selection, workloads: str = "swapin") -> list[str]:
     matrix = tmp_path / "m.yaml"
-    matrix.write_text(
-        f"kernel: 6.19\nworkloads: [{workloads}]\narches: [x86_64]\nvariants: [baseline]\nflavours: [debug]\n"
-    )
+    axes = "arches: [x86_64]\nvariants: [baseline]\nflavours: [debug]\n"
+    matrix.write_text(f"kernel: 6.19\nworkloads: [{workloads}]\n{axes}")
     plan = load_plan(matrix, selection)
     return [cell.name for cell in expand(plan.matrix, plan.workloads)]
 
