@@ -11,7 +11,7 @@ from orchestrator.kernel.source.manifest import check_manifest
 from orchestrator.kernel.source.tarball import damaged_tarballs
 from orchestrator.kernel.source.tree import Tree
 
-_SEALED = ("*.sealed", "rootfs/*.sealed", "programs/*.sealed", "trees/*.sealed")
+_SEALED = ("*.sealed", "rootfs/*.sealed", "programs/*.sealed", "suites/*.sealed", "sysroots/*.sealed", "trees/*.sealed")
 _MOST_NAMED = 3
 
 

@@ -19,6 +19,8 @@ CACHES = {
     "ccache": "compiler cache",
     "rootfs": "guest root file systems",
     "programs": "compiled guest programs",
+    "suites": "compiled test suites",
+    "sysroots": "libraries that test suites are linked with",
     "objects": "how many objects a build has",
     "peers": "what benchmarks/peers.py compares with",
 }

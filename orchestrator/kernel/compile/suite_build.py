@@ -15,7 +15,6 @@ from itertools import islice
 from pathlib import Path, PurePath
 
 from orchestrator.host.deadline import Deadline
-from orchestrator.host.debian import apt_sources, unpacked
 from orchestrator.host.errors import InfraError, ToolMissing
 from orchestrator.host.files import write_cached
 from orchestrator.host.process import find_tool, last_lines, spawn
@@ -27,6 +26,7 @@ from orchestrator.kernel.compile.limits import BuildWatch
 from orchestrator.kernel.compile.make import HOST_TOOLS, PROGRESS_SECONDS, tail_of
 from orchestrator.kernel.compile.prepare import BUILD_SECONDS, BuildContext, not_applied, toolchain_of
 from orchestrator.kernel.compile.suite_archive import packed, unpacked_files
+from orchestrator.kernel.compile.sysroot import PACKAGES, sysroot
 from orchestrator.kernel.series.load import Series
 from orchestrator.kernel.source.apply import NotApplied
 from orchestrator.kernel.source.layer import applied_to, layer_name, layer_of, put_on
@@ -38,11 +38,6 @@ from orchestrator.model.images import BuildFailure
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.suites import SuiteFile, SuiteFiles
 
-# What tests are linked with where they can be. A test whose library is not among them is not built, and named.
-SYSROOT = (
-    *("libc6-dev", "libcap-dev", "libcap-ng-dev", "libelf-dev", "libmnl-dev", "libmount-dev", "libnuma-dev"),
-    *("libpopt-dev", "libssl-dev", "liburing-dev", "zlib1g-dev"),
-)
 PARSER_FILES = ("kunit_parser.py", "kunit_printer.py")
 _PARSER_FOLDER = "tools/testing/kunit"
 _PARSER_BYTES = 1 << 20
@@ -81,7 +76,7 @@ def build_suites(
     context.log_dir.mkdir(parents=True, exist_ok=True)
     arch = ARCHES[build.arch]
     tools = toolchain_of(arch, log=context.log_dir / "toolchain.log", until=until) if wanted.selftests else ""
-    names = (*sorted(wanted.selftests), "kunit", *sorted(wanted.kunit), "with", *SYSROOT, tools)
+    names = (*sorted(wanted.selftests), "kunit", *sorted(wanted.kunit), "with", *PACKAGES, tools)
     parts = (FORMAT, source.sha256, series.sha256, arch.name, *names)
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
     kept = context.cache / "suites" / f"{arch.name}-{key}.sealed"
@@ -152,15 +147,14 @@ def _compiled(
 ) -> SuiteFiles | BuildFailure:
     log = context.log_dir / "suites.log"
     context.on_event(Step(text=f"building the tests of {', '.join(asked.targets)} for {asked.arch.name}"))
-    sources = apt_sources(log=context.log_dir / "sysroot.log", until=until)
-    with unpacked(SYSROOT, asked.arch.debian, sources, log=context.log_dir / "sysroot.log", until=until) as sysroot:
+    with sysroot(asked.arch, cache=context.cache, log=context.log_dir / "sysroot.log", until=until) as libraries:
         for name in ("selftests", "objects", "install"):
             (out / name).mkdir()
         write_cached(out / "cc", compiler_script(asked.arch).encode())
         (out / "cc").chmod(0o755)
         hand_over(out, *(out / name for name in ("selftests", "objects", "install")))
         for step, argv in enumerate(steps(asked.arch, asked.targets)):
-            inside = _inside(tree, out, sysroot, over=step > 0)
+            inside = _inside(tree, out, libraries, over=step > 0)
             status, over = _run(sandbox_argv(argv, inside), log, out, context, until)
             if over or (status and "-i" not in argv):
                 why = over or f"{argv[0]} {argv[-1]} fails, before any test was compiled"
@@ -207,11 +201,11 @@ def not_built(log: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found["test"] for found in _IGNORED.finditer(log)))
 
 
-def _inside(tree: Tree, out: Path, sysroot: Path, *, over: bool) -> Sandbox:
+def _inside(tree: Tree, out: Path, libraries: Path, *, over: bool) -> Sandbox:
     """What a step sees; once they are copied, the tests' sources are the copy, which makefiles may write to."""
     source = _SEEN / "src"
     return Sandbox(
-        readable=(Mount(tree.src, source), Mount(sysroot, _SEEN / "sysroot"), *tool_mounts((*HOST_TOOLS, "rsync"))),
+        readable=(Mount(tree.src, source), Mount(libraries, _SEEN / "sysroot"), *tool_mounts((*HOST_TOOLS, "rsync"))),
         writable=(
             Mount(out, _SEEN / "build"),
             *([Mount(out / "selftests", source / _SELFTESTS)] if over else []),
