@@ -6,7 +6,7 @@ result line behind it; the parser nests by blanks and wants the name before.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from orchestrator.host.text import one_line
@@ -15,6 +15,7 @@ from orchestrator.model.subtests import Subtest, SubtestStatus
 MOST_SUBTESTS = 20_000
 _MOST_NAMES = 20  # one in another
 _MOST_DIAGNOSTICS = 20
+_MOST_WITH_DIAGNOSTICS = 200  # subtests
 _LONGEST_PATH = 400
 _DEEPEST = 8
 # The command's output, among the lines of the program that runs it.
@@ -23,7 +24,7 @@ _OF_COMMAND = "|"
 _VERSION = re.compile(r"(K?TAP) version \d+\s*$")
 _RESULT = re.compile(r"(?:not )?ok \d+ ?(?:- )?(?P<name>[^#]*?)\s*(?:# .*)?$")
 _PLAN = re.compile(r"1\.\.\d+")
-# The kernel's log on a console that a suite reads.
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 _DIRECTIVE = re.compile(r" # (?P<directive>SKIP|TIMEOUT)\b\s*(?P<reason>.*)$|# (?P<other>.*)$", re.IGNORECASE)
 
 
@@ -137,7 +138,7 @@ def subtests_of(parsed: object) -> tuple[Subtest, ...]:
     """
     if not isinstance(parsed, list) or len(parsed) > MOST_SUBTESTS:
         raise ValueError(f"it is no list of {MOST_SUBTESTS} subtests at most")
-    found = [subtest for entry in parsed if (subtest := _subtest(entry))]
+    found = _with_few_diagnostics(subtest for entry in parsed if (subtest := _subtest(entry)))
     times: dict[str, int] = {}
     unique = []
     for one in found:
@@ -145,6 +146,14 @@ def subtests_of(parsed: object) -> tuple[Subtest, ...]:
         again = times[one.path] > 1
         unique.append(replace(one, path=f"{one.path} (again {times[one.path]})") if again else one)
     return tuple(unique)
+
+
+def _with_few_diagnostics(subtests: Iterable[Subtest]) -> Iterator[Subtest]:
+    """A suite in which all is bad is not worth a report of its last lines a hundred times over."""
+    room = _MOST_WITH_DIAGNOSTICS
+    for one in subtests:
+        room -= bool(one.diagnostics)
+        yield one if room >= 0 else replace(one, diagnostics=())
 
 
 def _subtest(entry: object) -> Subtest | None:
@@ -163,7 +172,8 @@ def _subtest(entry: object) -> Subtest | None:
         return None
     tail = log[-_MOST_DIAGNOSTICS:] if isinstance(log, list) and result.bad else []
     return Subtest(
-        path=one_line("/".join(known), _LONGEST_PATH),
+        # An address in a name is another one in each run.
+        path=one_line(_ADDRESS.sub("0x...", "/".join(known)), _LONGEST_PATH),
         status=result,
         reason=one_line(_reason(line)),
         diagnostics=tuple(one_line(str(text)) for text in tail),

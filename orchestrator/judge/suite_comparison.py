@@ -26,7 +26,7 @@ class _Compared:
     path: str
     baseline: Tally
     patched: Tally
-    reason: str
+    shown: Subtest | None  # the run that is worth a look
 
 
 def comparisons(cells: Iterable[CellReport]) -> tuple[SuiteComparison, ...]:
@@ -57,7 +57,7 @@ def compared(
             path=path,
             baseline=_tally(before.get(path, ())),
             patched=_tally(after.get(path, ())),
-            reason=_reason(after.get(path) or before.get(path) or ()),
+            shown=_shown(after.get(path) or before.get(path) or ()),
         )
         for path in sorted({*before, *after})
     ]
@@ -79,7 +79,8 @@ def compared(
                 baseline=one.baseline,
                 patched=one.patched,
                 chance=_chance(both.get(one.path)),
-                reason=one.reason,
+                reason=one.shown.reason if one.shown else "",
+                diagnostics=one.shown.diagnostics if one.shown else (),
             )
             for one in found
         ),
@@ -147,7 +148,6 @@ def _tally(subtests: Iterable[Subtest]) -> Tally:
     )
 
 
-def _reason(subtests: Iterable[Subtest]) -> str:
-    """Of the first that is bad, else of the first that was skipped."""
-    bad_first = sorted(subtests, key=lambda one: not one.status.bad)
-    return next((one.reason for one in bad_first if one.reason), "")
+def _shown(subtests: Iterable[Subtest]) -> Subtest | None:
+    """The first that is bad, else the first that gives a reason."""
+    return next(iter(sorted(subtests, key=lambda one: (not one.status.bad, not one.reason))), None)

@@ -85,6 +85,7 @@ class SubtestChange:
     patched: Tally = field(default_factory=Tally)
     chance: float | None = None  # that runs which are all alike differ so much or more; None: nothing to compare
     reason: str = ""  # of a run that was bad or skipped, with the series where there is one
+    diagnostics: tuple[str, ...] = ()  # of that run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

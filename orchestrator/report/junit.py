@@ -170,7 +170,8 @@ def _subtest_case(suite_name: str, suite: SuiteComparison, one: SubtestChange) -
     case = TestCase(name=valid_xml(one.path), classname=suite_name, stdout=valid_xml(runs_text(suite, one)))
     message = valid_xml(change_text(suite, one))
     if one.change is Change.REGRESSED:
-        case.add_failure_info(message=message, failure_type=one.change.value)
+        output = valid_xml("\n".join(one.diagnostics))
+        case.add_failure_info(message=message, output=output, failure_type=one.change.value)
     elif one.patched.bad or one.baseline.bad or not (one.patched.ran or one.baseline.ran):
         # No pass, and no fault of the series that could be told.
         case.add_skipped_info(message=message)

@@ -137,3 +137,15 @@ def test_only_what_is_bad_keeps_its_last_lines() -> None:
 def test_what_the_parser_can_not_have_meant_is_refused(bad: object) -> None:
     with pytest.raises(ValueError, match=r"."):
         subtests_of(bad)
+
+
+def test_an_address_in_a_name_does_not_make_it_another_subtest() -> None:
+    (found,) = subtests_of([entry("mmap 0x7ffd12345678 of 0x10")])
+
+    assert found.path == "mmap 0x... of 0x10"
+
+
+def test_a_suite_in_which_all_is_bad_keeps_few_last_lines() -> None:
+    bad = [entry(f"t{at}", status="FAILURE", line="not ok 1 x", log=["why"]) for at in range(1000)]
+
+    assert sum(bool(one.diagnostics) for one in subtests_of(bad)) == 200

@@ -30,7 +30,7 @@ def suite(*changes: SubtestChange, baseline_runs: int = 5, patched_runs: int = 5
 
 
 EACH = suite(
-    change("mm/cow", Change.REGRESSED, NEVER, ALWAYS, chance=0.004, reason="exit=1"),
+    change("mm/cow", Change.REGRESSED, NEVER, ALWAYS, chance=0.004, reason="exit=1", diagnostics=("# [FAIL] pin",)),
     change("mm", Change.REGRESSED, NEVER, ALWAYS, chance=0.004),
     change("mm/ksm", Change.SUSPECT, NEVER, Tally(ok=4, bad=1), chance=0.5),
     change("mm/gup", Change.FIXED, ALWAYS, NEVER, chance=0.004),
@@ -93,6 +93,7 @@ def test_only_what_the_series_made_worse_is_a_failure_in_junit(tmp_path: Path) -
         "mm/cow",
         "mm",
     ]
+    assert cases["mm/cow"].result[0].text == "# [FAIL] pin"
     passed = [name for name, case in cases.items() if not case.result]
     assert passed == ["mm/young", "mm/fine"]
     assert isinstance(cases["mm/hmm"].result[0], Skipped)
