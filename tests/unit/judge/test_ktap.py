@@ -71,6 +71,34 @@ def test_what_is_nested_by_blanks_stays_as_it_is() -> None:
     assert nested(lines) == lines
 
 
+def test_a_document_without_results_leaves_the_word_to_the_result_behind_it() -> None:
+    lines = ["TAP version 13", "1..1", "# TAP version 13", "# 1..0 # SKIP no hugetlb", "ok 1 all # SKIP"]
+
+    assert nested(lines) == [
+        "TAP version 13",
+        "1..1",
+        "# TAP version 13",
+        "# 1..0 # SKIP no hugetlb",
+        "ok 1 all # SKIP",
+    ]
+
+
+def test_a_name_with_a_number_sign_is_not_left_out() -> None:
+    lines = ["TAP version 13", "1..2", "ok 1 case #3 # SKIP no #4", "not ok 2 a#b", "ok 3 # SKIP why", "ok 4 # XFAIL x"]
+
+    assert nested(lines)[2:] == [
+        *("ok 1 case no.3 # SKIP no #4", "not ok 2 ano.b", "ok 3 # SKIP why", "ok 4 x # XFAIL")
+    ]
+
+
+def test_a_plan_is_enough_to_begin_a_document() -> None:
+    lines = ["TAP version 13", "1..1", "# # remark", "# 1..1", "# ok 1 deep", "ok 1 all"]
+
+    assert nested(lines)[2:] == [
+        *("# # remark", "    KTAP version 1", "    # Subtest: all", "    1..1", "    ok 1 deep", "ok 1 all")
+    ]
+
+
 def test_documents_one_behind_the_other_are_told_apart() -> None:
     assert documents(["noise", "TAP version 13", "1..0", "# TAP version 13", "KTAP version 1", "ok 1 a"]) == [
         ["TAP version 13", "1..0", "# TAP version 13"],
