@@ -24,7 +24,7 @@ _OF_COMMAND = "|"
 _VERSION = re.compile(r"(K?TAP) version \d+\s*$")
 _RESULT = re.compile(r"(?:not )?ok \d+ ?(?:- )?(?P<name>[^#]*?)\s*(?:# .*)?$")
 _RESULT_LINE = re.compile(r"(?P<head>(?:not )?ok \d+ ?)(?P<rest>.*)$")
-_NAMELESS = re.compile(r"# (?P<directive>(?!SKIP)[A-Z]+) (?P<name>.+)$")
+_NAMELESS = re.compile(r"# (?P<directive>[A-Z]+) (?P<name>.+)$")
 _PLAN = re.compile(r"1\.\.\d+")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 _DIRECTIVE = re.compile(r" # (?P<directive>SKIP|TIMEOUT)\b\s*(?P<reason>.*)$|# (?P<other>.*)$", re.IGNORECASE)
@@ -93,6 +93,9 @@ def _readable(text: str) -> str:
     found = _RESULT_LINE.match(text)
     if not found:
         return text
+    if found["rest"].startswith("# SKIP"):
+        # The parser would make a name of the reason.
+        return f"{found['head'].rstrip()} unnamed {found['rest']}"
     if nameless := _NAMELESS.match(found["rest"]):
         return f"{found['head']}{nameless['name'].replace('#', 'no.')} # {nameless['directive']}"
     name, mark, directive = found["rest"].partition(" # ")

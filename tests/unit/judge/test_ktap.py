@@ -87,7 +87,7 @@ def test_a_name_with_a_number_sign_is_not_left_out() -> None:
     lines = ["TAP version 13", "1..2", "ok 1 case #3 # SKIP no #4", "not ok 2 a#b", "ok 3 # SKIP why", "ok 4 # XFAIL x"]
 
     assert nested(lines)[2:] == [
-        *("ok 1 case no.3 # SKIP no #4", "not ok 2 ano.b", "ok 3 # SKIP why", "ok 4 x # XFAIL")
+        *("ok 1 case no.3 # SKIP no #4", "not ok 2 ano.b", "ok 3 unnamed # SKIP why", "ok 4 x # XFAIL")
     ]
 
 
