@@ -18,8 +18,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.guest.rootfs import SUITE, apt_sources
 from orchestrator.host.deadline import Deadline
+from orchestrator.host.debian import SUITE, apt_sources
 from orchestrator.host.process import check
 from orchestrator.model.arch import Arch
 

@@ -18,7 +18,7 @@ from orchestrator.host.errors import Cancelled, ExitCode, InfraError, UserError
 from orchestrator.host.text import json_text
 from orchestrator.kernel.series.bug_patches import read_bugs
 from orchestrator.model.bugs import BugStatus, SeededBug, Sensitivity
-from orchestrator.model.configuration import Variant
+from orchestrator.model.configuration import Results, Variant
 from orchestrator.report.bugs_report import Ledger, as_json
 from orchestrator.report.store import copy_junit, new_folder
 from orchestrator.report.terminal import print_sensitivity, say, screen, terminal
@@ -45,6 +45,11 @@ def run_bugs(matrix: Path, bugs: BugChoice, output: Output, choice: Mapping[str,
     patched = (str(Variant.PATCHED),)
     whole = Choice(**{**choice, "flavour": flavours, "variant": patched, "seconds": None, "repeat": 1})
     request = replace(request_of(matrix, whole), jobs=bugs.jobs)
+    if suites := [cell.workload.name for cell in request.cells if cell.workload.results is Results.KTAP]:
+        raise UserError(
+            f"{suites[0]}: a test suite finds a bug by comparing runs, and each seeded bug is run once",
+            hint="leave out --suite",
+        )
     to_try, not_counted = read_bugs(bugs.folder, bugs.ids)
     ledger = Ledger(_new_report(request, output.results, not_counted))
     trouble: InfraError | None = None

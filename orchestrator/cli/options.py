@@ -64,6 +64,7 @@ class Choice:
     arch: tuple[str, ...]
     flavour: tuple[str, ...]
     workload: tuple[str, ...]
+    suite: tuple[str, ...]
     variant: tuple[str, ...]
     seconds: int | None
     seed: int | None
@@ -98,6 +99,8 @@ _BUILD_CHOICE = (
                  "thp-always, rt, or several as a+b."),
     click.option("--workload", multiple=True, metavar="W",
                  help="Only this workload: a name, or the path of its YAML file."),
+    click.option("--suite", multiple=True, metavar="KIND:WHAT",
+                 help="A test suite instead of the matrix's workloads: kselftest:mm, kunit:damon*, stress-ng:vm,swap."),
     click.option("--seed", type=click.IntRange(0), help="Seed of all random numbers of the workloads."),
     click.option("--widen", metavar="K=V,...",
                  help="Delays of a widened flavour, with commas between them. The defaults are chance=2% max=30ms "

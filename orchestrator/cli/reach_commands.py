@@ -71,6 +71,7 @@ def reach(  # noqa: PLR0913  # click gives each option as an argument
         arch=arch,
         flavour=(reach_runs.FLAVOUR,),
         workload=workload,
+        suite=(),
         variant=("baseline",),
         seconds=seconds,
         seed=None,

@@ -19,10 +19,12 @@ from orchestrator.model.arch import ARCHES
 from orchestrator.model.cells import Cell
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import RunReport
+from orchestrator.model.subtests import Change
 from orchestrator.plan.config import Plan
 from orchestrator.plan.delays import parse_delays
 from orchestrator.report.changed_reach import reach_json
 from orchestrator.report.store import Store, copy_junit, find_cell, find_run, load_run, open_run
+from orchestrator.report.suite_text import suite_json
 from orchestrator.report.terminal import print_table, say, screen, terminal
 from orchestrator.run.kernels import Request
 from orchestrator.run.matrix import rerun, run_matrix
@@ -139,13 +141,20 @@ def _report_json(report: RunReport) -> dict[str, object]:
         "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         "cells": cells,
         "reach": reach_json(report.reach),
+        "suites": [suite_json(suite) for suite in report.suites],
     }
 
 
 def exit_code(report: RunReport) -> ExitCode:
-    """0 when all cells passed, 3 when something was lost and nothing worse is known of the kernel, else 1."""
+    """0 when all cells passed, 3 when something was lost and nothing worse is known of the kernel, else 1.
+
+    Of subtests only those that the series made worse count.
+    """
     outcomes = {cell.verdict.outcome for cell in report.cells}
     if any(not outcome.good and outcome is not Outcome.LOST for outcome in outcomes):
         return ExitCode.BAD_KERNEL
-    # A run without a single cell that passed has found out nothing.
-    return ExitCode.OK if Outcome.PASSED in outcomes and Outcome.LOST not in outcomes else ExitCode.INFRA
+    if any(suite.of(Change.REGRESSED) for suite in report.suites):
+        return ExitCode.BAD_KERNEL
+    # A run without a single cell that came to its end has found out nothing.
+    ended = outcomes & {Outcome.PASSED, Outcome.SUBTESTS_FAILED}
+    return ExitCode.OK if ended and Outcome.LOST not in outcomes else ExitCode.INFRA

@@ -38,6 +38,7 @@ def chosen_cells(matrix: Path | None, choice: Choice) -> ChosenCells:
         arches=choice.arch,
         flavours=choice.flavour,
         workloads=choice.workload,
+        suites=choice.suite,
         variants=tuple(Variant(name) for name in choice.variant),
         seconds=choice.seconds,
         seed=choice.seed,

@@ -18,6 +18,7 @@ from orchestrator.host.errors import ExitCode, InfraError, ToolMissing, UserErro
 from orchestrator.host.paths import scratch_folder
 from orchestrator.model.cells import Cell
 from orchestrator.model.images import BuildFailure
+from orchestrator.model.suites import SuiteFiles
 from orchestrator.report.terminal import screen, terminal
 from orchestrator.run.bootable import BOOT_SECONDS, Bootable, BootFiles, Guests, limits_of, unlike_asked, vm_spec
 from orchestrator.run.kernels import Request, open_kernels
@@ -99,7 +100,13 @@ def _bootable(request: Request, cell: Cell, keys: RunKeys) -> Iterator[Bootable]
             guests = Guests(keys=keys, sandbox=kernels.sandbox)
             workloads, cache = (cell.workload,), request.cache
             files = BootFiles(folder=folder, guests=guests, workloads=workloads, cache=cache, listener=listener)
+            suites = SuiteFiles(parser={})
+            if kernels.has_suites(cell.build):
+                built = kernels.suites(cell.build, log_dir=folder, listener=listener)
+                if isinstance(built, BuildFailure):
+                    raise UserError(f"{built.outcome}: {built.title}\n{built.detail}")
+                suites = built
             diff = diff_in(image, kernels.series, kernels.diffs, cache)
-            bootable = files.bootable(image, located_in(image, diff, workloads, sandbox=kernels.sandbox))
-            bootable = files.with_usable_kvm(bootable, cell)
+            located = located_in(image, diff, workloads, sandbox=kernels.sandbox)
+            bootable = files.with_usable_kvm(files.bootable(image, located, tests=suites.tests), cell)
         yield bootable

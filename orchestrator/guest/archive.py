@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One run's initramfs: the arch's base archive, the run's keys, our scripts and the workload programs."""
 
-from collections.abc import Iterable
+import stat
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from orchestrator.guest.block_counts import BLOCKS_FILE, blocks_text
-from orchestrator.guest.initramfs import Entry, newc, regular
+from orchestrator.guest.initramfs import Entry, directory, newc, regular
 from orchestrator.guest.keys import RunKeys
 from orchestrator.guest.probe_lists import probes_file, probes_text
 from orchestrator.guest.programs import Library, program_bytes
@@ -18,10 +19,12 @@ from orchestrator.model.arch import Arch
 from orchestrator.model.blocks import CoverageMap
 from orchestrator.model.configuration import Workload
 from orchestrator.model.probes import Located
+from orchestrator.model.suites import SuiteFile
 
 _EXECUTABLE = 0o755
+SUITES_FOLDER = "suites"
 COMPILED = ("reseed", "speed")
-SCRIPTS = ("console", "run-workload")
+SCRIPTS = ("console", "run-workload", "suite-kselftest", "suite-kunit", "suite-stress-ng")
 _SECRET = 0o600
 
 
@@ -44,7 +47,9 @@ def build_initramfs(
     until: Deadline,
 ) -> Path:
     """Write the initramfs of a run for one arch to `output`; the workloads come with their programs' paths."""
-    base = base_archive(arch, cache=files.cache, log=files.log, until=until)
+    workloads = tuple(workloads)
+    packages = [package for workload, _ in workloads for package in workload.packages]
+    base = base_archive(arch, packages, cache=files.cache, log=files.log, until=until)
     entries = [*_own_entries(arch, keys, files, until), *_program_entries(arch, workloads, files, until)]
     replace_whole(output, base + newc(entries))
     return output
@@ -69,6 +74,23 @@ def for_kernel(
     texts |= {BLOCKS_FILE: blocks_text(coverage)} if coverage else {}
     replace_whole(output, initramfs.read_bytes() + newc([regular(path, text.encode()) for path, text in texts.items()]))
     return output
+
+
+def add_tests(initramfs: Path, tests: Iterable[SuiteFile], *, output: Path) -> Path:
+    """The initramfs of a run for one build: with the tests that were built from its tree."""
+    replace_whole(output, initramfs.read_bytes() + newc(_test_entries(tuple(tests))))
+    return output
+
+
+def _test_entries(tests: Sequence[SuiteFile]) -> Iterator[Entry]:
+    paths = {test.path: PurePosixPath(SUITES_FOLDER, test.path) for test in tests}
+    folders = {str(parent) for path in paths.values() for parent in path.parents} - {"."}
+    yield from (directory(folder) for folder in sorted(folders))
+    for test in tests:
+        if test.link:
+            yield Entry(path=str(paths[test.path]), mode=stat.S_IFLNK | 0o777, data=test.data)
+        else:
+            yield regular(str(paths[test.path]), test.data, permissions=_EXECUTABLE if test.executable else 0o644)
 
 
 def program_path(workload: Workload, yaml: Path, scripts: Path) -> Path:

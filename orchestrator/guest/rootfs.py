@@ -1,86 +1,116 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The guest's root file system: a handful of files out of Debian packages, the same for every run."""
+"""The guest's root file system: a few files of Debian packages, and all files of those a workload asks for."""
 
 import hashlib
-import shutil
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
 
 from orchestrator.guest.initramfs import Entry, character_device, directory, newc, regular, symlink
-from orchestrator.host import process
 from orchestrator.host.deadline import Deadline
+from orchestrator.host.debian import SUITE, apt_sources, unpacked
 from orchestrator.host.elf import needed_libraries
-from orchestrator.host.errors import InfraError
-from orchestrator.host.paths import scratch_folder
+from orchestrator.host.errors import InfraError, UserError
 from orchestrator.host.sealed import kept_or_made
+from orchestrator.host.untrusted import BadFile, files_below, read_plain
 from orchestrator.model.arch import Arch
 
 PACKAGES = ("busybox-static", "dropbear-bin")
 PROGRAMS = ("bin/busybox", "usr/sbin/dropbear", "usr/bin/dropbear")
-SUITE = "bookworm"
 FOLDERS = (
     *("bin", "sbin", "dev", "etc", "etc/dropbear", "lib", "lib64", "mnt", "patchrig", "proc", "root", "root/.ssh"),
     *("run", "sys", "tmp", "usr", "usr/bin", "usr/sbin", "var", "var/log", "var/run"),
 )
 LIBRARY_FOLDERS = ("lib", "usr/lib")
+# Of a workload's packages: what no program needs to run, and what is the guest's own.
+LEFT_OUT = (
+    *("usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale", "usr/share/lintian", "usr/share/i18n"),
+    *("var/cache", "var/lib/apt", "var/lib/dpkg", "boot", "dev", "proc", "sys", "run", "tmp", "patchrig"),
+)
+# On a merged system links into /usr; in the guest folders of their own.
+_MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+MOST_BYTES = 512 << 20
 FORMAT = "2"  # part of the cache key: raise it when the archive's content is put together in another way
 
 
-def base_archive(arch: Arch, *, cache: Path, log: Path, until: Deadline) -> bytes:
+def base_archive(arch: Arch, packages: Sequence[str] = (), *, cache: Path, log: Path, until: Deadline) -> bytes:
     """The arch's base archive from the cache, made from Debian packages the first time (about 6 s).
 
-    One that is not what was written, by its checksum, is made again. Raises InfraError when apt knows no mirror of the
-    suite, mmdebstrap fails, or the cache can't be written.
+    `packages` are those of workloads (NAME or NAME=VERSION): all their files are in it, and a list of all versions. One
+    that is not what was written, by its checksum, is made again. Raises UserError for a package that there is not,
+    InfraError when apt knows no mirror of the suite, mmdebstrap fails, or the cache can't be written.
     """
     sources = apt_sources(log=log, until=until)
-    key = hashlib.sha256("\n".join((FORMAT, arch.debian, SUITE, *PACKAGES, *sources)).encode()).hexdigest()[:16]
+    more = tuple(sorted(set(packages)))
+    parts = (FORMAT, arch.debian, SUITE, *PACKAGES, *sources, *(("packages", *more) if more else ()))
+    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     kept = cache / "rootfs" / f"{arch.name}-{key}.sealed"
-    return kept_or_made(kept, lambda: _made(arch, sources, log=log, until=until), until)
+    return kept_or_made(kept, lambda: _made(arch, sources, more, log=log, until=until), until)
 
 
-def apt_sources(*, log: Path, until: Deadline) -> tuple[str, ...]:
-    """One-line sources of SUITE's main component, from the mirrors that apt itself is configured with."""
-    listing = process.check(
-        ["apt-get", "indextargets", "--format", "$(SITE)|$(CODENAME)|$(COMPONENT)|$(SIGNED_BY)"], log=log, until=until
-    )
-    return sources_of(listing)
-
-
-def sources_of(listing: str) -> tuple[str, ...]:
-    """`apt-get indextargets` lines (site|codename|component|signed-by) as deb lines; raises InfraError on none."""
-    found = {}
-    for line in listing.splitlines():
-        site, _, rest = line.partition("|")
-        codename, _, rest = rest.partition("|")
-        component, _, _ = rest.partition("|")
-        if codename == SUITE and component == "main":
-            found[site] = f"deb {site} {SUITE} main"
-    if not found:
-        raise InfraError(
-            f"apt knows no mirror of Debian {SUITE}, where the guest's busybox and dropbear come from",
-            hint="apt-get indextargets  # shows what apt is configured with; run apt-get update if it is empty",
-        )
-    return tuple(found.values())
-
-
-def _made(arch: Arch, sources: Iterable[str], *, log: Path, until: Deadline) -> bytes:
-    with scratch_folder() as scratch:
-        root = Path(scratch) / "root"
-        listed = Path(scratch) / "sources.list"
-        listed.write_text("\n".join(sources) + "\n", encoding="utf-8")
-        process.check(mmdebstrap_argv(arch, root=root, sources=listed), log=log, until=until)
+def _made(arch: Arch, sources: Sequence[str], more: Sequence[str], *, log: Path, until: Deadline) -> bytes:
+    with unpacked((*PACKAGES, *more), arch.debian, sources, log=log, until=until) as root:
         archive = newc(root_entries(root))
-        shutil.rmtree(root, ignore_errors=True)
-    return archive
+        return archive + newc(package_entries(root)) if more else archive
 
 
-def mmdebstrap_argv(arch: Arch, *, root: Path, sources: Path) -> list[str]:
-    """Unpack the packages, run none of their scripts: no root and no emulation of a foreign arch is needed."""
-    return [
-        *("mmdebstrap", "--variant=extract", f"--architectures={arch.debian}"),
-        f"--include={','.join(PACKAGES)}",
-        *("--skip=check/empty", SUITE, str(root), str(sources)),
-    ]
+def package_entries(root: Path) -> Iterator[Entry]:
+    """All files of an unpacked root that programs may need; no device, no link's target is followed.
+
+    Raises UserError where they are too large for a guest that keeps them in memory.
+    """
+    found = sorted(_paths(root))
+    yield from (directory(path) for path in _folders(path for path, _ in found))
+    size = 0
+    for path, place in found:
+        known = place.lstat()
+        if stat.S_ISLNK(known.st_mode):
+            yield symlink(path, str(place.readlink()))
+        elif stat.S_ISREG(known.st_mode):
+            size += known.st_size
+            if size > MOST_BYTES:
+                raise UserError(
+                    f"packages: with all that they depend on they have more than {MOST_BYTES >> 20} MiB",
+                    hint="apt-cache depends --recurse PACKAGE  # what else they bring",
+                )
+            yield regular(path, _content(root, place), permissions=0o755 if known.st_mode & 0o111 else 0o644)
+    yield from _short_names(path for path, _ in found)
+
+
+def _paths(root: Path) -> Iterator[tuple[str, Path]]:
+    for entry in files_below(root):
+        place = Path(entry.path)
+        path = str(place.relative_to(root))
+        merged = path in _MERGED and place.is_symlink()
+        # busybox is the guest's shell, whatever else comes along.
+        if not merged and path not in ("bin/sh", "usr/bin/sh") and not _left_out(path):
+            yield path, place
+
+
+def _left_out(path: str) -> bool:
+    return any(path.startswith(f"{folder}/") for folder in LEFT_OUT)
+
+
+def _folders(paths: Iterable[str]) -> list[str]:
+    """All that the paths lie in, parents first."""
+    folders = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
+    return sorted(folders - {"."} - set(FOLDERS))
+
+
+def _short_names(paths: Iterable[str]) -> Iterator[Entry]:
+    """Programs below /usr are in /bin or /sbin too, as on a merged system: scripts begin with #!/bin/bash."""
+    there = set(paths)
+    for path in sorted(there):
+        short = path.removeprefix("usr/")
+        if path.startswith(("usr/bin/", "usr/sbin/")) and short not in there and short != "bin/busybox":
+            yield symlink(short, f"/{path}")
+
+
+def _content(root: Path, place: Path) -> bytes:
+    try:
+        return read_plain(root, str(place.relative_to(root)), most_bytes=MOST_BYTES)
+    except BadFile as e:
+        raise InfraError(f"a package can't be read where it was unpacked: {e}") from e
 
 
 def root_entries(root: Path) -> Iterator[Entry]:

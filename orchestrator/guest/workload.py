@@ -17,6 +17,7 @@ from orchestrator.host.deadline import POLL_SECONDS, Deadline, now, pause_second
 from orchestrator.host.errors import OutOfTime
 from orchestrator.host.text import one_line
 from orchestrator.model.cells import Cell
+from orchestrator.model.commands import filled
 from orchestrator.model.configuration import DeviceKind
 from orchestrator.model.guests import Ending, Mismatch, UnexpectedError, WorkloadResult
 
@@ -46,6 +47,7 @@ class Limits:
     swapoff: float
     no_progress: float
     overall: float
+    command: float = 0.0  # of a workload that is a command: what it may take itself
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +78,11 @@ SLOWEST = 20.0
 def limits_for(cell: Cell, speed: float, *, kernel_slower: float = 1.0) -> Limits:
     """Time limits of a cell in a guest of this speed, whose kernel takes longer by a factor that no program shows."""
     slower = min(SLOWEST, max(1.0, REFERENCE_SPEED / max(speed, 0.1))) * kernel_slower
+    if cell.workload.command:
+        # Its silence means nothing.
+        most = max(float(cell.seconds), cell.workload.most_seconds * slower)
+        overall = most + 300.0 * slower
+        return Limits(swapoff=45.0 * slower, no_progress=overall, overall=overall, command=most)
     # A swapoff that reads 16 MiB back at a millisecond a page has taken 11 s beside another guest; a leak never ends.
     return Limits(swapoff=45.0 * slower, no_progress=60.0 * slower, overall=cell.seconds + 300.0 * slower)
 
@@ -100,6 +107,9 @@ def workload_argv(cell: Cell, limits: Limits) -> list[str]:
         argv += ["--cgroup", f"{file}={value}"]
     if cell.widening:
         argv += ["--widen", widen_argument(cell.widening, cell.seed, load.widen_only)]
+    if load.command:
+        values = {"seconds": cell.seconds, "seed": cell.seed, "limit": round(limits.command)}
+        return [*argv, "--", load.name, "--", *(filled(word, values) for word in load.command)]
     argv += ["--", load.name, "--seconds", str(cell.seconds), "--seed", str(cell.seed)]
     argv += ["--swapoff-budget", f"{limits.swapoff:.0f}", "--probes", f"/{probes_file(load.name)}"]
     return [*argv, *load.arguments]

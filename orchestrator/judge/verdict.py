@@ -22,6 +22,7 @@ from orchestrator.model.crashes import Crash, CrashKind, Severity
 from orchestrator.model.guests import Ending, Mismatch, Observation, StuckTask, UnexpectedError
 from orchestrator.model.outcomes import Outcome, Verdict
 from orchestrator.model.probes import SiteState
+from orchestrator.model.subtests import SubtestStatus, SuiteResult
 
 # Splats about waiting. They are evidence of a hang, while any other splat says what went wrong before it.
 WAITING = frozenset({CrashKind.HANG, CrashKind.LOCKUP, CrashKind.STALL})
@@ -34,6 +35,9 @@ HANGS = {
 }
 LIVELOCK = "livelock: the guest ran, and the workload made no progress"
 MOST_COUNTERS = 6
+MOST_BAD = 10
+# What is above says how the suite's process ended.
+_SUITES_OWN = 125
 # The endings of a guest that was given too little of this machine.
 _MAY_BE_STARVED = (Ending.NEVER_READY, Ending.NO_PROGRESS, Ending.TIMED_OUT, Ending.SSH_LOST)
 # What a guest reports that did not get to run; a host that waits itself makes these splats worthless.
@@ -210,12 +214,21 @@ def _failed(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict
         return Verdict(outcome=Outcome.FAILED, title=run.detail or "the workload died")
     if run.broken:
         return Verdict(outcome=Outcome.FAILED, title=run.broken)
+    if run.suite is not None and run.suite.unreadable:
+        return Verdict(outcome=Outcome.FAILED, title=f"the suite's results can't be read: {run.suite.unreadable}")
     # What could not be prepared ends with a status too; `missing` says it better.
-    if run.exit_status and not (result is not None and result.missing):
+    if _bad_status(run) and not (result is not None and result.missing):
         return Verdict(outcome=Outcome.FAILED, title=f"the workload ended with status {run.exit_status}")
     if run.exit_status is None or result is None:
         return Verdict(outcome=Outcome.FAILED, title="the workload ended without a result")
     return None
+
+
+def _bad_status(run: Observation) -> bool:
+    """A suite may end with a status of its own when subtests were bad; not by a signal, and not for want of a shell."""
+    if run.suite is not None:
+        return run.exit_status is not None and run.exit_status > _SUITES_OWN
+    return bool(run.exit_status)
 
 
 def _not_exercised(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict | None:
@@ -223,6 +236,8 @@ def _not_exercised(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> 
     if run.result is None:
         return None
     short = (*shortfalls(cell, run, run.result), *series_not_reached(cell, run))
+    if run.suite is not None and not run.suite.ran:
+        short = (f"no subtest ran ({len(run.suite.subtests)} were skipped or have no result)", *short)
     if run.result.missing:
         short = (f"the guest could not provide: {run.result.missing}", *short)
     if not short:
@@ -246,11 +261,24 @@ def _unproved(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdi
 
 def _passed(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict | None:
     del crashes
-    if run.ending is not Ending.REPORTED or run.result is None or run.exit_status != 0:
+    if run.ending is not Ending.REPORTED or run.result is None or _bad_status(run) or run.exit_status is None:
         return None
+    if run.suite is not None:
+        return _suite_verdict(run.suite)
     result = run.result
     title = f"{result.operations} operations, {result.verified} pages verified, {result.swapoffs} swapoffs"
     return Verdict(outcome=Outcome.PASSED, title=title, reasons=substitutes(cell, result))
+
+
+def _suite_verdict(suite: SuiteResult) -> Verdict:
+    """Bad subtests alone are no fault of this kernel's: some are bad on every kernel. The comparison tells."""
+    bad = [one for one in suite.subtests if one.status.bad]
+    skipped = sum(one.status is SubtestStatus.SKIPPED for one in suite.subtests)
+    title = f"{suite.ran - len(bad)} subtests ok, {len(bad)} bad, {skipped} skipped"
+    reasons = [f"bad: {one.path}{f': {one.reason}' if one.reason else ''}" for one in bad[:MOST_BAD]]
+    reasons += [f"and {len(bad) - MOST_BAD} more"] if len(bad) > MOST_BAD else []
+    reasons += [f"not built: {', '.join(suite.not_built)}"] if suite.not_built else []
+    return Verdict(outcome=Outcome.SUBTESTS_FAILED if bad else Outcome.PASSED, title=title, reasons=tuple(reasons))
 
 
 def _unknown(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict:

@@ -34,6 +34,21 @@ class SwapDevice(_Schema):
     """Completion latency; only null_blk has one."""
 
 
+Package = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+:~-]+)?$")]
+Target = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*$")]
+KunitName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_*?][A-Za-z0-9_*?.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$")]
+Word = Annotated[str, Field(pattern=r"^[^\s\"'\\]+$")]
+# Runs the command of a workload that does not speak our protocol.
+COMMAND_PROGRAM = PurePosixPath("workloads/command.c")
+
+
+class Results(StrEnum):
+    """How a command says what came of it."""
+
+    EXIT_STATUS = "exit-status"
+    KTAP = "ktap"
+
+
 Counter = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.\-]+$")]
 
 
@@ -89,9 +104,25 @@ class Workload(_Schema):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     summary: str
-    program: PurePosixPath
+    program: PurePosixPath = COMMAND_PROGRAM
     """Relative to guest-scripts/ or the YAML file: a .c file is compiled statically per arch, others are copied."""
     arguments: tuple[str, ...] = ()
+    command: tuple[Word, ...] = ()
+    """Instead of `program`: any program of the guest's root, run with all devices swapped on. {seconds} and {seed} are
+    the cell's, {limit} is most_seconds scaled with the guest's speed."""
+    results: Results = Results.EXIT_STATUS
+    """Of a command: exit-status (0 is a pass), or ktap (each subtest is reported, and compared between variants)."""
+    most_seconds: Annotated[int, Field(ge=0, le=86_400)] = 0
+    """So long a command may take in a guest of the reference speed, if that is longer than the cell's seconds."""
+    packages: tuple[Package, ...] = ()
+    """Debian packages of the guest's arch that are unpacked into its root with all that they depend on: NAME or
+    NAME=VERSION. None of their scripts runs."""
+    selftests: tuple[Target, ...] = ()
+    """Folders of tools/testing/selftests that are built from the tree under test, into /suites/kselftest."""
+    kunit: tuple[KunitName, ...] = ()
+    """Names of KUnit suites (globs), or folders of the tree whose suites are meant; suite-kunit gets them too."""
+    flavour: str = ""
+    """A flavour that its kernels have beside that of their matrix: kselftest, kunit."""
     devices: Annotated[tuple[SwapDevice, ...], Field(min_length=1)]
     memory_mib: Annotated[int, Field(ge=128, le=MOST_MEMORY_MIB)] = 512
     cpus: Annotated[int, Field(ge=1, le=8)] = 4
@@ -150,7 +181,7 @@ class Matrix(_Schema):
     flavours: Annotated[tuple[str, ...], Field(min_length=1)] = ("plain",)
     arches: Annotated[tuple[str, ...], Field(min_length=1)] = ("x86_64", "arm64")
     workloads: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Names in workloads/ beside the matrix or in configs/workloads/, or paths of YAML files."""
+    """Names in workloads/ beside the matrix or in configs/workloads/, paths of YAML files, or suites (kselftest:mm)."""
     seconds: Annotated[int, Field(gt=0, le=86_400)] = 20
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     repeat: Annotated[int, Field(gt=0, le=10_000)] = 1

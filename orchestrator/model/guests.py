@@ -9,6 +9,7 @@ from typing import Literal
 from orchestrator.model.blocks import Executed
 from orchestrator.model.probes import ChangedSeen, SiteSeen
 from orchestrator.model.stacks import StackFrame
+from orchestrator.model.subtests import SuiteResult
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +116,7 @@ class Observation:
     stuck: tuple[StuckTask, ...] = ()
     moved: Mapping[str, int] = field(default_factory=dict)  # counters of a hung guest that grew between two looks
     standstill: Standstill | None = None  # None: it got on, or this host does not tell
+    suite: SuiteResult | None = None  # None: the workload is no test suite
     executed: Executed | None = None  # None: not an instrumented kernel, or the guest was gone before it could be asked
     sites: tuple[SiteSeen, ...] = ()  # those of the workload
     changed: ChangedSeen | None = None  # None: a baseline, or no result

@@ -17,6 +17,7 @@ from orchestrator.model.matrix_choices import MatrixChoices
 from orchestrator.model.outcomes import Verdict
 from orchestrator.model.phases import Span, Timing
 from orchestrator.model.reach import ChangedReach
+from orchestrator.model.subtests import SuiteComparison
 
 CellFolder = Annotated[str, Field(pattern=r"^(cells/[A-Za-z0-9][A-Za-z0-9_.+-]*)?$")]
 
@@ -51,6 +52,7 @@ class RunReport:
     cells: tuple[CellReport, ...]
     interrupted: bool = False
     crashes: tuple[CrashEntry, ...] = ()  # each once, worst first
+    suites: tuple[SuiteComparison, ...] = ()
     timings: tuple[Timing, ...] = ()  # of all that is no cell
     choices: MatrixChoices | None = None  # of a run that names no matrix
     reach: ChangedReach | None = (

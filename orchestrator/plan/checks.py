@@ -8,15 +8,29 @@ from pathlib import Path, PurePosixPath
 from orchestrator.host.errors import UserError
 from orchestrator.host.paths import PROJECT
 from orchestrator.model.arch import ARCHES
-from orchestrator.model.configuration import DeviceKind, KernelSource, Matrix, SiteWay, SwapDevice, Workload
+from orchestrator.model.commands import placeholder_problem
+from orchestrator.model.configuration import (
+    COMMAND_PROGRAM,
+    DeviceKind,
+    KernelSource,
+    Matrix,
+    Results,
+    SiteWay,
+    SwapDevice,
+    Workload,
+)
 from orchestrator.plan.delays import parse_delays
 from orchestrator.plan.flavours import flavour_conflict, is_widened
 from orchestrator.plan.names import repeated, unknown
 from orchestrator.plan.schema import Problem
+from orchestrator.plan.suite_workloads import is_suite, suite_workload
 
 SUFFIXES = (".yaml", ".yml")
 # In the guest's /patchrig beside the workloads.
-GUEST_PROGRAMS = ("console", "reseed", "run-workload", "speed")
+GUEST_PROGRAMS = (
+    *("console", "reseed", "run-workload", "speed"),
+    *("suite-kselftest", "suite-kunit", "suite-stress-ng"),
+)
 
 _VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?(?:[~-]rc\d+)?")
 _SITE_NAME = re.compile(r"[\w-]{1,40}", re.ASCII)
@@ -107,7 +121,7 @@ def matrix_problems(matrix: Matrix, folder: Path, project: Path) -> Iterator[Pro
 def _missing_files(matrix: Matrix, folder: Path, project: Path) -> Iterator[Problem]:
     for at, name in enumerate(matrix.workloads):
         try:
-            workload_path(name, folder, project)
+            suite_workload(name) if is_suite(name) else workload_path(name, folder, project)
         except UserError as e:
             yield Problem(key=("workloads", at), text=str(e))
     for at, entry in enumerate(matrix.series):
@@ -116,9 +130,14 @@ def _missing_files(matrix: Matrix, folder: Path, project: Path) -> Iterator[Prob
             yield Problem(key=("series", at), text=f"no such file or folder: {folder / entry}; allowed: {allowed}")
 
 
-def workload_problems(workload: Workload, stem: str, folders: tuple[Path, ...]) -> Iterator[Problem]:
+def workload_problems(
+    workload: Workload, stem: str, folders: tuple[Path, ...], flavours: Collection[str] = ()
+) -> Iterator[Problem]:
     """`stem` is the YAML file's name, `folders` where the program may lie."""
+    if workload.flavour and (text := flavour_problem(workload.flavour, flavours)):
+        yield Problem(key=("flavour",), text=text)
     yield from _name_problems(workload.name, stem)
+    yield from _command_problems(workload)
     if not any((folder / workload.program).is_file() for folder in folders):
         places = " or ".join(str(folder / workload.program) for folder in folders)
         yield Problem(key=("program",), text=f"no such file: {places}")
@@ -160,6 +179,22 @@ def _site_problems(site: str, ways: Sequence[SiteWay]) -> Iterator[Problem]:
             yield Problem(
                 key=("sites", site, at), text="has either `by` (the caller) or `below` (anywhere in the stack)"
             )
+
+
+def _command_problems(workload: Workload) -> Iterator[Problem]:
+    if workload.command and workload.program != COMMAND_PROGRAM:
+        yield Problem(key=("command",), text="is there beside `program`: give one of them")
+    if workload.command and workload.arguments:
+        yield Problem(key=("arguments",), text="are for a `program`; those of a command follow it")
+    if not workload.command and workload.program == COMMAND_PROGRAM:
+        yield Problem(key=(), text="program: is missing, and there is no `command` either")
+    if workload.results is Results.KTAP and not workload.command:
+        yield Problem(key=("results",), text="are those of a `command`: there is none")
+    if workload.selftests and workload.results is not Results.KTAP:
+        yield Problem(key=("selftests",), text="print KTAP: add `results: ktap`")
+    for word in workload.command:
+        if text := placeholder_problem(word):
+            yield Problem(key=("command",), text=text)
 
 
 def _name_problems(name: str, stem: str) -> Iterator[Problem]:

@@ -27,6 +27,7 @@ from orchestrator.plan.checks import (
 from orchestrator.plan.expansion import AS_WRITTEN, Selection, refuse_idle_delays, selected
 from orchestrator.plan.names import repeated, unknown
 from orchestrator.plan.schema import STAND_INS, Key, Problem, dotted, problem_of, stand_in
+from orchestrator.plan.suite_workloads import is_suite, suite_workload
 
 # Far above what a person writes; an alias of an alias of an alias gets there soon.
 MAX_VALUES = 20_000
@@ -87,7 +88,8 @@ def selected_plan(path: Path, written: Matrix, selection: Selection, *, project:
         by_name.get(name) or load_workload(name, beside=Path() if is_file_name(name) else path.parent, project=project)
         for name in selection.workloads
     ]
-    workloads = tuple(chosen or own)
+    suites = tuple(map(suite_workload, selection.suites))
+    workloads = (*(chosen or ([] if suites else own)), *suites)
     if twice := repeated([workload.name for workload in workloads]):
         raise UserError(f"{path}: workloads: two of them are called {twice[0]!r}; cells need names of their own")
     return Plan(path=path, matrix=matrix, workloads=workloads)
@@ -106,9 +108,14 @@ def load_workload(name: str, *, beside: Path, project: Path = PROJECT) -> Worklo
 
     The program stays relative when it lies in guest-scripts/, and is absolute when it lies at the YAML file.
     """
+    if is_suite(name):
+        return suite_workload(name)
     document = _read(workload_path(name, beside, project), "workload")
     folders = (document.path.parent.absolute(), project / "guest-scripts")
-    workload = _validated(document, Workload, lambda workload: workload_problems(workload, document.path.stem, folders))
+    flavours = known_flavours(project)
+    workload = _validated(
+        document, Workload, lambda workload: workload_problems(workload, document.path.stem, folders, flavours)
+    )
     beside_yaml = folders[0] / workload.program
     return workload.model_copy(update={"program": PurePosixPath(beside_yaml)}) if beside_yaml.is_file() else workload
 

@@ -26,6 +26,7 @@ class Selection:
     arches: tuple[str, ...] = ()
     flavours: tuple[str, ...] = ()
     workloads: tuple[str, ...] = ()
+    suites: tuple[str, ...] = ()  # beside those workloads, or in place of the matrix's
     variants: tuple[Variant, ...] = ()
     seconds: int | None = None
     seed: int | None = None
@@ -90,8 +91,8 @@ def expand(matrix: Matrix, workloads: Sequence[Workload], selection: Selection =
     chosen = _chosen(workloads, selection.workloads)
     return tuple(
         Cell(
-            build=Build(variant=variant, flavour=flavour, arch=arch),
-            workload=fitted(workload, flavour),
+            build=Build(variant=variant, flavour=with_own(flavour, workload), arch=arch),
+            workload=fitted(workload, with_own(flavour, workload)),
             seconds=matrix.seconds,
             seed=cell_seed(matrix.seed, workload=workload.name, repeat=repeat),
             repeat=repeat,
@@ -129,6 +130,12 @@ def refuse_left_out(matrix: Path, selection: Selection, cells: Sequence[Cell], m
             # A workload may be given by its file.
             if value not in names and Path(value).stem not in names:
                 raise UserError(f"{_OPTIONS[axis]} {value}: no cell is left: {why}", hint=f"patchrig list {matrix}")
+
+
+def with_own(flavour: str, workload: Workload) -> str:
+    """The flavour of the kernels that a workload runs on: its own part beside that of the matrix."""
+    parts = flavour.split("+")
+    return "+".join((*parts, *(part for part in workload.flavour.split("+") if part and part not in parts)))
 
 
 def _chosen(workloads: Sequence[Workload], names: Sequence[str]) -> tuple[Workload, ...]:

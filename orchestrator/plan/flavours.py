@@ -37,6 +37,9 @@ FLAVOURS = {
     # An eighth of the memory as shadow, the quarantine of freed objects (a 32nd), red zones, a kernel twice as large.
     # Of 544 MiB the kernel keeps 131, of 832 MiB 172.
     "kasan": Needs(memory_mib=160, slower=2.5, less=2.5, kept=0.3),
+    # Suites of the tree: a kernel that is larger by a third, and as quick.
+    "kselftest": Needs(memory_mib=16),
+    "kunit": Needs(memory_mib=16),
     # The compiler's calls around each access of memory, and a stall of 80 us at every 4000th.
     "kcsan": Needs(memory_mib=16, slower=3.0, less=4.0),
     # A page takes longer to write, compress, read and check. Slabs, stacks and page tables are larger; so are the swap

@@ -23,7 +23,6 @@ STAND_INS: Mapping[type[BaseModel], Mapping[str, object]] = {
     Workload: {
         "name": "any",
         "summary": "",
-        "program": "any",
         "devices": [{"kind": "zram", "size_mib": 1}],
         "exercised": {"any": 1},
     },
@@ -43,6 +42,8 @@ _PATTERNS = {
     "^[a-z0-9][a-z0-9-]*$": "must be lower-case letters, digits and -",
     r"^[A-Za-z_]\w*$": "must be the name of a function",
     r"^[a-zA-Z0-9_.\-]+$": "must be letters, digits, _, . and -",
+    r"^[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+:~-]+)?$": "must be a Debian package, NAME or NAME=VERSION",
+    r"^[^\s\"'\\]+$": "must have no blanks, quotes or backslashes: put them into a script",
 }
 
 _EXPECTED = {

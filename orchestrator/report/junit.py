@@ -13,20 +13,27 @@ from orchestrator.model.crashes import Crash, Severity
 from orchestrator.model.images import BuildFailure
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import CellReport, RunReport
+from orchestrator.model.subtests import Change, SubtestChange, SuiteComparison
 from orchestrator.report.crash_entries import crash_entries, tally_text
 from orchestrator.report.crash_text import crash_lines
 from orchestrator.report.proof_text import proof_lines
+from orchestrator.report.suite_text import change_text, runs_text
 
 _MOST_CRASHES = 10
 
 
 def junit_text(report: RunReport) -> str:
-    """One suite for each build, one case for each workload and repeat."""
+    """One suite for each build, one case for each workload and repeat.
+
+    Test suites come after them: one case for each subtest, over all repeats and both variants. Only one that the series
+    made worse is a failure.
+    """
     suites: dict[str, list[CellReport]] = {build.build.name: [] for build in report.builds}
     for cell in report.cells:
         suites.setdefault(cell.cell.build.name, []).append(cell)
     whose = {entry.title: tally_text(entry) for entry in crash_entries(report.cells)}
     made = [_suite(report, name, cells, whose) for name, cells in suites.items()]
+    made += [_subtest_suite(report, suite) for suite in report.suites]
     text: str = to_xml_report_string(made, encoding="utf-8")
     return text
 
@@ -150,8 +157,29 @@ def _judge(case: TestCase, cell: CellReport, whose: Mapping[str, str]) -> None:
         case.add_skipped_info(message=title)
     elif outcome is Outcome.LOST:
         case.add_error_info(message=title, output=valid_xml(_why(cell, whose)), error_type=outcome.value)
-    elif outcome is not Outcome.PASSED:
+    elif not outcome.good:
         case.add_failure_info(message=title, output=valid_xml(_why(cell, whose)), failure_type=outcome.value)
+
+
+def _subtest_suite(report: RunReport, suite: SuiteComparison) -> TestSuite:
+    name = valid_xml(f"subtests.{suite.name}")
+    cases = [_subtest_case(name, suite, one) for one in suite.changes]
+    runs = {"baseline.runs": str(suite.baseline_runs), "patched.runs": str(suite.patched_runs)}
+    return TestSuite(name=name, test_cases=cases, timestamp=report.started, properties=runs)
+
+
+def _subtest_case(suite_name: str, suite: SuiteComparison, one: SubtestChange) -> TestCase:
+    case = TestCase(name=valid_xml(one.path), classname=suite_name, stdout=valid_xml(runs_text(suite, one)))
+    message = valid_xml(change_text(suite, one))
+    if one.change is Change.REGRESSED:
+        output = valid_xml("\n".join(one.diagnostics))
+        case.add_failure_info(message=message, output=output, failure_type=one.change.value)
+    elif one.patched.bad or one.baseline.bad or not (one.patched.ran or one.baseline.ran):
+        # No pass, and no fault of the series that could be told.
+        case.add_skipped_info(message=message)
+    elif one.change in (Change.GONE, Change.SKIPPED):
+        case.add_skipped_info(message=message)
+    return case
 
 
 def _build_case(failure: BuildFailure) -> TestCase:

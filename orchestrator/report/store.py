@@ -27,6 +27,7 @@ from orchestrator.model.phases import Span, Timing
 from orchestrator.model.probes import Proof
 from orchestrator.model.reach import ChangedReach
 from orchestrator.model.reports import CellReport, RunReport
+from orchestrator.model.subtests import SuiteComparison
 from orchestrator.report.coverage.figures import PAGE_FILE, coverage_of
 from orchestrator.report.coverage.page import page_text
 from orchestrator.report.crash_entries import crash_entries
@@ -108,6 +109,11 @@ class Store:
         with self._lock:
             timing = Timing(name=name, spans=self._since_start(spans))
             self._report = replace(self._report, timings=(*self._report.timings, timing))
+
+    def set_suites(self, suites: Sequence[SuiteComparison]) -> None:
+        """What the subtests of all cells so far come to."""
+        with self._lock:
+            self._report = replace(self._report, suites=tuple(suites))
 
     def add_cells(self, cells: Sequence[CellReport]) -> None:
         """Record finished cells. When this returns, their lines are on the disk."""

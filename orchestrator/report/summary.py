@@ -20,6 +20,7 @@ from orchestrator.report.crash_entries import compared_text, comparison, crash_e
 from orchestrator.report.crash_text import short_crash_lines
 from orchestrator.report.next_command import baseline_command, pasteable
 from orchestrator.report.proof_text import changed_text, reach_by_arch, reach_text, site_text, together
+from orchestrator.report.suite_text import suite_lines
 
 WIDTH = 78
 _MOST_CELLS = 4
@@ -58,6 +59,7 @@ def summary_text(report: RunReport) -> str:
     blocks = [
         _head(report),
         *(_table(name, cells, report) for name, cells in by_build(report.cells).items()),
+        *_suites(report),
         *_failed_builds(report),
         *(_finding(report, finding) for finding in findings(report.cells)),
         *_not_run(report.cells),
@@ -186,6 +188,12 @@ def _row_lines(row: Row) -> Iterator[str]:
     if row.proof:
         yield _wrapped(", ".join(row.proof), indent="      ")
     yield from (_wrapped(text, indent="      ") for text in row.states)
+
+
+def _suites(report: RunReport) -> Iterator[str]:
+    for suite in report.suites:
+        head, *lines = suite_lines(suite)
+        yield "\n".join((_wrapped(head), *(_wrapped(line, indent="  ") for line in lines)))
 
 
 def _failed_builds(report: RunReport) -> Iterator[str]:

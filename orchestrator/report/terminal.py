@@ -35,6 +35,7 @@ from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import RunReport
 from orchestrator.report.bugs_report import bug_rows, bugs_by_build, conclusions
 from orchestrator.report.crash_entries import crash_entries, tally_text
+from orchestrator.report.suite_text import suite_lines
 from orchestrator.report.summary import by_build, findings, outcome_counts, rows, without_baseline
 
 # Without a total, a line for each so many objects or bytes.
@@ -47,6 +48,7 @@ _LEAST_SEEN = 50
 _STYLES = {
     Outcome.PASSED: "green",
     Outcome.SKIPPED: "yellow",
+    Outcome.SUBTESTS_FAILED: "yellow",
     Outcome.NOT_EXERCISED: "yellow",
     Outcome.LOST: "magenta",
 }
@@ -79,6 +81,10 @@ def print_table(report: RunReport, console: Console) -> None:
         for row in rows(cells):
             table.add_row(_plain(row.workload), _coloured(row.outcome), *row.figures)
         console.print(table)
+        console.print()
+    for suite in report.suites:
+        for line in suite_lines(suite):
+            say(console, line)
         console.print()
     _print_crashes(report, console)
     say(console, outcome_counts(report.cells))

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The one way from a kernel to guests of it: for a run, a repeated cell, seeded bugs, and a guest for a person."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from orchestrator.guest.archive import GuestFiles, build_initramfs, for_kernel, program_path
+from orchestrator.guest.archive import GuestFiles, add_tests, build_initramfs, for_kernel, program_path
 from orchestrator.guest.keys import RunKeys
 from orchestrator.guest.workload import Limits, disk_sizes, limits_for
 from orchestrator.host import paths
@@ -18,15 +18,19 @@ from orchestrator.model.configuration import Allowed, Workload
 from orchestrator.model.events import Listener, Notice, Step
 from orchestrator.model.images import KernelImage
 from orchestrator.model.probes import Located
+from orchestrator.model.suites import SuiteFile
 from orchestrator.plan.flavours import needs_of
 from orchestrator.report.kept_probes import load_located
 from orchestrator.run.crash_source import Explainer
 from orchestrator.run.snapshots import Snapshots
+from orchestrator.run.suite_results import PARSER_FOLDER, KtapParser
 from orchestrator.vm.accelerator import kvm_impossible, kvm_state
 from orchestrator.vm.argv import VmSpec
 from orchestrator.vm.qemu import Ready, config_digest, not_as_asked
 
 BOOT_SECONDS = 120.0
+# What the root has without packages: 9 MiB with a few workloads.
+_SMALL_ROOT_MIB = 16
 _INITRAMFS_SECONDS = 1800.0
 _AGAIN = "patchrig run ...  # makes a run of its own"
 
@@ -63,6 +67,7 @@ class Bootable:
     initramfs: Path
     guests: Guests
     explainer: Explainer | None = None  # of this kernel's crashes
+    ktap: KtapParser | None = None  # None: no suite runs on it
     located: Located | None = None  # its sites and changed functions; None: a run of an earlier version did not keep it
 
 
@@ -72,7 +77,7 @@ def vm_spec(cell: Cell, bootable: Bootable) -> VmSpec:
         arch=ARCHES[cell.build.arch],
         image=bootable.kernel.image,
         initramfs=bootable.initramfs,
-        memory_mib=cell.workload.memory_mib,
+        memory_mib=cell.workload.memory_mib + root_mib(bootable.initramfs),
         cpus=cell.workload.cpus,
         kvm=cell.build.arch in bootable.guests.kvm,
         disk_mib=disk_sizes(cell),
@@ -92,6 +97,15 @@ def limits_of(cell: Cell, speed: float) -> Limits:
     return limits_for(cell, speed, kernel_slower=needs_of(cell.build.flavour).slower)
 
 
+def root_mib(initramfs: Path) -> int:
+    """MiB that a guest needs for its root beyond what each workload's memory has for a small one.
+
+    All files of the root stay in memory; while they are unpacked the archive is there beside them, and is freed then.
+    """
+    size = initramfs.stat().st_size if initramfs.exists() else 0
+    return max(0, -(-size >> 20) - _SMALL_ROOT_MIB)
+
+
 @dataclass(slots=True)
 class BootFiles:
     """What the guests of one run start from, beside their kernels: made where it is missing, once for each arch."""
@@ -104,9 +118,18 @@ class BootFiles:
     _kvm: dict[str, bool] = field(default_factory=dict)
 
     def bootable(
-        self, image: KernelImage, located: Located, explainer: Explainer | None = None, *, folder: Path | None = None
+        self,
+        image: KernelImage,
+        located: Located,
+        explainer: Explainer | None = None,
+        *,
+        folder: Path | None = None,
+        tests: Sequence[SuiteFile] = (),
     ) -> Bootable:
-        """The kernel with its own initramfs, which has its probes in it, and is made in the `folder`."""
+        """The kernel with its own initramfs, which has its probes in it, and is made in the `folder`.
+
+        `tests` are those of a suite that was built with it.
+        """
         arch = ARCHES[image.build.arch]
         initramfs = self.folder / f"initramfs.{arch.name}"
         if not initramfs.exists():
@@ -122,6 +145,8 @@ class BootFiles:
             coverage=image.coverage,
             output=(folder or self.folder) / initramfs_name(image.build),
         )
+        if tests:
+            own = add_tests(own, tests, output=own)
         return Bootable(kernel=image, initramfs=own, guests=self.guests, explainer=explainer, located=located)
 
     def with_usable_kvm(self, bootable: Bootable, cell: Cell) -> Bootable:
@@ -156,18 +181,27 @@ def initramfs_name(build: Build) -> str:
     return f"initramfs.{build.name}"
 
 
-def kept_bootable(image: KernelImage, run: Path, guests: Guests, explainer: Explainer | None = None) -> Bootable:
+def kept_bootable(
+    image: KernelImage, run: Path, guests: Guests, explainer: Explainer | None = None, *, sandbox: bool = True
+) -> Bootable:
     """The kernel and initramfs as an earlier run's own folder holds them: the cache may have been cleaned since."""
     folder = run / "builds" / image.build.name
     initramfs = run / "guest" / initramfs_name(image.build)
     if not initramfs.exists():
         # As runs before 2026-12 called that of a kernel without blocks.
         initramfs = run / "guest" / f"initramfs.{image.build.arch}"
+    parser = folder / PARSER_FOLDER
     for file in (folder / "image", initramfs):
         if not file.exists():
             raise InfraError(f"{file} is gone", hint=_AGAIN)
     if image.hashes.get("image") not in (None, sha256_of(folder / "image")):
         raise InfraError(f"{folder / 'image'} is not what was booted", hint=_AGAIN)
     kernel = replace(image, image=folder / "image", config=folder / "config", log=folder / "build.log")
-    located = load_located(folder)
-    return Bootable(kernel=kernel, initramfs=initramfs, guests=guests, explainer=explainer, located=located)
+    return Bootable(
+        kernel=kernel,
+        initramfs=initramfs,
+        guests=guests,
+        explainer=explainer,
+        located=load_located(folder),
+        ktap=KtapParser(folder=parser, sandbox=sandbox) if parser.is_dir() else None,
+    )

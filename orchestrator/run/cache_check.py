@@ -11,7 +11,10 @@ from orchestrator.kernel.source.manifest import check_manifest
 from orchestrator.kernel.source.tarball import damaged_tarballs
 from orchestrator.kernel.source.tree import Tree
 
-_SEALED = ("*.sealed", "rootfs/*.sealed", "programs/*.sealed", "trees/*.sealed", "reach/*.sealed")
+_SEALED = (
+    *("*.sealed", "rootfs/*.sealed", "programs/*.sealed", "trees/*.sealed"),
+    *("reach/*.sealed", "suites/*.sealed", "sysroots/*.sealed"),
+)
 _MOST_NAMED = 3
 
 

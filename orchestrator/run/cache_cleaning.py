@@ -20,6 +20,8 @@ CACHES = {
     "rootfs": "guest root file systems",
     "programs": "compiled guest programs",
     "reach": "reach maps",
+    "suites": "compiled test suites",
+    "sysroots": "libraries that test suites are linked with",
     "objects": "how many objects a build has",
     "peers": "what benchmarks/peers.py compares with",
 }

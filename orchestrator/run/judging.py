@@ -10,7 +10,7 @@ from orchestrator.judge.races import weighed
 from orchestrator.judge.upstream_bugs import annotated
 from orchestrator.judge.verdict import judge
 from orchestrator.model.cells import Cell
-from orchestrator.model.configuration import Allowed
+from orchestrator.model.configuration import Allowed, Results
 from orchestrator.model.crashes import Crash
 from orchestrator.model.guests import Ending, Observation
 from orchestrator.model.images import BuildFailure
@@ -24,6 +24,7 @@ from orchestrator.run.crash_source import explained_tasks
 from orchestrator.run.endings import End, guarded, lost
 from orchestrator.run.progress_watch import crashes_of, shown_tasks_of
 from orchestrator.run.proof import with_proof
+from orchestrator.run.suite_results import suite_result
 
 
 def judge_cell(cell: Cell, observed: Observed, bootable: Bootable) -> CellReport:
@@ -43,6 +44,10 @@ def judge_cell(cell: Cell, observed: Observed, bootable: Bootable) -> CellReport
 
 def _judged(cell: Cell, observed: Observed, bootable: Bootable) -> CellReport:
     run, console_log = observed.observation, observed.folder / "console.log"
+    if cell.workload.results is Results.KTAP:
+        log = observed.folder / "workload.log"
+        printed = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+        run = replace(run, suite=suite_result(run, printed, bootable.ktap))
     # The kernel's own stacks of the tasks that hang have more than those of /proc.
     stuck = explained_tasks(shown_tasks_of(run, console_log), bootable.explainer)
     crashes = crashes_of(console_log)

@@ -15,16 +15,19 @@ from orchestrator.host.lock import in_use
 from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.compile.image_cache import image_key
 from orchestrator.kernel.compile.prepare import BuildContext, from_tarball, from_tree, hashes_of, prepare
+from orchestrator.kernel.compile.suite_build import Wanted, build_suites
+from orchestrator.kernel.compile.wishes import wished_fragments
 from orchestrator.kernel.series.load import BASELINE, Series, load_series
 from orchestrator.kernel.source.overlay import Overlay, load_folder_overlay, load_overlay
 from orchestrator.kernel.source.tree import PreparedSource
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.cells import Build, Cell
-from orchestrator.model.configuration import Variant
+from orchestrator.model.configuration import Results, Variant, Workload
 from orchestrator.model.events import Listener, Notice
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.matrix_choices import MatrixChoices
 from orchestrator.model.reach import DEFAULT_FOLDERS
+from orchestrator.model.suites import SuiteFiles
 from orchestrator.plan.config import Plan
 from orchestrator.plan.flavours import needs_of
 from orchestrator.run.crash_source import Explainer, new_explainer
@@ -82,17 +85,43 @@ class Kernels:
         """
         series = self._series(build)
         series = replace(series, patches=(*series.patches, *more.patches))
-        context = BuildContext(
+        context = self._context(log_dir, listener, background=background, wished=wished_fragments(self.targets(build)))
+        fragments = fragments_of(build)
+        return prepare(
+            build, source=self.source, series=series, fragments=fragments, context=context, overlay=self._overlay(build)
+        )
+
+    def has_suites(self, build: Build) -> bool:
+        """Whether a suite that prints KTAP runs on this kernel."""
+        return any(load.results is Results.KTAP for load in self._workloads(build))
+
+    def targets(self, build: Build) -> tuple[str, ...]:
+        """The folders of tools/testing/selftests that are built for this kernel's guests."""
+        return tuple(sorted({target for load in self._workloads(build) for target in load.selftests}))
+
+    def suites(
+        self, build: Build, *, log_dir: Path, listener: Listener, background: bool = False
+    ) -> SuiteFiles | BuildFailure:
+        """The test suites of this kernel's tree, built or taken from the cache."""
+        context = self._context(log_dir, listener, background=background)
+        kunit = tuple(sorted({name for load in self._workloads(build) for name in load.kunit}))
+        wanted = Wanted(selftests=self.targets(build), kunit=kunit)
+        return build_suites(build, source=self.source, series=self._series(build), wanted=wanted, context=context)
+
+    def _workloads(self, build: Build) -> list[Workload]:
+        return [cell.workload for cell in self.request.cells if cell.build == build]
+
+    def _context(
+        self, log_dir: Path, listener: Listener, *, background: bool, wished: tuple[str, ...] = ()
+    ) -> BuildContext:
+        return BuildContext(
             cache=self.request.cache,
             log_dir=log_dir,
             sandbox=self.sandbox,
             on_event=listener,
             background=background,
             diffs=self.diffs,
-        )
-        fragments = fragments_of(build)
-        return prepare(
-            build, source=self.source, series=series, fragments=fragments, context=context, overlay=self._overlay(build)
+            wished=wished,
         )
 
     def explainer(self, image: KernelImage, run: Path, more: Series = BASELINE) -> Explainer:

@@ -8,6 +8,7 @@ from functools import partial
 
 from orchestrator.guest.keys import RunKeys, load_keys, new_keys, save_keys
 from orchestrator.host.errors import InfraError
+from orchestrator.judge.suite_comparison import comparisons
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.events import SOURCE, CellEnded, CellStarted, Listener, Notice, PhaseBegan
 from orchestrator.model.images import BuildFailure, KernelImage
@@ -33,6 +34,7 @@ from orchestrator.run.sandboxing import guests_in_sandbox
 from orchestrator.run.scheduler import Steps, Stop, Unbuilt, working
 from orchestrator.run.snapshots import snapshots
 from orchestrator.run.stopwatch import Stopwatch
+from orchestrator.run.suite_results import keep_parser
 
 
 def run_matrix(request: Request, store: Store, listener: Listener) -> RunReport:
@@ -98,7 +100,15 @@ def _new_kernel(
     listener(PhaseBegan(what=build.name, phase=Phase.PACK))
     explainer = kernels.explainer(image, store.folder)
     located = located_in(image, explainer.diff, cells.files.workloads, sandbox=kernels.sandbox)
-    return cells.files.bootable(image, located, explainer)
+    if not kernels.has_suites(build):
+        return cells.files.bootable(image, located, explainer)
+    suites = kernels.suites(build, log_dir=store.build_folder(build), listener=listener, background=background)
+    if isinstance(suites, BuildFailure):
+        return suites
+    if suites.not_built:
+        listener(Notice(text=f"{build.name}: tests that do not compile here: {', '.join(suites.not_built)}"))
+    bootable = cells.files.bootable(image, located, explainer, tests=suites.tests)
+    return replace(bootable, ktap=keep_parser(suites, store.build_folder(build), sandbox=kernels.sandbox))
 
 
 def _kept_kernel(report: RunReport, cells: "_Cells", build: Build, _background: bool, listener: Listener) -> Bootable:
@@ -108,7 +118,7 @@ def _kept_kernel(report: RunReport, cells: "_Cells", build: Build, _background: 
     if not isinstance(image, KernelImage):
         raise InfraError(f"{report.id} has no kernel for {build.name}: it was never built")
     explainer = kept_explainer(image, report.folder, cache=request.cache, run=run, sandbox=request.sandbox)
-    bootable = kept_bootable(image, report.folder, cells.files.guests, explainer)
+    bootable = kept_bootable(image, report.folder, cells.files.guests, explainer, sandbox=request.sandbox)
     cells.store.add_build(bootable.kernel)
     return bootable
 
@@ -139,6 +149,8 @@ def _run_cells(
             for report in record(reports, store):
                 files.listener(CellEnded(report=report))
                 watch.count(report)
+            if any(report.run and report.run.suite for report in reports):
+                store.set_suites(comparisons(store.report().cells))
             work.stop(_stop(watch, request))
     watch.check(f"less {store.folder / 'summary.txt'}; patchrig doctor")
 

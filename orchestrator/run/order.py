@@ -29,7 +29,7 @@ class Job(Protocol):
 B = TypeVar("B", bound=Hashable)
 J = TypeVar("J", bound=Job)
 
-_NO_HINT = frozenset({Outcome.PASSED, Outcome.SKIPPED, Outcome.LOST})
+_NO_HINT = frozenset({Outcome.PASSED, Outcome.SKIPPED, Outcome.SUBTESTS_FAILED, Outcome.LOST})
 
 
 class FailurePriority(IntEnum):

@@ -100,3 +100,56 @@ def test_the_result_line_is_json_whatever_its_texts_are(library: Path, tmp_path:
         assert all(set(row) == {"page", "kind", "promise", "expected", "seen"} for row in said["mismatches"])
         assert all(set(row) == {"call", "errno", "promise", "count"} for row in said["errors"])
         assert len(line) < 256 * 1024
+
+
+@pytest.fixture(scope="session")
+def command(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program that runs any command as a workload."""
+    folder = tmp_path_factory.mktemp("command")
+    source = PROJECT / "guest-scripts" / "workloads" / "command.c"
+    wraps = [f"-Wl,--wrap={name}" for name in REPLACED]
+    check(["gcc", *CFLAGS, OF_LIBRARY, "-o", "command", source, library, *wraps], folder)
+    return folder / "command"
+
+
+def commanded(program: Path, *argv: str) -> tuple[int, list[str], dict[str, object]]:
+    """Exit status, the lines of the command, and the result."""
+    argv = (str(program), "--swap", "/dev/zram0:10:zram", "--", *argv)
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60)
+    assert not done.stderr
+    *lines, last = done.stdout.splitlines()
+    own = [json.loads(line) for line in lines if line.startswith("{")]
+    assert all(set(line) == {"type", "seconds", "operations", "swapoffs"} for line in own)
+    return done.returncode, [line for line in lines if not line.startswith("{")], json.loads(last)
+
+
+def test_each_line_of_a_command_is_marked_and_counted(command: Path) -> None:
+    status, lines, result = commanded(command, "printf", 'one\\n{"type": "result"}\\n\\nlast')
+
+    assert (status, lines) == (0, ["|one", '|{"type": "result"}', "|", "|last"])
+    assert (result["operations"], result["swapoffs"], result["errors"]) == (4, 1, [])
+
+
+@pytest.mark.parametrize(("script", "status"), [("exit 0", 0), ("exit 3", 3), ("kill -9 $$", 137)])
+def test_a_command_s_end_is_the_program_s(command: Path, script: str, status: int) -> None:
+    assert commanded(command, "sh", "-c", script)[0] == status
+
+
+def test_a_command_that_is_not_there_is_no_pass(command: Path) -> None:
+    status, lines, _ = commanded(command, "no-such-program")
+
+    assert (status, lines) == (127, ["|no-such-program: No such file or directory"])
+
+
+def test_both_streams_and_long_lines_come_whole(command: Path) -> None:
+    status, lines, _ = commanded(command, "sh", "-c", "echo bad >&2; head -c 9000 /dev/zero | tr '\\0' x; exit 1")
+
+    assert status == 1
+    assert lines[0] == "|bad"
+    assert [len(line) for line in lines[1:]] == [4001, 4001, 1001]
+
+
+def test_a_daemon_that_holds_the_output_open_is_not_waited_for(command: Path) -> None:
+    status, lines, _ = commanded(command, "sh", "-c", "sleep 30 & echo done")
+
+    assert (status, lines) == (0, ["|done"])

@@ -19,6 +19,7 @@ from orchestrator.kernel.compile.host_fault import HostWatch
 from orchestrator.kernel.compile.kconfig import OF_SOME_KERNELS, config_text, not_granted, parse_config
 from orchestrator.kernel.compile.kconfig_dependencies import Definition, definitions, why_not
 from orchestrator.kernel.compile.limits import BuildLimits, BuildWatch, build_limits
+from orchestrator.kernel.compile.wishes import NO_WISHES, note_refused
 from orchestrator.model.arch import Arch
 from orchestrator.model.cells import Build
 from orchestrator.model.images import BuildFailure
@@ -156,13 +157,19 @@ def check_tools(arch: Arch) -> None:
             raise ToolMissing(tool)
 
 
-def configure(dirs: BuildDirs, asked: Mapping[str, str], until: Deadline) -> BuildFailure | None:
-    """Write .config from what is asked; a BuildFailure when a symbol did not survive kconfig."""
+def configure(
+    dirs: BuildDirs, asked: Mapping[str, str], until: Deadline, wished: Mapping[str, str] = NO_WISHES
+) -> BuildFailure | None:
+    """Write .config from what is asked; a BuildFailure when a symbol did not survive kconfig.
+
+    What is only wished may be refused: the build's log says so.
+    """
     # Not olddefconfig on a .config that lies there: what is not asked for is off, whatever was built here before.
-    write_cached(dirs.request, config_text(asked).encode())
+    write_cached(dirs.request, config_text({**wished, **asked}).encode())
     if failure := _make(dirs, ["allnoconfig"], None, until):
         return failure
     config = parse_config(read_plain_text(dirs.out, ".config", most_bytes=CONFIG_BYTES))
+    note_refused(dirs.log, not_granted({name: value for name, value in wished.items() if name not in asked}, config))
     refused = not_granted(asked, config)
     if not refused:
         return None

@@ -31,6 +31,7 @@ from orchestrator.kernel.compile.make import (
     run_tool,
     tail_of,
 )
+from orchestrator.kernel.compile.wishes import wished_options, wishes_hash
 from orchestrator.kernel.series.load import BASELINE, Series
 from orchestrator.kernel.source.apply import NotApplied
 from orchestrator.kernel.source.layer import applied_to, layer_name, layer_of, put_on, refresh_times
@@ -66,6 +67,7 @@ class BuildContext:
     background: bool = False  # compilers get what of the CPUs nobody else wants
     limits: BuildLimits = field(default_factory=build_limits)
     diffs: SeriesDiffs = field(default_factory=SeriesDiffs)
+    wished: tuple[str, ...] = ()  # kconfig fragments of the tree, granted as far as that can be
 
     def enter(self, build: Build, phase: Phase) -> None:
         self.on_event(PhaseBegan(what=build.name, phase=phase))
@@ -114,6 +116,7 @@ def prepare(  # what a kernel is made of
     asked = merge(_read_fragment(path) for path in fragments)
     log = context.log_dir / "toolchain.log"
     hashes = hashes_of(arch, source=source, series=series, fragments=fragments, overlay=overlay, log=log, until=until)
+    hashes |= {"wished": wishes_hash(context.wished)} if context.wished else {}
     key = image_key(hashes, arch.name)
     if image := find_image(context.cache, key, build, context.on_event):
         return _finished(image, "from the cache", context)
@@ -340,7 +343,7 @@ def _build_in(dirs: BuildDirs, inputs: KernelInputs, context: BuildContext, unti
     """Raises BadFile where the build left something else than what belongs there."""
     context.enter(dirs.build, Phase.CONFIGURE)
     context.on_event(Step(text=f"configuring {dirs.build.name}"))
-    if failure := configure(dirs, inputs.asked, until):
+    if failure := configure(dirs, inputs.asked, until, wished_options(dirs.src, context.wished)):
         return failure
     full_count = context.cache / "objects" / f"{dirs.build.flavour}.{dirs.build.arch}"
     from_nothing = not (dirs.out / "vmlinux").exists()

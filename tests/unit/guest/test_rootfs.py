@@ -2,17 +2,19 @@
 """Where the guest's packages come from, and how its programs are compiled."""
 
 import os
-from pathlib import Path
+import stat
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from orchestrator.guest.archive import COMPILED, SCRIPTS, program_path
 from orchestrator.guest.programs import Library, compile_argv, program_bytes
-from orchestrator.guest.rootfs import PACKAGES, SUITE, apt_sources, base_archive, mmdebstrap_argv, sources_of
+from orchestrator.guest.rootfs import FOLDERS, MOST_BYTES, PACKAGES, base_archive, package_entries
 from orchestrator.host.deadline import Deadline
+from orchestrator.host.debian import SUITE, apt_sources, mmdebstrap_argv, sources_of
 from orchestrator.host.errors import InfraError, ToolMissing, UserError
 from orchestrator.host.process import find_tool
-from orchestrator.model.arch import ARCHES
+from orchestrator.model.arch import ARCHES, Arch
 from orchestrator.plan.checks import GUEST_PROGRAMS
 from tests.unit.samples import cell
 
@@ -43,8 +45,8 @@ def test_without_a_mirror_of_the_suite_it_says_what_to_look_at(listing: str) -> 
 
 
 @pytest.mark.parametrize("arch", ARCHES.values(), ids=lambda arch: arch.name)
-def test_packages_are_unpacked_and_none_of_their_scripts_runs(arch: object) -> None:
-    argv = mmdebstrap_argv(arch, root=Path("/r"), sources=Path("/s"))  # type: ignore[arg-type]  # an Arch
+def test_packages_are_unpacked_and_none_of_their_scripts_runs(arch: Arch) -> None:
+    argv = mmdebstrap_argv(PACKAGES, arch.debian, root=Path("/r"), sources=Path("/s"))
 
     assert "--variant=extract" in argv
     assert f"--include={','.join(PACKAGES)}" in argv
@@ -200,3 +202,95 @@ def test_apt_is_asked_for_the_mirrors(tmp_path: Path) -> None:
         pytest.skip(f"no mirror is configured here: {e}")
 
     assert all(source.startswith("deb ") and source.endswith(f" {SUITE} main") for source in sources)
+
+
+def unpacked_root(tmp_path: Path) -> Path:
+    """Parts of a root as mmdebstrap leaves it, not merged, with things that a guest must not get."""
+    root = tmp_path / "root"
+    files = {
+        "bin/bash": 0o755, "usr/bin/stress-ng": 0o4755, "usr/sbin/ip": 0o755, "etc/bash.bashrc": 0o644,
+        "usr/share/doc/bash/copyright": 0o644, "var/lib/dpkg/status": 0o644, "etc/patchrig-packages": 0o644,
+        "patchrig/run-workload": 0o755, "usr/lib/x86_64-linux-gnu/libcap.so.2.66": 0o644,
+    }  # fmt: skip
+    for path, mode in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(path)
+        (root / path).chmod(mode)
+    (root / "bin/sh").symlink_to("dash")
+    (root / "usr/lib/x86_64-linux-gnu/libcap.so.2").symlink_to("libcap.so.2.66")
+    (root / "usr/bin/passwd").symlink_to("/etc/passwd")
+    os.mkfifo(root / "usr/bin/pipe")
+    return root
+
+
+def test_all_files_of_a_workload_s_packages_are_in_the_root_but_for_documents_and_devices(tmp_path: Path) -> None:
+    entries = {entry.path: entry for entry in package_entries(unpacked_root(tmp_path))}
+
+    assert {path for path, entry in entries.items() if stat.S_ISREG(entry.mode)} == {
+        "bin/bash", "usr/bin/stress-ng", "usr/sbin/ip", "etc/bash.bashrc", "etc/patchrig-packages",
+        "usr/lib/x86_64-linux-gnu/libcap.so.2.66",
+    }  # fmt: skip
+    assert entries["usr/bin/stress-ng"].data == b"usr/bin/stress-ng"
+    assert "bin/sh" not in entries
+
+
+def test_no_file_of_a_package_has_more_rights_than_its_user(tmp_path: Path) -> None:
+    entries = list(package_entries(unpacked_root(tmp_path)))
+
+    assert not [entry.path for entry in entries if entry.mode & 0o7000]
+
+
+def test_a_link_is_kept_and_what_it_names_on_this_machine_is_not_read(tmp_path: Path) -> None:
+    links = {entry.path: entry.data for entry in package_entries(unpacked_root(tmp_path)) if stat.S_ISLNK(entry.mode)}
+
+    assert links["usr/bin/passwd"] == b"/etc/passwd"
+    # Scripts name their interpreter by its short name.
+    assert (links["bin/stress-ng"], links["sbin/ip"]) == (b"/usr/bin/stress-ng", b"/usr/sbin/ip")
+    assert "bin/bash" not in links
+
+
+def test_folders_come_before_what_is_in_them(tmp_path: Path) -> None:
+    seen = set(FOLDERS)
+    for entry in package_entries(unpacked_root(tmp_path)):
+        parents = {str(parent) for parent in PurePosixPath(entry.path).parents} - {"."}
+        assert parents <= seen
+        seen |= {entry.path} if stat.S_ISDIR(entry.mode) else set()
+
+
+def test_packages_that_are_too_large_for_memory_are_refused(tmp_path: Path) -> None:
+    root = unpacked_root(tmp_path)
+    with (root / "usr/lib/large").open("wb") as file:
+        file.truncate(MOST_BYTES)
+
+    with pytest.raises(UserError, match="more than 512 MiB"):
+        list(package_entries(root))
+
+
+def test_a_root_with_packages_is_kept_apart_from_one_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = fake_packages(tmp_path, monkeypatch)
+    until = Deadline.after(60, "the archive")
+    where = {"cache": tmp_path / "cache", "log": tmp_path / "log"}
+
+    for packages in ((), ("b", "a"), ("a", "b", "a"), ("a=1", "b")):
+        base_archive(X86, packages, **where, until=until)  # type: ignore[arg-type]  # paths
+
+    assert calls.read_text().count("x") == 3
+    assert len(list((tmp_path / "cache/rootfs").glob("*.sealed"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        ("E: Unable to locate package nonesuch", UserError),
+        ("E: Version '9' for 'bash' was not found", UserError),
+        ("E: Failed to fetch http://mirror.example", InfraError),
+    ],
+)
+def test_a_package_that_there_is_not_is_the_user_s_error(
+    said: str, error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_packages(tmp_path, monkeypatch)
+    (tmp_path / "bin/mmdebstrap").write_text(f'#!/bin/sh\necho "{said}"\nexit 25\n')
+
+    with pytest.raises(error, match=said.split()[-1]):
+        base_archive(X86, ["x"], cache=tmp_path / "cache", log=tmp_path / "log", until=Deadline.after(60, "it"))

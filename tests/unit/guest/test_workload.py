@@ -174,3 +174,22 @@ def test_a_time_in_which_nobody_looked_is_no_standstill() -> None:
 
     told.paused(600.0)
     assert (told.moved_at, told.stood) == (moved + 600.0, 600.0)
+
+
+def test_a_command_gets_its_values_and_runs_through_our_program() -> None:
+    command = ("stress-ng", "--timeout", "{seconds}s", "--seed", "{seed}", "{limit}", "{x}")
+    load = sample(program="workloads/command.c", command=command, most_seconds=100)
+    limits = limits_for(load, REFERENCE_SPEED / 2)
+
+    argv = workload_argv(load, limits)
+
+    assert argv[argv.index("--") :] == [
+        *("--", "mincore", "--", "stress-ng", "--timeout", "20s", "--seed", "7", "200", "{x}"),
+    ]
+    assert limits.overall > limits.command == 200
+    # What a command does not print says nothing.
+    assert limits.no_progress == limits.overall
+
+
+def test_a_command_has_at_least_the_seconds_of_its_cell() -> None:
+    assert limits_for(sample(command=("x",)), REFERENCE_SPEED).command == 20

@@ -244,3 +244,34 @@ def test_a_shipped_matrix_is_valid(path: Path) -> None:
 
     assert plan.workloads
     assert all(entry.is_relative_to(PROJECT) for entry in plan.matrix.series)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("command: [stress-ng, --vm]\npackages: [stress-ng, bash=5.2.15-2+b7]", ""),
+        ("command: [x]\nresults: ktap\nmost_seconds: 900", ""),
+        ("", "program: is missing, and there is no `command` either"),
+        ("command: [x]\narguments: [y]", "arguments: are for a `program`"),
+        ("command: ['{second}']", "unknown {second}"),
+        ("command: ['a b']", "command[0]: must have no blanks, quotes or backslashes"),
+        ("command: [x]\npackages: ['~nall']", "packages[0]: must be a Debian package"),
+        ("command: [x]\npackages: ['a,b']", "packages[0]: must be a Debian package"),
+        ("command: [x]\npackages: [--include=b]", "packages[0]: must be a Debian package"),
+        ("command: [x]\nresults: tap", "results: unknown 'tap', did you mean 'ktap'?; allowed: exit-status, ktap"),
+    ],
+)
+def test_a_command_and_its_packages_are_checked(project: Path, lines: str, message: str) -> None:
+    file = project / "any.yaml"
+    head = "name: any\nsummary: any\ndevices: [{kind: zram, size_mib: 1}]\nexercised: {operations: 1}\n"
+    file.write_text(f"{head}{lines}\n")
+    (project / "guest-scripts/workloads").mkdir(parents=True, exist_ok=True)
+    (project / "guest-scripts/workloads/command.c").touch()
+
+    if not message:
+        assert load_workload(str(file), beside=project, project=project).command
+        return
+    with pytest.raises(UserError) as raised:
+        load_workload(str(file), beside=project, project=project)
+
+    assert message in str(raised.value)

@@ -28,15 +28,12 @@ GUESTS = Guests(keys=new_keys())
     [
         ((Outcome.PASSED, Outcome.PASSED), ExitCode.OK),
         ((Outcome.PASSED, Outcome.SKIPPED), ExitCode.OK),
+        ((Outcome.SUBTESTS_FAILED,), ExitCode.OK),
         ((Outcome.SKIPPED,), ExitCode.INFRA),
         ((), ExitCode.INFRA),
         ((Outcome.PASSED, Outcome.LOST), ExitCode.INFRA),
         ((Outcome.LOST, Outcome.HUNG), ExitCode.BAD_KERNEL),
-        *(
-            ((Outcome.PASSED, bad), ExitCode.BAD_KERNEL)
-            for bad in Outcome
-            if bad not in (Outcome.PASSED, Outcome.SKIPPED, Outcome.LOST)
-        ),
+        *(((Outcome.PASSED, bad), ExitCode.BAD_KERNEL) for bad in Outcome if not bad.good and bad is not Outcome.LOST),
     ],
 )
 def test_the_exit_code_says_good_bad_or_unknown(outcomes: tuple[Outcome, ...], code: ExitCode) -> None:
