@@ -18,10 +18,19 @@ from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError, ToolMissing
 from orchestrator.host.files import write_cached
 from orchestrator.host.process import find_tool, last_lines, spawn
-from orchestrator.host.sandbox import Limits, Mount, Sandbox, hand_over, sandbox_argv, tool_mounts
+from orchestrator.host.sandbox import (
+    Limits,
+    Mount,
+    Sandbox,
+    hand_over,
+    sandbox_argv,
+    sandbox_trouble,
+    tool_mounts,
+)
 from orchestrator.host.sealed import read_sealed, write_sealed
 from orchestrator.host.untrusted import BadFile, files_below, read_plain, read_plain_text
 from orchestrator.kernel.compile.build_mark import discard, drop_setuid
+from orchestrator.kernel.compile.host_fault import HostWatch
 from orchestrator.kernel.compile.limits import BuildWatch
 from orchestrator.kernel.compile.make import HOST_TOOLS, PROGRESS_SECONDS, tail_of
 from orchestrator.kernel.compile.prepare import BUILD_SECONDS, BuildContext, not_applied, toolchain_of
@@ -146,25 +155,42 @@ def _compiled(
     asked: _Asked, tree: Tree, out: Path, context: BuildContext, until: Deadline
 ) -> SuiteFiles | BuildFailure:
     log = context.log_dir / "suites.log"
+    log.unlink(missing_ok=True)
     context.on_event(Step(text=f"building the tests of {', '.join(asked.targets)} for {asked.arch.name}"))
+    host = HostWatch((out, context.log_dir))
     with sysroot(asked.arch, cache=context.cache, log=context.log_dir / "sysroot.log", until=until) as libraries:
-        for name in ("selftests", "objects", "install"):
-            (out / name).mkdir()
-        write_cached(out / "cc", compiler_script(asked.arch).encode())
-        (out / "cc").chmod(0o755)
-        hand_over(out, *(out / name for name in ("selftests", "objects", "install")))
+        _make_folders(asked.arch, out)
         for step, argv in enumerate(steps(asked.arch, asked.targets)):
             inside = _inside(tree, out, libraries, over=step > 0)
             status, over = _run(sandbox_argv(argv, inside), log, out, context, until)
-            if over or (status and "-i" not in argv):
-                why = over or f"{argv[0]} {argv[-1]} fails, before any test was compiled"
-                return _failed(asked.build, why, log, last_lines(tail_of(log, 0)))
+            text = tail_of(log, 0)
+            if over:
+                return _failed(asked.build, over, log, last_lines(text))
+            if (status or not_built(text)) and (trouble := host.trouble(text, status, sandbox=sandbox_trouble)):
+                # Else tests would be missing from the cache for good.
+                raise InfraError(f"{asked.build.name}: its tests can't be built here: {trouble}", hint=trouble.hint)
+            if status and "-i" not in argv:
+                why = f"{argv[0]} {argv[-1]} fails, before any test was compiled"
+                return _failed(asked.build, why, log, last_lines(text))
     drop_setuid(out)
+    return _installed_tests(asked, out / "install", log)
+
+
+def _make_folders(arch: Arch, out: Path) -> None:
+    folders = [out / name for name in ("selftests", "objects", "install")]
+    for folder in folders:
+        folder.mkdir()
+    write_cached(out / "cc", compiler_script(arch).encode())
+    (out / "cc").chmod(0o755)
+    hand_over(out, *folders)
+
+
+def _installed_tests(asked: _Asked, install: Path, log: Path) -> SuiteFiles | BuildFailure:
+    text = tail_of(log, 0)
     try:
-        tests = tuple(_tests(out / "install"))
+        tests = tuple(_tests(install))
     except BadFile as error:
         return _failed(asked.build, f"what the build of the tests left can't be used: {error}", log)
-    text = tail_of(log, 0)
     missing = tuple(
         name for name in asked.targets if not any(test.path.startswith(f"{_installed(name)}/") for test in tests)
     )
