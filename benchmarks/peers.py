@@ -23,10 +23,10 @@ from orchestrator.host.deadline import Deadline
 from orchestrator.host.paths import cache_root, scratch_folder
 from orchestrator.kernel.compile.kconfig import merge, parse_fragment
 from orchestrator.kernel.compile.make import BuildDirs, configure, make_argv, make_env
-from orchestrator.kernel.compile.prepare import from_tarball
 from orchestrator.kernel.series.load import load_series
 from orchestrator.kernel.source.apply import NotApplied
 from orchestrator.kernel.source.layer import patched
+from orchestrator.kernel.source.prepared import from_tarball
 from orchestrator.kernel.source.tree import PreparedSource
 from orchestrator.model.arch import ARCHES, Arch
 from orchestrator.model.cells import Build

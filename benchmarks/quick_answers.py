@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.runs import MATRIX, PATCHRIG, REPEATS, Figure, Row
 from orchestrator.host.deadline import Deadline
-from orchestrator.kernel.compile.prepare import from_tree
+from orchestrator.kernel.source.prepared import from_tree
 from orchestrator.kernel.source.tree import pristine_tree
 
 HELP_SECONDS = 0.3

@@ -14,11 +14,12 @@ from orchestrator.host.errors import InfraError, of_this_machine
 from orchestrator.host.lock import in_use
 from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.compile.image_cache import image_key
-from orchestrator.kernel.compile.prepare import BuildContext, from_tarball, from_tree, hashes_of, prepare
+from orchestrator.kernel.compile.prepare import BuildContext, hashes_of, prepare
 from orchestrator.kernel.compile.suite_build import Wanted, build_suites
 from orchestrator.kernel.compile.wishes import wished_fragments
 from orchestrator.kernel.series.load import BASELINE, Series, load_series
 from orchestrator.kernel.source.overlay import Overlay, load_folder_overlay, load_overlay
+from orchestrator.kernel.source.prepared import from_tarball, from_tree
 from orchestrator.kernel.source.tree import PreparedSource
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.cells import Build, Cell

@@ -36,12 +36,10 @@ from orchestrator.kernel.series.load import BASELINE, Series
 from orchestrator.kernel.source.apply import NotApplied
 from orchestrator.kernel.source.layer import applied_to, layer_name, layer_of, put_on, refresh_times
 from orchestrator.kernel.source.overlay import Overlay
-from orchestrator.kernel.source.tarball import fetch
 from orchestrator.kernel.source.tree import PreparedSource, Tree, pristine_tree
-from orchestrator.kernel.source.user_tree import read_checkout
 from orchestrator.model.arch import ARCHES, Arch
 from orchestrator.model.cells import Build
-from orchestrator.model.configuration import KernelSource, Variant
+from orchestrator.model.configuration import Variant
 from orchestrator.model.events import BuildEnded, Listener, PhaseBegan, Step
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.outcomes import Outcome
@@ -50,8 +48,6 @@ from orchestrator.model.series_diff import ChangedFile, Side
 
 # Two cores under other load need a quarter of an hour for a small config; a distribution's takes many times that.
 BUILD_SECONDS = 2 * 3600.0
-FETCH_SECONDS = 2 * 3600.0
-LISTING_SECONDS = 600.0
 # The flavour that adds nothing.
 PLAIN = "plain"
 
@@ -71,29 +67,6 @@ class BuildContext:
 
     def enter(self, build: Build, phase: Phase) -> None:
         self.on_event(PhaseBegan(what=build.name, phase=phase))
-
-
-def from_tarball(source: KernelSource, *, cache: Path, on_event: Listener) -> PreparedSource:
-    """A kernel by its places in kernels/NAME.yaml, downloaded and verified."""
-    tarball = fetch(
-        source, cache=cache, on_event=on_event, until=Deadline.after(FETCH_SECONDS, f"fetching Linux {source.version}")
-    )
-    key = f"{source.version}-{tarball.sha256[:12]}"
-    return PreparedSource(key=key, sha256=tarball.sha256, version=source.version, origin=tarball)
-
-
-def from_tree(folder: Path, *, revision: str = "", cache: Path | None = None, log: Path) -> PreparedSource:
-    """A developer's tree as it lies there, or at a commit of it (Series.base); never touched.
-
-    With a cache, what was read of the tree is kept there. Raises UserError when it is no kernel tree.
-    """
-    until = Deadline.after(LISTING_SECONDS, f"listing {folder}")
-    folder = folder.resolve()
-    place = hashlib.sha256(str(folder).encode("utf-8", "surrogateescape")).hexdigest()
-    key = f"tree-{place[:12]}"
-    kept = cache / "trees" / f"{key}.sealed" if cache else None
-    checkout = read_checkout(folder, revision=revision, kept=kept, log=log, until=until)
-    return PreparedSource(key=key, sha256=checkout.sha256, version=checkout.version, origin=checkout)
 
 
 def prepare(  # what a kernel is made of

@@ -16,9 +16,10 @@ from orchestrator.host.sandbox import sandbox_works
 from orchestrator.kernel.compile.image_cache import find_image, prune
 from orchestrator.kernel.compile.limits import BuildLimits, build_limits
 from orchestrator.kernel.compile.make import check_tools
-from orchestrator.kernel.compile.prepare import BuildContext, from_tree, prepare
+from orchestrator.kernel.compile.prepare import BuildContext, prepare
 from orchestrator.kernel.series.load import BASELINE, Series, parse_series
 from orchestrator.kernel.source.overlay import Overlay, load_overlay
+from orchestrator.kernel.source.prepared import from_tree
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.blocks import LineState
 from orchestrator.model.cells import Build

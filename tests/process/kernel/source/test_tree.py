@@ -12,10 +12,10 @@ from orchestrator.host.errors import UserError
 from orchestrator.host.files import sha256_of
 from orchestrator.host.paths import KERNELS, PROJECT, cache_root
 from orchestrator.host.process import check
-from orchestrator.kernel.compile.prepare import from_tree
 from orchestrator.kernel.series.load import BASELINE, Series, load_series, parse_series
 from orchestrator.kernel.source.apply import NotApplied
 from orchestrator.kernel.source.layer import patched
+from orchestrator.kernel.source.prepared import from_tree
 from orchestrator.kernel.source.tarball import Tarball
 from orchestrator.kernel.source.tree import PreparedSource
 
