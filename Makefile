@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # make run     set up this machine, then the whole swapoff matrix; ARGS="--arch x86_64" is passed on
-# make test    set up this machine, then every test, real boots included; ARGS="-k name" is passed on
+# make test    set up this machine, then the tests, real boots included; ARGS="-k name" is passed on
+# make boots   every test that boots a kernel, also those that make test leaves out: kernels of all flavours are built
 # make unit    the tests of tests/unit, the architecture and the linters, no guest and no build: under a minute on two cores
 # make lint    formatting, linters, types, shellcheck, the warnings of the guest programs, the import rules
 # make benchmark   the speed of the main job on this machine, as a table; ARGS="--only boot" for one row, --list for all
@@ -11,7 +12,7 @@
 # make faults  crashes, full disks, bit flips and hostile series against patchrig: two hours; SEED=7, ARGS="--only F7 --tries 5"
 # make setup   only set up: Debian packages and .venv
 
-.PHONY: help run test unit lint benchmark reach measurements pictures corpus faults setup
+.PHONY: help run test boots unit lint benchmark reach measurements pictures corpus faults setup
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -19,10 +20,13 @@ help:
 run: setup
 	.venv/bin/patchrig run configs/swapoff.yaml $(ARGS)
 
-# The empty marker expression overrides pyproject.toml's, which leaves out the boots. What needs the whole machine goes to
+# The marker expression overrides pyproject.toml's, which leaves out all boots. What needs the whole machine goes to
 # one worker, and comes last (tests/conftest.py): no worker takes it before all else was given out.
 test: setup
-	.venv/bin/pytest -m "" -n auto --dist loadscope --no-loadscope-reorder $(ARGS)
+	.venv/bin/pytest -m "not long" -n auto --dist loadscope --no-loadscope-reorder $(ARGS)
+
+boots: setup
+	.venv/bin/pytest -m boot tests/boot $(ARGS)
 
 # The longest tests come first, so that no worker waits for another at the end.
 unit: setup

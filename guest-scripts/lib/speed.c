@@ -5,6 +5,8 @@
 #include "speed.h"
 
 #define MEASURED_NS (20ull * 1000 * 1000)
+/* The least that is printed as more than nothing. A host that keeps the guest from running may leave it less. */
+#define SLOWEST 0.1
 
 double guest_speed(void)
 {
@@ -18,5 +20,7 @@ double guest_speed(void)
 		rounds++;
 		end = now_ns();
 	} while (end - start < MEASURED_NS);
-	return (double)rounds * 1000.0 * 1000.0 / (double)(end - start);
+	const double speed = (double)rounds * 1000.0 * 1000.0 / (double)(end - start);
+
+	return speed < SLOWEST ? SLOWEST : speed;
 }

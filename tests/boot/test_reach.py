@@ -20,7 +20,7 @@ def reach(results: Path, *words: str) -> Any:
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("arch", ["x86_64", "arm64"])
+@pytest.mark.parametrize("arch", ["x86_64", pytest.param("arm64", marks=pytest.mark.long)])
 def test_a_workload_is_seen_to_run_its_system_call_and_nothing_of_others(arch: str, tmp_path: Path) -> None:
     # A map with more seconds is as good: then nothing is booted.
     (map_,) = reach(tmp_path, str(MATRIX), "--arch", arch, "--workload", "mincore", "--seconds", "5")
