@@ -142,4 +142,5 @@ class ChangedReach:
     unreached: tuple[SourceFunction, ...] = ()  # no workload of the maps runs them
     elsewhere: tuple[tuple[SourceFunction, tuple[str, ...]], ...] = ()  # only workloads do that are not run now
     unseen: tuple[UnseenFunction, ...] = ()
-    hint: str = ""  # the command that makes a map, where there is none or an older one
+    thin: tuple[str, ...] = ()  # workloads that did less than they are meant to when they were recorded
+    hint: str = ""  # the command that makes a map, or adds to it; "" where nothing is to be added

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
+from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reach import (
     ChangedReach,
     RankedWorkload,
@@ -63,8 +64,11 @@ def changed_reach(
     mapped = {one.workload for map_ in maps for one in map_.workloads}
     sure = {function: ran for function, ran in runs.items() if ran is not None}
     missed = {function: ran for function, ran in sure.items() if not ran & set(workloads)}
+    passed = {one.workload for map_ in maps for one in map_.workloads if one.outcome == Outcome.PASSED}
+    thin = tuple(load for load in dict.fromkeys(workloads) if load in mapped - passed)
     return ChangedReach(
-        hint="" if own else hint,
+        hint=hint if not own else f"{hint} --again" if thin else "",
+        thin=thin,
         maps=tuple(sorted({f"{one.kernel.version} {one.kernel.arch}" for one in maps})),
         same_source=own,
         changed=len(changes.functions),

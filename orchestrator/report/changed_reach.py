@@ -25,8 +25,11 @@ def reach_lines(reach: ChangedReach) -> Iterator[str]:
     for function, workloads in reach.elsewhere:
         yield f"  not by the workloads of this run: {names([function])}, which {' and '.join(workloads)} would reach"
     yield from _unseen_lines(reach)
+    if reach.thin:
+        thin = ", ".join(reach.thin)
+        yield f"They may reach more: {thin} did not pass when what they run was recorded."
     if reach.hint:
-        yield f"{reach.hint} makes a map of this kernel."
+        yield f"{reach.hint} {'adds to the map' if reach.same_source else 'makes a map of this kernel'}."
 
 
 def _unseen_lines(reach: ChangedReach) -> Iterator[str]:
@@ -63,5 +66,6 @@ def reach_json(reach: ChangedReach | None) -> dict[str, object] | None:
         "unknown": [
             {**one.function._asdict(), "why": str(one.why), "caller": one.caller or None} for one in reach.unseen
         ],
+        "thin": list(reach.thin),
         "hint": reach.hint or None,
     }

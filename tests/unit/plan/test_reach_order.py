@@ -2,6 +2,7 @@
 """Which workloads run what a series changes, and what none of them runs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from orchestrator.model.reach import (
     ChangedReach,
@@ -79,6 +80,18 @@ def test_the_workload_that_reaches_most_goes_first_then_what_reaches_most_of_the
     ]
     assert [one.first for one in found.ranked] == [3, 1, 0]
     assert (found.maps, found.same_source, found.unreached) == (("6.19.6 x86_64",), True, ())
+
+
+def test_a_workload_that_never_passed_when_it_was_recorded_may_reach_more() -> None:
+    map_ = reach_map({"swapin": ["mm/a.c:one"], "shmem": []})
+    poor = replace(map_, workloads=tuple(replace(one, outcome="not-exercised") for one in map_.workloads))
+    better = reach_map({"shmem": []}, arch="arm64")
+    wanted = changes("mm/a.c:one")
+
+    found = changed_reach(["swapin", "shmem", "own"], wanted, [poor, better], source=SOURCE, hint="patchrig reach x")
+
+    assert (found.thin, found.hint) == (("swapin",), "patchrig reach x --again")
+    assert changed_reach(["swapin"], wanted, [map_], source=SOURCE, hint="patchrig reach x").hint == ""
 
 
 def test_where_workloads_reach_the_same_their_order_stays() -> None:

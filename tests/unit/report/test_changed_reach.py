@@ -57,6 +57,15 @@ def test_a_map_of_another_kernel_is_told_as_such() -> None:
     assert lines[-1] == "patchrig reach swapoff makes a map of this kernel."
 
 
+def test_workloads_that_did_little_when_they_were_recorded_are_named() -> None:
+    lines = list(reach_lines(replace(REACH, thin=("swapin", "own"), hint="patchrig reach swapoff --again")))
+
+    assert lines[-2:] == [
+        "They may reach more: swapin, own did not pass when what they run was recorded.",
+        "patchrig reach swapoff --again adds to the map.",
+    ]
+
+
 def test_of_many_functions_the_first_are_named() -> None:
     many = [SourceFunction("mm/a.c", f"f{number}") for number in range(50)]
 
