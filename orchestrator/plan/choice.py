@@ -5,10 +5,11 @@ A workload says in its YAML file what it is meant for: `files`, and the function
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from orchestrator.model.configuration import Workload
+from orchestrator.model.reach import ChangedReach
 
 # Swap is a part of memory management: what changes below these may break it, though no workload names the file.
 _NEAR_SWAP = (
@@ -58,6 +59,25 @@ def choose(
         chosen += [Chosen(workload=workload, reason=why) for workload, shared in meant if shared == _NOTHING]
     reached = {file for one in chosen for file in one.workload.files}
     return Choice(chosen=tuple(chosen), unreached=tuple(file for file in _code(changed_files) if file not in reached))
+
+
+def by_reach(choice: Choice, workloads: Sequence[Workload], reach: ChangedReach) -> Choice:
+    """The choice by measurement: what runs most of the changed functions goes first, what runs none is left out.
+
+    `choice` stands where the maps know of no workload that runs any of them. A workload that no map has stays if it was
+    chosen by its files; so does one that did too little while it was recorded.
+    """
+    if not any(one.reached or one.likely for one in reach.ranked):
+        return choice
+    by_name = {workload.name: workload for workload in workloads}
+    by_files = {one.workload.name: one for one in choice.chosen}
+    chosen = []
+    for one in reach.ranked:
+        if one.reached or one.likely:
+            chosen.append(Chosen(workload=by_name[one.workload], reason=f"runs {one.reason}", meant=True))
+        elif one.workload in by_files and (not one.mapped or one.workload in reach.thin):
+            chosen.append(by_files[one.workload])
+    return replace(choice, chosen=tuple(chosen))
 
 
 _Shared = tuple[tuple[str, ...], tuple[str, ...]]

@@ -79,15 +79,6 @@ def changed_reach(
     )
 
 
-def worth_running(reach: ChangedReach) -> tuple[RankedWorkload, ...]:
-    """The workloads of a matrix that nobody wrote: best first, without those that run nothing of what is changed.
-
-    All of them where none is known to: then the maps are no guide.
-    """
-    useful = tuple(one for one in reach.ranked if one.reached or one.likely or not one.mapped)
-    return useful if any(one.reached or one.likely for one in useful) else reach.ranked
-
-
 def _distance(version: str, other: str) -> tuple[int, ...]:
     """How far apart two versions are: the first number that differs decides."""
     one, two = ([int(number) for number in _NUMBER.findall(text)[:3]] for text in (version, other))

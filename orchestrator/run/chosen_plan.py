@@ -2,7 +2,6 @@
 """A matrix for a command line that names none: the base, the workloads and the arches follow from the series."""
 
 import shlex
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,11 +12,14 @@ from orchestrator.kernel.series.load import BASELINE, Series, load_series
 from orchestrator.model.configuration import Matrix, Variant
 from orchestrator.model.events import Listener, Notice
 from orchestrator.model.matrix_choices import ChosenWorkload, MatrixChoices
-from orchestrator.plan.choice import Choice, choose
+from orchestrator.plan.choice import Choice, by_reach, choose
 from orchestrator.plan.config import Plan, load_plan, selected_plan
 from orchestrator.plan.expansion import Selection
+from orchestrator.plan.reach_order import changed_reach, nearest_maps
 from orchestrator.run.buildable import buildable_arches
 from orchestrator.run.kernel_sources import known_sources, source_named
+from orchestrator.run.reach_maps import kept_maps
+from orchestrator.run.recording import changes_of
 from orchestrator.run.sandboxing import builds_in_sandbox
 from orchestrator.run.series_base import ChosenBase, Trials
 
@@ -99,7 +101,7 @@ def _planned(wanted: Wanted, chosen: ChosenBase, series: Series) -> tuple[Plan, 
     arches, left_out = (selection.arches, ()) if selection.arches else buildable_arches()
     if not arches:
         raise InfraError("; ".join(f"{arch}: {why}" for arch, why in left_out), hint="patchrig doctor")
-    workloads = _workloads(chosen, series)
+    workloads = _workloads(chosen, series, wanted.cache)
     reasons = tuple(
         ChosenWorkload(name=one.workload.name, reason=one.reason, meant=one.meant) for one in workloads.chosen
     )
@@ -123,11 +125,16 @@ def _planned(wanted: Wanted, chosen: ChosenBase, series: Series) -> tuple[Plan, 
     return plan, choices
 
 
-def _workloads(chosen: ChosenBase, series: Series) -> Choice:
-    """By what the series changes on its base; where it does not apply, by what its patches say they change."""
-    files: Collection[str] = [str(file) for file in series.touched]
-    functions: Sequence[str] = ()
-    if chosen.diff:
-        files = [file.path for file in chosen.diff.files]
-        functions = [function.name for function in chosen.diff.functions]
-    return choose(load_plan(SHIPPED).workloads, files, functions)
+def _workloads(chosen: ChosenBase, series: Series, cache: Path) -> Choice:
+    """By what the series changes on its base; where it does not apply, by what its patches say they change.
+
+    Where there are reach maps, of the nearest kernel, they decide.
+    """
+    workloads = load_plan(SHIPPED).workloads
+    if chosen.diff is None:
+        return choose(workloads, [str(file) for file in series.touched])
+    functions = [function.name for function in chosen.diff.functions]
+    choice = choose(workloads, [file.path for file in chosen.diff.files], functions)
+    maps = nearest_maps(kept_maps(cache), source="", version=chosen.base.source)
+    reach = changed_reach([workload.name for workload in workloads], changes_of(chosen.diff), maps)
+    return by_reach(choice, workloads, reach)

@@ -4,7 +4,8 @@
 from pathlib import PurePosixPath
 
 from orchestrator.model.configuration import DeviceKind, SwapDevice, Workload
-from orchestrator.plan.choice import Choice, choose
+from orchestrator.model.reach import ChangedReach, RankedWorkload
+from orchestrator.plan.choice import Choice, by_reach, choose
 
 
 def workload(name: str, *files: str, site: str = "") -> Workload:
@@ -81,3 +82,36 @@ def test_without_a_series_all_run_in_their_order() -> None:
 
     assert names(choice) == ["swapin", "shmem", "mincore", "sockets"]
     assert choice.unreached == ()
+
+
+def ranked(name: str, reached: int = 0, likely: int = 0, *, mapped: bool = True) -> RankedWorkload:
+    return RankedWorkload(workload=name, mapped=mapped, reached=reached, likely=likely, reason=f"{reached} of 9")
+
+
+def test_what_was_measured_decides_over_what_is_written() -> None:
+    by_files = choose(ALL, ["mm/shmem.c"])
+    reach = ChangedReach(ranked=(ranked("mincore", 4), ranked("swapin", likely=1), ranked("shmem"), ranked("sockets")))
+
+    choice = by_reach(by_files, ALL, reach)
+
+    assert names(choice) == ["mincore", "swapin"]
+    assert choice.chosen[0].reason == "runs 4 of 9"
+    assert all(one.meant for one in choice.chosen)
+
+
+def test_a_workload_of_which_too_little_is_known_stays() -> None:
+    by_files = choose((SWAPIN, SHMEM), ["mm/memory.c", "mm/shmem.c"])
+    reach = ChangedReach(ranked=(ranked("swapin", 2), ranked("shmem")), thin=("shmem",))
+
+    assert names(by_reach(by_files, (SWAPIN, SHMEM), reach)) == ["swapin", "shmem"]
+
+    reach = ChangedReach(ranked=(ranked("swapin", 2), ranked("shmem", mapped=False)))
+
+    assert names(by_reach(by_files, (SWAPIN, SHMEM), reach)) == ["swapin", "shmem"]
+
+
+def test_maps_that_know_nothing_of_a_series_change_nothing() -> None:
+    by_files = choose(ALL, ["mm/shmem.c"])
+
+    assert by_reach(by_files, ALL, ChangedReach(ranked=(ranked("swapin"), ranked("shmem")))) == by_files
+    assert by_reach(by_files, ALL, ChangedReach()) == by_files

@@ -15,7 +15,7 @@ from orchestrator.model.reach import (
     Unseen,
     WorkloadReach,
 )
-from orchestrator.plan.reach_order import Changes, changed_reach, nearest_maps, worth_running
+from orchestrator.plan.reach_order import Changes, changed_reach, nearest_maps
 
 SOURCE = "5" * 64
 
@@ -98,17 +98,6 @@ def test_where_workloads_reach_the_same_their_order_stays() -> None:
     map_ = reach_map({"b": ["mm/a.c:one"], "a": ["mm/a.c:one"]})
 
     assert order(changed_reach(["b", "a"], changes("mm/a.c:one"), [map_])) == ["b", "a"]
-
-
-def test_where_the_matrix_is_made_up_workloads_that_reach_nothing_are_left_out() -> None:
-    map_ = reach_map({"swapin": ["mm/a.c:one"], "idle": []}, further={"mm/a.c:two": Recorded.YES})
-    loads = ["idle", "new", "swapin"]
-
-    found = worth_running(changed_reach(loads, changes("mm/a.c:one"), [map_]))
-    none = worth_running(changed_reach(loads, changes("mm/a.c:two"), [map_]))
-
-    assert [one.workload for one in found] == ["swapin", "new"]
-    assert [one.workload for one in none] == ["new", "idle", "swapin"]
 
 
 def test_a_workload_that_is_in_no_map_goes_before_those_that_add_nothing() -> None:
