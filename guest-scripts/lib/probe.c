@@ -37,8 +37,8 @@
 /* More hits than this in one tick of the supervisor, and the probes of the sites rest for some ticks. */
 #define HITS_MOST 400
 #define REST_TICKS 4
-/* So many ticks without rest come first, for the functions of the series: what rests misses what runs seldom. */
-#define FIRST_TICKS 40
+/* So long nothing rests at first, for the functions of the series: what rests misses what runs seldom. */
+#define FIRST_NS 2000000000u
 /* So many hits of one place say all that there is to know of it. */
 #define CHANGED_ENOUGH 200
 /* The list of all probes is long; those of changed functions are looked at in every so-manieth tick. */
@@ -48,7 +48,7 @@
 
 static bool enabled;
 static unsigned int resting, ticks;
-static uint64_t hits_seen;
+static uint64_t hits_seen, started_ns;
 
 static bool arm(bool armed)
 {
@@ -149,6 +149,7 @@ void probe_start(void)
 		put_text(TRACING "buffer_size_kb", "64");
 	set_all();
 	hits_seen = resting = ticks = 0;
+	started_ns = now_ns();
 	enabled = (probe_list.returns_count || probe_list.entries_count) && arm(true);
 }
 
@@ -223,7 +224,8 @@ void probe_tick(void)
 	if (ticks % CHANGED_TICKS == 0)
 		rest_changed();
 	ticks++;
-	if (now - hits_seen > HITS_MOST && !kernel_injects_delays() && (!shared->changed_count || ticks > FIRST_TICKS)) {
+	if (now - hits_seen > HITS_MOST && !kernel_injects_delays() &&
+	    (!shared->changed_count || now_ns() - started_ns > FIRST_NS)) {
 		arm(false);
 		resting = REST_TICKS;
 		atomic_store(counter("site.sampled"), 1);
