@@ -70,6 +70,7 @@ def nested(lines: Sequence[str]) -> list[str]:
             closed = open_blocks.pop()
             if result := _RESULT.match(text):
                 closed.name = closed.name or (result["name"] if depth < closed.depth else "")
+                text = _with_reason(text, closed.plan)
         version, plan = bool(_VERSION.match(text)), bool(_PLAN.match(text))
         if (version or plan) and depth > open_blocks[-1].depth and len(open_blocks) <= _DEEPEST:
             # Some tests print a plan and no version.
@@ -100,6 +101,12 @@ def _readable(text: str) -> str:
         return f"{found['head']}{nameless['name'].replace('#', 'no.')} # {nameless['directive']}"
     name, mark, directive = found["rest"].partition(" # ")
     return text if name.startswith("# ") else f"{found['head']}{name.replace('#', 'no.')}{mark}{directive}"
+
+
+def _with_reason(result: str, plan: str) -> str:
+    """kselftest's runner says only that a test was skipped; the test's own plan said why ("1..0 # SKIP why")."""
+    why = plan.partition(" # SKIP ")[2]
+    return f"{result} {why}" if why and result.endswith("# SKIP") else result
 
 
 def _ends(block: _Block, depth: int, text: str) -> bool:

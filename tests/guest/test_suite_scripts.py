@@ -52,6 +52,7 @@ def test_each_stressor_is_a_result_by_what_its_own_stress_ng_says(tmp_path: Path
     ]  # fmt: skip
     # Who has done nothing has not passed.
     assert [" # SKIP" in line for line in results] == [False, False, True, True, True]
+    assert results[-1] == "ok 5 lazy # SKIP it has done nothing in 7 s"
     assert "--timeout 7s --seed 99" in lines[2]
 
 
