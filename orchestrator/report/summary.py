@@ -362,5 +362,11 @@ def _foot(report: RunReport) -> str:
 def _wrapped(text: str, *, indent: str = "") -> str:
     further = indent + ("  " if indent else "    ")
     return textwrap.fill(
-        printable(text), WIDTH, initial_indent=indent, subsequent_indent=further, break_on_hyphens=False
+        printable(text),
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=further,
+        # A path or a command is there to be copied: it stays whole, however long it is.
+        break_on_hyphens=False,
+        break_long_words=False,
     )
