@@ -31,6 +31,9 @@ from orchestrator.vm.qemu import Ready, config_digest, not_as_asked
 BOOT_SECONDS = 120.0
 # What the root has without packages: 9 MiB with a few workloads.
 _SMALL_ROOT_MIB = 16
+# Since Linux commit e7cb072eb988 ("init/initramfs.c: do unpacking asynchronously") (in v5.13) the first task waits for
+# the root: for a large one on a busy machine so long that the kernel calls it hung.
+UNPACK_IN_TURN = ("initramfs_async=0",)
 _INITRAMFS_SECONDS = 1800.0
 _AGAIN = "patchrig run ...  # makes a run of its own"
 
@@ -78,6 +81,7 @@ def vm_spec(cell: Cell, bootable: Bootable) -> VmSpec:
         image=bootable.kernel.image,
         initramfs=bootable.initramfs,
         memory_mib=cell.workload.memory_mib + root_mib(bootable.initramfs),
+        extra_parameters=UNPACK_IN_TURN if root_mib(bootable.initramfs) else (),
         cpus=cell.workload.cpus,
         kvm=cell.build.arch in bootable.guests.kvm,
         disk_mib=disk_sizes(cell),
