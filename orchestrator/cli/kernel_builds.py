@@ -14,7 +14,7 @@ from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.plan.expansion import builds_of
 from orchestrator.report.store import new_folder
 from orchestrator.report.terminal import screen, terminal
-from orchestrator.run.kernels import open_kernels
+from orchestrator.run.kernels import Building, open_kernels
 
 
 def build_kernels(matrix: Path | None, choice: Choice, results: Path, *, as_json_text: bool) -> ExitCode:
@@ -26,7 +26,7 @@ def build_kernels(matrix: Path | None, choice: Choice, results: Path, *, as_json
         for one in builds_of(request.cells):
             folder = logs / one.name
             folder.mkdir()
-            images.append(kernels.image(one, log_dir=folder, listener=listener))
+            images.append(kernels.image(one, Building(log_dir=folder, listener=listener)))
     if as_json_text:
         click.echo(json_text([_image_json(image) for image in images], indent=2))
     else:

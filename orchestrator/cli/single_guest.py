@@ -18,11 +18,10 @@ from orchestrator.host.errors import ExitCode, InfraError, ToolMissing, UserErro
 from orchestrator.host.paths import scratch_folder
 from orchestrator.model.cells import Cell
 from orchestrator.model.images import BuildFailure
-from orchestrator.model.suites import SuiteFiles
 from orchestrator.report.terminal import screen, terminal
 from orchestrator.run.bootable import BOOT_SECONDS, Bootable, BootFiles, Guests, limits_of, unlike_asked, vm_spec
-from orchestrator.run.kernels import Request, open_kernels
-from orchestrator.run.probing import diff_in, located_in
+from orchestrator.run.bootable_kernels import new_bootable
+from orchestrator.run.kernels import Building, Request, open_kernels
 from orchestrator.run.restored import connected
 from orchestrator.vm.qemu import boot as boot_vm
 from orchestrator.vm.qemu import said_since
@@ -94,19 +93,15 @@ def _bootable(request: Request, cell: Cell, keys: RunKeys) -> Iterator[Bootable]
     with scratch_folder() as scratch:
         folder = Path(scratch)
         with terminal(screen(beside_output=True)) as listener, open_kernels(request, listener) as kernels:
-            image = kernels.image(cell.build, log_dir=folder, listener=listener)
+            how = Building(log_dir=folder, listener=listener)
+            image = kernels.image(cell.build, how)
             if isinstance(image, BuildFailure):
                 raise UserError(f"{image.outcome}: {image.title}\n{image.detail}")
             guests = Guests(keys=keys, sandbox=kernels.sandbox)
             workloads, cache = (cell.workload,), request.cache
             files = BootFiles(folder=folder, guests=guests, workloads=workloads, cache=cache, listener=listener)
-            suites = SuiteFiles(parser={})
-            if kernels.has_suites(cell.build):
-                built = kernels.suites(cell.build, log_dir=folder, listener=listener)
-                if isinstance(built, BuildFailure):
-                    raise UserError(f"{built.outcome}: {built.title}\n{built.detail}")
-                suites = built
-            diff = diff_in(image, kernels.series, kernels.diffs, cache)
-            located = located_in(image, diff, workloads, sandbox=kernels.sandbox)
-            bootable = files.with_usable_kvm(files.bootable(image, located, tests=suites.tests), cell)
+            made = new_bootable(image, kernels, files, how, run=folder)
+            if isinstance(made, BuildFailure):
+                raise UserError(f"{made.outcome}: {made.title}\n{made.detail}")
+            bootable = files.with_usable_kvm(made, cell)
         yield bootable

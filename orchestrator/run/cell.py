@@ -51,14 +51,9 @@ def observe(cell: Cell, bootable: Bootable, *, folder: Path, listener: Listener)
     observation that ended as LOST, so that the other cells go on.
     """
     started, stopwatch = now(), Stopwatch(cell.name)
+    spec, heard = vm_spec(cell, bootable), stopwatch.listening(listener)
     (folder / "console.log").touch()
-    case = _Case(
-        cell=cell,
-        bootable=bootable,
-        spec=vm_spec(cell, bootable),
-        folder=folder,
-        listener=stopwatch.listening(listener),
-    )
+    case = _Case(cell=cell, bootable=bootable, spec=spec, folder=folder, listener=heard)
     end = guarded(case.run, folder)
     observation = case.observation(discount_own_shutdown(guarded(lambda: with_room(end, folder), folder)))
     return Observed(observation=observation, folder=folder, started=started, stopwatch=stopwatch)
@@ -153,10 +148,8 @@ def _restored(stack: ExitStack, case: _Case, snapshot: Snapshot) -> Restored | E
         raise_if_cancelled()  # who ended everything killed QEMU too: a snapshot is no worse for that
         if crashes_of(case.logs["console_log"], skip=snapshot.console_bytes):
             case.restored = True
-            return End(
-                ending=Ending.GUEST_GONE,
-                detail=f"after it was restored, and before the first SSH command was done: {e}",
-            )
+            why = f"after it was restored, and before the first SSH command was done: {e}"
+            return End(ending=Ending.GUEST_GONE, detail=why)
         case.notice(f"a snapshot of its guest can't be used and is thrown away: {e}")
         return None
     case.restored = True
@@ -272,14 +265,11 @@ def _work(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest) -> End:
         pulse.beat(at.operations)
         case.listener(CellProgress(cell=cell, operations=at.operations, swapoffs=at.swapoffs, seconds=at.seconds))
 
-    case.watched = watched = watch(
-        guest,
-        workload_argv(cell, limits),
-        limits,
-        alive=vm.alive,
-        on_progress=on_progress,
-        enough=lambda: flood() or bool(crashed and crashed()),
-    )
+    def enough() -> bool:
+        return flood() or bool(crashed and crashed())
+
+    argv = workload_argv(cell, limits)
+    case.watched = watched = watch(guest, argv, limits, alive=vm.alive, on_progress=on_progress, enough=enough)
     case.begin(Phase.COLLECT)
     case.guest_seconds, case.flooded = now() - begun, flood.text()
     (case.folder / "workload.log").write_text(watched.output, encoding="utf-8", errors="backslashreplace")
@@ -297,15 +287,11 @@ def _with_evidence(case: _Case, end: End, vm: Vm, pulse: Pulse) -> End:
     """The end of a guest that is there and does not answer, with what it still says of itself in the case."""
     if stopped := paused(vm):
         return stopped
-    guests = case.guests
+    guests, booted = case.guests, end.ending is not Ending.NEVER_READY
     case.standstill = pulse.standstill(end.ending)
     with ExitStack() as stack:
-        booted = end.ending is not Ending.NEVER_READY
-        case.evidence = collect(
-            case.folder / "evidence",
-            hang_channels(stack, vm, guests.keys, booted=booted, whole_memory=guests.dump_memory),
-            second_look=guests.patience.second_look,
-        )
+        channels = hang_channels(stack, vm, guests.keys, booted=booted, whole_memory=guests.dump_memory)
+        case.evidence = collect(case.folder / "evidence", channels, second_look=guests.patience.second_look)
         # What sysrq printed belongs to the console log that is judged next.
         vm.wait_quiet(guests.patience.quiet, Deadline.after(_MODEST, "a quiet console"))
     return end

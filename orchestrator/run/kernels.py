@@ -62,6 +62,16 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Building:
+    """How a kernel is built, and who is told of it."""
+
+    log_dir: Path  # the build's folder in the results
+    listener: Listener
+    more: Series = BASELINE  # is applied on top of the series
+    background: bool = False  # guests go first
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Kernels:
     """Builds the kernels of a request, or takes them from the cache."""
 
@@ -71,22 +81,11 @@ class Kernels:
     diffs: SeriesDiffs
     sandbox: bool
 
-    def image(
-        self,
-        build: Build,
-        *,
-        log_dir: Path,
-        listener: Listener,
-        more: Series = BASELINE,
-        background: bool = False,
-    ) -> KernelImage | BuildFailure:
-        """Build one kernel, or take it from the cache; `more` is applied on top of the series.
-
-        In the background, guests go first.
-        """
+    def image(self, build: Build, how: Building) -> KernelImage | BuildFailure:
+        """Build one kernel, or take it from the cache."""
         series = self._series(build)
-        series = replace(series, patches=(*series.patches, *more.patches))
-        context = self._context(log_dir, listener, background=background, wished=wished_fragments(self.targets(build)))
+        series = replace(series, patches=(*series.patches, *how.more.patches))
+        context = self._context(how, wished=wished_fragments(self.targets(build)))
         fragments = fragments_of(build)
         return prepare(
             build, source=self.source, series=series, fragments=fragments, context=context, overlay=self._overlay(build)
@@ -100,11 +99,9 @@ class Kernels:
         """The folders of tools/testing/selftests that are built for this kernel's guests."""
         return tuple(sorted({target for load in self._workloads(build) for target in load.selftests}))
 
-    def suites(
-        self, build: Build, *, log_dir: Path, listener: Listener, background: bool = False
-    ) -> SuiteFiles | BuildFailure:
+    def suites(self, build: Build, how: Building) -> SuiteFiles | BuildFailure:
         """The test suites of this kernel's tree, built or taken from the cache."""
-        context = self._context(log_dir, listener, background=background)
+        context = self._context(how)
         kunit = tuple(sorted({name for load in self._workloads(build) for name in load.kunit}))
         wanted = Wanted(selftests=self.targets(build), kunit=kunit)
         return build_suites(build, source=self.source, series=self._series(build), wanted=wanted, context=context)
@@ -112,15 +109,13 @@ class Kernels:
     def _workloads(self, build: Build) -> list[Workload]:
         return [cell.workload for cell in self.request.cells if cell.build == build]
 
-    def _context(
-        self, log_dir: Path, listener: Listener, *, background: bool, wished: tuple[str, ...] = ()
-    ) -> BuildContext:
+    def _context(self, how: Building, wished: tuple[str, ...] = ()) -> BuildContext:
         return BuildContext(
             cache=self.request.cache,
-            log_dir=log_dir,
+            log_dir=how.log_dir,
             sandbox=self.sandbox,
-            on_event=listener,
-            background=background,
+            on_event=how.listener,
+            background=how.background,
             diffs=self.diffs,
             wished=wished,
         )

@@ -1,40 +1,37 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The story of a run: series, builds, cells, verdicts, report."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 
 from orchestrator.guest.keys import RunKeys, load_keys, new_keys, save_keys
-from orchestrator.host.errors import InfraError
 from orchestrator.judge.suite_comparison import comparisons
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.events import SOURCE, CellEnded, CellStarted, Listener, Notice, PhaseBegan
-from orchestrator.model.images import BuildFailure, KernelImage
+from orchestrator.model.images import BuildFailure
 from orchestrator.model.phases import Phase
 from orchestrator.model.reach import ChangedReach
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.report.earlier import read_earlier
 from orchestrator.report.store import Store
-from orchestrator.run.bootable import Bootable, BootFiles, Guests, kept_bootable, vm_spec
+from orchestrator.run.bootable import Bootable, BootFiles, Guests, vm_spec
+from orchestrator.run.bootable_kernels import earlier_bootable, new_bootable
 from orchestrator.run.capacity import room_here
 from orchestrator.run.cell import Observed, observe
-from orchestrator.run.crash_source import kept_explainer
 from orchestrator.run.delay_targets import check_targets
 from orchestrator.run.endings import or_bug
 from orchestrator.run.guest_files import guest_folder, keep, write_repro
 from orchestrator.run.judging import interrupted_report, judge_cell, lost_report, record, unbuilt_report
-from orchestrator.run.kernels import Kernels, Request, open_kernels
+from orchestrator.run.kernels import Building, Kernels, Request, open_kernels
 from orchestrator.run.losses import LossWatch
-from orchestrator.run.order import Schedule, as_given, edited_files, scheduled
-from orchestrator.run.probing import located_in
+from orchestrator.run.order import Schedule, as_given, edited_files, ranks, scheduled
 from orchestrator.run.recording import series_reach
 from orchestrator.run.sandboxing import guests_in_sandbox
 from orchestrator.run.scheduler import Steps, Stop, Unbuilt, working
 from orchestrator.run.snapshots import snapshots
 from orchestrator.run.stopwatch import Stopwatch
-from orchestrator.run.suite_results import keep_parser
 
 
 def run_matrix(request: Request, store: Store, listener: Listener) -> RunReport:
@@ -78,47 +75,25 @@ def _by_earlier_runs(
     folder = store.folder
     earlier = read_earlier(folder.parent, matrix_path=str(request.plan.path), before=folder.name)
     edited = edited_files(kernels.series.by_file, earlier.series)
-    return scheduled(request.cells, earlier, edited, _ranks(request, reach))
-
-
-def _ranks(request: Request, reach: ChangedReach | None) -> Mapping[str, int]:
-    """The workloads that run more of the series than others, best first; by their `files:` where no map tells."""
-    chosen = request.choices.workloads if request.choices else ()
-    names = [one.workload for one in reach.ranked] if reach else []
-    names = names or [workload.name for workload in chosen if workload.meant]
-    return {name: at for at, name in enumerate(names)}
+    return scheduled(request.cells, earlier, edited, ranks(request.choices, reach))
 
 
 def _new_kernel(
     kernels: Kernels, cells: "_Cells", build: Build, background: bool, listener: Listener
 ) -> Bootable | BuildFailure:
     store = cells.store
-    image = kernels.image(build, log_dir=store.build_folder(build), listener=listener, background=background)
+    how = Building(log_dir=store.build_folder(build), listener=listener, background=background)
+    image = kernels.image(build, how)
     store.add_build(image)
     if isinstance(image, BuildFailure):
         return image
     listener(PhaseBegan(what=build.name, phase=Phase.PACK))
-    explainer = kernels.explainer(image, store.folder)
-    located = located_in(image, explainer.diff, cells.files.workloads, sandbox=kernels.sandbox)
-    if not kernels.has_suites(build):
-        return cells.files.bootable(image, located, explainer)
-    suites = kernels.suites(build, log_dir=store.build_folder(build), listener=listener, background=background)
-    if isinstance(suites, BuildFailure):
-        return suites
-    if suites.not_built:
-        listener(Notice(text=f"{build.name}: tests that do not compile here: {', '.join(suites.not_built)}"))
-    bootable = cells.files.bootable(image, located, explainer, tests=suites.tests)
-    return replace(bootable, ktap=keep_parser(suites, store.build_folder(build), sandbox=kernels.sandbox))
+    return new_bootable(image, kernels, cells.files, how, run=store.folder)
 
 
 def _kept_kernel(report: RunReport, cells: "_Cells", build: Build, _background: bool, listener: Listener) -> Bootable:
-    request, run = cells.request, cells.store.folder
     listener(PhaseBegan(what=build.name, phase=Phase.PACK))
-    image = next((image for image in report.builds if image.build == build), None)
-    if not isinstance(image, KernelImage):
-        raise InfraError(f"{report.id} has no kernel for {build.name}: it was never built")
-    explainer = kept_explainer(image, report.folder, cache=request.cache, run=run, sandbox=request.sandbox)
-    bootable = kept_bootable(image, report.folder, cells.files.guests, explainer, sandbox=request.sandbox)
+    bootable = earlier_bootable(report, build, cells.files, run=cells.store.folder, sandbox=cells.request.sandbox)
     cells.store.add_build(bootable.kernel)
     return bootable
 

@@ -8,7 +8,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.configuration import Workload
+from orchestrator.model.matrix_choices import MatrixChoices
 from orchestrator.model.outcomes import Outcome
+from orchestrator.model.reach import ChangedReach
 from orchestrator.plan.expansion import builds_of
 from orchestrator.plan.flavours import needs_of
 from orchestrator.report.earlier import Earlier
@@ -57,6 +59,14 @@ class Schedule(Generic[B, J]):
 
     builds: tuple[B, ...]
     jobs: tuple[J, ...]
+
+
+def ranks(choices: MatrixChoices | None, reach: ChangedReach | None) -> Mapping[str, int]:
+    """The workloads that run more of the series than others, best first; by their `files:` where no map tells."""
+    names = [one.workload for one in reach.ranked] if reach else []
+    if not names and choices:
+        names = [workload.name for workload in choices.workloads if workload.meant]
+    return {name: at for at, name in enumerate(names)}
 
 
 _NO_RANKS: Mapping[str, int] = {}

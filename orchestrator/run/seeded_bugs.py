@@ -16,22 +16,22 @@ from orchestrator.model.bugs import NO_BUG, Attempt, BugReport, BugStatus, Contr
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.configuration import Workload
 from orchestrator.model.events import BuildEnded, CellProgress, Event, Listener, TrialProgress
-from orchestrator.model.images import BuildFailure, KernelImage
+from orchestrator.model.images import BuildFailure
 from orchestrator.model.outcomes import Outcome
 from orchestrator.plan.bug_cells import cells_for, control_cell, rebuild_order, workloads_for
 from orchestrator.plan.expansion import builds_of
 from orchestrator.report.bugs_report import Ledger, bug_ended, control_ended
 from orchestrator.report.store import Store
 from orchestrator.run.bootable import Bootable, BootFiles, Guests
+from orchestrator.run.bootable_kernels import new_bootable
 from orchestrator.run.capacity import memory_of, room_here
 from orchestrator.run.cell import observe
 from orchestrator.run.delay_targets import check_targets
 from orchestrator.run.guest_files import keep, write_repro
 from orchestrator.run.judging import judge_cell, record
-from orchestrator.run.kernels import Kernels, Request, open_kernels
+from orchestrator.run.kernels import Building, Kernels, Request, open_kernels
 from orchestrator.run.losses import LossWatch
 from orchestrator.run.order import Schedule
-from orchestrator.run.probing import located_in
 from orchestrator.run.scheduler import R, Steps, Stop, Unbuilt, working
 
 # After these no further cell of the same kernel tells more.
@@ -120,11 +120,11 @@ class SeededBugRun:
 
     def _good_kernel(self) -> Bootable:
         """The kernel without any bug. Raises UserError where there is none."""
-        image = self._image(NO_BUG, BASELINE, background=False)
-        if isinstance(image, BuildFailure):
-            raise UserError(f"without any seeded bug: {image.outcome}: {image.title}\n{image.detail}")
-        check_targets(self.kernels.request.cells, image)
-        return self.files.with_usable_kvm(self._bootable(image, NO_BUG, BASELINE), self.controls[0])
+        made = self._kernel(NO_BUG, BASELINE, background=False)
+        if isinstance(made, BuildFailure):
+            raise UserError(f"without any seeded bug: {made.outcome}: {made.title}\n{made.detail}")
+        check_targets(self.kernels.request.cells, made.kernel)
+        return self.files.with_usable_kvm(made, self.controls[0])
 
     def _red_without_bugs(self, good: Bootable) -> frozenset[str]:
         """Run each workload once without any bug; returns the names of those that are red, and so can't find any."""
@@ -172,31 +172,30 @@ class SeededBugRun:
         until = Deadline.after(READING_SECONDS, f"reading {bug.path}")
         log = self.ledger.kernel_folder(bug, self.build) / "git.log"
         patches = load_series((bug.path,), tree=None, log=log, until=until)
-        image = self._image(bug, patches, background=background)
-        if isinstance(image, BuildFailure):
-            return Unbuilt(reports=(self._report(bug, BugStatus(str(image.outcome)), image.title),))
-        if image.hashes["image"] == good.kernel.hashes["image"]:
+        made = self._kernel(bug, patches, background=background)
+        if isinstance(made, BuildFailure):
+            return Unbuilt(reports=(self._report(bug, BugStatus(str(made.outcome)), made.title),))
+        if made.kernel.hashes["image"] == good.kernel.hashes["image"]:
             why = "the kernel is the same without it: what it changes is not compiled in this configuration"
             return Unbuilt(reports=(self._report(bug, BugStatus.NO_EFFECT, why),))
-        return replace(self._bootable(image, bug, patches), guests=good.guests)
+        return replace(made, guests=good.guests)
 
-    def _image(self, bug: SeededBug, patches: Series, *, background: bool) -> KernelImage | BuildFailure:
+    def _kernel(self, bug: SeededBug, patches: Series, *, background: bool) -> Bootable | BuildFailure:
         def heard(event: Event) -> None:
             # All bugs of a build share its name.
             if isinstance(event, BuildEnded) and bug.id:
                 event = replace(event, text=f"{event.text} with {bug.id}")
             self.listener(event)
 
-        log_dir = self.ledger.kernel_folder(bug, self.build) / "builds" / self.build.name
-        log_dir.mkdir(parents=True, exist_ok=True)
-        return self.kernels.image(self.build, log_dir=log_dir, listener=heard, more=patches, background=background)
-
-    def _bootable(self, image: KernelImage, bug: SeededBug, patches: Series) -> Bootable:
-        # A data race is found only where the series or the bug changed something.
         folder = self.ledger.kernel_folder(bug, self.build)
-        explainer = self.kernels.explainer(image, folder, patches)
-        located = located_in(image, explainer.diff, self.files.workloads, sandbox=self.kernels.sandbox)
-        return self.files.bootable(image, located, explainer, folder=folder)
+        log_dir = folder / "builds" / self.build.name
+        log_dir.mkdir(parents=True, exist_ok=True)
+        kernels, how = self.kernels, Building(log_dir=log_dir, listener=heard, more=patches, background=background)
+        image = kernels.image(self.build, how)
+        # A data race is found only where the series or the bug changed something.
+        if isinstance(image, BuildFailure):
+            return image
+        return new_bootable(image, kernels, self.files, how, run=folder, initramfs_in=folder)
 
     @contextmanager
     def _store(self, bug: SeededBug, bootable: Bootable) -> Iterator[Store]:

@@ -15,7 +15,7 @@ def spec_with(initramfs_mib: int, tmp_path: Path) -> VmSpec:
     initramfs = tmp_path / "initramfs"
     with initramfs.open("wb") as file:
         file.truncate(initramfs_mib << 20)
-    return vm_spec(cell(), Bootable(kernel=image(), initramfs=initramfs), Guests(keys=KEYS))
+    return vm_spec(cell(), Bootable(kernel=image(), initramfs=initramfs, guests=Guests(keys=KEYS)))
 
 
 def test_a_guest_has_as_much_more_memory_as_its_root_is_larger_than_one_without_packages(tmp_path: Path) -> None:
