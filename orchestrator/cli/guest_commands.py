@@ -39,8 +39,8 @@ def shell(cell: str, matrix: Path | None, **choice: Any) -> ExitCode:
 
     CELL is a cell's name, or a part of it that no other cell has. Its workload
     starts when you type its command, which is printed. The guest ends with the
-    session. For the guest of an earlier run's cell give the options of that
-    run: --flavour, --patch, --tree.
+    session. For the guest of an earlier run's cell, give the options of that
+    run: --flavour, --patch, --tree, --kernel.
 
     \b
     Example:

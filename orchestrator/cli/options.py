@@ -92,7 +92,8 @@ _BUILD_CHOICE = (
     SERIES_VERSION,
     click.option("--tree", type=click.Path(exists=True, file_okay=False, path_type=Path),
                  help="Build this kernel tree, which is copied and never touched, instead of the matrix's kernel."),
-    click.option("--kernel", metavar="NAME", help="Build kernels/NAME.yaml instead of the matrix's kernel."),
+    click.option("--kernel", metavar="NAME",
+                 help="Build kernels/NAME.yaml, or a version such as 6.12.100, instead of the matrix's kernel."),
     click.option("--arch", multiple=True, type=click.Choice(sorted(ARCHES)), help="Only this architecture."),
     click.option("--flavour", multiple=True, metavar="F",
                  help="Only this flavour: plain, debug, widened, reach, kasan, kcsan, 16k, 64k, numa, memcg-v1, "
@@ -119,7 +120,7 @@ IN_RESULTS = click.option("--results", type=click.Path(file_okay=False, path_typ
 RESULTS = click.option("--results", type=click.Path(file_okay=False, path_type=Path), default=paths.RESULTS,
                         show_default="results/", help="Folder in which the run's folder is made.")  # fmt: skip
 JOBS = click.option("--jobs", type=click.IntRange(1), help="Guests side by side (default: as cores and memory allow).")
-FAIL_FAST = click.option("--fail-fast/--keep-going", default=False, help="Stop after the first cell that is bad.")
+FAIL_FAST = click.option("--fail-fast/--keep-going", default=False, help="End at the first red or lost cell.")
 DUMP_MEMORY = click.option("--dump-memory", is_flag=True, help="Keep the memory of a guest that hangs as memory.elf.")
 RESTORE = click.option("--no-restore", "restore", flag_value=False, default=True, type=bool,
                         help="Boot every guest: restore none from a snapshot.")  # fmt: skip

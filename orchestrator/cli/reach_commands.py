@@ -27,7 +27,11 @@ from orchestrator.model.arch import ARCHES
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Map this kernel tree instead of the matrix's kernel.",
 )
-@click.option("--kernel", metavar="NAME", help="Map kernels/NAME.yaml instead of the matrix's kernel.")
+@click.option(
+    "--kernel",
+    metavar="NAME",
+    help="Map kernels/NAME.yaml, or a version such as 6.12.100, instead of the matrix's kernel.",
+)
 @click.option("--arch", multiple=True, type=click.Choice(sorted(ARCHES)), help="Only this architecture.")
 @click.option("--workload", multiple=True, metavar="W", help="Only this workload: a name, or its YAML file.")
 @click.option("--seconds", type=click.IntRange(1), help="Load seconds of each workload instead of the matrix's.")

@@ -146,10 +146,7 @@ def _report_json(report: RunReport) -> dict[str, object]:
 
 
 def exit_code(report: RunReport) -> ExitCode:
-    """0 when all cells passed, 3 when something was lost and nothing worse is known of the kernel, else 1.
-
-    Of subtests only those that the series made worse count.
-    """
+    """1 for a red cell or a subtest that the series made worse; else 3 if a cell was lost or none ended; else 0."""
     outcomes = {cell.verdict.outcome for cell in report.cells}
     if any(not outcome.good and outcome is not Outcome.LOST for outcome in outcomes):
         return ExitCode.BAD_KERNEL

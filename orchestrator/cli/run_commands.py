@@ -49,10 +49,13 @@ def run(  # noqa: PLR0913  # click gives each option as an argument
     Without MATRIX, patchrig chooses for the series of --patch: the kernel that
     it is for, the workloads that reach what it changes, and the arches that
     this host can build. MATRIX is a YAML file, or the name of one that patchrig
-    comes with: swapoff is configs/swapoff.yaml, and what runs where neither a
-    matrix nor a series, tree or kernel is given. Exit code 0: every cell passed. 1: the kernel is
-    bad. 2: the command line or a file is wrong. 3: something else failed, and
-    nothing is known of the kernel.
+    comes with: swapoff is configs/swapoff.yaml. That one runs if you give no
+    matrix, series, tree or kernel.
+
+    Exit code 0: no cell is red or lost, and at least one passed (or a suite
+    ended). 1: a red cell, or a subtest that the series made worse. 2: the
+    command line or a file is wrong. 3: the host failed, or no cell passed.
+    Red is any outcome except passed, skipped, subtests-failed and lost.
 
     \b
     Examples:

@@ -19,8 +19,9 @@ def series(paths: tuple[Path, ...], tree: Path | None, series_version: str, as_j
     """Show which patches a run would test, and what it would leave out.
 
     PATH is what a run is given as --patch PATH. The patches are printed in the
-    order in which they are applied. Nothing is built and nothing is run. Exit
-    code 2: a run would refuse the series, for the reason shown.
+    order in which they are applied, with the kernel that they would be built
+    on, if the cache has it. Nothing is built and nothing is run. Exit code 2: a
+    run would refuse the series, for the reason shown.
 
     \b
     Examples:
