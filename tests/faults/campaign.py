@@ -53,7 +53,7 @@ class Fault:
     tries: Callable[[Plan], Sequence[Try]]
     full: int
     short: int
-    minutes: float  # of the long form; what is not played by then is reported as such
+    minutes: float  # of the long form; what is not run by then is reported as such
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

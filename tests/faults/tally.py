@@ -37,7 +37,7 @@ class Played:
 
     name: str
     findings: tuple[Finding, ...] = ()
-    skipped: str = ""  # why it was not played; "" when it was
+    skipped: str = ""  # why it was not run; "" when it was
     seconds: float = 0.0
     calls: int = 0  # of patchrig, each followed by a look at what is left behind
 
@@ -72,7 +72,7 @@ class Tally:
 
 def markdown(rows: Iterable[Tally], day: str) -> str:
     """The table, a row for each fault, played on `day`."""
-    head = ["fault", "what is done", "tries", *(str(kind) for kind in Kind), "not played", "date"]
+    head = ["fault", "what is done", "tries", *(str(kind) for kind in Kind), "not run", "date"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in rows:
         counts = [str(row.count(kind)) for kind in Kind]
