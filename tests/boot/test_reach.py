@@ -31,5 +31,5 @@ def test_a_workload_is_seen_to_run_its_system_call_and_nothing_of_others(arch: s
     ran = {one["name"]: "mincore" in one["workloads"] for one in of["functions"] if one["recorded"] == "yes"}
     assert ran["sys_mincore"]
     assert ran["mincore_pte_range"]
-    (of,) = reach(tmp_path, "--kernel", "6.19", "--arch", arch, "--of", "sys_mlockall")
+    (of,) = reach(tmp_path, "--kernel", "6.19", "--arch", arch, "--of", "sys_remap_file_pages")
     assert [set(one["workloads"]) & {"mincore"} for one in of["functions"]] == [set()]
