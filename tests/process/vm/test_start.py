@@ -318,7 +318,7 @@ def test_a_tool_that_is_missing_is_named(tmp_path: Path, missing: str, monkeypat
         pytest.fail("it started")
 
 
-ECHO = "#!/bin/sh\nexec socat TCP-LISTEN:2222,bind=127.0.0.1,reuseaddr,fork PIPE\n"
+ECHO = "#!/bin/sh\nexec socat TCP-LISTEN:2222,bind=127.0.0.1,reuseaddr,fork,backlog=64 PIPE\n"
 
 
 @contextmanager
