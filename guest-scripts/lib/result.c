@@ -114,6 +114,21 @@ static void print_changed(void)
 	printf("}, ");
 }
 
+void progress_print(uint64_t started_ns)
+{
+	static uint64_t printed_ns;
+	const uint64_t now = now_ns();
+
+	if (!printed_ns)
+		printed_ns = started_ns;
+	if (now - printed_ns < 1000000000u)
+		return;
+	printed_ns = now;
+	printf("{\"type\": \"progress\", \"seconds\": %.1f, \"operations\": %" PRIu64 ", \"swapoffs\": %" PRIu64 "}\n",
+	       (double)(now - started_ns) / 1e9, shared->operations, shared->swapoffs);
+	fflush(stdout);
+}
+
 void result_print(const struct kernel_counters *before, const struct kernel_counters *after, bool hang)
 {
 	printf("{\"type\": \"result\", \"operations\": %" PRIu64 ", \"verified\": %" PRIu64 ", ", shared->operations,

@@ -3,7 +3,6 @@
 #define _GNU_SOURCE
 
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +20,7 @@
 enum watched { WATCHED_DONE, WATCHED_HANG, WATCHED_DEAD, WATCHED_LATE };
 
 static struct kernel_counters before, after;
-static uint64_t started_ns, printed_ns;
+static uint64_t started_ns;
 static pid_t load_pid;
 static pid_t children[DEVICES_MAX + 1];
 static unsigned int children_count;
@@ -117,18 +116,6 @@ static _Noreturn void load_main(const struct workload *workload)
 	_exit(0);
 }
 
-static void print_progress(void)
-{
-	const uint64_t now = now_ns();
-
-	if (now - printed_ns < 1000000000u)
-		return;
-	printed_ns = now;
-	printf("{\"type\": \"progress\", \"seconds\": %.1f, \"operations\": %" PRIu64 ", \"swapoffs\": %" PRIu64 "}\n",
-	       (double)(now - started_ns) / 1e9, shared->operations, shared->swapoffs);
-	fflush(stdout);
-}
-
 /* The load ended before its time: says how, unless it said so itself. */
 static bool load_died(void)
 {
@@ -200,7 +187,7 @@ static enum watched watch(bool (*done)(int), int argument, double seconds)
 	const uint64_t end = now_ns() + (uint64_t)(seconds * 1e9);
 
 	for (;;) {
-		print_progress();
+		progress_print(started_ns);
 		probe_tick();
 		if (done(argument))
 			return WATCHED_DONE;
@@ -299,7 +286,7 @@ int run_workload(const struct workload *workload, int argc, char **argv)
 	leave_cgroup();
 	if (mlockall(MCL_CURRENT | MCL_FUTURE))
 		run_missing("mlockall: %s", strerrorname_np(errno));
-	started_ns = printed_ns = now_ns();
+	started_ns = now_ns();
 	if (workload->prepare)
 		workload->prepare();
 	if (!shared->missing[0])

@@ -148,6 +148,8 @@ void kernel_counters_lacking(const struct kernel_counters *counters);
 const char *promise_of(const char *call);
 
 /* result.c */
+/* Prints a progress line where the last one, or the start, was a second ago. */
+void progress_print(uint64_t started_ns);
 void result_print(const struct kernel_counters *before, const struct kernel_counters *after, bool hang);
 
 #endif

@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -35,7 +34,7 @@ static const struct workload nothing;
 static struct kernel_counters before, after;
 static char line[LINE_MOST + 1];
 static size_t length;
-static uint64_t started_ns, printed_ns;
+static uint64_t started_ns;
 
 static void print_line(void)
 {
@@ -58,13 +57,8 @@ static void take(const char *text, size_t size)
 
 static void print_progress(void)
 {
-	const uint64_t now = now_ns();
-
-	if (now - printed_ns >= 1000000000u) {
-		printed_ns = now;
-		printf("{\"type\": \"progress\", \"seconds\": %.1f, \"operations\": %" PRIu64 ", \"swapoffs\": %" PRIu64 "}\n",
-		       (double)(now - started_ns) / 1e9, shared->operations, shared->swapoffs);
-	}
+	progress_print(started_ns);
+	/* The command's lines, too. */
 	fflush(stdout);
 }
 
@@ -167,7 +161,7 @@ int main(int argc, char **argv)
 	}
 	shared_new();
 	parse_options(&nothing, own, argv);
-	started_ns = printed_ns = now_ns();
+	started_ns = now_ns();
 	for (unsigned int i = 0; i < shared->devices_count; i++)
 		if (swapon(shared->devices[i].path,
 			   SWAP_FLAG_PREFER | (shared->devices[i].priority << SWAP_FLAG_PRIO_SHIFT & SWAP_FLAG_PRIO_MASK)))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from orchestrator.model.configuration import Workload
+from orchestrator.model.matrix_choices import ChosenWorkload
 from orchestrator.model.reach import ChangedReach
 
 # Swap is a part of memory management: what changes below these may break it, though no workload names the file.
@@ -24,24 +25,11 @@ _NAMED = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Chosen:
-    """A workload that is to run, and why."""
-
-    workload: Workload
-    reason: str
-    meant: bool = False  # for what the series changes, which is the reason then
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Choice:
     """The workloads of a series in the order in which they are worth most."""
 
-    chosen: tuple[Chosen, ...]
+    chosen: tuple[ChosenWorkload, ...]
     unreached: tuple[str, ...] = ()  # changed files of code that no workload is meant for
-
-    @property
-    def workloads(self) -> tuple[Workload, ...]:
-        return tuple(one.workload for one in self.chosen)
 
 
 def choose(
@@ -54,14 +42,15 @@ def choose(
     """
     meant = [(workload, _shared(workload, changed_files, changed_functions)) for workload in workloads]
     first = sorted((one for one in meant if one[1] != _NOTHING), key=lambda one: (-len(one[1][0]), -len(one[1][1])))
-    chosen = [Chosen(workload=workload, reason=_meant_for(*shared), meant=True) for workload, shared in first]
+    chosen = [ChosenWorkload(name=load.name, reason=_meant_for(*shared), meant=True) for load, shared in first]
     if why := _why_the_others(changed_files, any_first=bool(first)):
-        chosen += [Chosen(workload=workload, reason=why) for workload, shared in meant if shared == _NOTHING]
-    reached = {file for one in chosen for file in one.workload.files}
+        chosen += [ChosenWorkload(name=load.name, reason=why) for load, shared in meant if shared == _NOTHING]
+    names = {one.name for one in chosen}
+    reached = {file for load in workloads if load.name in names for file in load.files}
     return Choice(chosen=tuple(chosen), unreached=tuple(file for file in _code(changed_files) if file not in reached))
 
 
-def by_reach(choice: Choice, workloads: Sequence[Workload], reach: ChangedReach) -> Choice:
+def by_reach(choice: Choice, reach: ChangedReach) -> Choice:
     """The choice by measurement: what runs most of the changed functions goes first, what runs none is left out.
 
     `choice` stands where the maps know of no workload that runs any of them. A workload that no map has stays if it was
@@ -69,12 +58,11 @@ def by_reach(choice: Choice, workloads: Sequence[Workload], reach: ChangedReach)
     """
     if not any(one.reached or one.likely for one in reach.ranked):
         return choice
-    by_name = {workload.name: workload for workload in workloads}
-    by_files = {one.workload.name: one for one in choice.chosen}
+    by_files = {one.name: one for one in choice.chosen}
     chosen = []
     for one in reach.ranked:
         if one.reached or one.likely:
-            chosen.append(Chosen(workload=by_name[one.workload], reason=f"runs {one.reason}", meant=True))
+            chosen.append(ChosenWorkload(name=one.workload, reason=f"runs {one.reason}", meant=True))
         elif one.workload in by_files and (not one.mapped or one.workload in reach.thin):
             chosen.append(by_files[one.workload])
     return replace(choice, chosen=tuple(chosen))

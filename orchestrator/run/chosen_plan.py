@@ -102,15 +102,12 @@ def _planned(wanted: Wanted, chosen: ChosenBase, series: Series) -> tuple[Plan, 
     if not arches:
         raise InfraError("; ".join(f"{arch}: {why}" for arch, why in left_out), hint="patchrig doctor")
     workloads = _workloads(chosen, series, wanted.cache)
-    reasons = tuple(
-        ChosenWorkload(name=one.workload.name, reason=one.reason, meant=one.meant) for one in workloads.chosen
-    )
     written = Matrix(
         kernel=str(wanted.tree or chosen.kernel),
         series=wanted.patches,
         variants=(Variant.PATCHED,) if wanted.patches else (Variant.BASELINE,),
         arches=arches,
-        workloads=tuple(workload.name for workload in workloads.workloads),
+        workloads=tuple(one.name for one in workloads.chosen),
     )
     if Variant.PATCHED in selection.variants and not wanted.patches:
         raise UserError("the variant patched needs a series", hint="--patch PATH, or --variant baseline")
@@ -118,7 +115,7 @@ def _planned(wanted: Wanted, chosen: ChosenBase, series: Series) -> tuple[Plan, 
     named = [ChosenWorkload(name=workload.name, reason="--workload") for workload in plan.workloads]
     choices = MatrixChoices(
         base=chosen.base,
-        workloads=tuple(named) if selection.workloads else reasons,
+        workloads=tuple(named) if selection.workloads else workloads.chosen,
         unreached=() if selection.workloads else workloads.unreached,
         left_out=left_out,
     )
@@ -137,4 +134,4 @@ def _workloads(chosen: ChosenBase, series: Series, cache: Path) -> Choice:
     choice = choose(workloads, [file.path for file in chosen.diff.files], functions)
     maps = nearest_maps(kept_maps(cache), source="", version=chosen.base.source)
     reach = changed_reach([workload.name for workload in workloads], changes_of(chosen.diff), maps)
-    return by_reach(choice, workloads, reach)
+    return by_reach(choice, reach)

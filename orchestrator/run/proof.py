@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a cell's guest proves: the sites that it reached, and the functions of the series that ran (pure)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from orchestrator.guest.probe_lists import is_meant, probed
@@ -65,23 +65,25 @@ def _by_probes(located: Located, workload: Workload, result: WorkloadResult) -> 
 def _by_blocks(located: Located, coverage: CoverageMap, executed: Executed | None) -> dict[int, bool | None]:
     if executed is None:
         return {}
-    return {number: _ran(one, coverage, executed) for number, one in enumerate(located.changed)}
+    counts: dict[str, list[tuple[int, int]]] = {}
+    for file, line, count in _counts(coverage, executed):
+        counts.setdefault(file, []).append((line, count))
+    return {number: _ran(one, counts.get(one.file, ())) for number, one in enumerate(located.changed)}
 
 
-def _ran(function: LocatedFunction, coverage: CoverageMap, executed: Executed) -> bool | None:
-    counts = list(_counts(function, coverage, executed))
-    return any(count > 0 for count in counts) if counts else None
+def _ran(function: LocatedFunction, counts: Iterable[tuple[int, int]]) -> bool | None:
+    """By line and count of what is counted in the function's file."""
+    own = [count for line, count in counts if function.first <= line <= function.last]
+    return any(count > 0 for count in own) if own else None
 
 
-def _counts(function: LocatedFunction, coverage: CoverageMap, executed: Executed) -> Iterator[int]:
-    """How often each block and each changed line of the function ran."""
+def _counts(coverage: CoverageMap, executed: Executed) -> Iterator[tuple[str, int, int]]:
+    """File, line and how often it ran, of each block and each piece of a changed line."""
     for block in coverage.blocks:
-        if block.file == function.file and function.first <= block.line <= function.last:
-            yield _hits(executed, block.offset)
+        yield block.file, block.line, _hits(executed, block.offset)
     for line in coverage.lines:
-        inside = line.file == function.file and function.first <= line.line <= function.last
-        if inside and line.state is LineState.CODE:
-            yield from (_piece_count(piece, executed) for piece in line.pieces)
+        if line.state is LineState.CODE:
+            yield from ((line.file, line.line, _piece_count(piece, executed)) for piece in line.pieces)
 
 
 def _piece_count(piece: Piece, executed: Executed) -> int:

@@ -28,7 +28,7 @@ ALL = (SWAPIN, SHMEM, MINCORE, SOCKETS)
 
 
 def names(choice: Choice) -> list[str]:
-    return [one.workload.name for one in choice.chosen]
+    return [one.name for one in choice.chosen]
 
 
 def test_the_workload_with_most_changed_files_goes_first() -> None:
@@ -92,7 +92,7 @@ def test_what_was_measured_decides_over_what_is_written() -> None:
     by_files = choose(ALL, ["mm/shmem.c"])
     reach = ChangedReach(ranked=(ranked("mincore", 4), ranked("swapin", likely=1), ranked("shmem"), ranked("sockets")))
 
-    choice = by_reach(by_files, ALL, reach)
+    choice = by_reach(by_files, reach)
 
     assert names(choice) == ["mincore", "swapin"]
     assert choice.chosen[0].reason == "runs 4 of 9"
@@ -103,15 +103,15 @@ def test_a_workload_of_which_too_little_is_known_stays() -> None:
     by_files = choose((SWAPIN, SHMEM), ["mm/memory.c", "mm/shmem.c"])
     reach = ChangedReach(ranked=(ranked("swapin", 2), ranked("shmem")), thin=("shmem",))
 
-    assert names(by_reach(by_files, (SWAPIN, SHMEM), reach)) == ["swapin", "shmem"]
+    assert names(by_reach(by_files, reach)) == ["swapin", "shmem"]
 
     reach = ChangedReach(ranked=(ranked("swapin", 2), ranked("shmem", mapped=False)))
 
-    assert names(by_reach(by_files, (SWAPIN, SHMEM), reach)) == ["swapin", "shmem"]
+    assert names(by_reach(by_files, reach)) == ["swapin", "shmem"]
 
 
 def test_maps_that_know_nothing_of_a_series_change_nothing() -> None:
     by_files = choose(ALL, ["mm/shmem.c"])
 
-    assert by_reach(by_files, ALL, ChangedReach(ranked=(ranked("swapin"), ranked("shmem")))) == by_files
-    assert by_reach(by_files, ALL, ChangedReach()) == by_files
+    assert by_reach(by_files, ChangedReach(ranked=(ranked("swapin"), ranked("shmem")))) == by_files
+    assert by_reach(by_files, ChangedReach()) == by_files
