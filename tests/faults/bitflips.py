@@ -13,9 +13,11 @@ _PLACES = (
     ("cache/images/*/image", 0.10, "images"),
     ("cache/images/*/vmlinux", 0.15, "images"),
     ("cache/images/*/config", 0.08, "images"),
-    ("cache/images/*/*", 0.07, "images"),
+    # All but the probes, which only guests use.
+    ("cache/images/*/[!p]*", 0.07, "images"),
+    ("cache/images/*/probes-*", 0.02, "guests"),
     ("cache/trees/*/src/**/*", 0.15, "trees"),
-    ("cache/trees/*/*", 0.15, "trees"),
+    ("cache/trees/*/*", 0.13, "trees"),
     ("cache/trees/*/layers/*/src/**/*", 0.05, "trees"),
     ("cache/trees/*/builds/**/*", 0.05, "trees"),
     ("cache/trees/*/layers/*/*.json", 0.05, "trees"),
