@@ -12,7 +12,7 @@ _RELEASE = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UpstreamBug:
-    """What an unmodified kernel was seen to do. docs/found.md has the evidence."""
+    """What an unmodified kernel was seen to do. docs/found/ has the evidence."""
 
     title: re.Pattern[str]  # of the verdict, as a whole: the first fatal splat, or what was wrong
     workloads: frozenset[str]  # that showed it
@@ -23,7 +23,7 @@ class UpstreamBug:
     page: str
 
 
-_LARGE_SWAPIN = "docs/found.md#linux-718-swapoff-meets-a-large-folio-that-is-being-swapped-in"
+_LARGE_SWAPIN = "docs/found/large-swapin.md"
 
 UPSTREAM_BUGS = (
     UpstreamBug(
@@ -49,7 +49,7 @@ UPSTREAM_BUGS = (
         seen=(6, 19, 6),
         since=(6, 12),
         what="zswap returns old data where a program wrote zeros",
-        page="docs/found.md#linux-6196-zswap-returns-old-data-where-a-program-wrote-zeros",
+        page="docs/found/zswap-zero.md",
     ),
 )
 
