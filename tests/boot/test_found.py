@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A bug that nobody seeded: the kernel as it was released fails, with the fix it passes. docs/found/zswap-zero.md tells it."""
+"""A bug that nobody seeded: the released kernel fails, with the fix it passes. docs/found/zswap-zero.md tells it."""
 
 from pathlib import Path
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Bugs of unmodified kernels: which cells are told of, and that they stay red."""
 
-
 import pytest
 
 from orchestrator.host.paths import PROJECT
