@@ -93,7 +93,7 @@ class Report:
     trace_done: bool = False
     strangers: int = 0
     idle: int = 0  # lines since the last frame
-    early: list[str] = field(default_factory=list)
+    early: list[Frame] = field(default_factory=list)  # before any trace began
     inner: str = ""  # the frame before
     work: str = ""  # the last frame that is not infrastructure
     caller: str = ""  # of a frame whose line names both
@@ -170,7 +170,7 @@ class Report:
             self.in_trace = True
         if not self.in_trace:
             if frame and not frame.inlined and not self.frames and len(self.early) < MOST_FRAMES:
-                self.early.append(frame.function)
+                self.early.append(frame)
             return
         if frame is None:
             self._stranger(text)
@@ -258,6 +258,9 @@ class Report:
 
     def crash(self) -> Crash:
         self._end_trace()
+        if not (self.frames or self.pattern.prose) and Source.TRACE in self.pattern.sources:
+            # Who posts a report cuts lines, that which begins the trace among them.
+            self.frames = [frame.function for frame in self.early if not frame.guess]
         kind, title = self.pattern.kind, self.pattern.title
         groups = {name: value or "" for name, value in self.match.groupdict().items()}
         file = groups.get("file") or groups.get("path") or ""
@@ -325,7 +328,7 @@ class Report:
             Source.LINE: (plain_name(groups.get("function") or groups.get("place") or ""),),
             Source.NAMED: tuple(self.named),
             Source.COUNTER: (self.counter,),
-            Source.EARLY: tuple(self.early),
+            Source.EARLY: tuple(frame.function for frame in self.early),
             Source.TRACE: tuple(self._callers()),
             Source.BELOW_DISPATCHER: (CROSS_CALL if self.cross_call else self.below,),
             Source.COMMON: self._common(),

@@ -14,11 +14,13 @@ _WORD = "0x[0-9a-f]{1,16}"  # no number of a kernel's has more than 64 bits
 STACK_FRAME = re.compile(
     rf"(?P<function>{NAME})\+(?P<offset>{_WORD})(?:/(?P<size>{_WORD}))?(?: \[(?P<module>[\w-]+)[ \]])?"
 )
-ADDRESS = r"(?:\[<[^>\]]*>\] *|\[[0-9a-f]{8,16}\] *)"
+# A web archive takes what is in <> for a tag.
+ADDRESS = r"(?:\[<[^>\]]*>\] *|\[\] +|\[[0-9a-f]{8,16}\] *)"
 
 # riscv has no word of its own: there the registers end with this.
 TRACE_START = re.compile(
-    r".*(?:Call [Tt]race|[Bb]acktrace(?: \(crc \w+\))?):|.*\(unwind_backtrace\) from |status: \w+ badaddr: \w+ cause: "
+    r".*(?:Call [Tt]race|[Bb]acktrace(?: \(crc \w+\))?):|.*\(unwind_backtrace\) from |\s*unwind_backtrace from "
+    r"|status: \w+ badaddr: \w+ cause: "
 )
 # What comes after the last frame: the next part of the report, registers of user mode, or another CPU's stack.
 TRACE_END = re.compile(
@@ -34,7 +36,8 @@ OUTERMOST = re.compile(
 )
 # Where scripts/decode_stacktrace.sh puts a place instead of the offset: "foo (mm/foo.c:12 (discriminator 3)) mod".
 DECODED = r" +\((?:[^\s():]+\.[A-Za-z]+|\?\?):[\d?]"
-_BEFORE = rf"\s*(?:<[A-Z#0-9]+> *)?\(?{ADDRESS}*(?P<guess>\? *)?"  # s390 has guesses, too, in brackets
+# s390 has guesses, too, in brackets; until v2.6.28 a module stood before the function.
+_BEFORE = rf"\s*(?:<[A-Z#0-9]+> *)?\(?{ADDRESS}*(?P<guess>\? *)?(?::\w+:)?"
 FRAME = re.compile(rf"{_BEFORE}(?P<function>{NAME})(?:{OFFSET}|{DECODED})")
 INLINED = re.compile(rf"\s*{ADDRESS}*(?P<function>{NAME}) \S+:\d+ \[inline\]")
 # 32-bit arm prints callee and caller on one line.

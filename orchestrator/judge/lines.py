@@ -114,8 +114,9 @@ class Reader:
 
 
 def _same_margin(before: str, margin: str) -> bool:
+    # People indent a report that they quote.
     if margin.isspace():
-        return before.startswith(margin)
+        return True
     return _DIGITS.sub("0", before).strip() == _DIGITS.sub("0", margin).strip()
 
 

@@ -244,7 +244,9 @@ OOPSES = (
         line=re.compile(
             r"(?:Oops: )?(?P<what>general protection fault|divide error|segment not present|invalid TSS"
             r"|alignment check|int3|control protection exception|coprocessor segment overrun)"
-            r"(?:,? (?:probably |maybe )?for [\w -]+ \S+)?: [0-9a-f]{4} \[#"
+            # People cut off the code and the number.
+            r"(?:(?:,? (?:probably |maybe )?for [\w -]+ \S+)?: [0-9a-f]{4} \[#"
+            r"|,? (?:probably |maybe )?for [\w -]+ address 0x[0-9a-f]+(?:: [0-9a-f]{4})?$)"
         ),
         title="{what}",
         follows=frozenset({K.KASAN}),
@@ -740,7 +742,7 @@ ENDINGS = (
     ),
     Pattern(
         kind=K.WARNING,
-        line=re.compile(rf"WARNING: {OUTER}CPU: \d+ PID: -?\d+ at \S+:\d+"),
+        line=re.compile(rf"WARNING: {OUTER}CPU: \d+ PID: -?\d+ at (?P<file>\S+?):\d+"),
         title="WARNING",
         follows=frozenset({K.REFCOUNT, K.LIST, K.ODEBUG, K.LOCKDEP, K.OTHER}),
         skip=(*GENERAL, TRANSFERS),

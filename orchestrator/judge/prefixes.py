@@ -133,6 +133,8 @@ KERNELS = (
         word=":",
     ),
     Form(line=re.compile(r"\((?:XEN|d\d{1,5}(?:v\d{1,4})?)\) ?"), first="("),
+    # Where a mail leaves the stamp out.
+    Form(line=re.compile(r"\.{3} "), first=".", after=NOT_FIRST),
 )
 
 # Stamps of dmesg's other formats, of vendors' kernels and of tools that read a serial line.
@@ -224,6 +226,8 @@ WRAPPINGS = (
         ),
         first=" \t",
     ),
+    # A footnote of a mail, or a stamp that it leaves out.
+    Form(line=re.compile(r"\[(?:\d{1,2}|\.{1,3})\] (?=[A-Za-z\[])"), first="["),
     # A colour whose escape was lost when it was copied.
     Form(line=re.compile(r"(?:\[\d{1,3}(?:;\d{1,3}){0,4}m)+"), first="[", after=ANYWHERE),
     Form(line=re.compile(r"\[pod/[^\]\s]{1,128}\] ?"), first="["),

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reports as people post them: indented in a commit message, quoted, behind a footnote, and with lines cut out."""
+
+import pytest
+
+from orchestrator.judge.scan import crashes_in
+from orchestrator.model.crashes import Crash
+
+FAULT = """\
+BUG: unable to handle page fault for address: ffffffffffffffb0
+#PF: supervisor read access in kernel mode
+Oops: 0000 [#1] SMP NOPTI
+CPU: 1 PID: 77 Comm: demo Not tainted 6.9.0 #1
+RIP: 0010:demo_read+0x12/0x40
+Call Trace:
+ <TASK>
+ demo_open+0x20/0x60
+ vfs_open+0x20/0x60
+"""
+
+
+def crashes_of(text: str) -> list[Crash]:
+    return list(crashes_in([text.encode()]))
+
+
+def indented(text: str, margin: str) -> str:
+    return "".join(f"{margin}{line}\n" for line in text.splitlines())
+
+
+def only(text: str) -> Crash:
+    (crash,) = crashes_of(text)
+    return crash
+
+
+@pytest.mark.parametrize("margin", [" ", "  ", "    ", "\t", "\t ", "> > >     ", ">>   ", "| "])
+def test_an_indented_report_is_read_from_its_first_line(margin: str) -> None:
+    crash = only(f"The open fails like this:\n{margin.rstrip()}\n{indented(FAULT, margin)}\nFixes: 0123\n")
+
+    assert (crash.title, crash.task) == ("BUG: unable to handle kernel paging request in demo_read", "demo")
+    assert crash.frames == ("demo_open", "vfs_open")
+
+
+@pytest.mark.parametrize("before", ["[1] ", "[12] ", "> [2] ", "[.] ", "[...] "])
+def test_a_footnote_or_a_stamp_that_was_left_out_may_stand_before_it(before: str) -> None:
+    assert only(f"{before}{FAULT}").title == "BUG: unable to handle kernel paging request in demo_read"
+
+
+def test_a_stamp_that_was_left_out_behind_the_kernels_name() -> None:
+    text = "> kernel: ... INFO: task demo:56 blocked for more than 120 seconds.\n> ...\n>  Call Trace:\n"
+    text += ">  __schedule+0x2bc/0x895\n>  schedule+0x36/0x7c\n>  demo_destroy+0x12/0x18\n"
+
+    assert only(text).title == "INFO: task hung in demo_destroy"
+
+
+def test_frames_whose_heading_was_cut_out_are_the_trace() -> None:
+    text = FAULT.replace("RIP: 0010:demo_read+0x12/0x40\nCall Trace:\n <TASK>\n", "[...]\n ? die+0x1/0x2\n")
+
+    crash = only(text)
+
+    assert (crash.function, crash.frames) == ("demo_open", ("demo_open", "vfs_open"))
+
+
+def test_a_line_of_prose_gets_no_trace_from_lines_that_follow() -> None:
+    assert not crashes_of("WARNING: The demo option is deprecated\n demo_open+0x20/0x60\n")
+
+
+@pytest.mark.parametrize("end", ["", ": 0000", ": 0000 [#1] SMP"])
+def test_a_protection_fault_is_known_without_its_code_and_number(end: str) -> None:
+    line = f"general protection fault, probably for non-canonical address 0xdead000000000108{end}\n"
+
+    assert only(line + "RIP: 0010:demo_list+0x8b/0x340 [demo]\n").title == "general protection fault in demo_list"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "demo[4]: general protection fault for address 0x12",
+        "general protection fault is what you get for a bad address",
+        "traps: demo[12] general protection fault ip:202c10 sp:7f9aabb32e60 error:402 in demo[1c10,202000+2000]",
+    ],
+)
+def test_what_a_program_says_of_one_is_none(said: str) -> None:
+    assert not crashes_of(said + "\n")
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        " [<ffffffffa0099645>] :demo_core:demo_unregister+0xb5/0x100",
+        " [] demo_unregister+0xb5/0x100 ",
+        " [<>] demo_unregister+0xb5/0x100",
+    ],
+)
+def test_a_frame_without_its_address_and_one_with_its_module_before_it(frame: str) -> None:
+    crash = only(f"INFO: task demo:19 blocked for more than 120 seconds.\nCall Trace:\n [] schedule+0x1/0x2\n{frame}\n")
+
+    assert crash.title == "INFO: task hung in demo_unregister"
+
+
+def test_a_mail_that_wraps_a_warning_loses_neither_kind_nor_function() -> None:
+    text = """\
+[  655.853961] WARNING: CPU: 1 PID: 0 at lib/refcount.c:28
+demo_switch+0x208/0x268
+[  655.861929] refcount_t: underflow; use-after-free.
+[  655.884901]  unwind_backtrace from show_stack+0x10/0x14
+[  655.890131]  show_stack from dump_stack_lvl+0x40/0x4c
+[  655.895188]  dump_stack_lvl from __warn+0xec/0xf0
+[  655.899900]  __warn from warn_slowpath_fmt+0x70/0xb4
+[  655.904875]  warn_slowpath_fmt from demo_switch+0x208/0x268
+[  655.911069]  demo_switch from __schedule+0x24c/0x638
+"""
+
+    crash = only(text)
+
+    assert (crash.title, crash.kind) == ("WARNING: refcount bug in demo_switch", "refcount")
