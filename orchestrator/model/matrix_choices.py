@@ -49,6 +49,14 @@ class ChosenWorkload:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ChosenSuite:
+    """A test suite of the kernel for what the series changes, and why."""
+
+    name: str  # as --suite takes it
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class MatrixChoices:
     """The choices of a run that names no matrix; a run with one has none of this."""
 
@@ -56,6 +64,7 @@ class MatrixChoices:
     workloads: tuple[ChosenWorkload, ...] = ()
     unreached: tuple[str, ...] = ()  # changed files that no workload is meant for
     left_out: tuple[tuple[str, str], ...] = ()  # arch, what this host lacks for it
+    suites: tuple[ChosenSuite, ...] = ()  # not run: building one takes minutes
 
     def lines(self) -> Iterator[str]:
         yield from self.base.lines()
@@ -69,6 +78,9 @@ class MatrixChoices:
             yield f"{'further ' * bool(meant)}workloads: {', '.join(names)}: {reason}"
         if self.unreached:
             yield f"no workload is meant for {listed(self.unreached)}"
+        if self.suites:
+            named = ", ".join(f"--suite {one.name} ({one.reason})" for one in self.suites[:_MOST_LISTED])
+            yield f"the kernel's own suites for what the series changes run with {named}"
         for arch, why in self.left_out:
             yield f"{arch} is left out: {why}"
 

@@ -2,7 +2,7 @@
 """A matrix for a command line that names none: the base, the workloads and the arches follow from the series."""
 
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator.host import paths
@@ -15,9 +15,11 @@ from orchestrator.model.matrix_choices import ChosenWorkload, MatrixChoices
 from orchestrator.plan.choice import Choice, by_reach, choose
 from orchestrator.plan.config import Plan, load_plan, selected_plan
 from orchestrator.plan.expansion import Selection
+from orchestrator.plan.maintained_suites import suites_for
 from orchestrator.plan.reach_order import changed_reach, nearest_maps
 from orchestrator.run.buildable import buildable_arches
 from orchestrator.run.kernel_sources import known_sources, source_named
+from orchestrator.run.maintainers import maintainers_of
 from orchestrator.run.reach_maps import kept_maps
 from orchestrator.run.recording import changes_of
 from orchestrator.run.sandboxing import builds_in_sandbox
@@ -74,6 +76,9 @@ def chosen_plan(wanted: Wanted, listener: Listener) -> ChosenPlan:
             series = load_series(wanted.patches, tree=wanted.tree, log=log, until=until, version=version)
     chosen = chosen_base(wanted, series, listener, until)
     plan, choices = _planned(wanted, chosen, series)
+    if series.patches and not wanted.selection.suites:
+        maintainers = maintainers_of(chosen, wanted.tree, cache=wanted.cache, until=until)
+        choices = replace(choices, suites=suites_for(maintainers, [str(file) for file in series.touched]))
     for line in choices.lines():
         listener(Notice(text=line))
     return ChosenPlan(plan=plan, choices=choices, revision=chosen.revision)

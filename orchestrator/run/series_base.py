@@ -45,6 +45,7 @@ class ChosenBase:
     kernel: str = ""  # the name for --kernel; "" for a tree
     revision: str = ""  # a commit of the tree; "": the files as they lie there
     diff: SeriesDiff | None = None  # what the series changes there; None where it does not apply
+    source: KernelSource | None = None  # None for a tree
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,7 +96,7 @@ class Trials:
     def on_kernel(self, kernel: Kernel) -> ChosenBase:
         """The kernel that the user named."""
         base = Base(source=kernel.source.version, why=f"--kernel {kernel.name}", notes=self._notes())
-        first = ChosenBase(base=base, kernel=kernel.name)
+        first = ChosenBase(base=base, kernel=kernel.name, source=kernel.source)
         return self._settled(first, self._try_kernel(kernel)) if self.series.patches else first
 
     def on_any(self, kernels: Iterable[Kernel]) -> ChosenBase:
@@ -118,7 +119,7 @@ class Trials:
             if not isinstance(found, NotApplied):
                 base = Base(source=version, why=said or "the series applies to it", tried=tuple(tried))
                 base = replace(base, notes=self._notes(unknown=not known))
-                return ChosenBase(base=base, kernel=kernel.name, diff=found)
+                return ChosenBase(base=base, kernel=kernel.name, diff=found, source=kernel.source)
             brief = f"{said}, but {found.brief}" if said else found.brief
             tried.append(Tried(source=version, problem=brief, applied=found.number - 1))
             if best is None or found.number > best[0]:
@@ -135,7 +136,7 @@ class Trials:
         why = f"the nearest of those that were tried, but {problem.brief}"
         hint = f"{self._command('--tree', 'DIR')}  # {self._what_tree()}; or --kernel VERSION: one of Debian's pool"
         base = Base(source=version, why=why, fits=False, tried=others, notes=notes, hint=hint)
-        return ChosenBase(base=base, kernel=kernel.name)
+        return ChosenBase(base=base, kernel=kernel.name, source=kernel.source)
 
     def _in_order(self, kernels: Iterable[Kernel]) -> list[tuple[Kernel, str]]:
         """The one that the mails name; those in the cache, newest first; the others, newest first."""
