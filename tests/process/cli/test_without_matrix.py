@@ -74,7 +74,9 @@ def test_a_plain_tree_is_the_base_and_everything_says_so(kernel: ToyKernel) -> N
 def test_the_suites_that_the_trees_maintainers_list_for_the_changed_files_are_named(kernel: ToyKernel) -> None:
     kernel.write("linux/MAINTAINERS", "SLOTS\nF:\tswap.c\nF:\ttools/testing/selftests/slots/\n")
 
-    done = run(kernel, "--patch", mail(kernel, patch("slots = 2;", "slots = 3;")), "--tree", str(kernel.folder / "linux"))
+    done = run(
+        kernel, "--patch", mail(kernel, patch("slots = 2;", "slots = 3;")), "--tree", str(kernel.folder / "linux")
+    )
 
     assert done.returncode == 0, done.stderr
     assert "with --suite kselftest:slots (SLOTS)" in summary(kernel)
