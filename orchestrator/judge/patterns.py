@@ -66,6 +66,7 @@ class Pattern:
     follows: frozenset[CrashKind] = field(default_factory=frozenset)
     """Shortly after a splat of one of these kinds this line belongs to it."""
     within: int = 15  # lines that count as shortly
+    alone: bool = False  # it ends with its own trace: a bug that is reported shortly after it is another one
     behind: re.Pattern[str] | None = None  # no splat unless one of the few lines before is like this
     all_callers: bool = False  # the report is written by several CPUs
     prose: bool = False  # may be said of anything: only a stack below makes it a splat
@@ -378,6 +379,7 @@ OBJECTS = (
         kind=K.MEMORY,
         line=re.compile(r"BUG: (?P<what>Bad (?:page (?:state|map|cache)|swap file entry))"),
         title="BUG: {what}",
+        alone=True,
         # With page_owner=on, whose page it was comes first: who freed it last may be anybody.
         sources=(Source.EARLY, Source.TRACE),
         skip=(*GENERAL, PAGE_CACHE),

@@ -9,7 +9,7 @@ from orchestrator.judge.crash import LINES_BEFORE, LONGEST_TEXT, Report, ends
 from orchestrator.judge.frames import find_task
 from orchestrator.judge.lines import Line, kernel_lines, possible_messages
 from orchestrator.judge.patterns import BOOT, FIRMWARE, FIRMWARE_BANNER, PATTERNS, REBOOT, Pattern
-from orchestrator.model.crashes import Crash, Severity
+from orchestrator.model.crashes import Crash, CrashKind, Severity
 
 # Reports that are put together at the same time: one of each CPU, and some that never came to an end.
 MOST_OPEN = 16
@@ -106,6 +106,7 @@ class Watch:
     def _follows(self, pattern: Pattern, line: Line) -> bool:
         return any(
             report.pattern.kind in pattern.follows
+            and not (report.pattern.alone and pattern.kind is CrashKind.BUG)
             and (report.pattern.severity is Severity.FATAL or pattern.severity is not Severity.FATAL)
             and report.lines < pattern.within
             and report.mine(line)

@@ -113,3 +113,14 @@ demo_switch+0x208/0x268
     crash = only(text)
 
     assert (crash.title, crash.kind) == ("WARNING: refcount bug in demo_switch", "refcount")
+
+
+def test_a_bug_shortly_after_a_bad_page_is_another_one() -> None:
+    text = """\
+[   40.437400] BUG: Bad page state in process swapper/0  pfn:14940
+[   41.300891] kernel BUG at include/linux/mm.h:720!
+[   41.301801] invalid opcode: 0000 [#1] PREEMPT SMP NOPTI
+[   41.306018] RIP: 0010:demo_free+0x79/0xe0
+"""
+
+    assert [crash.title for crash in crashes_of(text)] == ["BUG: Bad page state", "kernel BUG in demo_free"]
