@@ -54,12 +54,12 @@ static void print_errors(void)
 	printf("], ");
 }
 
-static void print_lacking(void)
+static void print_reasons(const struct shared_lacking *lacking, unsigned int count)
 {
 	printf("\"lacking\": {");
-	for (unsigned int i = 0; i < shared->lacking_count; i++)
-		print_field(shared->lacking[i].name, shared->lacking[i].why, i + 1 < shared->lacking_count ? ", " : "");
-	printf("}, ");
+	for (unsigned int i = 0; i < count; i++)
+		print_field(lacking[i].name, lacking[i].why, i + 1 < count ? ", " : "");
+	printf("}");
 }
 
 /* Names of devices and sites come from the command line. */
@@ -114,6 +114,41 @@ static void print_changed(void)
 	printf("}, ");
 }
 
+static void print_figures(const char *name, const struct accounting *accounting)
+{
+	print_string(name);
+	printf(": {");
+	print_kernel(&accounting->figures);
+	printf("\"swap_gap\": %" PRId64, accounting->gap_kib);
+	for (unsigned int i = 0; i < accounting->negative_count; i++) {
+		char name[NAME_SIZE + 16];
+
+		snprintf(name, sizeof(name), "negative.%s", accounting->negative[i].name);
+		printf(", ");
+		print_string(name);
+		printf(": %" PRId64, accounting->negative[i].value);
+	}
+	printf("}, ");
+}
+
+/* Nothing unless there is a before and an after to be compared. */
+static void print_accounting(void)
+{
+	if (!shared->accounting[BEFORE_LOAD].taken || !shared->accounting[AFTER_LOAD].taken)
+		return;
+	printf("\"accounting\": {");
+	print_figures("before", &shared->accounting[BEFORE_LOAD]);
+	print_figures("after", &shared->accounting[AFTER_LOAD]);
+	printf("\"left_pages\": [");
+	for (unsigned int i = 0; i < shared->left_pages_count; i++) {
+		printf("%s", i ? ", " : "");
+		print_string(shared->left_pages[i]);
+	}
+	printf("], ");
+	print_reasons(shared->figures_lacking, shared->figures_lacking_count);
+	printf("}, ");
+}
+
 void progress_print(uint64_t started_ns)
 {
 	static uint64_t printed_ns;
@@ -144,8 +179,10 @@ void result_print(const struct kernel_counters *before, const struct kernel_coun
 	print_kernel(after);
 	print_own(true);
 	printf("}, ");
-	print_lacking();
+	print_reasons(shared->lacking, shared->lacking_count);
+	printf(", ");
 	print_changed();
+	print_accounting();
 	print_field("missing", shared->missing, "}\n");
 	fflush(stdout);
 }

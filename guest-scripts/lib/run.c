@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "accounting.h"
 #include "shared.h"
 #include "textfile.h"
 
@@ -240,11 +241,19 @@ static enum watched run_load(void)
 	return end;
 }
 
-static enum watched audit(const char *name)
+static enum watched audit(const char *name, enum moment moment)
 {
 	children_count = 0;
-	children[children_count++] = audit_start();
+	children[children_count++] = audit_start(moment);
 	return wait_or_blame(children_gone, 0, name);
+}
+
+/* In a process of its own: a kernel that is sick may keep it waiting, and the supervisor waits for nothing without a limit. */
+static enum watched take_figures(enum moment moment)
+{
+	children_count = 0;
+	children[children_count++] = accounting_start(moment);
+	return wait_or_blame(children_gone, 0, "the accounting");
 }
 
 static enum watched supervise(const struct workload *workload)
@@ -254,7 +263,9 @@ static enum watched supervise(const struct workload *workload)
 	delay_injection_prepare();
 	devices_on();
 	/* A device that is of no use shows here, and not in a load that can do anything but go on because of it. */
-	end = audit("the audit of empty devices");
+	end = audit("the audit of empty devices", BEFORE_LOAD);
+	if (end == WATCHED_DONE)
+		end = take_figures(BEFORE_LOAD);
 	if (end != WATCHED_DONE)
 		return end;
 	devices_on();
@@ -267,13 +278,15 @@ static enum watched supervise(const struct workload *workload)
 	if (end == WATCHED_DONE)
 		end = wait_or_blame(children_gone, 0, "end of the flippers");
 	if (end == WATCHED_DONE)
-		end = audit("the audit");
+		end = audit("the audit", AFTER_LOAD);
 	if (end == WATCHED_DONE) {
 		advance(PHASE_AUDITED);
 		end = wait_or_blame(phase_reached, PHASE_VERIFIED, "the last verification");
 	}
 	if (end == WATCHED_DONE)
 		end = wait_or_blame(load_gone, 0, "the end of the load's process");
+	if (end == WATCHED_DONE)
+		end = take_figures(AFTER_LOAD);
 	return end;
 }
 

@@ -8,8 +8,9 @@
  *   swapoff     one loop for each device but the last `steady`: swapon, wait, swapoff, wait; random times from the seed.
  *
  * Order: devices on, the audit (swapoff of every device must return, then swapon and swapoff once more: a lost reference
- * makes either fail), devices on, setup(), [counters and probe start] load() with the swapoff loops [end], these gone, the
- * audit once more, verify(), result. The load goes on for --seconds; after an error or a mismatch it ends within seconds.
+ * makes either fail), [figures of accounting.h] devices on, setup(), [counters and probe start] load() with the swapoff loops
+ * [end], these gone, the audit once more, verify(), [figures once more] result. The load goes on for --seconds; after an error
+ * or a mismatch it ends within seconds.
  */
 #ifndef PATCHRIG_RUN_H
 #define PATCHRIG_RUN_H

@@ -18,6 +18,8 @@
 #define LACKING_MAX 48
 #define SITES_MAX 8
 #define CHANGED_FUNCTIONS_MAX 64
+#define NEGATIVE_TOTALS_MAX 8
+#define LEFT_PAGES_MAX 8
 
 enum phase { PHASE_SETUP, PHASE_READY, PHASE_RUNNING, PHASE_STOPPED, PHASE_AUDITED, PHASE_VERIFIED };
 
@@ -72,6 +74,31 @@ struct shared_changed {
 	bool partly; /* one of its entries at least could not be probed */
 };
 
+/* Numbers of the kernel's, each with its name. */
+struct kernel_counters {
+	unsigned int count;
+	struct {
+		char name[NAME_SIZE];
+		uint64_t value;
+	} of[48];
+};
+
+/* accounting.h */
+enum moment { BEFORE_LOAD, AFTER_LOAD, MOMENTS };
+
+struct negative_total {
+	char name[NAME_SIZE];
+	int64_t value;
+};
+
+struct accounting {
+	bool taken;
+	int64_t gap_kib; /* of the last device for which there was one */
+	unsigned int negative_count;
+	struct negative_total negative[NEGATIVE_TOTALS_MAX];
+	struct kernel_counters figures;
+};
+
 struct shared {
 	/* options */
 	uint64_t seconds, seed, swapoff_budget;
@@ -101,6 +128,12 @@ struct shared {
 	struct shared_mismatch mismatches[MISMATCHES_MAX];
 	struct shared_lacking lacking[LACKING_MAX];
 	char missing[200];
+
+	/* accounting: of the child that takes it */
+	struct accounting accounting[MOMENTS];
+	unsigned int figures_lacking_count, left_pages_count;
+	struct shared_lacking figures_lacking[LACKING_MAX];
+	char left_pages[LEFT_PAGES_MAX][NAME_SIZE * 2]; /* the first of them, in words */
 };
 
 extern struct shared *shared;
@@ -116,7 +149,7 @@ void parse_options(const struct workload *workload, int argc, char **argv);
 void delay_injection_prepare(void);
 bool kernel_injects_delays(void); /* and knows the function that cuts newcomers off */
 int swapoff_loop_start(unsigned int device);
-int audit_start(void);
+int audit_start(enum moment moment);
 
 /* hang-check.c: asked by the supervisor at each of its looks */
 bool swapoff_hangs(void);
@@ -130,15 +163,7 @@ void probe_end(void);
 void branches_start(void);
 void branches_end(void);
 
-/* vmstat.c: the kernel's counters, as "name": value pairs without braces */
-struct kernel_counters {
-	unsigned int count;
-	struct {
-		char name[NAME_SIZE];
-		uint64_t value;
-	} of[48];
-};
-
+/* vmstat.c */
 void kernel_counters_read(struct kernel_counters *counters);
 
 /* vmstat.c: counter_lacking() for each of the kernel's counters that is not among these */

@@ -14,6 +14,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "accounting.h"
 #include "shared.h"
 #include "textfile.h"
 
@@ -324,22 +325,24 @@ int swapoff_loop_start(unsigned int device)
  * Every reference that was lost is found here at the latest: the first swapoff after it does not return, or the
  * device can't be had again.
  */
-static void audit(void)
+static void audit(enum moment moment)
 {
 	for (unsigned int i = 0; i < shared->devices_count; i++)
 		if (shared->devices[i].on)
 			device_off(i);
 	for (unsigned int i = 0; i < shared->devices_count; i++)
-		if (!shared->devices[i].on && device_on(i, shared->devices[i].priority))
+		if (!shared->devices[i].on && device_on(i, shared->devices[i].priority)) {
+			accounting_device_on(moment);
 			device_off(i);
+		}
 }
 
-int audit_start(void)
+int audit_start(enum moment moment)
 {
 	const pid_t child = fork_swapoff_process();
 
 	if (child)
 		return child;
-	audit();
+	audit(moment);
 	_exit(0);
 }

@@ -400,9 +400,12 @@ static void prepare(void)
 		if (strcmp(device_kind(i), "null_blk") || !set_bad_blocks(i, '+') || !set_bad_blocks(i, '-'))
 			run_missing("bad blocks of %s: null_blk only, /sys/kernel/config/nullb/swap%u", device_path(i), i);
 	}
-	/* No limits: what a lost page was counted for is given back with its file only. */
+	/*
+	 * More room than is ever used: what a lost page was counted for is given back with its file only. With a limit, statfs() says
+	 * what the files have at the end; they stay.
+	 */
 	mkdir(FILES, 0700);
-	if (mount("io-error", FILES, "tmpfs", 0, "size=0,nr_inodes=0"))
+	if (mount("io-error", FILES, "tmpfs", 0, "size=64g,nr_inodes=0"))
 		run_missing("a tmpfs in " FILES ": %m");
 }
 

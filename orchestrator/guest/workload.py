@@ -19,7 +19,7 @@ from orchestrator.host.text import one_line
 from orchestrator.model.cells import Cell
 from orchestrator.model.commands import filled
 from orchestrator.model.configuration import DeviceKind
-from orchestrator.model.guests import Ending, Mismatch, UnexpectedError, WorkloadResult
+from orchestrator.model.guests import Accounting, Ending, Mismatch, UnexpectedError, WorkloadResult
 
 _MISMATCHES = TypeAdapter(tuple[Mismatch, ...])
 _LACKING = TypeAdapter(dict[str, str])
@@ -27,6 +27,8 @@ _ERRORS = TypeAdapter(tuple[UnexpectedError, ...])
 # The kernel's counters have 64 bits, and none of them is below zero.
 _COUNTS = TypeAdapter(dict[str, dict[str, Annotated[int, Field(strict=True, ge=0, lt=1 << 64)]]])
 _CHANGED = TypeAdapter(dict[str, Annotated[int, Field(strict=True, ge=0, lt=1 << 64)] | None])
+_FIGURES = TypeAdapter(dict[str, Annotated[int, Field(strict=True, ge=-(1 << 63), lt=1 << 64)]])
+_TEXTS = TypeAdapter(tuple[str, ...])
 
 # A swapfile needs room for ext2's own blocks beside it.
 _FILE_SYSTEM_MIB = 4
@@ -131,9 +133,32 @@ def result_of(said: Mapping[str, object]) -> WorkloadResult:
             lacking=_LACKING.validate_python(said.get("lacking", {})),
             missing=str(said.get("missing", "")),
             changed=_CHANGED.validate_python(said.get("changed", {})),
+            accounting=accounting_of(said.get("accounting")),
         )
     except (KeyError, ValidationError) as e:
         raise ValueError(f"the result line lacks something: {e}") from e
+
+
+def accounting_of(said: object) -> Accounting | None:
+    """The figures before and after the load; None where the program took none. Raises ValueError, KeyError."""
+    if said is None:
+        return None
+    if not isinstance(said, Mapping):
+        raise ValueError("accounting is no object")  # noqa: TRY004  # one kind of error for a bad line
+    return Accounting(
+        before=_figures(said["before"]),
+        after=_figures(said["after"]),
+        left_pages=_TEXTS.validate_python(said.get("left_pages", ())),
+        lacking=_LACKING.validate_python(said.get("lacking", {})),
+    )
+
+
+def _figures(said: object) -> dict[str, int]:
+    """A total that fell below zero is printed as the kernel prints it: without a sign."""
+    return {
+        name: value - (value >> 63 << 64) if value >= 0 else value
+        for name, value in _FIGURES.validate_python(said).items()
+    }
 
 
 def growth(counters: object) -> dict[str, int]:

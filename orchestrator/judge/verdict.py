@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from orchestrator.judge.accounting import Drift, drifts
 from orchestrator.judge.crash import is_ghost
 from orchestrator.judge.exercised import of_absent_sites, series_not_reached, shortfalls, substitutes
 from orchestrator.judge.hang import (
@@ -150,7 +151,7 @@ def _corrupted(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verd
     )
 
 
-def _promises(broken: Iterable[Mismatch | UnexpectedError]) -> list[str]:
+def _promises(broken: Iterable[Mismatch | UnexpectedError | Drift]) -> list[str]:
     return _once(f"promised: {one.promise}" for one in broken if one.promise)
 
 
@@ -222,6 +223,16 @@ def _failed(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict
     if run.exit_status is None or result is None:
         return Verdict(outcome=Outcome.FAILED, title="the workload ended without a result")
     return None
+
+
+def _unbalanced(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict | None:
+    """All of the load has gone, and what the kernel counts of its memory has not come back."""
+    del crashes
+    found = drifts(cell, run.result.accounting if run.result is not None else None)
+    if not found:
+        return None
+    texts = [text for drift in found for text in (drift.text, *drift.details)]
+    return Verdict(outcome=Outcome.FAILED, title=texts[0], reasons=(*texts[1:], *_promises(found)))
 
 
 def _bad_status(run: Observation) -> bool:
@@ -299,6 +310,7 @@ RULES: tuple[Rule, ...] = (
     _hung,
     _gone,
     _failed,
+    _unbalanced,
     _not_exercised,
     _unproved,
     _passed,

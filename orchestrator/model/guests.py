@@ -34,6 +34,19 @@ class UnexpectedError:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Accounting:
+    """What the guest's kernel said of its memory before the load and after it, both with all devices off.
+
+    The names of figures say where they come from: vmstat.nr_shmem is a line of /proc/vmstat.
+    """
+
+    before: Mapping[str, int]
+    after: Mapping[str, int]
+    left_pages: tuple[str, ...] = ()  # the first few pages that nobody maps, and that are charged to the load's cgroup
+    lacking: Mapping[str, str] = field(default_factory=dict)  # figure -> why this guest can't give it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class WorkloadResult:
     """The JSON line that a workload ends with."""
 
@@ -50,6 +63,7 @@ class WorkloadResult:
     missing: str = ""  # what the guest could not provide, in one line ("" when nothing)
     changed: Mapping[str, int | None] = field(default_factory=dict)
     """Number of a function that the series changed -> how often it was seen to run; None: it could not be probed."""
+    accounting: Accounting | None = None  # None: the load did not come to its end, or the program does not take it
 
 
 class Fault(StrEnum):

@@ -14,7 +14,7 @@ from tests.faults.tally import Finding, Kind
 
 _KEYS = (
     "type", "operations", "verified", "mismatch_count", "mismatches", "errors", "swapoffs", "swapoff_longest_ms",
-    "swapoff_stuck", "counters", "missing", "why", "seconds",
+    "swapoff_stuck", "counters", "missing", "why", "seconds", "accounting",
 )  # fmt: skip
 _WORDS = (
     "BUG: ", "WARNING: ", "KASAN: ", "Call Trace:", "<TASK>", "</TASK>", "------------[ cut here ]------------",

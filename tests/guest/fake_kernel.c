@@ -44,7 +44,7 @@ static const char *in_place_of(const char *path)
 {
 	static char place[PATH_SIZE];
 
-	if (strncmp(path, "/proc/", 6) && strncmp(path, "/sys/", 5))
+	if (strncmp(path, "/proc/", 6) && strncmp(path, "/sys/", 5) && strcmp(path, "/dev/kmsg"))
 		return path;
 	snprintf(place, sizeof(place), "./kernel%s", path);
 	return place;

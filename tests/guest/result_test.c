@@ -80,6 +80,36 @@ static void a_full_run_has_every_value(void)
 		   "\"swapoffs\": 61}}, \"lacking\": {\"swpin\": \"no stats\", \"other\": \"gone\"}, \"changed\": {\"0\": 8, \"7\": null, \"9\": 1}, \"missing\": \"no zswap\"}\n");
 }
 
+static void figure(enum moment moment, const char *name, uint64_t value)
+{
+	struct accounting *accounting = &shared->accounting[moment];
+
+	accounting->taken = true;
+	strcpy(accounting->figures.of[accounting->figures.count].name, name);
+	accounting->figures.of[accounting->figures.count++].value = value;
+}
+
+static void figures_are_said_when_there_are_two_to_compare(void)
+{
+	start_anew();
+	figure(BEFORE_LOAD, "meminfo.SwapFree", 0);
+	CHECK(!strstr(line_of(false), "accounting"));
+	figure(AFTER_LOAD, "meminfo.SwapFree", UINT64_MAX - 3);
+	shared->accounting[AFTER_LOAD].gap_kib = -4;
+	shared->accounting[AFTER_LOAD].negative_count = 1;
+	shared->accounting[AFTER_LOAD].negative[0] = (struct negative_total){ "nr_shmem", -16 };
+	shared->left_pages_count = 2;
+	strcpy(shared->left_pages[0], "pfn 1: lru");
+	strcpy(shared->left_pages[1], "pfn \"2\"");
+	shared->figures_lacking_count = 1;
+	strcpy(shared->figures_lacking[0].name, "zswap");
+	strcpy(shared->figures_lacking[0].why, "none");
+	CHECK(strstr(line_of(false), ", \"accounting\": {\"before\": {\"meminfo.SwapFree\": 0, \"swap_gap\": 0}, "
+				     "\"after\": {\"meminfo.SwapFree\": 18446744073709551612, \"swap_gap\": -4, "
+				     "\"negative.nr_shmem\": -16}, \"left_pages\": [\"pfn 1: lru\", \"pfn '2'\"], "
+				     "\"lacking\": {\"zswap\": \"none\"}}, \"missing\": \"\"}"));
+}
+
 static void every_kind_has_its_name(void)
 {
 	static const char *const names[] = { "wrong", "stale", "torn", "foreign", "nonzero", "lost-update" };
@@ -163,6 +193,7 @@ int main(void)
 	shared_new();
 	RUN(an_empty_run_has_every_field);
 	RUN(a_full_run_has_every_value);
+	RUN(figures_are_said_when_there_are_two_to_compare);
 	RUN(every_kind_has_its_name);
 	RUN(odd_texts_do_not_break_the_line);
 	RUN(long_texts_are_cut);

@@ -98,6 +98,29 @@ def test_a_guest_that_can_not_provide_the_devices_is_not_exercised(host: Host) -
     assert report.verdict.title == "the guest could not provide: mkswap /dev/vda failed"
 
 
+def test_memory_that_does_not_come_back_fails_although_all_data_was_right(host: Host) -> None:
+    figures = {"meminfo.SwapFree": 0, "cgroup.unmapped_pages": 0}
+    after = {"meminfo.SwapFree": (1 << 64) - 8, "cgroup.unmapped_pages": 1}
+    said = {"before": figures, "after": after, "left_pages": ["pfn 1954: lru anon"], "lacking": {"zswap": "none"}}
+    host.scenario(passing(accounting=said))
+
+    report, _ = host.run_cell()
+
+    assert (report.verdict.outcome, report.verdict.title) == (
+        Outcome.FAILED,
+        "SwapFree: 0 kB before the load, -8 after it",
+    )
+    assert "a page that was left: pfn 1954: lru anon" in report.verdict.reasons
+    assert any(reason.startswith("promised: POSIX.1, _Exit()") for reason in report.verdict.reasons)
+
+
+def test_figures_that_came_back_change_no_verdict(host: Host) -> None:
+    figures = {"meminfo.SwapFree": 0, "cgroup.unmapped_pages": 0}
+    host.scenario(passing(accounting={"before": figures, "after": figures}))
+
+    assert host.run_cell()[0].verdict.outcome is Outcome.PASSED
+
+
 def test_wrong_data_is_corruption_although_the_program_ended_well(host: Host) -> None:
     bad = {"page": 7, "kind": "stale", "expected": "generation 4", "seen": "generation 3"}
     host.scenario(passing(mismatch_count=2, mismatches=[bad]))

@@ -128,6 +128,16 @@ def test_a_result_line_that_lacks_something_is_no_result(key: str) -> None:
         ("lacking", ["pswpin"]),
         ("lacking", {"pswpin": 3}),
         ("errors", [{"call": "mincore", "errno": "EIO", "count": 1, "promise": 7}]),
+        ("accounting", 7),
+        ("accounting", []),
+        ("accounting", {"before": {}}),
+        ("accounting", {"before": {}, "after": {"swap_gap": "4"}}),
+        ("accounting", {"before": {}, "after": {"swap_gap": True}}),
+        ("accounting", {"before": {}, "after": {"swap_gap": 1 << 64}}),
+        ("accounting", {"before": {}, "after": {"swap_gap": -(1 << 63) - 1}}),
+        ("accounting", {"before": [], "after": {}}),
+        ("accounting", {"before": {}, "after": {}, "left_pages": [3]}),
+        ("accounting", {"before": {}, "after": {}, "lacking": {"zswap": 3}}),
     ],
 )
 def test_a_result_line_with_a_wrong_value_is_no_result(key: str, value: object) -> None:
@@ -142,6 +152,21 @@ def test_a_result_line_may_say_what_was_promised_and_what_the_kernel_lacks() -> 
 
     assert (result.errors[0].promise, result.mismatches[0].promise) == ("mincore(2)", "")
     assert result.lacking == {"pswpin": "/proc/vmstat has no pswpin"}
+
+
+def test_a_figure_below_zero_is_one_however_it_is_printed() -> None:
+    figures = {"meminfo.SwapFree": (1 << 64) - 4, "swap_gap": -4, "vmstat.nr_shmem": (1 << 63) - 1}
+    said = {"before": {}, "after": figures, "left_pages": ["pfn 1: lru"], "lacking": {"zswap": "none"}}
+
+    accounting = result_of(json.loads(RESULT) | {"accounting": said}).accounting
+
+    assert accounting is not None
+    assert accounting.after == {"meminfo.SwapFree": -4, "swap_gap": -4, "vmstat.nr_shmem": (1 << 63) - 1}
+    assert (accounting.before, accounting.left_pages, accounting.lacking) == ({}, ("pfn 1: lru",), {"zswap": "none"})
+
+
+def test_a_program_need_not_take_figures() -> None:
+    assert result_of(json.loads(RESULT)).accounting is None
 
 
 def test_a_counter_without_a_before_started_at_zero() -> None:

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* When the figures of accounting.h are taken. */
+#define _GNU_SOURCE
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "accounting.h"
+#include "textfile.h"
+
+#define DROP_CACHES "/proc/sys/vm/drop_caches"
+/* Of its budget for a swapoff, the kernel gets this part to come to rest. */
+#define REST_SHARE 4
+#define PAUSE_LEAST 10000
+#define PAUSE_MOST 500000
+/* As much as the gap may take; nobody uses the device. */
+#define GAP_TRIES 100
+#define GAP_PAUSE 10000
+/* Each is two changes: twice as many as eight CPUs may have. */
+#define STIRS 512
+
+/* Figures that come back to what they were, once the kernel is at rest. The host judges; this is how long to wait at most. */
+static const char *const EXACT[] = {
+	"meminfo.SwapTotal", "meminfo.SwapFree", "vmstat.nr_swapcached", "vmstat.nr_isolated_anon", "vmstat.nr_isolated_file",
+	"zswap.stored_pages", "zswap.pool_total_size", "cgroup.memory.swap.current", "cgroup.memory.zswap.current",
+	"cgroup.stat.anon", "cgroup.stat.rss", "cgroup.stat.shmem", "cgroup.stat.swapcached", "cgroup.stat.zswapped",
+	"cgroup.stat.swap", "cgroup.mapped_pages", "cgroup.unmapped_pages",
+};
+
+/* The same one again and again: the cgroup may be at its limit. */
+static void touch_page(unsigned int times)
+{
+	char *const memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	for (unsigned int i = 0; memory != MAP_FAILED && i < times; i++) {
+		*(volatile char *)memory = 1;
+		madvise(memory, PAGE, MADV_DONTNEED);
+	}
+}
+
+static bool back(const struct accounting *before, const struct accounting *now)
+{
+	uint64_t was, is;
+
+	if (now->negative_count > before->negative_count)
+		return false;
+	for (unsigned int i = 0; i < sizeof(EXACT) / sizeof(EXACT[0]); i++)
+		if (figure_value(&before->figures, EXACT[i], &was) && figure_value(&now->figures, EXACT[i], &is) && is > was)
+			return false;
+	return true;
+}
+
+/*
+ * A read of memory.stat takes the counts of all CPUs into account only when there are more than 64 changes to each of them
+ * (memcg_vmstats_needs_flush()), or else what was so two seconds ago: so here are some, in a process that goes at once.
+ */
+static void stir_cgroup(void)
+{
+	char path[300];
+	pid_t child;
+
+	if (!shared->cgroup[0])
+		return;
+	child = fork();
+	if (child > 0)
+		waitpid(child, NULL, 0);
+	if (child)
+		return;
+	snprintf(path, sizeof(path), "%s/cgroup.procs", shared->cgroup);
+	if (put_text(path, "0"))
+		touch_page(STIRS);
+	_exit(0);
+}
+
+/* Nothing of the load is there before it: pages that are, are on their way out, and would hide as many later. */
+static bool at_rest(enum moment moment)
+{
+	uint64_t pages = 0;
+
+	if (moment == AFTER_LOAD)
+		return back(&shared->accounting[BEFORE_LOAD], &shared->accounting[AFTER_LOAD]);
+	return !figure_value(&shared->accounting[BEFORE_LOAD].figures, "cgroup.unmapped_pages", &pages) || !pages;
+}
+
+static void take(struct accounting *accounting)
+{
+	const struct kernel_counters none = { 0 };
+
+	stir_cgroup();
+	/*
+	 * Folios on the way to an LRU list wait in batches of a CPU with a reference each; lru_add_drain_all() is called here. Caches
+	 * are dropped, too: what is left of free pages and slab then is comparable.
+	 */
+	if (!put_text(DROP_CACHES, "3"))
+		figure_lacking("drop_caches", DROP_CACHES " can't be written: pages may wait in batches of a CPU");
+	totals_refresh(accounting);
+	accounting->figures = none;
+	figure_add(&accounting->figures, "page_kib", PAGE / 1024);
+	figures_read(&accounting->figures);
+	left_pages_read(&accounting->figures);
+}
+
+void accounting_settle(enum moment moment)
+{
+	struct accounting *now = &shared->accounting[moment];
+	const uint64_t end = now_ns() + shared->swapoff_budget * 1000000000ull / REST_SHARE;
+
+	for (uint64_t pause = PAUSE_LEAST;; pause = pause * 2 > PAUSE_MOST ? PAUSE_MOST : pause * 2) {
+		take(now);
+		if (at_rest(moment) || now_ns() > end)
+			break;
+		sleep_us(pause);
+	}
+	now->taken = true;
+}
+
+void accounting_device_on(enum moment moment)
+{
+	struct accounting *now = &shared->accounting[moment];
+	int64_t gap = 0;
+
+	for (unsigned int i = 0; i < GAP_TRIES && (!i || gap); i++) {
+		if (i)
+			sleep_us(GAP_PAUSE);
+		if (!swap_gap(&gap)) {
+			figure_lacking("swap_gap", "/proc/meminfo or /proc/swaps can't be read");
+			return;
+		}
+	}
+	if (gap)
+		now->gap_kib = gap;
+}
+
+int accounting_start(enum moment moment)
+{
+	const pid_t child = fork();
+
+	if (child)
+		return child;
+	/* Says nothing on the console from here on. */
+	if (moment == BEFORE_LOAD)
+		put_text(DROP_CACHES, "4");
+	accounting_settle(moment);
+	_exit(0);
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* When figures are taken: at once before the load; after it, when they are back or the time is up. */
+#include "accounting.h"
+#include "check.h"
+#include "fake_kernel.h"
+
+#define START 1000000000000ull
+#define DROP "/proc/sys/vm/drop_caches"
+
+static void start_anew(void)
+{
+	memset(shared, 0, sizeof(*shared));
+	clock_set(START);
+	shared->swapoff_budget = 40;
+	kernel_file("/proc/meminfo", "SwapTotal: 0 kB\nSwapFree: 0 kB\n");
+	kernel_file("/proc/vmstat", "nr_swapcached 0\nnr_anon_pages 100\n");
+	kernel_file("/proc/swaps", "Filename Type Size Used Priority\n");
+	kernel_file(DROP, "");
+}
+
+static uint64_t after(const char *name)
+{
+	uint64_t value = 77;
+
+	CHECK(figure_value(&shared->accounting[AFTER_LOAD].figures, name, &value));
+	return value;
+}
+
+static void figures_that_are_back_are_not_waited_for(void)
+{
+	start_anew();
+	accounting_settle(BEFORE_LOAD);
+	/* No exact one: other tasks have anonymous memory, too. */
+	kernel_file("/proc/vmstat", "nr_swapcached 0\nnr_anon_pages 130\n");
+	accounting_settle(AFTER_LOAD);
+	CHECK(shared->accounting[BEFORE_LOAD].taken && shared->accounting[AFTER_LOAD].taken);
+	CHECK_NUMBER(after("vmstat.nr_anon_pages"), 130);
+	CHECK_NUMBER(now_ns(), START);
+	/* Caches are dropped at each look, with what waits for an LRU list. */
+	CHECK_TEXT(kernel_text(DROP), "33");
+}
+
+static void one_that_does_not_come_back_is_waited_for_up_to_an_end(void)
+{
+	start_anew();
+	accounting_settle(BEFORE_LOAD);
+	kernel_file("/proc/vmstat", "nr_swapcached 3\nnr_anon_pages 100\n");
+	accounting_settle(AFTER_LOAD);
+	CHECK_NUMBER(after("vmstat.nr_swapcached"), 3);
+	/* A quarter of a swapoff's budget, and not much more. */
+	CHECK(now_ns() > START + 10000000000ull);
+	CHECK(now_ns() < START + 11000000000ull);
+}
+
+static void a_fall_is_not_waited_for(void)
+{
+	start_anew();
+	kernel_file("/proc/vmstat", "nr_swapcached 3\n");
+	accounting_settle(BEFORE_LOAD);
+	kernel_file("/proc/vmstat", "nr_swapcached 0\n");
+	accounting_settle(AFTER_LOAD);
+	CHECK_NUMBER(now_ns(), START);
+}
+
+static void a_kernel_that_drops_no_caches_lacks_that(void)
+{
+	start_anew();
+	kernel_forget(DROP);
+	accounting_settle(BEFORE_LOAD);
+	CHECK_TEXT(shared->figures_lacking[0].name, "drop_caches");
+	CHECK(shared->accounting[BEFORE_LOAD].taken);
+}
+
+static void a_gap_that_stays_is_kept_and_one_that_closes_is_none(void)
+{
+	start_anew();
+	kernel_file("/proc/meminfo", "SwapTotal: 8188 kB\nSwapFree: 8184 kB\n");
+	accounting_device_on(AFTER_LOAD);
+	CHECK_NUMBER(shared->accounting[AFTER_LOAD].gap_kib, 4);
+	CHECK_NUMBER(shared->accounting[BEFORE_LOAD].gap_kib, 0);
+	CHECK(now_ns() > START);
+	/* The gap of one device stays, whatever the next one says. */
+	kernel_file("/proc/meminfo", "SwapTotal: 8188 kB\nSwapFree: 8188 kB\n");
+	accounting_device_on(AFTER_LOAD);
+	CHECK_NUMBER(shared->accounting[AFTER_LOAD].gap_kib, 4);
+	start_anew();
+	kernel_file("/proc/meminfo", "SwapTotal: 8188 kB\nSwapFree: 8188 kB\n");
+	accounting_device_on(AFTER_LOAD);
+	CHECK_NUMBER(shared->accounting[AFTER_LOAD].gap_kib, 0);
+	CHECK_NUMBER(now_ns(), START);
+}
+
+static void without_swaps_there_is_no_gap(void)
+{
+	start_anew();
+	kernel_forget("/proc/swaps");
+	accounting_device_on(AFTER_LOAD);
+	CHECK_TEXT(shared->figures_lacking[0].name, "swap_gap");
+	CHECK_NUMBER(shared->accounting[AFTER_LOAD].gap_kib, 0);
+}
+
+int main(void)
+{
+	shared_new();
+	RUN(figures_that_are_back_are_not_waited_for);
+	RUN(one_that_does_not_come_back_is_waited_for_up_to_an_end);
+	RUN(a_fall_is_not_waited_for);
+	RUN(a_kernel_that_drops_no_caches_lacks_that);
+	RUN(a_gap_that_stays_is_kept_and_one_that_closes_is_none);
+	RUN(without_swaps_there_is_no_gap);
+	return check_result();
+}
