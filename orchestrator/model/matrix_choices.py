@@ -54,7 +54,7 @@ class MatrixChoices:
 
     base: Base
     workloads: tuple[ChosenWorkload, ...] = ()
-    unreached: tuple[str, ...] = ()  # changed files that no workload is meant for
+    unreached: tuple[str, ...] = ()  # changed files that no workload runs by the reach maps, or else is meant for
     left_out: tuple[tuple[str, str], ...] = ()  # arch, what this host lacks for it
 
     def lines(self) -> Iterator[str]:
@@ -68,7 +68,7 @@ class MatrixChoices:
         for reason, names in others.items():
             yield f"{'further ' * bool(meant)}workloads: {', '.join(names)}: {reason}"
         if self.unreached:
-            yield f"no workload is meant for {listed(self.unreached)}"
+            yield f"no workload is known to reach {listed(self.unreached)}"
         for arch, why in self.left_out:
             yield f"{arch} is left out: {why}"
 
