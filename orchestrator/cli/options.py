@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from orchestrator.host import paths
+from orchestrator.host.errors import UserError
 from orchestrator.model.arch import ARCHES
 
 
@@ -34,9 +35,17 @@ class MatrixFile(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         given = Path(value)
-        # Where there is none either, the user is told of the file that was asked for.
         ours = [] if given.exists() and not given.is_dir() else [paths.PROJECT / given, paths.CONFIGS / f"{given}.yaml"]
         found = next((path for path in ours if path.is_file()), given)
+        is_name = given.name == str(given) and not given.suffix
+        # Beside other YAML files the user is told of those, and of the file that was asked for.
+        if not found.exists() and (is_name or not any(given.parent.glob("*.yaml"))):
+            # A help text has no need of it.
+            from orchestrator.plan.names import unknown
+
+            known = [path.stem for path in paths.CONFIGS.glob("*.yaml")]
+            hint = f"ls {paths.CONFIGS}  # each YAML file is a matrix"
+            raise UserError(unknown("matrix", str(given), known), hint=hint)
         return super().convert(found, param, ctx)
 
 

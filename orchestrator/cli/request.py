@@ -9,7 +9,7 @@ from pathlib import Path
 from orchestrator.cli.options import Choice
 from orchestrator.cli.selection import chosen_cells
 from orchestrator.model.arch import ARCHES
-from orchestrator.run.kernels import Request
+from orchestrator.run.kernels import Lookups, Request
 from orchestrator.vm.accelerator import qemu_version
 
 
@@ -25,6 +25,7 @@ def request_of(matrix: Path | None, choice: Choice) -> Request:
         tree=choice.tree,
         revision=chosen.revision,
         choices=chosen.choices,
+        lookups=chosen.lookups or Lookups(),
         sandbox=choice.sandbox,
     )
 

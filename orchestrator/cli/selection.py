@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.cli.options import DEFAULT_MATRIX, Choice
 from orchestrator.host.errors import UserError
@@ -13,6 +14,9 @@ from orchestrator.plan.checks import is_version, known_kernels
 from orchestrator.plan.config import Plan, load_kernel_source, load_plan
 from orchestrator.plan.expansion import Selection, expand, left_out, refuse_left_out
 
+if TYPE_CHECKING:
+    from orchestrator.run.kernels import Lookups
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChosenCells:
@@ -22,6 +26,7 @@ class ChosenCells:
     cells: tuple[Cell, ...]
     left_out: tuple[str, ...] = ()  # what the matrix asks for and can't be, each with its reason
     choices: MatrixChoices | None = None  # where patchrig put the matrix together
+    lookups: "Lookups | None" = None  # what was read for that
     revision: str = ""  # of the tree
 
 
@@ -80,4 +85,6 @@ def _without_matrix(choice: Choice, selection: Selection) -> ChosenCells:
         found = chosen_plan(wanted, listener)
     plan = found.plan
     cells, missing = expand(plan.matrix, plan.workloads), left_out(plan.matrix, plan.workloads)
-    return ChosenCells(plan=plan, cells=cells, left_out=missing, choices=found.choices, revision=found.revision)
+    return ChosenCells(
+        plan=plan, cells=cells, left_out=missing, choices=found.choices, lookups=found.lookups, revision=found.revision
+    )

@@ -62,7 +62,7 @@ class MatrixChoices:
 
     base: Base
     workloads: tuple[ChosenWorkload, ...] = ()
-    unreached: tuple[str, ...] = ()  # changed files that no workload is meant for
+    unreached: tuple[str, ...] = ()  # changed files that no workload runs by the reach maps, or else is meant for
     left_out: tuple[tuple[str, str], ...] = ()  # arch, what this host lacks for it
     suites: tuple[ChosenSuite, ...] = ()  # not run: building one takes minutes
 
@@ -77,7 +77,7 @@ class MatrixChoices:
         for reason, names in others.items():
             yield f"{'further ' * bool(meant)}workloads: {', '.join(names)}: {reason}"
         if self.unreached:
-            yield f"no workload is meant for {listed(self.unreached)}"
+            yield f"no workload is known to reach {listed(self.unreached)}"
         if self.suites:
             named = ", ".join(f"--suite {one.name} ({one.reason})" for one in self.suites[:_MOST_LISTED])
             yield f"the kernel's own suites for what the series changes run with {named}"

@@ -4,13 +4,13 @@
 A workload says in its YAML file what it is meant for: `files`, and the functions of its `sites`.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from orchestrator.model.configuration import Workload
 from orchestrator.model.matrix_choices import ChosenWorkload
-from orchestrator.model.reach import ChangedReach
+from orchestrator.model.reach import ChangedReach, SourceFunction
 
 # Swap is a part of memory management: what changes below these may break it, though no workload names the file.
 _NEAR_SWAP = (
@@ -29,7 +29,17 @@ class Choice:
     """The workloads of a series in the order in which they are worth most."""
 
     chosen: tuple[ChosenWorkload, ...]
-    unreached: tuple[str, ...] = ()  # changed files of code that no workload is meant for
+    code: tuple[str, ...] = ()  # the changed files that a compiler reads
+    files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # the `files:` of all workloads, by their names
+    reached: frozenset[str] = frozenset()  # files that are reached by measurement, whatever the workloads say
+    missed: frozenset[str] = frozenset()  # and those that are not
+
+    @property
+    def unreached(self) -> tuple[str, ...]:
+        """Changed files of code that no chosen workload runs; where nothing was measured, that none is meant for."""
+        meant = {file for one in self.chosen for file in self.files.get(one.name, ())}
+        reached = self.reached | (meant - self.missed)
+        return tuple(file for file in self.code if file not in reached)
 
 
 def choose(
@@ -45,16 +55,15 @@ def choose(
     chosen = [ChosenWorkload(name=load.name, reason=_meant_for(*shared), meant=True) for load, shared in first]
     if why := _why_the_others(changed_files, any_first=bool(first)):
         chosen += [ChosenWorkload(name=load.name, reason=why) for load, shared in meant if shared == _NOTHING]
-    names = {one.name for one in chosen}
-    reached = {file for load in workloads if load.name in names for file in load.files}
-    return Choice(chosen=tuple(chosen), unreached=tuple(file for file in _code(changed_files) if file not in reached))
+    files = {load.name: load.files for load in workloads}
+    return Choice(chosen=tuple(chosen), code=tuple(_code(changed_files)), files=files)
 
 
-def by_reach(choice: Choice, reach: ChangedReach) -> Choice:
+def by_reach(choice: Choice, reach: ChangedReach, functions: Collection[SourceFunction] = ()) -> Choice:
     """The choice by measurement: what runs most of the changed functions goes first, what runs none is left out.
 
     `choice` stands where the maps know of no workload that runs any of them. A workload that no map has stays if it was
-    chosen by its files; so does one that did too little while it was recorded.
+    chosen by its files; so does one that did too little while it was recorded. `functions` are the changed ones.
     """
     if not any(one.reached or one.likely for one in reach.ranked):
         return choice
@@ -65,7 +74,12 @@ def by_reach(choice: Choice, reach: ChangedReach) -> Choice:
             chosen.append(ChosenWorkload(name=one.workload, reason=f"runs {one.reason}", meant=True))
         elif one.workload in by_files and (not one.mapped or one.workload in reach.thin):
             chosen.append(by_files[one.workload])
-    return replace(choice, chosen=tuple(chosen))
+    missed = {*reach.unreached, *(function for function, _ in reach.elsewhere)}
+    silent = {one.function for one in reach.unseen if not one.caller}
+    run = frozenset(function.file for function in functions if function not in missed | silent)
+    return replace(
+        choice, chosen=tuple(chosen), reached=run, missed=frozenset(function.file for function in missed) - run
+    )
 
 
 _Shared = tuple[tuple[str, ...], tuple[str, ...]]

@@ -34,15 +34,21 @@ class Changes:
     new_files: frozenset[str] = frozenset()
 
 
-def nearest_maps(maps: Sequence[ReachMap], *, source: str, version: str) -> tuple[ReachMap, ...]:
-    """The maps of this source; where there are none, of that with the nearest version, the first of several."""
+def maps_near(maps: Sequence[ReachMap], version: str) -> tuple[ReachMap, ...]:
+    """The maps of all sources with the version that is nearest."""
     # Where nothing was recorded, that nothing is reached means nothing.
     maps = [one for one in maps if one.workloads]
-    own = tuple(one for one in maps if one.kernel.source == source)
-    if own or not maps:
+    nearest = min((_distance(one.kernel.version, version) for one in maps), default=())
+    return tuple(one for one in maps if _distance(one.kernel.version, version) == nearest)
+
+
+def nearest_maps(maps: Sequence[ReachMap], *, source: str, version: str) -> tuple[ReachMap, ...]:
+    """The maps of this source; where there are none, of that with the nearest version, the first of several."""
+    own = tuple(one for one in maps if one.workloads and one.kernel.source == source)
+    if own:
         return own
-    nearest = min(maps, key=lambda one: _distance(one.kernel.version, version)).kernel.source
-    return tuple(one for one in maps if one.kernel.source == nearest)
+    near = maps_near(maps, version)
+    return tuple(one for one in near if one.kernel.source == near[0].kernel.source)
 
 
 def changed_reach(

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The one way from a kernel to guests of it: for a run, a repeated cell, seeded bugs, and a guest for a person."""
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,9 +13,9 @@ from orchestrator.host import paths
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError
 from orchestrator.host.files import sha256_of
-from orchestrator.model.arch import ARCHES
+from orchestrator.model.arch import ARCHES, Arch
 from orchestrator.model.cells import Build, Cell
-from orchestrator.model.configuration import Allowed, Workload
+from orchestrator.model.configuration import Allowed, Results, Workload
 from orchestrator.model.events import Listener, Notice, Step
 from orchestrator.model.images import KernelImage
 from orchestrator.model.probes import Located
@@ -35,6 +36,8 @@ _SMALL_ROOT_MIB = 16
 # the root: for a large one on a busy machine so long that the kernel calls it hung.
 UNPACK_IN_TURN = ("initramfs_async=0",)
 _INITRAMFS_SECONDS = 1800.0
+Packages = tuple[str, ...]
+NO_PACKAGES: Packages = ()
 _AGAIN = "patchrig run ...  # makes a run of its own"
 
 
@@ -67,21 +70,27 @@ class Bootable:
     """A kernel with the files that its guests start from, and what these share."""
 
     kernel: KernelImage
-    initramfs: Path
+    initramfs: Path  # of workloads without packages
     guests: Guests
     explainer: Explainer | None = None  # of this kernel's crashes
     ktap: KtapParser | None = None  # None: no suite runs on it
     located: Located | None = None  # its sites and changed functions; None: a run of an earlier version did not keep it
+    with_packages: Mapping[Packages, Path] = field(default_factory=dict)  # initramfs of workloads that have some
+
+    def initramfs_of(self, workload: Workload) -> Path:
+        """What a guest of the workload starts from. In runs before 2026-12 it was one for all workloads."""
+        return self.with_packages.get(_packages(workload), self.initramfs)
 
 
 def vm_spec(cell: Cell, bootable: Bootable) -> VmSpec:
     """The guest that a cell asks for."""
+    more_mib = root_mib_of(cell, bootable)
     return VmSpec(
         arch=ARCHES[cell.build.arch],
         image=bootable.kernel.image,
-        initramfs=bootable.initramfs,
-        memory_mib=cell.workload.memory_mib + root_mib(bootable.initramfs),
-        extra_parameters=UNPACK_IN_TURN if root_mib(bootable.initramfs) else (),
+        initramfs=bootable.initramfs_of(cell.workload),
+        memory_mib=cell.workload.memory_mib + more_mib,
+        extra_parameters=UNPACK_IN_TURN if more_mib else (),
         cpus=cell.workload.cpus,
         kvm=cell.build.arch in bootable.guests.kvm,
         disk_mib=disk_sizes(cell),
@@ -101,11 +110,12 @@ def limits_of(cell: Cell, speed: float) -> Limits:
     return limits_for(cell, speed, kernel_slower=needs_of(cell.build.flavour).slower)
 
 
-def root_mib(initramfs: Path) -> int:
+def root_mib_of(cell: Cell, bootable: Bootable) -> int:
     """MiB that a guest needs for its root beyond what each workload's memory has for a small one.
 
     All files of the root stay in memory; while they are unpacked the archive is there beside them, and is freed then.
     """
+    initramfs = bootable.initramfs_of(cell.workload)
     size = initramfs.stat().st_size if initramfs.exists() else 0
     return max(0, -(-size >> 20) - _SMALL_ROOT_MIB)
 
@@ -132,26 +142,43 @@ class BootFiles:
     ) -> Bootable:
         """The kernel with its own initramfs, which has its probes in it, and is made in the `folder`.
 
-        `tests` are those of a suite that was built with it.
+        `tests` are those of a suite that was built with it. Workloads with the same packages share an initramfs: no
+        guest has the packages of others in its memory.
         """
-        arch = ARCHES[image.build.arch]
-        initramfs = self.folder / f"initramfs.{arch.name}"
+        made = {}
+        for packages, workloads in self._by_packages().items():
+            output = (folder or self.folder) / initramfs_name(image.build, packages)
+            common = self._common(ARCHES[image.build.arch], packages, workloads)
+            made[packages] = for_kernel(
+                common, workloads=workloads, located=located, coverage=image.coverage, output=output
+            )
+            if any(workload.results is Results.KTAP for workload in workloads):
+                add_tests(output, tests, output=output)
+        plain = made.pop(NO_PACKAGES)
+        return Bootable(
+            kernel=image,
+            initramfs=plain,
+            guests=self.guests,
+            explainer=explainer,
+            located=located,
+            with_packages=made,
+        )
+
+    def _by_packages(self) -> Mapping[Packages, list[Workload]]:
+        found: dict[Packages, list[Workload]] = {NO_PACKAGES: []}
+        for workload in self.workloads:
+            found.setdefault(_packages(workload), []).append(workload)
+        return found
+
+    def _common(self, arch: Arch, packages: Packages, workloads: Sequence[Workload]) -> Path:
+        """What the guests of all kernels of an arch have, made once."""
+        initramfs = self.folder / f"initramfs.{arch.name}{_suffix(packages)}"
         if not initramfs.exists():
             self.listener(Step(text=f"the guest's root file system for {arch.name}"))
             files = GuestFiles(scripts=paths.GUEST_SCRIPTS, cache=self.cache, log=self.folder / "log")
             until = Deadline.after(_INITRAMFS_SECONDS, "the guest's root file system")
-            programs = _programs(self.workloads)
-            build_initramfs(arch, programs, self.guests.keys, files, output=initramfs, until=until)
-        own = for_kernel(
-            initramfs,
-            workloads=self.workloads,
-            located=located,
-            coverage=image.coverage,
-            output=(folder or self.folder) / initramfs_name(image.build),
-        )
-        if tests:
-            own = add_tests(own, tests, output=own)
-        return Bootable(kernel=image, initramfs=own, guests=self.guests, explainer=explainer, located=located)
+            build_initramfs(arch, _programs(workloads), self.guests.keys, files, output=initramfs, until=until)
+        return initramfs
 
     def with_usable_kvm(self, bootable: Bootable, cell: Cell) -> Bootable:
         """Its guests run under KVM where that was seen to boot one, tried once for each arch."""
@@ -180,15 +207,30 @@ def _programs(workloads: Iterable[Workload]) -> tuple[tuple[Workload, Path], ...
     return tuple((load, program_path(load, scripts / load.name, scripts)) for load in once.values())
 
 
-def initramfs_name(build: Build) -> str:
-    """One for each kernel, as it has the kernel's probes and blocks in it."""
-    return f"initramfs.{build.name}"
+def initramfs_name(build: Build, packages: Packages = NO_PACKAGES) -> str:
+    """One for each kernel, as it has the kernel's probes and blocks in it, and for each set of packages."""
+    return f"initramfs.{build.name}{_suffix(packages)}"
+
+
+def _packages(workload: Workload) -> Packages:
+    return tuple(sorted(set(workload.packages)))
+
+
+def _suffix(packages: Packages) -> str:
+    return f".{hashlib.sha256(' '.join(packages).encode()).hexdigest()[:12]}" if packages else ""
 
 
 def kept_bootable(
-    image: KernelImage, run: Path, guests: Guests, explainer: Explainer | None = None, *, sandbox: bool = True
+    image: KernelImage,
+    run: Path,
+    guests: Guests,
+    explainer: Explainer | None = None,
+    *,
+    workloads: Iterable[Workload] = (),
+    sandbox: bool = True,
 ) -> Bootable:
     """The kernel and initramfs as an earlier run's own folder holds them: the cache may have been cleaned since."""
+    own = {packages: run / "guest" / initramfs_name(image.build, packages) for packages in map(_packages, workloads)}
     folder = run / "builds" / image.build.name
     initramfs = run / "guest" / initramfs_name(image.build)
     if not initramfs.exists():
@@ -208,4 +250,5 @@ def kept_bootable(
         explainer=explainer,
         located=load_located(folder),
         ktap=KtapParser(folder=parser, sandbox=sandbox) if parser.is_dir() else None,
+        with_packages={packages: path for packages, path in own.items() if packages and path.exists()},
     )

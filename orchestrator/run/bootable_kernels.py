@@ -50,4 +50,5 @@ def earlier_bootable(report: RunReport, build: Build, files: BootFiles, *, run: 
     if not isinstance(image, KernelImage):
         raise InfraError(f"{report.id} has no kernel for {build.name}: it was never built")
     explainer = kept_explainer(image, report.folder, cache=files.cache, run=run, sandbox=sandbox)
-    return kept_bootable(image, report.folder, files.guests, explainer, sandbox=sandbox)
+    workloads = files.workloads
+    return kept_bootable(image, report.folder, files.guests, explainer, workloads=workloads, sandbox=sandbox)

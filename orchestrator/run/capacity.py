@@ -27,31 +27,41 @@ class Room:
     memory_mib: int
     jobs: int | None = None  # so many guests, whatever they need: the user's word
     building: bool = False  # a kernel is compiled beside the guests
-    _jobs: list[Job] = field(default_factory=list)
+    _guests: list["_Guest"] = field(default_factory=list)
 
     @property
     def most(self) -> int:
         """No more guests than this at any time."""
         return self.jobs or self.cores
 
-    def take(self, job: Job) -> bool:
-        """Whether there is room for the job's guest, which then has it. One guest always fits."""
-        together = [*self._jobs, job]
+    def take(self, job: Job, *, root_mib: int = 0) -> bool:
+        """Whether there is room for the job's guest, which then has it. One guest always fits.
+
+        `root_mib`: what it needs for its root beside what its workload asks for.
+        """
+        guest = _Guest(job=job, memory_mib=memory_of(job) + root_mib)
+        together = [*self._guests, guest]
         fits = len(together) <= self.jobs if self.jobs else self._holds(together)
-        if fits or not self._jobs:
-            self._jobs.append(job)
+        if fits or not self._guests:
+            self._guests.append(guest)
             return True
         return False
 
     def give_back(self, job: Job) -> None:
         """The job's guest has ended."""
         # By identity: repeats may be equal, and a comparison of all that a workload says takes its time.
-        del self._jobs[next(index for index, one in enumerate(self._jobs) if one is job)]
+        del self._guests[next(index for index, one in enumerate(self._guests) if one.job is job)]
 
-    def _holds(self, jobs: Sequence[Job]) -> bool:
+    def _holds(self, guests: Sequence["_Guest"]) -> bool:
         compilers = _compilers_mib(self.cores) if self.building else 0
-        memory = sum(map(memory_of, jobs)) + compilers + _SPARE_MIB
-        return sum(map(cores_of, jobs)) <= self.cores and memory <= self.memory_mib
+        memory = sum(guest.memory_mib for guest in guests) + compilers + _SPARE_MIB
+        return sum(cores_of(guest.job) for guest in guests) <= self.cores and memory <= self.memory_mib
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Guest:
+    job: Job
+    memory_mib: int
 
 
 def room_here(jobs: int | None) -> Room:
@@ -60,7 +70,7 @@ def room_here(jobs: int | None) -> Room:
 
 
 def memory_of(job: Job) -> int:
-    """MiB of the host that the job's guest may come to use."""
+    """MiB of the host that the job's guest may come to use, with a small root."""
     return job.workload.memory_mib + _QEMU_MIB
 
 

@@ -2,23 +2,27 @@
 """A matrix for a command line that names none: the base, the workloads and the arches follow from the series."""
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator.host import paths
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError, UserError
+from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.series.load import BASELINE, Series, load_series
 from orchestrator.model.configuration import Matrix, Variant
 from orchestrator.model.events import Listener, Notice
 from orchestrator.model.matrix_choices import ChosenWorkload, MatrixChoices
+from orchestrator.model.reach import ReachMap
 from orchestrator.plan.choice import Choice, by_reach, choose
 from orchestrator.plan.config import Plan, load_plan, selected_plan
 from orchestrator.plan.expansion import Selection
 from orchestrator.plan.maintained_suites import suites_for
-from orchestrator.plan.reach_order import changed_reach, nearest_maps
+from orchestrator.plan.reach_order import changed_reach, maps_near, nearest_maps
 from orchestrator.run.buildable import buildable_arches
 from orchestrator.run.kernel_sources import known_sources, source_named
+from orchestrator.run.kernels import Lookups
 from orchestrator.run.maintainers import maintainers_of
 from orchestrator.run.reach_maps import kept_maps
 from orchestrator.run.recording import changes_of
@@ -57,6 +61,7 @@ class ChosenPlan:
 
     plan: Plan
     choices: MatrixChoices
+    lookups: Lookups
     revision: str  # a commit of the tree; "": the files as they lie there
 
 
@@ -74,17 +79,23 @@ def chosen_plan(wanted: Wanted, listener: Listener) -> ChosenPlan:
         series = BASELINE
         if wanted.patches:
             series = load_series(wanted.patches, tree=wanted.tree, log=log, until=until, version=version)
-    chosen = chosen_base(wanted, series, listener, until)
-    plan, choices = _planned(wanted, chosen, series)
+    diffs = SeriesDiffs()
+    chosen = chosen_base(wanted, series, listener, until, diffs)
+    # Where the series does not apply, maps tell nothing.
+    maps = maps_near(kept_maps(wanted.cache), chosen.version) if chosen.diff else ()
+    plan, choices = _planned(wanted, chosen, series, maps)
     if series.patches and not wanted.selection.suites:
         maintainers = maintainers_of(chosen, wanted.tree, cache=wanted.cache, until=until)
         choices = replace(choices, suites=suites_for(maintainers, [str(file) for file in series.touched]))
     for line in choices.lines():
         listener(Notice(text=line))
-    return ChosenPlan(plan=plan, choices=choices, revision=chosen.revision)
+    lookups = Lookups(diffs=diffs, version=chosen.version if chosen.diff else "", maps=maps)
+    return ChosenPlan(plan=plan, choices=choices, lookups=lookups, revision=chosen.revision)
 
 
-def chosen_base(wanted: Wanted, series: Series, listener: Listener, until: Deadline) -> ChosenBase:
+def chosen_base(
+    wanted: Wanted, series: Series, listener: Listener, until: Deadline, diffs: SeriesDiffs | None = None
+) -> ChosenBase:
     """The base of a series: the tree or kernel that the user names, or one that takes it."""
     trials = Trials(
         series=series,
@@ -93,6 +104,7 @@ def chosen_base(wanted: Wanted, series: Series, listener: Listener, until: Deadl
         listener=listener,
         until=until,
         downloads=wanted.downloads,
+        diffs=diffs or SeriesDiffs(),
     )
     if wanted.tree:
         return trials.on_tree(wanted.tree)
@@ -101,12 +113,14 @@ def chosen_base(wanted: Wanted, series: Series, listener: Listener, until: Deadl
     return trials.on_any(known_sources())
 
 
-def _planned(wanted: Wanted, chosen: ChosenBase, series: Series) -> tuple[Plan, MatrixChoices]:
+def _planned(
+    wanted: Wanted, chosen: ChosenBase, series: Series, maps: Sequence[ReachMap]
+) -> tuple[Plan, MatrixChoices]:
     selection = wanted.selection
     arches, left_out = (selection.arches, ()) if selection.arches else buildable_arches()
     if not arches:
         raise InfraError("; ".join(f"{arch}: {why}" for arch, why in left_out), hint="patchrig doctor")
-    workloads = _workloads(chosen, series, wanted.cache)
+    workloads = _workloads(chosen, series, maps)
     written = Matrix(
         kernel=str(wanted.tree or chosen.kernel),
         series=wanted.patches,
@@ -127,7 +141,7 @@ def _planned(wanted: Wanted, chosen: ChosenBase, series: Series) -> tuple[Plan, 
     return plan, choices
 
 
-def _workloads(chosen: ChosenBase, series: Series, cache: Path) -> Choice:
+def _workloads(chosen: ChosenBase, series: Series, maps: Sequence[ReachMap]) -> Choice:
     """By what the series changes on its base; where it does not apply, by what its patches say they change.
 
     Where there are reach maps, of the nearest kernel, they decide.
@@ -137,6 +151,7 @@ def _workloads(chosen: ChosenBase, series: Series, cache: Path) -> Choice:
         return choose(workloads, [str(file) for file in series.touched])
     functions = [function.name for function in chosen.diff.functions]
     choice = choose(workloads, [file.path for file in chosen.diff.files], functions)
-    maps = nearest_maps(kept_maps(cache), source="", version=chosen.base.source)
-    reach = changed_reach([workload.name for workload in workloads], changes_of(chosen.diff), maps)
-    return by_reach(choice, reach)
+    nearest = nearest_maps(maps, source="", version=chosen.version)
+    changes = changes_of(chosen.diff)
+    reach = changed_reach([workload.name for workload in workloads], changes, nearest)
+    return by_reach(choice, reach, changes.functions)

@@ -21,7 +21,8 @@ def keep(bootable: Bootable, store: Store) -> None:
     _keep(bootable.kernel.config, folder / "config")
     _keep(bootable.kernel.log, folder / "build.log")
     guest = guest_folder(store)
-    _keep(bootable.initramfs, guest / bootable.initramfs.name)
+    for initramfs in (bootable.initramfs, *bootable.with_packages.values()):
+        _keep(initramfs, guest / initramfs.name)
     save_keys(bootable.guests.keys, guest)
     if bootable.located:
         save_located(bootable.located, folder)
@@ -36,7 +37,7 @@ def write_repro(cell: Cell, bootable: Bootable, folder: Path) -> None:
     argv = standalone_argv(
         spec,
         image=f"../../builds/{cell.build.name}/image",
-        initramfs=f"../../guest/{bootable.initramfs.name}",
+        initramfs=f"../../guest/{spec.initramfs.name}",
         disks=[f"@DISK{index}@" for index in range(len(sizes))],
         workload=workload_argv(cell, limits)[1:],
     )

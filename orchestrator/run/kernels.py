@@ -27,7 +27,7 @@ from orchestrator.model.configuration import Results, Variant, Workload
 from orchestrator.model.events import Listener, Notice
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.matrix_choices import MatrixChoices
-from orchestrator.model.reach import DEFAULT_FOLDERS
+from orchestrator.model.reach import DEFAULT_FOLDERS, ReachMap
 from orchestrator.model.suites import SuiteFiles
 from orchestrator.plan.config import Plan
 from orchestrator.plan.flavours import needs_of
@@ -37,6 +37,15 @@ from orchestrator.run.kernel_sources import other_versions_named, source_named
 from orchestrator.run.sandboxing import builds_in_sandbox
 
 HOURS = 3600.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lookups:
+    """What was read to put a matrix together, and need not be read again."""
+
+    diffs: SeriesDiffs = field(default_factory=SeriesDiffs)
+    version: str = ""  # of the kernel whose maps these are, or that of the nearest ones; "": none were looked for
+    maps: tuple[ReachMap, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,6 +60,7 @@ class Request:
     tree: Path | None = None
     revision: str = ""  # a commit of the tree, where a git range names none; "": the files as they lie there
     choices: MatrixChoices | None = None  # of a command line that names no matrix
+    lookups: Lookups = field(default_factory=Lookups)
     jobs: int | None = None  # None: as cores and memory allow
     fail_fast: bool = False
     until_fail: bool = False  # the cells are repeats: the first that is bad ends them, and the rest were never wanted
@@ -167,7 +177,7 @@ def open_kernels(request: Request, listener: Listener) -> Iterator[Kernels]:
             wanted = source_named(name, cache=request.cache, listener=listener, until=until)
             with other_versions_named(request.cache, listener, until):
                 source = from_tarball(wanted.source, cache=request.cache, on_event=listener)
-        diffs = SeriesDiffs()
+        diffs = request.lookups.diffs
         check_changed(request.cells, source, series, diffs=diffs, cache=request.cache, listener=listener)
         yield Kernels(request=request, source=source, series=series, diffs=diffs, sandbox=sandbox)
 

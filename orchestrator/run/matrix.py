@@ -16,7 +16,7 @@ from orchestrator.model.reach import ChangedReach
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.report.earlier import read_earlier
 from orchestrator.report.store import Store
-from orchestrator.run.bootable import Bootable, BootFiles, Guests, vm_spec
+from orchestrator.run.bootable import Bootable, BootFiles, Guests, root_mib_of, vm_spec
 from orchestrator.run.bootable_kernels import earlier_bootable, new_bootable
 from orchestrator.run.capacity import room_here
 from orchestrator.run.cell import Observed, observe
@@ -107,12 +107,13 @@ def _run_cells(
     """Run the cells and record them as they end. Raises InfraError where this machine loses cells."""
     watch = LossWatch()
     with ExitStack() as saved:  # snapshots, until the last cell of the last build has ended
+        saved.callback(lambda: store.set_suites(comparisons(store.report().cells)))
         cells = _Cells(schedule=schedule, kernel_of=kernel_of, files=files, store=store, request=request, saved=saved)
         work = saved.enter_context(
             working(
                 schedule,
                 room_here(request.jobs),
-                Steps(build=cells.start, observe=cells.observe, judge=cells.judge),
+                Steps(build=cells.start, root_mib=root_mib_of, observe=cells.observe, judge=cells.judge),
                 # Whether there is to be another repeat, the verdict decides.
                 until_judged=request.until_fail,
                 reports_decide=request.until_fail or request.fail_fast,
@@ -124,8 +125,6 @@ def _run_cells(
             for report in record(reports, store):
                 files.listener(CellEnded(report=report))
                 watch.count(report)
-            if any(report.run and report.run.suite for report in reports):
-                store.set_suites(comparisons(store.report().cells))
             work.stop(_stop(watch, request))
     watch.check(f"less {store.folder / 'summary.txt'}; patchrig doctor")
 

@@ -123,7 +123,9 @@ def series_reach(request: Request, kernels: Kernels, listener: Listener) -> Chan
     if not patched or not kernels.series.patches:
         return None
     source, hint = kernels.source, _hint(request)
-    maps = nearest_maps(kept_maps(request.cache, source.sha256), source=source.sha256, version=source.version)
+    lookups = request.lookups
+    maps = lookups.maps if lookups.version == source.version else kept_maps(request.cache, source.sha256)
+    maps = nearest_maps(maps, source=source.sha256, version=source.version)
     if not maps:
         return ChangedReach(hint=hint)
     listener(Step(text="looking up what the series changes in the reach maps"))

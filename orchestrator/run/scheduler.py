@@ -47,6 +47,7 @@ class Steps(Generic[B, J, K, O, R]):
     observe: Callable[[J, K], O]
     """Run the job's guest to its end: it has its room until then."""
     judge: Callable[[J, K, O], R]
+    root_mib: Callable[[J, K], int] = lambda _job, _kernel: 0  # for a large root, beside the workload's memory
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,11 +136,12 @@ class Work(Generic[B, J, K, O, R]):
     def _start_jobs(self) -> None:
         while self._ready and len(self._jobs) < self._most_jobs and not self._stop:
             job = self.schedule.jobs[self._ready[0]]
-            if not self.room.take(job):
+            kernel = self._kernels[job.build]
+            if not self.room.take(job, root_mib=self.steps.root_mib(job, kernel)):
                 return
             index = heapq.heappop(self._ready)
             self._guests.add(index)
-            running = self.threads.submit(self.scope.run, self._job, index, job, self._kernels[job.build])
+            running = self.threads.submit(self.scope.run, self._job, index, job, kernel)
             self._jobs[running] = index
             running.add_done_callback(self._news.put)
 

@@ -22,7 +22,7 @@ from orchestrator.plan.bug_cells import cells_for, control_cell, rebuild_order, 
 from orchestrator.plan.expansion import builds_of
 from orchestrator.report.bugs_report import Ledger, bug_ended, control_ended
 from orchestrator.report.store import Store
-from orchestrator.run.bootable import Bootable, BootFiles, Guests
+from orchestrator.run.bootable import Bootable, BootFiles, Guests, root_mib_of
 from orchestrator.run.bootable_kernels import new_bootable
 from orchestrator.run.capacity import memory_of, room_here
 from orchestrator.run.cell import observe
@@ -160,7 +160,10 @@ class SeededBugRun:
         watch: LossWatch | None = None,
     ) -> Iterator[R]:
         builds = tuple(dict.fromkeys(trial.build for trial in trials))
-        steps = Steps(build=build, observe=observe, judge=lambda _trial, _kernel, report: report)
+        steps = Steps(
+            build=build, observe=observe, judge=lambda _trial, _kernel, report: report,
+            root_mib=lambda trial, kernel: max(root_mib_of(cell, kernel) for cell in trial.cells),
+        )  # fmt: skip
         room = room_here(self.kernels.request.jobs)
         with working(Schedule(builds=builds, jobs=tuple(trials)), room, steps) as work:
             for ended in work:
@@ -192,16 +195,14 @@ class SeededBugRun:
         log_dir.mkdir(parents=True, exist_ok=True)
         kernels, how = self.kernels, Building(log_dir=log_dir, listener=heard, more=patches, background=background)
         image = kernels.image(self.build, how)
-        # A data race is found only where the series or the bug changed something.
         if isinstance(image, BuildFailure):
             return image
         return new_bootable(image, kernels, self.files, how, run=folder, initramfs_in=folder)
 
     @contextmanager
     def _store(self, bug: SeededBug, bootable: Bootable) -> Iterator[Store]:
-        with self.ledger.open_run(
-            self.ledger.kernel_folder(bug, self.build), self.kernels.request.plan.matrix
-        ) as store:
+        folder, matrix = self.ledger.kernel_folder(bug, self.build), self.kernels.request.plan.matrix
+        with self.ledger.open_run(folder, matrix) as store:
             store.add_build(bootable.kernel)
             keep(bootable, store)
             yield store

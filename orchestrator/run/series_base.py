@@ -10,7 +10,7 @@ from pathlib import Path
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError
 from orchestrator.host.paths import scratch_folder
-from orchestrator.kernel.code.whole_diff import series_diff
+from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.series.load import Series
 from orchestrator.kernel.source.apply import NotApplied
 from orchestrator.kernel.source.git import is_git_checkout
@@ -43,6 +43,7 @@ class ChosenBase:
 
     base: Base
     kernel: str = ""  # the name for --kernel; "" for a tree
+    version: str = ""  # of the kernel
     revision: str = ""  # a commit of the tree; "": the files as they lie there
     diff: SeriesDiff | None = None  # what the series changes there; None where it does not apply
     source: KernelSource | None = None  # None for a tree
@@ -58,6 +59,7 @@ class Trials:
     listener: Listener
     until: Deadline
     downloads: bool = True
+    diffs: SeriesDiffs = field(default_factory=SeriesDiffs)
     _touched: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,9 +76,11 @@ class Trials:
         if self.series.base:
             found = self._try_tree(top, self.series.base)
             source = f"commit {self.series.base[:_SHOWN]} of {top}"
-            return self._settled(ChosenBase(base=Base(source=source, why="the range starts there")), found)
+            base = Base(source=source, why="the range starts there")
+            return self._settled(ChosenBase(base=base, version=kernel_version(top)), found)
         at_head = f", as it lies there at {head[:_SHOWN]}" if head else ", as it lies there"
-        first = ChosenBase(base=Base(source=where, why=f"--tree{at_head}", notes=self._notes(unknown=not noted)))
+        base = Base(source=where, why=f"--tree{at_head}", notes=self._notes(unknown=not noted))
+        first = ChosenBase(base=base, version=kernel_version(top))
         found = self._try_tree(top, "")
         if not isinstance(found, NotApplied) or noted in ("", head):
             return self._settled(first, found)
@@ -91,12 +95,12 @@ class Trials:
             return self._settled(replace(first, base=replace(first.base, tried=tried)), problem)
         tried = (Tried(source=f"{top} as it lies there", problem=problem.brief, applied=problem.number - 1),)
         base = Base(source=source, why=self._said(), tried=tried, notes=self._notes())
-        return ChosenBase(base=base, revision=noted, diff=found)
+        return replace(first, base=base, revision=noted, diff=found)
 
     def on_kernel(self, kernel: Kernel) -> ChosenBase:
         """The kernel that the user named."""
         base = Base(source=kernel.source.version, why=f"--kernel {kernel.name}", notes=self._notes())
-        first = ChosenBase(base=base, kernel=kernel.name, source=kernel.source)
+        first = ChosenBase(base=base, kernel=kernel.name, version=kernel.source.version, source=kernel.source)
         return self._settled(first, self._try_kernel(kernel)) if self.series.patches else first
 
     def on_any(self, kernels: Iterable[Kernel]) -> ChosenBase:
@@ -119,7 +123,7 @@ class Trials:
             if not isinstance(found, NotApplied):
                 base = Base(source=version, why=said or "the series applies to it", tried=tuple(tried))
                 base = replace(base, notes=self._notes(unknown=not known))
-                return ChosenBase(base=base, kernel=kernel.name, diff=found, source=kernel.source)
+                return ChosenBase(base=base, kernel=kernel.name, version=version, diff=found, source=kernel.source)
             brief = f"{said}, but {found.brief}" if said else found.brief
             tried.append(Tried(source=version, problem=brief, applied=found.number - 1))
             if best is None or found.number > best[0]:
@@ -136,7 +140,7 @@ class Trials:
         why = f"the nearest of those that were tried, but {problem.brief}"
         hint = f"{self._command('--tree', 'DIR')}  # {self._what_tree()}; or --kernel VERSION: one of Debian's pool"
         base = Base(source=version, why=why, fits=False, tried=others, notes=notes, hint=hint)
-        return ChosenBase(base=base, kernel=kernel.name, source=kernel.source)
+        return ChosenBase(base=base, kernel=kernel.name, version=kernel.source.version, source=kernel.source)
 
     def _in_order(self, kernels: Iterable[Kernel]) -> list[tuple[Kernel, str]]:
         """The one that the mails name; those in the cache, newest first; the others, newest first."""
@@ -154,7 +158,7 @@ class Trials:
                 raise InfraError("not in the cache: a run downloads it")
             tarball = fetch(kernel.source, cache=self.cache, on_event=self.listener, until=self.until)
         if tree := kept_tree(self.cache, tarball.sha256):
-            return series_diff(self.series, tree, until=self.until)
+            return self._try(tree)
         with scratch_folder() as scratch:
             return self._try(some_of_tarball(tarball, self._touched, Path(scratch), until=self.until))
 
@@ -165,7 +169,7 @@ class Trials:
             return self._try(some_of_tree(top, revision, self._touched, Path(scratch), log=log, until=self.until))
 
     def _try(self, tree: Tree) -> SeriesDiff | NotApplied:
-        return series_diff(self.series, tree, until=self.until)
+        return self.diffs.of(self.series, tree, until=self.until)
 
     def _settled(self, first: ChosenBase, found: SeriesDiff | NotApplied) -> ChosenBase:
         """A base that the user chose, whether the series fits there or not."""

@@ -172,6 +172,10 @@ static inline unsigned long find_next_bit(const unsigned long *map, unsigned lon
 #define kfree(place) free(place)
 #define IS_ERR(place) ((place) == NULL)
 #define PTR_ERR(place) (-ENOMEM)
+#define KSYM_NAME_LEN 512
+/* Allocations of names that succeed before one fails. */
+static unsigned int names_until_failure = UINT_MAX;
+#define kstrdup(text, flags) (names_until_failure && names_until_failure-- ? strdup(text) : NULL)
 
 static inline char *memdup_user_nul(const char *from, size_t size)
 {
@@ -182,15 +186,26 @@ static inline char *memdup_user_nul(const char *from, size_t size)
 	return text;
 }
 
-static inline unsigned long copy_from_user(void *to, const void *from, size_t size)
+static inline ssize_t strscpy(char *to, const char *from, size_t size)
 {
-	memcpy(to, from, size);
-	return 0;
+	const size_t needed = (size_t)snprintf(to, size, "%s", from);
+
+	return needed < size ? (ssize_t)needed : -E2BIG;
 }
 
-static inline void strscpy(char *to, const char *from, size_t size)
+static inline int kstrtou32(const char *text, unsigned int base, u32 *value)
 {
-	snprintf(to, size, "%s", from);
+	unsigned long long whole;
+	char *end;
+
+	errno = 0;
+	whole = strtoull(text, &end, (int)base);
+	if (end == text || *end || *text == '-' || *text == ' ')
+		return -EINVAL;
+	if (errno || whole > UINT32_MAX)
+		return -ERANGE;
+	*value = (u32)whole;
+	return 0;
 }
 
 static inline char *strim(char *text)

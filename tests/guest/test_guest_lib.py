@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -49,20 +50,34 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "library.a"
 
 
-def run(test: Path, library: Path, folder: Path, *arguments: str) -> str:
-    wraps = [f"-Wl,--wrap={name}" for name in REPLACED]
-    check(["gcc", *CFLAGS, OF_LIBRARY, "-o", "program", test, library, *wraps], folder)
-    return check([folder / "program", *arguments], folder)
+@dataclass(frozen=True)
+class Programs:
+    """Programs of the tests, each compiled once."""
+
+    library: Path
+    folder: Path
+
+    def of(self, source: Path) -> Path:
+        program = self.folder / source.stem
+        if not program.exists():
+            wraps = [f"-Wl,--wrap={name}" for name in REPLACED]
+            check(["gcc", *CFLAGS, OF_LIBRARY, "-o", program, source, self.library, *wraps], self.folder)
+        return program
+
+
+@pytest.fixture(scope="session")
+def programs(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Programs:
+    return Programs(library, tmp_path_factory.mktemp("programs"))
 
 
 @pytest.mark.parametrize("test", TESTS, ids=lambda path: path.stem.removesuffix("_test"))
-def test_guest_code(test: Path, library: Path, tmp_path: Path) -> None:
-    run(test, library, tmp_path)
+def test_guest_code(test: Path, programs: Programs, tmp_path: Path) -> None:
+    check([programs.of(test)], tmp_path)
 
 
 @pytest.mark.parametrize("kib", [4, 16, 64])
-def test_a_record_fills_a_page_of_any_size(kib: int, library: Path, tmp_path: Path) -> None:
-    run(HERE / "record_test.c", library, tmp_path, str(kib << 10))
+def test_a_record_fills_a_page_of_any_size(kib: int, programs: Programs, tmp_path: Path) -> None:
+    check([programs.of(HERE / "record_test.c"), str(kib << 10)], tmp_path)
 
 
 @pytest.mark.parametrize(("overlay", "name"), OF_KERNEL.items())
@@ -86,8 +101,8 @@ def test_each_file_of_the_library_that_judges_or_parses_has_a_test() -> None:
     assert {path.stem for path in LIBRARY.glob("*.c")} - tested == {"branch", "page", "paging", "run"}
 
 
-def test_the_result_line_is_json_whatever_its_texts_are(library: Path, tmp_path: Path) -> None:
-    lines = run(HERE / "result_test.c", library, tmp_path).splitlines()
+def test_the_result_line_is_json_whatever_its_texts_are(programs: Programs, tmp_path: Path) -> None:
+    lines = check([programs.of(HERE / "result_test.c")], tmp_path).splitlines()
 
     assert len(lines) > 10
     for line in lines:
@@ -103,13 +118,9 @@ def test_the_result_line_is_json_whatever_its_texts_are(library: Path, tmp_path:
 
 
 @pytest.fixture(scope="session")
-def command(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def command(programs: Programs) -> Path:
     """The program that runs any command as a workload."""
-    folder = tmp_path_factory.mktemp("command")
-    source = PROJECT / "guest-scripts" / "workloads" / "command.c"
-    wraps = [f"-Wl,--wrap={name}" for name in REPLACED]
-    check(["gcc", *CFLAGS, OF_LIBRARY, "-o", "command", source, library, *wraps], folder)
-    return folder / "command"
+    return programs.of(PROJECT / "guest-scripts" / "workloads" / "command.c")
 
 
 def commanded(program: Path, *argv: str) -> tuple[int, list[str], dict[str, object]]:

@@ -22,12 +22,19 @@
 static struct task_struct task, swapoff_task;
 static struct file blocks_handle, race_handle;
 
-static void all_as_at_boot(void)
+static void free_all(void)
 {
 	free(blocks);
 	free(places);
+	while (targets_count)
+		free(targets[--targets_count]);
+}
+
+static void all_as_at_boot(void)
+{
+	free_all();
 	places = NULL;
-	blocks_count = targets_count = places_bits = 0;
+	blocks_count = places_bits = 0;
 	memset(turns, 0, sizeof(turns));
 	memset(rested_at, 0, sizeof(rested_at));
 	memset(held_in, 0, sizeof(held_in));
@@ -57,6 +64,7 @@ static void nobody_in_the_way(void)
 	meanwhile = NULL;
 	sleeps_seen = waits_seen = halts_seen = relaxes_seen = slept_us = 0;
 	register_kprobe_returns = 0;
+	names_until_failure = UINT_MAX;
 }
 
 static ssize_t write_blocks(const char *text)
@@ -118,7 +126,7 @@ static void blocks_are_read_from_lines_in_pieces(void)
 
 static void a_line_that_is_none_is_refused(void)
 {
-	static const char *const lines[] = { "\n", "xyz f g\n", "10\n", "10 f\n", "10 f \n" };
+	static const char *const lines[] = { "\n", "xyz f g\n", "10\n", "10 f\n", "10 f \n", "10  g\n", " f g\n", "100000000 f g\n" };
 	char line[LINE_LENGTH + 20];
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(lines); i++) {
@@ -133,6 +141,48 @@ static void a_line_that_is_none_is_refused(void)
 	CHECK_NUMBER(write_blocks(line), -E2BIG);
 	CHECK_NUMBER(blocks_count, 0);
 	CHECK_NUMBER(locks_held, 0);
+}
+
+static void a_function_s_name_has_any_length_that_the_kernel_knows(void)
+{
+	static const unsigned int lengths[] = { 1, 62, 63, 64, 65, 127, 128, KSYM_NAME_LEN - 2, KSYM_NAME_LEN - 1 };
+	char name[KSYM_NAME_LEN], line[LINE_LENGTH + 1];
+
+	nobody_in_the_way();
+	all_as_at_boot();
+	open_blocks();
+	for (unsigned int i = 0; i < ARRAY_SIZE(lengths); i++) {
+		memset(name, 'n', lengths[i]);
+		name[lengths[i]] = 0;
+		/* The longest offset, too, and a second block of the same function. */
+		sprintf(line, "%x %s g\n", 0xffffff00 + i, name);
+		CHECK_NUMBER(write_blocks(line), (ssize_t)strlen(line));
+		sprintf(line, "%x %s q\n", i, name);
+		CHECK_NUMBER(write_blocks(line), (ssize_t)strlen(line));
+	}
+	CHECK_NUMBER(targets_count, ARRAY_SIZE(lengths));
+	CHECK_NUMBER(blocks_count, 2 * ARRAY_SIZE(lengths));
+	CHECK_NUMBER(on_set(NULL, 1), 0);
+	for (unsigned int i = 0; i < ARRAY_SIZE(lengths); i++) {
+		CHECK_NUMBER(strlen(targets[i]), lengths[i]);
+		CHECK(at(0xffffff00 + i)->where == GATE && at(0xffffff00 + i)->target == i);
+		CHECK(at(i)->where == QUIET && at(i)->target == i);
+	}
+}
+
+static void a_name_that_can_not_be_kept_is_no_block(void)
+{
+	nobody_in_the_way();
+	all_as_at_boot();
+	open_blocks();
+	names_until_failure = 1;
+	CHECK_NUMBER(write_blocks("10 f g\n20 g -\n"), -ENOMEM);
+	CHECK_NUMBER(blocks_count, 1);
+	CHECK_NUMBER(targets_count, 1);
+	CHECK_NUMBER(locks_held, 0);
+	/* The one that is there needs nothing. */
+	CHECK_NUMBER(write_blocks("20 f -\n"), 7);
+	CHECK_NUMBER(blocks_count, 2);
 }
 
 static void blocks_can_not_be_changed_once_it_is_on(void)
@@ -618,7 +668,7 @@ static ssize_t write_cutoff(const char *name)
 
 static void the_cutoff_is_set_once(void)
 {
-	char name[NAME_LENGTH + 1];
+	char name[KSYM_NAME_LEN + 2];
 
 	start_anew();
 	register_kprobe_returns = -ENOENT;
@@ -628,9 +678,20 @@ static void the_cutoff_is_set_once(void)
 	CHECK_TEXT(moment_probe.symbol_name, "synchronize_rcu");
 	CHECK_NUMBER(write_cutoff("synchronize_rcu"), 15);
 	CHECK_NUMBER(write_cutoff("schedule"), -EBUSY);
-	memset(name, 'a', NAME_LENGTH);
-	name[NAME_LENGTH] = 0;
-	CHECK_NUMBER(write_cutoff(name), -E2BIG);
+	CHECK_NUMBER(locks_held, 0);
+	/* The longest name, with and without a newline; what is longer is no function's. */
+	memset(name, 'a', sizeof(name));
+	for (size_t size = KSYM_NAME_LEN - 1; size < sizeof(name); size++) {
+		start_anew();
+		name[size] = 0;
+		CHECK_NUMBER(write_cutoff(name), size < KSYM_NAME_LEN ? (ssize_t)size : -E2BIG);
+		CHECK_NUMBER(strlen(moment_name), size < KSYM_NAME_LEN ? size : 0);
+		name[size] = 'a';
+	}
+	start_anew();
+	strcpy(name + KSYM_NAME_LEN - 1, "\n");
+	CHECK_NUMBER(write_cutoff(name), KSYM_NAME_LEN);
+	CHECK_NUMBER(strlen(moment_name), KSYM_NAME_LEN - 1);
 	CHECK_NUMBER(locks_held, 0);
 }
 
@@ -657,6 +718,8 @@ int main(void)
 {
 	RUN(blocks_are_read_from_lines_in_pieces);
 	RUN(a_line_that_is_none_is_refused);
+	RUN(a_function_s_name_has_any_length_that_the_kernel_knows);
+	RUN(a_name_that_can_not_be_kept_is_no_block);
 	RUN(blocks_can_not_be_changed_once_it_is_on);
 	RUN(without_blocks_it_does_not_go_on);
 	RUN(there_are_as_many_blocks_and_functions_as_there_is_room_for);
@@ -682,8 +745,7 @@ int main(void)
 	RUN(there_may_be_16_races_at_once);
 	RUN(the_cutoff_is_set_once);
 	RUN(what_ran_is_shown_by_block_and_by_function);
-	free(blocks);
-	free(places);
+	free_all();
 	free(((struct seq_file *)blocks_handle.private_data)->private);
 	free(blocks_handle.private_data);
 	return check_result();

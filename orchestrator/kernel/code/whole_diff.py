@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a series as a whole does to the source: the tree without it and the tree with it are compared, once."""
 
+import hashlib
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from orchestrator.kernel.code.c_functions import function_extents
 from orchestrator.kernel.series.load import Series, changed_files
 from orchestrator.kernel.source.apply import NotApplied, apply_series
 from orchestrator.kernel.source.git import git_on_files
-from orchestrator.kernel.source.tree import Tree, content_at, kept_tree, pristine_files, text_of
+from orchestrator.kernel.source.tree import Tree, content_at, kept_tree, pristine_files
 from orchestrator.model.series_diff import ChangedFile, ChangedFunction, SeriesDiff
 
 APPLY_SECONDS = 60.0
@@ -38,14 +39,20 @@ class SeriesDiffs:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def of(self, series: Series, tree: Tree, *, until: Deadline) -> SeriesDiff | NotApplied:
-        """The diff of a series on a pristine tree of ours, or why the series does not fit it."""
-        key = series.sha256, text_of(tree.stamp)
-        with self._lock:
-            if key not in self._known:
-                while len(self._known) >= _MOST_KEPT:
-                    del self._known[next(iter(self._known))]
-                self._known[key] = series_diff(series, tree, until=until)
-            return self._known[key]
+        """The diff of a series on a pristine tree of ours, or why the series does not fit it.
+
+        Trees that have the same files where the series changes something share one.
+        """
+        with scratch_folder() as scratch:
+            folder = Path(scratch)
+            before = _pristine(series, tree, folder / "before")
+            key = series.sha256, _digest(before)
+            with self._lock:
+                if key not in self._known:
+                    while len(self._known) >= _MOST_KEPT:
+                        del self._known[next(iter(self._known))]
+                    self._known[key] = _series_diff(series, tree, folder, until)
+                return self._known[key]
 
     def of_source(self, series: Series, *, cache: Path, source_sha256: str) -> SeriesDiff:
         """The diff on the tree that holds a source. Raises InfraError where it has gone or the series does not fit."""
@@ -58,21 +65,33 @@ class SeriesDiffs:
         return found
 
 
-def series_diff(series: Series, tree: Tree, *, until: Deadline) -> SeriesDiff | NotApplied:
-    """Apply the series to copies of the files that it touches, and compare.
+def _pristine(series: Series, tree: Tree, folder: Path) -> Path:
+    folder.mkdir()
+    pristine_files(tree, map(str, series.touched), folder)
+    return folder
+
+
+def _digest(folder: Path) -> str:
+    """SHA-256 of all that a folder has."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if content := content_at(folder, str(path.relative_to(folder))):
+            name = str(path.relative_to(folder)).encode("utf-8", "surrogateescape")
+            digest.update(b"%d %s %s %d\n" % (len(name), name, content.kind.encode(), len(content.data)) + content.data)
+    return digest.hexdigest()
+
+
+def _series_diff(series: Series, tree: Tree, folder: Path, until: Deadline) -> SeriesDiff | NotApplied:
+    """Apply the series to copies of the files that it touches, and compare with those in `before`.
 
     The final files are compared with the pristine ones, not the patches one by one: a later patch moves the lines of
     an earlier one.
     """
-    with scratch_folder() as scratch:
-        folder = Path(scratch)
-        for side in ("before", "after"):
-            (folder / side).mkdir()
-            pristine_files(tree, map(str, series.touched), folder / side)
-        if problem := apply_series(series, folder / "after", log_dir=folder / "log", until=until):
-            return problem
-        texts = dict(_texts(folder / "after", series.touched))
-        files = tuple(_compared(folder, until))
+    after = _pristine(series, tree, folder / "after")
+    if problem := apply_series(series, after, log_dir=folder / "log", until=until):
+        return problem
+    texts = dict(_texts(after, series.touched))
+    files = tuple(_compared(folder, until))
     functions = (one for file in files if file.path in texts for one in _changed_functions(file, texts[file.path]))
     return SeriesDiff(files=files, functions=tuple(functions), texts=texts, digests=series.by_file)
 

@@ -32,6 +32,26 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
+@pytest.mark.parametrize("command", ["run", "list", "build"])
+@pytest.mark.parametrize("name", ["swapof", "SwapOff", "nowhere/some.yaml"])
+def test_a_matrix_that_is_not_there_is_told_with_those_that_are(
+    command: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    error = refusal(command, name)
+
+    meant = ", did you mean 'swapoff'?" if "/" not in name else ""
+    assert f"unknown matrix {name!r}{meant}; allowed: large-swapin, swapoff, zswap-zero" in str(error)
+    assert str(CONFIGS) in error.hint
+
+
+def test_a_matrix_that_is_not_beside_others_is_told_with_one_of_those(tmp_path: Path) -> None:
+    own = write(tmp_path / "mine.yaml", MATRIX)
+
+    assert str(own) in refusal("list", tmp_path / "mein.yaml").hint
+
+
 def test_clean_all_takes_nothing_but_what_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATCHRIG_CACHE", str(tmp_path / "big"))
     photo = write(tmp_path / "big" / "photos" / "one", "precious")

@@ -32,7 +32,7 @@ def test_each_choice_is_a_line_with_its_reason() -> None:
         "made on top of 2 other patches that the series does not have",
         "workloads meant for what the series changes: shmem (mm/shmem.c)",
         "further workloads: swapin, mincore: the series changes mm/",
-        "no workload is meant for mm/vmscan.c",
+        "no workload is known to reach mm/vmscan.c",
         "arm64 is left out: this host has no qemu-system-aarch64; apt-get install qemu-system-arm",
     ]
 

@@ -4,7 +4,7 @@
 from pathlib import PurePosixPath
 
 from orchestrator.model.configuration import DeviceKind, SwapDevice, Workload
-from orchestrator.model.reach import ChangedReach, RankedWorkload
+from orchestrator.model.reach import ChangedReach, RankedWorkload, SourceFunction, Unseen, UnseenFunction
 from orchestrator.plan.choice import Choice, by_reach, choose
 
 
@@ -115,3 +115,29 @@ def test_maps_that_know_nothing_of_a_series_change_nothing() -> None:
 
     assert by_reach(by_files, ChangedReach(ranked=(ranked("swapin"), ranked("shmem")))) == by_files
     assert by_reach(by_files, ChangedReach()) == by_files
+
+
+def test_what_was_measured_also_tells_which_changed_files_nothing_reaches() -> None:
+    one, two, three, four, five = (
+        SourceFunction(f"mm/{file}.c", "f") for file in ("memory", "shmem", "vmscan", "slub", "zswap")
+    )
+    by_files = choose(ALL, ["mm/memory.c", "mm/shmem.c", "mm/vmscan.c", "mm/slub.c", "mm/zswap.c", "mm/page_io.c"])
+    reach = ChangedReach(
+        ranked=(ranked("swapin", 2), ranked("shmem"), ranked("mincore", mapped=False)),
+        unreached=(two,),  # although shmem is meant for it
+        elsewhere=((four, ("other",)),),
+        unseen=(UnseenFunction(function=five, why=Unseen.NOT_IN_MAP, caller="g"),),  # and its caller is run
+    )
+
+    choice = by_reach(by_files, reach, [one, two, three, four, five])
+
+    assert by_files.unreached == ("mm/page_io.c", "mm/slub.c", "mm/vmscan.c", "mm/zswap.c")
+    assert choice.unreached == ("mm/page_io.c", "mm/shmem.c", "mm/slub.c")
+
+
+def test_a_file_of_which_no_map_can_tell_is_reached_by_what_is_meant_for_it() -> None:
+    header = SourceFunction("mm/memory.c", "f")
+    reach = ChangedReach(ranked=(ranked("swapin", 2),), unseen=(UnseenFunction(function=header, why=Unseen.FOLDED),))
+
+    assert by_reach(choose(ALL, ["mm/memory.c"]), reach, [header]).unreached == ()
+    assert by_reach(choose(ALL, ["mm/vmscan.c"]), reach, [header]).unreached == ("mm/vmscan.c",)

@@ -1,10 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a guest gets for a root that is larger than usual."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.guest.keys import new_keys
-from orchestrator.run.bootable import UNPACK_IN_TURN, Bootable, Guests, vm_spec
+from orchestrator.model.cells import Cell
+from orchestrator.model.probes import Located
+from orchestrator.run.bootable import (
+    NO_PACKAGES,
+    UNPACK_IN_TURN,
+    Bootable,
+    BootFiles,
+    Guests,
+    initramfs_name,
+    kept_bootable,
+    vm_spec,
+)
 from orchestrator.vm.argv import VmSpec
 from tests.unit.samples import cell, image
 
@@ -27,3 +40,70 @@ def test_a_guest_has_as_much_more_memory_as_its_root_is_larger_than_one_without_
 def test_nobody_waits_for_a_large_root_so_long_that_the_kernel_calls_it_hung(tmp_path: Path) -> None:
     assert spec_with(9, tmp_path).extra_parameters == ()
     assert spec_with(120, tmp_path).extra_parameters == UNPACK_IN_TURN
+
+
+def with_packages(name: str, *packages: str) -> Cell:
+    base = cell(workload=name)
+    return replace(base, workload=base.workload.model_copy(update={"packages": packages}))
+
+
+PLAIN, PERL, ALSO_PERL, STRESS = (
+    with_packages("plain"),
+    with_packages("perl", "perl", "bash"),
+    with_packages("also-perl", "bash", "perl", "perl"),
+    with_packages("stress", "stress-ng"),
+)
+
+
+def made(folder: Path, *cells: Cell) -> Bootable:
+    """With files in place of what Debian's packages would give: each says which packages it has."""
+    for packages in (NO_PACKAGES, ("bash", "perl"), ("stress-ng",)):
+        name = initramfs_name(image().build, packages).replace(image().build.name, image().build.arch)
+        (folder / name).write_bytes(" ".join(packages).encode())
+    guests, workloads = Guests(keys=KEYS), tuple(one.workload for one in cells)
+    files = BootFiles(folder=folder, guests=guests, workloads=workloads, cache=folder, listener=lambda _: None)
+    return files.bootable(image(), Located(sites={}, changed=()))
+
+
+def content(initramfs: Path) -> tuple[str, list[str]]:
+    """The packages, and the workloads with a list of what is probed."""
+    content = initramfs.read_bytes()
+    packages, _, _ = content.partition(b"07070")
+    return packages.decode(), [name.decode() for name in re.findall(rb"patchrig/([\w-]+)\.probes", content)]
+
+
+def test_a_guest_has_only_the_packages_of_its_own_workload(tmp_path: Path) -> None:
+    bootable = made(tmp_path, PLAIN, PERL, ALSO_PERL, STRESS)
+
+    def root(one: Cell) -> Path:
+        return vm_spec(one, bootable).initramfs
+
+    assert content(root(PLAIN)) == ("", ["plain"])
+    assert content(root(PERL)) == ("bash perl", ["perl", "also-perl"])
+    assert root(ALSO_PERL) == root(PERL)
+    assert content(root(STRESS)) == ("stress-ng", ["stress"])
+
+
+def test_only_a_guest_with_a_large_root_has_more_memory(tmp_path: Path) -> None:
+    bootable = made(tmp_path, PLAIN, STRESS)
+    with vm_spec(STRESS, bootable).initramfs.open("ab") as file:
+        file.truncate(116 << 20)
+
+    assert vm_spec(PLAIN, bootable).memory_mib == PLAIN.workload.memory_mib
+    assert vm_spec(STRESS, bootable).memory_mib == STRESS.workload.memory_mib + 100
+
+
+def test_a_cell_of_an_earlier_run_starts_from_the_root_of_its_workload(tmp_path: Path) -> None:
+    for folder in ("guest", f"builds/{image().build.name}"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "builds" / image().build.name / "image").touch()
+    own = tmp_path / "guest" / initramfs_name(image().build, ("stress-ng",))
+    common = tmp_path / "guest" / initramfs_name(image().build)
+    common.touch()
+    workloads = [PLAIN.workload, PERL.workload, STRESS.workload]
+    own.touch()
+
+    kept = kept_bootable(image(), tmp_path, Guests(keys=KEYS), workloads=workloads)
+
+    # Runs before had all packages in one.
+    assert [kept.initramfs_of(one) for one in workloads] == [common, common, own]

@@ -48,6 +48,14 @@ def test_memory_is_what_the_guests_need_together_and_not_the_largest_times_their
     assert fits(room, guest(memory_mib=2048), guest(memory_mib=128), guest(memory_mib=128), guest(memory_mib=128)) == 3
 
 
+def test_a_large_root_takes_room_too() -> None:
+    room = Room(cores=8, memory_mib=1024 + 2 * 712 + 300)
+
+    assert room.take(guest(), root_mib=300)
+    assert not room.take(guest(), root_mib=1)
+    assert room.take(guest())
+
+
 def test_room_that_is_given_back_can_be_taken_again() -> None:
     room = Room(cores=1, memory_mib=100_000)
     first, second = guest(), guest()

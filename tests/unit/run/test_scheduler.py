@@ -2,6 +2,7 @@
 """Builds and guests side by side, with work that only notes what is done and waits for its neighbours."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from orchestrator.host.deadline import scope
 from orchestrator.host.errors import InfraError
 from orchestrator.model.cells import Build, Cell
-from orchestrator.run.capacity import Room
+from orchestrator.run.capacity import Room, memory_of
 from orchestrator.run.order import as_given
 from orchestrator.run.scheduler import Ended, Steps, Stop, Unbuilt, Work, working
 from tests.unit.samples import cell
@@ -56,13 +57,16 @@ class Log:
         observe: Callable[[Cell, str], str] | None = None,
         judge: Callable[[Cell, str, str], str] = lambda one, _kernel, _observed: name(one),
         taken: Taken = lambda _work, _ended: None,
+        root_mib: Callable[[Cell, str], int] = lambda _one, _kernel: 0,
         until_judged: bool = False,
     ) -> None:
         def noted(one: Cell, _: str) -> str:
             self.say(name(one))
             return name(one)
 
-        steps: Steps[Build, Cell, str, str, str] = Steps(build=build, observe=observe or noted, judge=judge)
+        steps: Steps[Build, Cell, str, str, str] = Steps(
+            build=build, observe=observe or noted, judge=judge, root_mib=root_mib
+        )
         with working(as_given(jobs), room, steps, until_judged=until_judged) as work:
             for ended in work:
                 self.reports += ended.reports
@@ -85,6 +89,22 @@ def test_guests_run_side_by_side_and_no_more_than_there_is_room_for() -> None:
     at_once = [sum(1 if word == "begins" else -1 for word in log.said[:end]) for end in range(len(log.said) + 1)]
     assert max(at_once) == 3
     assert sorted(log.reports) == [f"x86_64 {one}" for one in "abcdef"]
+
+
+def test_a_guest_with_a_large_root_waits_until_there_is_room_for_it() -> None:
+    log, jobs = Log(), cells("small", "large")
+    here = Room(cores=4, memory_mib=1024 + 2 * memory_of(jobs[0]) + 99)
+
+    def observe(one: Cell, _: str) -> str:
+        log.say(f"{name(one)} begins")
+        if name(one) == "x86_64 small":
+            time.sleep(0.05)  # for as long another could begin beside it
+            log.say(f"{name(one)} ends")
+        return ""
+
+    log.run(jobs, here, observe=observe, root_mib=lambda one, _kernel: 100 * (one.workload.name == "large"))
+
+    assert log.said == ["x86_64 small begins", "x86_64 small ends", "x86_64 large begins"]
 
 
 def test_the_next_guest_starts_while_the_last_is_judged() -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a series does to its source: files, hunks and functions, by the files before and after it."""
 
+import shutil
 from difflib import unified_diff
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.series.load import BASELINE, parse_series
 from orchestrator.kernel.source.layer import patched
 from orchestrator.kernel.source.tarball import Tarball
-from orchestrator.kernel.source.tree import PreparedSource
+from orchestrator.kernel.source.tree import PreparedSource, Tree
 from orchestrator.model.series_diff import SeriesDiff
 
 SWAP = """#include "swap.h"
@@ -164,6 +165,22 @@ def test_within_a_run_a_series_is_compared_once(cache: Path) -> None:
 
     assert changed(cache, SERIES, diffs_of_run=of_run) is first
     assert changed(cache, CUT, diffs_of_run=of_run) is not first
+
+
+def test_trees_with_the_same_files_share_what_a_series_does_to_them(cache: Path) -> None:
+    of_run, series = SeriesDiffs(), parse_series(SERIES.encode(), "s")
+    trees = [Tree(folder=cache / name) for name in ("one", "two", "other")]
+    (kept,) = (cache / "trees").glob("*/src")
+    for tree in trees:
+        shutil.copytree(kept, tree.src)
+    (trees[1].src / "mm" / "unrelated.c").write_text("int unrelated;\n")
+    (trees[2].src / "mm" / "swap.c").write_text(f"/* other */\n{SWAP}")
+
+    one, two, other = (of_run.of(series, tree, until=until()) for tree in trees)
+
+    assert two is one
+    assert isinstance(one, SeriesDiff)
+    assert other is not one
 
 
 def test_a_link_of_the_series_is_no_text_to_report(cache: Path) -> None:

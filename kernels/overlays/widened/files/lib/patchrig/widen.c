@@ -37,9 +37,11 @@
 #include <linux/init.h>
 #include <linux/irq_work.h>
 #include <linux/jump_label.h>
+#include <linux/kallsyms.h>
 #include <linux/kprobes.h>
-#include <linux/log2.h>
+#include <linux/kstrtox.h>
 #include <linux/ktime.h>
+#include <linux/log2.h>
 #include <linux/mutex.h>
 #include <linux/oom.h>
 #include <linux/rcupdate.h>
@@ -60,8 +62,8 @@
 
 #define BLOCKS_MAX 65536
 #define TARGETS_MAX 1024
-#define NAME_LENGTH 64
-#define LINE_LENGTH 128
+/* An offset, the longest name that the kernel gives a function, and a flag. */
+#define LINE_LENGTH (KSYM_NAME_LEN + 16)
 #define TURNS_BITS 10
 #define DELAYED_BITS 12
 #define RACERS_MAX 16
@@ -110,7 +112,7 @@ static u32 blocks_count;
 /* Open addressing: a block's number plus 1, by its offset. At most half full. */
 static u32 *places;
 static u32 places_bits;
-static char targets[TARGETS_MAX][NAME_LENGTH];
+static char *targets[TARGETS_MAX];
 static u32 targets_count;
 /* How many holds there were in each function, at its gate and after it; -1: nobody has been there. */
 static atomic_t gate_holds[TARGETS_MAX], after_holds[TARGETS_MAX];
@@ -127,7 +129,7 @@ static u32 held, held_to_the_end;
 static atomic_t races_on, races_over, moments;
 static DECLARE_WAIT_QUEUE_HEAD(race_moved);
 static struct task_struct *racers[RACERS_MAX];
-static char moment_name[NAME_LENGTH];
+static char moment_name[KSYM_NAME_LEN];
 static u64 seed;
 static bool kthreads = true;
 
@@ -457,27 +459,33 @@ void notrace __sanitizer_cov_trace_pc(void)
 }
 EXPORT_SYMBOL(__sanitizer_cov_trace_pc);
 
+/* The names stay: this file is part of the kernel, and the blocks refer to them until it ends. */
 static int target_of(const char *name)
 {
+	char *kept;
+
 	for (u32 i = 0; i < targets_count; i++)
 		if (!strcmp(targets[i], name))
 			return i;
 	if (targets_count == TARGETS_MAX)
 		return -ENOSPC;
-	strscpy(targets[targets_count], name, NAME_LENGTH);
+	kept = kstrdup(name, GFP_KERNEL);
+	if (!kept)
+		return -ENOMEM;
+	targets[targets_count] = kept;
 	atomic_set(&gate_holds[targets_count], -1);
 	atomic_set(&after_holds[targets_count], -1);
 	return targets_count++;
 }
 
-static int add_block(const char *text)
+static int add_block(char *flags)
 {
-	char name[NAME_LENGTH], flags;
+	const char *offset_text = strsep(&flags, " "), *name = strsep(&flags, " ");
 	struct block *block;
 	u32 offset;
 	int target;
 
-	if (sscanf(text, "%x %63s %c", &offset, name, &flags) != 3)
+	if (!flags || !*flags || !*name || kstrtou32(offset_text, 16, &offset))
 		return -EINVAL;
 	if (blocks_count == BLOCKS_MAX)
 		return -ENOSPC;
@@ -487,7 +495,7 @@ static int add_block(const char *text)
 	block = &blocks[blocks_count++];
 	block->offset = offset;
 	block->target = target;
-	block->where = flags == 'g' ? GATE : flags == 'a' ? AFTER_GATE : flags == 'q' ? QUIET : BEFORE_GATE;
+	block->where = *flags == 'g' ? GATE : *flags == 'a' ? AFTER_GATE : *flags == 'q' ? QUIET : BEFORE_GATE;
 	return 0;
 }
 
@@ -698,25 +706,29 @@ static struct kprobe moment_probe = { .symbol_name = moment_name, .pre_handler =
 
 static ssize_t moment_write(struct file *file, const char __user *from, size_t size, loff_t *at)
 {
-	char name[NAME_LENGTH];
+	char *text, *name;
 	int error;
 
-	if (size >= sizeof(name))
+	if (size > KSYM_NAME_LEN)
 		return -E2BIG;
-	if (copy_from_user(name, from, size))
-		return -EFAULT;
-	name[size] = 0;
+	text = memdup_user_nul(from, size);
+	if (IS_ERR(text))
+		return PTR_ERR(text);
+	name = strim(text);
 	mutex_lock(&patchrig_lock);
 	/* Once: it is part of what the load is. */
 	if (moment_name[0]) {
-		error = strcmp(moment_name, strim(name)) ? -EBUSY : 0;
+		error = strcmp(moment_name, name) ? -EBUSY : 0;
+	} else if (strscpy(moment_name, name, sizeof(moment_name)) < 0) {
+		moment_name[0] = 0;
+		error = -E2BIG;
 	} else {
-		strscpy(moment_name, strim(name), sizeof(moment_name));
 		error = register_kprobe(&moment_probe);
 		if (error)
 			moment_name[0] = 0;
 	}
 	mutex_unlock(&patchrig_lock);
+	kfree(text);
 	return error ?: size;
 }
 
