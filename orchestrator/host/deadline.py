@@ -107,6 +107,10 @@ class Deadline:
     def passed(self) -> bool:
         return time.monotonic() >= self.at
 
+    def seconds_left(self) -> float:
+        """Seconds remaining, 0 where there are none: for who ends its work in order then."""
+        return max(0.0, self.at - time.monotonic())
+
     def left(self) -> float:
         """Seconds remaining, for handing to a blocking call; raises OutOfTime when there are none."""
         if scope().why:

@@ -56,13 +56,18 @@ UPSTREAM_BUGS = (
 
 def annotated(verdict: Verdict, *, release: str, workload: str) -> Verdict:
     """The verdict; if unmodified kernels of this release are known for it, its first reason says so."""
+    note = known_as(verdict, release=release, workload=workload)
+    return replace(verdict, reasons=(note, *verdict.reasons)) if note else verdict
+
+
+def known_as(verdict: Verdict, *, release: str, workload: str) -> str:
+    """The bug that unmodified kernels of this release are known for and that the verdict shows; "" for none."""
     version = _version(release)
     for bug in UPSTREAM_BUGS:
         if not verdict.outcome.good and workload in bug.workloads and _has(bug, version, verdict.title):
             seen = ".".join(map(str, bug.seen))
-            note = f"known in unmodified {seen}: {bug.what}; see {bug.page}"
-            return replace(verdict, reasons=(note, *verdict.reasons))
-    return verdict
+            return f"known in unmodified {seen}: {bug.what}; see {bug.page}"
+    return ""
 
 
 def _has(bug: UpstreamBug, version: Release, title: str) -> bool:

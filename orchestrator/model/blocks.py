@@ -70,6 +70,7 @@ class CoverageMap:
     lines: tuple[ChangedLine, ...]
     blocks: tuple[Block, ...]
     gaps: tuple[Piece, ...] = ()  # what follows where the other side has statements and this one has nothing for them
+    whole: tuple[str, ...] = ()  # C files all of whose functions are targets, whatever a series changes: of a hunt
 
 
 class BlockCount(NamedTuple):

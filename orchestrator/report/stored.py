@@ -51,15 +51,11 @@ def load_run(folder: Path) -> RunReport:
     read.
     """
     path = folder / RUN_FILE
+    stored = sealed_object(path)
     try:
-        content = path.read_bytes()
         lines = (folder / CELLS_FILE).read_bytes() if (folder / CELLS_FILE).exists() else b""
     except OSError as why:
-        raise UserError(f"{folder} is not the folder of a run: {why}", hint="ls results/") from why
-    try:
-        stored = _object(content)
-    except _Bad as why:
-        raise UserError(f"{path} can't be read: {why}", hint=f"ls -l {folder}") from why
+        raise _no_folder(folder, why) from why
     count = stored.pop(CELL_COUNT, 0)
     cells = list(_stored_cells(lines))
     missing = range(len(cells) + 1, (count if isinstance(count, int) else 0) + 1)
@@ -68,6 +64,20 @@ def load_run(folder: Path) -> RunReport:
         return RUN.validate_python(stored | {"folder": str(folder), "cells": tuple(cells)})
     except ValidationError as why:
         raise UserError(f"{path} was written by another version, or by hand: {_first(why)}") from why
+
+
+def sealed_object(path: Path) -> dict[str, Any]:
+    """The JSON object of a file that ends with its checksum. Raises UserError where it can't be read."""
+    try:
+        return _object(path.read_bytes())
+    except OSError as why:
+        raise _no_folder(path.parent, why) from why
+    except _Bad as why:
+        raise UserError(f"{path} can't be read: {why}", hint=f"ls -l {path.parent}") from why
+
+
+def _no_folder(folder: Path, why: OSError) -> UserError:
+    return UserError(f"{folder} is not the folder of a run: {why}", hint="ls results/")
 
 
 # So many lines that are missing get a cell each.

@@ -19,12 +19,23 @@ from orchestrator.model.events import Listener
 from orchestrator.model.images import KernelImage
 
 _UNPACK_SECONDS = 1800.0
+# As TARGETS_MAX and BLOCKS_MAX of kernels/overlays/widened.
+MOST_FUNCTIONS = 1024
+MOST_BLOCKS = 65536
 
 
 def check_targets(cells: Iterable[Cell], kernel: KernelImage) -> None:
     """Raise UserError for a function that is to be widened and is none of those that the built kernel has blocks of."""
     known = {block.target for block in kernel.coverage.blocks} if kernel.coverage else set()
-    _check(_asked(cells), known)
+    whole = kernel.coverage.whole if kernel.coverage else ()
+    blocks = len(kernel.coverage.blocks) if kernel.coverage else 0
+    if whole and (len(known) > MOST_FUNCTIONS or blocks > MOST_BLOCKS):
+        raise UserError(
+            f"--in: these files have {len(known)} functions with {blocks} blocks in this kernel, and it delays in "
+            f"{MOST_FUNCTIONS} with {MOST_BLOCKS} at most",
+            hint="--in 'mm/swap*.c,mm/zswap.c'  # fewer files",
+        )
+    _check(_asked(cells), known, f"there is no such function in {', '.join(whole)}; there are" if whole else _CHANGES)
 
 
 def check_changed(
@@ -57,13 +68,14 @@ def _asked(cells: Iterable[Cell]) -> list[str]:
     return list(dict.fromkeys(name for cell in cells if cell.widening for name in cell.widening.only))
 
 
-def _check(names: Sequence[str], known: Iterable[str]) -> None:
+_CHANGES = "the series changes no such function; it changes"
+
+
+def _check(names: Sequence[str], known: Iterable[str], why: str = _CHANGES) -> None:
     known = sorted(known)
     for name in names:
         if name not in known:
-            raise UserError(
-                f"widen: only={name}: the series changes no such function; it changes: {', '.join(known) or 'none'}"
-            )
+            raise UserError(f"widen: only={name}: {why}: {', '.join(known) or 'none'}")
 
 
 def fill_tree(source: PreparedSource, series: Series, *, cache: Path, listener: Listener) -> None:

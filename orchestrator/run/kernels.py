@@ -18,7 +18,7 @@ from orchestrator.kernel.compile.prepare import BuildContext, hashes_of, prepare
 from orchestrator.kernel.compile.suite_build import Wanted, build_suites
 from orchestrator.kernel.compile.wishes import wished_fragments
 from orchestrator.kernel.series.load import BASELINE, Series, load_series
-from orchestrator.kernel.source.overlay import Overlay, load_folder_overlay, load_overlay
+from orchestrator.kernel.source.overlay import Overlay, load_files_overlay, load_folder_overlay, load_overlay
 from orchestrator.kernel.source.prepared import from_tarball, from_tree
 from orchestrator.kernel.source.tree import PreparedSource
 from orchestrator.model.arch import ARCHES
@@ -67,6 +67,9 @@ class Request:
     sandbox: bool = True
     dump_memory: bool = False  # keep the whole memory of a guest that hangs
     folders: tuple[str, ...] = DEFAULT_FOLDERS  # whose code a kernel of the flavour `reach` records
+    delayed_files: tuple[str, ...] = ()  # of a hunt: widened kernels delay in all functions of these C files
+    in_order: bool = False  # cells are begun in the order in which they are given
+    until: Deadline | None = None  # nothing runs on after it
     restore: bool = True  # cells with the same guest: it is booted once, and restored for the others
     cache: Path = field(default_factory=paths.cache_root)
 
@@ -153,7 +156,7 @@ class Kernels:
 
     def _overlay(self, build: Build) -> Overlay | None:
         reached = {file for load in self.request.plan.workloads for file in load.files}
-        return overlay_of(build, self.series, reached, self.request.folders)
+        return overlay_of(build, self.series, reached, self.request.folders, self.request.delayed_files)
 
 
 @contextmanager
@@ -178,7 +181,8 @@ def open_kernels(request: Request, listener: Listener) -> Iterator[Kernels]:
             with other_versions_named(request.cache, listener, until):
                 source = from_tarball(wanted.source, cache=request.cache, on_event=listener)
         diffs = request.lookups.diffs
-        check_changed(request.cells, source, series, diffs=diffs, cache=request.cache, listener=listener)
+        if not request.delayed_files:
+            check_changed(request.cells, source, series, diffs=diffs, cache=request.cache, listener=listener)
         yield Kernels(request=request, source=source, series=series, diffs=diffs, sandbox=sandbox)
 
 
@@ -209,11 +213,20 @@ def fragments_of(build: Build) -> tuple[Path, ...]:
 
 
 def overlay_of(
-    build: Build, series: Series, reached: Collection[str], folders: Collection[str] = DEFAULT_FOLDERS
+    build: Build,
+    series: Series,
+    reached: Collection[str],
+    folders: Collection[str] = DEFAULT_FOLDERS,
+    files: Collection[str] = (),
 ) -> Overlay | None:
-    """The code that a flavour adds to the kernel, aimed at the series; the baseline is widened in the same places."""
+    """The code that a flavour adds to the kernel, aimed at the series; the baseline is widened in the same places.
+
+    A kernel that delays is aimed at all functions of `files` instead, where any are given.
+    """
     name = next((part for part in build.flavour.split("+") if needs_of(part).overlay), "")
     if not name:
         return None
     folder = paths.OVERLAYS / name
-    return load_folder_overlay(folder, folders) if needs_of(name).records else load_overlay(folder, series, reached)
+    if needs_of(name).records:
+        return load_folder_overlay(folder, folders)
+    return load_files_overlay(folder, files) if files else load_overlay(folder, series, reached)

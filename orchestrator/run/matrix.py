@@ -47,7 +47,8 @@ def run_matrix(request: Request, store: Store, listener: Listener) -> RunReport:
         save_keys(files.guests.keys, files.folder)
         reach = series_reach(request, kernels, listener)
         store.add_reach(reach)
-        schedule = _by_earlier_runs(request, kernels, store, reach)
+        in_order = request.in_order
+        schedule = as_given(request.cells) if in_order else _by_earlier_runs(request, kernels, store, reach)
         _run_cells(schedule, partial(_new_kernel, kernels), files, store, request)
     return store.save()
 
@@ -117,6 +118,7 @@ def _run_cells(
                 # Whether there is to be another repeat, the verdict decides.
                 until_judged=request.until_fail,
                 reports_decide=request.until_fail or request.fail_fast,
+                until=request.until,
             )
         )
         for ended in work:

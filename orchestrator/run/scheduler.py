@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from orchestrator.host import signals
-from orchestrator.host.deadline import CancelScope
+from orchestrator.host.deadline import CancelScope, Deadline
 from orchestrator.host.errors import Cancelled
 from orchestrator.run.capacity import Room
 from orchestrator.run.order import B, J, Schedule
@@ -71,6 +71,7 @@ class Work(Generic[B, J, K, O, R]):
     steps: Steps[B, J, K, O, R]
     until_judged: bool  # a job has its room until it is judged
     reports_decide: bool  # whether another job begins: none does before the reports of those that ended were taken
+    until: Deadline | None = None  # then everything ends
     scope: CancelScope = field(default_factory=CancelScope)
     threads: ThreadPoolExecutor = field(init=False)
     _most_jobs: int = field(init=False)
@@ -152,9 +153,18 @@ class Work(Generic[B, J, K, O, R]):
 
     def _take_news(self) -> Iterator[R]:
         """Wait for something to end, and take all that has ended by then."""
-        yield from self._take(self._news.get())
+        try:
+            yield from self._take(self._news.get(timeout=self._patience()))
+        except Empty:
+            self.stop(Stop(why=f"{self.until.what if self.until else ''} is over", at_once=True))
         while not self._news.empty():
             yield from self._take(self._news.get())
+
+    def _patience(self) -> float | None:
+        """Seconds until nothing may run any more; None where that is so already, or never."""
+        if self.until is None or (self._stop and self._stop.at_once):
+            return None
+        return self.until.seconds_left()
 
     def _take(self, news: Future[Any] | int | None) -> Iterable[R]:
         if news is None:
@@ -206,9 +216,17 @@ def working(
     *,
     until_judged: bool = False,
     reports_decide: bool = True,
+    until: Deadline | None = None,
 ) -> Iterator[Work[B, J, K, O, R]]:
     """The work, begun in the order of the schedule, for the length of a block; nothing of it runs afterwards."""
-    work = Work(schedule=schedule, room=room, steps=steps, until_judged=until_judged, reports_decide=reports_decide)
+    work = Work(
+        schedule=schedule,
+        room=room,
+        steps=steps,
+        until_judged=until_judged,
+        reports_decide=reports_decide,
+        until=until,
+    )
     with work.threads, signals.noted(work.interrupt):
         try:
             yield work

@@ -45,6 +45,7 @@ class MapRequest:
     side: Side  # which lines of the diff are in it
     instrumented: tuple[str, ...]
     arch: str
+    whole: tuple[str, ...] = ()  # C files all of whose functions are asked for
     vmlinux: str = ""
     src: str = ""
 
@@ -117,7 +118,7 @@ def answer(request: Path, target: Path) -> None:
         if isinstance(asked, CodeRequest):
             content = _CODE.dump_json(recorded_code(asked.folders, kernel))
         else:
-            found = coverage_map(asked.changed, asked.side, kernel, instrumented=asked.instrumented)
+            found = coverage_map(asked.changed, asked.side, kernel, instrumented=asked.instrumented, whole=asked.whole)
             content = _MAP.dump_json(found)
     target.write_bytes(content)
 

@@ -18,7 +18,7 @@ from orchestrator.model.series_diff import ChangedFile, Side
 class Instrumented:
     """The code of a kernel that its callback tells of; None for what it does not tell."""
 
-    coverage: CoverageMap | None = None  # of an overlay that is aimed at a series
+    coverage: CoverageMap | None = None  # of an overlay that is aimed at a series, or at all functions of some files
     recorded: RecordedCode | None = None  # of one that is aimed at whole folders
 
 
@@ -38,6 +38,8 @@ def instrumented_code(
     if overlay.folders:
         on_event(Step(text=f"finding the functions of {' '.join(overlay.folders)} in the kernel's code"))
         return Instrumented(recorded=recorded(CodeRequest(folders=overlay.folders, arch=dirs.arch.name), dirs, until))
-    on_event(Step(text="finding the changed lines in the kernel's code"))
-    request = MapRequest(changed=changed, side=side, instrumented=overlay.sources, arch=dirs.arch.name)
+    whole = overlay.sources if overlay.whole else ()
+    what = f"functions of {len(whole)} files" if whole else "changed lines"
+    on_event(Step(text=f"finding the {what} in the kernel's code"))
+    request = MapRequest(changed=changed, side=side, instrumented=overlay.sources, arch=dirs.arch.name, whole=whole)
     return Instrumented(coverage=mapped(request, dirs, until))

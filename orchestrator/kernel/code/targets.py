@@ -2,7 +2,7 @@
 """From the lines that a series changes to the blocks of machine code that are counted and widened.
 
 A changed function is one with a changed line in it. Its blocks are targets wherever they lie, inlined copies included;
-so is what was inlined into it.
+so is what was inlined into it. In a hunt all functions of some files are targets, as if each were changed.
 """
 
 import re
@@ -89,17 +89,19 @@ def coverage_map(
     kernel: Kernel,
     *,
     instrumented: Collection[str] = (),
+    whole: Collection[str] = (),
     quiets: Sequence[Quiet] = QUIETS,
 ) -> CoverageMap:
     """What can be counted in a kernel. `side` says which lines of the diff are in it.
 
-    `instrumented` are the C files compiled with the callback, beside those that are changed themselves.
+    `instrumented` are the C files compiled with the callback, beside those that are changed themselves. All functions
+    of the files in `whole` are targets.
     """
     wanted = {file.path: file.lines(side) for file in changed if _is_c(file.path)}
     found = _Blocks()
-    if wanted:
+    if wanted or whole:
         touched = {file.path: file.spans(side) for file in changed if _is_c(file.path)}
-        _look(found, touched, {*touched, *instrumented}, kernel, quiets)
+        _look(found, touched, {*touched, *instrumented, *whole}, kernel, quiets, frozenset(whole))
         _look_elsewhere(found, wanted, kernel.binary)
     lines = tuple(
         _line(path, number, text, found) for path, numbered in wanted.items() for number, text in numbered.items()
@@ -107,7 +109,9 @@ def coverage_map(
     blocks = tuple(found.blocks[offset] for offset in sorted(found.blocks))
     after = (_after_gap(file.path, number, found) for file in changed for number in gaps(file, side))
     pieces = tuple(piece for some in after for piece in some)
-    return CoverageMap(side=side, diff=tuple(changed), lines=lines, blocks=blocks, gaps=pieces)
+    return CoverageMap(
+        side=side, diff=tuple(changed), lines=lines, blocks=blocks, gaps=pieces, whole=tuple(sorted(whole))
+    )
 
 
 def gaps(file: ChangedFile, side: Side) -> list[int]:
@@ -146,6 +150,7 @@ def _look(
     instrumented: Collection[str],
     kernel: Kernel,
     quiets: Sequence[Quiet],
+    whole: frozenset[str],
 ) -> None:
     start = kernel.binary.symbols("_stext").get("_stext", 0)
     looks: list[tuple[_Walk, list[Function], list[Instruction]]] = []
@@ -154,7 +159,7 @@ def _look(
             continue
         found.built.add(unit.source)
         found.built |= unit.files() & set(touched)
-        walk = _Walk(unit=unit, touched=touched, sources=kernel.sources, quiets=quiets)
+        walk = _Walk(unit=unit, touched=touched, sources=kernel.sources, quiets=quiets, whole=whole)
         functions = list(walk.functions())
         code = [one for span in spans_of(functions) for one in instructions(kernel.disassemble(*span))]
         looks.append((walk, functions, code))
@@ -188,6 +193,7 @@ class _Walk:
         touched: Mapping[str, Collection[tuple[int, int]]],
         sources: Sources,
         quiets: Sequence[Quiet],
+        whole: frozenset[str] = frozenset(),
     ) -> None:
         self._unit = unit
         places = list(unit.places())
@@ -196,7 +202,7 @@ class _Walk:
             for path, spans in touched.items()
             for place, extent in _extents((place for place in places if place.file == path), sources(path))
             if any(extent.first <= first and last <= extent.last for first, last in spans)
-        }
+        } | {place for place in places if place.file in whole}
         self._quiet = {
             (place, number)
             for quiet in quiets

@@ -207,7 +207,7 @@ def not_applied(build: Build, problem: NotApplied) -> BuildFailure:
 
 def _changed(inputs: KernelInputs, tree: Tree, context: BuildContext, until: Deadline) -> tuple[ChangedFile, ...]:
     """What tells the lines that are counted; nothing where nothing is, or where the series does not apply."""
-    if inputs.overlay is None or inputs.overlay.folders:
+    if inputs.overlay is None or inputs.overlay.folders or inputs.overlay.whole:
         return ()
     found = context.diffs.of(mapped_series(inputs, inputs.overlay), tree, until=until)
     return () if isinstance(found, NotApplied) else found.files

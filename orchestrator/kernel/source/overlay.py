@@ -33,6 +33,7 @@ class Overlay:
     aimed_at: Series
     sources: tuple[str, ...]  # the C files whose objects are instrumented
     folders: tuple[str, ...] = ()  # "mm/": those whose objects all are, whatever the series touches
+    whole: bool = False  # aimed at all functions of `sources`, and at no series
 
     @property
     def touched(self) -> tuple[str, ...]:
@@ -40,7 +41,8 @@ class Overlay:
 
     @cached_property
     def sha256(self) -> str:
-        digest = hashlib.sha256(f"{FORMAT} {self.aimed_at.sha256}".encode())
+        aim = "all functions" if self.whole else self.aimed_at.sha256
+        digest = hashlib.sha256(f"{FORMAT} {aim}".encode())
         for kind in (self.files, self.appended):
             for path in sorted(kind):
                 digest.update(b"\n%s %d\n" % (path.encode(), len(kind[path])) + kind[path])
@@ -57,6 +59,18 @@ def load_overlay(folder: Path, aimed_at: Series, reached: Collection[str] = ()) 
         appended=_files_below(folder / "appended"),
         aimed_at=aimed_at,
         sources=sources,
+    )
+
+
+def load_files_overlay(folder: Path, sources: Collection[str]) -> Overlay:
+    """The overlay in a folder, aimed at all functions of some C files of the kernel, and at no series."""
+    return Overlay(
+        name=folder.name,
+        files={**_files_below(folder / "files"), OBJECTS: objects_text(sources).encode()},
+        appended=_files_below(folder / "appended"),
+        aimed_at=BASELINE,
+        sources=tuple(sources),
+        whole=True,
     )
 
 

@@ -93,11 +93,11 @@ class BuildCoverage:
 
 
 def coverage_of(report: RunReport) -> tuple[BuildCoverage, ...]:
-    """One for each instrumented build of the run."""
+    """One for each instrumented build of the run; none of a hunt's, whose counts are not of what a series changed."""
     return tuple(
         _build_coverage(image.build.name, image.coverage, report.cells)
         for image in report.builds
-        if not isinstance(image, BuildFailure) and image.coverage
+        if not isinstance(image, BuildFailure) and image.coverage and not image.coverage.whole
     )
 
 

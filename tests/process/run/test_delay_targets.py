@@ -9,6 +9,7 @@ import pytest
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import UserError
 from orchestrator.host.files import sha256_of
+from orchestrator.host.paths import OVERLAYS
 from orchestrator.host.process import check
 from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.series.load import Series, parse_series
@@ -19,7 +20,7 @@ from orchestrator.model.cells import Build, Cell
 from orchestrator.model.configuration import Variant, Workload
 from orchestrator.model.images import KernelImage
 from orchestrator.plan.delays import parse_delays
-from orchestrator.run.delay_targets import check_changed, check_targets
+from orchestrator.run.delay_targets import MOST_BLOCKS, MOST_FUNCTIONS, check_changed, check_targets
 
 SOURCE = """static int second(int x)
 {
@@ -106,11 +107,9 @@ def test_a_series_that_does_not_fit_is_left_to_the_build(tmp_path: Path) -> None
     look(tmp_path, cell("thrid"), series(DIFF.replace("return x;", "return y;")))
 
 
-def test_a_built_kernel_knows_its_targets() -> None:
-    block = Block(offset=0, target="second", inside="second", file="mm/swap.c", line=3, quiet=False)
-    coverage = CoverageMap(side="new", diff=(), lines=(), blocks=(block,))
+def built(*blocks: Block, whole: tuple[str, ...] = ()) -> KernelImage:
     place = Path("x")
-    image = KernelImage(
+    return KernelImage(
         build=cell("").build,
         image=place,
         vmlinux=place,
@@ -119,11 +118,42 @@ def test_a_built_kernel_knows_its_targets() -> None:
         release="6.19.6",
         hashes={},
         seconds=0.0,
-        coverage=coverage,
+        coverage=CoverageMap(side="new", diff=(), lines=(), blocks=blocks, whole=whole),
     )
+
+
+def block(target: str) -> Block:
+    return Block(offset=0, target=target, inside=target, file="mm/swap.c", line=3, quiet=False)
+
+
+def test_a_built_kernel_knows_its_targets() -> None:
+    image = built(block("second"))
 
     check_targets([cell("second")], image)
     with pytest.raises(UserError, match=r"only=third: .* it changes: second"):
         check_targets([cell("third")], image)
     with pytest.raises(UserError, match="it changes: none"):
         check_targets([cell("second")], replace(image, coverage=None))
+
+
+def test_in_a_hunt_all_functions_of_its_files_may_be_named() -> None:
+    image = built(block("second"), whole=("mm/swap.c",))
+
+    check_targets([cell("second")], image)
+    with pytest.raises(UserError, match=r"only=third: there is no such function in mm/swap.c; there are: second"):
+        check_targets([cell("third")], image)
+
+
+def test_more_functions_than_a_kernel_delays_in_are_refused() -> None:
+    most = [block(f"f{number}") for number in range(MOST_FUNCTIONS)]
+
+    check_targets([], built(*most, whole=("mm/swap.c",)))
+    with pytest.raises(UserError, match=f"have {MOST_FUNCTIONS + 1} functions"):
+        check_targets([], built(*most, block("another"), whole=("mm/swap.c",)))
+
+
+def test_the_limits_are_those_of_the_overlay() -> None:
+    text = (OVERLAYS / "widened/files/lib/patchrig/widen.c").read_text()
+
+    assert f"#define TARGETS_MAX {MOST_FUNCTIONS}\n" in text
+    assert f"#define BLOCKS_MAX {MOST_BLOCKS}\n" in text

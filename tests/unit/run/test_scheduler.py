@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.host.deadline import scope
-from orchestrator.host.errors import InfraError
+from orchestrator.host.deadline import Deadline, scope
+from orchestrator.host.errors import Cancelled, InfraError
 from orchestrator.model.cells import Build, Cell
 from orchestrator.run.capacity import Room, memory_of
 from orchestrator.run.order import as_given
@@ -59,6 +59,7 @@ class Log:
         taken: Taken = lambda _work, _ended: None,
         root_mib: Callable[[Cell, str], int] = lambda _one, _kernel: 0,
         until_judged: bool = False,
+        until: Deadline | None = None,
     ) -> None:
         def noted(one: Cell, _: str) -> str:
             self.say(name(one))
@@ -67,7 +68,7 @@ class Log:
         steps: Steps[Build, Cell, str, str, str] = Steps(
             build=build, observe=observe or noted, judge=judge, root_mib=root_mib
         )
-        with working(as_given(jobs), room, steps, until_judged=until_judged) as work:
+        with working(as_given(jobs), room, steps, until_judged=until_judged, until=until) as work:
             for ended in work:
                 self.reports += ended.reports
                 self.skipped |= {name(one): ended.why_skipped for one in ended.skipped}
@@ -241,6 +242,40 @@ def test_a_stop_starts_nothing_more_and_says_what_was_not_run(at_once: bool) -> 
     assert log.reports == ["x86_64 a", "x86_64 b"]
     assert "x86_64 c" in log.skipped
     assert set(log.skipped.values()) == {"not run: enough"}
+
+
+@pytest.mark.parametrize("step", ["build", "observe"])
+def test_when_the_time_is_up_what_runs_is_ended_and_nothing_raises(step: str) -> None:
+    log = Log()
+
+    def build(one: Build, _: bool) -> str:
+        if step == "build" and one.arch == "arm64":
+            scope().wait(SOON)
+            raise Cancelled("ended")
+        return one.name
+
+    def observe(one: Cell, _: str) -> str:
+        if step == "observe" and name(one) == "x86_64 b":
+            log.say(f"ended early: {scope().wait(SOON)}")
+        return ""
+
+    jobs = [*cells("a", "b"), *(cells("c") if step == "observe" else cells("c", arch="arm64"))]
+    log.run(jobs, room(1), build=build, observe=observe, until=Deadline.after(2.0, "the time of the hunt"))
+
+    last = name(jobs[-1])
+    assert log.said == ["ended early: True"] * (step == "observe")
+    assert (log.reports, log.skipped) == (
+        ["x86_64 a", "x86_64 b"],
+        {last: "not run: the time of the hunt is over"},
+    )
+
+
+def test_work_that_ends_in_time_is_not_held_up_by_its_deadline() -> None:
+    log = Log()
+
+    log.run(cells("a", "b"), room(1), until=Deadline.after(SOON, "the time of the hunt"))
+
+    assert (log.reports, log.skipped) == (["x86_64 a", "x86_64 b"], {})
 
 
 @settings(max_examples=60)

@@ -193,10 +193,14 @@ def opened(program: Path) -> Iterator[Kernel]:
 
 
 def mapped(
-    program: Path, *changed: ChangedFile, quiets: tuple[Quiet, ...] = (), instrumented: tuple[str, ...] = ()
+    program: Path,
+    *changed: ChangedFile,
+    quiets: tuple[Quiet, ...] = (),
+    instrumented: tuple[str, ...] = (),
+    files: tuple[str, ...] = (),
 ) -> CoverageMap:
     with opened(program) as kernel:
-        return coverage_map(changed, "new", kernel, quiets=quiets, instrumented=instrumented)
+        return coverage_map(changed, "new", kernel, quiets=quiets, instrumented=instrumented, whole=files)
 
 
 def whole(program: Path) -> CoverageMap:
@@ -232,6 +236,18 @@ def test_targets_are_the_changed_functions_and_their_inlined_copies(program: Pat
     assert {block.inside for block in blocks} == {"lookup"}
     # Of a changed header's function alone, the copies are the targets.
     assert {block.target for block in mapped(program, marked("swap.h", HEADER)).blocks} <= {"tryget"}
+
+
+def test_all_functions_of_a_file_are_targets_where_nothing_is_changed(program: Path) -> None:
+    found = mapped(program, files=("mm/lookup.c", "mm/missing.c"))
+
+    assert found.whole == ("mm/lookup.c", "mm/missing.c")
+    assert (found.lines, found.diff, found.gaps) == ((), (), ())
+    # What was inlined from a header belongs to the function of the file.
+    assert {block.target for block in found.blocks} == {"lookup", "untouched"}
+    assert {block.file for block in found.blocks} <= {"mm/lookup.c", "swap.h"}
+    changed = {block.offset for block in whole(program).blocks}
+    assert changed == {block.offset for block in found.blocks if block.target == "lookup"}
 
 
 def test_a_header_alone_is_counted_and_widened_where_it_was_inlined(program: Path) -> None:

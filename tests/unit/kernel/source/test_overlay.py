@@ -16,6 +16,7 @@ from orchestrator.kernel.source.overlay import (
     folders_text,
     instrumented,
     lay,
+    load_files_overlay,
     load_folder_overlay,
     load_overlay,
     objects_text,
@@ -85,6 +86,15 @@ def test_an_overlay_of_folders_is_aimed_at_no_series() -> None:
     assert found.sha256 != load_folder_overlay(OVERLAYS / "reach", ("mm/",)).sha256
     assert b"config PATCHRIG_REACH\n" in found.files["lib/patchrig/Kconfig"]
     assert folders_text(["$(shell x)"]) == "patchrig-objects := \n"
+
+
+def test_an_overlay_of_files_is_another_one_for_other_files() -> None:
+    found = load_files_overlay(OVERLAYS / "widened", ("mm/zswap.c", "mm/swapfile.c"))
+
+    assert found.files[OBJECTS] == b"patchrig-objects := mm/zswap.o mm/swapfile.o\n"
+    assert (found.aimed_at, found.sources, found.whole) == (BASELINE, ("mm/zswap.c", "mm/swapfile.c"), True)
+    others = (load_files_overlay(OVERLAYS / "widened", ("mm/zswap.c",)), load_overlay(OVERLAYS / "widened", BASELINE))
+    assert found.sha256 not in {one.sha256 for one in others}
 
 
 def test_the_flavours_symbol_is_the_overlays() -> None:

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`patchrig hunt`: its options. What does the work is imported when it is to be done."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orchestrator.cli.options import AS_JSON, DUMP_MEMORY, JOBS, RESTORE, RESULTS, Output, with_build_choice
+from orchestrator.host.errors import ExitCode
+
+
+@click.command()
+@with_build_choice
+@click.option("--seconds", type=click.IntRange(1), help="Load seconds of each cell (default: 20).")
+@click.option(
+    "--hours",
+    type=click.FloatRange(min=0, min_open=True),
+    help="End after so long, builds included (default: 8); with --resume: so much more (default: what was left).",
+)
+@click.option("--passes", type=click.IntRange(1), help="Also end when each workload has run so often on each build.")
+@click.option(
+    "--in",
+    "files",
+    default="",
+    metavar="FILE,...",
+    help="Widened kernels delay in all functions of these C files: 'mm/swap*.c,mm/zswap.c'; a folder stands for the C "
+    "files in it (default: mm/swap*.c and the files that the workloads and the series are about).",
+)
+@click.option("--resume", metavar="HUNT", help='Go on with a hunt: an id, the start of one, a path, or "latest".')
+@JOBS
+@RESULTS
+@DUMP_MEMORY
+@RESTORE
+@AS_JSON
+def hunt(  # noqa: PLR0913  # click gives each option as an argument
+    seconds: int | None, hours: float | None, passes: int | None, files: str, resume: str | None,
+    jobs: int | None, results: Path, dump_memory: bool, restore: bool, as_json_text: bool, **choice: Any,
+) -> ExitCode:  # fmt: skip
+    """Look for bugs that nobody knows, for hours.
+
+    All workloads run in turn on all arches, on plain and on widened kernels,
+    again and again with other seeds. Widened kernels delay in all functions of
+    the files of --in. The hunt goes on after a finding, and reports each once:
+    with its rate, its first seed and the command that runs that cell again. It
+    needs --kernel, --tree or --patch. --seed is another one for each hunt
+    unless you give it.
+
+    Exit code 0: nothing was found. 1: something was, or a kernel was not
+    built. 2: the command line is wrong. 3: the host failed, no cell passed, or
+    all cells of a workload on a build were lost.
+
+    \b
+    Examples:
+      patchrig hunt --kernel 7.1 --hours 8
+      patchrig hunt --tree ~/linux --patch my.mbox --in 'mm/swap*.c,mm/zswap.c'
+      patchrig hunt --resume latest
+    """
+    from orchestrator.cli.hunt_runs import HuntChoice, go_on, run_hunt_of
+
+    asked = HuntChoice(hours=hours, passes=passes, files=files)
+    output = Output(results=results, junit=None, as_json=as_json_text)
+    how = {"jobs": jobs, "dump_memory": dump_memory, "restore": restore}
+    if resume is not None:
+        return go_on(resume, asked, {**choice, "seconds": seconds}, output, **how)
+    return run_hunt_of(asked, {**choice, "seconds": seconds}, output, **how)
