@@ -23,7 +23,7 @@ from orchestrator.model.hunts import Hunt, HuntTask
 from orchestrator.plan.config import load_matrix
 from orchestrator.plan.flavours import is_widened
 from orchestrator.plan.hunting import FLAVOURS, delays_text_of, patterns_of
-from orchestrator.report.hunt_files import PREFIX, load_hunt, save_hunt
+from orchestrator.report.hunt_files import PREFIX, ROUNDS, load_hunt, save_hunt
 from orchestrator.report.hunt_text import hunt_json, hunt_text, resume_words
 from orchestrator.report.store import new_folder
 from orchestrator.report.terminal import say, screen, terminal
@@ -54,7 +54,14 @@ def run_hunt_of(asked: HuntChoice, choice: Mapping[str, Any], output: Output, **
         raise UserError("--in: no flavour of the hunt is widened", hint="--flavour widened")
     with terminal(screen(beside_output=output.as_json)) as listener:
         task = hunt_task(request, patterns, asked.passes, listener)
-    return _hunted(HuntLedger(_new_hunt(task, asked, output.results), _results_named(output)), output, how)
+    hunt = _new_hunt(task, asked, output.results)
+    try:
+        return _hunted(HuntLedger(hunt, _results_named(output)), output, how)
+    except UserError:
+        # After a mistake on the command line there is nothing to show, and no folder is left.
+        if not any((hunt.folder / ROUNDS).glob("*/cells/*")):
+            shutil.rmtree(hunt.folder, ignore_errors=True)
+        raise
 
 
 def go_on(name: str, asked: HuntChoice, choice: Mapping[str, Any], output: Output, **how: Any) -> ExitCode:
@@ -137,10 +144,7 @@ def _hunted(ledger: HuntLedger, output: Output, how: Mapping[str, Any]) -> ExitC
     except InfraError as e:
         trouble = e
     finally:
-        if isinstance(sys.exc_info()[1], UserError) and not ledger.hunted.tallies:
-            # After a mistake on the command line there is nothing to show, and no folder is left.
-            shutil.rmtree(ledger.hunt.folder, ignore_errors=True)
-        else:
+        if not isinstance(sys.exc_info()[1], UserError) or ledger.hunted.tallies:
             _show(ledger, output)
     code = exit_code(ledger.hunt)
     if trouble and code is not ExitCode.BAD_KERNEL:

@@ -97,12 +97,12 @@ def summary_of(hunted: Hunted, cells: Sequence[Cell], files: Sequence[str]) -> H
 def _counted(tally: Tally, report: CellReport, *, found: bool) -> Tally:
     outcome, seconds = report.verdict.outcome, report.run.guest_seconds if report.run else 0.0
     tally = replace(
-        tally, last=max(tally.last, report.cell.repeat), guest_seconds=round(tally.guest_seconds + seconds, 1)
+        tally, last=max(tally.last, report.cell.repeat), guest_seconds=round(tally.guest_seconds + seconds, 3)
     )
     if found:
         return replace(tally, bad=tally.bad + 1)
     if outcome in _QUIET:
-        return replace(tally, quiet=tally.quiet + 1, quiet_seconds=round(tally.quiet_seconds + seconds, 1))
+        return replace(tally, quiet=tally.quiet + 1, quiet_seconds=round(tally.quiet_seconds + seconds, 3))
     if outcome is Outcome.NOT_EXERCISED:
         return replace(tally, thin=tally.thin + 1)
     # Nothing of this kernel can prove what the workload does, now or later.

@@ -100,6 +100,12 @@ class Hunted:
     def guest_seconds(self) -> float:
         return sum(tally.guest_seconds for tally in self.tallies.values())
 
+    @property
+    def learned(self) -> int:
+        """Grows with each cell that tells anything."""
+        cells = sum(tally.cells - tally.lost + bool(tally.dropped) for tally in self.tallies.values())
+        return cells + len(self.unbuilt)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hunt:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.host.deadline import Deadline
-from orchestrator.host.errors import Cancelled
+from orchestrator.host.errors import Cancelled, InfraError
 from orchestrator.model.cells import Cell
 from orchestrator.model.events import CellEnded, Event, Listener, Notice
 from orchestrator.model.hunts import HuntFinding, HuntTask
@@ -58,7 +58,10 @@ def run_hunt(ledger: HuntLedger, request: Request, listener: Listener) -> None:
             if request.until is None or request.until.passed():
                 ended = f"its {hours:g} hours are over"
                 return
+            learned = ledger.hunted.learned
             _round(ledger, cells, request, listener)
+            if not request.until.passed():
+                _check_learned(ledger, learned)
     except (KeyboardInterrupt, Cancelled):
         raise
     except Exception as why:
@@ -90,6 +93,14 @@ def _round(ledger: HuntLedger, cells: Sequence[Cell], request: Request, listener
             _run(ledger.kernels(), replace(request, cells=tuple(cells)), store, heard)
         finally:
             ledger.end_round(store.report())
+
+
+def _check_learned(ledger: HuntLedger, before: int) -> None:
+    """Raise InfraError where the last round told nothing: what a bug of ours does to a cell, it does to the next."""
+    if ledger.hunted.learned == before:
+        number = ledger.hunt.rounds
+        summary = ledger.hunt.folder / ROUNDS / round_name(number) / "summary.txt"
+        raise InfraError(f"all cells of round {number} were lost", hint=f"less {summary}")
 
 
 def _run(kernels: RunReport | None, request: Request, store: Store, listener: Listener) -> None:

@@ -286,6 +286,16 @@ def test_a_kernel_that_is_not_built_ends_the_hunt(kernel: ToyKernel) -> None:
     assert "build-failed" in said["not_built"]["baseline.plain.x86_64"]
 
 
+def test_a_machine_that_starts_no_guest_ends_the_hunt_which_can_be_resumed(kernel: ToyKernel) -> None:
+    kernel.host.scenario(passing(), refuses="all")
+
+    done = run(kernel, begin(kernel, "--flavour", "plain"))
+
+    assert done.returncode == 3, done.stderr
+    assert "in a row were lost" in done.stderr
+    assert f"patchrig hunt --resume {hunt_folder(kernel).name}" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [

@@ -193,6 +193,14 @@ def test_each_cell_counts_exactly_once(outcomes: list[Outcome]) -> None:
     assert hunted.guest_seconds == pytest.approx(20.0 * len(outcomes))
 
 
+def test_only_cells_that_were_lost_teach_nothing() -> None:
+    lost = after(ended(Outcome.LOST))
+
+    assert (lost.learned, lost.tallies[place_of(cell())].last) == (0, 1)
+    for report in (ended(), ended(Outcome.NOT_EXERCISED), crashed(), replace(ended(Outcome.BUILD_FAILED), run=None)):
+        assert after(report, before=lost).learned == 1
+
+
 def block(offset: int, target: str, file: str) -> Block:
     return Block(offset=offset, target=target, inside=target, file=file, line=1)
 
