@@ -118,7 +118,7 @@ void accounting_settle(enum moment moment)
 	now->taken = true;
 }
 
-void accounting_device_on(enum moment moment)
+void accounting_note_gap(enum moment moment)
 {
 	struct accounting *now = &shared->accounting[moment];
 	int64_t gap = 0;
@@ -135,12 +135,27 @@ void accounting_device_on(enum moment moment)
 		now->gap_kib = gap;
 }
 
+/*
+ * When the load is gone, and not in the audit: a kernel may count what it keeps swapped of a process as used, although no device
+ * has it (virtual swap).
+ */
+static void note_gaps(void)
+{
+	for (unsigned int i = 0; i < shared->devices_count; i++)
+		if (!shared->devices[i].on && device_on(i, shared->devices[i].priority)) {
+			accounting_note_gap(AFTER_LOAD);
+			device_off(i);
+		}
+}
+
 int accounting_start(enum moment moment)
 {
-	const pid_t child = fork();
+	const pid_t child = fork_swapoff_process();
 
 	if (child)
 		return child;
+	if (moment == AFTER_LOAD)
+		note_gaps();
 	/* Says nothing on the console from here on. */
 	if (moment == BEFORE_LOAD)
 		put_text(DROP_CACHES, "4");

@@ -18,7 +18,7 @@
 /* A child of the supervisor that waits for what the kernel does late, and takes the figures. */
 int accounting_start(enum moment moment);
 /* With one device on: SwapTotal less SwapFree must be what /proc/swaps says that the devices use. Once idle, both are exact. */
-void accounting_device_on(enum moment moment);
+void accounting_note_gap(enum moment moment);
 void accounting_settle(enum moment moment);
 
 /* figures.c: adds the figures of files in /proc, /sys and the cgroup */

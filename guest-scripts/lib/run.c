@@ -241,10 +241,10 @@ static enum watched run_load(void)
 	return end;
 }
 
-static enum watched audit(const char *name, enum moment moment)
+static enum watched audit(const char *name)
 {
 	children_count = 0;
-	children[children_count++] = audit_start(moment);
+	children[children_count++] = audit_start();
 	return wait_or_blame(children_gone, 0, name);
 }
 
@@ -263,7 +263,7 @@ static enum watched supervise(const struct workload *workload)
 	delay_injection_prepare();
 	devices_on();
 	/* A device that is of no use shows here, and not in a load that can do anything but go on because of it. */
-	end = audit("the audit of empty devices", BEFORE_LOAD);
+	end = audit("the audit of empty devices");
 	if (end == WATCHED_DONE)
 		end = take_figures(BEFORE_LOAD);
 	if (end != WATCHED_DONE)
@@ -278,7 +278,7 @@ static enum watched supervise(const struct workload *workload)
 	if (end == WATCHED_DONE)
 		end = wait_or_blame(children_gone, 0, "end of the flippers");
 	if (end == WATCHED_DONE)
-		end = audit("the audit", AFTER_LOAD);
+		end = audit("the audit");
 	if (end == WATCHED_DONE) {
 		advance(PHASE_AUDITED);
 		end = wait_or_blame(phase_reached, PHASE_VERIFIED, "the last verification");

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "device.h"
 #include "record.h"
@@ -149,7 +150,8 @@ void parse_options(const struct workload *workload, int argc, char **argv);
 void delay_injection_prepare(void);
 bool kernel_injects_delays(void); /* and knows the function that cuts newcomers off */
 int swapoff_loop_start(unsigned int device);
-int audit_start(enum moment moment);
+int audit_start(void);
+pid_t fork_swapoff_process(void); /* a process that may swap devices off */
 
 /* hang-check.c: asked by the supervisor at each of its looks */
 bool swapoff_hangs(void);

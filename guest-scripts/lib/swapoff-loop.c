@@ -14,7 +14,6 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "accounting.h"
 #include "shared.h"
 #include "textfile.h"
 
@@ -293,7 +292,7 @@ void run_ahead(void)
 }
 
 /* A process that swaps off. Locks are not inherited, and it must not wait for a page of its own that is on the device. */
-static pid_t fork_swapoff_process(void)
+pid_t fork_swapoff_process(void)
 {
 	const pid_t child = fork();
 
@@ -325,24 +324,22 @@ int swapoff_loop_start(unsigned int device)
  * Every reference that was lost is found here at the latest: the first swapoff after it does not return, or the
  * device can't be had again.
  */
-static void audit(enum moment moment)
+static void audit(void)
 {
 	for (unsigned int i = 0; i < shared->devices_count; i++)
 		if (shared->devices[i].on)
 			device_off(i);
 	for (unsigned int i = 0; i < shared->devices_count; i++)
-		if (!shared->devices[i].on && device_on(i, shared->devices[i].priority)) {
-			accounting_device_on(moment);
+		if (!shared->devices[i].on && device_on(i, shared->devices[i].priority))
 			device_off(i);
-		}
 }
 
-int audit_start(enum moment moment)
+int audit_start(void)
 {
 	const pid_t child = fork_swapoff_process();
 
 	if (child)
 		return child;
-	audit(moment);
+	audit();
 	_exit(0);
 }

@@ -75,17 +75,17 @@ static void a_gap_that_stays_is_kept_and_one_that_closes_is_none(void)
 {
 	start_anew();
 	kernel_file("/proc/meminfo", "SwapTotal: 8188 kB\nSwapFree: 8184 kB\n");
-	accounting_device_on(AFTER_LOAD);
+	accounting_note_gap(AFTER_LOAD);
 	CHECK_NUMBER(shared->accounting[AFTER_LOAD].gap_kib, 4);
 	CHECK_NUMBER(shared->accounting[BEFORE_LOAD].gap_kib, 0);
 	CHECK(now_ns() > START);
 	/* The gap of one device stays, whatever the next one says. */
 	kernel_file("/proc/meminfo", "SwapTotal: 8188 kB\nSwapFree: 8188 kB\n");
-	accounting_device_on(AFTER_LOAD);
+	accounting_note_gap(AFTER_LOAD);
 	CHECK_NUMBER(shared->accounting[AFTER_LOAD].gap_kib, 4);
 	start_anew();
 	kernel_file("/proc/meminfo", "SwapTotal: 8188 kB\nSwapFree: 8188 kB\n");
-	accounting_device_on(AFTER_LOAD);
+	accounting_note_gap(AFTER_LOAD);
 	CHECK_NUMBER(shared->accounting[AFTER_LOAD].gap_kib, 0);
 	CHECK_NUMBER(now_ns(), START);
 }
@@ -94,7 +94,7 @@ static void without_swaps_there_is_no_gap(void)
 {
 	start_anew();
 	kernel_forget("/proc/swaps");
-	accounting_device_on(AFTER_LOAD);
+	accounting_note_gap(AFTER_LOAD);
 	CHECK_TEXT(shared->figures_lacking[0].name, "swap_gap");
 	CHECK_NUMBER(shared->accounting[AFTER_LOAD].gap_kib, 0);
 }
