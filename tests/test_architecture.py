@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "host": (),
 }
 
-STANDARD_DOORS = {"subprocess": "host/process.py"}
+STANDARD_DOORS = {"sqlite3": "report/history/database.py", "subprocess": "host/process.py"}
 
 # PyPI's name -> what is imported, where the two differ.
 IMPORT_NAMES = {

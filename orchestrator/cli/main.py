@@ -33,6 +33,7 @@ COMMANDS = {
     "doctor": Command(
         "orchestrator.cli.host_commands:doctor", "Check this machine: packages, sandbox, KVM, disk space."
     ),
+    "history": Command("orchestrator.cli.history_commands:history", "Show what became of each cell over all runs."),
     "hunt": Command("orchestrator.cli.hunt_commands:hunt", "Look for bugs that nobody knows, for hours."),
     "judge": Command("orchestrator.cli.judge_commands:judge", "Find every kernel splat in console logs."),
     "list": Command("orchestrator.cli.run_commands:list_cells", "Show the cells of a run and what each would do."),

@@ -89,6 +89,7 @@ class Output:
     results: Path
     junit: Path | None
     as_json: bool  # on standard output
+    since: str = ""  # what failed before or in this run is known; "": all that fails is loud
 
 
 NO_SANDBOX = click.option("--no-sandbox", "sandbox", flag_value=False, default=True, type=bool,
@@ -134,6 +135,8 @@ DUMP_MEMORY = click.option("--dump-memory", is_flag=True, help="Keep the memory 
 RESTORE = click.option("--no-restore", "restore", flag_value=False, default=True, type=bool,
                         help="Boot every guest: restore none from a snapshot.")  # fmt: skip
 JUNIT = click.option("--junit", type=OutputFile(), metavar="FILE", help="Also write JUnit XML to FILE.")
+SINCE = click.option("--since", metavar="RUN", default="",
+                     help="Only what is new since RUN (an id, the start of one, or last) fails the run.")  # fmt: skip
 AS_JSON = click.option("--json", "as_json_text", is_flag=True, help="Print JSON for scripts.")
 
 

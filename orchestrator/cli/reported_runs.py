@@ -17,8 +17,9 @@ from orchestrator.host.errors import Cancelled, ExitCode, InfraError, UserError
 from orchestrator.host.text import json_text
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.cells import Cell
+from orchestrator.model.history import News
 from orchestrator.model.outcomes import Outcome
-from orchestrator.model.reports import RunReport
+from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.model.subtests import Change
 from orchestrator.plan.config import Plan
 from orchestrator.plan.delays import parse_delays
@@ -28,6 +29,7 @@ from orchestrator.report.suite_text import suite_json
 from orchestrator.report.terminal import print_table, say, screen, terminal
 from orchestrator.run.kernels import Request
 from orchestrator.run.matrix import rerun, run_matrix
+from orchestrator.run.run_history import runs_up_to, what_is_new, write_index
 
 Work = Callable[[Store, Any], RunReport]
 
@@ -98,6 +100,7 @@ def _stored(request: Request, output: Output, work: Work) -> tuple[RunReport, In
     # What a script reads goes to standard output, the view of the work beside it.
     console = screen(beside_output=output.as_json)
     arches = {cell.build.arch for cell in request.cells}
+    before = runs_up_to(output.results, output.since) if output.since else None
     with open_run(
         output.results,
         argv=["patchrig", *sys.argv[1:]],
@@ -114,6 +117,8 @@ def _stored(request: Request, output: Output, work: Work) -> tuple[RunReport, In
             trouble = e
         finally:
             why = sys.exc_info()[1]
+            if before is not None:
+                store.set_news(what_is_new(store.report(), before))
             report = store.save(interrupted=isinstance(why, KeyboardInterrupt | Cancelled))
             # After a mistake on the command line there is nothing to show, and no folder is left.
             if report.cells or not isinstance(why, UserError):
@@ -124,12 +129,26 @@ def _stored(request: Request, output: Output, work: Work) -> tuple[RunReport, In
         # A kernel that is bad is so, whatever else this machine did.
         if trouble and exit_code(report) is not ExitCode.BAD_KERNEL:
             raise trouble
+    _refresh_index(output.results)
     return report, trouble
+
+
+def _refresh_index(results: Path) -> None:
+    """The page of all runs, which decides on nothing."""
+    try:
+        write_index(results)
+    except InfraError as trouble:
+        tell(trouble)
 
 
 def _report_json(report: RunReport) -> dict[str, object]:
     cells = [
-        {"cell": cell.cell.name, "outcome": str(cell.verdict.outcome), "title": cell.verdict.title}
+        {
+            "cell": cell.cell.name,
+            "outcome": str(cell.verdict.outcome),
+            "title": cell.verdict.title,
+            **_known(report, cell),
+        }
         for cell in report.cells
     ]
     chosen = {"base": report.choices.base.text, "chosen": list(report.choices.lines())} if report.choices else {}
@@ -145,13 +164,21 @@ def _report_json(report: RunReport) -> dict[str, object]:
     }
 
 
+def _known(report: RunReport, cell: CellReport) -> dict[str, str]:
+    known = report.news.known if report.news else {}
+    return {"known": known[cell.cell.name]} if cell.cell.name in known else {}
+
+
 def exit_code(report: RunReport) -> ExitCode:
-    """1 for a red cell or a subtest that the series made worse; else 3 if a cell was lost or none ended; else 0."""
+    """1 for a red cell or a worse subtest, unless it is known; else 3 if a cell was lost or none ended; else 0."""
+    news = report.news or News(since="", runs=0)
     outcomes = {cell.verdict.outcome for cell in report.cells}
-    if any(not outcome.good and outcome is not Outcome.LOST for outcome in outcomes):
+    red = [cell for cell in report.cells if not cell.verdict.outcome.good and cell.verdict.outcome is not Outcome.LOST]
+    if any(cell.cell.name not in news.known for cell in red):
         return ExitCode.BAD_KERNEL
-    if any(suite.of(Change.REGRESSED) for suite in report.suites):
+    worse = (f"{suite.name} {one.path}" for suite in report.suites for one in suite.of(Change.REGRESSED))
+    if any(name not in news.known_subtests for name in worse):
         return ExitCode.BAD_KERNEL
     # A run without a single cell that came to its end has found out nothing.
-    ended = outcomes & {Outcome.PASSED, Outcome.SUBTESTS_FAILED}
+    ended = outcomes & {Outcome.PASSED, Outcome.SUBTESTS_FAILED} or red
     return ExitCode.OK if ended and Outcome.LOST not in outcomes else ExitCode.INFRA

@@ -16,6 +16,7 @@ from orchestrator.cli.options import (
     NO_SANDBOX,
     RESTORE,
     RESULTS,
+    SINCE,
     Choice,
     Output,
     with_choice,
@@ -32,6 +33,7 @@ from orchestrator.host.errors import ExitCode
 @JUNIT
 @DUMP_MEMORY
 @RESTORE
+@SINCE
 @AS_JSON
 def run(  # noqa: PLR0913  # click gives each option as an argument
     matrix: Path | None,
@@ -41,6 +43,7 @@ def run(  # noqa: PLR0913  # click gives each option as an argument
     junit: Path | None,
     dump_memory: bool,
     restore: bool,
+    since: str,
     as_json_text: bool,
     **choice: Any,
 ) -> ExitCode:
@@ -55,17 +58,19 @@ def run(  # noqa: PLR0913  # click gives each option as an argument
     Exit code 0: no cell is red or lost, and at least one passed (or a suite
     ended). 1: a red cell, or a subtest that the series made worse. 2: the
     command line or a file is wrong. 3: the host failed, or no cell passed.
-    Red is any outcome except passed, skipped, subtests-failed and lost.
+    Red is any outcome except passed, skipped, subtests-failed and lost. With
+    --since a red cell counts only if its failure is new.
 
     \b
     Examples:
       patchrig run --patch series.mbox --tree ~/linux
       patchrig run --patch series.mbox
       patchrig run swapoff --arch x86_64 --workload swapin --repeat 5
+      patchrig run swapoff --since last       # each night
     """
     from orchestrator.cli import reported_runs
 
-    output = Output(results=results, junit=junit, as_json=as_json_text)
+    output = Output(results=results, junit=junit, as_json=as_json_text, since=since)
     how = {"jobs": jobs, "fail_fast": fail_fast, "dump_memory": dump_memory, "restore": restore}
     return reported_runs.run(matrix, Choice(**choice), output, **how)
 

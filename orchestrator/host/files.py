@@ -23,9 +23,9 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.ELOOP)
 
 
-def replace_whole(path: Path, content: bytes) -> None:
+def replace_whole(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Write or replace a file, durably: after a crash of this machine it is the old one or the new. Raises OSError."""
-    with replacement(path) as temporary:
+    with replacement(path, mode=mode) as temporary:
         temporary.write_bytes(content)
         settle(temporary, path)
 
@@ -92,7 +92,7 @@ def flush(path: Path) -> None:
 
 
 @contextmanager
-def replacement(path: Path) -> Iterator[Path]:
+def replacement(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
     """A new file beside `path`, to be filled and given to settle() in the block; gone afterwards if it was not.
 
     Never one that was there: strangers' code has been in some of the folders that are written to. Raises OSError.
@@ -100,7 +100,7 @@ def replacement(path: Path) -> Iterator[Path]:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)
     try:
-        Path(name).chmod(0o644)
+        Path(name).chmod(mode)
         yield Path(name)
     finally:
         Path(name).unlink(missing_ok=True)

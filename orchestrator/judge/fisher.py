@@ -3,7 +3,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import comb
+from math import comb, exp, fsum, lgamma
 from typing import TypeVar
 
 # Of the subtests that are called regressed, so many may be so by chance.
@@ -59,7 +59,23 @@ def more_than_chance(samples: Mapping[K, Runs], level: float = LEVEL) -> frozens
     return frozenset(keys[at] for _, at in chances[:last])
 
 
+# With more runs than this the numbers of ways have thousands of digits, and their logarithms are exact enough.
+_COUNTED = 2000
+
+
 def _tail(runs: Runs, least: int) -> float:
     most = min(runs.bad, runs.these)
+    if runs.all > _COUNTED:
+        first = max(least, runs.bad - runs.others)
+        every = _log_ways(runs.all, runs.these)
+        return min(1.0, fsum(exp(_log_split(runs, k) - every) for k in range(first, most + 1)))
     ways = sum(comb(runs.bad, k) * comb(runs.all - runs.bad, runs.these - k) for k in range(least, most + 1))
     return ways / comb(runs.all, runs.these)
+
+
+def _log_split(runs: Runs, k: int) -> float:
+    return _log_ways(runs.bad, k) + _log_ways(runs.all - runs.bad, runs.these - k)
+
+
+def _log_ways(of: int, chosen: int) -> float:
+    return lgamma(of + 1) - lgamma(chosen + 1) - lgamma(of - chosen + 1)

@@ -12,6 +12,7 @@ from orchestrator.model.cells import Cell
 from orchestrator.model.configuration import Matrix
 from orchestrator.model.crashes import Crash, CrashEntry
 from orchestrator.model.guests import Observation
+from orchestrator.model.history import News
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.matrix_choices import MatrixChoices
 from orchestrator.model.outcomes import Verdict
@@ -60,3 +61,5 @@ class RunReport:
     )
     left_out: tuple[str, ...] = ()  # what the matrix asks for and can't be, each with its reason
     series: Mapping[str, str] | None = None  # what the series does to each file, as Series.by_file; None: not told
+    series_title: str = ""  # the subject of its first patch, by which two runs know that they test the same series
+    news: News | None = None  # what is new in it, of a run that was compared with those before it

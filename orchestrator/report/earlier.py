@@ -6,17 +6,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
-from math import isfinite
 from pathlib import Path
-from typing import Any
 
+from orchestrator.model.history import PastRun
 from orchestrator.model.outcomes import Outcome
-from orchestrator.report.stored import CELLS_FILE, RUN_FILE
+from orchestrator.report.history.database import past_runs
 
 # Runs may be of a part of the matrix, and what the newest does not know an older one may.
 _MOST_RUNS = 8
-_MOST_LOOKED_AT = 200
-_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 _NOT_RUN = (Outcome.SKIPPED, Outcome.LOST)
 
 
@@ -37,48 +34,31 @@ class Earlier:
 
 
 def read_earlier(root: Path, *, matrix_path: str, before: str) -> Earlier:
-    """The runs below `root` of the matrix, newest first, without the one called `before`.
+    """The runs below `root` of the matrix, newest first, that began before the one called `before`.
 
     What can't be read is passed over: it decides on the order of things, and on nothing else.
     """
     cells: dict[str, LastRun] = {}
     series: Mapping[str, str] | None = None
-    for folder, run in islice(_runs(root, Path(matrix_path).resolve(), before), _MOST_RUNS):
-        stored = run.get("series")
-        series = stored if series is None and isinstance(stored, dict) else series
-        for name, known in _cells(folder / CELLS_FILE):
+    for run in islice(past_runs(root, before=before, matrix=Path(matrix_path).resolve()), _MOST_RUNS):
+        series = _series(run) if series is None else series
+        for name, known in _cells(run):
             cells.setdefault(name, known)
     return Earlier(cells=cells, series=series)
 
 
-def _runs(root: Path, matrix: Path, before: str) -> Iterator[tuple[Path, dict[str, Any]]]:
-    # A run is named after its time.
-    folders = sorted((file.parent for file in root.glob(f"*/{RUN_FILE}")), reverse=True)
-    for folder in folders[:_MOST_LOOKED_AT]:
-        if folder.is_symlink() or folder.name == before:
-            continue
-        with suppress(OSError, *_UNREADABLE):
-            run = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-            if Path(run["matrix_path"]).resolve() == matrix:
-                yield folder, run
+def _series(run: PastRun) -> Mapping[str, str] | None:
+    with suppress(ValueError):
+        files = json.loads(run.series_files)
+        return files if isinstance(files, dict) else None
+    return None
 
 
-def _cells(file: Path) -> Iterator[tuple[str, LastRun]]:
+def _cells(run: PastRun) -> Iterator[tuple[str, LastRun]]:
     """The cells of one run that ran; of a name that is there twice the last."""
-    found: dict[str, LastRun] = {}
-    with suppress(OSError), file.open("rb") as lines:
-        for line in lines:
-            with suppress(*_UNREADABLE):
-                said = json.loads(line)
-                outcome = Outcome(said["verdict"]["outcome"])
-                overhead = max(0.0, float(said["seconds"]) - float(said["cell"]["seconds"]))
-                if outcome not in _NOT_RUN and isfinite(overhead):
-                    found[_name(said["cell"])] = LastRun(outcome=outcome, overhead=overhead)
+    found = {
+        cell.name: LastRun(outcome=cell.outcome, overhead=max(0.0, cell.seconds - cell.load_seconds))
+        for cell in run.cells
+        if cell.outcome not in _NOT_RUN
+    }
     yield from found.items()
-
-
-def _name(cell: Mapping[str, Any]) -> str:
-    """Cell.name, of the cell as it is stored: to make a value of each would take ten times as long."""
-    build = cell["build"]
-    suffix = f".{cell['repeat']}" if cell["repeats"] > 1 else ""
-    return f"{build['variant']}.{build['flavour']}.{build['arch']}.{cell['workload']['name']}{suffix}"

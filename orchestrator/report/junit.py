@@ -3,6 +3,7 @@
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from junit_xml import TestCase, TestSuite, to_xml_report_string
 
@@ -26,16 +27,29 @@ def junit_text(report: RunReport) -> str:
     """One suite for each build, one case for each workload and repeat.
 
     Test suites come after them: one case for each subtest, over all repeats and both variants. Only one that the series
-    made worse is a failure.
+    made worse is a failure. Of a run that was compared with earlier ones, what failed before is skipped.
     """
     suites: dict[str, list[CellReport]] = {build.build.name: [] for build in report.builds}
     for cell in report.cells:
         suites.setdefault(cell.cell.build.name, []).append(cell)
-    whose = {entry.title: tally_text(entry) for entry in crash_entries(report.cells)}
-    made = [_suite(report, name, cells, whose) for name, cells in suites.items()]
+    context = _Context.of(report)
+    made = [_suite(report, name, cells, context) for name, cells in suites.items()]
     made += [_subtest_suite(report, suite) for suite in report.suites]
     text: str = to_xml_report_string(made, encoding="utf-8")
     return text
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What a case says beside its own cell: whose each splat is, and which failures are known."""
+
+    whose: Mapping[str, str]  # title of a splat -> text
+    known: Mapping[str, str]  # cell that fails as others did before -> since when
+
+    @classmethod
+    def of(cls, report: RunReport) -> "_Context":
+        whose = {entry.title: tally_text(entry) for entry in crash_entries(report.cells)}
+        return cls(whose, report.news.known if report.news else {})
 
 
 def sensitivity_junit_text(report: Sensitivity) -> str:
@@ -106,9 +120,9 @@ def valid_xml(text: str) -> str:
     return printable(text.replace("\r\n", "\n"))
 
 
-def _suite(report: RunReport, name: str, cells: Sequence[CellReport], whose: Mapping[str, str]) -> TestSuite:
+def _suite(report: RunReport, name: str, cells: Sequence[CellReport], context: _Context) -> TestSuite:
     failure = next((b for b in report.builds if isinstance(b, BuildFailure) and b.build.name == name), None)
-    cases = [_case(cell, whose) for cell in cells]
+    cases = [_case(cell, context) for cell in cells]
     if failure is not None and not cells:
         cases = [_build_case(failure)]
     return TestSuite(
@@ -132,13 +146,14 @@ def _properties(report: RunReport, name: str, cells: Iterable[CellReport]) -> Ma
         "argv": shlex.join(report.argv),
         "seed": str(report.matrix.seed),
         "interrupted": str(report.interrupted).lower(),
+        **({"since": report.news.since or "no earlier run"} if report.news else {}),
         **({"base": report.choices.base.text} if report.choices else {}),
         **{f"kernel.{key}": value for key, value in kernel.items()},
         **{f"version.{key}": value for key, value in report.versions.items()},
     }
 
 
-def _case(cell: CellReport, whose: Mapping[str, str]) -> TestCase:
+def _case(cell: CellReport, context: _Context) -> TestCase:
     suffix = f".{cell.cell.repeat}" if cell.cell.repeats > 1 else ""
     case = TestCase(
         name=valid_xml(cell.cell.workload.name + suffix),
@@ -147,13 +162,16 @@ def _case(cell: CellReport, whose: Mapping[str, str]) -> TestCase:
         stdout=valid_xml(_facts(cell)),
         allow_multiple_subelements=True,
     )
-    _judge(case, cell, whose)
+    _judge(case, cell, context)
     return case
 
 
-def _judge(case: TestCase, cell: CellReport, whose: Mapping[str, str]) -> None:
-    outcome, title = cell.verdict.outcome, valid_xml(cell.verdict.title)
-    if outcome is Outcome.SKIPPED:
+def _judge(case: TestCase, cell: CellReport, context: _Context) -> None:
+    outcome, title, whose = cell.verdict.outcome, valid_xml(cell.verdict.title), context.whose
+    if known := context.known.get(cell.cell.name):
+        # All readers of JUnit know "skipped" as neither a pass nor a failure, and show its message.
+        case.add_skipped_info(message=valid_xml(f"{outcome}, {known}: {title}"), output=valid_xml(_why(cell, whose)))
+    elif outcome is Outcome.SKIPPED:
         case.add_skipped_info(message=title)
     elif outcome is Outcome.LOST:
         case.add_error_info(message=title, output=valid_xml(_why(cell, whose)), error_type=outcome.value)
@@ -163,15 +181,18 @@ def _judge(case: TestCase, cell: CellReport, whose: Mapping[str, str]) -> None:
 
 def _subtest_suite(report: RunReport, suite: SuiteComparison) -> TestSuite:
     name = valid_xml(f"subtests.{suite.name}")
-    cases = [_subtest_case(name, suite, one) for one in suite.changes]
+    known = report.news.known_subtests if report.news else {}
+    cases = [_subtest_case(name, suite, one, known.get(f"{suite.name} {one.path}", "")) for one in suite.changes]
     runs = {"baseline.runs": str(suite.baseline_runs), "patched.runs": str(suite.patched_runs)}
     return TestSuite(name=name, test_cases=cases, timestamp=report.started, properties=runs)
 
 
-def _subtest_case(suite_name: str, suite: SuiteComparison, one: SubtestChange) -> TestCase:
+def _subtest_case(suite_name: str, suite: SuiteComparison, one: SubtestChange, known: str) -> TestCase:
     case = TestCase(name=valid_xml(one.path), classname=suite_name, stdout=valid_xml(runs_text(suite, one)))
     message = valid_xml(change_text(suite, one))
-    if one.change is Change.REGRESSED:
+    if known:
+        case.add_skipped_info(message=valid_xml(f"{known}: {message}"))
+    elif one.change is Change.REGRESSED:
         output = valid_xml("\n".join(one.diagnostics))
         case.add_failure_info(message=message, output=output, failure_type=one.change.value)
     elif one.patched.bad or one.baseline.bad or not (one.patched.ran or one.baseline.ran):

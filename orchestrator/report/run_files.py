@@ -12,10 +12,10 @@ from orchestrator.host.errors import InfraError
 from orchestrator.host.files import replace_whole
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str, *, mode: int = 0o644) -> None:
     """Replace a file in one step. Raises InfraError."""
     with writing(path):
-        replace_whole(path, text.encode("utf-8", errors="backslashreplace"))
+        replace_whole(path, text.encode("utf-8", errors="backslashreplace"), mode=mode)
 
 
 @contextmanager

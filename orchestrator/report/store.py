@@ -21,6 +21,7 @@ from orchestrator.host.text import json_text
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.configuration import Matrix
 from orchestrator.model.guests import WorkloadResult
+from orchestrator.model.history import News
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.matrix_choices import MatrixChoices
 from orchestrator.model.phases import Span, Timing
@@ -33,6 +34,7 @@ from orchestrator.report.coverage.page import page_text
 from orchestrator.report.crash_entries import crash_entries
 from orchestrator.report.junit import junit_text
 from orchestrator.report.run_files import append, write_whole, writing
+from orchestrator.report.run_page.run_page import REPORT_FILE, run_page_text
 from orchestrator.report.stored import CELL, CELL_COUNT, CELLS_FILE, RUN, RUN_FILE, unreadable, with_sum
 from orchestrator.report.stored import load_run as load_run
 from orchestrator.report.summary import summary_text
@@ -81,11 +83,15 @@ class Store:
         """The build's own folder, made if need be."""
         return self._made(self.folder / "builds" / build.name)
 
-    def plan(self, cells: Sequence[Cell], series: Mapping[str, str], left_out: Sequence[str] = ()) -> None:
+    def plan(
+        self, cells: Sequence[Cell], series: Mapping[str, str], left_out: Sequence[str] = (), *, series_title: str = ""
+    ) -> None:
         """What is run, in the order of the reports; what the series does to each file; what is left out, and why."""
         with self._lock:
             self._order = {cell.name: index for index, cell in enumerate(cells)}
-            self._report = replace(self._report, series=dict(series), left_out=tuple(left_out))
+            self._report = replace(
+                self._report, series=dict(series), left_out=tuple(left_out), series_title=series_title
+            )
         self._save_run()
 
     def add_choices(self, choices: MatrixChoices | None) -> None:
@@ -114,6 +120,11 @@ class Store:
         """What the subtests of all cells so far come to."""
         with self._lock:
             self._report = replace(self._report, suites=tuple(suites))
+
+    def set_news(self, news: News) -> None:
+        """What of the cells so far is new, beside earlier runs."""
+        with self._lock:
+            self._report = replace(self._report, news=news)
 
     def add_cells(self, cells: Sequence[CellReport]) -> None:
         """Record finished cells. When this returns, their lines are on the disk."""
@@ -150,13 +161,14 @@ class Store:
         return tuple(sorted(self._cells, key=lambda cell: self._order.get(cell.cell.name, last)))
 
     def save(self, *, interrupted: bool = False) -> RunReport:
-        """Write run.json, junit.xml, summary.txt, timeline.svg and trace.json as of now, unless that has been done.
+        """Write run.json, junit.xml, summary.txt, report.html, timeline.svg and trace.json, unless that is done.
 
         A run with an instrumented kernel has coverage.html, too.
         """
         interrupted = interrupted or self._report.interrupted
         with self._lock:
-            state = (len(self._cells), len(self._report.builds), len(self._report.timings), interrupted)
+            known = self._report
+            state = (len(self._cells), len(known.builds), len(known.timings), interrupted, known.news)
             if self._saved and self._saved[0] == state:
                 return self._saved[1]
             cells = self._in_order()
@@ -170,9 +182,11 @@ class Store:
         self._save_run()
         write_whole(self.folder / JUNIT_FILE, junit_text(report))
         write_whole(self.folder / SUMMARY_FILE, summary_text(report))
-        write_whole(self.folder / TIMELINE_FILE, timeline_svg(report))
+        picture, builds = timeline_svg(report), coverage_of(report)
+        write_whole(self.folder / TIMELINE_FILE, picture)
         write_whole(self.folder / TRACE_FILE, trace_text(report))
-        if builds := coverage_of(report):
+        write_whole(self.folder / REPORT_FILE, run_page_text(report, timeline=picture, coverage=builds))
+        if builds:
             write_whole(self.folder / PAGE_FILE, page_text(report, builds))
         self._saved = (state, report)
         return report

@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -78,6 +79,28 @@ def sealed_object(path: Path) -> dict[str, Any]:
 
 def _no_folder(folder: Path, why: OSError) -> UserError:
     return UserError(f"{folder} is not the folder of a run: {why}", hint="ls results/")
+
+
+def run_values(folder: Path) -> dict[str, Any] | None:
+    """run.json as it was written, without the types of a RunReport; None where it can't be read or has changed."""
+    try:
+        return _object((folder / RUN_FILE).read_bytes())
+    except (OSError, _Bad):
+        return None
+
+
+def cell_values(folder: Path) -> Iterator[dict[str, Any]]:
+    """The lines of cells.jsonl that are as they were written, without the types of a CellReport.
+
+    To make a value of each takes ten times as long.
+    """
+    try:
+        with (folder / CELLS_FILE).open("rb") as lines:
+            for line in lines:
+                with suppress(_Bad):
+                    yield _object(line)
+    except OSError:
+        return
 
 
 # So many lines that are missing get a cell each.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from orchestrator.host.text import printable
 from orchestrator.model.configuration import Variant
-from orchestrator.model.crashes import Comparison, CrashEntry, Severity
+from orchestrator.model.crashes import Comparison, Crash, CrashEntry, Severity
 from orchestrator.model.guests import WorkloadResult
 from orchestrator.model.images import BuildFailure
 from orchestrator.model.outcomes import Outcome
@@ -18,6 +18,7 @@ from orchestrator.report.changed_reach import reach_lines
 from orchestrator.report.coverage.figures import PAGE_FILE, BuildCoverage, could_not_say, coverage_of, headline, not_run
 from orchestrator.report.crash_entries import compared_text, comparison, crash_entries, tally_text
 from orchestrator.report.crash_text import short_crash_lines
+from orchestrator.report.news_text import finding_news, news_lines
 from orchestrator.report.next_command import baseline_command, pasteable
 from orchestrator.report.proof_text import changed_text, reach_by_arch, reach_text, site_text, together
 from orchestrator.report.suite_text import suite_lines
@@ -30,7 +31,7 @@ _MOST_ENTRIES = 12
 _ONE_VARIANT = "--variant baseline --variant patched tells"
 _OLD_BUG = "also in the baseline: the series did not bring it in"
 # What a kernel did; the other outcomes say what could not be found out.
-_COMPARED = (Outcome.FAILED, Outcome.HUNG, Outcome.CORRUPTED, Outcome.CRASHED, Outcome.BOOT_FAILED)
+COMPARED = (Outcome.FAILED, Outcome.HUNG, Outcome.CORRUPTED, Outcome.CRASHED, Outcome.BOOT_FAILED)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +59,7 @@ def summary_text(report: RunReport) -> str:
     """At most 78 columns wide, ASCII, without anything that only this machine understands."""
     blocks = [
         _head(report),
+        _news(report),
         *(_table(name, cells, report) for name, cells in by_build(report.cells).items()),
         *_suites(report),
         *_failed_builds(report),
@@ -170,6 +172,10 @@ def _head(report: RunReport) -> str:
     return "\n".join(_wrapped(line) for line in lines)
 
 
+def _news(report: RunReport) -> str:
+    return "\n".join(_wrapped(line.strip(), indent="  " * line.startswith("  ")) for line in news_lines(report))
+
+
 def _table(name: str, cells: Sequence[CellReport], report: RunReport) -> str:
     release = next((cell.kernel["release"] for cell in cells if "release" in cell.kernel), "")
     accelerators = sorted({cell.run.accelerator for cell in cells if cell.run is not None and cell.run.accelerator})
@@ -206,7 +212,8 @@ def _failed_builds(report: RunReport) -> Iterator[str]:
 def _finding(report: RunReport, finding: Finding) -> str:
     count = len(finding.cells)
     lines = [_wrapped(f"{finding.outcome.upper()} ({count} {'cell' if count == 1 else 'cells'}): {finding.title}")]
-    lines += [_wrapped(text, indent="  ") for text in _whose(report, finding)]
+    lines += [_wrapped(text, indent="  ") for text in finding_news(report.news, finding.cells)]
+    lines += [_wrapped(text, indent="  ") for text in whose(report, finding)]
     lines += without_baseline(report, finding)
     lines += [_wrapped(reason, indent="  ") for reason in finding.cells[0].verdict.reasons[:_MOST_REASONS]]
     lines += list(_crash(finding))
@@ -216,9 +223,9 @@ def _finding(report: RunReport, finding: Finding) -> str:
     return "\n".join((*lines, *_again(report, finding.cells[0])))
 
 
-def _whose(report: RunReport, finding: Finding) -> Iterator[str]:
+def whose(report: RunReport, finding: Finding) -> Iterator[str]:
     """Whether the series is to blame, as far as cells with and without it tell."""
-    if finding.outcome in _COMPARED:
+    if finding.outcome in COMPARED:
         names = {cell.cell.name for cell in finding.cells}
         found = comparison(report.cells, lambda cell: cell.cell.name in names or _shows(cell, finding.title))
         if text := compared_text(*found):
@@ -229,7 +236,7 @@ def _whose(report: RunReport, finding: Finding) -> Iterator[str]:
 
 def without_baseline(report: RunReport, finding: Finding) -> Iterator[str]:
     """Where only the series ran: how to learn whether it is to blame, as lines that can be pasted."""
-    if finding.outcome not in _COMPARED or {cell.cell.build.variant for cell in report.cells} != {Variant.PATCHED}:
+    if finding.outcome not in COMPARED or {cell.cell.build.variant for cell in report.cells} != {Variant.PATCHED}:
         return
     command = baseline_command(report, finding.cells[0])
     yield _wrapped("an old bug or a new one? " + ("Without the series:" if command else _ONE_VARIANT), indent="  ")
@@ -240,13 +247,16 @@ def _shows(cell: CellReport, title: str) -> bool:
     return any(crash.title == title for crash in cell.crashes)
 
 
-def _crash(finding: Finding) -> Iterator[str]:
+def crash_of(finding: Finding) -> Crash | None:
     """The splat that gave the finding its name, or else the first that fails the cell."""
-    cell = finding.cells[0]
-    fatal = [crash for crash in cell.crashes if crash.severity is Severity.FATAL and not crash.allowed]
+    fatal = [crash for crash in finding.cells[0].crashes if crash.severity is Severity.FATAL and not crash.allowed]
     named = [crash for crash in fatal if crash.title == finding.title]
-    for crash in (named or fatal)[:1]:
-        for line in short_crash_lines(crash, cell.cell.build.variant, frames=_MOST_FRAMES):
+    return next(iter(named or fatal), None)
+
+
+def _crash(finding: Finding) -> Iterator[str]:
+    if crash := crash_of(finding):
+        for line in short_crash_lines(crash, finding.cells[0].cell.build.variant, frames=_MOST_FRAMES):
             # What is indented is a stack or source, whose columns mean something.
             yield (
                 _wrapped(line, indent="  ")
@@ -277,13 +287,14 @@ def _others(report: RunReport) -> str:
     """The splats that gave no finding its name, each once."""
     named = {cell.verdict.title for cell in report.cells}
     entries = [entry for entry in crash_entries(report.cells) if entry.title not in named]
-    lines = [_wrapped(_entry_text(entry), indent="  ") for entry in entries[:_MOST_ENTRIES]]
+    lines = [_wrapped(entry_text(entry), indent="  ") for entry in entries[:_MOST_ENTRIES]]
     if len(entries) > _MOST_ENTRIES:
         lines.append(f"  and {len(entries) - _MOST_ENTRIES} more, in run.json")
     return "\n".join(("What else the kernels said:", *lines)) if lines else ""
 
 
-def _entry_text(entry: CrashEntry) -> str:
+def entry_text(entry: CrashEntry) -> str:
+    """A splat's title, in how many cells it is, and what is to be known of it."""
     marks = ["noted only"] if entry.severity is Severity.NOTE else []
     marks += [f"allowed: {entry.allowed}"] if entry.allowed else []
     marks += ["only after another"] if entry.follow_up else []

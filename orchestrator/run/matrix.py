@@ -40,7 +40,8 @@ def run_matrix(request: Request, store: Store, listener: Listener) -> RunReport:
     stopwatch.begin(Phase.FETCH)
     with open_kernels(request, stopwatch.listening(listener)) as kernels:
         store.add_timing(SOURCE, stopwatch.stop())
-        store.plan(request.cells, kernels.series.by_file, request.left_out)
+        series = kernels.series
+        store.plan(request.cells, series.by_file, request.left_out, series_title=series.title)
         for text in request.left_out:
             listener(Notice(text=f"left out: {text}"))
         files = _boot_files(request, store, listener, new_keys(), sandbox=kernels.sandbox)

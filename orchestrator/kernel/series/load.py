@@ -22,6 +22,7 @@ from orchestrator.kernel.series.diff_text import DiffText, done_in, find_diff
 from orchestrator.kernel.series.mail import NOTHING_NOTED, NotedBase, Piece, pieces_in
 from orchestrator.kernel.series.packed import LARGEST, MIB, read_packed
 from orchestrator.kernel.series.quilt import FORMS, read_folder
+from orchestrator.kernel.series.subject import parse_subject
 from orchestrator.model.series_diff import ChangedFile, DiffLine
 
 _PARSE_SECONDS = 300.0
@@ -74,6 +75,11 @@ class Series:
         Builds of one identity share a layer: where the patches lie, who wrote the first one, and how it is called.
         """
         return _identity(self.origin) if self.origin else self.sha256
+
+    @property
+    def title(self) -> str:
+        """How it is called in all its versions: its first patch's subject, without what is in brackets."""
+        return parse_subject(self.patches[0].subject).title if self.patches else ""
 
     @property
     def identities_below(self) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from orchestrator.model.series_diff import ChangedFile
 from orchestrator.report.coverage.figures import annotated_patch, cobertura_text, coverage_of, lcov_text
 from orchestrator.report.coverage.page import page_text
 from orchestrator.report.junit import junit_text
+from orchestrator.report.run_page.run_page import run_page_text
 from orchestrator.report.summary import summary_text
 from orchestrator.report.terminal import print_table, terminal
 from orchestrator.report.timeline import timeline_svg
@@ -93,6 +94,7 @@ def outputs() -> Iterator[tuple[str, str]]:
     yield "timeline", timeline_svg(report)
     yield "trace", trace_text(report)
     yield "page", page_text(covered, builds)
+    yield "run page", run_page_text(report, timeline=timeline_svg(report), coverage=())
     yield "lcov", lcov_text(builds)
     yield "cobertura", cobertura_text(builds, timestamp=0)
     yield "patch", "\n".join(line.text for one in builds for line in annotated_patch(one))
@@ -127,8 +129,9 @@ def test_xml_stays_whole(name: str) -> None:
     ET.fromstring(OUTPUTS[name])
 
 
-def test_html_has_no_markup_of_a_strangers() -> None:
-    assert "<b>" not in OUTPUTS["page"]
+@pytest.mark.parametrize("name", ["page", "run page"])
+def test_html_has_no_markup_of_a_strangers(name: str) -> None:
+    assert "<b>" not in OUTPUTS[name]
 
 
 def test_a_title_does_not_add_lines() -> None:

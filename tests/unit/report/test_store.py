@@ -76,6 +76,7 @@ def test_the_layout_is_the_documented_one(tmp_path: Path) -> None:
         "cells/patched.plain.x86_64.mincore",
         "cells/patched.plain.x86_64.mincore/workload.json",
         "junit.xml",
+        "report.html",
         "run.json",
         "summary.txt",
         "timeline.svg",

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What of a run is new, in words (pure)."""
+
+from collections.abc import Iterator, Sequence
+
+from orchestrator.model.history import News
+from orchestrator.model.reports import CellReport, RunReport
+
+_MOST = 20
+
+
+def news_lines(report: RunReport) -> Iterator[str]:
+    """A head, and a line for each failure that is new; nothing of a run that was compared with none."""
+    news = report.news
+    if news is None:
+        return
+    if not news.runs:
+        yield "There is no earlier run to compare with: all that fails is new."
+        return
+    known = len(news.known) + len(news.known_subtests)
+    compared = f"{news.runs} earlier run{'s' if news.runs > 1 else ''}, the newest {news.since}"
+    yield f"{len(news.new)} new, {known} known, compared with {compared}:"
+    for one in news.new[:_MOST]:
+        cells = f"{len(one.cells)} cells" if len(one.cells) > 1 else one.cells[0]
+        yield f"  NEW ({one.why}): {one.outcome}: {one.title} ({cells})"
+    if len(news.new) > _MOST:
+        yield f"  and {len(news.new) - _MOST} more new ones"
+    for name, why in list(news.known_subtests.items())[:_MOST]:
+        yield f"  {why}: {name}"
+
+
+def finding_news(news: News | None, cells: Sequence[CellReport]) -> Iterator[str]:
+    """Whether what these cells show is new or known; nothing where that is not asked."""
+    names = {cell.cell.name for cell in cells}
+    if news is None or not news.runs:
+        return
+    for one in news.new:
+        if names & set(one.cells):
+            yield f"NEW: {one.why}"
+            break
+    yield from sorted({why for name, why in news.known.items() if name in names})[:3]
