@@ -125,6 +125,9 @@ DUMP_MEMORY = click.option("--dump-memory", is_flag=True, help="Keep the memory 
 RESTORE = click.option("--no-restore", "restore", flag_value=False, default=True, type=bool,
                         help="Boot every guest: restore none from a snapshot.")  # fmt: skip
 JUNIT = click.option("--junit", type=OutputFile(), metavar="FILE", help="Also write JUnit XML to FILE.")
+SHARD = click.option(
+    "--shard", metavar="I/N", default="", help="Only the I-th of N parts of the cells: see `patchrig merge`."
+)
 AS_JSON = click.option("--json", "as_json_text", is_flag=True, help="Print JSON for scripts.")
 
 

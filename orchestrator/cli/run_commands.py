@@ -16,6 +16,7 @@ from orchestrator.cli.options import (
     NO_SANDBOX,
     RESTORE,
     RESULTS,
+    SHARD,
     Choice,
     Output,
     with_choice,
@@ -32,6 +33,7 @@ from orchestrator.host.errors import ExitCode
 @JUNIT
 @DUMP_MEMORY
 @RESTORE
+@SHARD
 @AS_JSON
 def run(  # noqa: PLR0913  # click gives each option as an argument
     matrix: Path | None,
@@ -41,6 +43,7 @@ def run(  # noqa: PLR0913  # click gives each option as an argument
     junit: Path | None,
     dump_memory: bool,
     restore: bool,
+    shard: str,
     as_json_text: bool,
     **choice: Any,
 ) -> ExitCode:
@@ -67,7 +70,7 @@ def run(  # noqa: PLR0913  # click gives each option as an argument
 
     output = Output(results=results, junit=junit, as_json=as_json_text)
     how = {"jobs": jobs, "fail_fast": fail_fast, "dump_memory": dump_memory, "restore": restore}
-    return reported_runs.run(matrix, Choice(**choice), output, **how)
+    return reported_runs.run(matrix, Choice(**choice), output, shard=shard, **how)
 
 
 @click.command("list")

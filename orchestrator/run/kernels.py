@@ -28,6 +28,7 @@ from orchestrator.model.events import Listener, Notice
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.matrix_choices import MatrixChoices
 from orchestrator.model.reach import DEFAULT_FOLDERS
+from orchestrator.model.shards import Shard
 from orchestrator.model.suites import SuiteFiles
 from orchestrator.plan.config import Plan
 from orchestrator.plan.flavours import needs_of
@@ -44,13 +45,14 @@ class Request:
     """What a command was asked to do, paths resolved."""
 
     plan: Plan
-    cells: tuple[Cell, ...]
+    cells: tuple[Cell, ...]  # also those that another shard has: all cells decide on what kernels and guests have
     series: tuple[Path, ...]
     left_out: tuple[str, ...] = ()  # what the matrix asks for and can't be, each with its reason
     series_version: str = ""  # of those in a mailbox; "": there is one only
     tree: Path | None = None
     revision: str = ""  # a commit of the tree, where a git range names none; "": the files as they lie there
     choices: MatrixChoices | None = None  # of a command line that names no matrix
+    shard: Shard | None = None  # only its cells are run
     jobs: int | None = None  # None: as cores and memory allow
     fail_fast: bool = False
     until_fail: bool = False  # the cells are repeats: the first that is bad ends them, and the rest were never wanted
