@@ -19,7 +19,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 GUEST_SCRIPTS = PROJECT / "guest-scripts"
 LIBRARY = GUEST_SCRIPTS / "lib"
 
-SHELL_FOLDERS = (GUEST_SCRIPTS, PROJECT / "tools", PROJECT / ".ci", PROJECT / "benchmarks")
+SHELL_FOLDERS = (GUEST_SCRIPTS, PROJECT / "tools", PROJECT / ".ci", PROJECT / "benchmarks", PROJECT / "configs" / "ci")
 SHELL_SCRIPTS = [
     path
     for folder in SHELL_FOLDERS
@@ -27,7 +27,7 @@ SHELL_SCRIPTS = [
     if path.is_file() and path.suffix in ("", ".sh") and b"python" not in path.read_bytes().partition(b"\n")[0]
 ]
 C_FILES = sorted(GUEST_SCRIPTS.rglob("*.c"))
-CI_FILES = [PROJECT / "configs" / "ci" / name for name in ("github-actions.yml", "gitlab-ci.yml")]
+CI_FILES = sorted((PROJECT / "configs" / "ci").glob("*.yml"))
 
 
 def check(argv: Sequence[str | Path]) -> None:

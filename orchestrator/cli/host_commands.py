@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`patchrig doctor`, `clean` and `schema`: their options."""
+"""`patchrig doctor`, `clean`, `schema` and `completion`: their options."""
 
 import click
+from click.shell_completion import get_completion_class
 
 from orchestrator.cli.options import AS_JSON
 from orchestrator.host.errors import ExitCode
@@ -59,3 +60,20 @@ def schema(kind: str) -> ExitCode:
     from orchestrator.cli.schema_text import print_schema
 
     return print_schema(kind)
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> ExitCode:
+    """Print the script that completes patchrig's commands in a SHELL.
+
+    \b
+    Examples:
+      patchrig completion fish > ~/.config/fish/completions/patchrig.fish
+      eval "$(patchrig completion bash)"      # in ~/.bashrc
+    """
+    made = get_completion_class(shell)
+    assert made is not None
+    click.echo(made(context.find_root().command, {}, "patchrig", "_PATCHRIG_COMPLETE").source())
+    return ExitCode.OK

@@ -29,6 +29,9 @@ COMMANDS = {
     "clean": Command(
         "orchestrator.cli.host_commands:clean", "Free disk space in the cache: old kernels, or everything."
     ),
+    "completion": Command(
+        "orchestrator.cli.host_commands:completion", "Print the script that completes patchrig's commands in a SHELL."
+    ),
     "coverage": Command("orchestrator.cli.coverage_commands:coverage", "Show which of the changed lines ran in RUN."),
     "doctor": Command(
         "orchestrator.cli.host_commands:doctor", "Check this machine: packages, sandbox, KVM, disk space."
@@ -37,10 +40,16 @@ COMMANDS = {
     "hunt": Command("orchestrator.cli.hunt_commands:hunt", "Look for bugs that nobody knows, for hours."),
     "judge": Command("orchestrator.cli.judge_commands:judge", "Find every kernel splat in console logs."),
     "list": Command("orchestrator.cli.run_commands:list_cells", "Show the cells of a run and what each would do."),
+    "merge": Command(
+        "orchestrator.cli.continued_commands:merge", "Put the shards of a run together: one run, one report."
+    ),
     "reach": Command(
         "orchestrator.cli.reach_commands:reach", "Record which functions of the kernel each workload of MATRIX runs."
     ),
     "repro": Command("orchestrator.cli.run_commands:repro", "Run a CELL of an earlier RUN again."),
+    "resume": Command(
+        "orchestrator.cli.continued_commands:resume", "Run what is left of a RUN that was killed or interrupted."
+    ),
     "run": Command("orchestrator.cli.run_commands:run", "Patch, build, boot and judge a series or a matrix."),
     "schema": Command(
         "orchestrator.cli.host_commands:schema", "Print the JSON Schema of a KIND of YAML file, for editors."
@@ -80,8 +89,8 @@ def cli(verbose: bool) -> None:
       patchrig sensitivity swapoff          # would it have noticed a bug?
 
     \b
-    Shell completion (also zsh_source, fish_source):
-      eval "$(_PATCHRIG_COMPLETE=bash_source patchrig)"
+    Shell completion (also zsh, fish):
+      eval "$(patchrig completion bash)"
     """
     log = logging.StreamHandler(sys.stderr)
     log.setFormatter(_Printable("%(message)s"))

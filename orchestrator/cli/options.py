@@ -137,6 +137,9 @@ RESTORE = click.option("--no-restore", "restore", flag_value=False, default=True
 JUNIT = click.option("--junit", type=OutputFile(), metavar="FILE", help="Also write JUnit XML to FILE.")
 SINCE = click.option("--since", metavar="RUN", default="",
                      help="Only what is new since RUN (an id, the start of one, or last) fails the run.")  # fmt: skip
+SHARD = click.option(
+    "--shard", metavar="I/N", default="", help="Only the I-th of N parts of the cells: see `patchrig merge`."
+)
 AS_JSON = click.option("--json", "as_json_text", is_flag=True, help="Print JSON for scripts.")
 
 

@@ -3,30 +3,36 @@
 
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from orchestrator.cli.ci_output import show_in_ci
 from orchestrator.cli.messages import tell
 from orchestrator.cli.options import Choice, Output
 from orchestrator.cli.request import request_of, versions
+from orchestrator.cli.selection import selection_of
 from orchestrator.host.errors import Cancelled, ExitCode, InfraError, UserError
 from orchestrator.host.text import json_text
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.cells import Cell
+from orchestrator.model.events import Listener
 from orchestrator.model.history import News
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.model.subtests import Change
 from orchestrator.plan.config import Plan
 from orchestrator.plan.delays import parse_delays
+from orchestrator.plan.division import shard_of
 from orchestrator.report.changed_reach import reach_json
 from orchestrator.report.store import Store, copy_junit, find_cell, find_run, load_run, open_run
 from orchestrator.report.suite_text import suite_json
 from orchestrator.report.terminal import print_table, say, screen, terminal
+from orchestrator.run.kept_plan import keep_plan, new_plan
 from orchestrator.run.kernels import Request
 from orchestrator.run.matrix import rerun, run_matrix
 from orchestrator.run.run_history import runs_up_to, what_is_new, write_index
@@ -49,10 +55,17 @@ class Again:
         return self.repeat or (1000 if self.until_fail else 1)
 
 
-def run(matrix: Path | None, choice: Choice, output: Output, **how: Any) -> ExitCode:
+def run(matrix: Path | None, choice: Choice, output: Output, *, shard: str, **how: Any) -> ExitCode:
     """`how`: the fields of Request that only this command has options for."""
-    request = replace(request_of(matrix, choice), **how)
-    return _reported(request, output, lambda store, listener: run_matrix(request, store, listener))
+    part = shard_of(shard) if shard else None
+    request = replace(request_of(matrix, choice), shard=part, **how)
+    kept = new_plan(request, selection_of(choice), output.junit)
+
+    def work(store: Store, listener: Listener) -> RunReport:
+        keep_plan(kept, store.folder)
+        return run_matrix(request, store, listener)
+
+    return reported(_new_run(request, output), output, work)
 
 
 def repro(name: str, cell: str, again: Again, output: Output, **how: Any) -> ExitCode:
@@ -65,7 +78,7 @@ def repro(name: str, cell: str, again: Again, output: Output, **how: Any) -> Exi
     cells = tuple(replace(base, repeat=number, repeats=again.times) for number in range(1, again.times + 1))
     plan = Plan(path=Path(old.matrix_path), matrix=old.matrix, workloads=(found.workload,))
     request = Request(plan=plan, cells=cells, series=(), until_fail=again.until_fail, **how)
-    return _reported(request, output, lambda store, listener: rerun(old, cells, request, store, listener))
+    return reported(_new_run(request, output), output, lambda *to: rerun(old, cells, request, *to))
 
 
 def _changed(found: Cell, again: Again) -> Cell:
@@ -78,10 +91,10 @@ def _changed(found: Cell, again: Again) -> Cell:
     return replace(base, widening=parse_delays(again.widen))
 
 
-def _reported(request: Request, output: Output, work: Work) -> ExitCode:
-    report, trouble = _stored(request, output, work)
-    if output.as_json:
-        click.echo(json_text(_report_json(report), indent=2))
+def reported(opened: AbstractContextManager[Store], output: Output, work: Work) -> ExitCode:
+    """Run what is to be run, its folder being open, and show what came of it."""
+    report, trouble = _stored(opened, output, work)
+    show_json(report, output)
     if trouble:
         tell(trouble)
     return exit_code(report)
@@ -89,26 +102,33 @@ def _reported(request: Request, output: Output, work: Work) -> ExitCode:
 
 def run_request(request: Request, output: Output, work: Work) -> RunReport:
     """Run the cells of a request, with a folder of results and the view of the work, for a command with more to do."""
-    report, trouble = _stored(request, output, work)
+    report, trouble = _stored(_new_run(request, output), output, work)
     if trouble:
         tell(trouble)
     return report
 
 
-def _stored(request: Request, output: Output, work: Work) -> tuple[RunReport, InfraError | None]:
-    """The report of a run, and what went wrong beside a kernel that is bad. Raises InfraError where that is all."""
-    # What a script reads goes to standard output, the view of the work beside it.
-    console = screen(beside_output=output.as_json)
-    arches = {cell.build.arch for cell in request.cells}
-    before = runs_up_to(output.results, output.since) if output.since else None
+@contextmanager
+def _new_run(request: Request, output: Output) -> Iterator[Store]:
     with open_run(
         output.results,
         argv=["patchrig", *sys.argv[1:]],
         matrix_path=str(request.plan.path),
         matrix=request.plan.matrix,
-        versions=versions(sorted(arches)),
+        versions=versions(sorted({cell.build.arch for cell in request.cells})),
     ) as store:
         store.add_choices(request.choices)
+        if request.shard:
+            store.add_shard(request.shard)
+        yield store
+
+
+def _stored(opened: AbstractContextManager[Store], output: Output, work: Work) -> tuple[RunReport, InfraError | None]:
+    """The report of a run, and what went wrong beside a kernel that is bad. Raises InfraError where that is all."""
+    # What a script reads goes to standard output, the view of the work beside it.
+    console = screen(beside_output=output.as_json)
+    before = runs_up_to(output.results, output.since) if output.since else None
+    with opened as store:
         trouble: InfraError | None = None
         try:
             with terminal(console) as listener:
@@ -122,15 +142,28 @@ def _stored(request: Request, output: Output, work: Work) -> tuple[RunReport, In
             report = store.save(interrupted=isinstance(why, KeyboardInterrupt | Cancelled))
             # After a mistake on the command line there is nothing to show, and no folder is left.
             if report.cells or not isinstance(why, UserError):
-                print_table(report, console)
-                say(console, f"results: {report.folder}")
-                if output.junit:
-                    copy_junit(report.folder, output.junit)
+                show_report(report, output)
         # A kernel that is bad is so, whatever else this machine did.
         if trouble and exit_code(report) is not ExitCode.BAD_KERNEL:
             raise trouble
     _refresh_index(output.results)
     return report, trouble
+
+
+def show_report(report: RunReport, output: Output) -> None:
+    """What a person reads of a run, and the second JUnit file."""
+    console = screen(beside_output=output.as_json)
+    print_table(report, console)
+    say(console, f"results: {report.folder}")
+    if output.junit:
+        copy_junit(report.folder, output.junit)
+    show_in_ci(report)
+
+
+def show_json(report: RunReport, output: Output) -> None:
+    """What a script reads of a run."""
+    if output.as_json:
+        click.echo(json_text(_report_json(report), indent=2))
 
 
 def _refresh_index(results: Path) -> None:
@@ -170,7 +203,10 @@ def _known(report: RunReport, cell: CellReport) -> dict[str, str]:
 
 
 def exit_code(report: RunReport) -> ExitCode:
-    """1 for a red cell or a worse subtest, unless it is known; else 3 if a cell was lost or none ended; else 0."""
+    """1 for a red cell or a worse subtest, unless it is known; else 3 if a cell was lost or none ended; else 0.
+
+    A shard may have no cell at all: what it found out is that nothing was left for it.
+    """
     news = report.news or News(since="", runs=0)
     outcomes = {cell.verdict.outcome for cell in report.cells}
     red = [cell for cell in report.cells if not cell.verdict.outcome.good and cell.verdict.outcome is not Outcome.LOST]
@@ -179,6 +215,8 @@ def exit_code(report: RunReport) -> ExitCode:
     worse = (f"{suite.name} {one.path}" for suite in report.suites for one in suite.of(Change.REGRESSED))
     if any(name not in news.known_subtests for name in worse):
         return ExitCode.BAD_KERNEL
+    if report.shard and not report.cells and not report.interrupted:
+        return ExitCode.OK
     # A run without a single cell that came to its end has found out nothing.
     ended = outcomes & {Outcome.PASSED, Outcome.SUBTESTS_FAILED} or red
     return ExitCode.OK if ended and Outcome.LOST not in outcomes else ExitCode.INFRA

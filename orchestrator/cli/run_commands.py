@@ -16,6 +16,7 @@ from orchestrator.cli.options import (
     NO_SANDBOX,
     RESTORE,
     RESULTS,
+    SHARD,
     SINCE,
     Choice,
     Output,
@@ -34,6 +35,7 @@ from orchestrator.host.errors import ExitCode
 @DUMP_MEMORY
 @RESTORE
 @SINCE
+@SHARD
 @AS_JSON
 def run(  # noqa: PLR0913  # click gives each option as an argument
     matrix: Path | None,
@@ -44,6 +46,7 @@ def run(  # noqa: PLR0913  # click gives each option as an argument
     dump_memory: bool,
     restore: bool,
     since: str,
+    shard: str,
     as_json_text: bool,
     **choice: Any,
 ) -> ExitCode:
@@ -72,7 +75,7 @@ def run(  # noqa: PLR0913  # click gives each option as an argument
 
     output = Output(results=results, junit=junit, as_json=as_json_text, since=since)
     how = {"jobs": jobs, "fail_fast": fail_fast, "dump_memory": dump_memory, "restore": restore}
-    return reported_runs.run(matrix, Choice(**choice), output, **how)
+    return reported_runs.run(matrix, Choice(**choice), output, shard=shard, **how)
 
 
 @click.command("list")

@@ -39,7 +39,15 @@ def chosen_cells(matrix: Path | None, choice: Choice) -> ChosenCells:
         raise UserError("--tree and --kernel both say which kernel to build: give one of them")
     if choice.kernel and choice.kernel not in known_kernels() and not is_version(choice.kernel):
         load_kernel_source(choice.kernel)
-    selection = Selection(
+    selection = selection_of(choice)
+    if matrix is None and (choice.patch or choice.tree or choice.kernel):
+        return _without_matrix(choice, selection)
+    return _of_matrix(matrix or DEFAULT_MATRIX, choice, selection)
+
+
+def selection_of(choice: Choice) -> Selection:
+    """What the options put in place of the matrix's own values."""
+    return Selection(
         arches=choice.arch,
         flavours=choice.flavour,
         workloads=choice.workload,
@@ -50,9 +58,6 @@ def chosen_cells(matrix: Path | None, choice: Choice) -> ChosenCells:
         repeat=choice.repeat,
         widen=choice.widen,
     )
-    if matrix is None and (choice.patch or choice.tree or choice.kernel):
-        return _without_matrix(choice, selection)
-    return _of_matrix(matrix or DEFAULT_MATRIX, choice, selection)
 
 
 def _of_matrix(matrix: Path, choice: Choice, selection: Selection) -> ChosenCells:

@@ -82,6 +82,19 @@ def add_tests(initramfs: Path, tests: Iterable[SuiteFile], *, output: Path) -> P
     return output
 
 
+def with_keys(initramfs: Path, keys: RunKeys, *, output: Path) -> Path:
+    """An initramfs with other keys: what comes later in it counts."""
+    replace_whole(output, initramfs.read_bytes() + newc(_key_entries(keys)))
+    return output
+
+
+def _key_entries(keys: RunKeys) -> list[Entry]:
+    return [
+        regular("etc/dropbear/host_key", keys.host_key, permissions=_SECRET),
+        regular("root/.ssh/authorized_keys", keys.authorized_keys, permissions=_SECRET),
+    ]
+
+
 def _test_entries(tests: Sequence[SuiteFile]) -> Iterator[Entry]:
     paths = {test.path: PurePosixPath(SUITES_FOLDER, test.path) for test in tests}
     folders = {str(parent) for path in paths.values() for parent in path.parents} - {"."}
@@ -114,8 +127,7 @@ def _own_entries(arch: Arch, keys: RunKeys, files: GuestFiles, until: Deadline) 
         regular("root/.profile", (scripts / "profile").read_bytes()),
         *(regular(f"patchrig/{name}", (scripts / name).read_bytes(), permissions=_EXECUTABLE) for name in SCRIPTS),
         *(regular(f"patchrig/{name}", program, permissions=_EXECUTABLE) for name, program in own.items()),
-        regular("etc/dropbear/host_key", keys.host_key, permissions=_SECRET),
-        regular("root/.ssh/authorized_keys", keys.authorized_keys, permissions=_SECRET),
+        *_key_entries(keys),
     ]
 
 

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from orchestrator.host.errors import UserError
+from orchestrator.host.files import replace_whole, replacement, settle
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,9 +52,11 @@ def dropbear_key(key: Ed25519PrivateKey) -> bytes:
 def save_keys(keys: RunKeys, folder: Path) -> None:
     """Keep the client's side in a folder, in files that ssh(1) accepts too: id_ed25519 and host.pub."""
     secret = folder / "id_ed25519"
-    secret.touch(mode=0o600)
-    secret.write_text(keys.user_key)
-    (folder / "host.pub").write_text(f"{keys.pinned_host}\n")
+    with replacement(secret) as temporary:
+        temporary.write_text(keys.user_key)
+        temporary.chmod(0o600)
+        settle(temporary, secret)
+    replace_whole(folder / "host.pub", f"{keys.pinned_host}\n".encode())
 
 
 def load_keys(folder: Path) -> RunKeys:

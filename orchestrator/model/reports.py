@@ -60,6 +60,9 @@ class RunReport:
         None  # what maps told of the series before the run; None: there was no series to ask for
     )
     left_out: tuple[str, ...] = ()  # what the matrix asks for and can't be, each with its reason
+    shard: str = ""  # "2/5": the second of five parts of the matrix; "": all of it
+    resumed: tuple[str, ...] = ()  # when `patchrig resume` went on with it: ISO 8601, UTC
+    merged: tuple[str, ...] = ()  # the runs that `patchrig merge` made it of
     series: Mapping[str, str] | None = None  # what the series does to each file, as Series.by_file; None: not told
     series_title: str = ""  # the subject of its first patch, by which two runs know that they test the same series
     news: News | None = None  # what is new in it, of a run that was compared with those before it

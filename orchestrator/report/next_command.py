@@ -8,7 +8,7 @@ from pathlib import PurePath
 from orchestrator.model.reports import CellReport, RunReport
 
 # They select cells, or name a file that the new run would overwrite; the command selects the cell anew.
-_REPLACED = ("--variant", "--workload", "--arch", "--flavour", "--junit")
+_REPLACED = ("--variant", "--workload", "--arch", "--flavour", "--junit", "--shard")
 
 
 def baseline_command(report: RunReport, cell: CellReport) -> tuple[str, ...]:

@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from orchestrator.host.errors import InfraError
+from orchestrator.host.errors import InfraError, UserError
 from orchestrator.host.files import replace_whole
+from orchestrator.host.lock import locked_at_once
+
+LOCK_FILE = ".lock"
 
 
 def write_whole(path: Path, text: str, *, mode: int = 0o644) -> None:
@@ -27,6 +30,25 @@ def writing(path: Path) -> Iterator[None]:
         if why.errno in (errno.ENOSPC, errno.EDQUOT):
             raise InfraError(f"the disk is full: cannot write {path}", hint=f"df -h {path.parent}") from why
         raise InfraError(f"cannot write {path}: {why.strerror}", hint=f"ls -ld {path.parent}") from why
+
+
+@contextmanager
+def at_work(folder: Path) -> Iterator[None]:
+    """Keep everybody else from working in a run's folder for the length of the block. Raises UserError.
+
+    The host's kernel gives the folder free when patchrig ends, however it ends. A file system without locks has none.
+    """
+    with contextlib.ExitStack() as stack:
+        free = True
+        with contextlib.suppress(InfraError):
+            free = stack.enter_context(locked_at_once(folder / LOCK_FILE))
+        if not free:
+            raise UserError(f"{folder.name} is still being run", hint=f"tail -f {folder / 'cells.jsonl'}")
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                (folder / LOCK_FILE).unlink(missing_ok=True)
 
 
 def append(path: Path, lines: str) -> None:

@@ -28,14 +28,16 @@ from orchestrator.model.phases import Span, Timing
 from orchestrator.model.probes import Proof
 from orchestrator.model.reach import ChangedReach
 from orchestrator.model.reports import CellReport, RunReport
+from orchestrator.model.shards import Shard
 from orchestrator.model.subtests import SuiteComparison
 from orchestrator.report.coverage.figures import PAGE_FILE, coverage_of
 from orchestrator.report.coverage.page import page_text
 from orchestrator.report.crash_entries import crash_entries
 from orchestrator.report.junit import junit_text
-from orchestrator.report.run_files import append, write_whole, writing
+from orchestrator.report.kernel_inputs import unlike
+from orchestrator.report.run_files import append, at_work, write_whole, writing
 from orchestrator.report.run_page.run_page import REPORT_FILE, run_page_text
-from orchestrator.report.stored import CELL, CELL_COUNT, CELLS_FILE, RUN, RUN_FILE, unreadable, with_sum
+from orchestrator.report.stored import CELL_COUNT, CELLS_FILE, RUN, RUN_FILE, cell_lines, unreadable, with_sum
 from orchestrator.report.stored import load_run as load_run
 from orchestrator.report.summary import summary_text
 from orchestrator.report.timeline import timeline_svg
@@ -57,11 +59,13 @@ class Store:
     """results/<run>/ while the run lasts. Threads may record at the same time."""
 
     def __init__(self, report: RunReport) -> None:
-        self._report = report
-        self._cells: list[CellReport] = []
+        """`report` has no cells, but for a run that goes on: then those that its cells.jsonl has."""
+        self._report = replace(report, cells=())
+        self._cells: list[CellReport] = list(report.cells)
         self._order: dict[str, int] = {}
+        self._builds: dict[Build, int] = {}
         self._saved: tuple[object, RunReport] | None = None
-        self._began = now()
+        self._began = now() - report.seconds
         self._lock = threading.Lock()
         self._disk = threading.Lock()  # one at a time in cells.jsonl
         self._save_run()
@@ -89,6 +93,7 @@ class Store:
         """What is run, in the order of the reports; what the series does to each file; what is left out, and why."""
         with self._lock:
             self._order = {cell.name: index for index, cell in enumerate(cells)}
+            self._builds = {build: index for index, build in enumerate(dict.fromkeys(cell.build for cell in cells))}
             self._report = replace(
                 self._report, series=dict(series), left_out=tuple(left_out), series_title=series_title
             )
@@ -99,6 +104,11 @@ class Store:
         with self._lock:
             self._report = replace(self._report, choices=choices)
 
+    def add_shard(self, shard: Shard) -> None:
+        """That it is only a part of a matrix that is run."""
+        with self._lock:
+            self._report = replace(self._report, shard=shard.text)
+
     def add_reach(self, reach: ChangedReach | None) -> None:
         """What reach maps tell of the series."""
         with self._lock:
@@ -106,8 +116,15 @@ class Store:
         self._save_run()
 
     def add_build(self, build: KernelImage | BuildFailure) -> None:
+        """In the order of the plan. Raises UserError where cells have run on another kernel of this build."""
         with self._lock:
-            self._report = replace(self._report, builds=(*self._report.builds, build))
+            builds = {one.build: one for one in self._report.builds}
+            if text := unlike(builds.get(build.build), build):
+                raise UserError(f"{build.build.name} is not the kernel that cells of {self._report.id} ran on: {text}")
+            builds[build.build] = build
+            last = len(self._builds)
+            ordered = sorted(builds.values(), key=lambda one: self._builds.get(one.build, last))
+            self._report = replace(self._report, builds=tuple(ordered))
         self._save_run()
 
     def add_timing(self, name: str, spans: Sequence[Span]) -> None:
@@ -129,9 +146,8 @@ class Store:
     def add_cells(self, cells: Sequence[CellReport]) -> None:
         """Record finished cells. When this returns, their lines are on the disk."""
         filed = [self._filed(cell) for cell in cells]
-        lines = "".join(f"{with_sum(json_text(CELL.dump_python(cell, mode='json')))}\n" for cell in filed)
         with self._disk:
-            append(self.folder / CELLS_FILE, lines)
+            append(self.folder / CELLS_FILE, cell_lines(filed))
         with self._lock:
             self._cells += filed
 
@@ -216,7 +232,7 @@ def open_run(
     started = datetime.now(UTC)
     folder = new_folder(root, started)
     before = _latest(root)
-    _point_latest(root, folder.name)
+    point_latest(root, folder.name)
     store = None
     try:
         with open_run_at(
@@ -227,7 +243,7 @@ def open_run(
         if store is not None and not store.report().cells:
             # Another run may have begun since.
             if _latest(root) == folder.name:
-                _point_latest(root, before)
+                point_latest(root, before)
             shutil.rmtree(folder, ignore_errors=True)
         raise
 
@@ -245,20 +261,25 @@ def open_run_at(
     """open_run() for a folder that is part of something larger; `name` is its path below the root, for find_run()."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    store = Store(
-        RunReport(
-            id=name,
-            folder=folder,
-            argv=tuple(argv),
-            matrix_path=matrix_path,
-            matrix=matrix,
-            started=datetime.now(UTC).isoformat(timespec="seconds"),
-            seconds=0.0,
-            versions=dict(versions),
-            builds=(),
-            cells=(),
-        )
+    report = RunReport(
+        id=name,
+        folder=folder,
+        argv=tuple(argv),
+        matrix_path=matrix_path,
+        matrix=matrix,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=0.0,
+        versions=dict(versions),
+        builds=(),
+        cells=(),
     )
+    with at_work(folder), saved_at_end(Store(report)) as store:
+        yield store
+
+
+@contextmanager
+def saved_at_end(store: Store) -> Iterator[Store]:
+    """The store for the length of the block; the reports are written at its end, however it ends."""
     try:
         yield store
     except BaseException as why:
@@ -336,7 +357,7 @@ def _latest(root: Path) -> str:
     return link.readlink().name if link.is_symlink() else ""
 
 
-def _point_latest(root: Path, name: str) -> None:
+def point_latest(root: Path, name: str) -> None:
     """Let "latest" point to the folder of that name; to nothing for ""."""
     with writing(root / LATEST):
         if not name:

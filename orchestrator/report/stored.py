@@ -8,7 +8,7 @@ A line that can't be read costs its own cell, which then is `lost`, with the rea
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.host.errors import UserError
+from orchestrator.host.text import json_text
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.configuration import DeviceKind, SwapDevice, Variant, Workload
 from orchestrator.model.outcomes import Outcome, Verdict
@@ -43,6 +44,19 @@ def with_sum(text: str) -> str:
     body = text.removesuffix("}").rstrip()
     end = "\n}" if "\n" in text else "}"
     return f'{body}, "sha256": "{hashlib.sha256(body.encode()).hexdigest()}"{end}'
+
+
+def cell_lines(cells: Iterable[CellReport]) -> str:
+    """The lines of cells.jsonl for these cells."""
+    return "".join(f"{with_sum(json_text(CELL.dump_python(cell, mode='json')))}\n" for cell in cells)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object of a file that with_sum() wrote. Raises UserError where it can't be read."""
+    try:
+        return _object(path.read_bytes())
+    except (OSError, _Bad) as why:
+        raise UserError(f"{path} can't be read: {why}", hint=f"ls -l {path.parent}") from why
 
 
 def load_run(folder: Path) -> RunReport:

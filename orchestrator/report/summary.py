@@ -168,6 +168,10 @@ def _head(report: RunReport) -> str:
     ]
     if report.interrupted:
         lines.append("INTERRUPTED: only what had finished is listed.")
+    if report.shard:
+        lines.append(f"Shard {report.shard}: the other cells of the matrix are in other runs; see patchrig merge.")
+    if report.merged:
+        lines.append(f"Merged from {', '.join(report.merged)}.")
     lines += report.choices.lines() if report.choices else ()
     return "\n".join(_wrapped(line) for line in lines)
 

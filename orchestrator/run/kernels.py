@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pydantic import InstanceOf
+
 from orchestrator.host import paths
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError, of_this_machine
@@ -28,6 +30,7 @@ from orchestrator.model.events import Listener, Notice
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.matrix_choices import MatrixChoices
 from orchestrator.model.reach import DEFAULT_FOLDERS, ReachMap
+from orchestrator.model.shards import Shard
 from orchestrator.model.suites import SuiteFiles
 from orchestrator.plan.config import Plan
 from orchestrator.plan.flavours import needs_of
@@ -53,14 +56,15 @@ class Request:
     """What a command was asked to do, paths resolved."""
 
     plan: Plan
-    cells: tuple[Cell, ...]
+    cells: tuple[Cell, ...]  # also those that another shard has: all cells decide on what kernels and guests have
     series: tuple[Path, ...]
     left_out: tuple[str, ...] = ()  # what the matrix asks for and can't be, each with its reason
     series_version: str = ""  # of those in a mailbox; "": there is one only
     tree: Path | None = None
     revision: str = ""  # a commit of the tree, where a git range names none; "": the files as they lie there
     choices: MatrixChoices | None = None  # of a command line that names no matrix
-    lookups: Lookups = field(default_factory=Lookups)
+    lookups: InstanceOf[Lookups] = field(default_factory=Lookups, compare=False)  # has no form in JSON
+    shard: Shard | None = None  # only its cells are run
     jobs: int | None = None  # None: as cores and memory allow
     fail_fast: bool = False
     until_fail: bool = False  # the cells are repeats: the first that is bad ends them, and the rest were never wanted

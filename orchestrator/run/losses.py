@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Whether it makes sense to go on: what was lost in a row, and the first cell that was bad."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator.host.errors import InfraError
@@ -11,6 +12,14 @@ from orchestrator.model.reports import CellReport
 # One that is lost may be an accident; two in a row say that this machine can't do it.
 _LOST_IN_A_ROW = 2
 _ONE_CELLS = (Fault.GUEST, Fault.OURS)
+
+
+def watch_over(reports: Iterable[CellReport]) -> "LossWatch":
+    """A watch that has counted what ended before, in a run that goes on."""
+    watch = LossWatch()
+    for report in reports:
+        watch.count(report)
+    return watch
 
 
 @dataclass(slots=True)

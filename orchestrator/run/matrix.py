@@ -6,15 +6,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 
-from orchestrator.guest.keys import RunKeys, load_keys, new_keys, save_keys
+from orchestrator.guest.keys import RunKeys, load_keys
 from orchestrator.judge.suite_comparison import comparisons
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.events import SOURCE, CellEnded, CellStarted, Listener, Notice, PhaseBegan
 from orchestrator.model.images import BuildFailure
 from orchestrator.model.phases import Phase
-from orchestrator.model.reach import ChangedReach
 from orchestrator.model.reports import CellReport, RunReport
-from orchestrator.report.earlier import read_earlier
 from orchestrator.report.store import Store
 from orchestrator.run.bootable import Bootable, BootFiles, Guests, root_mib_of, vm_spec
 from orchestrator.run.bootable_kernels import earlier_bootable, new_bootable
@@ -24,10 +22,13 @@ from orchestrator.run.delay_targets import check_targets
 from orchestrator.run.endings import or_bug
 from orchestrator.run.guest_files import guest_folder, keep, write_repro
 from orchestrator.run.judging import interrupted_report, judge_cell, lost_report, record, unbuilt_report
+from orchestrator.run.kept_plan import keep_inputs
 from orchestrator.run.kernels import Building, Kernels, Request, open_kernels
-from orchestrator.run.losses import LossWatch
-from orchestrator.run.order import Schedule, as_given, edited_files, ranks, scheduled
+from orchestrator.run.losses import LossWatch, watch_over
+from orchestrator.run.order import Schedule, as_given
 from orchestrator.run.recording import series_reach
+from orchestrator.run.rest import rest_of_run
+from orchestrator.run.run_keys import keys_of_run
 from orchestrator.run.sandboxing import guests_in_sandbox
 from orchestrator.run.scheduler import Steps, Stop, Unbuilt, working
 from orchestrator.run.snapshots import snapshots
@@ -40,16 +41,17 @@ def run_matrix(request: Request, store: Store, listener: Listener) -> RunReport:
     stopwatch.begin(Phase.FETCH)
     with open_kernels(request, stopwatch.listening(listener)) as kernels:
         store.add_timing(SOURCE, stopwatch.stop())
+        keep_inputs(store.folder, kernels)
         series = kernels.series
         store.plan(request.cells, series.by_file, request.left_out, series_title=series.title)
         for text in request.left_out:
             listener(Notice(text=f"left out: {text}"))
-        files = _boot_files(request, store, listener, new_keys(), sandbox=kernels.sandbox)
-        save_keys(files.guests.keys, files.folder)
-        reach = series_reach(request, kernels, listener)
+        keys = keys_of_run(guest_folder(store))
+        files = _boot_files(request, store, listener, keys, sandbox=kernels.sandbox)
+        # A run that goes on has it: the maps may have changed since.
+        reach = store.report().reach or series_reach(request, kernels, listener)
         store.add_reach(reach)
-        in_order = request.in_order
-        schedule = as_given(request.cells) if in_order else _by_earlier_runs(request, kernels, store, reach)
+        schedule = rest_of_run(request, kernels.series.by_file, store, reach)
         _run_cells(schedule, partial(_new_kernel, kernels), files, store, request)
     return store.save()
 
@@ -68,16 +70,6 @@ def _boot_files(request: Request, store: Store, listener: Listener, keys: RunKey
     return BootFiles(
         folder=guest_folder(store), guests=guests, workloads=workloads, cache=request.cache, listener=listener
     )
-
-
-def _by_earlier_runs(
-    request: Request, kernels: Kernels, store: Store, reach: ChangedReach | None
-) -> Schedule[Build, Cell]:
-    """The order in which things are begun, by what earlier runs of the matrix and reach maps tell."""
-    folder = store.folder
-    earlier = read_earlier(folder.parent, matrix_path=str(request.plan.path), before=folder.name)
-    edited = edited_files(kernels.series.by_file, earlier.series)
-    return scheduled(request.cells, earlier, edited, ranks(request.choices, reach))
 
 
 def _new_kernel(
@@ -107,7 +99,7 @@ def _run_cells(
     schedule: Schedule[Build, Cell], kernel_of: KernelOf, files: BootFiles, store: Store, request: Request
 ) -> None:
     """Run the cells and record them as they end. Raises InfraError where this machine loses cells."""
-    watch = LossWatch()
+    watch = watch_over(store.report().cells)
     with ExitStack() as saved:  # snapshots, until the last cell of the last build has ended
         saved.callback(lambda: store.set_suites(comparisons(store.report().cells)))
         cells = _Cells(schedule=schedule, kernel_of=kernel_of, files=files, store=store, request=request, saved=saved)
@@ -122,6 +114,7 @@ def _run_cells(
                 until=request.until,
             )
         )
+        work.stop(_stop(watch, request))
         for ended in work:
             skipped = [] if request.until_fail else ended.skipped
             reports = [*ended.reports, *(interrupted_report(cell, ended.why_skipped) for cell in skipped)]

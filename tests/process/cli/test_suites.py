@@ -32,6 +32,11 @@ exercised: {swapoffs: 5}
 
 @pytest.fixture
 def kernel(host: Host) -> ToyKernel:
+    return suite_kernel(host)
+
+
+def suite_kernel(host: Host) -> ToyKernel:
+    """A toy kernel with a parser of KTAP, and a matrix with a suite."""
     kernel = ToyKernel(host)
     kernel.write("linux/tools/testing/kunit/kunit_parser.py", PARSER.replace(" PRINTER", ", printer"))
     kernel.write("linux/tools/testing/kunit/kunit_printer.py", PRINTER)

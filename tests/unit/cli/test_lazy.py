@@ -150,3 +150,11 @@ def test_each_option_has_a_help_text(words: list[str]) -> None:
     found = command(words[0]) if words else cli
 
     assert [option.name for option in found.params if isinstance(option, click.Option) and not option.help] == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_takes_the_completion_script(shell: str) -> None:
+    done = CliRunner().invoke(cli, ["completion", shell], prog_name="patchrig")
+
+    assert done.exit_code == 0
+    assert f"_PATCHRIG_COMPLETE={shell}_complete" in done.output
