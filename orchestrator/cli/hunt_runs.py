@@ -2,6 +2,7 @@
 """What `patchrig hunt` does: a hunt is begun or resumed, and what it has found is shown."""
 
 import secrets
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping
@@ -74,8 +75,8 @@ def go_on(name: str, asked: HuntChoice, choice: Mapping[str, Any], output: Outpu
     ledger.recount()
     hours = ledger.seconds / _HOUR + asked.hours if asked.hours is not None else hunt.hours
     if ledger.seconds >= hours * _HOUR:
-        again = " ".join(resume_words(hunt, _results_named(output)))
-        raise UserError(f"{hunt.id}: its {hunt.hours:g} hours are over", hint=f"{again} --hours 8")
+        again = resume_words(replace(hunt, seconds=ledger.seconds), _results_named(output))
+        raise UserError(f"{hunt.id}: its {hunt.hours:g} hours are over", hint=shlex.join(again))
     ledger.hunt = replace(ledger.hunt, hours=hours)
     if not hunt.kernels_in:
         with terminal(screen(beside_output=output.as_json)) as listener:

@@ -14,6 +14,7 @@ from orchestrator.report.hunt_files import ROUNDS
 _WIDTH = 78
 _HOUR = 3600.0
 _MOST_NAMED = 12
+_MORE_HOURS = "8"
 
 
 def hunt_text(hunt: Hunt, summary: HuntSummary, results: str = "") -> str:
@@ -64,8 +65,10 @@ def repro_words(hunt: Hunt, at: CellPlace, results: str = "") -> list[str]:
 
 
 def resume_words(hunt: Hunt, results: str = "") -> list[str]:
-    """The command that goes on with a hunt."""
-    return ["patchrig", "hunt", "--resume", hunt.id, *(["--results", results] if results else [])]
+    """The command that goes on with a hunt, for another night where its time is up."""
+    more = ["--results", results] if results else []
+    more += ["--hours", _MORE_HOURS] if hunt.seconds >= hunt.hours * _HOUR else []
+    return ["patchrig", "hunt", "--resume", hunt.id, *more]
 
 
 def rate_text(rate: Rate) -> str:

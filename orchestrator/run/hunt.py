@@ -46,7 +46,7 @@ def run_hunt(ledger: HuntLedger, request: Request, listener: Listener) -> None:
 
     Raises UserError for functions to delay in that no kernel has, InfraError where this machine fails.
     """
-    hours, task = ledger.hunt.hours, ledger.hunt.task
+    hours, task, listener = ledger.hunt.hours, ledger.hunt.task, _each_notice_once(listener)
     request = replace(request, until=Deadline.after(hours * _HOUR - ledger.seconds, TIME_IS_UP))
     ended = "interrupted"
     try:
@@ -93,6 +93,19 @@ def _round(ledger: HuntLedger, cells: Sequence[Cell], request: Request, listener
             _run(ledger.kernels(), replace(request, cells=tuple(cells)), store, heard)
         finally:
             ledger.end_round(store.report())
+
+
+def _each_notice_once(listener: Listener) -> Listener:
+    """What there is to say of this machine, each round would say again."""
+    seen: set[str] = set()
+
+    def heard(event: Event) -> None:
+        if not isinstance(event, Notice) or event.text not in seen:
+            listener(event)
+        if isinstance(event, Notice):
+            seen.add(event.text)
+
+    return heard
 
 
 def _check_learned(ledger: HuntLedger, before: int) -> None:

@@ -71,6 +71,12 @@ def test_a_finding_has_its_rate_its_first_seed_and_a_command_on_one_line() -> No
     assert "left out: 64k on x86_64" in text
 
 
+def test_where_the_time_is_up_the_command_to_go_on_asks_for_more() -> None:
+    over = replace(hunt(), seconds=8 * 3600.0)
+
+    assert told(over).endswith("\n  patchrig hunt --resume hunt-2026-11-29T010203Z-ab12 --hours 8\n")
+
+
 def test_silence_is_guest_hours_seeds_and_what_it_bounds() -> None:
     text = " ".join(told(with_cells("", "", "")).split())
 
