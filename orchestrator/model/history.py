@@ -89,6 +89,7 @@ class PastRun(NamedTuple):
     cells: tuple[PastCell, ...]
     regressed: tuple[str, ...] = ()  # subtests that the series made worse: suite, a space, path
     series_files: str = ""  # JSON: what the series does to each file; "" where that is not known
+    finished: bool = True  # it reported what it found; else it was interrupted or killed, and nobody was told
 
 
 class CellState(StrEnum):

@@ -40,9 +40,10 @@ def read_history(results: Path) -> History:
 def runs_up_to(results: Path, name: str) -> tuple[PastRun, ...]:
     """The runs that are known to a reader of the run `name`: it, and those before it. "last": all that there are.
 
-    Raises UserError where there is no such run in the folder.
+    What a run found that was interrupted or killed nobody was told, so it is not known. Raises UserError where there is
+    no such run in the folder.
     """
-    runs = counted_runs(results)
+    runs = tuple(run for run in counted_runs(results) if run.finished)
     if name == LAST:
         return runs
     folder = find_run(results, name)

@@ -25,7 +25,7 @@ _VERSION = 1
 _TABLES = """
 CREATE TABLE run (
   id TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT, started TEXT, matrix_path TEXT, command TEXT, seconds REAL,
-  regressed TEXT, series_files TEXT
+  regressed TEXT, series_files TEXT, finished INTEGER
 );
 CREATE TABLE cell (
   id INTEGER PRIMARY KEY, kernel TEXT, series TEXT, variant TEXT, flavour TEXT, arch TEXT, workload TEXT, delays TEXT,
@@ -164,13 +164,13 @@ def _kept(database: sqlite3.Connection, name: str, stamp: str) -> PastRun | None
     """The run as it was stored; None where its files have changed since, or the rows have."""
     try:
         head = database.execute(
-            "SELECT sha256, started, matrix_path, command, seconds, regressed, series_files FROM run "
+            "SELECT sha256, started, matrix_path, command, seconds, regressed, series_files, finished FROM run "
             "WHERE id = ? AND stamp = ?",
             (name, stamp),
         ).fetchone()
         if head is None:
             return None
-        sha256, started, matrix_path, command, seconds, regressed, series_files = head
+        sha256, started, matrix_path, command, seconds, regressed, series_files, finished = head
         run = PastRun(
             id=name,
             started=started,
@@ -180,6 +180,7 @@ def _kept(database: sqlite3.Connection, name: str, stamp: str) -> PastRun | None
             cells=tuple(_kept_cells(database, name)),
             regressed=tuple(json.loads(regressed)),
             series_files=series_files,
+            finished=bool(finished),
         )
     except _DAMAGED:
         return None
@@ -215,8 +216,8 @@ def _read(database: sqlite3.Connection, folder: Path, stamp: str) -> PastRun | N
 
 def _store(database: sqlite3.Connection, run: PastRun, stamp: str) -> None:
     head: tuple[object, ...] = (run.id, stamp, _sum(run), run.started, run.matrix_path, run.command, run.seconds)
-    head += (json.dumps(run.regressed), run.series_files)
-    database.execute("INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", head)
+    head += (json.dumps(run.regressed), run.series_files, run.finished)
+    database.execute("INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", head)
     numbers = {identity: _cell_number(database, identity) for identity in {cell.identity for cell in run.cells}}
     database.executemany(
         "INSERT INTO observation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -34,6 +34,7 @@ def past_run(report: RunReport) -> PastRun:
         cells=tuple(_past_cell(cell, report.series_title) for cell in report.cells),
         regressed=tuple(f"{suite.name} {one.path}" for suite in report.suites for one in suite.of(Change.REGRESSED)),
         series_files=_files_text(report.series),
+        finished=_finished(report.interrupted, report.seconds),
     )
 
 
@@ -52,8 +53,14 @@ def read_past_run(folder: Path) -> PastRun | None:
                 cells=tuple(_read_cells(folder, title)),
                 regressed=tuple(_regressed(values)),
                 series_files=_files_text(values.get("series")),
+                finished=_finished(values.get("interrupted"), values["seconds"]),
             )
     return None
+
+
+def _finished(interrupted: object, seconds: float) -> bool:
+    # Of a run that is under way, or was killed, run.json does not have the time that it took.
+    return interrupted is False and seconds > 0
 
 
 def _command(argv: Any) -> str:

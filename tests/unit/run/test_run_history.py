@@ -232,3 +232,17 @@ def test_the_database_can_go_at_any_time(root: Path) -> None:
     (root / DATABASE_FILE).unlink()
 
     assert read_history(root) == history
+
+
+def test_what_an_interrupted_run_found_is_still_news(tmp_path: Path) -> None:
+    def ran(name: str, *, interrupted: bool) -> RunReport:
+        argv = ("patchrig", "run")
+        with open_run_at(tmp_path / name, name, argv=argv, matrix_path="m.yaml", matrix=MATRIX, versions={}) as store:
+            store.add_cells([hung(cell())])
+            return store.save(interrupted=interrupted)
+
+    ran("1", interrupted=True)
+    second = ran("2", interrupted=False)
+    assert runs_up_to(tmp_path, "last")[0].id == "2"
+    assert what_is_new(second, runs_up_to(tmp_path, "last")).new
+    assert not what_is_new(ran("3", interrupted=False), runs_up_to(tmp_path, "last")).new
