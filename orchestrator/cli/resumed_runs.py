@@ -47,6 +47,13 @@ class Resumed:
         return cells_of(self.kept.request.cells, self.kept.request.shard)
 
     @property
+    def report_in_order(self) -> RunReport:
+        """The report with its cells as the matrix has them, and not as they ended."""
+        places = {cell.name: place for place, cell in enumerate(self.cells)}
+        ordered = sorted(self.report.cells, key=lambda cell: places.get(cell.cell.name, len(places)))
+        return replace(self.report, cells=tuple(ordered))
+
+    @property
     def left(self) -> tuple[Cell, ...]:
         """The cells without a verdict; () also where --fail-fast ended the run at a bad one."""
         ended = ended_cells(self.report)
@@ -72,10 +79,11 @@ def resume(name: str, output: Output, *, jobs: int | None) -> ExitCode:
         output = replace(output, junit=output.junit or run.kept.junit)
         if not run.left and is_reported(run.report):
             console = screen(beside_output=output.as_json)
-            show_report(run.report, output)
+            report = run.report_in_order
+            show_report(report, output)
             say(console, _finished(run))
-            show_json(run.report, output)
-            return exit_code(run.report)
+            show_json(report, output)
+            return exit_code(report)
         if not run.left:
             # Everything but the report: nothing is built for that.
             return reported(reopened(run.report, run.cells), output, lambda store, _: _report_alone(run, store))

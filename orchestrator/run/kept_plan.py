@@ -98,16 +98,22 @@ def keep_plan(kept: KeptPlan, folder: Path) -> None:
 
 def load_plan_of(folder: Path) -> KeptPlan | None:
     """What a run's folder keeps; None where it has none. Raises UserError where it can't be read."""
+    kept = _without_cells(folder)
+    if kept is None:
+        return None
+    plan = kept.request.plan
+    return replace(kept, request=replace(kept.request, cells=expand(plan.matrix, plan.workloads)))
+
+
+def _without_cells(folder: Path) -> KeptPlan | None:
     file = folder / PLAN_FILE
     if not file.exists():
         return None
     stored = read_object(file)
     try:
-        kept = _KEPT.validate_python(stored | {"request": stored["request"] | {"cells": ()}})
+        return _KEPT.validate_python(stored | {"request": stored["request"] | {"cells": ()}})
     except (ValidationError, LookupError, TypeError) as why:
         raise UserError(f"{file} was written by another version, or by hand", hint=f"less {file}") from why
-    plan = kept.request.plan
-    return replace(kept, request=replace(kept.request, cells=expand(plan.matrix, plan.workloads)))
 
 
 def keep_inputs(folder: Path, kernels: Kernels) -> None:
@@ -115,7 +121,7 @@ def keep_inputs(folder: Path, kernels: Kernels) -> None:
 
     Raises UserError where it is not.
     """
-    kept = load_plan_of(folder)
+    kept = _without_cells(folder)
     if kept is None:
         return
     now = inputs_of(kernels)
