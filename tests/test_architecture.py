@@ -36,6 +36,8 @@ IMPORT_NAMES = {
     "pyelftools": "elftools",
     "PyYAML": "yaml",
     "qemu.qmp": "qemu",
+    "tree-sitter": "tree_sitter",
+    "tree-sitter-c": "tree_sitter_c",
 }
 
 PURE = (
@@ -43,6 +45,7 @@ PURE = (
     "model/",
     "vm/argv.py",
     "kernel/compile/kconfig.py",
+    "kernel/mutants/",
     "plan/expansion.py",
     "plan/bug_cells.py",
     "plan/names.py",
