@@ -312,8 +312,9 @@ KERNEL_CODE = ("kernels/overlays/",)
 SOURCE_SUFFIXES = (".py", ".c", ".h", ".S", ".sh")
 KBUILD_FILES = ("Makefile", "Kconfig", "Kbuild")
 WITHOUT_LICENCE_LINE = (
+    "kernels/overlays/mutants/appended/",
     "kernels/overlays/reach/appended/",
-    "kernels/overlays/widened/appended/",  # both go to the end of files of the kernel's, which have theirs
+    "kernels/overlays/widened/appended/",  # they go to the end of files of the kernel's, which have theirs
     "tests/golden/",  # what comes out of us
 )
 

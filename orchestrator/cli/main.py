@@ -35,6 +35,9 @@ COMMANDS = {
     ),
     "judge": Command("orchestrator.cli.judge_commands:judge", "Find every kernel splat in console logs."),
     "list": Command("orchestrator.cli.run_commands:list_cells", "Show the cells of a run and what each would do."),
+    "mutate": Command(
+        "orchestrator.cli.mutate_commands:mutate", "Break what a series changes, one place at a time, by rule."
+    ),
     "reach": Command(
         "orchestrator.cli.reach_commands:reach", "Record which functions of the kernel each workload of MATRIX runs."
     ),

@@ -9,7 +9,8 @@ from enum import StrEnum
 class Guard(StrEnum):
     """How a mutant is kept apart from the code that it breaks."""
 
-    CONDITION = "condition"  # (unlikely(patchrig_mutant == N) ? broken : whole)
+    CONDITION = "condition"  # (unlikely(patchrig_mutant == N) ? !!(broken) : !!(whole)), whatever their types are
+    EXPRESSION = "expression"  # (unlikely(patchrig_mutant == N) ? (broken) : (whole))
     STATEMENT = "statement"  # { if (unlikely(patchrig_mutant == N)) { broken } else { whole } }
     OWN_BUILD = "own build"  # no choice at run time is possible: a declaration, or code outside functions
 

@@ -22,9 +22,18 @@ class Change:
     edits: tuple[Edit, ...]
 
 
+def of_condition(body: Body, node: Node, text: str) -> Change:
+    """Another condition in the place of this one: only whether it holds is looked at."""
+    return _of_expression(body, node, text, Guard.CONDITION)
+
+
 def of_expression(body: Body, node: Node, text: str) -> Change:
-    """Another expression in the place of this one."""
-    edit = Edit(start=body.start(node), end=body.end(node), text=text, guard=Guard.CONDITION)
+    """Another value of the same type in the place of this one."""
+    return _of_expression(body, node, text, Guard.EXPRESSION)
+
+
+def _of_expression(body: Body, node: Node, text: str, guard: Guard) -> Change:
+    edit = Edit(start=body.start(node), end=body.end(node), text=text, guard=guard)
     return Change(line=body.line(node), before=shown(node), after=text, edits=(edit,))
 
 

@@ -28,7 +28,7 @@ from orchestrator.kernel.mutants.c_words import (
     is_release,
     other_error,
 )
-from orchestrator.kernel.mutants.changes import Change, of_expression
+from orchestrator.kernel.mutants.changes import Change, of_condition, of_expression
 
 _LOOPS = ("while_statement", "do_statement", "for_statement")
 _COMPARISONS = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
@@ -41,18 +41,18 @@ _CONSTANTS = ("number_literal", "true", "false", "null")
 def negated(body: Body) -> Iterator[Change]:
     """Conditions the other way round."""
     for node in _branches(body):
-        yield of_expression(body, node, f"!({one_line(node)})")
+        yield of_condition(body, node, f"!({one_line(node)})")
 
 
 def forced_true(body: Body) -> Iterator[Change]:
     for node in _branches(body):
-        yield of_expression(body, node, _forced(node, "1"))
+        yield of_condition(body, node, _forced(node, "1"))
 
 
 def forced_false(body: Body) -> Iterator[Change]:
     for node in (*_branches(body), *_conditions(body, *_LOOPS)):
         if not _decides_over_one(node):
-            yield of_expression(body, node, _forced(node, "0"))
+            yield of_condition(body, node, _forced(node, "0"))
 
 
 def failure_ignored(body: Body) -> Iterator[Change]:
@@ -60,7 +60,7 @@ def failure_ignored(body: Body) -> Iterator[Change]:
     for statement in refusals(body):
         condition = condition_of(statement)
         if condition is not None and _may_change(body, condition):
-            yield of_expression(body, condition, _forced(condition, "0"))
+            yield of_condition(body, condition, _forced(condition, "0"))
 
 
 def refusals(body: Body) -> Iterator[Node]:
@@ -83,7 +83,7 @@ def recheck_dropped(body: Body) -> Iterator[Change]:
         condition, before = condition_of(statement), sibling_before(statement)
         locks = is_lock(called(before)) and not is_release(called(before))
         if condition is not None and locks and _may_change(body, condition):
-            yield of_expression(body, condition, _forced(condition, "0"))
+            yield of_condition(body, condition, _forced(condition, "0"))
 
 
 def off_by_one(body: Body) -> Iterator[Change]:

@@ -25,6 +25,14 @@ class Piece:
     added: bool = False  # not of the file: a guard, a declaration, or a mutant's code
 
 
+# Before and behind the choice, between the mutant and what was there, and behind that.
+_SYNTAX = {
+    Guard.CONDITION: ("(", " ? !!(", b") : !!(", b"))"),
+    Guard.EXPRESSION: ("(", " ? (", b") : (", b"))"),
+    Guard.STATEMENT: ("{ if (", ") { ", b" } else { ", b" } }"),
+}
+
+
 def guarded(text: str, mutants: Sequence[Mutant]) -> tuple[Piece, ...]:
     """The file with these mutants, none of which has a build of its own; crossing() has to be empty."""
     source = text.encode()
@@ -65,7 +73,7 @@ def _cross(one: Edit, other: Edit) -> bool:
 
 
 def _plain(edit: Edit) -> str:
-    if edit.guard is Guard.CONDITION:
+    if edit.guard in (Guard.CONDITION, Guard.EXPRESSION):
         return f"({edit.text})"
     return f"{{ {edit.text} }}" if edit.guard is Guard.STATEMENT else edit.text
 
@@ -85,7 +93,7 @@ _Numbered = tuple[int, Edit]
 
 def _outermost_first(edits: Sequence[_Numbered]) -> list[_Numbered]:
     # Of two with the same bytes a statement is outside: it may be all that the other's parentheses can stand in.
-    return sorted(edits, key=lambda one: (one[1].start, -one[1].end, one[1].guard is Guard.CONDITION, one[0]))
+    return sorted(edits, key=lambda one: (one[1].start, -one[1].end, one[1].guard is not Guard.STATEMENT, one[0]))
 
 
 def _pieces(source: bytes, start: int, end: int, edits: Sequence[_Numbered]) -> Iterator[Piece]:
@@ -104,11 +112,9 @@ def _guard(source: bytes, number: int, edit: Edit, within: Sequence[_Numbered]) 
     if number == 0:
         yield Piece(text=edit.text.encode(), added=True)
         return
-    chosen = f"unlikely(patchrig_mutant == {number})"
-    expression = edit.guard is Guard.CONDITION
-    before, between, after = ("(", " ? (", ") : (") if expression else ("{ if (", ") { ", " } else { ")
-    yield Piece(text=f"{before}{chosen}{between}".encode(), added=True)
+    before, between, after, end = _SYNTAX[edit.guard]
+    yield Piece(text=f"{before}unlikely(patchrig_mutant == {number}){between}".encode(), added=True)
     yield Piece(text=edit.text.encode(), mutant=number, added=True)
-    yield Piece(text=after.encode(), added=True)
+    yield Piece(text=after, added=True)
     yield from _pieces(source, edit.start, edit.end, within)
-    yield Piece(text=b"))" if expression else b" } }", added=True)
+    yield Piece(text=end, added=True)

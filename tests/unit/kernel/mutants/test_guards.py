@@ -92,7 +92,7 @@ def test_a_statement_and_a_condition_are_guarded_each_in_its_way() -> None:
     lines = made(b"".join(piece.text for piece in guarded(found.texts[FILE], found.mutants))).split("\n")
 
     assert lines[0] == "extern unsigned int patchrig_mutant; static int f(struct thing *x)"
-    assert lines[2] == "	if ((unlikely(patchrig_mutant == 1) ? (!(x->a > 1)) : (x->a > 1)))"
+    assert lines[2] == "	if ((unlikely(patchrig_mutant == 1) ? !!(!(x->a > 1)) : !!(x->a > 1)))"
     assert lines[3] == "		{ if (unlikely(patchrig_mutant == 2)) {  } else { use(x); } }"
 
 
