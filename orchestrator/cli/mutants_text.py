@@ -4,7 +4,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from orchestrator.cli.options import Choice
 from orchestrator.cli.request import request_of
 from orchestrator.host.errors import ExitCode, UserError
 from orchestrator.host.text import json_text, one_line, printable
+from orchestrator.kernel.mutants.mutant_patch import bug_name, bug_patch
 from orchestrator.kernel.mutants.operators import OPERATORS
 from orchestrator.model.configuration import Variant
 from orchestrator.model.images import BuildFailure
@@ -29,18 +30,21 @@ _SHOWN = 60
 Built = dict[str, MutantImage | BuildFailure]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shown:
+    """What is done with the mutants beside listing them."""
+
+    builds: Path | None  # a kernel with all of them is built; its logs go into a folder there
+    patches: Path | None  # each is written there as a patch
+    as_json: bool
+
+
 def show_mutants(
-    matrix: Path | None,
-    asked: Mapping[str, tuple[str, ...]],
-    choice: Mapping[str, Any],
-    results: Path,
-    *,
-    builds: bool,
-    as_json_text: bool,
+    matrix: Path | None, asked: Mapping[str, tuple[str, ...]], choice: Mapping[str, Any], shown: Shown
 ) -> ExitCode:
     """`asked`: the fields of MutantChoice. `choice`: the fields of Choice that this command has options for."""
     wanted = MutantChoice(**asked)
-    _check(wanted)
+    _check(wanted, shown)
     whole = Choice(**{**choice, "variant": (str(Variant.PATCHED),), "seconds": None, "repeat": 1})
     request = request_of(matrix, whole)
     built: Built = {}
@@ -48,10 +52,12 @@ def show_mutants(
         listener = opened.enter_context(terminal(screen(beside_output=True)))
         kernels = opened.enter_context(open_kernels(request, listener))
         found = mutants_of(kernels, wanted, listener)
-        if builds and found.mutants:
-            how = Building(log_dir=new_folder(results / "builds", datetime.now(UTC)), listener=listener)
+        if shown.patches:
+            _write_patches(found, shown.patches)
+        if shown.builds and found.mutants:
+            how = Building(log_dir=new_folder(shown.builds / "builds", datetime.now(UTC)), listener=listener)
             built = _built(kernels, found, how)
-    if as_json_text:
+    if shown.as_json:
         click.echo(json_text(as_json(found, built), indent=2))
     else:
         for line in described(found, built):
@@ -60,7 +66,17 @@ def show_mutants(
     return ExitCode.BAD_KERNEL if bad else ExitCode.OK
 
 
-def _check(wanted: MutantChoice) -> None:
+def _write_patches(found: Mutants, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    operators = {operator.name: operator for operator in OPERATORS}
+    for mutant in found.mutants:
+        path = folder / f"{bug_name(mutant)}.patch"
+        path.write_bytes(bug_patch(found.texts, mutant, operators[mutant.operator]))
+
+
+def _check(wanted: MutantChoice, shown: Shown) -> None:
+    if shown.patches and shown.patches.is_dir() and any(shown.patches.iterdir()):
+        raise UserError(f"{shown.patches} is not empty: patches of two series would be mixed", hint="--patches NEW-DIR")
     known = [operator.name for operator in OPERATORS]
     for name in wanted.operators:
         if name not in known:

@@ -20,6 +20,12 @@ from orchestrator.host.errors import ExitCode
     help="Also build a kernel for each arch and flavour that has all of them, and say which do not compile.",
 )
 @click.option(
+    "--patches",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Also write each mutant as a patch into a new folder, for patchrig sensitivity --bugs DIR.",
+)
+@click.option(
     "--operators",
     default="",
     metavar="O,...",
@@ -33,6 +39,7 @@ def mutate(  # noqa: PLR0913  # one parameter an option
     matrix: Path | None,
     listed: bool,
     built: bool,
+    patches: Path | None,
     operators: str,
     only: tuple[str, ...],
     results: Path,
@@ -50,12 +57,14 @@ def mutate(  # noqa: PLR0913  # one parameter an option
     Examples:
       patchrig mutate --list --patch series.mbox
       patchrig mutate swapoff --list --operators drop-release,leak-on-exit
+      patchrig mutate swapoff --list --only do_swap_page --patches mutants/
       patchrig mutate swapoff --build --arch x86_64 --json
     """
-    from orchestrator.cli.mutants_text import show_mutants
+    from orchestrator.cli.mutants_text import Shown, show_mutants
 
     if listed == built:
         raise click.UsageError("--list or --build: one of them")
     names = tuple(name.strip() for name in operators.split(",") if name.strip())
     asked = {"operators": names, "only": only}
-    return show_mutants(matrix, asked, choice, results, builds=built, as_json_text=as_json_text)
+    shown = Shown(builds=results if built else None, patches=patches, as_json=as_json_text)
+    return show_mutants(matrix, asked, choice, shown)

@@ -90,7 +90,7 @@ def _copy(behind: list[Node], releases: list[Node]) -> str:
         if statement.type == "declaration":
             return ""
         here = list(nodes_below(statement))
-        gone = {one: ";" for one in here if one in releases}
+        gone = {one: "{ }" for one in here if one in releases}
         for one in here:
             if one.type == "labeled_statement":
                 # The name and the colon.

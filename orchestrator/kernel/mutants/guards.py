@@ -7,7 +7,6 @@ moves: all that is added stands on the line where a node began.
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from orchestrator.kernel.code.c_functions import function_extents
 from orchestrator.model.mutants import Edit, Guard, Mutant
@@ -43,10 +42,21 @@ def guarded(text: str, mutants: Sequence[Mutant]) -> tuple[Piece, ...]:
 
 def broken(text: str, mutant: Mutant) -> str:
     """The file with one mutant and no guard, for a build of its own."""
-    source = text.encode()
-    for edit in sorted(mutant.edits, key=lambda edit: edit.start, reverse=True):
-        source = source[: edit.start] + _plain(edit).encode() + source[edit.end :]
-    return source.decode()
+    source, end = text.encode(), len(text.encode())
+    parts: list[bytes] = []
+    # From the end on; the bytes of an edit that lies in another one are replaced with those of that one.
+    for edit in reversed(_outermost(mutant.edits)):
+        parts += [source[edit.end : end], _plain(edit).encode()]
+        end = edit.start
+    return b"".join((source[:end], *reversed(parts))).decode()
+
+
+def _outermost(edits: Sequence[Edit]) -> list[Edit]:
+    found: list[Edit] = []
+    for edit in sorted(edits, key=lambda edit: (edit.start, -edit.end)):
+        if not found or edit.start >= found[-1].end:
+            found.append(edit)
+    return found
 
 
 def crossing(mutants: Sequence[Mutant]) -> frozenset[int]:
@@ -59,12 +69,6 @@ def crossing(mutants: Sequence[Mutant]) -> frozenset[int]:
         else:
             kept += mutant.edits
     return frozenset(bad)
-
-
-def overlapping(mutant: Mutant) -> bool:
-    """Whether two edits of one mutant touch the same bytes: without guards only one of them could be made."""
-    edits = sorted(mutant.edits, key=lambda edit: edit.start)
-    return any(one.end > other.start for one, other in pairwise(edits))
 
 
 def _cross(one: Edit, other: Edit) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import unified_diff
 
 from orchestrator.kernel.mutants.guards import broken, guarded
-from orchestrator.model.mutants import Guard, Mutant
+from orchestrator.model.mutants import Guard, Mutant, Operator
 
 _CONTEXT = 3
 
@@ -20,9 +20,28 @@ def guarded_files(texts: Mapping[str, str], mutants: Iterable[Mutant]) -> dict[s
 
 
 def patch_of_one(texts: Mapping[str, str], mutant: Mutant) -> bytes:
-    """A mutant with a build of its own, without any guard."""
+    """A mutant as a patch on top of the series, without any guard."""
     old = texts[mutant.file]
     return file_patch(mutant.file, old.encode(), broken(old, mutant).encode())
+
+
+def bug_patch(texts: Mapping[str, str], mutant: Mutant, operator: Operator) -> bytes:
+    """A mutant as a seeded bug: the patch behind a header that says what it breaks."""
+    where = f"{mutant.function}()" if mutant.function else f"line {mutant.line}"
+    header = (
+        f"Id: {bug_name(mutant)}\nFile: {mutant.file}\n"
+        f"Broken: {where}: {operator.breaks}: {_on_one_line(mutant.before)} -> {_on_one_line(mutant.after)}\n"
+        f"Symptom: {operator.detector}\n\n"
+    )
+    return header.encode() + patch_of_one(texts, mutant)
+
+
+def bug_name(mutant: Mutant) -> str:
+    return f"{mutant.number:03}-{mutant.operator}"
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def file_patch(path: str, old: bytes | None, new: bytes) -> bytes:

@@ -9,7 +9,7 @@ from itertools import groupby
 from orchestrator.kernel.code.c_functions import Extent, function_extents
 from orchestrator.kernel.mutants.c_tree import Body, body_of
 from orchestrator.kernel.mutants.changes import Change
-from orchestrator.kernel.mutants.guards import crossing, overlapping
+from orchestrator.kernel.mutants.guards import crossing
 from orchestrator.kernel.mutants.hunks import SeriesNames, guards_restored, hunks_omitted, names_of
 from orchestrator.kernel.mutants.operators import OMIT_HUNK, RESTORE_GUARD, RULES
 from orchestrator.model.mutants import Guard, Mutant, Mutants, NotMutated
@@ -116,15 +116,12 @@ def _unlike(proposals: Sequence[_Proposal]) -> Iterator[_Proposal]:
 
 
 def _apart(mutants: Sequence[Mutant]) -> Iterator[Mutant]:
-    """Those whose edits cross others' get a build of their own, if it can be made without guards."""
+    """Those whose edits cross others' get a build of their own."""
     for _, group in groupby(mutants, key=lambda one: one.file):
         here = list(group)
         crosses = crossing([one for one in here if one.guard is not Guard.OWN_BUILD])
         for one in here:
-            if one.number not in crosses:
-                yield one
-            elif not overlapping(one):
-                yield replace(one, own_build=True)
+            yield replace(one, own_build=True) if one.number in crosses else one
 
 
 def _numbered(proposals: Iterator[_Proposal]) -> Iterator[Mutant]:

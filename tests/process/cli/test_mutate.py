@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.kernel.series.bug_patches import read_bugs
 from tests.process import fake_host
 from tests.process.fake_host import PATCHRIG, Host
 from tests.process.toy_kernel import ToyKernel
@@ -84,6 +85,22 @@ def test_the_mutants_of_a_series_are_listed_without_a_build(toy: ToyKernel) -> N
         "0 changes left out"
     )
     assert not toy.host.results.exists()
+
+
+def test_each_mutant_may_be_written_as_a_seeded_bug(toy: ToyKernel) -> None:
+    folder = toy.folder / "mutants"
+
+    first = mutate(toy, "--list", "--operators", "negate,always", "--patches", str(folder))
+    again = mutate(toy, "--list", "--patches", str(folder))
+    bugs, _ = read_bugs(folder, ())
+
+    assert (first.returncode, again.returncode) == (0, 2)
+    assert "is not empty" in again.stderr
+    assert [bug.id for bug in bugs] == ["001-negate", "002-always"]
+    assert "_start(): a condition is the other way round: used -> !(used)" in (folder / "001-negate.patch").read_text()
+    subprocess.run(["patch", "-p1", "-i", str(toy.folder / "series.patch")], cwd=toy.folder / "linux", check=True)
+    subprocess.run(["patch", "-p1", "-i", str(folder / "001-negate.patch")], cwd=toy.folder / "linux", check=True)
+    assert "\tif ((!(used)))\n" in (toy.folder / "linux/swap.c").read_text()
 
 
 def test_one_kernel_has_all_mutants_but_those_that_do_not_compile(toy: ToyKernel) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.kernel.mutants.compile_errors import blamed
-from orchestrator.kernel.mutants.guards import broken, guarded, overlapping
+from orchestrator.kernel.mutants.guards import broken, guarded
 from orchestrator.kernel.mutants.mutant_patch import file_patch, guarded_files, patch_of_one
 from orchestrator.kernel.mutants.select_mutants import select_mutants
 from orchestrator.model.mutants import Guard
@@ -86,10 +86,9 @@ def test_one_program_behaves_as_each_mutant_and_as_none(tmp_path: Path) -> None:
     assert len(here) > 30
     told_apart = 0
     for one in here:
-        if not overlapping(one):
-            alone = does(compiled(broken(found.texts[FILE], one), tmp_path, f"mutant{one.number}"))
-            assert does(whole, str(one.number)) == alone, one
-            told_apart += alone != original
+        alone = does(compiled(broken(found.texts[FILE], one), tmp_path, f"mutant{one.number}"))
+        assert does(whole, str(one.number)) == alone, one
+        told_apart += alone != original
     assert told_apart > len(here) * 3 // 4
 
 

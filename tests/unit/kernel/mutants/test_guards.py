@@ -6,7 +6,7 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.kernel.mutants.guards import broken, crossing, guarded, overlapping
+from orchestrator.kernel.mutants.guards import broken, crossing, guarded
 from orchestrator.kernel.mutants.select_mutants import select_mutants
 from orchestrator.model.mutants import Edit, Guard, Mutant
 from tests.unit.mutant_samples import FILE, body, mutants, series
@@ -49,6 +49,15 @@ def mutant(number: int, *edits: Edit) -> Mutant:
     )
 
 
+def outermost(mutant: Mutant) -> list[Edit]:
+    edits = sorted(mutant.edits, key=lambda edit: edit.start)
+    return [
+        edit
+        for edit in edits
+        if not any(one.start <= edit.start and edit.end <= one.end for one in edits if one != edit)
+    ]
+
+
 @settings(max_examples=40)
 @given(st.sets(st.integers(0, len(LINES) - 1), min_size=1))
 def test_a_mutant_changes_the_bytes_of_its_nodes_and_no_others(new: set[int]) -> None:
@@ -56,9 +65,7 @@ def test_a_mutant_changes_the_bytes_of_its_nodes_and_no_others(new: set[int]) ->
 
     for one in found.mutants:
         source = found.texts[FILE].encode()
-        edits = sorted(one.edits, key=lambda edit: edit.start)
-        if overlapping(one):
-            continue
+        edits = outermost(one)
         changed, at = broken(found.texts[FILE], one).encode(), 0
         for number, edit in enumerate(edits):
             kept = source[edits[number - 1].end if number else 0 : edit.start]
@@ -119,8 +126,14 @@ def test_edits_that_cross_are_told_from_those_that_are_nested() -> None:
     assert not crossing(nested)
     assert crossing([*nested, mutant(5, edit(4, 7))]) == {5}
     assert crossing([mutant(1, edit(0, 4)), mutant(2, edit(8, 9), edit(3, 6)), mutant(3, edit(5, 7))]) == {2}
-    assert overlapping(mutant(1, edit(0, 4), edit(2, 6)))
-    assert not overlapping(mutant(1, edit(4, 6), edit(0, 4)))
+
+
+def test_of_an_edit_within_another_of_the_same_mutant_the_outer_one_is_made() -> None:
+    inner = Edit(start=4, end=5, text="x", guard=Guard.OWN_BUILD)
+    outer = Edit(start=2, end=6, text="y", guard=Guard.OWN_BUILD)
+    last = Edit(start=6, end=7, text="z", guard=Guard.OWN_BUILD)
+
+    assert broken("01234567", mutant(1, inner, last, outer)) == "01yz7"
 
 
 def test_a_mutant_that_crosses_another_gets_a_build_of_its_own() -> None:

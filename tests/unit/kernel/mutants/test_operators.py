@@ -57,3 +57,12 @@ def test_the_table_of_operators_says_what_a_reader_needs() -> None:
         assert operator.breaks
         assert operator.detector
         assert "`" in operator.example
+
+
+def test_the_manual_has_each_operator_as_the_table_has_it() -> None:
+    manual = (Path(__file__).parents[4] / "docs" / "mutation.md").read_text()
+
+    for operator in OPERATORS:
+        mark = " (*)" if operator.invisible else ""
+        row = f"| `{operator.name}` | {operator.breaks} | {operator.example} | {operator.detector}{mark} |"
+        assert row in manual
