@@ -36,6 +36,8 @@ IMPORT_NAMES = {
     "pyelftools": "elftools",
     "PyYAML": "yaml",
     "qemu.qmp": "qemu",
+    "tree-sitter": "tree_sitter",
+    "tree-sitter-c": "tree_sitter_c",
 }
 
 PURE = (
@@ -43,6 +45,7 @@ PURE = (
     "model/",
     "vm/argv.py",
     "kernel/compile/kconfig.py",
+    "kernel/mutants/",
     "plan/expansion.py",
     "plan/bug_cells.py",
     "plan/names.py",
@@ -309,8 +312,9 @@ KERNEL_CODE = ("kernels/overlays/",)
 SOURCE_SUFFIXES = (".py", ".c", ".h", ".S", ".sh")
 KBUILD_FILES = ("Makefile", "Kconfig", "Kbuild")
 WITHOUT_LICENCE_LINE = (
+    "kernels/overlays/mutants/appended/",
     "kernels/overlays/reach/appended/",
-    "kernels/overlays/widened/appended/",  # both go to the end of files of the kernel's, which have theirs
+    "kernels/overlays/widened/appended/",  # they go to the end of files of the kernel's, which have theirs
     "tests/golden/",  # what comes out of us
 )
 

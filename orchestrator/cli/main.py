@@ -43,6 +43,9 @@ COMMANDS = {
     "merge": Command(
         "orchestrator.cli.continued_commands:merge", "Put the shards of a run together: one run, one report."
     ),
+    "mutate": Command(
+        "orchestrator.cli.mutate_commands:mutate", "Break what a series changes, one place at a time, by rule."
+    ),
     "reach": Command(
         "orchestrator.cli.reach_commands:reach", "Record which functions of the kernel each workload of MATRIX runs."
     ),

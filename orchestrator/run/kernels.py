@@ -86,6 +86,7 @@ class Building:
     listener: Listener
     more: Series = BASELINE  # is applied on top of the series
     background: bool = False  # guests go first
+    keep_going: bool = False  # all errors of a kernel that does not compile are wanted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,6 +134,7 @@ class Kernels:
             sandbox=self.sandbox,
             on_event=how.listener,
             background=how.background,
+            keep_going=how.keep_going,
             diffs=self.diffs,
             wished=wished,
         )

@@ -96,6 +96,18 @@ def _series_diff(series: Series, tree: Tree, folder: Path, until: Deadline) -> S
     return SeriesDiff(files=files, functions=tuple(functions), texts=texts, digests=series.by_file)
 
 
+def patched_files(series: Series, tree: Tree, paths: Iterable[str], *, until: Deadline) -> dict[str, bytes]:
+    """What a series that fits makes of some files of a pristine tree; what is no file there is left out."""
+    paths = list(paths)
+    with scratch_folder() as scratch:
+        folder = Path(scratch)
+        pristine_files(tree, {*map(str, series.touched), *paths}, folder / "after")
+        if problem := apply_series(series, folder / "after", log_dir=folder / "log", until=until):
+            raise InfraError(f"the series does not fit the private tree: {problem.title}")
+        contents = ((path, content_at(folder / "after", path)) for path in paths)
+        return {path: content.data for path, content in contents if content and content.kind != "link"}
+
+
 def _texts(folder: Path, paths: Iterable[PurePosixPath]) -> Iterator[tuple[str, str]]:
     """The C files among the paths; a link that a series brings may lead to any file of this host."""
     for path in paths:

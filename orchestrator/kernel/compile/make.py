@@ -73,6 +73,7 @@ class BuildDirs:
     trusted: bool  # nothing of a series is in the source: it may write to the compiler cache
     background: bool = False  # guests go first
     limits: BuildLimits = field(default_factory=build_limits)
+    keep_going: bool = False  # after an error, compile what does not depend on it: all errors are in one log
 
     @property
     def request(self) -> Path:
@@ -98,6 +99,7 @@ def make_argv(dirs: BuildDirs, *targets: str, jobs: int) -> list[str]:
         # Nothing of the tree's state in the version, so that the release is the same for all series on one source.
         "LOCALVERSION=",
         f"-j{jobs}",
+        *(["--keep-going"] if dirs.keep_going else []),
         *targets,
     ]  # fmt: skip
 

@@ -61,6 +61,7 @@ class BuildContext:
     sandbox: bool
     on_event: Listener
     background: bool = False  # compilers get what of the CPUs nobody else wants
+    keep_going: bool = False  # the log of a kernel that does not compile has the errors of all its files
     limits: BuildLimits = field(default_factory=build_limits)
     diffs: SeriesDiffs = field(default_factory=SeriesDiffs)
     wished: tuple[str, ...] = ()  # kconfig fragments of the tree, granted as far as that can be
@@ -305,6 +306,7 @@ def _build_dirs(inputs: KernelInputs, tree: Tree, context: BuildContext) -> Buil
         trusted=trusted,
         background=context.background,
         limits=context.limits,
+        keep_going=context.keep_going,
     )
     for folder in (dirs.ccache, dirs.ccache / "tmp"):
         folder.mkdir(parents=True, exist_ok=True)

@@ -123,5 +123,10 @@ def lay(overlay: Overlay, folder: Path) -> None:
             file.write(content)
 
 
+def added_files(folder: Path) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """What an overlay's folder adds to a tree: new files, and what goes to the end of others."""
+    return _files_below(folder / "files"), _files_below(folder / "appended")
+
+
 def _files_below(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which mutants do not compile or link, by what gcc and ld say of the guarded files (pure)."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from orchestrator.kernel.mutants.guards import Piece, guarded
+from orchestrator.model.mutants import Guard, Mutant
+
+# What gcc and ld print a line of: "mm/memory.c:4702:12: error: ...", "mm/memory.c:4702: undefined reference to `f'".
+_PLACE = re.compile(r"(?:^|[\s(])(?:\.{0,2}/)?([\w./+-]+\.[chS]):(\d+):(?:(\d+):)? ?(.*)")
+_ERROR = re.compile(r"(?:fatal )?error: |undefined reference to|multiple definition of")
+_NOTE = re.compile(r"note: ")
+# gcc counts columns as a terminal shows them.
+_TAB = 8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Stretch:
+    """Columns of one line, from 1, with the code of one mutant."""
+
+    first: int
+    last: int
+    mutant: int
+
+
+def blamed(log: str, texts: Mapping[str, str], mutants: Sequence[Mutant]) -> frozenset[int]:
+    """The mutants that a build's errors are about; where a line alone is named, all on that line.
+
+    An error inside a macro is told from the notes below it, which say where the macro is used.
+    """
+    layouts = dict(_layouts(texts, mutants))
+    found: set[int] = set()
+    for places in _errors(log):
+        for path, line, column in places:
+            file = next((name for name in layouts if path == name or path.endswith(f"/{name}")), "")
+            found |= _at(layouts.get(file, {}).get(line, ()), column)
+    return frozenset(found)
+
+
+def _errors(log: str) -> Iterator[list[tuple[str, int, int]]]:
+    """The places of each error: its own, and those of its notes."""
+    places: list[tuple[str, int, int]] = []
+    for text in log.splitlines():
+        place = _PLACE.search(text)
+        if place is None:
+            continue
+        is_error, is_note = _ERROR.match(place[4]), _NOTE.match(place[4])
+        if not is_note and places:
+            yield places
+            places = []
+        if is_error or (is_note and places):
+            places.append((place[1], int(place[2]), int(place[3] or 0)))
+    if places:
+        yield places
+
+
+def _at(stretches: Iterable[_Stretch], column: int) -> set[int]:
+    here = list(stretches)
+    exact = {one.mutant for one in here if one.first <= column <= one.last}
+    return exact or {one.mutant for one in here}
+
+
+def _layouts(texts: Mapping[str, str], mutants: Sequence[Mutant]) -> Iterator[tuple[str, dict[int, list[_Stretch]]]]:
+    for file, text in texts.items():
+        own = [one for one in mutants if one.file == file and one.guard is not Guard.OWN_BUILD]
+        yield file, _layout(guarded(text, own))
+
+
+def _layout(pieces: Sequence[Piece]) -> dict[int, list[_Stretch]]:
+    found: dict[int, list[_Stretch]] = {}
+    line, column = 1, 1
+    for piece in pieces:
+        start = column
+        for character in piece.text.decode(errors="replace"):
+            if character == "\n":
+                line, column = line + 1, 1
+            else:
+                column += _TAB - (column - 1) % _TAB if character == "\t" else 1
+        if piece.mutant:
+            found.setdefault(line, []).append(_Stretch(first=start, last=max(start, column - 1), mutant=piece.mutant))
+    return found

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Operators on conditions, comparisons and results (pure)."""
+
+from collections.abc import Iterator
+
+from tree_sitter import Node
+
+from orchestrator.kernel.mutants.c_tree import (
+    Body,
+    call_of,
+    called,
+    child,
+    condition_of,
+    inner,
+    is_sound,
+    leaves,
+    nodes_below,
+    one_line,
+    sibling_before,
+    text_of_node,
+)
+from orchestrator.kernel.mutants.c_words import (
+    NO_SLEEP,
+    is_acquire,
+    is_known_before,
+    is_lock,
+    is_meaningless,
+    is_release,
+    other_error,
+)
+from orchestrator.kernel.mutants.changes import Change, of_condition, of_expression
+
+_LOOPS = ("while_statement", "do_statement", "for_statement")
+_COMPARISONS = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
+_LOGICAL = frozenset({"==", "!=", "<", "<=", ">", ">=", "&&", "||"})
+_SIDE_EFFECTS = ("call_expression", "assignment_expression", "update_expression")
+_RESULTS = ("return_statement", "expression_statement")
+_CONSTANTS = ("number_literal", "true", "false", "null")
+
+
+def negated(body: Body) -> Iterator[Change]:
+    """Conditions the other way round."""
+    for node in _branches(body):
+        yield of_condition(body, node, f"!({one_line(node)})")
+
+
+def forced_true(body: Body) -> Iterator[Change]:
+    for node in _branches(body):
+        yield of_condition(body, node, _forced(node, "1"))
+
+
+def forced_false(body: Body) -> Iterator[Change]:
+    for node in (*_branches(body), *_conditions(body, *_LOOPS)):
+        if not _decides_over_one(node):
+            yield of_condition(body, node, _forced(node, "0"))
+
+
+def failure_ignored(body: Body) -> Iterator[Change]:
+    """The branch that is taken when a try-get, a trylock or an allocation fails is never taken."""
+    for statement in refusals(body):
+        condition = condition_of(statement)
+        if condition is not None and _may_change(body, condition):
+            yield of_condition(body, condition, _forced(condition, "0"))
+
+
+def refusals(body: Body) -> Iterator[Node]:
+    """The ifs that leave, for what an acquire on a changed line says."""
+    taken = {name for node in body.of_type("assignment_expression") for name in _assigned_by_acquire(body, node)}
+    for statement in body.with_condition("if_statement"):
+        condition = condition_of(statement)
+        if condition is None or not leaves(child(statement, "consequence")):
+            continue
+        below = list(nodes_below(condition))
+        names = {text_of_node(one) for one in below if one.type == "identifier"}
+        calls = (one for one in below if one.type == "call_expression")
+        if names & taken or any(is_acquire(called(one)) and body.is_new(one) for one in calls):
+            yield statement
+
+
+def recheck_dropped(body: Body) -> Iterator[Change]:
+    """What is checked again as the first thing under a lock is not checked."""
+    for statement in body.with_condition("if_statement"):
+        condition, before = condition_of(statement), sibling_before(statement)
+        locks = is_lock(called(before)) and not is_release(called(before))
+        if condition is not None and locks and _may_change(body, condition):
+            yield of_condition(body, condition, _forced(condition, "0"))
+
+
+def off_by_one(body: Body) -> Iterator[Change]:
+    for node in body.of_type("binary_expression"):
+        operator = child(node, "operator")
+        other = _COMPARISONS.get(operator.type) if operator is not None else None
+        left, right = child(node, "left"), child(node, "right")
+        if other and left is not None and right is not None and body.is_new(node) and not _is_skipped(node):
+            yield of_expression(body, node, f"({one_line(left)}) {other} ({one_line(right)})")
+
+
+def wrong_error(body: Body) -> Iterator[Change]:
+    """Another error, and none at all, in a result that is new or under a new condition."""
+    for node in body.of_type("identifier"):
+        other = other_error(text_of_node(node))
+        if not other or not _is_result(body, node):
+            continue
+        above = node.parent
+        minus = above is not None and above.type == "unary_expression" and text_of_node(above).startswith("-")
+        if minus and above is not None:
+            yield of_expression(body, above, f"-{other}")
+            yield of_expression(body, above, "0")
+        elif other.startswith("VM_FAULT_"):
+            yield of_expression(body, node, other)
+
+
+def flipped_result(body: Body) -> Iterator[Change]:
+    for node in body.of_type("true", "false"):
+        if _is_result(body, node):
+            yield of_expression(body, node, "false" if node.type == "true" else "true")
+
+
+def sleeping_allocation(body: Body) -> Iterator[Change]:
+    for node in body.of_type("identifier"):
+        if text_of_node(node) in NO_SLEEP and body.is_new(node) and not _is_skipped(node):
+            yield of_expression(body, node, "GFP_KERNEL")
+
+
+def _branches(body: Body) -> Iterator[Node]:
+    """The conditions of branches, and what is computed as the result of a function that says yes or no."""
+    yield from _conditions(body, "if_statement", "conditional_expression")
+    for node in body.of_type("return_statement"):
+        value = inner(node)
+        operator = child(value, "operator") if value is not None else None
+        if value is not None and operator is not None and operator.type in _LOGICAL and _may_change(body, value):
+            yield value
+
+
+def _conditions(body: Body, *kinds: str) -> Iterator[Node]:
+    for node in body.with_condition(*kinds):
+        condition = condition_of(node)
+        if condition is not None and _may_change(body, condition):
+            yield condition
+
+
+def _decides_over_one(condition: Node) -> bool:
+    """Whether the branch is one call or assignment, which another operator drops to the same effect."""
+    only = _only_statement(condition)
+    effects = any(one.type in _SIDE_EFFECTS for one in nodes_below(condition))
+    return only is not None and only.type == "expression_statement" and not effects
+
+
+def _only_statement(condition: Node) -> Node | None:
+    """What an if without an else decides over, where that is one statement."""
+    above = condition.parent
+    while above is not None and above.type == "parenthesized_expression":
+        above = above.parent
+    if above is None or above.type != "if_statement" or child(above, "alternative") is not None:
+        return None
+    found = child(above, "consequence")
+    if found is not None and found.type == "compound_statement":
+        statements = [one for one in found.named_children if one.type != "comment"]
+        return statements[0] if len(statements) == 1 else None
+    return found
+
+
+def _may_change(body: Body, condition: Node) -> bool:
+    text = one_line(condition)
+    simple = condition.type in _CONSTANTS or condition.type == "comma_expression"
+    return (
+        body.is_new(condition)
+        and is_sound(condition)
+        and not simple
+        and bool(text)
+        and not is_known_before(text)
+        and not _is_skipped(condition)
+        and not is_meaningless(called(_only_statement(condition)))
+    )
+
+
+def _is_skipped(node: Node) -> bool:
+    """Whether the node is part of a message, an assertion or a statistic, or of a list that C wants to be constant."""
+    # From the node's parent on: in `if (WARN_ON(x))` the branch has a meaning of its own.
+    below, above = node, node.parent
+    while above is not None:
+        label = above.type == "case_statement" and child(above, "value") == below
+        if label or (above.type == "call_expression" and is_meaningless(called(above))):
+            return True
+        below, above = above, above.parent
+    return False
+
+
+def _forced(node: Node, value: str) -> str:
+    """The value, after what the condition does beside its test."""
+    effects = any(one.type in _SIDE_EFFECTS for one in nodes_below(node))
+    return f"((void)({one_line(node)}), {value})" if effects else value
+
+
+def _assigned_by_acquire(body: Body, node: Node) -> Iterator[str]:
+    left, right = child(node, "left"), child(node, "right")
+    if left is not None and right is not None and body.is_new(node) and is_acquire(called(call_of(right))):
+        yield text_of_node(left)
+
+
+def _is_result(body: Body, node: Node) -> bool:
+    """Whether the node is returned or assigned by a statement that is new, or runs by a new condition."""
+    above = node.parent
+    while above is not None and above.type not in _RESULTS:
+        operator = child(above, "operator")
+        compares = operator is not None and operator.type in _LOGICAL
+        if compares or above.type in ("call_expression", "compound_statement", "declaration"):
+            return False
+        above = above.parent
+    return above is not None and body.is_fresh(above)

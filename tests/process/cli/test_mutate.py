@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`patchrig mutate` on a kernel of two files that is really built."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from orchestrator.kernel.series.bug_patches import read_bugs
+from tests.process import fake_host
+from tests.process.fake_host import PATCHRIG, Host
+from tests.process.toy_kernel import ToyKernel
+
+host = fake_host.host
+
+MAKEFILE = """\
+VERSION = 6
+PATCHLEVEL = 19
+SUBLEVEL = 6
+objects := $(O)/swap.o $(O)/patchrig_mutant.o
+flags := -g -I include -include include/linux/compiler.h
+
+allnoconfig:
+	@mkdir -p $(O)/include/config
+	@echo 6.19.6 > $(O)/include/config/kernel.release
+	@cp $(KCONFIG_ALLCONFIG) $(O)/.config
+
+vmlinux: $(objects)
+	@$(CC) -nostdlib -static -o $(O)/vmlinux $^
+
+$(O)/swap.o: swap.c
+	@echo "  CC      swap.o"
+	@$(CC) $(flags) -c -o $@ swap.c
+
+$(O)/patchrig_mutant.o: lib/patchrig_mutant.c lib/Makefile
+	@grep -q '^obj-y += patchrig_mutant.o' lib/Makefile
+	@$(CC) $(flags) -c -o $@ lib/patchrig_mutant.c
+"""
+SWAP_C = "static const int slots[2];\nint used;\nvoid _start(void)\n{\n\tused = 1;\n}\n"
+# What it takes away would not compile: the table is constant.
+PATCH = """\
+--- a/swap.c
++++ b/swap.c
+@@ -2,5 +2,6 @@
+ int used;
+ void _start(void)
+ {
+-	((int *)0 + (slots[0] = 2));
++	if (used)
++		used = slots[1];
+ }
+"""
+
+
+@pytest.fixture
+def toy(host: Host) -> ToyKernel:
+    toy = ToyKernel(host)
+    toy.write("linux/Makefile", MAKEFILE)
+    toy.write("linux/swap.c", SWAP_C.replace("used = 1;", "((int *)0 + (slots[0] = 2));"))
+    toy.write("linux/lib/Makefile", "obj-y += other.o\n")
+    toy.write("linux/include/linux/compiler.h", "#define unlikely(x) (x)\n")
+    toy.write("linux/include/linux/cache.h", "#define __read_mostly\n")
+    toy.write("linux/include/linux/export.h", "#define EXPORT_SYMBOL_GPL(x) extern typeof(x) x\n")
+    toy.write("linux/include/linux/moduleparam.h", "#define core_param(name, variable, type, mode) struct name\n")
+    toy.write("series.patch", PATCH)
+    return toy
+
+
+def mutate(toy: ToyKernel, *words: str) -> subprocess.CompletedProcess[str]:
+    tree = str(toy.folder / "linux")
+    argv = [str(PATCHRIG), "mutate", str(toy.folder / "matrix.yaml"), "--tree", tree, "--no-sandbox", *words]
+    argv += ["--results", str(toy.host.results)]
+    return subprocess.run(argv, env=toy.host.environment, capture_output=True, text=True, check=False, timeout=300)
+
+
+def test_the_mutants_of_a_series_are_listed_without_a_build(toy: ToyKernel) -> None:
+    done = mutate(toy, "--list")
+
+    assert done.returncode == 0, done.stderr
+    assert "swap.c:5                     negate           used -> !(used)" in done.stdout
+    assert "  1  drop-assignment  a variable keeps its old value" in done.stdout
+    assert done.stdout.splitlines()[-1] == (
+        "mutants: 4 of 2 changed statements and conditions, in 1 file; 4 in one build, 0 with a build of their own; "
+        "0 changes left out"
+    )
+    assert not toy.host.results.exists()
+
+
+def test_each_mutant_may_be_written_as_a_seeded_bug(toy: ToyKernel) -> None:
+    folder = toy.folder / "mutants"
+
+    first = mutate(toy, "--list", "--operators", "negate,always", "--patches", str(folder))
+    again = mutate(toy, "--list", "--patches", str(folder))
+    bugs, _ = read_bugs(folder, ())
+
+    assert (first.returncode, again.returncode) == (0, 2)
+    assert "is not empty" in again.stderr
+    assert [bug.id for bug in bugs] == ["001-negate", "002-always"]
+    assert "_start(): a condition is the other way round: used -> !(used)" in (folder / "001-negate.patch").read_text()
+    subprocess.run(["patch", "-p1", "-i", str(toy.folder / "series.patch")], cwd=toy.folder / "linux", check=True)
+    subprocess.run(["patch", "-p1", "-i", str(folder / "001-negate.patch")], cwd=toy.folder / "linux", check=True)
+    assert "\tif ((!(used)))\n" in (toy.folder / "linux/swap.c").read_text()
+
+
+def test_one_kernel_has_all_mutants_but_those_that_do_not_compile(toy: ToyKernel) -> None:
+    done = mutate(toy, "--build", "--json")
+
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    operators = {one["number"]: one["operator"] for one in found["mutants"]}
+    (build,) = found["builds"]
+    assert [operators[number] for number in build["not_compiled"]] == ["omit-hunk"]
+    assert sorted(operators[number] for number in build["mutants"]) == ["always", "drop-assignment", "negate"]
+    assert (build["outcome"], build["builds"]) == ("built", 2)
+    assert Path(build["image"]).exists()
+
+
+def test_a_kernel_that_does_not_compile_without_any_mutant_is_told_as_a_run_tells_it(toy: ToyKernel) -> None:
+    toy.write("series.patch", PATCH.replace("slots[1]", "no_such_thing"))
+
+    done = mutate(toy, "--build")
+
+    assert done.returncode == 1
+    assert "build-failed" in done.stdout
+
+
+def test_a_mistake_on_the_command_line_is_told_with_what_there_is(toy: ToyKernel) -> None:
+    unknown = mutate(toy, "--list", "--operators", "negat")
+    neither = mutate(toy)
+
+    assert (unknown.returncode, neither.returncode) == (2, 2)
+    assert "there is no operator 'negat'" in unknown.stderr
+    assert "negate" in unknown.stderr
+    assert "--list or --build" in neither.stderr
+
+
+def test_a_series_that_does_not_apply_has_no_mutants(toy: ToyKernel) -> None:
+    toy.write("series.patch", PATCH.replace("int used;", "int other;"))
+
+    done = mutate(toy, "--list")
+
+    assert done.returncode == 2
+    assert "does not apply" in done.stderr

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""All mutants in one text: the file's own bytes are there, in order, on their lines; each mutant has its guards."""
+
+import re
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator.kernel.mutants.guards import broken, crossing, guarded
+from orchestrator.kernel.mutants.select_mutants import select_mutants
+from orchestrator.model.mutants import Edit, Guard, Mutant
+from tests.unit.mutant_samples import FILE, body, mutants, series
+
+LINES = (
+    "	if (!tryget_thing(x))",
+    "		return -EAGAIN;",
+    "	spin_lock(&x->l); /* \u00e4: two bytes */",
+    "	if (unlikely(x->n <= 3) && x->p) {",
+    "		x->n = READ_ONCE(x->m); // to the end of the line",
+    "		goto out;",
+    "	} else if (x->q) {",
+    "		use(x, \"}\",",
+    "		    2);",
+    "	}",
+    "	list_for_each_entry(y, &x->list, node)",
+    "		put_other(y);",
+    "#ifdef CONFIG_THING",
+    "	x->flag = true;",
+    "#endif",
+    "	put_thing(x);",
+    "	spin_unlock(&x->l);",
+    "out:",
+    "	put_thing(x);",
+    "	return 0;",
+)  # fmt: skip
+
+
+def made(text: bytes) -> str:
+    return text.decode()
+
+
+def text_of(new: set[int]) -> str:
+    return body("\n".join(f"{'+' if number in new else ' '}{line}" for number, line in enumerate(LINES)))
+
+
+def mutant(number: int, *edits: Edit) -> Mutant:
+    return Mutant(
+        number=number, operator="test", file=FILE, function="f", line=1, before="", after="", edits=tuple(edits)
+    )
+
+
+def outermost(mutant: Mutant) -> list[Edit]:
+    edits = sorted(mutant.edits, key=lambda edit: edit.start)
+    return [
+        edit
+        for edit in edits
+        if not any(one.start <= edit.start and edit.end <= one.end for one in edits if one != edit)
+    ]
+
+
+@settings(max_examples=40)
+@given(st.sets(st.integers(0, len(LINES) - 1), min_size=1))
+def test_a_mutant_changes_the_bytes_of_its_nodes_and_no_others(new: set[int]) -> None:
+    found = select_mutants(series(text_of(new)))
+
+    for one in found.mutants:
+        source = found.texts[FILE].encode()
+        edits = outermost(one)
+        changed, at = broken(found.texts[FILE], one).encode(), 0
+        for number, edit in enumerate(edits):
+            kept = source[edits[number - 1].end if number else 0 : edit.start]
+            assert changed[at : at + len(kept)] == kept
+            end = edits[number + 1].start if number + 1 < len(edits) else len(source)
+            at = changed.index(source[edit.end : end], at + len(kept)) if number + 1 < len(edits) else 0
+        assert changed.endswith(source[edits[-1].end :])
+
+
+@settings(max_examples=40)
+@given(st.sets(st.integers(0, len(LINES) - 1), min_size=1))
+def test_the_file_is_in_the_guarded_text_byte_for_byte_and_no_line_moves(new: set[int]) -> None:
+    found = select_mutants(series(text_of(new)))
+    text = text_of(new)
+    source = "".join(f"{line[1:]}\n" for line in text.strip("\n").split("\n")).encode()
+    here = [one for one in found.mutants if one.guard is not Guard.OWN_BUILD]
+
+    pieces = guarded(source.decode(), here)
+
+    assert b"".join(piece.text for piece in pieces if not piece.added) == source
+    assert not any(b"\n" in piece.text for piece in pieces if piece.added)
+    chosen = re.findall(r"patchrig_mutant == (\d+)\)", made(b"".join(piece.text for piece in pieces)))
+    assert sorted({int(number) for number in chosen}) == [one.number for one in here]
+    assert len(chosen) == sum(len(one.edits) for one in here)
+
+
+def test_a_statement_and_a_condition_are_guarded_each_in_its_way() -> None:
+    text = body("+	if (x->a > 1)\n+		use(x);")
+    found = select_mutants(series(text), operators=("negate", "drop-call"))
+
+    lines = made(b"".join(piece.text for piece in guarded(found.texts[FILE], found.mutants))).split("\n")
+
+    assert lines[0] == "extern unsigned int patchrig_mutant; static int f(struct thing *x)"
+    assert lines[2] == "	if ((unlikely(patchrig_mutant == 1) ? !!(!(x->a > 1)) : !!(x->a > 1)))"
+    assert lines[3] == "		{ if (unlikely(patchrig_mutant == 2)) {  } else { use(x); } }"
+
+
+def test_mutants_of_one_node_and_of_nodes_within_it_are_nested() -> None:
+    found = mutants(body("-	x->a = 0;\n+	x->a = -EAGAIN;"), "drop-assignment,wrong-errno")
+
+    text = made(b"".join(piece.text for piece in guarded("int f(struct thing *x)\n{\n	x->a = -EAGAIN;\n}\n", ())))
+    assert text == "int f(struct thing *x)\n{\n	x->a = -EAGAIN;\n}\n"
+    source = "static int f(struct thing *x)\n{\n	x->a = -EAGAIN;\n}\n"
+    line = made(b"".join(piece.text for piece in guarded(source, found))).split("\n")[2]
+    assert [one.operator for one in found] == ["drop-assignment", "wrong-errno", "wrong-errno"]
+    assert line == (
+        "	{ if (unlikely(patchrig_mutant == 1)) {  } else { x->a = (unlikely(patchrig_mutant == 2) ? (-EBUSY) : "
+        "((unlikely(patchrig_mutant == 3) ? (0) : (-EAGAIN)))); } }"
+    )
+
+
+def test_edits_that_cross_are_told_from_those_that_are_nested() -> None:
+    def edit(start: int, end: int) -> Edit:
+        return Edit(start=start, end=end, text="", guard=Guard.STATEMENT)
+
+    nested = [mutant(1, edit(0, 10)), mutant(2, edit(0, 10)), mutant(3, edit(2, 5)), mutant(4, edit(5, 10))]
+
+    assert not crossing(nested)
+    assert crossing([*nested, mutant(5, edit(4, 7))]) == {5}
+    assert crossing([mutant(1, edit(0, 4)), mutant(2, edit(8, 9), edit(3, 6)), mutant(3, edit(5, 7))]) == {2}
+
+
+def test_of_an_edit_within_another_of_the_same_mutant_the_outer_one_is_made() -> None:
+    inner = Edit(start=4, end=5, text="x", guard=Guard.OWN_BUILD)
+    outer = Edit(start=2, end=6, text="y", guard=Guard.OWN_BUILD)
+    last = Edit(start=6, end=7, text="z", guard=Guard.OWN_BUILD)
+
+    assert broken("01234567", mutant(1, inner, last, outer)) == "01yz7"
+
+
+def test_a_mutant_that_crosses_another_gets_a_build_of_its_own() -> None:
+    found = mutants(
+        body(" 	first(x);\n-	put_other(x);\n+	put_thing(x);\n+	pinned = false;\n 	return 0;")
+    )
+
+    guards = {one.operator: one.guard for one in found if one.operator in ("release-early", "omit-hunk")}
+    assert guards == {"release-early": Guard.STATEMENT, "omit-hunk": Guard.OWN_BUILD}
+
+
+def test_a_mutant_of_its_own_build_has_no_guard() -> None:
+    found = mutants(body("+	if (x->a)\n+		use(x);"))
+    source = "static int f(struct thing *x)\n{\n	if (x->a)\n		use(x);\n}\n"
+
+    by_operator = {one.operator: broken(source, one).split("\n")[2:4] for one in found}
+
+    assert by_operator["negate"] == ["	if ((!(x->a)))", "		use(x);"]
+    assert by_operator["drop-call"] == ["	if (x->a)", "		{  }"]
