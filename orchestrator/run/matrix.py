@@ -30,7 +30,7 @@ from orchestrator.run.recording import series_reach
 from orchestrator.run.rest import rest_of_run
 from orchestrator.run.run_keys import keys_of_run
 from orchestrator.run.sandboxing import guests_in_sandbox
-from orchestrator.run.scheduler import Steps, Stop, Unbuilt, working
+from orchestrator.run.scheduler import Steps, Stop, Unbuilt, Work, working
 from orchestrator.run.snapshots import snapshots
 from orchestrator.run.stopwatch import Stopwatch
 
@@ -105,13 +105,15 @@ def _run_cells(
         cells = _Cells(schedule=schedule, kernel_of=kernel_of, files=files, store=store, request=request, saved=saved)
         work = saved.enter_context(
             working(
-                schedule,
-                room_here(request.jobs),
-                Steps(build=cells.start, root_mib=root_mib_of, observe=cells.observe, judge=cells.judge),
-                # Whether there is to be another repeat, the verdict decides.
-                until_judged=request.until_fail,
-                reports_decide=request.until_fail or request.fail_fast,
-                until=request.until,
+                Work(
+                    schedule=schedule,
+                    room=room_here(request.jobs),
+                    steps=Steps(build=cells.start, root_mib=root_mib_of, observe=cells.observe, judge=cells.judge),
+                    # Whether there is to be another repeat, the verdict decides.
+                    until_judged=request.until_fail,
+                    reports_decide=request.until_fail or request.fail_fast,
+                    until=request.until,
+                )
             )
         )
         work.stop(_stop(watch, request))

@@ -69,8 +69,10 @@ class Work(Generic[B, J, K, O, R]):
     schedule: Schedule[B, J]
     room: Room
     steps: Steps[B, J, K, O, R]
-    until_judged: bool  # a job has its room until it is judged
-    reports_decide: bool  # whether another job begins: none does before the reports of those that ended were taken
+    until_judged: bool = False  # a job has its room until it is judged
+    reports_decide: bool = (
+        True  # whether another job begins: none does before the reports of those that ended were taken
+    )
     until: Deadline | None = None  # then everything ends
     scope: CancelScope = field(default_factory=CancelScope)
     threads: ThreadPoolExecutor = field(init=False)
@@ -209,24 +211,8 @@ class Work(Generic[B, J, K, O, R]):
 
 
 @contextmanager
-def working(
-    schedule: Schedule[B, J],
-    room: Room,
-    steps: Steps[B, J, K, O, R],
-    *,
-    until_judged: bool = False,
-    reports_decide: bool = True,
-    until: Deadline | None = None,
-) -> Iterator[Work[B, J, K, O, R]]:
-    """The work, begun in the order of the schedule, for the length of a block; nothing of it runs afterwards."""
-    work = Work(
-        schedule=schedule,
-        room=room,
-        steps=steps,
-        until_judged=until_judged,
-        reports_decide=reports_decide,
-        until=until,
-    )
+def working(work: Work[B, J, K, O, R]) -> Iterator[Work[B, J, K, O, R]]:
+    """The work, begun in the order of its schedule, for the length of a block; nothing of it runs afterwards."""
     with work.threads, signals.noted(work.interrupt):
         try:
             yield work

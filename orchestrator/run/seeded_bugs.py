@@ -32,7 +32,7 @@ from orchestrator.run.judging import judge_cell, record
 from orchestrator.run.kernels import Building, Kernels, Request, open_kernels
 from orchestrator.run.losses import LossWatch
 from orchestrator.run.order import Schedule
-from orchestrator.run.scheduler import R, Steps, Stop, Unbuilt, working
+from orchestrator.run.scheduler import R, Steps, Stop, Unbuilt, Work, working
 
 # After these no further cell of the same kernel tells more.
 _LAST = frozenset({Outcome.SKIPPED, Outcome.BOOT_FAILED})
@@ -165,7 +165,8 @@ class SeededBugRun:
             root_mib=lambda trial, kernel: max(root_mib_of(cell, kernel) for cell in trial.cells),
         )  # fmt: skip
         room = room_here(self.kernels.request.jobs)
-        with working(Schedule(builds=builds, jobs=tuple(trials)), room, steps) as work:
+        schedule = Schedule(builds=builds, jobs=tuple(trials))
+        with working(Work(schedule=schedule, room=room, steps=steps)) as work:
             for ended in work:
                 yield from ended.reports
                 if watch and (why := watch.why_hopeless()):

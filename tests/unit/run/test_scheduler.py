@@ -68,7 +68,8 @@ class Log:
         steps: Steps[Build, Cell, str, str, str] = Steps(
             build=build, observe=observe or noted, judge=judge, root_mib=root_mib
         )
-        with working(as_given(jobs), room, steps, until_judged=until_judged, until=until) as work:
+        schedule = as_given(jobs)
+        with working(Work(schedule=schedule, room=room, steps=steps, until_judged=until_judged, until=until)) as work:
             for ended in work:
                 self.reports += ended.reports
                 self.skipped |= {name(one): ended.why_skipped for one in ended.skipped}
