@@ -21,9 +21,10 @@ from orchestrator.host.errors import ExitCode, InfraError, UserError
 from orchestrator.host.text import json_text
 from orchestrator.model.configuration import Variant
 from orchestrator.model.hunts import Hunt, HuntTask
+from orchestrator.plan.checks import known_workloads
 from orchestrator.plan.config import load_matrix
 from orchestrator.plan.flavours import is_widened
-from orchestrator.plan.hunting import FLAVOURS, delays_text_of, patterns_of
+from orchestrator.plan.hunting import FLAVOURS, all_workloads, delays_text_of, patterns_of
 from orchestrator.report.hunt_files import PREFIX, ROUNDS, load_hunt, save_hunt
 from orchestrator.report.hunt_text import hunt_json, hunt_text, resume_words
 from orchestrator.report.store import new_folder
@@ -111,7 +112,7 @@ def _whole(choice: Mapping[str, Any]) -> Choice:
     seed = choice["seed"]
     filled = {
         "flavour": flavours,
-        "workload": choice["workload"] or load_matrix(DEFAULT_MATRIX).workloads,
+        "workload": choice["workload"] or all_workloads(load_matrix(DEFAULT_MATRIX).workloads, known_workloads()),
         "variant": (str(variant),),
         "seed": secrets.randbelow(_MOST_SEED) if seed is None else seed,
         "widen": None if delays is None else delays_text_of(delays),

@@ -14,6 +14,7 @@ from orchestrator.model.hunts import Hunted, Tally
 from orchestrator.model.reach import Extent, KernelIdentity, Ran, ReachMap, Recorded, SourceFunction, WorkloadReach
 from orchestrator.plan.expansion import cell_seed
 from orchestrator.plan.hunting import (
+    all_workloads,
     delays_text_of,
     files_of,
     hunt_cells,
@@ -86,6 +87,12 @@ def test_the_builds_of_a_workload_are_side_by_side_and_each_is_delayed_everywher
         *("baseline.plain.x86_64", "baseline.plain.arm64", "baseline.widened.x86_64", "baseline.widened.arm64")
     ]
     assert all(cell.workload.widen_only == () for cell in cells)
+
+
+def test_all_workloads_take_part_the_default_matrix_s_first() -> None:
+    assert all_workloads(("swapin", "large"), {"large", "zswap-zero", "mix", "swapin"}) == (
+        *("swapin", "large", "mix", "zswap-zero"),
+    )
 
 
 CELLS = hunt_cells(MATRIX, LOADS)
