@@ -35,3 +35,11 @@ class BuildFailure:
     title: str  # one line: patch, file and hunk; or the first compiler error
     detail: str
     log: Path | None
+
+
+def unusable(build: Build, why: Exception, *, log: Path) -> BuildFailure:
+    """The failure of a build whose make ended well, and left something that is not what a kernel's build leaves."""
+    title = f"what the build left can't be used: {why}"
+    return BuildFailure(
+        build=build, outcome=Outcome.BUILD_FAILED, title=title, detail="make ended with status 0", log=log
+    )

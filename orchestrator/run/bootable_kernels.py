@@ -5,10 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.host.errors import InfraError
+from orchestrator.host.untrusted import BadFile
 from orchestrator.kernel.code.locate import locate
 from orchestrator.model.cells import Build
 from orchestrator.model.events import Notice
-from orchestrator.model.images import BuildFailure, KernelImage
+from orchestrator.model.images import BuildFailure, KernelImage, unusable
 from orchestrator.model.reports import RunReport
 from orchestrator.run.bootable import Bootable, BootFiles, kept_bootable
 from orchestrator.run.crash_source import kept_explainer
@@ -27,12 +28,14 @@ def new_bootable(
 ) -> Bootable | BuildFailure:
     """The kernel with its probes, the explainer of its crashes, and its test suites, which are built as it was.
 
-    What the series changed is kept in `run`, the run's folder. Raises InfraError where its debug information can't be
-    read.
+    What the series changed is kept in `run`, the run's folder.
     """
     explainer = kernels.explainer(image, run, how.more)
     changed = explainer.diff.functions if explainer.diff else ()
-    located = locate(image, tuple(files.workloads), changed, sandbox=kernels.sandbox)
+    try:
+        located = locate(image, tuple(files.workloads), changed, sandbox=kernels.sandbox)
+    except BadFile as error:
+        return unusable(image.build, error, log=image.log)
     if not kernels.has_suites(image.build):
         return files.bootable(image, located, explainer, folder=initramfs_in)
     suites = kernels.suites(image.build, how)

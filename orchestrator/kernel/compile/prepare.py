@@ -41,7 +41,7 @@ from orchestrator.model.arch import ARCHES, Arch
 from orchestrator.model.cells import Build
 from orchestrator.model.configuration import Variant
 from orchestrator.model.events import BuildEnded, Listener, PhaseBegan, Step
-from orchestrator.model.images import BuildFailure, KernelImage
+from orchestrator.model.images import BuildFailure, KernelImage, unusable
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.phases import Phase
 from orchestrator.model.series_diff import ChangedFile, Side
@@ -237,16 +237,9 @@ def _built(
         except BadFile as error:
             # Whatever else lies there is of no use either.
             discard(dirs.out)
-            return _bad_output(dirs, error)
+            return unusable(dirs.build, error, log=dirs.log)
         mark.end({name: inputs.hashes[name] for name in ("source", "config", "toolchain")})
         return image
-
-
-def _bad_output(dirs: BuildDirs, error: BadFile) -> BuildFailure:
-    title = f"what the build left can't be used: {error}"
-    return BuildFailure(
-        build=dirs.build, outcome=Outcome.BUILD_FAILED, title=title, detail="make ended with status 0", log=dirs.log
-    )
 
 
 def _start_from_pristine(inputs: KernelInputs, tree: Tree, layer: Tree, context: BuildContext, until: Deadline) -> None:

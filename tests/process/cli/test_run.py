@@ -70,6 +70,21 @@ def test_fail_fast_ends_what_runs_and_reports_all_that_did_not(kernel: ToyKernel
     assert run["interrupted"] is False
 
 
+def test_a_kernel_whose_debug_information_can_not_be_read_is_a_failed_build(kernel: ToyKernel) -> None:
+    """A Makefile can leave whatever it likes: that is no trouble of this machine, and no bug of patchrig."""
+    spoil = "\thead -c 4096 /dev/zero | tr '\\0' '\\377' > $(O)/junk\n"
+    spoil += "\tobjcopy --update-section .debug_info=$(O)/junk $(O)/vmlinux\n"
+    kernel.write("linux/Makefile", MAKEFILE.replace("$(O)/vmlinux $^\n", f"$(O)/vmlinux $^\n{spoil}"))
+    kernel.host.scenario(passing())
+
+    done = kernel.run()
+
+    assert done.returncode == 1, done.stderr
+    (cell,) = kernel.host.cells()
+    assert cell["verdict"]["outcome"] == "build-failed"
+    assert "debug information that can't be read" in cell["verdict"]["title"]
+
+
 def test_fail_fast_builds_nothing_more(kernel: ToyKernel) -> None:
     with_workloads(kernel, "mincore", more="arches: [x86_64]\nvariants: [baseline, patched]\n")
     kernel.write("series.patch", patch("slots = 2;", "slots = no_such_thing;"))
