@@ -27,8 +27,8 @@
 static const char *const EXACT[] = {
 	"meminfo.SwapTotal", "meminfo.SwapFree", "vmstat.nr_swapcached", "vmstat.nr_isolated_anon", "vmstat.nr_isolated_file",
 	"zswap.stored_pages", "zswap.pool_total_size", "cgroup.memory.swap.current", "cgroup.memory.zswap.current",
-	"cgroup.stat.anon", "cgroup.stat.rss", "cgroup.stat.shmem", "cgroup.stat.swapcached", "cgroup.stat.zswapped",
-	"cgroup.stat.swap", "cgroup.mapped_pages", "cgroup.unmapped_pages",
+	"cgroup.stat.anon", "cgroup.stat.rss", "cgroup.stat.swapcached", "cgroup.stat.zswapped", "cgroup.stat.swap",
+	"cgroup.mapped_pages",
 };
 
 /* The same one again and again: the cgroup may be at its limit. */
@@ -42,16 +42,27 @@ static void touch_page(unsigned int times)
 	}
 }
 
-static bool back(const struct accounting *before, const struct accounting *now)
+static uint64_t rise(const struct accounting *before, const struct accounting *now, const char *name)
 {
 	uint64_t was, is;
+
+	if (!figure_value(&before->figures, name, &was) || !figure_value(&now->figures, name, &is) || is < was)
+		return 0;
+	return is - was;
+}
+
+static bool back(const struct accounting *before, const struct accounting *now)
+{
+	/* Files that the load left in a tmpfs keep their pages. */
+	const uint64_t files_kib = rise(before, now, "files.tmpfs_kib");
 
 	if (now->negative_count > before->negative_count)
 		return false;
 	for (unsigned int i = 0; i < sizeof(EXACT) / sizeof(EXACT[0]); i++)
-		if (figure_value(&before->figures, EXACT[i], &was) && figure_value(&now->figures, EXACT[i], &is) && is > was)
+		if (rise(before, now, EXACT[i]))
 			return false;
-	return true;
+	return rise(before, now, "cgroup.unmapped_pages") <= files_kib * 1024 / PAGE &&
+	       rise(before, now, "cgroup.stat.shmem") <= files_kib * 1024;
 }
 
 /*

@@ -62,6 +62,27 @@ static void a_fall_is_not_waited_for(void)
 	CHECK_NUMBER(now_ns(), START);
 }
 
+static void cgroup_has(unsigned int shmem)
+{
+	char text[40];
+
+	snprintf(text, sizeof(text), "anon 0\nshmem %u\n", shmem);
+	kernel_file("/sys/fs/cgroup/workload/memory.stat", text);
+	strcpy(shared->cgroup, "/sys/fs/cgroup/workload");
+}
+
+/* There is no tmpfs here that could explain them. */
+static void shared_memory_that_no_file_explains_is_waited_for(void)
+{
+	start_anew();
+	cgroup_has(0);
+	accounting_settle(BEFORE_LOAD);
+	cgroup_has(4096);
+	accounting_settle(AFTER_LOAD);
+	CHECK_NUMBER(after("cgroup.stat.shmem"), 4096);
+	CHECK(now_ns() > START + 10000000000ull);
+}
+
 static void a_kernel_that_drops_no_caches_lacks_that(void)
 {
 	start_anew();
@@ -105,6 +126,7 @@ int main(void)
 	RUN(figures_that_are_back_are_not_waited_for);
 	RUN(one_that_does_not_come_back_is_waited_for_up_to_an_end);
 	RUN(a_fall_is_not_waited_for);
+	RUN(shared_memory_that_no_file_explains_is_waited_for);
 	RUN(a_kernel_that_drops_no_caches_lacks_that);
 	RUN(a_gap_that_stays_is_kept_and_one_that_closes_is_none);
 	RUN(without_swaps_there_is_no_gap);
