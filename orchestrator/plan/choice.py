@@ -38,13 +38,15 @@ def choose(
     """Order the workloads by what a series changes; those that have nothing to do with it are left out.
 
     First those meant for changed files or functions, the most of them first. The others follow if the series changes
-    memory management, or if no workload at all is meant for what it changes: then nothing better is known.
+    memory management, or if no workload at all is meant for what it changes: then nothing better is known. One with a
+    flavour of its own would cost a kernel of its own, and follows nobody.
     """
     meant = [(workload, _shared(workload, changed_files, changed_functions)) for workload in workloads]
     first = sorted((one for one in meant if one[1] != _NOTHING), key=lambda one: (-len(one[1][0]), -len(one[1][1])))
     chosen = [ChosenWorkload(name=load.name, reason=_meant_for(*shared), meant=True) for load, shared in first]
     if why := _why_the_others(changed_files, any_first=bool(first)):
-        chosen += [ChosenWorkload(name=load.name, reason=why) for load, shared in meant if shared == _NOTHING]
+        others = (load for load, shared in meant if shared == _NOTHING and not load.flavour)
+        chosen += [ChosenWorkload(name=load.name, reason=why) for load in others]
     names = {one.name for one in chosen}
     reached = {file for load in workloads if load.name in names for file in load.files}
     return Choice(chosen=tuple(chosen), unreached=tuple(file for file in _code(changed_files) if file not in reached))

@@ -11,6 +11,8 @@ static void a_call_has_its_promise(void)
 	CHECK(strstr(promise_of("swapon"), "swapon(2)"));
 	CHECK(strstr(promise_of("memory.swap.current"), "memory.swap.max"));
 	CHECK(strstr(promise_of("memory.high"), "default"));
+	CHECK(strstr(promise_of("set_mempolicy"), "set_mempolicy(2)"));
+	CHECK(strstr(promise_of("get_mempolicy"), "get_mempolicy(2)"));
 }
 
 static void one_promise_holds_for_all_advice_and_for_reads_of_holes(void)
