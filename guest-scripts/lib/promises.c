@@ -26,6 +26,19 @@ static const struct promise PROMISES[] = {
 	{ "SIGSEGV", "mmap(2), sigaction(2): memory that is mapped and was written can be read" },
 	{ "a read of memory", "mmap(2), sigaction(2): memory whose device had no error can be read" },
 	{ "a write to memory", "mmap(2), sigaction(2): memory whose device had no error can be written" },
+	{ "rmdir of an empty cgroup", "cgroup-v2.rst: a cgroup without children and live processes can be removed" },
+	{ "memory.swap.current", "cgroup-v2.rst: swap in use, which memory.swap.max limits; a new cgroup has none" },
+	{ "memory.zswap.current", "cgroup-v2.rst: memory that zswap uses for it; a new cgroup has none" },
+	{ "memory.current", "cgroup-v2.rst: memory in use by the cgroup and its descendants; a new one has none" },
+	{ "memory.usage_in_bytes", "cgroup-v1/memory.rst: memory in use; a new cgroup has none" },
+	{ "memory.peak", "cgroup-v2.rst: the file can be read after it was reset" },
+	{ "memory.", "cgroup-v2.rst: a new cgroup has the default, and what is written, rounded to pages, is what is read" },
+	{ "SIGKILL", "cgroup-v2.rst, memory.events: oom_kill counts each process that the OOM killer has killed" },
+	{ "set_mempolicy", "set_mempolicy(2): none of the reasons that it gives for this errno holds; with MPOL_BIND new memory is on these "
+			   "nodes only; MPOL_DEFAULT with nodes, and MPOL_BIND without, are EINVAL" },
+	{ "get_mempolicy", "get_mempolicy(2): mode and nodes are those that were set" },
+	{ "mbind", "mbind(2): none of the reasons that it gives for this errno holds; after MPOL_MF_MOVE and MPOL_MF_STRICT without EIO all "
+		   "pages of the range follow the policy" },
 	{ "zswap writeback", "cgroup-v2.rst, zswpwb: the number of pages that zswap wrote to swap" },
 };
 

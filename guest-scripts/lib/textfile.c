@@ -24,6 +24,21 @@ bool put_text(const char *path, const char *text)
 	return written == size;
 }
 
+ssize_t read_text(const char *path, char *text, size_t size)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	ssize_t sum = 0, got = -1, last = 0;
+
+	while (fd >= 0 && (got = read(fd, text, size - 1)) > 0) {
+		sum += got;
+		last = got;
+	}
+	text[last] = 0;
+	if (fd >= 0)
+		close(fd);
+	return got < 0 ? -1 : sum;
+}
+
 uint64_t number_in(const char *path)
 {
 	uint64_t number = 0;

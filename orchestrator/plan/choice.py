@@ -48,13 +48,15 @@ def choose(
     """Order the workloads by what a series changes; those that have nothing to do with it are left out.
 
     First those meant for changed files or functions, the most of them first. The others follow if the series changes
-    memory management, or if no workload at all is meant for what it changes: then nothing better is known.
+    memory management, or if no workload at all is meant for what it changes: then nothing better is known. One with a
+    flavour of its own would cost a kernel of its own, and follows nobody.
     """
     meant = [(workload, _shared(workload, changed_files, changed_functions)) for workload in workloads]
     first = sorted((one for one in meant if one[1] != _NOTHING), key=lambda one: (-len(one[1][0]), -len(one[1][1])))
     chosen = [ChosenWorkload(name=load.name, reason=_meant_for(*shared), meant=True) for load, shared in first]
     if why := _why_the_others(changed_files, any_first=bool(first)):
-        chosen += [ChosenWorkload(name=load.name, reason=why) for load, shared in meant if shared == _NOTHING]
+        others = (load for load, shared in meant if shared == _NOTHING and not load.flavour)
+        chosen += [ChosenWorkload(name=load.name, reason=why) for load in others]
     files = {load.name: load.files for load in workloads}
     return Choice(chosen=tuple(chosen), code=tuple(_code(changed_files)), files=files)
 

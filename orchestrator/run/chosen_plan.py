@@ -29,8 +29,8 @@ from orchestrator.run.recording import changes_of
 from orchestrator.run.sandboxing import builds_in_sandbox
 from orchestrator.run.series_base import ChosenBase, Trials
 
-# Its workloads are those that may be chosen: the others need a kernel or a setting of their own.
-SHIPPED = paths.CONFIGS / "swapoff.yaml"
+# Its workloads are those that may be chosen: the others find bugs of one kernel.
+SHIPPED = paths.CONFIGS / "mm.yaml"
 _SECONDS = 7200.0
 
 

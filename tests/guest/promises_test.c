@@ -9,6 +9,10 @@ static void a_call_has_its_promise(void)
 	CHECK(strstr(promise_of("UFFDIO_MOVE"), "ioctl_userfaultfd(2)"));
 	CHECK(strstr(promise_of("swapoff"), "swapoff(2)"));
 	CHECK(strstr(promise_of("swapon"), "swapon(2)"));
+	CHECK(strstr(promise_of("memory.swap.current"), "memory.swap.max"));
+	CHECK(strstr(promise_of("memory.high"), "default"));
+	CHECK(strstr(promise_of("set_mempolicy"), "set_mempolicy(2)"));
+	CHECK(strstr(promise_of("get_mempolicy"), "get_mempolicy(2)"));
 }
 
 static void one_promise_holds_for_all_advice_and_for_reads_of_holes(void)

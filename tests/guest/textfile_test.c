@@ -41,11 +41,27 @@ static void a_number_is_read_and_anything_else_is_0(void)
 	CHECK_NUMBER(number_in("/proc/none"), 0);
 }
 
+static void a_file_is_read_to_its_end(void)
+{
+	char text[5];
+
+	kernel_file(FILE_NAME, "one\n");
+	CHECK_NUMBER(read_text(FILE_NAME, text, sizeof(text)), 4);
+	CHECK_TEXT(text, "one\n");
+	/* Of a longer one the last part stays. */
+	kernel_file(FILE_NAME, "one and two");
+	CHECK_NUMBER(read_text(FILE_NAME, text, sizeof(text)), 11);
+	CHECK_TEXT(text, "two");
+	CHECK_NUMBER(read_text("/proc/none", text, sizeof(text)), -1);
+	CHECK_TEXT(text, "");
+}
+
 int main(void)
 {
 	RUN(a_text_is_written_whole);
 	RUN(no_file_is_made);
 	RUN(a_write_that_fails_says_why);
+	RUN(a_file_is_read_to_its_end);
 	RUN(a_number_is_read_and_anything_else_is_0);
 	return check_result();
 }

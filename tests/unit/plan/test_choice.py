@@ -8,7 +8,7 @@ from orchestrator.model.reach import ChangedReach, RankedWorkload, SourceFunctio
 from orchestrator.plan.choice import Choice, by_reach, choose
 
 
-def workload(name: str, *files: str, site: str = "") -> Workload:
+def workload(name: str, *files: str, site: str = "", flavour: str = "") -> Workload:
     return Workload(
         name=name,
         summary=name,
@@ -16,6 +16,7 @@ def workload(name: str, *files: str, site: str = "") -> Workload:
         devices=(SwapDevice(kind=DeviceKind.ZRAM, size_mib=64),),
         exercised={"calls": 1},
         files=files,
+        flavour=flavour,
         sites={site: (site,)} if site else {},
     )
 
@@ -75,6 +76,14 @@ def test_where_none_is_meant_for_it_all_run_and_say_so() -> None:
     assert names(choice) == ["swapin", "shmem", "mincore", "sockets"]
     assert {one.reason for one in choice.chosen} == {"none is meant for what the series changes"}
     assert choice.unreached == ("drivers/gpu/drm/x.c", "tools/mm/slabinfo.c")
+
+
+def test_one_that_needs_a_kernel_of_its_own_runs_only_where_it_is_meant() -> None:
+    every = (*ALL, workload("policies", "mm/mempolicy.c", flavour="numa"))
+
+    assert names(choose(every, ["mm/mempolicy.c"])) == ["policies", "swapin", "shmem", "mincore", "sockets"]
+    assert names(choose(every, ["mm/shmem.c"])) == ["shmem", "swapin", "mincore", "sockets"]
+    assert names(choose(every, [])) == ["swapin", "shmem", "mincore", "sockets"]
 
 
 def test_without_a_series_all_run_in_their_order() -> None:
