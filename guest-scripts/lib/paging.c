@@ -23,8 +23,7 @@ void *locked_memory(size_t length)
 	return memory;
 }
 
-/* The address of an aligned hole in the address space. */
-static uint8_t *aligned_hole(size_t length)
+void *reserved_addresses(size_t length)
 {
 	uint8_t *memory = mmap(NULL, length + HUGE_ALIGN, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	uint8_t *aligned;
@@ -37,6 +36,21 @@ static uint8_t *aligned_hole(size_t length)
 	if (memory + HUGE_ALIGN > aligned)
 		munmap(aligned + length, memory + HUGE_ALIGN - aligned);
 	return aligned;
+}
+
+bool is_one_mapping(const void *address, size_t length)
+{
+	const uint64_t first = (uintptr_t)address;
+	uint64_t start, end;
+	bool one = false;
+	char line[256];
+	FILE *file = fopen("/proc/self/maps", "re");
+
+	while (file && !one && fgets(line, sizeof(line), file))
+		one = sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) == 2 && start <= first && first + length <= end;
+	if (file)
+		fclose(file);
+	return one;
 }
 
 /* A guest that has them always has them here, too: it was asked for. */
@@ -57,7 +71,7 @@ static bool huge_pages_everywhere(void)
 
 static void *map_aligned(size_t length, int flags, int fd)
 {
-	void *memory = mmap(aligned_hole(length), length, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd, 0);
+	void *memory = mmap(reserved_addresses(length), length, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd, 0);
 
 	if (memory == MAP_FAILED)
 		run_fail("mmap of a region");

@@ -16,6 +16,10 @@
 void *locked_memory(size_t length);
 /* Private anonymous, aligned to HUGE_ALIGN, and no huge pages unless the guest has them always. */
 void *private_memory(size_t length);
+/* Addresses of their own for a mapping of this length, aligned to HUGE_ALIGN: PROT_NONE, to be mapped over. */
+void *reserved_addresses(size_t length);
+/* The whole range is one mapping: neither split nor with a gap. */
+bool is_one_mapping(const void *address, size_t length);
 /* MAP_SHARED of a memfd, aligned to HUGE_ALIGN, untouched. */
 void *map_file(int fd, size_t length);
 /* A memfd of this length, all holes. */
@@ -34,6 +38,8 @@ size_t page_out_fully(void *address, size_t length, unsigned int rounds);
 bool ask_mincore(const void *address, size_t length, unsigned char *vec);
 /* Pages of the range that mincore() calls resident: mapped or in the swap cache. */
 size_t resident_pages(const void *address, size_t length);
+
+#define LOCKED_STAYS "mlock(2): locked pages are resident until they are unlocked; mincore(2): the bit of such a page is set"
 
 /* /proc/self/pagemap */
 uint64_t pagemap_word(const void *address);

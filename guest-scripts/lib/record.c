@@ -172,6 +172,8 @@ static void describe(char *text, size_t size, const struct record *record)
 			 region, record->page, record->generation, record->writer);
 }
 
+_Thread_local const char *record_history;
+
 void record_complain(enum kind kind, const void *memory, const struct identity *identity, bool mapped)
 {
 	static const char *const shapes[] = { "noise", "pattern", "one word", "zero" };
@@ -184,14 +186,27 @@ void record_complain(enum kind kind, const void *memory, const struct identity *
 	describe(what, sizeof(what), memory);
 	if (mapped) {
 		sleep_us(1000);
-		heals = record_check(memory, identity, true) == KIND_OK;
+		heals = (kind == KIND_NONZERO ? zero_check(memory) : record_check(memory, identity, true)) == KIND_OK;
 		after = pagemap_word(memory);
 	}
 	snprintf(expected, sizeof(expected), "region %" PRIu64 " page %" PRIu64 " generation %" PRIu64 " (%s)",
 		 identity->region, identity->page, identity->generation, shapes[shape_of(identity)]);
-	snprintf(seen, sizeof(seen), "%s; pagemap %" PRIx64 " then %" PRIx64 "; %s", what, before, after,
-		 !mapped ? "a copy" : heals ? "a second look finds it right" : "a second look finds it bad");
+	snprintf(seen, sizeof(seen), "%s; pagemap %" PRIx64 " then %" PRIx64 "; %s%s%s", what, before, after,
+		 !mapped ? "a copy" : heals ? "a second look finds it right" : "a second look finds it bad",
+		 record_history ? "; before: " : "", record_history ? record_history : "");
 	run_mismatch(identity->page, kind, kind == KIND_NONZERO ? DROPPED_READS_AS_ZERO : HOLDS_WHAT_WAS_WRITTEN, expected, seen);
+}
+
+bool record_verify(const void *memory, const struct identity *identity, bool thorough)
+{
+	const enum kind kind = record_check(memory, identity, thorough);
+
+	operations_add(1);
+	verified_add(1);
+	if (kind == KIND_OK)
+		return true;
+	record_complain(kind, memory, identity, true);
+	return false;
 }
 
 struct region region_over(void *base, uint64_t id, size_t pages)

@@ -59,6 +59,10 @@ enum kind zero_check(const void *memory);
  * heals it. `memory` is the page as mapped, or a copy of it (then `mapped` is false).
  */
 void record_complain(enum kind kind, const void *memory, const struct identity *identity, bool mapped);
+/* What was done with the memory before, for whoever reads of the mismatch: what this thread says of it; NULL: nothing. */
+extern _Thread_local const char *record_history;
+/* Compares the page where it is mapped, counts it, and complains when it is bad: for those that keep no region of it. */
+bool record_verify(const void *memory, const struct identity *identity, bool thorough);
 /*
  * Any other mismatch. `promise` is what user space may rely on, and who says so ("mlock(2): ..."): a kernel that keeps it in
  * another way than today's is right.

@@ -20,7 +20,6 @@
 #include "run.h"
 
 #define VECTOR_ENDS "mincore(2): vec has a byte for each page of the range"
-#define LOCKED_STAYS "mlock(2): locked pages are resident until they are unlocked; mincore(2): the bit of such a page is set"
 #define RESIDENT_IS_TOLD "mincore(2): the bit of a page is set if it is resident, and clear otherwise"
 #define PRESENT_IS_RESIDENT "pagemap.rst: bit 63 says that a page is present; mincore(2): the bit of such a page is set"
 

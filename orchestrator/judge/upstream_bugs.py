@@ -51,6 +51,14 @@ UPSTREAM_BUGS = (
         what="zswap returns old data where a program wrote zeros",
         page="docs/found/zswap-zero.md",
     ),
+    UpstreamBug(
+        title=re.compile(r"\d+ pages? ha(?:s|ve) the wrong data.*"),
+        workloads=frozenset({"free-forked"}),
+        seen=(6, 19, 6),
+        since=(6, 12),
+        what="MADV_FREE of a child takes pages from its parent, which has freed nothing",
+        page="docs/found/free-forked.md",
+    ),
 )
 
 

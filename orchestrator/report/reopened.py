@@ -14,10 +14,11 @@ from orchestrator.model.guests import Ending, Fault
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.report.run_files import LOCK_FILE, write_whole, writing
+from orchestrator.report.run_page.run_page import REPORT_FILE
 from orchestrator.report.store import JUNIT_FILE, SUMMARY_FILE, TIMELINE_FILE, TRACE_FILE, Store, saved_at_end
 from orchestrator.report.stored import CELLS_FILE, cell_lines, unreadable
 
-_REPORTS = (JUNIT_FILE, SUMMARY_FILE, TIMELINE_FILE, TRACE_FILE)
+_REPORTS = (JUNIT_FILE, SUMMARY_FILE, TIMELINE_FILE, TRACE_FILE, REPORT_FILE)
 
 
 def has_ended(cell: CellReport) -> bool:

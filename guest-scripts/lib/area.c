@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Mappings with an oracle: see area.h. */
+#define _GNU_SOURCE
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "area.h"
+#include "paging.h"
+#include "run.h"
+#include "textfile.h"
+#include "uffd.h"
+
+#define THP "/sys/kernel/mm/transparent_hugepage/"
+#define HUGE_MOST (8u << 20)
+
+void area_allow_large_folios(void)
+{
+	if (access(THP "hugepages-64kB/enabled", F_OK))
+		return;
+	run_set(THP "hugepages-64kB/enabled", "madvise");
+	if (!access(THP "hugepages-64kB/shmem_enabled", F_OK))
+		run_set(THP "hugepages-64kB/shmem_enabled", "advise");
+}
+
+bool area_huge_is_small(void)
+{
+	return HUGE_ALIGN <= HUGE_MOST && !access(THP "enabled", F_OK);
+}
+
+bool area_is(const struct area *area, unsigned int kinds)
+{
+	return kinds & 1u << area->kind;
+}
+
+uint8_t *area_page(const struct area *area, size_t page)
+{
+	return area->base + page * PAGE;
+}
+
+void area_note(struct area *area, const char *what, size_t first, size_t count)
+{
+	char text[40];
+	size_t length, used = strlen(area->history);
+
+	length = (size_t)snprintf(text, sizeof(text), " %s(%zu+%zu)", what, first, count);
+	if (used + length >= sizeof(area->history)) {
+		/* The oldest go. */
+		memmove(area->history, area->history + length, used - length + 1);
+		used -= length;
+	}
+	memcpy(area->history + used, text, length + 1);
+	record_history = area->history;
+}
+
+/* What a new mapping of its addresses needs; EINVAL: a kernel without huge pages, which is as good. */
+static void advise(struct area *area)
+{
+	const bool large = area->kind != AREA_SMALL && area->kind != AREA_FILE;
+
+	if (madvise(area->base, area->length, large ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) && errno != EINVAL)
+		run_error(large ? "MADV_HUGEPAGE" : "MADV_NOHUGEPAGE", errno);
+	if (area->uffd >= 0)
+		uffd_register(area->uffd, area->base, area->length);
+}
+
+void area_new(struct area *area, enum area_kind kind, uint64_t id, size_t pages, int uffd)
+{
+	const bool is_file = 1u << kind & FILES;
+
+	memset(area, 0, sizeof(*area));
+	area->kind = kind;
+	area->pages = pages;
+	area->length = kind == AREA_HUGE ? HUGE_ALIGN : pages * PAGE;
+	area->fd = is_file ? memory_file("area", area->length) : -1;
+	area->uffd = is_file ? -1 : uffd;
+	area->base = is_file ? map_file(area->fd, area->length) : private_memory(area->length);
+	area->oracle = oracle_new(id, pages);
+	advise(area);
+}
+
+void area_write(struct area *area, size_t page, uint64_t writer)
+{
+	const struct identity next = oracle_next(&area->oracle, page);
+
+	if (record_is_zero(&next) && oracle_holds(&area->oracle, page) != HOLDS_ZEROS)
+		area_drop(area, page, 1);
+	oracle_write(&area->oracle, page, area_page(area, page), writer);
+	operations_add(1);
+}
+
+bool area_verify(struct area *area, size_t page, bool thorough)
+{
+	record_history = area->history;
+	return oracle_verify(&area->oracle, page, area_page(area, page), thorough);
+}
+
+void area_verify_all(struct area *area)
+{
+	for (size_t page = 0; page < area->pages; page++)
+		area_verify(area, page, true);
+}
+
+void area_drop(struct area *area, size_t first, size_t count)
+{
+	oracle_begin(&area->oracle, first, count);
+	if (area_is(area, ANONYMOUS)) {
+		if (madvise(area_page(area, first), count * PAGE, MADV_DONTNEED))
+			run_error("MADV_DONTNEED", errno);
+	} else if (fallocate(area->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, first * PAGE, count * PAGE)) {
+		run_error("FALLOC_FL_PUNCH_HOLE", errno);
+	}
+	oracle_end(&area->oracle, first, count, HOLDS_ZEROS);
+}
+
+void area_free(struct area *area, size_t first, size_t count)
+{
+	oracle_begin(&area->oracle, first, count);
+	if (madvise(area_page(area, first), count * PAGE, MADV_FREE))
+		run_error("MADV_FREE", errno);
+	for (size_t page = first; page < first + count; page++)
+		oracle_end(&area->oracle, page, 1,
+			   oracle_holds(&area->oracle, page) == HOLDS_ZEROS ? HOLDS_ZEROS : HOLDS_EITHER);
+}
+
+static void *map_over(struct area *area, uint8_t *at, size_t length)
+{
+	if (area->fd >= 0)
+		return mmap(at, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, area->fd, at - area->base);
+	return mmap(at, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+}
+
+void area_renew(struct area *area)
+{
+	const bool is_file = area_is(area, FILES);
+
+	oracle_begin(&area->oracle, 0, area->pages);
+	atomic_fetch_add(&area->remaps, 1);
+	if (map_over(area, area->base, area->length) == MAP_FAILED)
+		run_fail("mmap of an area");
+	advise(area);
+	atomic_fetch_add(&area->remaps, 1);
+	for (size_t page = 0; page < area->pages; page++)
+		oracle_end(&area->oracle, page, 1, is_file ? oracle_holds(&area->oracle, page) : HOLDS_ZEROS);
+}
+
+bool area_shift(struct area *area, bool leave)
+{
+	uint8_t *const from = area->base, *to;
+
+	/* mremap() of what a call on a part of it has split fails, or moves the first piece only. */
+	if (!is_one_mapping(from, area->length))
+		return false;
+	to = reserved_addresses(area->length);
+	atomic_fetch_add(&area->remaps, 1);
+	if (mremap(from, area->length, area->length, MREMAP_MAYMOVE | MREMAP_FIXED | (leave ? MREMAP_DONTUNMAP : 0), to) != to)
+		run_fail("mremap");
+	area->base = to;
+	if (leave && munmap(from, area->length))
+		run_error("munmap", errno);
+	advise(area);
+	atomic_fetch_add(&area->remaps, 1);
+	return true;
+}
+
+/* The tail of its addresses may be somebody else's at once: then what is left goes where there is room. */
+static void map_tail(struct area *area, size_t kept)
+{
+	const size_t rest = area->length - kept;
+	uint8_t *to;
+
+	if (mmap(area->base + kept, rest, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) !=
+	    MAP_FAILED)
+		return;
+	if (errno != EEXIST)
+		run_fail("mmap of a tail");
+	to = reserved_addresses(area->length);
+	if (mremap(area->base, kept, kept, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
+		run_fail("mremap");
+	area->base = to;
+	if (map_over(area, to + kept, rest) == MAP_FAILED)
+		run_fail("mmap of a tail");
+}
+
+bool area_recut(struct area *area, size_t keep)
+{
+	if (keep >= area->pages || !is_one_mapping(area->base, area->length))
+		return false;
+	oracle_begin(&area->oracle, keep, area->pages - keep);
+	atomic_fetch_add(&area->remaps, 1);
+	if (mremap(area->base, area->length, keep * PAGE, 0) != area->base)
+		run_fail("mremap");
+	map_tail(area, keep * PAGE);
+	advise(area);
+	atomic_fetch_add(&area->remaps, 1);
+	oracle_end(&area->oracle, keep, area->pages - keep, HOLDS_ZEROS);
+	return true;
+}
+
+enum look area_look(const struct area *area, size_t page, bool thorough)
+{
+	const uint32_t remaps = area->remaps, ticket = oracle_ticket(&area->oracle, page);
+	uint64_t copy[PAGE / sizeof(uint64_t)];
+	const struct iovec to = { copy, PAGE }, from = { area_page(area, page), PAGE };
+	const ssize_t got = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
+
+	/* Not mapped, or not to be read, while its owner does something else with it. */
+	if (got < 0 && errno != EFAULT)
+		run_error("process_vm_readv", errno);
+	if (got != PAGE || remaps % 2 || area->remaps != remaps)
+		return LOOK_RACED;
+	record_history = area->history;
+	return oracle_verify_copy(&area->oracle, page, ticket, copy, thorough);
+}
+
+struct area area_of_child(const struct area *area, const struct oracle *snapshot)
+{
+	struct area child = *area;
+
+	child.uffd = -1;
+	if (area_is(area, ANONYMOUS))
+		child.oracle = *snapshot;
+	return child;
+}

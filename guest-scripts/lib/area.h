@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A mapping whose pages have an oracle (oracle.h), and what a program can do with it. Each has one owner, who alone calls
+ * what changes it; area_look() is for others. After each call the oracle knows what the pages may hold.
+ */
+#ifndef PATCHRIG_AREA_H
+#define PATCHRIG_AREA_H
+
+#include "oracle.h"
+#include "rng.h"
+
+enum area_kind {
+	AREA_SMALL, /* anonymous, small pages */
+	AREA_LARGE, /* anonymous, folios of 64 KiB where the kernel has them */
+	AREA_HUGE, /* anonymous, one huge page long; the records are at its start */
+	AREA_FILE, /* a memory file */
+	AREA_FILE_LARGE, /* of folios of 64 KiB, where the kernel has them */
+	AREA_KINDS,
+};
+
+/* Of kinds: 1 << AREA_SMALL, ... */
+#define ANONYMOUS (1u << AREA_SMALL | 1u << AREA_LARGE | 1u << AREA_HUGE)
+#define FILES (1u << AREA_FILE | 1u << AREA_FILE_LARGE)
+
+struct area {
+	enum area_kind kind;
+	uint8_t *_Atomic base;
+	size_t pages; /* those with records */
+	size_t length; /* bytes that are mapped */
+	int fd; /* of a file */
+	int uffd; /* that it is registered with, or -1 */
+	_Atomic uint32_t remaps; /* odd while other addresses become its own */
+	struct oracle oracle;
+	char history[120]; /* what was done with it last */
+};
+
+/* Folios of 64 KiB where madvise() asks for them. For prepare(); nothing where the kernel has none. */
+void area_allow_large_folios(void);
+/* A huge page of this kernel is small enough to have several. */
+bool area_huge_is_small(void);
+
+void area_new(struct area *area, enum area_kind kind, uint64_t id, size_t pages, int uffd);
+uint8_t *area_page(const struct area *area, size_t page);
+bool area_is(const struct area *area, unsigned int kinds);
+/* For the history: "free(3+5)". */
+void area_note(struct area *area, const char *what, size_t first, size_t count);
+
+/*
+ * The next record. Zeros go to a page that was dropped before: over one whose copy zswap still has they would find a bug of
+ * Linux 6.19 (docs/found/free-forked.md) that has a workload of its own.
+ */
+void area_write(struct area *area, size_t page, uint64_t writer);
+bool area_verify(struct area *area, size_t page, bool thorough);
+void area_verify_all(struct area *area);
+/* Zeros from here on: MADV_DONTNEED, or a hole in the file. */
+void area_drop(struct area *area, size_t first, size_t count);
+/* MADV_FREE, anonymous memory only. */
+void area_free(struct area *area, size_t first, size_t count);
+/* Unmapped and mapped again at the same addresses, at once: anonymous memory is zeros then. */
+void area_renew(struct area *area);
+/* To other addresses, by mremap(); with `leave` the old ones stay mapped, and empty, until they are unmapped. False: not possible. */
+bool area_shift(struct area *area, bool leave);
+/* Anonymous memory: cut after `keep` pages and made as long as before. False: not possible. */
+bool area_recut(struct area *area, size_t keep);
+
+/* One page, read by process_vm_readv(), which maps and pins it; nothing is judged that changes meanwhile. */
+enum look area_look(const struct area *area, size_t page, bool thorough);
+
+/* For a child that is forked next: the same memory; anonymous pages as they are now, with records of its own region. */
+struct area area_of_child(const struct area *area, const struct oracle *snapshot);
+
+#endif

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What can be done with pages: see deeds.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#include "deeds.h"
+#include "paging.h"
+#include "run.h"
+#include "uffd.h"
+
+/* Linux 6.1. */
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
+#define ANY (ANONYMOUS | FILES)
+
+static uint8_t *memory_of(const struct step *step)
+{
+	return area_page(step->area, step->first);
+}
+
+static void advise(const struct step *step, int advice, const char *name)
+{
+	if (madvise(memory_of(step), step->count * PAGE, advice))
+		run_error(name, errno);
+}
+
+void step_verify(struct step *step)
+{
+	for (size_t i = 0; i < step->count && !run_over(); i++)
+		area_verify(step->area, step->first + i, rng_below(&step->rng, 4) == 0);
+}
+
+static void do_write(struct step *step)
+{
+	for (size_t i = 0; i < step->count; i++)
+		area_write(step->area, step->first + i, 0);
+}
+
+static void do_pageout(struct step *step)
+{
+	page_out(memory_of(step), step->count * PAGE);
+}
+
+static void do_out(struct step *step)
+{
+	page_out_fully(memory_of(step), step->count * PAGE, 2);
+}
+
+static void do_cold(struct step *step)
+{
+	advise(step, MADV_COLD, "MADV_COLD");
+	reclaim(step->count * PAGE);
+}
+
+static void do_willneed(struct step *step)
+{
+	advise(step, MADV_WILLNEED, "MADV_WILLNEED");
+}
+
+static void do_drop(struct step *step)
+{
+	area_drop(step->area, step->first, step->count);
+}
+
+static void do_free(struct step *step)
+{
+	area_free(step->area, step->first, step->count);
+}
+
+/* Of a file: its pages stay, and only the mapping forgets them. */
+static void do_unmap(struct step *step)
+{
+	advise(step, MADV_DONTNEED, "MADV_DONTNEED");
+}
+
+static void set_protection(const struct step *step, int protection)
+{
+	if (mprotect(memory_of(step), step->count * PAGE, protection))
+		run_error("mprotect", errno);
+}
+
+static void do_protect(struct step *step)
+{
+	set_protection(step, PROT_READ);
+	step_verify(step);
+	set_protection(step, PROT_NONE);
+	page_out(memory_of(step), step->count * PAGE);
+	set_protection(step, PROT_READ | PROT_WRITE);
+}
+
+static void do_lock(struct step *step)
+{
+	const size_t length = step->count * PAGE;
+	size_t resident;
+	char seen[32];
+
+	if (mlock(memory_of(step), length)) {
+		run_error("mlock", errno);
+		return;
+	}
+	resident = resident_pages(memory_of(step), length);
+	snprintf(seen, sizeof(seen), "%zu of %zu", resident, step->count);
+	if (resident != step->count)
+		run_mismatch(step->first, KIND_WRONG, LOCKED_STAYS, "all locked pages are resident", seen);
+	step_verify(step);
+	if (munlock(memory_of(step), length))
+		run_error("munlock", errno);
+}
+
+static void do_mincore(struct step *step)
+{
+	resident_pages(memory_of(step), step->count * PAGE);
+}
+
+static void do_renew(struct step *step)
+{
+	area_renew(step->area);
+}
+
+static void do_shift(struct step *step)
+{
+	if (area_shift(step->area, rng_below(&step->rng, 2)))
+		count(counter("shifted"), 1);
+	else
+		area_renew(step->area);
+}
+
+static void do_recut(struct step *step)
+{
+	if (!area_recut(step->area, step->first + 1))
+		area_renew(step->area);
+}
+
+/* Errors: no huge page is to be had just now, or the kernel makes none here (madvise(2)). */
+static void do_collapse(struct step *step)
+{
+	if (!madvise(step->area->base, step->area->length, MADV_COLLAPSE))
+		count(counter("collapsed"), 1);
+	else if (errno != EAGAIN && errno != EBUSY && errno != ENOMEM && errno != EINVAL)
+		run_error("MADV_COLLAPSE", errno);
+}
+
+static void do_merge(struct step *step)
+{
+	const int advice = rng_below(&step->rng, 2) ? MADV_MERGEABLE : MADV_UNMERGEABLE;
+
+	if (!madvise(step->area->base, step->area->length, advice))
+		count(counter("merge_advice"), 1);
+	else if (errno == EINVAL)
+		counter_lacking("merge_advice", "the kernel has no KSM");
+	else
+		run_error("MADV_MERGEABLE", errno);
+}
+
+static void do_copy(struct step *step)
+{
+	const bool protect = rng_below(&step->rng, 2);
+
+	for (size_t i = 0; i < step->count && step->area->uffd >= 0; i++)
+		uffd_copy(step->area, step->first + i, protect);
+}
+
+static void do_zero(struct step *step)
+{
+	for (size_t i = 0; i < step->count && step->area->uffd >= 0; i++)
+		uffd_zero(step->area, step->first + i);
+}
+
+static void do_write_protect(struct step *step)
+{
+	if (step->area->uffd >= 0)
+		uffd_protect(step->area, step->first, step->count, rng_below(&step->rng, 4));
+}
+
+/* Write-protected or not, and wherever they are now: on a device, in the swap cache, in memory. */
+static void do_move(struct step *step)
+{
+	struct area *to = step->other;
+	size_t records = 0;
+
+	if (to->uffd < 0)
+		return;
+	while (records < step->count && oracle_holds(&step->area->oracle, step->first + records) == HOLDS_RECORD)
+		records++;
+	area_note(to, "from", step->first, records);
+	if (records)
+		count(counter("moved_pages"), uffd_move(to, step->first, step->area, step->first, records));
+	for (size_t i = 0; i < step->count; i++)
+		area_verify(to, step->first + i, i % 4 == 0);
+}
+
+static void do_look(struct step *step)
+{
+	step_verify(step);
+}
+
+const struct deed deeds[] = {
+	{ "write", 16, ANY, do_write, false },
+	{ "pageout", 14, ANY, do_pageout, false },
+	{ "out", 8, ANY, do_out, false },
+	{ "look", 8, ANY, do_look, false },
+	{ "cold", 2, ANY, do_cold, false },
+	{ "willneed", 4, ANY, do_willneed, false },
+	{ "drop", 4, ANY, do_drop, false },
+	{ "free", 6, ANONYMOUS, do_free, true },
+	{ "unmap", 3, FILES, do_unmap, false },
+	{ "protect", 3, ANY, do_protect, false },
+	{ "lock", 2, ANY, do_lock, false },
+	{ "mincore", 3, ANY, do_mincore, false },
+	{ "renew", 1, ANY, do_renew, false },
+	{ "shift", 3, ANY, do_shift, false },
+	{ "recut", 1, MOVABLE, do_recut, false },
+	{ "collapse", 2, 1u << AREA_HUGE, do_collapse, false },
+	{ "merge", 2, ANONYMOUS, do_merge, false },
+	{ "copy", 3, ANONYMOUS, do_copy, false },
+	{ "zeropage", 2, ANONYMOUS, do_zero, false },
+	{ "writeprotect", 4, ANONYMOUS, do_write_protect, false },
+	{ "move", 8, MOVABLE, do_move, false },
+};
+
+
+const size_t deeds_count = sizeof(deeds) / sizeof(deeds[0]);
+
+const struct deed *deed_choose(struct rng *rng)
+{
+	unsigned int all = 0, choice, i;
+
+	for (i = 0; i < deeds_count; i++)
+		all += deeds[i].weight;
+	choice = rng_below(rng, all);
+	for (i = 0; choice >= deeds[i].weight; i++)
+		choice -= deeds[i].weight;
+	return &deeds[i];
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What can be done with a run of pages of an area. Each deed leaves the oracle right, whatever was done before it. */
+#ifndef PATCHRIG_DEEDS_H
+#define PATCHRIG_DEEDS_H
+
+#include "area.h"
+#include "rng.h"
+
+/* Of these pages may be moved: no huge page may come or go meanwhile, which UFFDIO_MOVE calls EINVAL. */
+#define MOVABLE (1u << AREA_SMALL | 1u << AREA_LARGE)
+
+struct step {
+	struct area *area;
+	struct area *other; /* where its pages can be moved to; for areas that are MOVABLE */
+	size_t first, count;
+	struct rng rng;
+};
+
+struct deed {
+	const char *name;
+	unsigned int weight; /* how often it is chosen, relative to the others */
+	unsigned int kinds; /* of areas */
+	void (*body)(struct step *);
+	bool may_take_shared; /* MADV_FREE: from children, too, in some kernels */
+};
+
+extern const struct deed deeds[];
+extern const size_t deeds_count;
+
+const struct deed *deed_choose(struct rng *rng);
+/* Looks at all pages of the step. */
+void step_verify(struct step *step);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* userfaultfd for areas: pages are put in, moved and write-protected, and a thread lifts the protection where somebody writes. */
+#ifndef PATCHRIG_UFFD_H
+#define PATCHRIG_UFFD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "area.h"
+
+/* -1, and why in errno: a kernel that is too old, or without userfaultfd. */
+int uffd_open(void);
+/* For write protection only: who touches a missing page gets zeros, as anywhere. */
+void uffd_register(int uffd, void *address, size_t length);
+/* Lets those go on who write to protected pages; to be called again and again while anybody may. The result is how many. */
+size_t uffd_serve(int uffd);
+
+/* Puts the page's next record in, or zeros. False: somebody's look has put zeros there meanwhile, and that is what it has. */
+bool uffd_copy(struct area *area, size_t page, bool protect);
+bool uffd_zero(struct area *area, size_t page);
+/* Write-protects the range, or lifts that; a write lifts it, too. */
+void uffd_protect(struct area *area, size_t first, size_t count, bool on);
+/*
+ * Moves records, all of which must be ones, to pages of another area, which are dropped before. The result is how many were moved:
+ * pages that are shared, pinned, or part of a large folio in the swap cache stay.
+ */
+size_t uffd_move(struct area *to, size_t to_page, struct area *from, size_t from_page, size_t count);
+
+#endif

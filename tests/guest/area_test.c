@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Mappings with an oracle, on the host's kernel: after each call the pages hold what the oracle says. */
+#include <sys/mman.h>
+
+#include "area.h"
+#include "check.h"
+#include "fake_kernel.h"
+#include "paging.h"
+#include "shared.h"
+
+#define PAGES 8
+
+static struct area area;
+
+static void start_anew(enum area_kind kind)
+{
+	memset(shared, 0, sizeof(*shared));
+	shared->seed = 7;
+	/* So that any range is one mapping. */
+	kernel_file("/proc/self/maps", "0-ffffffffffffffff rw-p\n");
+	area_new(&area, kind, 1, PAGES, -1);
+	for (size_t page = 0; page < PAGES; page++)
+		area_write(&area, page, 0);
+}
+
+static void check_all(enum holds first, enum holds last)
+{
+	area_verify_all(&area);
+	CHECK_NUMBER(shared->mismatches_total, 0);
+	CHECK_NUMBER(shared->errors_count, 0);
+	CHECK(oracle_holds(&area.oracle, 0) == first);
+	CHECK(oracle_holds(&area.oracle, PAGES - 1) == last);
+}
+
+static void dropped_pages_are_zeros_in_memory_and_in_files(void)
+{
+	for (enum area_kind kind = AREA_SMALL; kind < AREA_KINDS; kind++) {
+		start_anew(kind);
+		area_drop(&area, 0, PAGES / 2);
+		check_all(HOLDS_ZEROS, HOLDS_RECORD);
+	}
+}
+
+static void freed_pages_are_either_and_what_was_zeros_stays_so(void)
+{
+	start_anew(AREA_SMALL);
+	area_drop(&area, 0, 1);
+	area_free(&area, 0, PAGES);
+	CHECK(oracle_holds(&area.oracle, 0) == HOLDS_ZEROS);
+	CHECK(oracle_holds(&area.oracle, 1) == HOLDS_EITHER);
+	area_verify_all(&area);
+	CHECK_NUMBER(shared->mismatches_total, 0);
+}
+
+static void memory_that_is_mapped_anew_is_zeros_and_a_file_is_what_it_was(void)
+{
+	start_anew(AREA_SMALL);
+	area_renew(&area);
+	check_all(HOLDS_ZEROS, HOLDS_ZEROS);
+	start_anew(AREA_FILE);
+	area_renew(&area);
+	check_all(HOLDS_RECORD, HOLDS_RECORD);
+}
+
+static void pages_go_with_their_mapping(void)
+{
+	for (int leave = 0; leave < 2; leave++)
+		for (enum area_kind kind = AREA_SMALL; kind < AREA_KINDS; kind++) {
+			const uint8_t *before;
+
+			start_anew(kind);
+			before = area.base;
+			CHECK(area_shift(&area, leave));
+			CHECK(area.base != before);
+			check_all(HOLDS_RECORD, HOLDS_RECORD);
+		}
+}
+
+static void a_mapping_in_pieces_is_not_shifted(void)
+{
+	start_anew(AREA_SMALL);
+	kernel_forget("/proc/self/maps");
+	CHECK(!area_shift(&area, false));
+	CHECK(!area_recut(&area, 1));
+	check_all(HOLDS_RECORD, HOLDS_RECORD);
+}
+
+static void what_is_cut_off_comes_back_as_zeros(void)
+{
+	start_anew(AREA_SMALL);
+	CHECK(area_recut(&area, PAGES / 2));
+	check_all(HOLDS_RECORD, HOLDS_ZEROS);
+	CHECK(!area_recut(&area, PAGES));
+}
+
+/* Zeros over data that zswap may have a copy of would find a bug that has a workload of its own. */
+static void zeros_are_written_to_pages_that_were_dropped(void)
+{
+	const size_t page = 7;
+	struct identity next;
+	uint32_t ticket;
+
+	start_anew(AREA_SMALL);
+	for (next = oracle_next(&area.oracle, page); !record_is_zero(&next); next = oracle_next(&area.oracle, page))
+		area_write(&area, page, 0);
+	/* One change is two steps of the ticket: dropped, and written. */
+	ticket = oracle_ticket(&area.oracle, page);
+	area_write(&area, page, 0);
+	CHECK_NUMBER(oracle_ticket(&area.oracle, page) - ticket, 4);
+	area_write(&area, page, 0);
+	CHECK_NUMBER(oracle_ticket(&area.oracle, page) - ticket, 6);
+	check_all(HOLDS_RECORD, HOLDS_RECORD);
+}
+
+static void others_see_what_the_owner_wrote(void)
+{
+	start_anew(AREA_SMALL);
+	for (size_t page = 0; page < PAGES; page++)
+		CHECK(area_look(&area, page, true) == LOOK_GOOD);
+	*(uint64_t *)area_page(&area, 2) += 1;
+	CHECK(area_look(&area, 2, true) == LOOK_BAD);
+}
+
+static void others_judge_nothing_that_is_not_to_be_read(void)
+{
+	start_anew(AREA_SMALL);
+	CHECK(!mprotect(area.base, area.length, PROT_NONE));
+	CHECK(area_look(&area, 0, true) == LOOK_RACED);
+	atomic_fetch_add(&area.remaps, 1);
+	CHECK(!mprotect(area.base, area.length, PROT_READ | PROT_WRITE));
+	CHECK(area_look(&area, 0, true) == LOOK_RACED);
+	CHECK_NUMBER(shared->errors_count, 0);
+}
+
+static void a_history_keeps_what_was_last(void)
+{
+	start_anew(AREA_SMALL);
+	for (size_t i = 0; i < 100; i++)
+		area_note(&area, "pageout", i, 3);
+	CHECK(strlen(area.history) < sizeof(area.history));
+	CHECK(strstr(area.history, "pageout(99+3)"));
+	CHECK(!strstr(area.history, "pageout(0+3)"));
+}
+
+int main(void)
+{
+	shared_new();
+	RUN(dropped_pages_are_zeros_in_memory_and_in_files);
+	RUN(freed_pages_are_either_and_what_was_zeros_stays_so);
+	RUN(memory_that_is_mapped_anew_is_zeros_and_a_file_is_what_it_was);
+	RUN(pages_go_with_their_mapping);
+	RUN(a_mapping_in_pieces_is_not_shifted);
+	RUN(what_is_cut_off_comes_back_as_zeros);
+	RUN(zeros_are_written_to_pages_that_were_dropped);
+	RUN(others_see_what_the_owner_wrote);
+	RUN(others_judge_nothing_that_is_not_to_be_read);
+	RUN(a_history_keeps_what_was_last);
+	return check_result();
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Whatever is done with an area, in any order, the oracle is right about it; on the host's kernel, which swaps nothing out here. */
+#include "check.h"
+#include "deeds.h"
+#include "fake_kernel.h"
+#include "shared.h"
+
+#define PAGES 24
+#define STEPS 500
+
+static struct area areas[AREA_KINDS], others[AREA_KINDS];
+
+static void start_anew(void)
+{
+	memset(shared, 0, sizeof(*shared));
+	shared->seed = 7;
+	kernel_file("/proc/self/maps", "0-ffffffffffffffff rw-p\n");
+	/* Without userfaultfd, which a host may forbid. */
+	for (unsigned int kind = 0; kind < AREA_KINDS; kind++) {
+		area_new(&areas[kind], kind, 1 + kind, PAGES, -1);
+		area_new(&others[kind], kind, 11 + kind, PAGES, -1);
+	}
+}
+
+static void do_one(const struct deed *deed, unsigned int kind, struct rng rng)
+{
+	struct step step = { .area = &areas[kind], .other = &others[kind], .rng = rng };
+
+	step.first = rng_below(&step.rng, PAGES);
+	step.count = rng_between(&step.rng, 1, PAGES - step.first);
+	area_note(step.area, deed->name, step.first, step.count);
+	deed->body(&step);
+}
+
+static void no_order_of_deeds_makes_the_oracle_wrong(void)
+{
+	struct rng rng = rng_stream(1, 1);
+	unsigned int seen = 0;
+
+	start_anew();
+	for (unsigned int i = 0; i < STEPS && !shared->found; i++) {
+		const struct deed *deed = deed_choose(&rng);
+		const unsigned int kind = rng_below(&rng, AREA_KINDS);
+
+		if (!(deed->kinds & 1u << kind))
+			continue;
+		do_one(deed, kind, rng_stream(rng_next(&rng), 0));
+		area_verify_all(&areas[kind]);
+		seen |= 1u << (deed - deeds);
+	}
+	CHECK_NUMBER(shared->mismatches_total, 0);
+	CHECK_NUMBER(shared->errors_count, 0);
+	CHECK(seen);
+}
+
+static void each_deed_is_for_some_kind_of_area_and_has_its_weight(void)
+{
+	for (size_t i = 0; i < deeds_count; i++) {
+		CHECK(deeds[i].kinds && !(deeds[i].kinds & ~(ANONYMOUS | FILES)));
+		CHECK(deeds[i].weight && deeds[i].body && deeds[i].name[0]);
+		for (size_t j = 0; j < i; j++)
+			CHECK(strcmp(deeds[i].name, deeds[j].name));
+	}
+}
+
+static void each_deed_is_chosen_sooner_or_later_and_the_same_with_the_same_seed(void)
+{
+	struct rng first = rng_stream(5, 5), second = rng_stream(5, 5);
+	unsigned int seen = 0;
+
+	for (unsigned int i = 0; i < 5000; i++) {
+		const struct deed *deed = deed_choose(&first);
+
+		CHECK(deed == deed_choose(&second));
+		seen |= 1u << (deed - deeds);
+	}
+	CHECK_NUMBER(seen, (1u << deeds_count) - 1);
+}
+
+int main(void)
+{
+	shared_new();
+	RUN(no_order_of_deeds_makes_the_oracle_wrong);
+	RUN(each_deed_is_for_some_kind_of_area_and_has_its_weight);
+	RUN(each_deed_is_chosen_sooner_or_later_and_the_same_with_the_same_seed);
+	return check_result();
+}
