@@ -14,6 +14,7 @@ import pytest
 
 from orchestrator.host.process import find_tool
 from orchestrator.report.store import CELLS_FILE
+from orchestrator.report.stored import with_sum
 from tests.process import fake_host
 from tests.process.cli.test_run import OTHER, with_workloads
 from tests.process.fake_host import PROGRESS, Host, Step, passing
@@ -348,7 +349,7 @@ def test_another_patchrig_is_refused(kernel: ToyKernel) -> None:
     value = json.loads(plan.read_text())
     del value["sha256"]
     value["program"]["the version"] = "0.0.9"
-    plan.write_text(json.dumps(value))
+    plan.write_text(with_sum(json.dumps(value, indent=1)))
 
     done = resume(kernel)
 
