@@ -147,6 +147,6 @@ def _report_alone(run: Resumed, store: Store) -> RunReport:
 
 
 def _begin(run: Resumed, store: Store) -> None:
-    store.plan(run.kept.request.cells, run.report.series or {}, run.report.left_out)
+    store.order(run.kept.request.cells)
     # The run may have ended between a cell and the comparison with it.
     store.set_suites(comparisons(store.report().cells))

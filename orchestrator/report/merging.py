@@ -109,6 +109,7 @@ def merged_report(runs: Sequence[RunReport], cells: Sequence[MergedCell], whole:
         reach=max((run.reach for run in runs if run.reach), key=lambda reach: len(reach.maps), default=None),
         left_out=first.left_out,
         series=next((run.series for run in runs if run.series is not None), None),
+        series_title=first.series_title,
         merged=tuple(run.id for run in runs),
     )
 

@@ -91,13 +91,18 @@ class Store:
         self, cells: Sequence[Cell], series: Mapping[str, str], left_out: Sequence[str] = (), *, series_title: str = ""
     ) -> None:
         """What is run, in the order of the reports; what the series does to each file; what is left out, and why."""
+        self.order(cells)
         with self._lock:
-            self._order = {cell.name: index for index, cell in enumerate(cells)}
-            self._builds = {build: index for index, build in enumerate(dict.fromkeys(cell.build for cell in cells))}
             self._report = replace(
                 self._report, series=dict(series), left_out=tuple(left_out), series_title=series_title
             )
         self._save_run()
+
+    def order(self, cells: Sequence[Cell]) -> None:
+        """The order of cells and builds in the reports, of a run that has the rest already."""
+        with self._lock:
+            self._order = {cell.name: index for index, cell in enumerate(cells)}
+            self._builds = {build: index for index, build in enumerate(dict.fromkeys(cell.build for cell in cells))}
 
     def add_choices(self, choices: MatrixChoices | None) -> None:
         """What was chosen for a run without a matrix, and why."""

@@ -7,7 +7,7 @@ from orchestrator.host.deadline import Deadline
 from orchestrator.host.paths import scratch_folder
 from orchestrator.kernel.source.some_files import some_of_tarball
 from orchestrator.kernel.source.tarball import cached_tarball
-from orchestrator.kernel.source.tree import Tree, content_at, kept_tree, tree_text
+from orchestrator.kernel.source.tree import content_at, kept_tree, tree_text
 from orchestrator.run.series_base import ChosenBase
 
 _NAME = "MAINTAINERS"
@@ -24,5 +24,5 @@ def maintainers_of(chosen: ChosenBase, tree: Path | None, *, cache: Path, until:
     if kept := kept_tree(cache, tarball.sha256):
         return tree_text(kept, _NAME) or ""
     with scratch_folder() as scratch:
-        found: Tree = some_of_tarball(tarball, (_NAME,), Path(scratch), until=until)
+        found = some_of_tarball(tarball, (_NAME,), Path(scratch), until=until)
         return tree_text(found, _NAME) or ""

@@ -98,7 +98,7 @@ def merge(parts: Sequence[Part], whole: RunReport) -> RunReport:
     kept = tuple(replace(cell, folder=_folder(cell.folder, report.folder)) for cell in report.cells)
     write_whole(report.folder / CELLS_FILE, cell_lines(kept))
     store = Store(replace(report, cells=kept))
-    store.plan(planned, report.series or {}, report.left_out)
+    store.order(planned)
     # Over the cells of all parts: none of them had both variants, or all repeats, of a suite.
     store.set_suites(comparisons(store.report().cells))
     return store.save(interrupted=report.interrupted)

@@ -14,7 +14,7 @@ import pytest
 
 from orchestrator.host.process import find_tool
 from orchestrator.report.store import CELLS_FILE
-from orchestrator.report.stored import with_sum
+from orchestrator.report.stored import load_run, with_sum
 from tests.process import fake_host
 from tests.process.cli.test_run import OTHER, with_workloads
 from tests.process.fake_host import PROGRESS, Host, Step, passing
@@ -260,6 +260,7 @@ def test_a_report_that_was_not_written_is(kernel: ToyKernel) -> None:
     kernel.host.scenario(passing())
     assert kernel.run().returncode == 0
     text = (latest(kernel) / "junit.xml").read_text()
+    tested = load_run(latest(kernel))
     (latest(kernel) / "junit.xml").unlink()
     forget_guests(kernel)
 
@@ -269,6 +270,10 @@ def test_a_report_that_was_not_written_is(kernel: ToyKernel) -> None:
     assert not kernel.host.guests()
     assert (latest(kernel) / "junit.xml").read_text() == text
     assert (kernel.folder / "again.xml").read_text() == text
+    # By these the history knows what was tested.
+    again = load_run(latest(kernel))
+    assert tested.series_title
+    assert (again.series_title, again.series) == (tested.series_title, tested.series)
 
 
 def test_fail_fast_holds_for_what_had_ended(kernel: ToyKernel) -> None:

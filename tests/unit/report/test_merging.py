@@ -108,6 +108,14 @@ def test_another_image_of_the_same_inputs_will_do_unless_blocks_are_counted() ->
         merged_builds([run("a", builds=(one,)), run("b", builds=(counted,))])
 
 
+def test_the_merged_run_tested_what_its_parts_did() -> None:
+    runs = tuple(run(name, *passed("mincore"), series={"mm/x.c": "ab"}, series_title="swap: one") for name in "ab")
+
+    merged = merged_report(runs, list(merged_cells(runs, PLANNED, why)), run("whole"))
+
+    assert (merged.series_title, merged.series) == ("swap: one", {"mm/x.c": "ab"})
+
+
 def test_times_are_on_one_axis() -> None:
     spans = (Span(phase=Phase.BOOT, start=1.0, end=2.5),)
     early = run("a", *(replace(one, spans=spans) for one in passed("mincore")), started="2026-11-22T19:01:02+00:00")
