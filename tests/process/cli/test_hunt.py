@@ -12,7 +12,8 @@ import pytest
 from orchestrator.host.process import find_tool
 from tests.process import fake_host
 from tests.process.fake_host import PATCHRIG, PROGRESS, Host, Step, passing, result_line
-from tests.process.toy_kernel import LOAD, MAKEFILE, ToyKernel
+from tests.process.instrumented_toy import CODE, instrument, makefile
+from tests.process.toy_kernel import LOAD, ToyKernel
 
 host = fake_host.host
 
@@ -21,31 +22,8 @@ pytestmark = [
     pytest.mark.skipif(find_tool("llvm-symbolizer") is None, reason="llvm-symbolizer is not installed"),
 ]
 
-# Two functions, neither of them changed by anybody; the hook stands in for that of the overlay.
-MM = """\
-int faults;
-
-void handle_fault(int kind)
-{
-	if (kind)
-		faults++;
-}
-
-void drop_slot(void)
-{
-	faults--;
-}
-"""
-HOOK = "void __sanitizer_cov_trace_pc(void)\n{\n}\n"
-INSTRUMENTED = MAKEFILE.replace(
-    "vmlinux: $(O)/swap.o\n\t@$(CC) -nostdlib -static -o $(O)/vmlinux $^",
-    "vmlinux: $(O)/swap.o $(O)/fault.o $(O)/hook.o\n"
-    "\t@$(CC) -nostdlib -static -Wl,--defsym=_stext=handle_fault,--defsym=_etext=etext -o $(O)/vmlinux $^\n\n"
-    "$(O)/fault.o: mm/swapfile.c\n"
-    "\t@$(CC) -O1 -g -fsanitize-coverage=trace-pc -c -o $@ $(CURDIR)/mm/swapfile.c\n\n"
-    "$(O)/hook.o: lib/hook.c\n\t@$(CC) -g -c -o $@ $(CURDIR)/lib/hook.c",
-)
-# handle_fault() begins the text, and has 32 bytes at least.
+FILE = "mm/swapfile.c"
+# As far into handle_fault() as the fake guests run.
 RAN = {"patchrig/blocks": "".join(f"{offset:x} - 1 0 0 0\n" for offset in range(0x18))}
 OOPS = "[   12.000002][  T400] BUG: kernel NULL pointer dereference, address: 0000000000000000"
 WARNING = "[   12.000002][  T400] WARNING: CPU: 1 PID: 400 at mm/swapfile.c:7 drop_slot+0x10/0x20"
@@ -54,12 +32,8 @@ WARNING = "[   12.000002][  T400] WARNING: CPU: 1 PID: 400 at mm/swapfile.c:7 dr
 @pytest.fixture
 def kernel(host: Host) -> ToyKernel:
     made = ToyKernel(host)
-    made.write("linux/Makefile", INSTRUMENTED)
-    made.write("linux/mm/swapfile.c", MM)
+    instrument(made, FILE)
     made.write("linux/mm/swap_other.c", "int other;\n")
-    made.write("linux/lib/hook.c", HOOK)
-    for path in ("scripts/Makefile.lib", "lib/Kconfig.debug", "lib/Makefile"):
-        made.write(f"linux/{path}", "")
     for name in ("mincore", "shmem"):
         made.write(f"mine/{name}.yaml", LOAD.replace("name: mincore", f"name: {name}"))
     made.write("mine/load.sh", "#!/bin/sh\n")
@@ -190,7 +164,7 @@ def test_a_hunt_that_is_killed_goes_on_where_it_was(kernel: ToyKernel) -> None:
     kernel.host.await_no_guest()
     before = cells(kernel)
     # What lies in the tree by now is not what is hunted in.
-    kernel.write("linux/mm/swapfile.c", MM.replace("drop_slot", "drop_another"))
+    kernel.write(f"linux/{FILE}", CODE.replace("drop_slot", "drop_another"))
     for file in kernel.host.state.glob("qemu.*"):
         file.unlink()
     kernel.host.scenario(passing())
@@ -220,13 +194,13 @@ def test_a_hunt_that_was_killed_before_its_kernels_were_there_refuses_another_so
     state = kernel.host.state
     begun = f'echo 1 >"{state}/part"; mv "{state}/part" "{state}/building"'
     wait = f'{begun}; while [ ! -e "{state}/never" ]; do sleep 0.05; done'
-    kernel.write("linux/Makefile", INSTRUMENTED.replace('\t@echo "  CC ', f'\t@{wait}\n\t@echo "  CC '))
+    kernel.write("linux/Makefile", makefile(FILE).replace('\t@echo "  CC ', f'\t@{wait}\n\t@echo "  CC '))
     patchrig = start(kernel, begin(kernel, "--flavour", "plain"))
     kernel.host.marked("building")
     patchrig.kill()
     patchrig.communicate(timeout=120)
     kernel.host.mark("never")
-    kernel.write("linux/Makefile", INSTRUMENTED)
+    kernel.write("linux/Makefile", makefile(FILE))
 
     done = run(kernel, argv(kernel, "--resume", "latest"))
 

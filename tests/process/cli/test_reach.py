@@ -9,7 +9,8 @@ import pytest
 from orchestrator.host.process import find_tool
 from tests.process import fake_host
 from tests.process.fake_host import PATCHRIG, Host, passing
-from tests.process.toy_kernel import LOAD, MAKEFILE, ToyKernel
+from tests.process.instrumented_toy import instrument
+from tests.process.toy_kernel import LOAD, ToyKernel
 
 host = fake_host.host
 
@@ -18,29 +19,6 @@ pytestmark = [
     pytest.mark.skipif(find_tool("llvm-symbolizer") is None, reason="llvm-symbolizer is not installed"),
 ]
 
-# Two functions with the callback, one of them without a caller; the fake's guests run all that lies in the first bytes.
-MM = """\
-int faults;
-
-void handle_fault(int kind)
-{
-	if (kind)
-		faults++;
-}
-
-void drop_slot(void)
-{
-	faults--;
-}
-"""
-HOOK = "void __sanitizer_cov_trace_pc(void)\n{\n}\n"
-INSTRUMENTED = MAKEFILE.replace(
-    "vmlinux: $(O)/swap.o\n\t@$(CC) -nostdlib -static -o $(O)/vmlinux $^",
-    "vmlinux: $(O)/swap.o $(O)/fault.o $(O)/hook.o\n"
-    "\t@$(CC) -nostdlib -static -Wl,--defsym=_stext=handle_fault,--defsym=_etext=etext -o $(O)/vmlinux $^\n\n"
-    "$(O)/fault.o: mm/fault.c\n\t@$(CC) -O1 -g -fsanitize-coverage=trace-pc -c -o $@ $(CURDIR)/mm/fault.c\n\n"
-    "$(O)/hook.o: lib/hook.c\n\t@$(CC) -g -c -o $@ $(CURDIR)/lib/hook.c",
-)
 SERIES = (
     "--- a/mm/fault.c\n+++ b/mm/fault.c\n@@ -3,10 +3,15 @@\n void handle_fault(int kind)\n {\n \tif (kind)\n"
     "-\t\tfaults++;\n+\t\tfaults += 2;\n+}\n+\n+void fresh(void)\n+{\n+\thandle_fault(1);\n }\n \n"
@@ -51,11 +29,7 @@ SERIES = (
 @pytest.fixture
 def kernel(host: Host) -> ToyKernel:
     made = ToyKernel(host)
-    made.write("linux/Makefile", INSTRUMENTED)
-    made.write("linux/mm/fault.c", MM)
-    made.write("linux/lib/hook.c", HOOK)
-    for path in ("scripts/Makefile.lib", "lib/Kconfig.debug", "lib/Makefile"):
-        made.write(f"linux/{path}", "")
+    instrument(made, "mm/fault.c")
     made.write("series.patch", SERIES)
     made.write("workloads/shmem.yaml", LOAD.replace("name: mincore", "name: shmem"))
     matrix = "kernel: 6.19\nseries: [series.patch]\nworkloads: [mincore, shmem]\narches: [x86_64]\nseconds: 20\n"
