@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, STDOUT, Popen
 
-from orchestrator.host.deadline import Deadline, scope
+from orchestrator.host.deadline import Deadline, raise_if_cancelled, scope
 from orchestrator.host.errors import InfraError, ToolMissing
 
 logger = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ _IF_PARENT_LIVES = ("sh", "-c", 'test "$PPID" = "$0" && exec "$@"')
 _LOWEST = 19
 # Names of all files of a large tree have 10 MiB. Half of an output would be taken for all of it.
 _MOST_OUTPUT = 256 << 20
+_SIGNALLED = 128
 
 
 class EndsWithStdin(list[str]):
@@ -113,6 +114,9 @@ def run(
     start = log.stat().st_size if log.exists() else 0
     with spawn(argv, log=log, cwd=cwd, env=env) as child:
         wait(child, until)
+    if child.returncode != 0:
+        # The end of the scope kills the child, which may be seen first.
+        raise_if_cancelled()
     with log.open("rb") as text:
         text.seek(start)
         output = text.read(_MOST_OUTPUT + 1).decode(errors="replace")
@@ -137,6 +141,11 @@ def check(
             hint=f"less {log}  # the whole output",
         )
     return done.output
+
+
+def signal_of(status: int) -> int:
+    """The signal that killed a child, or what it ran: a shell and bubblewrap add 128 to it. 0 where none did."""
+    return -status if status < 0 else max(0, status - _SIGNALLED)
 
 
 def foreground(argv: Sequence[str]) -> int:

@@ -44,7 +44,8 @@ static const char *in_place_of(const char *path)
 {
 	static char place[PATH_SIZE];
 
-	if (strncmp(path, "/proc/", 6) && strncmp(path, "/sys/", 5) && strcmp(path, "/dev/kmsg"))
+	if (strncmp(path, "/proc/", 6) && strncmp(path, "/sys/", 5) && strncmp(path, "/patchrig/", 10) &&
+	    strcmp(path, "/dev/kmsg"))
 		return path;
 	snprintf(place, sizeof(place), "./kernel%s", path);
 	return place;

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.host.deadline import Deadline
+from orchestrator.host.errors import InfraError
 from orchestrator.host.paths import PACKAGE, scratch_folder
-from orchestrator.host.process import last_lines, run
+from orchestrator.host.process import last_lines, run, signal_of
 from orchestrator.host.sandbox import Limits, Mount, Sandbox, confined_argv, hand_over_all
 from orchestrator.host.untrusted import BadFile, read_plain
 
@@ -18,7 +19,10 @@ _LIMITS = Limits(processes=64, process_bytes=16 << 30, file_bytes=ANSWER_BYTES)
 
 
 def answered(module: str, request: bytes, *, mounts: Sequence[Mount], sandbox: bool, until: Deadline) -> bytes:
-    """What `python -m MODULE REQUEST ANSWER` writes to the file ANSWER. Raises BadFile where it can't."""
+    """What `python -m MODULE REQUEST ANSWER` writes to the file ANSWER. Raises BadFile where it can't.
+
+    Raises InfraError where somebody killed it: that says nothing of what it was to read.
+    """
     with scratch_folder() as name:
         scratch = Path(name) / "exchange"
         scratch.mkdir()
@@ -32,6 +36,8 @@ def answered(module: str, request: bytes, *, mounts: Sequence[Mount], sandbox: b
         )
         argv = [sys.executable, "-m", module, str(scratch / "request"), str(scratch / "answer")]
         done = run(confined_argv(argv, inside, sandbox=sandbox), log=Path(name) / "log", until=until)
+        if signal := signal_of(done.status):
+            raise InfraError(f"the reader of debug information was killed by signal {signal}", hint="dmesg | tail")
         if done.status != 0:
             raise BadFile(f"debug information that can't be read: {last_lines(done.output, 1)}")
         return read_plain(scratch, "answer", most_bytes=ANSWER_BYTES)

@@ -14,7 +14,7 @@ from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError, of_this_machine
 from orchestrator.host.oom import memory_left, oom_kills
 from orchestrator.host.paths import scratch_folder
-from orchestrator.host.process import find_tool, run
+from orchestrator.host.process import find_tool, run, signal_of
 from orchestrator.kernel.compile.build_log import Suspicion, suspicions
 
 # A linker takes so much at once, and gives it back when it fails.
@@ -22,8 +22,6 @@ _ROOM_BYTES = 256 << 20
 _LEAST_ROOM_BYTES = 1 << 20
 # Below this share of the machine's memory, guards like earlyoom begin to kill.
 _LEAST_MEMORY = 0.1
-# What bubblewrap and shells make of a child that a signal killed.
-_SIGNALLED = 128
 _COMPILING_SECONDS = 30.0
 
 
@@ -51,7 +49,7 @@ class HostWatch:
         return next(self._troubles(suspicions(log), status, sandbox), None)
 
     def _troubles(self, seen: frozenset[Suspicion], status: int, sandbox: Callable[[], str]) -> Iterator[InfraError]:
-        signal = -status if status < 0 else status - _SIGNALLED
+        signal = signal_of(status)
         if signal > 0 or Suspicion.KILLED in seen:
             yield from self._memory()
         if signal > 0:

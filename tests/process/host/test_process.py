@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.host import process
 from orchestrator.host.deadline import CancelScope, Deadline
-from orchestrator.host.errors import InfraError, OutOfTime, ToolMissing
+from orchestrator.host.errors import Cancelled, InfraError, OutOfTime, ToolMissing
 from tests.process.fake_host import alive
 
 # A shell that ignores TERM, with a child in the background that does so too; it says both process ids.
@@ -146,6 +146,20 @@ def test_run_ends_the_child_at_its_deadline(tmp_path: Path) -> None:
         process.run(["sh", "-c", "echo $$; exec sleep 600"], log=log, until=Deadline.after(0.5, "a sleep"))
 
     assert not any(alive(int(pid)) for pid in log.read_text().split())
+
+
+def test_what_a_child_of_a_cancelled_scope_ended_with_is_no_answer(tmp_path: Path) -> None:
+    """The scope's end killed it: its status says nothing of what it did."""
+    work = CancelScope()
+    threading.Timer(0.3, work.cancel, ["no longer wanted"]).start()
+
+    with pytest.raises(Cancelled):
+        work.run(process.run, ["sleep", "60"], log=tmp_path / "log", until=soon())
+
+
+@pytest.mark.parametrize(("status", "killed_by"), [(0, 0), (1, 0), (-9, 9), (137, 9), (128, 0)])
+def test_which_signal_killed_a_child_or_what_it_ran(status: int, killed_by: int) -> None:
+    assert process.signal_of(status) == killed_by
 
 
 def test_check_shows_the_end_of_what_a_failed_tool_said_and_where_the_rest_is(tmp_path: Path) -> None:
