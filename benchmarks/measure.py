@@ -95,6 +95,7 @@ ROWS: dict[str, Row] = {
 }
 LONG = ("edit", "matrix", *hook.ROWS, *peers.ROWS)
 
+COLUMNS = ("what", "measured", "peer", "target", "ratio")
 HEADER = f"{'what':<74} {'measured':>13} {'peer':>13} {'reach':>13} {'ratio':>6}"
 
 
@@ -118,7 +119,7 @@ def measurement(name: str, figures: Sequence[Figure]) -> measurements.Measuremen
         date=measurements.today(),
         machine=measurements.machine(),
         command=measurements.command_line("benchmark", ("--only", name)),
-        columns=("what", "measured", "peer", "target", "ratio"),
+        columns=COLUMNS,
         rows=tuple(map(columns, figures)),
     )
 

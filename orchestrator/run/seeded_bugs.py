@@ -159,13 +159,12 @@ class SeededBugRun:
         observe: Callable[[_Trial, Bootable], R],
         watch: LossWatch | None = None,
     ) -> Iterator[R]:
-        builds = tuple(dict.fromkeys(trial.build for trial in trials))
         steps = Steps(
             build=build, observe=observe, judge=lambda _trial, _kernel, report: report,
             root_mib=lambda trial, kernel: max(root_mib_of(cell, kernel) for cell in trial.cells),
         )  # fmt: skip
         room = room_here(self.kernels.request.jobs)
-        schedule = Schedule(builds=builds, jobs=tuple(trials))
+        schedule = Schedule(builds=tuple(dict.fromkeys(trial.build for trial in trials)), jobs=tuple(trials))
         with working(Work(schedule=schedule, room=room, steps=steps)) as work:
             for ended in work:
                 yield from ended.reports
@@ -202,8 +201,8 @@ class SeededBugRun:
 
     @contextmanager
     def _store(self, bug: SeededBug, bootable: Bootable) -> Iterator[Store]:
-        folder, matrix = self.ledger.kernel_folder(bug, self.build), self.kernels.request.plan.matrix
-        with self.ledger.open_run(folder, matrix) as store:
+        matrix = self.kernels.request.plan.matrix
+        with self.ledger.open_run(self.ledger.kernel_folder(bug, self.build), matrix) as store:
             store.add_build(bootable.kernel)
             keep(bootable, store)
             yield store
