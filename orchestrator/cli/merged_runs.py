@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestrator.cli.options import Output
-from orchestrator.cli.reported_runs import exit_code, show_json, show_report
+from orchestrator.cli.reported_runs import exit_code, refresh_index, show_json, show_report
 from orchestrator.host.errors import ExitCode, UserError
 from orchestrator.model.reports import RunReport
 from orchestrator.report.run_files import writing
@@ -21,6 +21,7 @@ def merge_runs(names: Sequence[str], folder: Path | None, output: Output) -> Exi
     report = merge(parts, _whole(parts[0], made, name=str(folder) if folder else made.name))
     if not folder:
         point_latest(output.results, made.name)
+        refresh_index(output.results)
     show_report(report, output)
     show_json(report, output)
     return exit_code(report)

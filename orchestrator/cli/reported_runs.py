@@ -59,7 +59,7 @@ def run(matrix: Path | None, choice: Choice, output: Output, *, shard: str, **ho
     """`how`: the fields of Request that only this command has options for."""
     part = shard_of(shard) if shard else None
     request = replace(request_of(matrix, choice), shard=part, **how)
-    kept = new_plan(request, selection_of(choice), output.junit)
+    kept = new_plan(request, selection_of(choice), output.junit, output.since)
 
     def work(store: Store, listener: Listener) -> RunReport:
         keep_plan(kept, store.folder)
@@ -146,7 +146,7 @@ def _stored(opened: AbstractContextManager[Store], output: Output, work: Work) -
         # A kernel that is bad is so, whatever else this machine did.
         if trouble and exit_code(report) is not ExitCode.BAD_KERNEL:
             raise trouble
-    _refresh_index(output.results)
+    refresh_index(output.results)
     return report, trouble
 
 
@@ -166,7 +166,7 @@ def show_json(report: RunReport, output: Output) -> None:
         click.echo(json_text(_report_json(report), indent=2))
 
 
-def _refresh_index(results: Path) -> None:
+def refresh_index(results: Path) -> None:
     """The page of all runs, which decides on nothing."""
     try:
         write_index(results)

@@ -32,6 +32,7 @@ from orchestrator.run.kept_plan import (
 from orchestrator.run.kernels import open_kernels
 from orchestrator.run.losses import watch_over
 from orchestrator.run.matrix import run_matrix
+from orchestrator.run.run_history import LAST
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +77,7 @@ def resume(name: str, output: Output, *, jobs: int | None) -> ExitCode:
     folder = find_run(output.results, name)
     with at_work(folder):
         run = _run_of(folder)
-        output = replace(output, junit=output.junit or run.kept.junit)
+        output = replace(output, junit=output.junit or run.kept.junit, since=_since(run.kept, folder))
         if not run.left and is_reported(run.report):
             console = screen(beside_output=output.as_json)
             report = run.report_in_order
@@ -98,6 +99,11 @@ def resume(name: str, output: Output, *, jobs: int | None) -> ExitCode:
             return run_matrix(request, store, listener)
 
         return reported(reopened(run.report, run.cells), output, work)
+
+
+def _since(kept: KeptPlan, folder: Path) -> str:
+    """What the run is compared with: the runs that were there when it began, also where others have ended meanwhile."""
+    return folder.name if kept.since == LAST else kept.since
 
 
 def _run_of(folder: Path) -> Resumed:

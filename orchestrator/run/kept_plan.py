@@ -57,6 +57,7 @@ class KeptPlan:
     program: Mapping[str, str]  # patchrig's version, and digests of its files
     workloads: Mapping[str, str]  # name of a workload -> SHA-256 of its program
     junit: Path | None = None  # the second JUnit file that was asked for
+    since: str = ""  # --since; "": all that fails is new
     inputs: Inputs | None = None  # None: the run ended before source and series were read
 
     @property
@@ -68,7 +69,7 @@ class KeptPlan:
 _KEPT = TypeAdapter(KeptPlan)
 
 
-def new_plan(request: Request, selection: Selection, junit: Path | None) -> KeptPlan:
+def new_plan(request: Request, selection: Selection, junit: Path | None, since: str = "") -> KeptPlan:
     """What is to be kept of a command. Raises UserError."""
     plan = request.plan
     file = plan.path if plan.path.is_file() else None
@@ -86,6 +87,7 @@ def new_plan(request: Request, selection: Selection, junit: Path | None) -> Kept
         program=program(),
         workloads=programs_of(plan.workloads),
         junit=junit.absolute() if junit else None,
+        since=since,
     )
 
 

@@ -74,6 +74,7 @@ def test_the_shards_of_a_run_are_that_run(kernel: ToyKernel) -> None:
     assert sorted(run["merged"]) == sorted(path.name for path in runs)
     assert "--shard" not in run["argv"]
     assert JUnitXml.fromfile(str(merged / "junit.xml")).tests == 4
+    assert merged.name in (kernel.host.results / "index.html").read_text()
 
 
 def test_a_cell_of_a_merged_run_is_run_again(kernel: ToyKernel) -> None:

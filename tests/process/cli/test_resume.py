@@ -163,6 +163,31 @@ def test_a_red_cell_of_before_the_kill_makes_the_run_red(kernel: ToyKernel) -> N
     assert_same(stated(latest(kernel)), whole)
 
 
+@pytest.mark.parametrize("since", ["last", "2026"])
+def test_what_failed_before_a_run_began_is_not_new_when_it_goes_on(kernel: ToyKernel, since: str) -> None:
+    red = passing(calls=3)
+    kernel.host.scenario(red)
+    assert kernel.run("--jobs", "1", "--since", "last").returncode == 1
+    first = latest(kernel).name
+    forget_guests(kernel)
+    kernel.host.scenario(red, red, hanging("running"))
+    patchrig = start(kernel, "--jobs", "1", "--since", since if since == "last" else first)
+    kernel.host.marked("running")
+    patchrig.kill()
+    patchrig.communicate(timeout=120)
+    kernel.host.await_no_guest()
+    forget_guests(kernel)
+    kernel.host.scenario(red)
+
+    done = resume(kernel)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    news = load_run(latest(kernel)).news
+    assert news is not None
+    assert news.since == first
+    assert len(news.known) == 4
+
+
 @pytest.mark.parametrize("program", ["mmdebstrap", "ccache"])
 def test_a_run_that_was_killed_before_its_first_guest(kernel: ToyKernel, program: str) -> None:
     """While the guest's root file system is made, and while the kernel is compiled."""
