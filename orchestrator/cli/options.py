@@ -89,7 +89,7 @@ class Output:
     results: Path
     junit: Path | None
     as_json: bool  # on standard output
-    since: str = ""  # what failed before or in this run is known; "": all that fails is loud
+    since: str = ""  # what failed before or in this run is old; "": all failures fail the run
 
 
 NO_SANDBOX = click.option("--no-sandbox", "sandbox", flag_value=False, default=True, type=bool,

@@ -60,7 +60,7 @@ def news_beside(run: PastRun, past: PastFailures) -> News:
             if not rulings[failure].new
             for cell in cells
         },
-        known_subtests={name: f"known since {first}" for name, first in past.known_subtests(run).items()},
+        known_subtests={name: f"old since {first}" for name, first in past.known_subtests(run).items()},
     )
 
 

@@ -177,7 +177,7 @@ def _ruling(what: str, runs: Sequence[_RunTally], tonight: _RunTally) -> Ruling:
     if _more(what, [*runs, tonight]):
         recent, older = _split(what, [*runs, tonight])
         return Ruling(True, f"more often: {_tally(what, recent)}, before {_tally(what, older)}")
-    return Ruling(False, f"known since {runs[0].run}: {_tally(what, runs)}")
+    return Ruling(False, f"old since {runs[0].run}: {_tally(what, runs)}")
 
 
 def _gone(what: str, runs: Sequence[_RunTally]) -> bool:

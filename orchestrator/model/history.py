@@ -159,7 +159,7 @@ class History:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewFailure:
-    """A failure that is loud, and why."""
+    """A failure that fails the run, and why."""
 
     outcome: Outcome
     title: str

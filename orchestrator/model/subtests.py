@@ -49,7 +49,7 @@ class SuiteResult:
 class Change(StrEnum):
     """What the runs of a subtest come to, with and without the series. Declared from what matters most."""
 
-    REGRESSED = "regressed"  # bad more often with the series than chance explains: the one that is loud
+    REGRESSED = "regressed"  # bad more often with the series than chance explains: the only one that fails the run
     SUSPECT = "suspect"  # bad with the series only, in too few runs to tell
     FIXED = "fixed"
     GONE = "gone"  # the baseline has it

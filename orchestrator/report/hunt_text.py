@@ -32,7 +32,7 @@ def hunt_text(hunt: Hunt, summary: HuntSummary, results: str = "") -> str:
 
 
 def hunt_json(hunt: Hunt, summary: HuntSummary) -> dict[str, Any]:
-    """What scripts read: all findings with their rates, and what the silence of each build is worth."""
+    """What scripts read: all findings with their rates, and what the cells without a finding prove for each build."""
     task = hunt.task
     return {
         "hunt": hunt.id,
@@ -127,12 +127,13 @@ def _silence(one: BuildSilence) -> Iterator[str]:
     )
     if one.least_silent:
         yield from _wrapped(
-            f"each of {one.workloads} workloads was silent in {one.least_silent} {_cells(one.least_silent)} or more: a "
-            f"bug that shows in more than {100 * one.most_missed:.0f} % of a workload's cells was seen (95 %)",
+            f"each of {one.workloads} workloads has {one.least_silent} {_cells(one.least_silent)} or more without a "
+            "finding: with 95 % confidence, a bug that was missed shows in less than "
+            f"{100 * one.most_missed:.0f} % of a workload's cells",
             "  ",
         )
     elif one.workloads:
-        yield from _wrapped("not every workload was silent in a cell: this silence bounds nothing", "  ")
+        yield from _wrapped("not every workload has a cell without a finding: this gives no bound", "  ")
     if one.delayed:
         yield from _wrapped(f"{one.ran} of the {one.delayed} functions that delays are injected into ran", "  ")
         more = f" and {len(one.not_run) - _MOST_NAMED} more" if len(one.not_run) > _MOST_NAMED else ""

@@ -17,9 +17,9 @@ def news_lines(report: RunReport) -> Iterator[str]:
     if not news.runs:
         yield "There is no earlier run to compare with: all that fails is new."
         return
-    known = len(news.known) + len(news.known_subtests)
+    old = len(news.known) + len(news.known_subtests)
     compared = f"{news.runs} earlier run{'s' if news.runs > 1 else ''}, the newest {news.since}"
-    yield f"{len(news.new)} new, {known} known, compared with {compared}:"
+    yield f"{len(news.new)} new, {old} old, compared with {compared}:"
     for one in news.new[:_MOST]:
         cells = f"{len(one.cells)} cells" if len(one.cells) > 1 else one.cells[0]
         yield f"  NEW ({one.why}): {one.outcome}: {one.title} ({cells})"
@@ -30,7 +30,7 @@ def news_lines(report: RunReport) -> Iterator[str]:
 
 
 def finding_news(news: News | None, cells: Sequence[CellReport]) -> Iterator[str]:
-    """Whether what these cells show is new or known; nothing where that is not asked."""
+    """Whether what these cells show is new or old; nothing where that is not asked."""
     names = {cell.cell.name for cell in cells}
     if news is None or not news.runs:
         return

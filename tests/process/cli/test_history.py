@@ -56,7 +56,7 @@ def test_a_failure_is_loud_once_and_in_the_history_each_night(kernel: ToyKernel)
 
     assert codes == [0, 1, 0], done.stderr
     assert cases == [(0, 0), (1, 0), (0, 1)]
-    assert "0 new, 1 known, compared with 2 earlier runs" in done.stdout
+    assert "0 new, 1 old, compared with 2 earlier runs" in done.stdout
     (cell,) = history(kernel)["cells"]
     assert (cell["state"], cell["passed"], cell["observed"]) == ("still bad", 1, 3)
     assert cell["last"] == ["passed", "failed", "failed"]

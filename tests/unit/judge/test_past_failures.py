@@ -178,7 +178,7 @@ def test_a_subtest_that_the_series_breaks_is_known_the_second_time() -> None:
 
     news = news_of(night(2, GOOD, regressed=("plain.x86_64.mm a/b", "plain.x86_64.mm a/c")), before)
 
-    assert dict(news.known_subtests) == {"plain.x86_64.mm a/b": "known since 2026-0001"}
+    assert dict(news.known_subtests) == {"plain.x86_64.mm a/b": "old since 2026-0001"}
 
 
 def test_without_an_earlier_run_all_is_new() -> None:
@@ -188,7 +188,7 @@ def test_without_an_earlier_run_all_is_new() -> None:
 
 
 def test_a_failure_that_is_known_says_since_when_and_how_often() -> None:
-    assert why(pattern("..X...X")) == ["known since 2026-0003: 1 of 4 cells"]
+    assert why(pattern("..X...X")) == ["old since 2026-0003: 1 of 4 cells"]
 
 
 def test_thousands_of_cells_are_judged_by_logarithms() -> None:

@@ -134,24 +134,24 @@ def test_junit_fails_what_is_new_and_skips_what_is_known(week: list[Night]) -> N
     ]
     skipped = ET.parse(week[5].report.folder / "junit.xml").findall(".//skipped")
     assert sorted(str(one.get("message")) for one in skipped) == [
-        f"crashed, known since 2026-11-04T020000Z-ab12: 2 of 8 cells: {SPLAT.title}",
-        "hung, known since 2026-11-02T020000Z-ab12: 1 of 4 cells: a swapoff never returned",
-        "not-exercised, known since 2026-11-01T020000Z-ab12: 5 of 5 cells: site.a grew by 6, at least 100 expected",
+        f"crashed, old since 2026-11-04T020000Z-ab12: 2 of 8 cells: {SPLAT.title}",
+        "hung, old since 2026-11-02T020000Z-ab12: 1 of 4 cells: a swapoff never returned",
+        "not-exercised, old since 2026-11-01T020000Z-ab12: 5 of 5 cells: site.a grew by 6, at least 100 expected",
     ]
 
 
 def test_the_summary_shows_what_is_known_too(week: list[Night]) -> None:
     assert f"CRASHED (1 cell): {SPLAT.title}\n  NEW: first seen\n" in week[3].summary
-    assert f"CRASHED (1 cell): {SPLAT.title}\n  known since 2026-11-04T020000Z-ab12" in week[6].summary
+    assert f"CRASHED (1 cell): {SPLAT.title}\n  old since 2026-11-04T020000Z-ab12" in week[6].summary
     assert "swap_cache_get_folio.isra.0+0x12c/0x180 mm/swap_state.c:412" in week[6].summary
-    assert "0 new, 2 known, compared with 6 earlier runs" in " ".join(week[6].summary.split())
+    assert "0 new, 2 old, compared with 6 earlier runs" in " ".join(week[6].summary.split())
     assert "There is no earlier run to compare with" in week[0].summary
 
 
 def test_the_page_of_a_night_says_what_is_new(week: list[Night]) -> None:
     said = Page((week[3].report.folder / "report.html").read_text()).said
 
-    assert "1 new, 1 known, compared with 3 earlier runs" in said
+    assert "1 new, 1 old, compared with 3 earlier runs" in said
     assert f"NEW (first seen): crashed: {SPLAT.title} (patched.plain.arm64.shmem)" in said
 
 
