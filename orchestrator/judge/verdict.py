@@ -324,7 +324,7 @@ def _context(verdict: Verdict, run: Observation, crashes: tuple[Crash, ...]) -> 
     lines += _once(f"allowed: {crash.title} ({crash.allowed})" for crash in crashes if crash.allowed)
     # Green without a check that was asked for is less than green: the reader has to know.
     lines += _once(
-        f"coverage lost from console line {crash.line} on: {crash.title}"
+        f"a checker of the kernel is off from console line {crash.line} on: {crash.title}"
         for crash in crashes
         if crash.severity is Severity.COVERAGE and not crash.allowed
     )

@@ -416,13 +416,13 @@ def test_a_starved_host_excuses_nothing_else(run: Observation, crashes: list[Cra
     assert verdict_of(run, *crashes).outcome is outcome
 
 
-def test_coverage_that_was_lost_is_told_with_its_line() -> None:
+def test_a_checker_that_is_off_is_told_with_its_line() -> None:
     off = crash(CrashKind.LOCKDEP, "lockdep is off", severity=Severity.COVERAGE, line=40)
 
     verdict = verdict_of(guest_run(), off)
 
     assert verdict.outcome is Outcome.PASSED
-    assert verdict.reasons == ("coverage lost from console line 40 on: lockdep is off",)
+    assert verdict.reasons == ("a checker of the kernel is off from console line 40 on: lockdep is off",)
 
 
 def test_tasks_that_wait_in_one_place_are_told_once() -> None:
