@@ -57,6 +57,7 @@ class KernelIdentity:
     version: str
     arch: str
     build: str  # SHA-256 of all that decides about the code: source, config, overlay
+    flavour: str = "reach"  # each flavour has a map of its own: reach+numa runs other code
 
 
 class Ran(NamedTuple):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Reach maps in the cache, one for each source, arch and set of folders; and how blocks that ran become part of one."""
+"""Reach maps in the cache, one for each source, flavour, arch and set of folders, and what makes them of blocks."""
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -149,7 +149,7 @@ def _merged(
 
 def _file(cache: Path, kernel: KernelIdentity, folders: Collection[str]) -> Path:
     which = hashlib.sha256("\0".join(sorted(folders)).encode()).hexdigest()
-    return cache / FOLDER / f"{kernel.source[:16]}.{kernel.arch}.{which[:8]}.sealed"
+    return cache / FOLDER / f"{kernel.source[:16]}.{kernel.flavour}.{kernel.arch}.{which[:8]}.sealed"
 
 
 def _files(cache: Path) -> list[Path]:

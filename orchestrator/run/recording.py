@@ -48,6 +48,7 @@ def identities(builds: Sequence[Build], kernels: Kernels) -> dict[Build, KernelI
                 version=source.version,
                 arch=build.arch,
                 build=kernels.key(build, Path(scratch) / "log", until),
+                flavour=build.flavour,
             )
             for build in builds
         }
@@ -141,8 +142,10 @@ def series_reach(request: Request, kernels: Kernels, listener: Listener) -> Chan
 
 
 def _hint(request: Request) -> str:
+    # What patchrig chose was chosen from all workloads.
+    matrix = "mm" if request.choices else str(request.plan.path)
     which = ["--tree", str(request.tree)] if request.tree else ["--kernel", request.plan.matrix.kernel]
-    return shlex.join(["patchrig", "reach", str(request.plan.path), *which])
+    return shlex.join(["patchrig", "reach", matrix, *which])
 
 
 def changes_of(diff: SeriesDiff) -> Changes:

@@ -67,6 +67,7 @@ def test_a_plain_tree_is_the_base_and_everything_says_so(kernel: ToyKernel) -> N
     assert text in done.stderr.replace("\n", "")
     assert text in summary(kernel)
     assert base_of(kernel)["fits"] is True
+    assert f"patchrig reach mm --tree {tree} makes one" in summary(kernel)
     (cell,) = kernel.host.cells()
     assert (cell["cell"]["build"]["variant"], cell["cell"]["build"]["flavour"]) == ("patched", "plain")
 

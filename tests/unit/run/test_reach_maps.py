@@ -71,6 +71,16 @@ def test_the_map_of_another_build_of_the_source_is_replaced_as_a_whole(tmp_path:
     assert [one.workload for map_ in kept_maps(tmp_path) for one in map_.workloads] == ["swapin"]
 
 
+def test_a_flavour_with_other_code_has_a_map_of_its_own(tmp_path: Path) -> None:
+    plain = sample_map(workload_reach("shmem", 0x40))
+    numa = sample_map(workload_reach("numa-policy", 0x10), identity=replace(IDENTITY, flavour="reach+numa", build="d"))
+
+    keep_map(tmp_path, plain)
+    keep_map(tmp_path, numa)
+
+    assert set(map(str, kept_maps(tmp_path, IDENTITY.source))) == {str(plain), str(numa)}
+
+
 def test_of_a_source_without_maps_those_of_all_others_are_read(tmp_path: Path) -> None:
     other = sample_map(identity=replace(IDENTITY, source="6" * 64))
     keep_map(tmp_path, other)
