@@ -121,24 +121,70 @@ def test_the_patch_is_found_and_confirmed_by_a_revert(kernel: ToyKernel) -> None
     assert not (kernel.host.results / "latest").resolve().name.startswith("bisect-")
 
 
-def test_what_tells_nothing_is_named_and_another_kernel_is_run_in_its_place(kernel: ToyKernel) -> None:
-    """Beginning 2 does not build, guests are lost, and some show another failure."""
-    kernel.host.scenario(with_bug(4))
-    write_series(kernel, {2: "int line2 = no_such_thing;", 3: patch_back_to_what_builds()})
-    begin(kernel)
-    lost: list[Step] = [["say", PROGRESS], ["cut"], ["die", 1]]
-    guests = [with_bug(4), [["kernel_has", text_of(4), crashing(WARNING), passing()]], with_bug(4, lost), with_bug(4)]
-    kernel.host.scenario(*guests)
+# The first does not link without the second.
+NEEDS_LATER = "extern char later[]; char *line2 = later;"
+LATER = f'char later[] = "{text_of(3)}";'
 
-    done = bisect(kernel, "--json", "--jobs", "1")
+
+def test_what_tells_nothing_is_named_and_another_kernel_is_run_in_its_place(kernel: ToyKernel) -> None:
+    """Beginning 2 does not build, one guest did too little, one is lost, and one shows another failure."""
+    kernel.host.scenario(with_bug(4))
+    write_series(kernel, {2: NEEDS_LATER, 3: LATER})
+    begin(kernel)
+    lost: list[Step] = [["say", PROGRESS], ["die_of", 9]]
+    odd = (passing(calls=3), lost, crashing(WARNING))
+    kernel.host.scenario(with_bug(4), *(with_bug(4, steps) for steps in odd), *odd, with_bug(4))
+
+    done = bisect(kernel, "--json")
 
     assert done.returncode == 0, done.stderr
     said = answer(done)
     assert said["found"] == 4
     assert said["patches"][2]["not_run"].startswith("build-failed: ")
+    assert list(said["others"]) == ["crashed: WARNING in drop_slot"]
+    assert sum(one["nothing"] for one in said["patches"]) >= 2
     text = (folder(kernel) / "bisect.txt").read_text()
     assert "not run with the first 2 of 4 patches: build-failed" in text
+    assert "crashed: WARNING in drop_slot" in text
 
 
-def patch_back_to_what_builds() -> str:
-    return f'char line3[] = "{text_of(3)}";'
+def test_patches_that_no_kernel_tells_apart_are_not_decided(kernel: ToyKernel) -> None:
+    kernel.host.scenario(with_bug(3))
+    write_series(kernel, {2: NEEDS_LATER, 3: LATER})
+    begin(kernel)
+
+    done = bisect(kernel)
+
+    assert done.returncode == 1, done.stderr
+    assert "NOT DECIDED: patch 2 and patch 3 can't be told apart" in done.stdout
+
+
+def test_a_budget_that_is_too_small_ends_it(kernel: ToyKernel) -> None:
+    kernel.host.scenario(with_bug(3))
+    begin(kernel)
+
+    done = bisect(kernel, "--budget", "3")
+
+    assert done.returncode == 1, done.stderr
+    assert "NOT DECIDED: the budget of 3 cells is used up" in done.stdout
+
+
+def test_a_cell_that_passed_is_refused(kernel: ToyKernel) -> None:
+    kernel.host.scenario(passing())
+    done = kernel.run("--no-restore", "--variant", "patched")
+    assert done.returncode == 0, done.stderr
+    passed = bisect(kernel)
+    assert passed.returncode == 2
+    assert "is passed: there is no failure to bisect" in passed.stderr
+    assert not list(kernel.host.results.glob("bisect-*"))
+
+
+def test_a_series_of_one_patch_is_refused(kernel: ToyKernel) -> None:
+    kernel.host.scenario(crashing())
+    kernel.write("series.patch", patch(1).replace("[PATCH 1/4]", "[PATCH]"))
+    begin(kernel)
+
+    done = bisect(kernel)
+
+    assert done.returncode == 2
+    assert "its series has 1 patch" in done.stderr
