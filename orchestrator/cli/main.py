@@ -20,6 +20,9 @@ from orchestrator.host.text import printable
 
 # Imported when they are used: all of them take a second of CPU, and help and completion are asked for often.
 COMMANDS = {
+    "bisect": Command(
+        "orchestrator.cli.bisect_commands:bisect", "Find the patch of a series that a failure comes with."
+    ),
     "boot": Command(
         "orchestrator.cli.guest_commands:boot", "Boot the first kernel of a run to a prompt on this terminal."
     ),

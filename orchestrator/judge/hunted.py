@@ -114,14 +114,14 @@ def _counted(tally: Tally, report: CellReport, *, found: bool) -> Tally:
 def _with_finding(hunted: Hunted, report: CellReport, at: CellPlace) -> Hunted:
     verdict, place = report.verdict, place_of(report.cell)
     known = known_as(verdict, release=report.kernel.get("release", ""), workload=report.cell.workload.name)
-    key = f"{_what(report)} ({known})" if known else _what(report)
+    key = f"{what_of(report)} ({known})" if known else what_of(report)
     new = HuntFinding(outcome=verdict.outcome, title=verdict.title, known=known, first=at, seen={})
     finding = hunted.findings.get(key, new)
     seen = {**finding.seen, place: finding.seen.get(place, 0) + 1}
     return replace(hunted, findings={**hunted.findings, key: replace(finding, seen=seen)})
 
 
-def _what(report: CellReport) -> str:
+def what_of(report: CellReport) -> str:
     """What tells a finding from others. A splat's title does so by itself; other titles say little, and count."""
     title = report.verdict.title
     if any(crash.title == title for crash in report.crashes):

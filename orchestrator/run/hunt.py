@@ -20,6 +20,7 @@ from orchestrator.report.store import Store, open_run_at
 from orchestrator.run.hunt_ledger import HuntLedger
 from orchestrator.run.kernels import Request
 from orchestrator.run.matrix import rerun, run_matrix
+from orchestrator.run.notices import each_notice_once
 
 _HOUR = 3600.0
 TIME_IS_UP = "the time of the hunt"
@@ -46,7 +47,7 @@ def run_hunt(ledger: HuntLedger, request: Request, listener: Listener) -> None:
 
     Raises UserError for functions to delay in that no kernel has, InfraError where this machine fails.
     """
-    hours, task, listener = ledger.hunt.hours, ledger.hunt.task, _each_notice_once(listener)
+    hours, task, listener = ledger.hunt.hours, ledger.hunt.task, each_notice_once(listener)
     request = replace(request, until=Deadline.after(hours * _HOUR - ledger.seconds, TIME_IS_UP))
     ended = "interrupted"
     try:
@@ -93,19 +94,6 @@ def _round(ledger: HuntLedger, cells: Sequence[Cell], request: Request, listener
             _run(ledger.kernels(), replace(request, cells=tuple(cells)), store, heard)
         finally:
             ledger.end_round(store.report())
-
-
-def _each_notice_once(listener: Listener) -> Listener:
-    """What there is to say of this machine, each round would say again."""
-    seen: set[str] = set()
-
-    def heard(event: Event) -> None:
-        if not isinstance(event, Notice) or event.text not in seen:
-            listener(event)
-        if isinstance(event, Notice):
-            seen.add(event.text)
-
-    return heard
 
 
 def _check_learned(ledger: HuntLedger, before: int) -> None:

@@ -98,6 +98,12 @@ class Kernels:
     series: Series
     diffs: SeriesDiffs
     sandbox: bool
+    part: Series | None = None  # of the series: kernels have only this, and delay where those of all of it do
+
+    @property
+    def tested(self) -> Series:
+        """The patches that kernels of the variant `patched` have."""
+        return self.series if self.part is None else self.part
 
     def image(self, build: Build, how: Building) -> KernelImage | BuildFailure:
         """Build one kernel, or take it from the cache."""
@@ -141,7 +147,7 @@ class Kernels:
 
     def explainer(self, image: KernelImage, run: Path, more: Series = BASELINE) -> Explainer:
         """The explainer of a kernel that image() gave, with the same `more`; `run`: the run's folder."""
-        series = replace(self.series, patches=(*self.series.patches, *more.patches))
+        series = replace(self.tested, patches=(*self.tested.patches, *more.patches))
         return new_explainer(image, series, diffs=self.diffs, cache=self.request.cache, run=run, sandbox=self.sandbox)
 
     def key(self, build: Build, log: Path, until: Deadline) -> str:
@@ -158,7 +164,7 @@ class Kernels:
         return image_key(hashes, build.arch)
 
     def _series(self, build: Build) -> Series:
-        return BASELINE if build.variant is Variant.BASELINE else self.series
+        return BASELINE if build.variant is Variant.BASELINE else self.tested
 
     def _overlay(self, build: Build) -> Overlay | None:
         reached = {file for load in self.request.plan.workloads for file in load.files}

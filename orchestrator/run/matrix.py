@@ -41,19 +41,24 @@ def run_matrix(request: Request, store: Store, listener: Listener) -> RunReport:
     stopwatch.begin(Phase.FETCH)
     with open_kernels(request, stopwatch.listening(listener)) as kernels:
         store.add_timing(SOURCE, stopwatch.stop())
-        keep_inputs(store.folder, kernels)
-        series = kernels.series
-        store.plan(request.cells, series.by_file, request.left_out, series_title=series.title)
-        for text in request.left_out:
-            listener(Notice(text=f"left out: {text}"))
-        keys = keys_of_run(guest_folder(store))
-        files = _boot_files(request, store, listener, keys, sandbox=kernels.sandbox)
-        # A run that goes on has it: the maps may have changed since.
-        reach = store.report().reach or series_reach(request, kernels, listener)
-        store.add_reach(reach)
-        schedule = rest_of_run(request, kernels.series.by_file, store, reach)
-        _run_cells(schedule, partial(_new_kernel, kernels), files, store, request)
+        run_kernels(kernels, request, store, listener)
     return store.save()
+
+
+def run_kernels(kernels: Kernels, request: Request, store: Store, listener: Listener) -> None:
+    """Build and run every cell of the request with these kernels, for a command that has opened them."""
+    keep_inputs(store.folder, kernels)
+    series = kernels.tested
+    store.plan(request.cells, series.by_file, request.left_out, series_title=series.title)
+    for text in request.left_out:
+        listener(Notice(text=f"left out: {text}"))
+    keys = keys_of_run(guest_folder(store))
+    files = _boot_files(request, store, listener, keys, sandbox=kernels.sandbox)
+    # A run that goes on has it: the maps may have changed since.
+    reach = store.report().reach or series_reach(request, kernels, listener)
+    store.add_reach(reach)
+    schedule = rest_of_run(request, series.by_file, store, reach)
+    _run_cells(schedule, partial(_new_kernel, kernels), files, store, request)
 
 
 def rerun(report: RunReport, cells: Sequence[Cell], request: Request, store: Store, listener: Listener) -> RunReport:

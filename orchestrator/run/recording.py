@@ -119,9 +119,9 @@ def maps_at(kernels: Mapping[Build, KernelIdentity], folders: Collection[str], c
 
 
 def series_reach(request: Request, kernels: Kernels, listener: Listener) -> ChangedReach | None:
-    """What the maps of the cache tell of the series that is about to be run; None where there is no series."""
+    """What the maps of the cache tell of the series that is about to be run; None for no series, or a part of one."""
     patched = [cell for cell in request.cells if cell.build.variant is Variant.PATCHED]
-    if not patched or not kernels.series.patches:
+    if not patched or not kernels.series.patches or kernels.part is not None:
         return None
     source, hint = kernels.source, _hint(request)
     lookups = request.lookups

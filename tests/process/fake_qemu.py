@@ -30,6 +30,8 @@ from pathlib import Path
 from typing import Any
 
 PROMPT = "patchrig# "
+# Verbs of what runs in an SSH session.
+_OF_A_RUN = ("say", "loop", "exit", "kernel_has")
 STATE = "the state of a fake guest\n"
 MEMORY = b"the memory of a fake guest\n"
 USERNET = (
@@ -66,7 +68,7 @@ class Guest:
 
     def follow(self, steps: list[list[Any]], channel: Any = None) -> None:
         for verb, *arguments in steps:
-            getattr(self, verb)(*arguments, **({"channel": channel} if verb in ("say", "loop", "exit") else {}))
+            getattr(self, verb)(*arguments, **({"channel": channel} if verb in _OF_A_RUN else {}))
 
     def console(self, text: str) -> None:
         """The guest prints on its console: into the log, and to whoever is connected."""
@@ -114,6 +116,11 @@ class Guest:
     def exit(self, status: int, *, channel: Any) -> None:
         channel.send_exit_status(status)
         channel.close()
+
+    def kernel_has(self, text: str, steps: list[list[Any]], others: list[list[Any]], *, channel: Any) -> None:
+        """One thing or another, by whether the kernel's image has the text in it."""
+        has = text.encode() in Path(self.option["-kernel"]).read_bytes()
+        self.follow(steps if has else others, channel)
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)

@@ -17,7 +17,19 @@ from orchestrator.host.paths import CONFIGS
 from orchestrator.model.configuration import Variant
 
 # What takes most of a second to import, and what leads there.
-HEAVY = ("paramiko", "cryptography", "jinja2", "rich", "elftools", "pexpect", "qemu", "junit_xml", "unidiff")
+HEAVY = (
+    "paramiko",
+    "cryptography",
+    "jinja2",
+    "rich",
+    "elftools",
+    "pexpect",
+    "qemu",
+    "junit_xml",
+    "unidiff",
+    "numpy",
+    "scipy",
+)
 OURS = ("kernel", "vm", "guest", "judge", "report", "run")
 LONGEST_LINE = 80
 
