@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-
 MOST_NUMBER = 32767
 """The highest number of a mutant: patchrig_reached[] of kernels/overlays/mutants ends there."""
 
