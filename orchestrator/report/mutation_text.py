@@ -75,9 +75,10 @@ def cover_letter_line(report: Mutation, score: Score) -> str:
     workloads = dict.fromkeys(one.attempt.workload for one in report.control)
     missed = ", ".join(f"{score.counts[status]} {status}" for status in _MISSED if status in score.counts)
     sample = ", a sample" if score.sample else ""
+    plural = "" if len(workloads) == 1 else "s"
     return (
         f"Mutation testing with patchrig: {score.noticed} of {score.whole} mutants noticed{sample}"
-        f"{f' ({missed})' if missed else ''}; {len(workloads)} workloads of {report.load_seconds} s on "
+        f"{f' ({missed})' if missed else ''}; {len(workloads)} workload{plural} of {report.load_seconds} s on "
         f"{', '.join(builds) or 'no kernel'}."
     )
 

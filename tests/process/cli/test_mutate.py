@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`patchrig mutate` on a kernel of two files that is really built."""
+"""`patchrig mutate` on a kernel of two files that is really built, and what its run makes of guests that are fakes."""
 
 import json
 import subprocess
@@ -139,12 +139,16 @@ def test_a_kernel_that_does_not_compile_without_any_mutant_is_told_as_a_run_tell
 
 def test_a_mistake_on_the_command_line_is_told_with_what_there_is(toy: ToyKernel) -> None:
     unknown = mutate(toy, "--list", "--operators", "negat")
-    neither = mutate(toy)
+    both = mutate(toy, "--list", "--build")
+    budget = mutate(toy, "--budget", "ten")
+    nothing = mutate(toy, "--repro", "3")
 
-    assert (unknown.returncode, neither.returncode) == (2, 2)
+    assert [one.returncode for one in (unknown, both, budget, nothing)] == [2, 2, 2, 2]
     assert "there is no operator 'negat'" in unknown.stderr
     assert "negate" in unknown.stderr
-    assert "--list or --build" in neither.stderr
+    assert "--list or --build" in both.stderr
+    assert "'ten' is no time" in budget.stderr
+    assert "no run of mutants" in nothing.stderr
 
 
 def test_a_series_that_does_not_apply_has_no_mutants(toy: ToyKernel) -> None:
