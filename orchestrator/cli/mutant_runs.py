@@ -36,7 +36,7 @@ from orchestrator.report.store import copy_junit, new_folder
 from orchestrator.report.terminal import say, screen, terminal
 from orchestrator.run.kernels import Request
 from orchestrator.run.mutant_build import MutantChoice
-from orchestrator.run.mutants import measure_mutants
+from orchestrator.run.mutant_trials import measure_mutants
 
 _MISSED = (MutantStatus.SURVIVED, MutantStatus.NOT_REACHED)
 
@@ -48,6 +48,7 @@ class MutantRunChoice:
     seconds: int | None = None
     budget: float | None = None
     jobs: int | None = None
+    beside: bool = False  # what is printed belongs to a run whose JSON goes to standard output
 
 
 def mutant_choice(operators: tuple[str, ...], only: tuple[str, ...]) -> MutantChoice:
@@ -70,7 +71,7 @@ def run_mutants(
     ledger = MutationLedger(_new_report(request, asked, output.results))
     trouble: InfraError | None = None
     try:
-        with terminal(screen(beside_output=output.as_json)) as listener:
+        with terminal(screen(beside_output=asked.beside or output.as_json)) as listener:
             measure_mutants(request, wanted, ledger, listener)
     except InfraError as e:
         trouble = e
@@ -81,7 +82,7 @@ def run_mutants(
             # After a mistake on the command line there is nothing to show, and no folder is left.
             shutil.rmtree(report.folder, ignore_errors=True)
         else:
-            _show(report, output)
+            _show(report, output, beside=asked.beside or output.as_json)
     code = exit_code(report)
     if trouble and code is not ExitCode.BAD_KERNEL:
         raise trouble
@@ -89,6 +90,12 @@ def run_mutants(
         # A mutant that was missed stays missed, whatever this machine did afterwards.
         tell(trouble)
     return code
+
+
+def score_beside_run(matrix: Path | None, choice: Mapping[str, Any], output: Output, *, jobs: int | None) -> None:
+    """The score of a series after a run of it, which keeps its exit code and JSON. `choice`: as for run_mutants()."""
+    asked = MutantRunChoice(jobs=jobs, beside=output.as_json)
+    run_mutants(matrix, MutantChoice(), asked, Output(results=output.results, junit=None, as_json=False), choice)
 
 
 def exit_code(report: Mutation) -> ExitCode:
@@ -105,8 +112,8 @@ def exit_code(report: Mutation) -> ExitCode:
     return ExitCode.INFRA if MutantStatus.LOST in statuses or not known else ExitCode.OK
 
 
-def _show(report: Mutation, output: Output) -> None:
-    console = screen(beside_output=output.as_json)
+def _show(report: Mutation, output: Output, *, beside: bool) -> None:
+    console = screen(beside_output=beside)
     verdicts = whole_verdicts(report.mutants, report.reports)
     score = score_of(verdicts)
     for line in table_lines(verdicts):

@@ -90,20 +90,18 @@ def mutate(  # noqa: PLR0913  # one parameter an option
     MATRIX, --patch, --tree and --kernel say which series on which kernel, as
     for `patchrig run`. Each mutant is one changed place that an operator
     breaks: a release that is not there, a condition the other way round.
-    One kernel has them all. Each workload runs once as a control. Then each
-    mutant that a workload reaches runs, until a workload notices it.
-    docs/mutation.md has the operators, and what the score means.
+    One kernel has them all. Each workload runs once as a control; then each
+    mutant in those that reach it, until one notices it: docs/mutation.md.
 
-    Exit code 0: all that were tried were noticed. 1: one survived, nothing
-    reaches one, or a workload is red without any. 3: nothing is known, or one
-    was lost. With --list 0; with --build 1 if the kernel does not build.
+    Exit code 0: all that were tried were noticed, or --list. 1: one survived,
+    nothing reaches one, a workload is red without any, or the kernel does not
+    build. 3: nothing is known, or one was lost.
 
     \b
     Examples:
       patchrig mutate swapoff --arch x86_64
       patchrig mutate --patch series.mbox --budget 10m
       patchrig mutate --repro 17
-      patchrig mutate swapoff --list --operators drop-release,leak-on-exit
       patchrig mutate swapoff --list --only do_swap_page --patches mutants/
     """
     names = tuple(name.strip() for name in operators.split(",") if name.strip())
@@ -119,9 +117,9 @@ def mutate(  # noqa: PLR0913  # one parameter an option
 
         shown = Shown(builds=results if built else None, patches=patches, as_json=as_json_text)
         return show_mutants(matrix, {"operators": names, "only": only}, choice, shown)
-    from orchestrator.cli.mutant_runs import MutantRunChoice, mutant_choice, run_mutants
-
     if patches:
         raise click.UsageError("--patches: with --list")
+    from orchestrator.cli.mutant_runs import MutantRunChoice, mutant_choice, run_mutants
+
     asked = MutantRunChoice(seconds=seconds, budget=budget, jobs=jobs)
     return run_mutants(matrix, mutant_choice(names, only), asked, output, choice)

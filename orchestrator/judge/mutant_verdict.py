@@ -48,10 +48,10 @@ def status_of_tries(tries: Sequence[MutantTry]) -> tuple[MutantStatus, str]:
     # One cell that is lost leaves open whether it would have noticed.
     if lost := [one.attempt for one in tries if one.attempt.outcome in _NOTHING_KNOWN]:
         return MutantStatus.LOST, f"{lost[0].workload}: {lost[0].title}"
-    told = [one for one in tries if not one.noise]
-    if not told:
+    judged = [one for one in tries if not one.noise]
+    if not judged:
         return MutantStatus.NOT_TRIED, "each workload that reaches it shows the same without any mutant"
-    if all(one.passed == 0 for one in told):
+    if all(one.passed == 0 for one in judged):
         return MutantStatus.NOT_REACHED, "only the control passed its place"
     return MutantStatus.SURVIVED, ", ".join(f"{one.attempt.workload} {one.attempt.outcome}" for one in tries)
 

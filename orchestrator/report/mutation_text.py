@@ -74,10 +74,10 @@ def cover_letter_line(report: Mutation, score: Score) -> str:
     builds = dict.fromkeys(f"{one.build.flavour} {one.build.arch}" for one in report.control)
     workloads = dict.fromkeys(one.attempt.workload for one in report.control)
     missed = ", ".join(f"{score.counts[status]} {status}" for status in _MISSED if status in score.counts)
-    sample = ", a sample" if score.sample else ""
+    of = f"{score.tried} mutants of a sample" if score.sample else f"{score.whole} mutants"
     plural = "" if len(workloads) == 1 else "s"
     return (
-        f"Mutation testing with patchrig: {score.noticed} of {score.whole} mutants noticed{sample}"
+        f"Mutation testing with patchrig: {score.noticed} of {of} noticed"
         f"{f' ({missed})' if missed else ''}; {len(workloads)} workload{plural} of {report.load_seconds} s on "
         f"{', '.join(builds) or 'no kernel'}."
     )
@@ -87,8 +87,8 @@ def control_lines(report: Mutation) -> Iterator[str]:
     """What weakens the score: workloads that are red, or lost, without any mutant."""
     for one in report.control:
         name = f"{one.build.flavour}.{one.build.arch}: {one.attempt.workload} without any mutant"
-        told = f"{one.attempt.outcome}: {one.attempt.title}"
+        ending = f"{one.attempt.outcome}: {one.attempt.title}"
         if one.kind:
-            yield f"{name} is red ({told}): what looks the same there is not counted as noticed"
+            yield f"{name} is red ({ending}): what looks the same there is not counted as noticed"
         if not one.usable:
-            yield f"{name} did not come to its end ({told}): it was not used"
+            yield f"{name} did not come to its end ({ending}): it was not used"

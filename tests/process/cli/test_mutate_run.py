@@ -25,8 +25,9 @@ KASAN = (
 )
 REFCOUNT = KASAN.replace("BUG: KASAN: slab-use-after-free in f+0x41/0x90", "refcount_t: underflow; use-after-free.")
 CRASHING: list[Step] = [["say", PROGRESS], ["console", KASAN], ["loop", GROWING]]
-# Of the toy: 1 negate, 2 always, 3 drop-assignment, 4 omit-hunk, which does not compile.
-PASSED = {"1": 50, "2": 50, "3": 7}
+# All mutants of the toy: 1 omit-hunk, which does not compile, 2 negate, 3 always, 4 drop-assignment. Of some operators
+# alone they are numbered from 1.
+PASSED = {"1": 50, "2": 50, "3": 7, "4": 7}
 
 
 def statuses(text: str) -> Mapping[int, str]:
@@ -39,24 +40,24 @@ def only_run(toy: ToyKernel) -> Path:
 
 
 def test_each_mutant_runs_until_a_workload_notices_it(toy: ToyKernel) -> None:
-    passed = {"1": 50, "2": 50}
-    toy.host.scenario(passing(), mutants={"passed": passed, "runs": {"1": CRASHING}})
+    passed = {"2": 50, "3": 50}
+    toy.host.scenario(passing(), mutants={"passed": passed, "runs": {"2": CRASHING}})
 
     done = mutate(toy, "--json", "--jobs", "1", "--junit", str(toy.folder / "ci.xml"))
 
     assert done.returncode == 1, done.stderr
-    assert statuses(done.stdout) == {1: "noticed", 2: "survived", 3: "not reached", 4: "build failed"}
+    assert statuses(done.stdout) == {1: "build failed", 2: "noticed", 3: "survived", 4: "not reached"}
     found = json.loads(done.stdout)
     assert "mutants: 4; noticed 1, survived 1, not reached 1, build failed 1" in done.stderr
     assert found["score"] | {"counts": {}} == {
         "counts": {}, "noticed": 1, "tried": 2, "of": 3, "sample": False, "interval": None,
     }  # fmt: skip
-    (noticed,) = [one for one in found["mutants"] if one["number"] == 1]
+    (noticed,) = [one for one in found["mutants"] if one["number"] == 2]
     assert noticed["title"].startswith("mincore: crashed: KASAN")
-    (survivor,) = [one for one in found["mutants"] if one["number"] == 2]
+    (survivor,) = [one for one in found["mutants"] if one["number"] == 3]
     assert survivor["hint"] == "no check sees this"
     assert [one["passed"] for one in survivor["tries"]] == [50]
-    assert "^ 2 always: used -> 1" in done.stderr
+    assert "^ 3 always: used -> 1" in done.stderr
     (control,) = found["control"]
     assert (control["outcome"], control["places_passed"]) == ("passed", 2)
     xml = JUnitXml.fromfile(str(toy.folder / "ci.xml"))
@@ -116,12 +117,12 @@ def test_without_a_control_nothing_is_tried(toy: ToyKernel) -> None:
 
 def test_when_the_budget_is_used_up_the_score_is_that_of_a_sample(toy: ToyKernel) -> None:
     slow: list[Step] = [["say", PROGRESS], ["sleep", 600], *passing()]
-    hanging = {"1": slow, "2": slow, "3": slow}
+    hanging = {"2": slow, "3": slow, "4": slow}
     toy.host.scenario(passing(), mutants={"passed": PASSED, "runs": hanging})
 
     done = mutate(toy, "--json", "--budget", "20s", "--jobs", "1")
 
-    assert statuses(done.stdout) == {1: "not tried", 2: "not tried", 3: "not tried", 4: "build failed"}, done.stderr
+    assert statuses(done.stdout) == {1: "build failed", 2: "not tried", 3: "not tried", 4: "not tried"}, done.stderr
     assert done.returncode == 3
     assert json.loads(done.stdout)["score"]["sample"] is True
     assert json.loads(done.stdout)["budget"] == 20.0
@@ -132,7 +133,7 @@ def test_when_the_budget_is_used_up_the_score_is_that_of_a_sample(toy: ToyKernel
 
 def test_an_interrupt_leaves_what_had_ended(toy: ToyKernel) -> None:
     hanging: list[Step] = [["say", PROGRESS], ["mark", "second"], ["hang"]]
-    toy.host.scenario(passing(), mutants={"passed": PASSED, "runs": {"1": CRASHING, "2": hanging}})
+    toy.host.scenario(passing(), mutants={"passed": PASSED, "runs": {"2": CRASHING, "3": hanging}})
     tree = str(toy.folder / "linux")
     argv = [str(PATCHRIG), "mutate", str(toy.folder / "matrix.yaml"), "--tree", tree, "--no-sandbox", "--jobs", "1"]
     argv += ["--json", "--results", str(toy.host.results)]
@@ -144,7 +145,7 @@ def test_an_interrupt_leaves_what_had_ended(toy: ToyKernel) -> None:
         output, said = patchrig.communicate(timeout=120)
 
     assert patchrig.returncode == 130, said
-    assert statuses(output) == {1: "noticed", 2: "not tried", 3: "not tried", 4: "build failed"}
+    assert statuses(output) == {1: "build failed", 2: "noticed", 3: "not tried", 4: "not tried"}
     assert json.loads((only_run(toy) / "mutants.json").read_text())["interrupted"] is True
     toy.host.await_no_guest()
 
@@ -161,3 +162,13 @@ def test_what_no_guard_can_choose_gets_a_kernel_of_its_own(toy: ToyKernel, decla
     done = mutate(toy, "--json", "--jobs", "1")
 
     assert statuses(done.stdout) == {1: status}, done.stderr
+
+
+def test_a_run_may_be_followed_by_its_score(toy: ToyKernel) -> None:
+    toy.host.scenario(passing(), mutants={"passed": PASSED, "runs": {"2": CRASHING}})
+
+    done = toy.run("--mutate", "--json", "--jobs", "1")
+
+    assert done.returncode == 0, done.stderr
+    assert [cell["outcome"] for cell in json.loads(done.stdout)["cells"]] == ["passed"]
+    assert "mutants: 4; noticed 1, survived 2, build failed 1" in done.stderr
