@@ -24,6 +24,10 @@ class Budget(click.ParamType):  # type: ignore[type-arg]  # generic in some vers
         return float(found[1]) * self._UNITS[found[2]]
 
 
+def _names(given: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in given.split(",") if name.strip())
+
+
 @click.command()
 @click.argument("matrix", type=MATRIX, required=False)
 @click.option("--list", "listed", is_flag=True, help="List the mutants. Nothing is built.")
@@ -88,8 +92,7 @@ def mutate(  # noqa: PLR0913  # one parameter an option
     """Break what a series changes, by rule, and see what the workloads notice.
 
     MATRIX, --patch, --tree and --kernel say which series on which kernel, as
-    for `patchrig run`. Each mutant is one changed place that an operator
-    breaks: a release that is not there, a condition the other way round.
+    for `patchrig run`. A mutant is one changed place that an operator breaks.
     One kernel has them all. Each workload runs once as a control; then each
     mutant in those that reach it, until one notices it: docs/mutation.md.
 
@@ -102,12 +105,11 @@ def mutate(  # noqa: PLR0913  # one parameter an option
       patchrig mutate swapoff --arch x86_64
       patchrig mutate --patch series.mbox --budget 10m
       patchrig mutate --repro 17
-      patchrig mutate swapoff --list --only do_swap_page --patches mutants/
+      patchrig mutate swapoff --list --patches mutants/
     """
-    names = tuple(name.strip() for name in operators.split(",") if name.strip())
     output = Output(results=results, junit=junit, as_json=as_json_text)
-    if listed and built:
-        raise click.UsageError("--list or --build: one of them")
+    if (listed and built) or (patches and not listed and not built):
+        raise click.UsageError("--list or --build: one of them; --patches: with one of them")
     if again is not None:
         from orchestrator.cli.mutant_runs import repro_mutant
 
@@ -116,10 +118,8 @@ def mutate(  # noqa: PLR0913  # one parameter an option
         from orchestrator.cli.mutants_text import Shown, show_mutants
 
         shown = Shown(builds=results if built else None, patches=patches, as_json=as_json_text)
-        return show_mutants(matrix, {"operators": names, "only": only}, choice, shown)
-    if patches:
-        raise click.UsageError("--patches: with --list")
+        return show_mutants(matrix, {"operators": _names(operators), "only": only}, choice, shown)
     from orchestrator.cli.mutant_runs import MutantRunChoice, mutant_choice, run_mutants
 
     asked = MutantRunChoice(seconds=seconds, budget=budget, jobs=jobs)
-    return run_mutants(matrix, mutant_choice(names, only), asked, output, choice)
+    return run_mutants(matrix, mutant_choice(_names(operators), only), asked, output, choice)
