@@ -70,6 +70,9 @@ def test_where_all_are_noticed_the_exit_code_is_0_and_one_of_them_can_be_run_aga
     toy.host.scenario(passing(), mutants={"passed": PASSED, "runs": {"1": CRASHING}})
 
     done = mutate(toy, "--operators", "negate")
+    # What is run again goes on after a splat.
+    dying: list[Step] = [["say", PROGRESS], ["console", KASAN], ["die", 0]]
+    toy.host.scenario(passing(), mutants={"passed": PASSED, "runs": {"1": dying}})
     again = subprocess.run(
         [str(PATCHRIG), "mutate", "--repro", "1", "--no-sandbox", "--results", str(toy.host.results)],
         env=toy.host.environment, capture_output=True, text=True, check=False, timeout=300,
