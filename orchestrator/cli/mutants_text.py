@@ -77,8 +77,13 @@ def _write_patches(found: Mutants, folder: Path) -> None:
 def _check(wanted: MutantChoice, shown: Shown) -> None:
     if shown.patches and shown.patches.is_dir() and any(shown.patches.iterdir()):
         raise UserError(f"{shown.patches} is not empty: patches of two series would be mixed", hint="--patches NEW-DIR")
+    check_operators(wanted.operators)
+
+
+def check_operators(names: Sequence[str]) -> None:
+    """Raises UserError for a name that no operator has."""
     known = [operator.name for operator in OPERATORS]
-    for name in wanted.operators:
+    for name in names:
         if name not in known:
             raise UserError(f"there is no operator {name!r}", hint=f"--operators {','.join(known)}")
 

@@ -1,13 +1,31 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`patchrig mutate`: its options."""
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
-from orchestrator.cli.options import AS_JSON, MATRIX, RESULTS, with_build_choice
+from orchestrator.cli.options import AS_JSON, JOBS, JUNIT, MATRIX, RESULTS, Output, with_build_choice
 from orchestrator.host.errors import ExitCode
+
+
+class Budget(click.ParamType):  # type: ignore[type-arg]  # generic in some versions of click only
+    """A time on the host: 90s, 10m or 1.5h."""
+
+    name = "TIME"
+    _UNITS: ClassVar = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found = re.fullmatch(r"(\d{1,6}(?:\.\d+)?)([smh])", str(value).strip())
+        if not found or not float(found[1]):
+            self.fail(f"{value!r} is no time: 90s, 10m or 1.5h", param, ctx)
+        return float(found[1]) * self._UNITS[found[2]]
+
+
+def _names(given: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in given.split(",") if name.strip())
 
 
 @click.command()
@@ -32,8 +50,28 @@ from orchestrator.host.errors import ExitCode
     help="Only mutants of these operators: negate,drop-release (default: all).",
 )
 @click.option("--only", multiple=True, metavar="FUNCTION", help="Only mutants in this function.")
+@click.option(
+    "--seconds",
+    type=click.IntRange(1),
+    help="Load seconds of each cell, also of the control's (default: 5, or those of the matrix if it has less).",
+)
+@click.option(
+    "--budget",
+    type=Budget(),
+    metavar="TIME",
+    help="Guests run for this long at most: 90s, 10m, 1.5h. Mutants are tried in random order then, and those that do "
+    "not get a turn make the score that of a sample.",
+)
+@click.option(
+    "--repro",
+    "again",
+    metavar="MUTANT",
+    help="Run a mutant of the last run in the results again, by its number; of another run: RUN/NUMBER.",
+)
 @with_build_choice
+@JOBS
 @RESULTS
+@JUNIT
 @AS_JSON
 def mutate(  # noqa: PLR0913  # one parameter an option
     matrix: Path | None,
@@ -42,29 +80,46 @@ def mutate(  # noqa: PLR0913  # one parameter an option
     patches: Path | None,
     operators: str,
     only: tuple[str, ...],
+    seconds: int | None,
+    budget: float | None,
+    again: str | None,
+    jobs: int | None,
     results: Path,
+    junit: Path | None,
     as_json_text: bool,
     **choice: Any,
 ) -> ExitCode:
-    """Break what a series changes, one place at a time, by rule.
+    """Break what a series changes, by rule, and see what the workloads notice.
 
     MATRIX, --patch, --tree and --kernel say which series on which kernel, as
-    for `patchrig run`. Each mutant is one changed place that an operator
-    breaks: a release that is not there, a condition the other way round.
-    docs/mutation.md has the operators.
+    for `patchrig run`. A mutant is one changed place that an operator breaks.
+    One kernel has them all. Each workload runs once as a control; then each
+    mutant in those that reach it, until one notices it: docs/mutation.md.
+
+    Exit code 0: all that were tried were noticed, or --list. 1: one survived,
+    nothing reaches one, a workload is red without any, or the kernel does not
+    build. 3: nothing is known, or one was lost.
 
     \b
     Examples:
-      patchrig mutate --list --patch series.mbox
-      patchrig mutate swapoff --list --operators drop-release,leak-on-exit
-      patchrig mutate swapoff --list --only do_swap_page --patches mutants/
-      patchrig mutate swapoff --build --arch x86_64 --json
+      patchrig mutate swapoff --arch x86_64
+      patchrig mutate --patch series.mbox --budget 10m
+      patchrig mutate --repro 17
+      patchrig mutate swapoff --list --patches mutants/
     """
-    from orchestrator.cli.mutants_text import Shown, show_mutants
+    output = Output(results=results, junit=junit, as_json=as_json_text)
+    if (listed and built) or (patches and not listed and not built):
+        raise click.UsageError("--list or --build: one of them; --patches: with one of them")
+    if again is not None:
+        from orchestrator.cli.mutant_runs import repro_mutant
 
-    if listed == built:
-        raise click.UsageError("--list or --build: one of them")
-    names = tuple(name.strip() for name in operators.split(",") if name.strip())
-    asked = {"operators": names, "only": only}
-    shown = Shown(builds=results if built else None, patches=patches, as_json=as_json_text)
-    return show_mutants(matrix, asked, choice, shown)
+        return repro_mutant(again, output, sandbox=choice["sandbox"])
+    if listed or built:
+        from orchestrator.cli.mutants_text import Shown, show_mutants
+
+        shown = Shown(builds=results if built else None, patches=patches, as_json=as_json_text)
+        return show_mutants(matrix, {"operators": _names(operators), "only": only}, choice, shown)
+    from orchestrator.cli.mutant_runs import MutantRunChoice, mutant_choice, run_mutants
+
+    asked = MutantRunChoice(seconds=seconds, budget=budget, jobs=jobs)
+    return run_mutants(matrix, mutant_choice(_names(operators), only), asked, output, choice)

@@ -36,6 +36,7 @@ from orchestrator.host.errors import ExitCode
 @RESTORE
 @SINCE
 @SHARD
+@click.option("--mutate", is_flag=True, help="Then also score the series as `patchrig mutate` does; see there.")
 @AS_JSON
 def run(  # noqa: PLR0913  # click gives each option as an argument
     matrix: Path | None,
@@ -47,6 +48,7 @@ def run(  # noqa: PLR0913  # click gives each option as an argument
     restore: bool,
     since: str,
     shard: str,
+    mutate: bool,
     as_json_text: bool,
     **choice: Any,
 ) -> ExitCode:
@@ -73,9 +75,16 @@ def run(  # noqa: PLR0913  # click gives each option as an argument
     """
     from orchestrator.cli import reported_runs
 
+    if mutate and shard:
+        raise click.UsageError("--mutate: a shard has no score: patchrig mutate")
     output = Output(results=results, junit=junit, as_json=as_json_text, since=since)
     how = {"jobs": jobs, "fail_fast": fail_fast, "dump_memory": dump_memory, "restore": restore}
-    return reported_runs.run(matrix, Choice(**choice), output, shard=shard, **how)
+    code = reported_runs.run(matrix, Choice(**choice), output, shard=shard, **how)
+    if mutate:
+        from orchestrator.cli.mutant_runs import score_beside_run
+
+        score_beside_run(matrix, choice, output, jobs=jobs)
+    return code
 
 
 @click.command("list")

@@ -37,8 +37,10 @@ class Cell:
     repeat: int  # counts from 1
     repeats: int
     widening: DelaySettings | None = None  # None: no delay injection with this flavour
+    mutant: int | None = None  # the number that its guest is told before the load; None: a kernel without mutants
 
     @property
     def name(self) -> str:
         suffix = f".{self.repeat}" if self.repeats > 1 else ""
+        suffix += f".m{self.mutant}" if self.mutant is not None else ""
         return f"{self.build.name}.{self.workload.name}{suffix}"

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+MOST_NUMBER = 32767
+"""The highest number of a mutant: patchrig_reached[] of kernels/overlays/mutants ends there."""
+
 
 class Guard(StrEnum):
     """How a mutant is kept apart from the code that it breaks."""

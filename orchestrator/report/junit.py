@@ -12,6 +12,7 @@ from orchestrator.model.bugs import BugReport, BugStatus, Control, SeededBug, Se
 from orchestrator.model.configuration import Variant
 from orchestrator.model.crashes import Crash, Severity
 from orchestrator.model.images import BuildFailure
+from orchestrator.model.mutation import ControlTry, MutantReport, MutantStatus, Mutation
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.model.subtests import Change, SubtestChange, SuiteComparison
@@ -112,6 +113,57 @@ def _control_case(control: Control) -> TestCase:
 def _uncounted_case(bug: SeededBug) -> TestCase:
     case = TestCase(name=valid_xml(bug.id), classname="sensitivity.not-counted")
     case.add_skipped_info(message=valid_xml(bug.undetectable))
+    return case
+
+
+_SKIPPED = frozenset({MutantStatus.NOT_TRIED, MutantStatus.NO_EFFECT, MutantStatus.BUILD_FAILED})
+
+
+def mutation_junit_text(report: Mutation) -> str:
+    """One suite for each build: a case for each mutant (a failure where nothing noticed it) and for each control."""
+    builds = dict.fromkeys([*(one.build for one in report.control), *(one.build for one in report.reports)])
+    suites = []
+    for build in builds:
+        name = f"mutate.{build.flavour}.{build.arch}"
+        cases = [_mutant_control_case(one, name) for one in report.control if one.build == build]
+        cases += [_mutant_case(one, name) for one in report.reports if one.build == build]
+        facts = {"run": report.id, "matrix": report.matrix_path, "argv": shlex.join(report.argv)}
+        properties = {key: valid_xml(value) for key, value in facts.items()}
+        suites.append(TestSuite(name=name, test_cases=cases, timestamp=report.started, properties=properties))
+    text: str = to_xml_report_string(suites, encoding="utf-8")
+    return text
+
+
+def _mutant_case(report: MutantReport, suite: str) -> TestCase:
+    mutant = report.mutant
+    tried = "\n".join(
+        f"{one.workload} for {one.seconds} s: {one.outcome} after {one.guest_seconds} s: {one.title} ({one.folder})"
+        for one in (tried.attempt for tried in report.tries)
+    )
+    case = TestCase(
+        name=valid_xml(f"{mutant.number:03}-{mutant.operator} {mutant.file}:{mutant.line}"),
+        classname=suite,
+        elapsed_sec=sum(one.attempt.guest_seconds for one in report.tries),
+        stdout=valid_xml(tried),
+    )
+    why = valid_xml(report.hint or report.title or str(report.status))
+    if report.status is MutantStatus.LOST:
+        case.add_error_info(message=why, error_type=report.status.value)
+    elif report.status in _SKIPPED:
+        case.add_skipped_info(message=f"{report.status}: {why}")
+    elif report.status is not MutantStatus.NOTICED:
+        case.add_failure_info(message=why, failure_type=report.status.value)
+    return case
+
+
+def _mutant_control_case(control: ControlTry, suite: str) -> TestCase:
+    attempt = control.attempt
+    case = TestCase(name=valid_xml(f"control.{attempt.workload}"), classname=suite, elapsed_sec=attempt.guest_seconds)
+    if control.kind:
+        message = valid_xml(f"red without any mutant: {attempt.title}")
+        case.add_failure_info(message=message, failure_type=attempt.outcome.value)
+    elif not control.usable:
+        case.add_error_info(message=valid_xml(attempt.title), error_type=attempt.outcome.value)
     return case
 
 

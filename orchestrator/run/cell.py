@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One cell: get a guest, run its workload, observe it to its end. QEMU runs only here; judging.py has the verdict."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from orchestrator.guest import ssh
 from orchestrator.guest.block_counts import executed_blocks
 from orchestrator.guest.evidence import Evidence, collect
+from orchestrator.guest.mutant import passed_places, tell_mutant
 from orchestrator.guest.workload import REFERENCE_SPEED, Progress, Watched, is_gone, watch, workload_argv
 from orchestrator.host.deadline import Deadline, now, raise_if_cancelled
 from orchestrator.host.errors import InfraError, OutOfTime
@@ -78,6 +80,7 @@ class _Case:
     watched: Watched | None = None
     flooded: str = ""
     executed: Executed | None = None
+    passed: Mapping[int, int] | None = None
     evidence: Evidence | None = None
     standstill: Standstill | None = None
 
@@ -102,6 +105,7 @@ class _Case:
             moved=dict(seen.moved or {}) if seen else {},
             standstill=self.standstill,
             executed=self.executed,
+            passed=self.passed,
         )
 
     @property
@@ -268,6 +272,8 @@ def _work(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest) -> End:
     def enough() -> bool:
         return flood() or bool(crashed and crashed())
 
+    if cell.mutant is not None and (why := tell_mutant(guest, cell.mutant, _modest("the number of a mutant"))):
+        return End(ending=Ending.LOST, detail=why, fault=Fault.GUEST)
     argv = workload_argv(cell, limits)
     case.watched = watched = watch(guest, argv, limits, alive=vm.alive, on_progress=on_progress, enough=enough)
     case.begin(Phase.COLLECT)
@@ -276,11 +282,20 @@ def _work(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest) -> End:
     end = end_of(watched, vm)
     records = needs_of(cell.build.flavour).records
     if (cell.widening or records) and vm.alive():
-        case.executed = executed_blocks(guest, Deadline.after(_MODEST, "the executed blocks"), recorded=records)
+        case.executed = executed_blocks(guest, _modest("the executed blocks"), recorded=records)
+    if cell.mutant is not None and vm.alive():
+        case.passed = passed_places(guest, cell.mutant, _modest("the places of mutants"))
+        # A guest that hangs may not answer; one that reported and then has another number was not this mutant.
+        if case.passed is None and end.ending is Ending.REPORTED:
+            return End(ending=Ending.LOST, detail=f"the guest no longer has mutant {cell.mutant}", fault=Fault.GUEST)
     if watched.ending in _WORTH_A_LOOK and vm.alive():
         case.begin(Phase.EVIDENCE)
         return _with_evidence(case, end, vm, pulse)
     return end
+
+
+def _modest(what: str) -> Deadline:
+    return Deadline.after(_MODEST, what)
 
 
 def _with_evidence(case: _Case, end: End, vm: Vm, pulse: Pulse) -> End:

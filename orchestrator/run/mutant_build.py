@@ -19,7 +19,7 @@ from orchestrator.kernel.source.tree import Tree, kept_tree
 from orchestrator.model.cells import Build
 from orchestrator.model.events import Listener, Step
 from orchestrator.model.images import BuildFailure, KernelImage
-from orchestrator.model.mutants import Guard, Mutant, Mutants
+from orchestrator.model.mutants import MOST_NUMBER, Guard, Mutant, Mutants
 from orchestrator.run.delay_targets import fill_tree
 from orchestrator.run.kernels import Building, Kernels
 
@@ -59,6 +59,8 @@ def mutants_of(kernels: Kernels, choice: MutantChoice, listener: Listener) -> Mu
 def build_mutants(kernels: Kernels, build: Build, found: Mutants, how: Building) -> MutantImage | BuildFailure:
     """Build one kernel with all mutants that can be guarded, without those that make it fail to compile."""
     until = Deadline.after(_READING_SECONDS, "the files with mutants")
+    if highest := max((one.number for one in found.mutants if one.number > MOST_NUMBER), default=0):
+        raise UserError(f"{highest} mutants are more than a kernel can count ({MOST_NUMBER})", hint="--only FUNCTION")
     support = _support(kernels, _tree(kernels, how.listener), until)
     left = [one for one in found.mutants if one.guard is not Guard.OWN_BUILD]
     dropped: list[Mutant] = []

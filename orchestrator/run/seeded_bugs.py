@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The story of `patchrig sensitivity`: a kernel for each seeded bug, and workloads until one of them finds it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,25 +14,21 @@ from orchestrator.kernel.series.bug_patches import READING_SECONDS
 from orchestrator.kernel.series.load import BASELINE, Series, load_series
 from orchestrator.model.bugs import NO_BUG, Attempt, BugReport, BugStatus, Control, SeededBug, Sensitivity
 from orchestrator.model.cells import Build, Cell
-from orchestrator.model.configuration import Workload
-from orchestrator.model.events import BuildEnded, CellProgress, Event, Listener, TrialProgress
+from orchestrator.model.events import BuildEnded, Event, Listener
 from orchestrator.model.images import BuildFailure
 from orchestrator.model.outcomes import Outcome
 from orchestrator.plan.bug_cells import cells_for, control_cell, rebuild_order, workloads_for
 from orchestrator.plan.expansion import builds_of
 from orchestrator.report.bugs_report import Ledger, bug_ended, control_ended
 from orchestrator.report.store import Store
-from orchestrator.run.bootable import Bootable, BootFiles, Guests, root_mib_of
+from orchestrator.run.bootable import Bootable, BootFiles, Guests
 from orchestrator.run.bootable_kernels import new_bootable
-from orchestrator.run.capacity import memory_of, room_here
-from orchestrator.run.cell import observe
 from orchestrator.run.delay_targets import check_targets
-from orchestrator.run.guest_files import keep, write_repro
-from orchestrator.run.judging import judge_cell, record
+from orchestrator.run.guest_files import keep
 from orchestrator.run.kernels import Building, Kernels, Request, open_kernels
 from orchestrator.run.losses import LossWatch
-from orchestrator.run.order import Schedule
-from orchestrator.run.scheduler import R, Steps, Stop, Unbuilt, Work, working
+from orchestrator.run.scheduler import Unbuilt
+from orchestrator.run.trials import Trial, TrialLimits, run_cell, run_trials
 
 # After these no further cell of the same kernel tells more.
 _LAST = frozenset({Outcome.SKIPPED, Outcome.BOOT_FAILED})
@@ -59,25 +55,8 @@ def measure(
     return ledger.save()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Trial:
-    """The cells of one kernel that run one after another: of a bug, or one of a workload without any."""
-
-    bug: SeededBug
-    cells: tuple[Cell, ...]
-
-    @property
-    def build(self) -> SeededBug:
-        return self.bug
-
-    @property
-    def name(self) -> str:
-        return self.bug.id or f"control {self.cells[0].workload.name}"
-
-    @property
-    def workload(self) -> Workload:
-        """The one whose guest needs most memory."""
-        return max(self.cells, key=memory_of).workload
+def _trial(bug: SeededBug, cells: tuple[Cell, ...]) -> Trial[SeededBug]:
+    return Trial(build=bug, name=bug.id or f"control {cells[0].workload.name}", cells=cells)
 
 
 @dataclass(slots=True)
@@ -112,7 +91,7 @@ class SeededBugRun:
         trials = []
         for bug in bugs:
             if cells := cells_for(bug, self.build, plan.workloads, plan.matrix, seconds=seconds, red=red):
-                trials.append(_Trial(bug=bug, cells=cells))
+                trials.append(_trial(bug, cells))
             else:
                 why = "every workload that reaches it is red without the bug, too"
                 self._record(self._report(bug, BugStatus.NO_WORKLOAD, why))
@@ -128,14 +107,15 @@ class SeededBugRun:
 
     def _red_without_bugs(self, good: Bootable) -> frozenset[str]:
         """Run each workload once without any bug; returns the names of those that are red, and so can't find any."""
-        trials = [_Trial(bug=NO_BUG, cells=(cell,)) for cell in self.controls]
+        trials = [_trial(NO_BUG, (cell,)) for cell in self.controls]
         red = set()
         with self._store(NO_BUG, good) as store:
 
-            def observed(trial: _Trial, _good: Bootable) -> Attempt:
+            def observed(trial: Trial[SeededBug], _good: Bootable) -> Attempt:
                 return self._attempt(trial, trial.cells[0], good, store)
 
-            for attempt in self._ended(trials, lambda _bug, _background: good, observed):
+            limits = TrialLimits(jobs=self.kernels.request.jobs)
+            for attempt in run_trials(trials, lambda _bug, _background: good, observed, limits):
                 control = Control(build=self.build, attempt=attempt)
                 self.ledger.add_control(control)
                 self.listener(control_ended(control))
@@ -143,33 +123,15 @@ class SeededBugRun:
                     red.add(attempt.workload)
         return frozenset(red)
 
-    def _try_on(self, good: Bootable, trials: Sequence[_Trial]) -> None:
+    def _try_on(self, good: Bootable, trials: Sequence[Trial[SeededBug]]) -> None:
         """Build each bug's kernel and try it beside the build of the next."""
         watch = LossWatch(what="bugs")
-        for report in self._ended(trials, partial(self._bug_kernel, good), self._try, watch):
+        limits = TrialLimits(jobs=self.kernels.request.jobs, watch=watch)
+        for report in run_trials(trials, partial(self._bug_kernel, good), self._try, limits):
             self._record(report)
             if report.attempts:
                 watch.add(lost=report.status is BugStatus.LOST)
         watch.check(f"less {self.ledger.folder / 'sensitivity.json'}; patchrig doctor")
-
-    def _ended(
-        self,
-        trials: Sequence[_Trial],
-        build: Callable[[SeededBug, bool], Bootable | Unbuilt[R]],
-        observe: Callable[[_Trial, Bootable], R],
-        watch: LossWatch | None = None,
-    ) -> Iterator[R]:
-        steps = Steps(
-            build=build, observe=observe, judge=lambda _trial, _kernel, report: report,
-            root_mib=lambda trial, kernel: max(root_mib_of(cell, kernel) for cell in trial.cells),
-        )  # fmt: skip
-        room = room_here(self.kernels.request.jobs)
-        schedule = Schedule(builds=tuple(dict.fromkeys(trial.build for trial in trials)), jobs=tuple(trials))
-        with working(Work(schedule=schedule, room=room, steps=steps)) as work:
-            for ended in work:
-                yield from ended.reports
-                if watch and (why := watch.why_hopeless()):
-                    work.stop(Stop(why=why, at_once=True))
 
     def _bug_kernel(self, good: Bootable, bug: SeededBug, background: bool) -> Bootable | Unbuilt[BugReport]:
         until = Deadline.after(READING_SECONDS, f"reading {bug.path}")
@@ -207,9 +169,10 @@ class SeededBugRun:
             keep(bootable, store)
             yield store
 
-    def _try(self, trial: _Trial, bootable: Bootable) -> BugReport:
+    def _try(self, trial: Trial[SeededBug], bootable: Bootable) -> BugReport:
         attempts: list[Attempt] = []
-        with self._store(trial.bug, bootable) as store:
+        bug = trial.build
+        with self._store(bug, bootable) as store:
             for cell in trial.cells:
                 attempts.append(self._attempt(trial, cell, bootable, store))
                 if attempts[-1].found or attempts[-1].outcome in _LAST:
@@ -217,21 +180,11 @@ class SeededBugRun:
         status = status_of(attempts)
         title = attempts[-1].title if status is not BugStatus.SURVIVED else ""
         seconds = round(bootable.kernel.seconds, 1)
-        return replace(self._report(trial.bug, status, title), attempts=tuple(attempts), build_seconds=seconds)
+        return replace(self._report(bug, status, title), attempts=tuple(attempts), build_seconds=seconds)
 
-    def _attempt(self, trial: _Trial, cell: Cell, bootable: Bootable, store: Store) -> Attempt:
-        folder = store.cell_folder(cell)
-        write_repro(cell, bootable, folder)
-        text = f"{cell.workload.name} for {cell.seconds} s"
-        self.listener(TrialProgress(name=trial.name, text=text, done=0, total=cell.seconds))
-
-        def heard(event: Event) -> None:
-            if isinstance(event, CellProgress):
-                self.listener(TrialProgress(name=trial.name, text=text, done=int(event.seconds), total=cell.seconds))
-
-        observed = observe(cell, bootable, folder=folder, listener=heard)
-        (report,) = record([judge_cell(cell, observed, bootable)], store)
-        return attempt_of(report, str(folder.relative_to(self.ledger.folder)))
+    def _attempt(self, trial: Trial[SeededBug], cell: Cell, bootable: Bootable, store: Store) -> Attempt:
+        report = run_cell(trial.name, cell, bootable, store, self.listener)
+        return attempt_of(report, str(store.cell_folder(cell).relative_to(self.ledger.folder)))
 
     def _report(self, bug: SeededBug, status: BugStatus, title: str) -> BugReport:
         return BugReport(bug=bug, build=self.build, status=status, title=title)

@@ -3,13 +3,15 @@
 
 FAKE_QEMU_SCENARIO names a JSON file: {"boots": [STEPS, ...], "runs": [STEPS, ...], "answers": {PART: TEXT},
 "serial": BOOL, "stranger": BOOL, "sysrq": {KEY: TEXT}, "restores": STEPS, "saving": STATUS, "refuses": WHAT,
-"state": STATE}.
+"state": STATE, "mutants": {"refuses": [NUMBER, ...], "passed": {NUMBER: COUNT}, "runs": {NUMBER: STEPS}}}.
 The first guest follows the first of `boots` and, when somebody
 runs a workload, the first of `runs`, the second the next; the last is for all the rest.
 A guest that is restored follows `restores`, and not `boots`; `saving` is how a migration ends,
 or "stuck" where it completes and the guest does not go on.
 QEMU refuses to start at all ("all") or with a kernel ("kernel") where that is what `refuses` says, and `state` is what
 it does with a guest that runs.
+A guest that is told that it is a mutant whose number is in `refuses` keeps the number that it has; one whose number
+is in the `runs` of `mutants` follows that; all of them say that the places in `passed` were passed.
 A step is a list of a verb (a method of Guest below) and its arguments. Marks and process ids are files beside the JSON.
 """
 
@@ -65,6 +67,8 @@ class Guest:
         self.serial: list[socket.socket] = []
         self.sessions: list[Any] = []
         self.breaks = 0
+        self.mutants = scenario.get("mutants") or {}
+        self.mutant = "0"
 
     def follow(self, steps: list[list[Any]], channel: Any = None) -> None:
         for verb, *arguments in steps:
@@ -161,6 +165,12 @@ class Guest:
             self.sysrq(key)
         if said := next((text for part, text in answers.items() if part in command), ""):
             return said
+        if told := re.search(r"echo (\d+) > \S+/patchrig_mutant", command):
+            self.mutant = self.mutant if int(told[1]) in self.mutants.get("refuses", ()) else told[1]
+            return f"{self.mutant}\n"
+        if "/proc/patchrig_reached" in command:
+            passed: dict[str, int] = self.mutants.get("passed", {})
+            return "".join([f"{self.mutant}\n", *(f"{number} {count}\n" for number, count in passed.items())])
         return self.renewed(command) if "/patchrig/reseed" in command else ""
 
     def renewed(self, command: str) -> str:

@@ -2,7 +2,7 @@
 """All mutants of a file in one text: each behind `unlikely(patchrig_mutant == N)` (pure).
 
 While patchrig_mutant is 0, or the number of no mutant, each guard chooses the code that was there before. No line
-moves: all that is added stands on the line where a node began.
+moves: all that is added stands on the line where a node began. Each guard also counts that its place was passed.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -12,7 +12,7 @@ from orchestrator.kernel.code.c_functions import function_extents
 from orchestrator.model.mutants import Edit, Guard, Mutant
 
 # In front of each function with a mutant, as no header can be counted on. C allows it to be repeated.
-_DECLARED = "extern unsigned int patchrig_mutant; "
+_DECLARED = "extern unsigned int patchrig_mutant; extern volatile unsigned int patchrig_reached[]; "
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,7 +117,8 @@ def _guard(source: bytes, number: int, edit: Edit, within: Sequence[_Numbered]) 
         yield Piece(text=edit.text.encode(), added=True)
         return
     before, between, after, end = _SYNTAX[edit.guard]
-    yield Piece(text=f"{before}unlikely(patchrig_mutant == {number}){between}".encode(), added=True)
+    chosen = f"(patchrig_reached[{number}]++, unlikely(patchrig_mutant == {number}))"
+    yield Piece(text=f"{before}{chosen}{between}".encode(), added=True)
     yield Piece(text=edit.text.encode(), mutant=number, added=True)
     yield Piece(text=after, added=True)
     yield from _pieces(source, edit.start, edit.end, within)

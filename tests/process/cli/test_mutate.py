@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`patchrig mutate` on a kernel of two files that is really built."""
+"""`patchrig mutate` on a kernel of two files that is really built, and what its run makes of guests that are fakes."""
 
 import json
 import subprocess
@@ -38,6 +38,19 @@ $(O)/patchrig_mutant.o: lib/patchrig_mutant.c lib/Makefile
 	@$(CC) $(flags) -c -o $@ lib/patchrig_mutant.c
 """
 SWAP_C = "static const int slots[2];\nint used;\nvoid _start(void)\n{\n\tused = 1;\n}\n"
+# What the overlay's file needs of a kernel's headers.
+HEADERS = {
+    "cache.h": "#define __read_mostly\n",
+    "export.h": "#define EXPORT_SYMBOL_GPL(x) extern typeof(x) x\n",
+    "init.h": "#define __init\n#define device_initcall(function) int (*call_##function)(void) = function\n",
+    "moduleparam.h": "struct kernel_param;\n"
+    "struct kernel_param_ops {\n\tint (*set)(const char *, const struct kernel_param *);\n\tint (*get)(void);\n};\n"
+    "static inline int param_set_uint(const char *v, const struct kernel_param *p) { return 0; }\n"
+    "static inline int param_get_uint(void) { return 0; }\n"
+    "#define core_param(name, variable, type, mode) const void *ops_of_##name = &param_ops_##type\n",
+    "proc_fs.h": "#define NULL ((void *)0)\n#define proc_create_single(name, mode, parent, show) ((void)(show))\n",
+    "seq_file.h": "struct seq_file;\nstatic inline void seq_printf(struct seq_file *file, const char *text, ...) { }\n",
+}
 # What it takes away would not compile: the table is constant.
 PATCH = """\
 --- a/swap.c
@@ -60,9 +73,8 @@ def toy(host: Host) -> ToyKernel:
     toy.write("linux/swap.c", SWAP_C.replace("used = 1;", "((int *)0 + (slots[0] = 2));"))
     toy.write("linux/lib/Makefile", "obj-y += other.o\n")
     toy.write("linux/include/linux/compiler.h", "#define unlikely(x) (x)\n")
-    toy.write("linux/include/linux/cache.h", "#define __read_mostly\n")
-    toy.write("linux/include/linux/export.h", "#define EXPORT_SYMBOL_GPL(x) extern typeof(x) x\n")
-    toy.write("linux/include/linux/moduleparam.h", "#define core_param(name, variable, type, mode) struct name\n")
+    for name, text in HEADERS.items():
+        toy.write(f"linux/include/linux/{name}", text)
     toy.write("series.patch", PATCH)
     return toy
 
@@ -127,12 +139,16 @@ def test_a_kernel_that_does_not_compile_without_any_mutant_is_told_as_a_run_tell
 
 def test_a_mistake_on_the_command_line_is_told_with_what_there_is(toy: ToyKernel) -> None:
     unknown = mutate(toy, "--list", "--operators", "negat")
-    neither = mutate(toy)
+    both = mutate(toy, "--list", "--build")
+    budget = mutate(toy, "--budget", "ten")
+    nothing = mutate(toy, "--repro", "3")
 
-    assert (unknown.returncode, neither.returncode) == (2, 2)
+    assert [one.returncode for one in (unknown, both, budget, nothing)] == [2, 2, 2, 2]
     assert "there is no operator 'negat'" in unknown.stderr
     assert "negate" in unknown.stderr
-    assert "--list or --build" in neither.stderr
+    assert "--list or --build" in both.stderr
+    assert "'ten' is no time" in budget.stderr
+    assert "no run of mutants" in nothing.stderr
 
 
 def test_a_series_that_does_not_apply_has_no_mutants(toy: ToyKernel) -> None:

@@ -76,9 +76,8 @@ def test_one_program_behaves_as_each_mutant_and_as_none(tmp_path: Path) -> None:
     found = select_mutants(series(CODE))
     here = [one for one in found.mutants if one.guard is not Guard.OWN_BUILD]
     text = b"".join(piece.text for piece in guarded(found.texts[FILE], here)).decode()
-    whole = compiled(
-        f"unsigned int patchrig_mutant;\n{text}", tmp_path, "guarded", "patchrig_mutant = strtoul(argv[3], NULL, 10)"
-    )
+    variables = "unsigned int patchrig_mutant;\nvolatile unsigned int patchrig_reached[4096];\n"
+    whole = compiled(f"{variables}{text}", tmp_path, "guarded", "patchrig_mutant = strtoul(argv[3], NULL, 10)")
     original = does(compiled(found.texts[FILE], tmp_path, "original"))
 
     assert does(whole, "0") == original

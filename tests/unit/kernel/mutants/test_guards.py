@@ -33,6 +33,12 @@ LINES = (
     "	put_thing(x);",
     "	return 0;",
 )  # fmt: skip
+DECLARED = "extern unsigned int patchrig_mutant; extern volatile unsigned int patchrig_reached[]; "
+
+
+def chosen(number: int) -> str:
+    """The condition of a guard: it counts that its place was passed, whichever mutant the kernel has."""
+    return f"(patchrig_reached[{number}]++, unlikely(patchrig_mutant == {number}))"
 
 
 def made(text: bytes) -> str:
@@ -98,9 +104,9 @@ def test_a_statement_and_a_condition_are_guarded_each_in_its_way() -> None:
 
     lines = made(b"".join(piece.text for piece in guarded(found.texts[FILE], found.mutants))).split("\n")
 
-    assert lines[0] == "extern unsigned int patchrig_mutant; static int f(struct thing *x)"
-    assert lines[2] == "	if ((unlikely(patchrig_mutant == 1) ? !!(!(x->a > 1)) : !!(x->a > 1)))"
-    assert lines[3] == "		{ if (unlikely(patchrig_mutant == 2)) {  } else { use(x); } }"
+    assert lines[0] == f"{DECLARED}static int f(struct thing *x)"
+    assert lines[2] == f"	if (({chosen(1)} ? !!(!(x->a > 1)) : !!(x->a > 1)))"
+    assert lines[3] == f"		{{ if ({chosen(2)}) {{  }} else {{ use(x); }} }}"
 
 
 def test_mutants_of_one_node_and_of_nodes_within_it_are_nested() -> None:
@@ -112,8 +118,8 @@ def test_mutants_of_one_node_and_of_nodes_within_it_are_nested() -> None:
     line = made(b"".join(piece.text for piece in guarded(source, found))).split("\n")[2]
     assert [one.operator for one in found] == ["drop-assignment", "wrong-errno", "wrong-errno"]
     assert line == (
-        "	{ if (unlikely(patchrig_mutant == 1)) {  } else { x->a = (unlikely(patchrig_mutant == 2) ? (-EBUSY) : "
-        "((unlikely(patchrig_mutant == 3) ? (0) : (-EAGAIN)))); } }"
+        f"	{{ if ({chosen(1)}) {{  }} else {{ x->a = ({chosen(2)} ? (-EBUSY) : "
+        f"(({chosen(3)} ? (0) : (-EAGAIN)))); }} }}"
     )
 
 
