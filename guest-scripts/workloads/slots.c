@@ -32,6 +32,10 @@
 /* Of the switcher, in microseconds. */
 #define ROUND_LEAST 50000
 #define ROUND_MOST 250000
+#define FLICKER_LEAST 500
+#define FLICKER_MOST 4000
+/* The device is filled, or emptied, so often. */
+#define FILLED_ROUNDS 12
 #define ROOMY_ONE_IN 3
 #define FILL_TIMES 2
 #define DEVICE (1u << 20)
@@ -51,7 +55,7 @@ static uint8_t *counted;
 static _Atomic uint64_t *expected; /* counts of each page */
 static struct area filler, handle; /* handle: the counted pages, for uffd.h */
 static int uffd;
-static counter_t *counts, *protections, *refills, *switches, *lifted, *full_rounds;
+static counter_t *counts, *protections, *switches, *lifted, *full_rounds;
 static _Atomic uint64_t counting; /* counters that have not ended */
 
 static struct record *record_of(size_t page)
@@ -179,40 +183,44 @@ static void refill(struct rng *rng)
 	count(full_rounds, 1);
 }
 
-static void nap(struct rng *rng)
+static void zswap_accepts(bool accepts)
+{
+	run_set(ZSWAP "max_pool_percent", accepts ? "20" : "0");
+	count(switches, 1);
+}
+
+/* A page that was taken may be refused when it comes again a moment later: then the copy of it is old. */
+static void nap(struct rng *rng, bool flickers)
 {
 	const uint64_t end = now_ns() + rng_between(rng, ROUND_LEAST, ROUND_MOST) * 1000;
 
-	while (now_ns() < end && !run_over())
-		sleep_us(5000);
-}
-
-/* Off, on, or on and refusing whatever comes. */
-static void switch_zswap(struct rng *rng)
-{
-	static const char *const enabled[] = { "N", "Y", "Y", "Y" }, *const percent[] = { "20", "20", "0", "0" };
-	const uint64_t state = rng_below(rng, 4);
-
-	run_set(ZSWAP "enabled", enabled[state]);
-	run_set(ZSWAP "max_pool_percent", percent[state]);
-	count(switches, 1);
+	while (now_ns() < end && !run_over()) {
+		sleep_us(flickers ? rng_between(rng, FLICKER_LEAST, FLICKER_MOST) : 5000);
+		if (flickers)
+			zswap_accepts(rng_below(rng, 2));
+	}
 }
 
 static void switcher(struct worker *worker)
 {
 	struct rng *rng = &worker->rng;
+	const bool has_zswap = !access(ZSWAP "enabled", W_OK);
 
 	for (unsigned int round = 0; !run_over(); round++) {
-		if (round % 16 == 0) {
+		const bool on = rng_below(rng, 4), flickers = has_zswap && on && rng_below(rng, 3);
+
+		if (round % FILLED_ROUNDS == 0)
 			refill(rng);
-			count(refills, 1);
+		if (has_zswap) {
+			run_set(ZSWAP "enabled", on ? "Y" : "N");
+			zswap_accepts(true);
 		}
-		if (!access(ZSWAP "enabled", W_OK))
-			switch_zswap(rng);
-		nap(rng);
+		nap(rng, flickers);
 	}
-	run_set(ZSWAP "max_pool_percent", "20");
-	run_set(ZSWAP "enabled", "N");
+	if (has_zswap) {
+		zswap_accepts(true);
+		run_set(ZSWAP "enabled", "N");
+	}
 }
 
 static void counted_new(void)
@@ -231,7 +239,6 @@ static void setup(void)
 {
 	counts = counter("counts");
 	protections = counter("protections");
-	refills = counter("refills");
 	full_rounds = counter("full_rounds");
 	switches = counter("zswap_switches");
 	lifted = counter("protections_lifted");
