@@ -186,6 +186,9 @@ static void do_move(struct step *step)
 	while (records < step->count && oracle_holds(&step->area->oracle, step->first + records) == HOLDS_RECORD)
 		records++;
 	area_note(to, "from", step->first, records);
+	/* Entries are moved in another way than pages, and what was written a moment ago is in the swap cache. */
+	if (records && rng_below(&step->rng, 2))
+		page_out(memory_of(step), records * PAGE);
 	if (records)
 		count(counter("moved_pages"), uffd_move(to, step->first, step->area, step->first, records));
 	for (size_t i = 0; i < step->count; i++)

@@ -119,6 +119,7 @@ void parse_options(const struct workload *workload, int argc, char **argv)
 	}
 	for (unsigned int i = 0; i + workload->steady < shared->devices_count; i++)
 		shared->devices[i].looped = true;
+	shared->together = workload->together;
 	if (flip)
 		choose_looped(flip);
 	if (!shared->devices_count)

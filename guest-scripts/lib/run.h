@@ -32,6 +32,7 @@ struct number_option {
 struct workload {
 	const struct number_option *options; /* ended by a NULL name; may be NULL */
 	unsigned int steady; /* so many devices, counted from the last, have no swapoff loop (--flip 0,2 overrides) */
+	bool together; /* the loops swap their devices off at the same time, and not mostly one at a time */
 	void (*prepare)(void); /* supervisor, devices still off: preconditions (run_missing); may be NULL */
 	void (*setup)(void); /* load process, all devices on: map and fill */
 	void (*load)(void); /* load process: returns soon after run_over() */

@@ -112,6 +112,7 @@ struct shared {
 	_Atomic int phase;
 	_Atomic bool over;
 	_Atomic bool found; /* an error or a mismatch: no pass any more */
+	bool together; /* struct workload */
 	_Atomic int alone; /* 1 + the device whose turn it is to be the only one that is off */
 	_Atomic uint64_t operations, verified, swapoffs, longest_ns;
 

@@ -32,6 +32,8 @@
  * held until a swapoff is over finds that device off, and not on again. Now and then they go at once.
  */
 #define TOGETHER_ONE_IN 4
+/* Where they are to go at once, the first one waits so long at most for another; in microseconds. */
+#define COMPANY_MOST 400000
 #define NICE (-15)
 /* Now and then a signal ends a swapoff half-way: the device is put back, with what is still on it, and taken off again. */
 #define INTERRUPTED_ONE_IN 3
@@ -270,7 +272,9 @@ static void one_round(unsigned int device, struct rng *rng)
 		return rest(ON_LEAST);
 	rest(rng_between(rng, ON_LEAST, ON_MOST));
 	wait_until_used(device);
-	if (rng_below(rng, TOGETHER_ONE_IN))
+	if (shared->together)
+		wait_for_swapoff(rng_below(rng, COMPANY_MOST));
+	else if (rng_below(rng, TOGETHER_ONE_IN))
 		wait_for_turn(device);
 	if (run_over())
 		return;

@@ -41,6 +41,11 @@ class Choice:
         reached = self.reached | (meant - self.missed)
         return tuple(file for file in self.code if file not in reached)
 
+    @property
+    def order(self) -> tuple[str, ...]:
+        """All workloads, the chosen ones first: where a map tells no difference, what is meant most goes first."""
+        return tuple(dict.fromkeys([*(one.name for one in self.chosen), *self.files]))
+
 
 def choose(
     workloads: Sequence[Workload], changed_files: Collection[str], changed_functions: Collection[str] = ()

@@ -153,5 +153,4 @@ def _workloads(chosen: ChosenBase, series: Series, maps: Sequence[ReachMap]) -> 
     choice = choose(workloads, [file.path for file in chosen.diff.files], functions)
     nearest = nearest_maps(maps, source="", version=chosen.version)
     changes = changes_of(chosen.diff)
-    reach = changed_reach([workload.name for workload in workloads], changes, nearest)
-    return by_reach(choice, reach, changes.functions)
+    return by_reach(choice, changed_reach(choice.order, changes, nearest), changes.functions)

@@ -40,6 +40,11 @@ def test_the_workload_with_most_changed_files_goes_first() -> None:
     assert choice.chosen[2].reason == "the series changes mm/"
 
 
+def test_all_workloads_have_an_order_and_those_meant_for_a_changed_file_are_first() -> None:
+    assert choose(ALL, ["mm/mincore.c"]).order == ("mincore", "swapin", "shmem", "sockets")
+    assert choose(ALL, ["net/socket.c"]).order == ("sockets", "swapin", "shmem", "mincore")
+
+
 def test_of_workloads_with_as_many_changed_files_the_one_with_a_changed_site_goes_first() -> None:
     choice = choose(ALL, ["mm/swap_state.c", "mm/shmem.c", "mm/memory.c"], ["do_swap_page"])
 

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * files: many small memory files that come and go, are punched and cut, while several devices are swapped off at the same time.
+ *
+ *   owners      each has some of the files. They fill a file, page it out page by page from one CPU after another, so that it lies on
+ *               several devices, and then: punch holes at pages that are in the swap cache still, cut the file, put a new file in its
+ *               place, which ends the old one with all that is swapped out of it, or leave it as it is;
+ *   readers     read pages by pread(), mostly of a file that its owner is at: the last swapped page of a file comes back, or a
+ *               large entry is split, in the middle of all that.
+ *
+ * A quarter of the files have folios of 64 KiB where the kernel has them. All that a file may hold is known at any time.
+ */
+#define _GNU_SOURCE
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include "area.h"
+#include "paging.h"
+#include "run.h"
+
+#define FILES_MAX 96
+#define OWNERS_MAX 8
+#define LARGE (64u << 10)
+
+static uint64_t files_count = 36;
+static uint64_t small_pages = 6;
+static uint64_t owners = 3;
+static uint64_t readers = 3;
+
+static const struct number_option options[] = {
+	{ "files", &files_count },
+	{ "pages", &small_pages },
+	{ "owners", &owners },
+	{ "readers", &readers },
+	{ 0 },
+};
+
+static struct area files[FILES_MAX];
+static _Atomic unsigned int at[OWNERS_MAX]; /* the file that each owner is at */
+static counter_t *reads, *raced, *punches, *cuts, *renewals, *left_out;
+
+/* Each CPU stays with the device that it wrote to last. */
+static void hop(struct rng *rng)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(rng_below(rng, sysconf(_SC_NPROCESSORS_ONLN)), &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		run_fail("sched_setaffinity");
+}
+
+static void fill(struct area *file)
+{
+	area_note(file, "fill", 0, file->pages);
+	for (size_t page = 0; page < file->pages; page++)
+		area_write(file, page, 0);
+}
+
+/* Only what is mapped is paged out on request. */
+static void map_all(struct area *file)
+{
+	for (size_t page = 0; page < file->pages; page++)
+		area_verify(file, page, page % 4 == 0);
+}
+
+static void send_out(struct area *file, struct rng *rng)
+{
+	if (file->kind == AREA_FILE_LARGE) {
+		area_note(file, "out", 0, file->pages);
+		page_out(file->base, file->length);
+		return;
+	}
+	for (size_t page = 0; page < file->pages && !run_over(); page++) {
+		if (page % 2 == 0)
+			hop(rng);
+		page_out(area_page(file, page), PAGE);
+	}
+}
+
+static void punch(struct area *file, struct rng *rng)
+{
+	const bool whole = rng_below(rng, 2);
+	const size_t first = whole ? 0 : rng_below(rng, file->pages);
+	const size_t pages = whole ? file->pages : rng_between(rng, 1, file->pages - first);
+
+	area_note(file, "hole", first, pages);
+	area_drop(file, first, pages);
+	for (size_t i = first; i < first + pages && !run_over(); i++)
+		area_verify(file, i, true);
+	count(punches, 1);
+}
+
+/* Shorter, and as long as before: zeros from here on. What lies behind the end is not to be touched meanwhile: see reader(). */
+static void cut(struct area *file, struct rng *rng)
+{
+	const size_t keep = rng_below(rng, file->pages);
+
+	area_note(file, "cut", keep, file->pages - keep);
+	oracle_begin(&file->oracle, keep, file->pages - keep);
+	if (ftruncate(file->fd, keep * PAGE) || ftruncate(file->fd, file->length))
+		run_error("ftruncate", errno);
+	oracle_end(&file->oracle, keep, file->pages - keep, HOLDS_ZEROS);
+	area_verify(file, keep, true);
+	count(cuts, 1);
+}
+
+/* Another file at the same number and the same addresses; nobody has the old one any more. */
+static void renew(struct area *file)
+{
+	const int fd = memory_file("files", file->length);
+
+	area_note(file, "renew", 0, file->pages);
+	oracle_begin(&file->oracle, 0, file->pages);
+	if (dup3(fd, file->fd, O_CLOEXEC) < 0)
+		run_fail("dup3");
+	close(fd);
+	oracle_end(&file->oracle, 0, file->pages, HOLDS_ZEROS);
+	/* The mapping is the last that has the old one. */
+	area_renew(file);
+	count(renewals, 1);
+}
+
+static void change(struct area *file, struct rng *rng)
+{
+	switch (rng_below(rng, 8)) {
+	case 0:
+	case 1:
+		punch(file, rng);
+		break;
+	case 2:
+		cut(file, rng);
+		break;
+	case 3:
+		renew(file);
+		break;
+	default:
+		count(left_out, 1);
+		return;
+	}
+	fill(file);
+	send_out(file, rng);
+}
+
+static void owner(struct worker *worker)
+{
+	struct rng *rng = &worker->rng;
+
+	while (!run_over()) {
+		const unsigned int index = rng_below(rng, files_count / owners) * owners + worker->index;
+		struct area *file = &files[index];
+
+		at[worker->index] = index;
+		hop(rng);
+		map_all(file);
+		send_out(file, rng);
+		/* What an asynchronous device has written is in the swap cache still, or has left it. */
+		if (rng_below(rng, 3) == 0)
+			page_out_fully(file->base, file->length, 2);
+		change(file, rng);
+	}
+}
+
+static void read_page(struct area *file, size_t page)
+{
+	const uint32_t ticket = oracle_ticket(&file->oracle, page);
+	uint64_t copy[PAGE / sizeof(uint64_t)];
+	const ssize_t got = pread(file->fd, copy, PAGE, (off_t)(page * PAGE));
+
+	if (got < 0)
+		run_error("pread", errno);
+	record_history = file->history;
+	/* Short at the end of a file that is being cut. */
+	if (got == PAGE && oracle_verify_copy(&file->oracle, page, ticket, copy, true) != LOOK_RACED)
+		count(reads, 1);
+	else
+		count(raced, 1);
+}
+
+static void reader(struct worker *worker)
+{
+	struct rng *rng = &worker->rng;
+
+	while (!run_over()) {
+		const unsigned int index = rng_below(rng, 4) ? at[rng_below(rng, owners)] : (unsigned int)rng_below(rng, files_count);
+
+		read_page(&files[index], rng_below(rng, files[index].pages));
+		sleep_us(rng_below(rng, 400));
+	}
+}
+
+static void setup(void)
+{
+	reads = counter("reads");
+	raced = counter("reads_that_raced");
+	punches = counter("punches");
+	cuts = counter("truncations");
+	renewals = counter("files_ended");
+	left_out = counter("files_left_out");
+	if (files_count > FILES_MAX || owners > OWNERS_MAX || !owners || files_count < owners || !small_pages)
+		run_fail("--files, --owners and --pages");
+	for (uint64_t i = 0; i < files_count; i++) {
+		const bool large = i % 4 == 3;
+
+		area_new(&files[i], large ? AREA_FILE_LARGE : AREA_FILE, 1 + i, large ? LARGE / PAGE : small_pages, -1);
+		fill(&files[i]);
+	}
+	for (unsigned int i = 0; i < owners; i++)
+		at[i] = i;
+}
+
+static void load(void)
+{
+	static struct threads threads;
+
+	threads_add(&threads, owners, owner, NULL);
+	threads_add(&threads, readers, reader, NULL);
+	threads_join(&threads);
+}
+
+static void verify(void)
+{
+	for (uint64_t i = 0; i < files_count; i++)
+		area_verify_all(&files[i]);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct workload workload = {
+		.options = options,
+		.together = true,
+		.prepare = area_allow_large_folios,
+		.setup = setup,
+		.load = load,
+		.verify = verify,
+	};
+
+	return run_workload(&workload, argc, argv);
+}
