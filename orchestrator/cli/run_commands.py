@@ -8,6 +8,7 @@ import click
 
 from orchestrator.cli.options import (
     AS_JSON,
+    DETERMINISTIC,
     DUMP_MEMORY,
     FAIL_FAST,
     JOBS,
@@ -34,6 +35,7 @@ from orchestrator.host.errors import ExitCode
 @JUNIT
 @DUMP_MEMORY
 @RESTORE
+@DETERMINISTIC
 @SINCE
 @SHARD
 @AS_JSON
@@ -45,6 +47,7 @@ def run(  # noqa: PLR0913  # click gives each option as an argument
     junit: Path | None,
     dump_memory: bool,
     restore: bool,
+    deterministic: bool,
     since: str,
     shard: str,
     as_json_text: bool,
@@ -75,6 +78,7 @@ def run(  # noqa: PLR0913  # click gives each option as an argument
 
     output = Output(results=results, junit=junit, as_json=as_json_text, since=since)
     how = {"jobs": jobs, "fail_fast": fail_fast, "dump_memory": dump_memory, "restore": restore}
+    how["deterministic"] = deterministic
     return reported_runs.run(matrix, Choice(**choice), output, shard=shard, **how)
 
 
