@@ -160,7 +160,8 @@ static pid_t start_server(void)
 	 */
 	static char *const argv[] = { "dropbear", "-r", HOST_KEY, "-s", "-g", "-j", "-k", "-p", LISTEN, NULL };
 
-	if (access(HOST_KEY, R_OK))
+	/* Nor is there anybody to call in a guest that has all its work on its command line. */
+	if (access(HOST_KEY, R_OK) || asked("patchrig.job="))
 		return 0;
 	/* As it is in a reproducer's guest, where nobody would call. */
 	if (access("/sys/class/net/eth0", F_OK)) {

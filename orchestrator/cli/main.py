@@ -52,6 +52,9 @@ COMMANDS = {
     "reach": Command(
         "orchestrator.cli.reach_commands:reach", "Record which functions of the kernel each workload of MATRIX runs."
     ),
+    "replay": Command(
+        "orchestrator.cli.replay_commands:replay", "Run a CELL of a --deterministic RUN again and compare the consoles."
+    ),
     "repro": Command("orchestrator.cli.run_commands:repro", "Run a CELL of an earlier RUN again."),
     "resume": Command(
         "orchestrator.cli.continued_commands:resume", "Run what is left of a RUN that was killed or interrupted."

@@ -134,6 +134,9 @@ FAIL_FAST = click.option("--fail-fast/--keep-going", default=False, help="End at
 DUMP_MEMORY = click.option("--dump-memory", is_flag=True, help="Keep the memory of a guest that hangs as memory.elf.")
 RESTORE = click.option("--no-restore", "restore", flag_value=False, default=True, type=bool,
                         help="Boot every guest: restore none from a snapshot.")  # fmt: skip
+DETERMINISTIC = click.option("--deterministic", is_flag=True,
+                             help="Guests whose every step depends on their seed and files alone, so that `patchrig "
+                             "replay` runs a cell again bit for bit. They are slower.")  # fmt: skip
 JUNIT = click.option("--junit", type=OutputFile(), metavar="FILE", help="Also write JUnit XML to FILE.")
 SINCE = click.option("--since", metavar="RUN", default="",
                      help="Only what is new since RUN (an id, the start of one, or last) fails the run.")  # fmt: skip

@@ -29,6 +29,7 @@ from orchestrator.plan.config import Plan
 from orchestrator.plan.delays import parse_delays
 from orchestrator.plan.division import shard_of
 from orchestrator.report.changed_reach import reach_json
+from orchestrator.report.kept_replay import REPLAY_FILE
 from orchestrator.report.store import Store, copy_junit, find_cell, find_run, load_run, open_run
 from orchestrator.report.suite_text import suite_json
 from orchestrator.report.terminal import print_table, say, screen, terminal
@@ -77,6 +78,8 @@ def repro(name: str, cell: str, again: Again, output: Output, **how: Any) -> Exi
     base = _changed(found, again)
     cells = tuple(replace(base, repeat=number, repeats=again.times) for number in range(1, again.times + 1))
     plan = Plan(path=Path(old.matrix_path), matrix=old.matrix, workloads=(found.workload,))
+    # A cell of a deterministic run stays one, with another seed or load too.
+    how["deterministic"] = (old.folder / "cells" / found.name / REPLAY_FILE).exists()
     request = Request(plan=plan, cells=cells, series=(), until_fail=again.until_fail, **how)
     return reported(_new_run(request, output), output, lambda *to: rerun(old, cells, request, *to))
 

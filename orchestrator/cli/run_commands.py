@@ -8,6 +8,7 @@ import click
 
 from orchestrator.cli.options import (
     AS_JSON,
+    DETERMINISTIC,
     DUMP_MEMORY,
     FAIL_FAST,
     JOBS,
@@ -34,6 +35,7 @@ from orchestrator.host.errors import ExitCode
 @JUNIT
 @DUMP_MEMORY
 @RESTORE
+@DETERMINISTIC
 @SINCE
 @SHARD
 @click.option("--mutate", is_flag=True, help="Then also score the series as `patchrig mutate` does; see there.")
@@ -46,6 +48,7 @@ def run(  # noqa: PLR0913  # click gives each option as an argument
     junit: Path | None,
     dump_memory: bool,
     restore: bool,
+    deterministic: bool,
     since: str,
     shard: str,
     mutate: bool,
@@ -79,6 +82,7 @@ def run(  # noqa: PLR0913  # click gives each option as an argument
         raise click.UsageError("--mutate: a shard has no score: patchrig mutate")
     output = Output(results=results, junit=junit, as_json=as_json_text, since=since)
     how = {"jobs": jobs, "fail_fast": fail_fast, "dump_memory": dump_memory, "restore": restore}
+    how["deterministic"] = deterministic
     code = reported_runs.run(matrix, Choice(**choice), output, shard=shard, **how)
     if mutate:
         from orchestrator.cli.mutant_runs import score_beside_run

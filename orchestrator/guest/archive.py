@@ -23,7 +23,7 @@ from orchestrator.model.suites import SuiteFile
 
 _EXECUTABLE = 0o755
 SUITES_FOLDER = "suites"
-COMPILED = ("reseed", "speed")
+COMPILED = ("job", "reseed", "speed")
 SCRIPTS = ("console", "run-workload", "suite-kselftest", "suite-kunit", "suite-stress-ng")
 _SECRET = 0o600
 

@@ -22,6 +22,8 @@ class Arch:
     machine: tuple[str, ...]
     numa_machine: tuple[str, ...]  # what a guest of several nodes needs beside that
     tcg_cpu: str
+    fixed_machine: tuple[str, ...]  # what a deterministic guest needs beside its machine
+    fixed_cpu: str  # of a deterministic guest: without instructions that ask the host for randomness
     blk_device: str  # the virtio-blk front end of this machine
     net_device: str
     rng_device: str
@@ -51,6 +53,8 @@ ARCHES = {
             # With a CPU that is said to be quick at string instructions, the kernel clears and copies pages with them:
             # byte by byte under emulation.
             tcg_cpu="max,erms=off",
+            fixed_machine=(),
+            fixed_cpu="max,erms=off,rdrand=off,rdseed=off",
             blk_device="virtio-blk-pci",
             # Without the boot ROM that Debian packages elsewhere; nobody boots from the network.
             net_device="virtio-net-pci,romfile=",
@@ -91,6 +95,10 @@ ARCHES = {
             numa_machine=(),
             # Pointer authentication by QARMA is very slow under TCG; QEMU's own hash is not.
             tcg_cpu="max,pauth-impdef=on",
+            # Seeds of the kernel's randomness and of KASLR would come from the host.
+            fixed_machine=("-machine", "dtb-randomness=off"),
+            # Has pages of all sizes and atomic instructions, and neither RNDR nor pointer authentication.
+            fixed_cpu="cortex-a76",
             blk_device="virtio-blk-device",
             net_device="virtio-net-device",
             rng_device="virtio-rng-device",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orchestrator.guest.archive import GuestFiles, add_tests, build_initramfs, for_kernel, program_path
 from orchestrator.guest.keys import RunKeys
-from orchestrator.guest.workload import Limits, disk_sizes, limits_for
+from orchestrator.guest.workload import Limits, disk_sizes, limits_for, workload_argv
 from orchestrator.host import paths
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError
@@ -19,6 +19,7 @@ from orchestrator.model.configuration import Allowed, Results, Workload
 from orchestrator.model.events import Listener, Notice, Step
 from orchestrator.model.images import KernelImage
 from orchestrator.model.probes import Located
+from orchestrator.model.schedule import schedule_of
 from orchestrator.model.suites import SuiteFile
 from orchestrator.plan.flavours import needs_of
 from orchestrator.report.kept_probes import load_located
@@ -63,6 +64,7 @@ class Guests:
     dump_memory: bool = False  # keep the whole memory of a guest that hangs
     snapshots: Snapshots = field(default_factory=Snapshots)  # of guests that are restored and not booted
     sandbox: bool = True  # QEMU runs in it
+    deterministic: bool = False  # what a guest does depends on its cell's seed and files, and on nothing else
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,7 +87,7 @@ class Bootable:
 def vm_spec(cell: Cell, bootable: Bootable) -> VmSpec:
     """The guest that a cell asks for."""
     more_mib = root_mib_of(cell, bootable)
-    return VmSpec(
+    spec = VmSpec(
         arch=ARCHES[cell.build.arch],
         image=bootable.kernel.image,
         initramfs=bootable.initramfs_of(cell.workload),
@@ -97,6 +99,16 @@ def vm_spec(cell: Cell, bootable: Bootable) -> VmSpec:
         machine=needs_of(cell.build.flavour).machine,
         sandbox=bootable.guests.sandbox,
     )
+    return _deterministic(spec, cell) if bootable.guests.deterministic else spec
+
+
+def _deterministic(spec: VmSpec, cell: Cell) -> VmSpec:
+    """The same guest without anything of the host's: its disks lie in its memory, its work on its command line."""
+    schedule = schedule_of(cell.seed)
+    limits = limits_of(cell, schedule.speed)
+    job = ("--disks", "memory", *workload_argv(cell, limits)[1:])
+    limits_text = f"{limits.no_progress:.0f}:{limits.overall:.0f}"
+    return replace(spec, kvm=False, disk_mib=(), schedule=schedule, job=job, job_limits=limits_text)
 
 
 def unlike_asked(cell: Cell, bootable: Bootable, ready: Ready) -> str:

@@ -27,6 +27,7 @@ from orchestrator.run.progress_watch import CrashSeen, Flood, Pulse, crashes_of
 from orchestrator.run.restored import Restored, connected, remeasured_if_slow, restored
 from orchestrator.run.snapshots import Claim
 from orchestrator.run.stopwatch import Stopwatch
+from orchestrator.run.unattended import run_unattended
 from orchestrator.vm.argv import VmSpec
 from orchestrator.vm.qemu import Ready, Snapshot, Vm, boot, starts_without_kernel, wrong_clock
 
@@ -124,6 +125,8 @@ class _Case:
 
     def run(self) -> End:
         """In a restored guest where there is a snapshot of it, else in a booted one."""
+        if self.spec.schedule:
+            return _unattended_run(self)
         with self.guests.snapshots.claim(self.spec) as claim, ExitStack() as stack:
             while snapshot := claim.snapshot():
                 up = _restored(stack, self, snapshot)
@@ -136,6 +139,15 @@ class _Case:
                 why = f"{self.spec.memory_mib} MiB twice do not fit into memory and {self.guests.snapshots.folder} now"
                 self.notice(f"booted, not restored, as may be others like it: {why}")
             return _booted_run(self, claim)
+
+
+def _unattended_run(case: _Case) -> End:
+    """In a deterministic guest: it has its work with it, and tells on its console what comes of it."""
+    case.begin(Phase.BOOT)
+    seen = run_unattended(case.cell, case.bootable, case.spec, case.folder, case.listener)
+    case.speed, case.boot_seconds, case.guest_seconds = seen.speed, seen.boot_seconds, seen.guest_seconds
+    case.watched, case.executed, case.flooded = seen.watched, seen.executed, seen.flooded
+    return seen.end
 
 
 def _restored(stack: ExitStack, case: _Case, snapshot: Snapshot) -> Restored | End | None:

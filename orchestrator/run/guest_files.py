@@ -11,7 +11,8 @@ from orchestrator.report.kept_probes import save_located
 from orchestrator.report.repro_script import repro_script
 from orchestrator.report.store import Store
 from orchestrator.run.bootable import Bootable, limits_of, vm_spec
-from orchestrator.vm.argv import standalone_argv
+from orchestrator.vm.argv import VmSpec, standalone_argv
+from orchestrator.vm.deterministic import deterministic_standalone_argv
 
 
 def keep(bootable: Bootable, store: Store) -> None:
@@ -31,19 +32,42 @@ def keep(bootable: Bootable, store: Store) -> None:
 def write_repro(cell: Cell, bootable: Bootable, folder: Path) -> None:
     """repro.sh: the cell's guest by hand, with QEMU alone."""
     spec = vm_spec(cell, bootable)
+    if spec.schedule:
+        note = (
+            f"Cell {cell.name}: the same again, to the byte. Needs QEMU only. Then: cmp console.log console-again.log"
+        )
+        _write_script(folder, repro_script(deterministic_by_hand(cell, spec), disks={}, note=note))
+        return
     sizes = disk_sizes(cell)
     # By hand there is nobody to measure the guest: limits as for a slow one.
     limits = limits_of(cell, REFERENCE_SPEED / 2)
     argv = standalone_argv(
         spec,
-        image=f"../../builds/{cell.build.name}/image",
-        initramfs=f"../../guest/{spec.initramfs.name}",
+        **_kept_files(cell, spec),
         disks=[f"@DISK{index}@" for index in range(len(sizes))],
         workload=workload_argv(cell, limits)[1:],
     )
     note = f"Cell {cell.name}: boots the kernel of this run and runs the workload on the console. Needs QEMU only."
+    _write_script(
+        folder, repro_script(argv, disks={index: size for index, size in enumerate(sizes) if size}, note=note)
+    )
+
+
+def deterministic_by_hand(cell: Cell, spec: VmSpec) -> list[str]:
+    """QEMU's command line in the folder of a deterministic cell."""
+    return deterministic_standalone_argv(spec, **_kept_files(cell, spec), console="console-again.log")
+
+
+def _kept_files(cell: Cell, spec: VmSpec) -> dict[str, str]:
+    """Where the run's folder has the guest's files, as seen from the cell's."""
+    return {
+        "image": f"../../builds/{cell.build.name}/image",
+        "initramfs": f"../../guest/{spec.initramfs.name}",
+    }
+
+
+def _write_script(folder: Path, text: str) -> None:
     script = folder / "repro.sh"
-    text = repro_script(argv, disks={index: size for index, size in enumerate(sizes) if size}, note=note)
     script.write_text(text, encoding="utf-8", errors="surrogateescape")
     script.chmod(0o755)
 

@@ -74,6 +74,7 @@ class Request:
     delayed_files: tuple[str, ...] = ()  # of a hunt: widened kernels delay in all functions of these C files
     in_order: bool = False  # cells are begun in the order in which they are given
     until: Deadline | None = None  # nothing runs on after it
+    deterministic: bool = False  # guests are functions of their seeds
     restore: bool = True  # cells with the same guest: it is booted once, and restored for the others
     cache: Path = field(default_factory=paths.cache_root)
 

@@ -13,6 +13,7 @@ from orchestrator.model.events import SOURCE, CellEnded, CellStarted, Listener, 
 from orchestrator.model.images import BuildFailure
 from orchestrator.model.phases import Phase
 from orchestrator.model.reports import CellReport, RunReport
+from orchestrator.report.kept_replay import keep_replay
 from orchestrator.report.store import Store
 from orchestrator.run.bootable import Bootable, BootFiles, Guests, root_mib_of, vm_spec
 from orchestrator.run.bootable_kernels import earlier_bootable, new_bootable
@@ -27,6 +28,7 @@ from orchestrator.run.kernels import Building, Kernels, Request, open_kernels
 from orchestrator.run.losses import LossWatch, watch_over
 from orchestrator.run.order import Schedule, as_given
 from orchestrator.run.recording import series_reach
+from orchestrator.run.replaying import record_of
 from orchestrator.run.rest import rest_of_run
 from orchestrator.run.run_keys import keys_of_run
 from orchestrator.run.sandboxing import guests_in_sandbox
@@ -71,6 +73,7 @@ def rerun(report: RunReport, cells: Sequence[Cell], request: Request, store: Sto
 
 def _boot_files(request: Request, store: Store, listener: Listener, keys: RunKeys, *, sandbox: bool) -> BootFiles:
     guests = Guests(keys=keys, allow=request.plan.matrix.allow, dump_memory=request.dump_memory, sandbox=sandbox)
+    guests = replace(guests, deterministic=request.deterministic)
     workloads = tuple(cell.workload for cell in request.cells)
     return BootFiles(
         folder=guest_folder(store), guests=guests, workloads=workloads, cache=request.cache, listener=listener
@@ -172,14 +175,18 @@ class _Cells:
         check_targets(cells, bootable.kernel)
         bootable = self.files.with_usable_kvm(bootable, cells[0])
         specs = [vm_spec(cell, bootable) for cell in cells]
-        kept = self.saved.enter_context(snapshots(specs, restoring=self.request.restore))
+        restoring = self.request.restore and not self.request.deterministic
+        kept = self.saved.enter_context(snapshots(specs, restoring=restoring))
         return replace(bootable, guests=replace(bootable.guests, snapshots=kept))
 
     def observe(self, cell: Cell, bootable: Bootable) -> Observed:
         folder = self.store.cell_folder(cell)
         write_repro(cell, bootable, folder)
         self.files.listener(CellStarted(cell=cell))
-        return observe(cell, bootable, folder=folder, listener=self.files.listener)
+        observed = observe(cell, bootable, folder=folder, listener=self.files.listener)
+        if bootable.guests.deterministic:
+            keep_replay(record_of(cell, bootable, folder), folder)
+        return observed
 
     def judge(self, cell: Cell, bootable: Bootable, observed: Observed) -> CellReport:
         self.files.listener(PhaseBegan(what=cell.name, phase=Phase.JUDGE))

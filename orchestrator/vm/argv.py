@@ -7,6 +7,7 @@ from pathlib import Path, PurePath, PurePosixPath
 
 from orchestrator.model.arch import Arch
 from orchestrator.model.machine import PLAIN, Machine
+from orchestrator.model.schedule import Schedule
 
 GUEST_SSH = "10.0.2.15:22"
 # Where it is forwarded to in the sandbox, whose loopback nobody else reaches.
@@ -23,7 +24,7 @@ MEMORY = PurePosixPath("/guest/memory")
 # QEMU needs none of these once it runs, and who broke out of a guest would.
 _SECCOMP = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 # The console log is opened by us, and QEMU gets it as this set of descriptors.
-_LOG_SET = 1
+LOG_SET = 1
 
 KERNEL_PARAMETERS = (
     # The console is the evidence: all of it, with whole pointers, and room for long splats.
@@ -61,6 +62,9 @@ class VmSpec:
     machine: Machine = PLAIN
     extra_parameters: tuple[str, ...] = ()
     sandbox: bool = True  # QEMU, which reads what strangers wrote, runs in the sandbox; else with the user's rights
+    schedule: Schedule | None = None  # of a deterministic guest; None: the host decides which CPU runs when
+    job: tuple[str, ...] = ()  # of a deterministic guest: run-workload's arguments
+    job_limits: str = ""  # and its limits, as guest-scripts/job.c takes them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,7 +113,7 @@ def _watched_argv(vm: VmSpec, files: VmFiles, console: int) -> list[str]:
         *_machine_argv(vm),
         *_memory_argv(vm, files),
         # QEMU keeps the log, so it is whole even when we are killed; nobody has to read the socket.
-        *("-add-fd", f"fd={console},set={_LOG_SET}"),
+        *("-add-fd", f"fd={console},set={LOG_SET}"),
         *("-chardev", ",".join(_console_options(files))),
         *("-serial", f"chardev:{CONSOLE}"),
         *("-qmp", f"unix:{files.qmp_socket.name},server=on,wait=off"),
@@ -152,11 +156,18 @@ def _machine_argv(vm: VmSpec) -> list[str]:
     accelerator = ["-accel", "kvm", "-cpu", "host"] if vm.kvm else tcg
     return [
         *(program_of(vm), *vm.arch.machine, *accelerator),
+        *common_argv(vm),
+        *("-device", vm.arch.rng_device),
+    ]
+
+
+def common_argv(vm: VmSpec) -> list[str]:
+    """What all guests of a spec have, also where nothing of the host's may enter."""
+    return [
         # A socket each: the firmware's MP table, from which x86_64 without ACPI learns of them, lists sockets only.
         *("-m", f"{vm.memory_mib}M", "-smp", f"{vm.cpus},sockets={vm.cpus},cores=1,threads=1"),
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
         *("-sandbox", _SECCOMP),
-        *("-device", vm.arch.rng_device),
         *(_numa_argv(vm) if vm.machine.nodes > 1 else ()),
     ]
 
@@ -189,7 +200,7 @@ def _memory_argv(vm: VmSpec, files: VmFiles) -> list[str]:
 def _console_options(files: VmFiles) -> tuple[str, ...]:
     socket = (f"path={files.console_socket.name}", "server=on", "wait=off")
     # We empty the log of a guest that boots; in a restored one's stands what the guest said before its snapshot.
-    return ("socket", f"id={CONSOLE}", *socket, f"logfile=/dev/fdset/{_LOG_SET}", "logappend=on")
+    return ("socket", f"id={CONSOLE}", *socket, f"logfile=/dev/fdset/{LOG_SET}", "logappend=on")
 
 
 def escaped(path: str) -> str:

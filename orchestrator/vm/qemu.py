@@ -173,6 +173,10 @@ class Vm:
             self._port = forwarded_port(self.files.qmp_socket, until)
         return self._port
 
+    def new_lines(self) -> list[str]:
+        """The console's complete lines since the last call, or after the ready line."""
+        return self._log.new_lines()
+
     def wait_quiet(self, seconds: float, until: Deadline) -> None:
         """Let the console finish what it is printing."""
         self._log.wait_until_quiet(seconds, until=until)

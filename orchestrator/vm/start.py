@@ -40,6 +40,7 @@ from orchestrator.vm.argv import (
     seen,
     standalone_argv,
 )
+from orchestrator.vm.deterministic import deterministic_argv
 
 KVM = Path("/dev/kvm")
 RELAY = "socat"
@@ -114,7 +115,8 @@ def _lifeline() -> Iterator[BinaryIO]:
 
 def guest_argv(vm: VmSpec, files: VmFiles, *, console: int, bare: bool = False) -> list[str]:
     """QEMU as it is run. `console`: the descriptor of its console log."""
-    argv = (bare_argv if bare else qemu_argv)(vm, files, console=console)
+    argv_of = bare_argv if bare else deterministic_argv if vm.schedule else qemu_argv
+    argv = argv_of(vm, files, console=console)
     if not vm.sandbox:
         return plain_argv(argv, Sandbox(folder=files.runtime))
     # QEMU opens a memory file for writing even where it only wants a private copy of it.

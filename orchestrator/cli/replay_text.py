@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What `patchrig replay` prints."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from orchestrator.host.errors import ExitCode
+from orchestrator.host.text import json_text, printable
+from orchestrator.report.store import find_cell, find_run, load_run
+from orchestrator.report.terminal import screen, terminal
+from orchestrator.run.replaying import REPLAY_FOLDER, Replayed, replay
+
+_UNKNOWN = "none of what is stored differs: the guest has an input that docs/replay.md does not know"
+
+
+def replay_cell(name: str, cell: str, results: Path, *, sandbox: bool, as_json_text: bool) -> ExitCode:
+    """Replay a cell, and print what came of it."""
+    report = load_run(find_run(results, name))
+    found = find_cell(report, cell)
+    with terminal(screen(beside_output=True)) as listener:
+        done = replay(report, found, listener, sandbox=sandbox)
+    folder = report.folder / found.folder
+    click.echo(json_text(replay_json(done), indent=2) if as_json_text else "\n".join(replay_lines(done, folder)))
+    return ExitCode.OK if done.identical else ExitCode.BAD_KERNEL
+
+
+def replay_lines(done: Replayed, folder: Path) -> Iterator[str]:
+    """For a person. `folder` is the cell's."""
+    console = done.now.console
+    if done.identical:
+        yield "identical"
+        yield f"console       SHA-256 {console.sha256}, {console.lines} lines"
+        counted = f"about {done.now.instructions:,}".replace(",", " ")
+        yield f"instructions  {counted} at {console.guest_seconds:.6f} s of guest time, the last line's stamp"
+        yield from (f"although      {text}" for text in done.why)
+        return
+    yield f"different from line {done.line} of the console on"
+    yield f"then          {printable(done.said_before) or '(no such line)'}"
+    yield f"now           {printable(done.says_now) or '(no such line)'}"
+    yield from (f"because       {text}" for text in done.why or (_UNKNOWN,))
+    yield f"compare       diff {folder / 'console.log'} {folder / REPLAY_FOLDER / 'console.log'}"
+
+
+def replay_json(done: Replayed) -> dict[str, object]:
+    """For a script."""
+    return {
+        "identical": done.identical,
+        "sha256": done.now.console.sha256,
+        "sha256_before": done.before.console.sha256,
+        "guest_seconds": done.now.console.guest_seconds,
+        "instructions": done.now.instructions,
+        "line": done.line or None,
+        "then": done.said_before,
+        "now": done.says_now,
+        "why": list(done.why),
+    }
