@@ -50,6 +50,7 @@ class FakeKernels:
     folder: Path
     request: Any = field(default_factory=lambda: SimpleNamespace(cache=Path("/nonexistent")))
     series: Series = BASELINE
+    tested: Series = BASELINE
     source: Any = field(default_factory=lambda: SimpleNamespace(sha256="60f1" * 16, version="6.19.6"))
     diffs: SeriesDiffs = field(default_factory=SeriesDiffs)
     sandbox: bool = False

@@ -47,7 +47,8 @@ COMMANDS = {
         "orchestrator.cli.continued_commands:merge", "Put the shards of a run together: one run, one report."
     ),
     "mutate": Command(
-        "orchestrator.cli.mutate_commands:mutate", "Break what a series changes, one place at a time, by rule."
+        "orchestrator.cli.mutate_commands:mutate",
+        "Break what a series changes, and see what the workloads notice.",
     ),
     "reach": Command(
         "orchestrator.cli.reach_commands:reach", "Record which functions of the kernel each workload of MATRIX runs."

@@ -89,7 +89,7 @@ def mutate(  # noqa: PLR0913  # one parameter an option
     as_json_text: bool,
     **choice: Any,
 ) -> ExitCode:
-    """Break what a series changes, by rule, and see what the workloads notice.
+    """Break what a series changes, and see what the workloads notice.
 
     MATRIX, --patch, --tree and --kernel say which series on which kernel, as
     for `patchrig run`. A mutant is one changed place that an operator breaks.

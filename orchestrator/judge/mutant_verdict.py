@@ -27,7 +27,7 @@ def kind_of(report: CellReport) -> str:
 def try_of(report: CellReport, folder: str, noise: Mapping[str, str]) -> MutantTry:
     """What a cell tells of its mutant. `noise`: workload -> the kind that the control shows there."""
     run, kind = report.run, kind_of(report)
-    passed = run.passed if run else None
+    passed = run.mutant_counts if run else None
     return MutantTry(
         attempt=attempt_of(report, folder),
         kind=kind,

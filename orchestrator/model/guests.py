@@ -132,6 +132,6 @@ class Observation:
     standstill: Standstill | None = None  # None: it got on, or this host does not tell
     suite: SuiteResult | None = None  # None: the workload is no test suite
     executed: Executed | None = None  # None: not an instrumented kernel, or the guest was gone before it could be asked
-    passed: Mapping[int, int] | None = None  # mutant -> how often its place was; None: the guest was not asked, or gone
+    mutant_counts: Mapping[int, int] | None = None  # mutant -> how often its place ran; None: the guest did not say
     sites: tuple[SiteSeen, ...] = ()  # those of the workload
     changed: ChangedSeen | None = None  # None: a baseline, or no result

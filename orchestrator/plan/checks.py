@@ -28,7 +28,7 @@ from orchestrator.plan.suite_workloads import is_suite, suite_workload
 SUFFIXES = (".yaml", ".yml")
 # In the guest's /patchrig beside the workloads.
 GUEST_PROGRAMS = (
-    *("console", "reseed", "run-workload", "speed"),
+    *("console", "job", "reseed", "run-workload", "speed"),
     *("suite-kselftest", "suite-kunit", "suite-stress-ng"),
 )
 

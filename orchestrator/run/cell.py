@@ -81,7 +81,7 @@ class _Case:
     watched: Watched | None = None
     flooded: str = ""
     executed: Executed | None = None
-    passed: Mapping[int, int] | None = None
+    mutant_counts: Mapping[int, int] | None = None
     evidence: Evidence | None = None
     standstill: Standstill | None = None
 
@@ -106,7 +106,7 @@ class _Case:
             moved=dict(seen.moved or {}) if seen else {},
             standstill=self.standstill,
             executed=self.executed,
-            passed=self.passed,
+            mutant_counts=self.mutant_counts,
         )
 
     @property
@@ -296,9 +296,9 @@ def _work(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest) -> End:
     if (cell.widening or records) and vm.alive():
         case.executed = executed_blocks(guest, _modest("the executed blocks"), recorded=records)
     if cell.mutant is not None and vm.alive():
-        case.passed = passed_places(guest, cell.mutant, _modest("the places of mutants"))
+        case.mutant_counts = passed_places(guest, cell.mutant, _modest("the places of mutants"))
         # A guest that hangs may not answer; one that reported and then has another number was not this mutant.
-        if case.passed is None and end.ending is Ending.REPORTED:
+        if case.mutant_counts is None and end.ending is Ending.REPORTED:
             return End(ending=Ending.LOST, detail=f"the guest no longer has mutant {cell.mutant}", fault=Fault.GUEST)
     if watched.ending in _WORTH_A_LOOK and vm.alive():
         case.begin(Phase.EVIDENCE)

@@ -150,7 +150,7 @@ class MutantRun:
             (cell,) = trial.cells
             report = run_cell(trial.name, cell, kernel, store, self.listener)
             attempt = attempt_of(report, self._place(store, cell))
-            passed = report.run.passed if report.run else None
+            passed = report.run.mutant_counts if report.run else None
             return ControlTry(build=self.build, attempt=attempt, kind=kind_of(report), passed=passed)
 
         limits = TrialLimits(jobs=self.kernels.request.jobs, until=until)

@@ -106,7 +106,7 @@ def _usable(path: Path) -> sqlite3.Connection:
             return _connected(str(path))
         except (OSError, sqlite3.OperationalError):
             break  # it can't be written, or another patchrig keeps it
-        except sqlite3.DatabaseError:
+        except _DAMAGED:  # also a message about a damaged name that is no UTF-8
             for one in (path, path.with_name(f"{path.name}-journal")):
                 with suppress(OSError):
                     one.unlink()

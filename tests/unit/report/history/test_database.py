@@ -148,6 +148,14 @@ def test_no_flipped_bit_of_the_database_changes_what_is_told(kept: Path, place: 
     assert list(past_runs(kept)) == by_folders(kept)
 
 
+def test_a_damaged_name_that_is_no_utf8_costs_the_database_alone(kept: Path) -> None:
+    file = kept / DATABASE_FILE
+    content = file.read_bytes()
+    for name in (b"TABLE", b"run", b"cell", b"stamp"):
+        file.write_bytes(content.replace(name, b"\xf9" + name[1:]))
+        assert list(past_runs(kept)) == by_folders(kept)
+
+
 @pytest.mark.parametrize("obstacle", ["a folder", "a link"])
 def test_where_no_database_can_be_the_folders_are_read(obstacle: str, tmp_path: Path) -> None:
     root = results(tmp_path / "results")
