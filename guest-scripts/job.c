@@ -30,6 +30,7 @@
 /* A message of /dev/kmsg may have 1024 bytes with all that is before it. */
 #define PIECE 540
 #define SYSRQ "/proc/sysrq-trigger"
+#define PRINT_USECONDS 500000
 #define DEBUGFS "/sys/kernel/debug/patchrig"
 #define BLOCKS "/patchrig/blocks"
 #define LOOK_MS 100
@@ -217,6 +218,8 @@ int main(int argc, char **argv)
 	say_blocks();
 	snprintf(line, sizeof(line), "patchrig: ended %s %d\n", how, exit_status(status));
 	put_text("/dev/kmsg", line);
+	/* A thread of the kernel's prints on some consoles (arm64: pl011), and sysrq b does not wait for it. */
+	usleep(PRINT_USECONDS);
 	put_text(SYSRQ, "b");
 	return 0;
 }
