@@ -155,11 +155,14 @@ def test_an_interrupt_leaves_what_had_ended(toy: ToyKernel) -> None:
 
 @pytest.mark.parametrize(("declaration", "status"), [("int spare;", "noticed"), ("", "no effect")])
 def test_what_no_guard_can_choose_gets_a_kernel_of_its_own(toy: ToyKernel, declaration: str, status: str) -> None:
-    added = [declaration] if declaration else ["#define SPARE 1"]
-    lines = "".join(f"+{line}\n" for line in added)
-    patch = f"--- a/swap.c\n+++ b/swap.c\n@@ -1,2 +1,3 @@\n static const int slots[2];\n{lines} int used;\n"
+    # A line more or less would be another image, as it has line numbers in it.
+    before, after = ("", declaration) if declaration else ("#define SPARE 0", "#define SPARE 1")
+    changed = "".join(f"{sign}{line}\n" for sign, line in (("-", before), ("+", after)) if line)
+    old = 3 if before else 2
+    patch = f"--- a/swap.c\n+++ b/swap.c\n@@ -1,{old} +1,3 @@\n static const int slots[2];\n{changed} int used;\n"
     toy.write("series.patch", patch)
-    toy.write("linux/swap.c", "static const int slots[2];\nint used;\nvoid _start(void)\n{\n\tused = slots[1];\n}\n")
+    code = "int used;\nvoid _start(void)\n{\n\tused = slots[1];\n}\n"
+    toy.write("linux/swap.c", "static const int slots[2];\n" + (f"{before}\n" if before else "") + code)
     toy.host.scenario(passing(), CRASHING)
 
     done = mutate(toy, "--json", "--jobs", "1")
