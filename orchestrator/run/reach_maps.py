@@ -153,8 +153,8 @@ def _file(cache: Path, kernel: KernelIdentity, folders: Collection[str]) -> Path
 
 
 def _files(cache: Path) -> list[Path]:
-    """Latest first."""
-    return sorted((cache / FOLDER).glob("*.sealed"), key=lambda file: (-file.stat().st_mtime, file.name))
+    """Latest first. Names without a flavour are of an older patchrig, whose maps replaced one another."""
+    return sorted((cache / FOLDER).glob("*.*.*.*.sealed"), key=lambda file: (-file.stat().st_mtime, file.name))
 
 
 def _read(file: Path) -> ReachMap | None:
