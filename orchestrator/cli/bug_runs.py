@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What `patchrig sensitivity` does: how much the silence of a run is worth."""
 
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,17 +10,17 @@ from typing import Any
 
 import click
 
-from orchestrator.cli.messages import tell
 from orchestrator.cli.options import Choice, Output
 from orchestrator.cli.request import request_of, versions
-from orchestrator.host.errors import Cancelled, ExitCode, InfraError, UserError
+from orchestrator.cli.trial_runs import refuse_suites, run_shown, tell_trouble
+from orchestrator.host.errors import ExitCode
 from orchestrator.host.text import json_text
 from orchestrator.kernel.series.bug_patches import read_bugs
 from orchestrator.model.bugs import BugStatus, SeededBug, Sensitivity
-from orchestrator.model.configuration import Results, Variant
+from orchestrator.model.configuration import Variant
 from orchestrator.report.bugs_report import Ledger, as_json
 from orchestrator.report.store import copy_junit, new_folder
-from orchestrator.report.terminal import print_sensitivity, say, screen, terminal
+from orchestrator.report.terminal import print_sensitivity, say, screen
 from orchestrator.run.kernels import Request
 from orchestrator.run.seeded_bugs import measure
 
@@ -45,32 +44,16 @@ def run_bugs(matrix: Path, bugs: BugChoice, output: Output, choice: Mapping[str,
     patched = (str(Variant.PATCHED),)
     whole = Choice(**{**choice, "flavour": flavours, "variant": patched, "seconds": None, "repeat": 1})
     request = replace(request_of(matrix, whole), jobs=bugs.jobs)
-    if suites := [cell.workload.name for cell in request.cells if cell.workload.results is Results.KTAP]:
-        raise UserError(
-            f"{suites[0]}: a test suite finds a bug by comparing runs, and each seeded bug is run once",
-            hint="leave out --suite",
-        )
+    refuse_suites(request, "each seeded bug")
     to_try, not_counted = read_bugs(bugs.folder, bugs.ids)
     ledger = Ledger(_new_report(request, output.results, not_counted))
-    trouble: InfraError | None = None
-    try:
-        with terminal(screen(beside_output=output.as_json)) as listener:
-            measure(request, to_try, bugs.seconds, ledger, listener)
-    except InfraError as e:
-        trouble = e
-    finally:
-        why = sys.exc_info()[1]
-        report = ledger.save(interrupted=isinstance(why, KeyboardInterrupt | Cancelled))
-        if isinstance(why, UserError) and not report.bugs:
-            # After a mistake on the command line there is nothing to show, and no folder is left.
-            shutil.rmtree(report.folder, ignore_errors=True)
-        else:
-            _show(report, output)
-    if trouble and not is_missed(report):
-        raise trouble
-    if trouble:
-        # A bug that was missed stays missed, whatever this machine did afterwards.
-        tell(trouble)
+    report, trouble = run_shown(
+        ledger,
+        lambda listener: measure(request, to_try, bugs.seconds, ledger, listener),
+        lambda report: _show(report, output),
+        beside_output=output.as_json,
+    )
+    tell_trouble(trouble, missed=is_missed(report))
     return exit_code(report)
 
 

@@ -2,7 +2,6 @@
 """What `patchrig mutate` does when it runs mutants: the score of a series, and one mutant again."""
 
 import json
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,15 +11,15 @@ from typing import Any
 
 import click
 
-from orchestrator.cli.messages import tell
 from orchestrator.cli.mutants_text import check_operators
 from orchestrator.cli.options import Choice, Output
 from orchestrator.cli.reported_runs import Again, repro
 from orchestrator.cli.request import request_of, versions
-from orchestrator.host.errors import Cancelled, ExitCode, InfraError, UserError
+from orchestrator.cli.trial_runs import refuse_suites, run_shown, tell_trouble
+from orchestrator.host.errors import ExitCode, UserError
 from orchestrator.host.text import json_text
 from orchestrator.judge.mutant_verdict import score_of, whole_verdicts
-from orchestrator.model.configuration import Results, Variant
+from orchestrator.model.configuration import Variant
 from orchestrator.model.mutation import MutantStatus, Mutation, Score
 from orchestrator.plan.mutant_cells import SECONDS
 from orchestrator.report.mutation_report import MUTANTS_FILE, PREFIX, MutationLedger, as_json
@@ -33,7 +32,7 @@ from orchestrator.report.mutation_text import (
     table_lines,
 )
 from orchestrator.report.store import copy_junit, new_folder
-from orchestrator.report.terminal import say, screen, terminal
+from orchestrator.report.terminal import say, screen
 from orchestrator.run.kernels import Request
 from orchestrator.run.mutant_build import MutantChoice
 from orchestrator.run.mutant_trials import measure_mutants
@@ -63,32 +62,17 @@ def run_mutants(
     """`choice`: the fields of Choice that this command has options for."""
     whole = Choice(**{**choice, "variant": (str(Variant.PATCHED),), "seconds": None, "repeat": 1})
     request = replace(request_of(matrix, whole), jobs=asked.jobs)
-    if suites := [cell.workload.name for cell in request.cells if cell.workload.results is Results.KTAP]:
-        raise UserError(
-            f"{suites[0]}: a test suite finds a bug by comparing runs, and each mutant is run once",
-            hint="leave out --suite",
-        )
+    refuse_suites(request, "each mutant")
     ledger = MutationLedger(_new_report(request, asked, output.results))
-    trouble: InfraError | None = None
-    try:
-        with terminal(screen(beside_output=asked.beside or output.as_json)) as listener:
-            measure_mutants(request, wanted, ledger, listener)
-    except InfraError as e:
-        trouble = e
-    finally:
-        why = sys.exc_info()[1]
-        report = ledger.save(interrupted=isinstance(why, KeyboardInterrupt | Cancelled))
-        if isinstance(why, UserError) and not report.reports:
-            # After a mistake on the command line there is nothing to show, and no folder is left.
-            shutil.rmtree(report.folder, ignore_errors=True)
-        else:
-            _show(report, output, beside=asked.beside or output.as_json)
+    beside = asked.beside or output.as_json
+    report, trouble = run_shown(
+        ledger,
+        lambda listener: measure_mutants(request, wanted, ledger, listener),
+        lambda report: _show(report, output, beside=beside),
+        beside_output=beside,
+    )
     code = exit_code(report)
-    if trouble and code is not ExitCode.BAD_KERNEL:
-        raise trouble
-    if trouble:
-        # A mutant that was missed stays missed, whatever this machine did afterwards.
-        tell(trouble)
+    tell_trouble(trouble, missed=code is ExitCode.BAD_KERNEL)
     return code
 
 

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The values of `patchrig sensitivity`: bugs put in on purpose, and what became of each. Nothing here does anything."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from orchestrator.model.cells import Build
 from orchestrator.model.outcomes import Outcome
+from orchestrator.model.trials_report import TrialsReport
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,17 +104,13 @@ _NO_VERDICT = frozenset({Outcome.LOST, Outcome.BOOT_FAILED, Outcome.SKIPPED})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sensitivity:
+class Sensitivity(TrialsReport):
     """Everything of one `patchrig sensitivity`; sensitivity.json."""
 
-    id: str
-    folder: Path
-    argv: tuple[str, ...]
-    matrix_path: str
-    started: str  # ISO 8601, UTC
-    versions: Mapping[str, str]
-    seconds: float = 0.0
-    interrupted: bool = False
     control: tuple[Control, ...] = ()
     bugs: tuple[BugReport, ...] = ()
     not_counted: tuple[SeededBug, ...] = ()
+
+    @property
+    def tried(self) -> bool:
+        return bool(self.bugs)

@@ -4,12 +4,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 
 from orchestrator.model.bugs import Attempt
 from orchestrator.model.cells import Build
 from orchestrator.model.guests import Fault
 from orchestrator.model.mutants import Mutant
+from orchestrator.model.trials_report import TrialsReport
 
 
 class MutantStatus(StrEnum):
@@ -80,25 +80,21 @@ class MutantReport:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Mutation:
+class Mutation(TrialsReport):
     """Everything of one `patchrig mutate`; mutants.json."""
 
-    id: str
-    folder: Path
-    argv: tuple[str, ...]
-    matrix_path: str
-    started: str  # ISO 8601, UTC
-    versions: Mapping[str, str]
-    seconds: float = 0.0
     load_seconds: int = 0  # of each cell, the control's as well
     budget: float | None = None  # seconds on the host
-    interrupted: bool = False
     statements: int = 0  # changed statements and conditions of the series
     left_out: int = 0  # changes that no operator was allowed to break
     mutants: tuple[Mutant, ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict, repr=False)  # path -> the patched file
     control: tuple[ControlTry, ...] = ()
     reports: tuple[MutantReport, ...] = ()
+
+    @property
+    def tried(self) -> bool:
+        return bool(self.reports)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

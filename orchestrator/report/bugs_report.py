@@ -2,25 +2,21 @@
 """What became of each seeded bug: as JSON, as rows of a table, as conclusions, and on the disk while it goes on."""
 
 import statistics
-import threading
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from orchestrator.host.deadline import now
 from orchestrator.host.text import json_text
 from orchestrator.model.bugs import Attempt, BugReport, BugStatus, Control, SeededBug, Sensitivity
 from orchestrator.model.cells import Build
-from orchestrator.model.configuration import Matrix
 from orchestrator.model.events import TrialEnded
 from orchestrator.model.outcomes import Outcome
 from orchestrator.report.junit import sensitivity_junit_text
-from orchestrator.report.run_files import write_whole
-from orchestrator.report.store import BUGS, JUNIT_FILE, Store, open_run_at
+from orchestrator.report.store import BUGS, JUNIT_FILE
+from orchestrator.report.trial_ledger import TrialLedger
 
 SENSITIVITY_FILE = "sensitivity.json"
 
@@ -37,23 +33,14 @@ _CLASSES = {
 }
 
 
-class Ledger:
-    """A Sensitivity while it is made. Threads may record at the same time; what is recorded is on the disk."""
+class Ledger(TrialLedger[Sensitivity]):
+    """A Sensitivity while it is made."""
 
-    def __init__(self, report: Sensitivity) -> None:
-        self._report = report
-        self._began = now()
-        self._lock = threading.Lock()
-        self.save()
-
-    @property
-    def folder(self) -> Path:
-        return self._report.folder
-
-    def report(self) -> Sensitivity:
-        """What is known so far."""
-        with self._lock:
-            return replace(self._report, seconds=round(now() - self._began, 1))
+    def files(self, report: Sensitivity) -> Mapping[str, str]:
+        return {
+            SENSITIVITY_FILE: json_text(as_json(report), indent=2),
+            JUNIT_FILE: sensitivity_junit_text(report),
+        }
 
     def add_untried(self, bugs: Iterable[SeededBug], build: Build, why: str) -> None:
         """Those of the bugs of which nothing is known on that build."""
@@ -69,31 +56,11 @@ class Ledger:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def open_run(self, folder: Path, matrix: Matrix) -> AbstractContextManager[Store]:
-        """The cells of one kernel, in its folder: a run as any other, for `patchrig repro`."""
-        report = self.report()
-        name = str(folder.relative_to(self.folder.parent))
-        where, versions = report.matrix_path, report.versions
-        return open_run_at(folder, name, argv=report.argv, matrix_path=where, matrix=matrix, versions=versions)
-
     def add_control(self, control: Control) -> None:
-        with self._lock:
-            self._report = replace(self._report, control=(*self._report.control, control))
-        self.save()
+        self.add(control=control)
 
     def add_bug(self, bug: BugReport) -> None:
-        with self._lock:
-            self._report = replace(self._report, bugs=(*self._report.bugs, bug))
-        self.save()
-
-    def save(self, *, interrupted: bool = False) -> Sensitivity:
-        """Write sensitivity.json and junit.xml as of now."""
-        with self._lock:
-            self._report = replace(self._report, interrupted=interrupted or self._report.interrupted)
-            report = replace(self._report, seconds=round(now() - self._began, 1))
-            write_whole(self.folder / SENSITIVITY_FILE, json_text(as_json(report), indent=2))
-            write_whole(self.folder / JUNIT_FILE, sensitivity_junit_text(report))
-        return report
+        self.add(bugs=bug)
 
 
 def as_json(report: Sensitivity) -> dict[str, Any]:

@@ -1,26 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What became of each mutant: on the disk while it goes on, and as JSON."""
 
-import threading
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from orchestrator.host.deadline import now
 from orchestrator.host.text import json_text
 from orchestrator.model.bugs import Attempt
 from orchestrator.model.cells import Build
-from orchestrator.model.configuration import Matrix
 from orchestrator.model.events import TrialEnded
 from orchestrator.model.mutants import Mutant, Mutants
 from orchestrator.model.mutation import ControlTry, MutantReport, MutantStatus, MutantTry, Mutation
 from orchestrator.report.junit import mutation_junit_text
-from orchestrator.report.run_files import write_whole
-from orchestrator.report.store import JUNIT_FILE, Store, open_run_at
+from orchestrator.report.store import JUNIT_FILE
+from orchestrator.report.trial_ledger import TrialLedger
 
 MUTANTS_FILE = "mutants.json"
 PREFIX = "mutate-"
@@ -32,18 +26,14 @@ _OF_THE_REPORT = {
 }  # fmt: skip
 
 
-class MutationLedger:
-    """A Mutation while it is made. Threads may record at the same time; what is recorded is on the disk."""
+class MutationLedger(TrialLedger[Mutation]):
+    """A Mutation while it is made."""
 
-    def __init__(self, report: Mutation) -> None:
-        self._report = report
-        self._began = now()
-        self._lock = threading.Lock()
-        self.save()
-
-    @property
-    def folder(self) -> Path:
-        return self._report.folder
+    def files(self, report: Mutation) -> Mapping[str, str]:
+        return {
+            MUTANTS_FILE: json_text(as_json(report), indent=2),
+            JUNIT_FILE: mutation_junit_text(report),
+        }
 
     @property
     def budget(self) -> float | None:
@@ -55,20 +45,7 @@ class MutationLedger:
 
     def begin(self, found: Mutants) -> None:
         """The mutants of the series are known."""
-        with self._lock:
-            self._report = replace(
-                self._report,
-                statements=found.statements,
-                left_out=len(found.left_out),
-                mutants=found.mutants,
-                texts=found.texts,
-            )
-        self.save()
-
-    def report(self) -> Mutation:
-        """What is known so far."""
-        with self._lock:
-            return replace(self._report, seconds=round(now() - self._began, 1))
+        self.set(statements=found.statements, left_out=len(found.left_out), mutants=found.mutants, texts=found.texts)
 
     def not_noticed(self) -> tuple[Mutant, ...]:
         """Those that no build has noticed by now."""
@@ -76,22 +53,11 @@ class MutationLedger:
         noticed = {one.mutant.number for one in report.reports if one.status is MutantStatus.NOTICED}
         return tuple(mutant for mutant in report.mutants if mutant.number not in noticed)
 
-    def open_run(self, folder: Path, matrix: Matrix) -> AbstractContextManager[Store]:
-        """The cells of one kernel, in its folder: a run as any other, for `patchrig repro`."""
-        report = self.report()
-        name = str(folder.relative_to(self.folder.parent))
-        where, versions = report.matrix_path, report.versions
-        return open_run_at(folder, name, argv=report.argv, matrix_path=where, matrix=matrix, versions=versions)
-
     def add_control(self, control: ControlTry) -> None:
-        with self._lock:
-            self._report = replace(self._report, control=(*self._report.control, control))
-        self.save()
+        self.add(control=control)
 
     def add_mutant(self, report: MutantReport) -> None:
-        with self._lock:
-            self._report = replace(self._report, reports=(*self._report.reports, report))
-        self.save()
+        self.add(reports=report)
 
     def add_untried(self, build: Build, why: str, mutants: Sequence[Mutant] | None = None) -> None:
         """Those of the mutants of which nothing is known on that build; of all where none are named: on any build."""
@@ -99,15 +65,6 @@ class MutationLedger:
         for mutant in self.report().mutants if mutants is None else mutants:
             if mutant.number not in known:
                 self.add_mutant(MutantReport(mutant=mutant, build=build, status=MutantStatus.NOT_TRIED, title=why))
-
-    def save(self, *, interrupted: bool = False) -> Mutation:
-        """Write mutants.json and junit.xml as of now."""
-        with self._lock:
-            self._report = replace(self._report, interrupted=interrupted or self._report.interrupted)
-            report = replace(self._report, seconds=round(now() - self._began, 1))
-            write_whole(self.folder / MUTANTS_FILE, json_text(as_json(report), indent=2))
-            write_whole(self.folder / JUNIT_FILE, mutation_junit_text(report))
-        return report
 
 
 def as_json(report: Mutation) -> dict[str, Any]:

@@ -72,8 +72,13 @@ def rerun(report: RunReport, cells: Sequence[Cell], request: Request, store: Sto
 
 
 def _boot_files(request: Request, store: Store, listener: Listener, keys: RunKeys, *, sandbox: bool) -> BootFiles:
-    guests = Guests(keys=keys, allow=request.plan.matrix.allow, dump_memory=request.dump_memory, sandbox=sandbox)
-    guests = replace(guests, deterministic=request.deterministic)
+    guests = Guests(
+        keys=keys,
+        allow=request.plan.matrix.allow,
+        dump_memory=request.dump_memory,
+        sandbox=sandbox,
+        deterministic=request.deterministic,
+    )
     workloads = tuple(cell.workload for cell in request.cells)
     return BootFiles(
         folder=guest_folder(store), guests=guests, workloads=workloads, cache=request.cache, listener=listener

@@ -23,8 +23,8 @@ from orchestrator.vm.argv import (
 _LONGEST_CMDLINE = 2047
 # The day that each such guest believes to live in.
 _BASE = "2026-01-01T00:00:00"
-# Later ones of the kernel's command line win. What the CPU or the boot loader gives as randomness is not waited for.
 _WITHOUT = "patchrig run ...  # without --deterministic"
+# Later ones of the kernel's command line win. What the CPU or the boot loader gives as randomness is not waited for.
 _PARAMETERS = ("random.trust_cpu=off", "random.trust_bootloader=off")
 
 
