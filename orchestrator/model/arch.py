@@ -24,6 +24,7 @@ class Arch:
     tcg_cpu: str
     fixed_machine: tuple[str, ...]  # what a deterministic guest needs beside its machine
     fixed_cpu: str  # of a deterministic guest: without instructions that ask the host for randomness
+    fixed_idle: str  # the kernel parameter with which an idle CPU polls instead of halting
     blk_device: str  # the virtio-blk front end of this machine
     net_device: str
     rng_device: str
@@ -55,6 +56,7 @@ ARCHES = {
             tcg_cpu="max,erms=off",
             fixed_machine=(),
             fixed_cpu="max,erms=off,rdrand=off,rdseed=off",
+            fixed_idle="idle=poll",
             blk_device="virtio-blk-pci",
             # Without the boot ROM that Debian packages elsewhere; nobody boots from the network.
             net_device="virtio-net-pci,romfile=",
@@ -99,6 +101,7 @@ ARCHES = {
             fixed_machine=("-machine", "dtb-randomness=off"),
             # Has pages of all sizes and atomic instructions, and neither RNDR nor pointer authentication.
             fixed_cpu="cortex-a76",
+            fixed_idle="nohlt",
             blk_device="virtio-blk-device",
             net_device="virtio-net-device",
             rng_device="virtio-rng-device",

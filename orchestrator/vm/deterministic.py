@@ -51,7 +51,7 @@ def _fixed_argv(vm: VmSpec) -> list[str]:
     schedule = schedule_in(vm)
     return [
         *(program_of(vm), *vm.arch.machine, *vm.arch.fixed_machine),
-        # One thread for all CPUs, and a clock that counts instructions. A guest that waits is at once where it goes on.
+        # One thread for all CPUs, and a clock that counts instructions.
         *("-accel", "tcg,thread=single", "-icount", f"shift={schedule.shift},sleep=off", "-cpu", vm.arch.fixed_cpu),
         *("-rtc", f"clock=vm,base={_BASE}", "-seed", str(schedule.seed)),
         *common_argv(vm),
@@ -69,8 +69,11 @@ def _kernel_argv(vm: VmSpec, image: str, initramfs: str) -> list[str]:
     unfit = next((word for word in vm.job if not word or set(word) & set(" \t\n\"'")), None)
     if unfit is not None:
         raise InfraError(f"a deterministic guest can't be given the argument {unfit!r}", hint=_WITHOUT)
+    # While all CPUs halt, QEMU's main thread moves the clock. It may see the last one halted before the instructions up
+    # to the halt are counted, and then they are counted twice: at a moment of the host's.
+    polling = vm.arch.fixed_idle
     job = (f"patchrig.job={schedule.rounds}:{vm.job_limits}", f'patchrig.run="{" ".join(vm.job)}"')
-    cmdline = kernel_cmdline(vm, (*_PARAMETERS, *(("skew_tick=1",) if schedule.skew else ()), *job))
+    cmdline = kernel_cmdline(vm, (*_PARAMETERS, polling, *(("skew_tick=1",) if schedule.skew else ()), *job))
     if len(cmdline) > _LONGEST_CMDLINE:
         why = f"the workload's arguments make a kernel command line of {len(cmdline)} characters"
         raise InfraError(f"{why}; a deterministic guest gets {_LONGEST_CMDLINE} at most", hint=_WITHOUT)

@@ -70,6 +70,14 @@ def test_the_workload_is_on_the_command_line(arch: str) -> None:
 
 
 @each_arch
+def test_an_idle_cpu_polls(arch: str) -> None:
+    argv = argv_of(arch)
+
+    words = argv[argv.index("-append") + 1].split()
+    assert {"x86_64": "idle=poll", "arm64": "nohlt"}[arch] in words
+
+
+@each_arch
 def test_by_hand_it_is_the_same_machine(arch: str) -> None:
     by_hand = deterministic_standalone_argv(fixed(arch), image="image", initramfs="initramfs", console="again.log")
 
