@@ -25,7 +25,8 @@ COVERAGE = "Coverage and delay injection"
 BUGS = "Seeded bugs"
 FOUND = "Bugs found"
 JUDGE = "The judge"
-GROUPS = (SPEED, COVERAGE, BUGS, FOUND, JUDGE)
+REPLAY = "Replay"
+GROUPS = (SPEED, COVERAGE, BUGS, FOUND, JUDGE, REPLAY)
 
 HEAD = """# Measured figures
 
