@@ -72,7 +72,7 @@ def replays(results: Path, arch: str, flavour: str, *, seconds: int, count: int)
     return Replays(
         arch=arch,
         flavour=flavour,
-        outcome=cells[0]["outcome"],
+        outcome=cells[0]["verdict"]["outcome"],
         guest_seconds=last_stamp(console.read_text(errors="replace")),
         same=tuple(same),
         wall_seconds=tuple(took),

@@ -276,7 +276,7 @@ static enum watched supervise(const struct workload *workload)
 	if (end == WATCHED_DONE)
 		end = run_load();
 	if (end == WATCHED_DONE)
-		end = wait_or_blame(children_gone, 0, "end of the flippers");
+		end = wait_or_blame(children_gone, 0, "end of the swapoff loops");
 	if (end == WATCHED_DONE)
 		end = audit("the audit");
 	if (end == WATCHED_DONE) {
