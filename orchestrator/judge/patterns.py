@@ -392,9 +392,16 @@ OBJECTS = (
     ),
     Pattern(
         kind=K.MEMORY,
-        line=re.compile(r"(?P<what>corrupted stack end detected|Huh VM_FAULT_OOM leaked|BUG: Bad page\b)"),
+        line=re.compile(r"(?P<what>corrupted stack end detected|BUG: Bad page\b)"),
         title="{what}",
         sources=TRACE_ONLY,
+    ),
+    Pattern(
+        kind=K.MEMORY,
+        # One line without a trace: a trace that the same task prints next is of the fault that it retries.
+        line=re.compile(r"(?P<what>Huh VM_FAULT_OOM leaked)"),
+        title="{what}",
+        sources=NOWHERE,
     ),
     Pattern(
         kind=K.MEMORY,

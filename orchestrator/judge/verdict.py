@@ -41,8 +41,7 @@ MOST_BAD = 10
 _SUITES_OWN = 125
 # The endings of a guest that was given too little of this machine.
 _MAY_BE_STARVED = (Ending.NEVER_READY, Ending.NO_PROGRESS, Ending.TIMED_OUT, Ending.SSH_LOST)
-# What a guest reports that did not get to run; a host that waits itself makes these splats worthless.
-STARVATION = frozenset({CrashKind.LOCKUP, CrashKind.STALL})
+# The share of the time that QEMU wanted a CPU in which it had none: from here on a splat of WAITING is worthless.
 STARVED = 0.5
 
 # Counters that say that the load ran, and not where.
@@ -167,12 +166,13 @@ def _our_trouble(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Ve
 
 
 def _stalled_by_host(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict | None:
-    """The workload came to its end, and all that the kernel has to say is that it could not run."""
+    """The workload came to its end, and all that the kernel has to say is that it could not run, or waited for long."""
     del cell
     fatal = _fatal(crashes)
     if run.ending is not Ending.REPORTED or run.starved is None or run.starved < STARVED or not fatal:
         return None
-    if any(crash.kind not in STARVATION for crash in fatal):
+    # A task that hung before the load's end: the load would not have ended, had it not gone on.
+    if any(crash.kind not in WAITING for crash in fatal) or (run.result is not None and run.result.swapoff_stuck):
         return None
     title = f"this machine starved the guest: QEMU waited for a CPU {run.starved:.0%} of the time that it wanted one"
     return Verdict(outcome=Outcome.LOST, title=title, reasons=(f"console line {fatal[0].line}: {fatal[0].title}",))

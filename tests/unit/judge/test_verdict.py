@@ -401,12 +401,20 @@ def test_a_stall_on_a_starved_host_is_our_trouble() -> None:
     assert verdict.reasons[0] == "console line 5: INFO: rcu detected stall in f"
 
 
+def test_so_is_a_task_that_hung_there_if_the_load_came_to_its_end() -> None:
+    # Seen with a guest that had a fifth of the CPU time it wanted: swapoff waited for mmap_lock for 56 s, and went on.
+    assert verdict_of(guest_run(starved=0.8), HUNG_TASK).outcome is Outcome.LOST
+    assert verdict_of(guest_run(starved=0.8), STALL, HUNG_TASK).outcome is Outcome.LOST
+
+
 @pytest.mark.parametrize(
     ("run", "crashes", "outcome"),
     [
         (guest_run(starved=0.1), [STALL], Outcome.HUNG),
         (guest_run(starved=None), [STALL], Outcome.HUNG),
-        (guest_run(starved=0.8), [STALL, HUNG_TASK], Outcome.HUNG),
+        (guest_run(starved=0.1), [HUNG_TASK], Outcome.HUNG),
+        (guest_run(starved=0.8, result=result(swapoff_stuck=True)), [HUNG_TASK], Outcome.HUNG),
+        (guest_run(Ending.SWAPOFF_STUCK, starved=0.8), [HUNG_TASK], Outcome.HUNG),
         (guest_run(starved=0.8), [STALL, crash(line=9)], Outcome.CRASHED),
         (guest_run(Ending.NO_PROGRESS, starved=0.8), [STALL], Outcome.HUNG),
         (guest_run(starved=0.8), [], Outcome.PASSED),
