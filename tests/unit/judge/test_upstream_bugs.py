@@ -74,7 +74,7 @@ def test_each_entry_leads_to_a_page_of_the_index_and_to_workloads_that_exist(bug
 def test_the_trace_that_the_retried_fault_prints_is_not_that_of_the_bug() -> None:
     console = (
         "[   32.300043][  T145] Huh VM_FAULT_OOM leaked out to the #PF handler. Retrying PF",
-        "[   32.302156][  T145] load invoked oom-killer: gfp_mask=0xcca(GFP_HIGHUSER_MOVABLE), order=0, oom_score_adj=0",
+        "[   32.302156][  T145] load invoked oom-killer: gfp_mask=0xcca(GFP_HIGHUSER_MOVABLE), order=0",
         "[   32.302373][  T145] CPU: 3 UID: 0 PID: 145 Comm: load Not tainted 7.1.8 #1 PREEMPT",
         "[   32.302391][  T145] Call Trace:",
         "[   32.302405][  T145]  <TASK>",
