@@ -174,8 +174,15 @@ def _stalled_by_host(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -
     # A task that hung before the load's end: the load would not have ended, had it not gone on.
     if any(crash.kind not in WAITING for crash in fatal) or (run.result is not None and run.result.swapoff_stuck):
         return None
-    title = f"this machine starved the guest: QEMU waited for a CPU {run.starved:.0%} of the time that it wanted one"
-    return Verdict(outcome=Outcome.LOST, title=title, reasons=(f"console line {fatal[0].line}: {fatal[0].title}",))
+    return Verdict(
+        outcome=Outcome.LOST,
+        title=_starved_text(run.starved),
+        reasons=(f"console line {fatal[0].line}: {fatal[0].title}",),
+    )
+
+
+def _starved_text(share: float) -> str:
+    return f"this machine starved the guest: QEMU waited for a CPU {share:.0%} of the time that it wanted one"
 
 
 def _hung(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict | None:
@@ -320,6 +327,9 @@ RULES: tuple[Rule, ...] = (
 
 def _context(verdict: Verdict, run: Observation, crashes: tuple[Crash, ...]) -> list[str]:
     lines = list(_hang(run, crashes) if verdict.outcome is Outcome.HUNG else _waiting(run))
+    # The minimums scale with the speed that the guest had while it booted.
+    if verdict.outcome is Outcome.NOT_EXERCISED and run.starved is not None and run.starved >= STARVED:
+        lines.append(_starved_text(run.starved))
     lines += [f"then, console line {crash.line}: {crash.title}" for crash in _later(verdict, crashes)]
     lines += _once(f"allowed: {crash.title} ({crash.allowed})" for crash in crashes if crash.allowed)
     # Green without a check that was asked for is less than green: the reader has to know.

@@ -424,6 +424,15 @@ def test_a_starved_host_excuses_nothing_else(run: Observation, crashes: list[Cra
     assert verdict_of(run, *crashes).outcome is outcome
 
 
+def test_a_cell_that_did_too_little_on_a_starved_host_says_so() -> None:
+    too_little = result(counters={"site.mincore": 3, "swapoffs": 2})
+    busy, quiet = (verdict_of(guest_run(result=too_little, starved=share)) for share in (0.8, 0.1))
+
+    assert busy.outcome is quiet.outcome is Outcome.NOT_EXERCISED
+    assert any("starved the guest" in reason for reason in busy.reasons)
+    assert not any("starved the guest" in reason for reason in quiet.reasons)
+
+
 def test_a_checker_that_is_off_is_told_with_its_line() -> None:
     off = crash(CrashKind.LOCKDEP, "lockdep is off", severity=Severity.COVERAGE, line=40)
 
