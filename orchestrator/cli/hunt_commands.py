@@ -41,8 +41,8 @@ def hunt(  # noqa: PLR0913  # click gives each option as an argument
 ) -> ExitCode:  # fmt: skip
     """Look for bugs that nobody knows, for hours.
 
-    A hunt takes no matrix: give --kernel, --tree or --patch. In each round, all
-    workloads run once on all arches, on plain and on widened kernels; the next
+    A hunt takes no matrix: give --kernel, --tree or --patch. In each round, each
+    workload runs once on all arches, on plain and on widened kernels; the next
     round has other seeds. Widened kernels delay in all functions of the files
     of --in. The hunt goes on after a finding, and reports each once: with its
     rate, its first seed and the command that runs that cell again.
