@@ -48,8 +48,13 @@ def sensitivity(  # noqa: PLR0913  # one parameter an option
     Each bug is applied on top of the series of MATRIX, built and booted. The
     workloads that reach it run, the most promising first, until one of them
     fails, crashes, hangs or reads wrong data, or the bug's time is up. The
-    flavour is widened unless --flavour says otherwise. Exit code 0: every bug
-    was found, and the kernel without a bug is good.
+    flavour is widened unless --flavour says otherwise.
+
+    Exit code 0: every bug was found, and the control (the kernel without a bug)
+    passed. 1: the control failed, or a bug was tried and not found, or was not
+    tried, or does not apply or build. 2: the command line or a file is wrong.
+    3: a bug or a workload of the control was lost, or no bug is left to count.
+    130: you interrupted it.
 
     \b
     Examples:

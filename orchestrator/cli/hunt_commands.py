@@ -16,9 +16,11 @@ from orchestrator.host.errors import ExitCode
 @click.option(
     "--hours",
     type=click.FloatRange(min=0, min_open=True),
-    help="End after so long, builds included (default: 8); with --resume: so much more (default: what was left).",
+    help="End after this time, builds included (default: 8). With --resume: run for this much longer (default: what "
+    "was left of the hunt's time).",
 )
-@click.option("--passes", type=click.IntRange(1), help="Also end when each workload has run so often on each build.")
+@click.option("--rounds", type=click.IntRange(1), help="Also end after this many rounds.")
+@click.option("--passes", type=click.IntRange(1), hidden=True, help="--rounds, until the next release.")
 @click.option(
     "--in",
     "files",
@@ -34,21 +36,23 @@ from orchestrator.host.errors import ExitCode
 @RESTORE
 @AS_JSON
 def hunt(  # noqa: PLR0913  # click gives each option as an argument
-    seconds: int | None, hours: float | None, passes: int | None, files: str, resume: str | None,
+    seconds: int | None, hours: float | None, rounds: int | None, passes: int | None, files: str, resume: str | None,
     jobs: int | None, results: Path, dump_memory: bool, restore: bool, as_json_text: bool, **choice: Any,
 ) -> ExitCode:  # fmt: skip
     """Look for bugs that nobody knows, for hours.
 
-    All workloads run in turn on all arches, on plain and on widened kernels,
-    again and again with other seeds. Widened kernels delay in all functions of
-    the files of --in. The hunt goes on after a finding, and reports each once:
-    with its rate, its first seed and the command that runs that cell again. It
-    needs --kernel, --tree or --patch. --seed is another one for each hunt
-    unless you give it.
+    A hunt takes no matrix: give --kernel, --tree or --patch. In each round, each
+    workload runs once on all arches, on plain and on widened kernels; the next
+    round has other seeds. Widened kernels delay in all functions of the files
+    of --in. The hunt goes on after a finding, and reports each once: with its
+    rate, its first seed and the command that runs that cell again.
+
+    All seeds are derived from --seed. Without it each hunt draws a new one, and
+    reports it. With --resume, a hunt keeps its seed and all else that it runs.
 
     Exit code 0: nothing was found. 1: something was, or a kernel was not
     built. 2: the command line is wrong. 3: the host failed, no cell passed, or
-    all cells of a workload on a build were lost.
+    all cells of a workload on a build were lost. 130: you interrupted it.
 
     \b
     Examples:
@@ -58,7 +62,9 @@ def hunt(  # noqa: PLR0913  # click gives each option as an argument
     """
     from orchestrator.cli.hunt_runs import HuntChoice, go_on, run_hunt_of
 
-    asked = HuntChoice(hours=hours, passes=passes, files=files)
+    if passes is not None:
+        click.echo("NOTE: --passes is now --rounds, and goes with the next release", err=True)
+    asked = HuntChoice(hours=hours, rounds=rounds or passes, files=files)
     output = Output(results=results, junit=None, as_json=as_json_text)
     how = {"jobs": jobs, "dump_memory": dump_memory, "restore": restore}
     if resume is not None:

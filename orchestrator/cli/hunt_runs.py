@@ -44,7 +44,7 @@ class HuntChoice:
     """The options that only a hunt has."""
 
     hours: float | None
-    passes: int | None
+    rounds: int | None
     files: str
 
 
@@ -55,7 +55,7 @@ def run_hunt_of(asked: HuntChoice, choice: Mapping[str, Any], output: Output, **
     if patterns and not any(is_widened(cell.build.flavour) for cell in request.cells):
         raise UserError("--in: no flavour of the hunt is widened", hint="--flavour widened")
     with terminal(screen(beside_output=output.as_json)) as listener:
-        task = hunt_task(request, patterns, asked.passes, listener)
+        task = hunt_task(request, patterns, asked.rounds, listener)
     hunt = _new_hunt(task, asked, output.results)
     try:
         return _hunted(HuntLedger(hunt, _results_named(output)), output, how)
@@ -68,7 +68,7 @@ def run_hunt_of(asked: HuntChoice, choice: Mapping[str, Any], output: Output, **
 
 def go_on(name: str, asked: HuntChoice, choice: Mapping[str, Any], output: Output, **how: Any) -> ExitCode:
     """Go on with a hunt: with its kernels, its seeds and all that it knows. Raises UserError."""
-    given = [option for option, value in {**choice, "in": asked.files, "passes": asked.passes}.items() if value]
+    given = [option for option, value in {**choice, "in": asked.files, "rounds": asked.rounds}.items() if value]
     if given := [option for option in given if option != "sandbox"]:
         raise UserError(f"--resume: what a hunt runs was decided when it began: leave out --{given[0]}")
     hunt = load_hunt(output.results, name)

@@ -59,8 +59,8 @@ def _names(given: str) -> tuple[str, ...]:
     "--budget",
     type=Budget(),
     metavar="TIME",
-    help="Guests run for this long at most: 90s, 10m, 1.5h. Mutants are tried in random order then, and those that do "
-    "not get a turn make the score that of a sample.",
+    help="End the guests of all mutants after this time: 90s, 10m, 1.5h; builds do not count. Mutants are then tried "
+    "in random order, and the score is an estimate from those that were tried.",
 )
 @click.option(
     "--repro",
@@ -96,9 +96,9 @@ def mutate(  # noqa: PLR0913  # one parameter an option
     One kernel has them all. Each workload runs once as a control; then each
     mutant in those that reach it, until one notices it: docs/mutation.md.
 
-    Exit code 0: all that were tried were noticed, or --list. 1: one survived,
-    nothing reaches one, a workload is red without any, or the kernel does not
-    build. 3: nothing is known, or one was lost.
+    Exit code 0: all that were tried were noticed; always with --list. 1: a
+    mutant survived or is reached by no workload, a workload is red in the
+    control, or the kernel does not build. 3: none could be tried, or one was lost.
 
     \b
     Examples:

@@ -56,6 +56,9 @@ def _version_alone(_context: click.Context, _parameter: click.Parameter, value: 
 MATRIX = MatrixFile()
 # Those of model.configuration, which takes longer to import than a help text may take.
 VARIANTS = ("baseline", "patched")
+# Those of plan.flavours.
+FLAVOURS = ("plain", "debug", "widened", "reach", "kasan", "kcsan", "kselftest", "kunit", "16k", "64k", "numa",
+            "memcg-v1", "thp-always", "rt")  # fmt: skip
 DEFAULT_MATRIX = paths.CONFIGS / "swapoff.yaml"
 F = TypeVar("F", bound=Callable[..., Any])
 SERIES_VERSION = click.option("--series-version", default="", metavar="N", callback=_version_alone,
@@ -106,8 +109,7 @@ _BUILD_CHOICE = (
                  help="Build kernels/NAME.yaml, or a version such as 6.12.100, instead of the matrix's kernel."),
     click.option("--arch", multiple=True, type=click.Choice(sorted(ARCHES)), help="Only this architecture."),
     click.option("--flavour", multiple=True, metavar="F",
-                 help="Only this flavour: plain, debug, widened, reach, kasan, kcsan, 16k, 64k, numa, memcg-v1, "
-                 "thp-always, rt, or several as a+b."),
+                 help=f"Only this flavour: {', '.join(FLAVOURS)}, or several as a+b."),
     click.option("--workload", multiple=True, metavar="W",
                  help="Only this workload: a name, or the path of its YAML file."),
     click.option("--suite", multiple=True, metavar="KIND:WHAT",
@@ -139,7 +141,8 @@ DETERMINISTIC = click.option("--deterministic", is_flag=True,
                              "replay` runs a cell again bit for bit. They are slower.")  # fmt: skip
 JUNIT = click.option("--junit", type=OutputFile(), metavar="FILE", help="Also write JUnit XML to FILE.")
 SINCE = click.option("--since", metavar="RUN", default="",
-                     help="Only what is new since RUN (an id, the start of one, or last) fails the run.")  # fmt: skip
+                     help="Only new failures fail the run: those that neither RUN nor the runs before it had. RUN is "
+                     "an id, the start of one, or last (all runs so far).")  # fmt: skip
 SHARD = click.option(
     "--shard", metavar="I/N", default="", help="Only the I-th of N parts of the cells: see `patchrig merge`."
 )

@@ -57,6 +57,11 @@ def reach(  # noqa: PLR0913  # click gives each option as an argument
     with the workloads that run most of what the series changes, and lists the
     changed functions that nothing runs. Without MATRIX it is swapoff.
 
+    Exit code 0: each workload is in the map. 1: one is not, and a cell is red,
+    or a kernel was not built. 2: the command line or a file is wrong. 3: one is
+    not, and no cell is red (a guest was lost); or the host failed. 130: you
+    interrupted the run.
+
     \b
     Examples:
       patchrig reach swapoff --arch x86_64

@@ -65,7 +65,8 @@ def run(  # noqa: PLR0913  # click gives each option as an argument
 
     Exit code 0: no cell is red or lost, and at least one passed (or a suite
     ended). 1: a red cell, or a subtest that the series made worse. 2: the
-    command line or a file is wrong. 3: the host failed, or no cell passed.
+    command line or a file is wrong. 3: no cell is red, but one is lost, or all
+    are skipped; or the host failed. 130: you interrupted the run.
     Red is any outcome except passed, skipped, subtests-failed and lost. With
     --since a red cell counts only if its failure is new.
 

@@ -26,7 +26,7 @@ def series(paths: tuple[Path, ...], tree: Path | None, series_version: str, as_j
     \b
     Examples:
       patchrig series series.mbox
-      patchrig series v6.19..HEAD --tree ~/linux --json | jq '.touched[]'
+      patchrig series v6.19..HEAD --tree ~/linux --json | jq -r '.touched[]'
     """
     from orchestrator.cli.series_text import print_series
 

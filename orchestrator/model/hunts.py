@@ -26,7 +26,7 @@ class HuntTask:
     choices: MatrixChoices | None = None
     left_out: tuple[str, ...] = ()
     sandbox: bool = True
-    passes: int | None = None  # None: until the time is up
+    most_rounds: int | None = None  # None: until the time is up
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

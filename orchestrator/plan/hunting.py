@@ -68,12 +68,12 @@ def hunt_cells(matrix: Matrix, workloads: Sequence[Workload]) -> tuple[Cell, ...
     return tuple(sorted(expand(once, everywhere), key=lambda cell: places[cell.workload.name]))
 
 
-def next_cells(cells: Sequence[Cell], seed: int, hunted: Hunted, passes: int | None = None) -> tuple[Cell, ...]:
+def next_cells(cells: Sequence[Cell], seed: int, hunted: Hunted, most_rounds: int | None = None) -> tuple[Cell, ...]:
     """Those that have run least often, each with its next seed; () where nothing is left to run."""
     live = [(cell, _tally(hunted, cell)) for cell in cells if cell.build.name not in hunted.unbuilt]
     live = [(cell, tally) for cell, tally in live if not tally.dropped]
     number = min((tally.last for _, tally in live), default=0) + 1
-    if passes is not None and number > passes:
+    if most_rounds is not None and number > most_rounds:
         return ()
     return tuple(
         replace(cell, repeat=number, seed=cell_seed(seed, workload=cell.workload.name, repeat=number))

@@ -2,6 +2,7 @@
 """The folder of a hunt: hunt.json, hunt.txt, and a folder for each of its rounds, which are runs."""
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -39,7 +40,7 @@ def load_hunt(root: Path, name: str) -> Hunt:
     folder = _find(root, name)
     path = folder / HUNT_FILE
     try:
-        return _HUNT.validate_python(sealed_object(path) | {"folder": str(folder)})
+        return _HUNT.validate_python(_with_rounds(sealed_object(path)) | {"folder": str(folder)})
     except ValidationError as why:
         raise UserError(f"{path} was written by another version, or by hand", hint="patchrig hunt ...") from why
 
@@ -48,6 +49,14 @@ def uncounted_rounds(hunt: Hunt) -> tuple[int, ...]:
     """The rounds that the hunt was killed in: their cells are on the disk, and not in what it knows."""
     numbers = (int(folder.name) for folder in (hunt.folder / ROUNDS).glob("[0-9][0-9][0-9][0-9]*"))
     return tuple(sorted(number for number in numbers if number > hunt.rounds))
+
+
+def _with_rounds(stored: dict[str, Any]) -> dict[str, Any]:
+    """Until the next release: a hunt that was begun when rounds were called passes."""
+    task = stored.get("task")
+    if not isinstance(task, dict) or "passes" not in task:
+        return stored
+    return {**stored, "task": {"most_rounds": task["passes"], **task}}
 
 
 def _find(root: Path, name: str) -> Path:

@@ -52,9 +52,9 @@ def run_hunt(ledger: HuntLedger, request: Request, listener: Listener) -> None:
     ended = "interrupted"
     try:
         while True:
-            cells = next_cells(ledger.cells, task.matrix.seed, ledger.hunted, task.passes)
+            cells = next_cells(ledger.cells, task.matrix.seed, ledger.hunted, task.most_rounds)
             if not cells:
-                ended = f"{task.passes} passes are over" if task.passes else "nothing is left to run"
+                ended = f"{task.most_rounds} rounds are over" if task.most_rounds else "nothing is left to run"
                 return
             if request.until is None or request.until.passed():
                 ended = f"its {hours:g} hours are over"

@@ -19,7 +19,7 @@ from orchestrator.run.kernels import Kernels, Request, open_kernels
 from orchestrator.run.reach_maps import kept_maps
 
 
-def hunt_task(request: Request, patterns: Sequence[str], passes: int | None, listener: Listener) -> HuntTask:
+def hunt_task(request: Request, patterns: Sequence[str], most_rounds: int | None, listener: Listener) -> HuntTask:
     """The task of a hunt with the cells of a request, in the files of these patterns; (): those of swap.
 
     Raises UserError for a pattern that means no file of this kernel, InfraError without a source.
@@ -42,7 +42,7 @@ def hunt_task(request: Request, patterns: Sequence[str], passes: int | None, lis
         choices=request.choices,
         left_out=request.left_out,
         sandbox=request.sandbox,
-        passes=passes,
+        most_rounds=most_rounds,
     )
 
 

@@ -3,6 +3,7 @@
 
 import hashlib
 import io
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -190,7 +191,7 @@ class _Loader:
             self._end_singles()
             self._add_range(str(path))
         else:
-            raise UserError(f"{path} does not exist; a series is {FORMS}")
+            raise UserError(f"{path} does not exist; a series is {FORMS}", hint=_look_around(path))
 
     def add_content(self, raw: bytes, name: str, *, shown: str) -> None:
         pieces = self._pieces(raw, name, shown)
@@ -295,6 +296,11 @@ class _Loader:
                 problem=problem if swapped and not reverse else "",
             )
         )
+
+
+def _look_around(path: Path) -> str:
+    """The command that lists the folder in which the user may find what was meant."""
+    return shlex.join(["ls", str(next(folder for folder in path.parents if folder.is_dir()))])
 
 
 def _stat_remark(piece: Piece, patch: Patch) -> Iterator[str]:

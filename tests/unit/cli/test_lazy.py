@@ -12,9 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 from orchestrator.cli.main import COMMANDS, cli
-from orchestrator.cli.options import VARIANTS
+from orchestrator.cli.options import FLAVOURS, VARIANTS
 from orchestrator.host.paths import CONFIGS
 from orchestrator.model.configuration import Variant
+from orchestrator.plan import flavours
 
 # What takes most of a second to import, and what leads there.
 HEAVY = (
@@ -155,6 +156,17 @@ def test_help_texts_have_the_words_of_kernel_developers(words: list[str]) -> Non
 
 def test_the_variants_on_the_command_line_are_those_of_a_matrix() -> None:
     assert set(VARIANTS) == set(Variant)
+
+
+def test_the_help_of_flavour_names_each_flavour() -> None:
+    assert set(FLAVOURS) == set(flavours.FLAVOURS)
+    text = " ".join(help_of("run").split())
+    assert f"Only this flavour: {', '.join(FLAVOURS)}, or several" in text
+
+
+@pytest.mark.parametrize(("name", "usage"), [("coverage", "[OPTIONS] [RUN]"), ("judge", "[OPTIONS] [CONSOLE.log]...")])
+def test_an_argument_that_may_be_left_out_is_in_brackets(name: str, usage: str) -> None:
+    assert help_of(name).splitlines()[0] == f"Usage: patchrig {name} {usage}"
 
 
 @pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS)], ids=" ".join)

@@ -174,3 +174,11 @@ def test_a_workload_can_not_exclude_a_flavour_that_there_is_not(tmp_path: Path) 
     assert "mine.yaml" in why
     assert "65k" in why
     assert "64k" in why
+
+
+def test_a_hunt_by_passes_is_one_by_rounds_and_is_told_the_new_name() -> None:
+    done = CliRunner().invoke(cli, ["hunt", "--passes", "3"], standalone_mode=False)
+
+    assert "--passes is now --rounds" in done.stderr
+    assert isinstance(done.exception, UserError)
+    assert "which kernel" in str(done.exception)

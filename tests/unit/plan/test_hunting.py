@@ -136,15 +136,15 @@ def test_what_has_no_kernel_or_proves_nothing_is_left_out() -> None:
 
 
 @given(st.integers(1, 4), st.lists(st.integers(0, 11), max_size=40))
-def test_however_a_hunt_is_cut_each_pass_runs_each_cell_once(passes: int, cuts: list[int]) -> None:
+def test_however_a_hunt_is_cut_each_round_runs_each_cell_once(rounds: int, cuts: list[int]) -> None:
     hunted, ran = Hunted(), list[tuple[str, int]]()
     left = iter(cuts)
-    while cells := next_cells(CELLS, 5, hunted, passes):
+    while cells := next_cells(CELLS, 5, hunted, rounds):
         for cell in cells[: next(left, None) or len(cells)]:
             ran.append((cell.name, cell.seed))
             hunted = Hunted(tallies={**hunted.tallies, cell.name: Tally(last=cell.repeat)})
 
-    assert len(ran) == len(set(ran)) == passes * len(CELLS)
+    assert len(ran) == len(set(ran)) == rounds * len(CELLS)
 
 
 def reach(**ran: tuple[str, ...]) -> ReachMap:

@@ -14,6 +14,7 @@ from orchestrator.model.hunts import Hunt, HuntTask
 from orchestrator.model.outcomes import Outcome
 from orchestrator.report.hunt_files import ROUNDS, load_hunt, round_name, save_hunt, uncounted_rounds
 from orchestrator.report.hunt_text import hunt_json, hunt_text
+from orchestrator.report.stored import sealed_object, with_sum
 from tests.unit.samples import cell, cell_report, crash, guest_run
 
 CELL = cell()
@@ -144,3 +145,15 @@ def test_rounds_after_the_last_that_was_counted_are_found(tmp_path: Path) -> Non
         (tmp_path / ROUNDS / round_name(number)).mkdir(parents=True)
 
     assert uncounted_rounds(replace(hunt(tmp_path), rounds=2)) == (3, 11_000)
+
+
+def test_a_hunt_whose_rounds_were_called_passes_keeps_its_limit(tmp_path: Path) -> None:
+    begun = replace(hunt(tmp_path / "hunt-1"), task=replace(hunt().task, most_rounds=4))
+    begun.folder.mkdir()
+    save_hunt(begun)
+    path = begun.folder / "hunt.json"
+    stored = sealed_object(path)
+    stored["task"]["passes"] = stored["task"].pop("most_rounds")
+    path.write_text(with_sum(json.dumps(stored, indent=1)))
+
+    assert load_hunt(tmp_path, "hunt-1").task == begun.task

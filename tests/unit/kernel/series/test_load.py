@@ -189,8 +189,17 @@ def test_what_is_no_patch_is_named_with_what_is_allowed(tmp_path: Path) -> None:
 
 
 def test_a_path_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"nowhere\.patch does not exist"):
-        load(tmp_path, tmp_path / "nowhere.patch")
+    with pytest.raises(UserError, match=r"nowhere\.patch does not exist") as refused:
+        load(tmp_path, tmp_path / "nofolder" / "nowhere.patch")
+
+    assert refused.value.hint == f"ls {tmp_path}"
+
+
+def test_a_name_that_does_not_exist_lists_the_folder_in_which_it_was_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as refused:
+        load(tmp_path, Path("NOSUCH"))
+
+    assert refused.value.hint == "ls ."
 
 
 def test_a_range_without_a_git_tree_says_what_is_missing(tmp_path: Path) -> None:
