@@ -43,12 +43,13 @@ def hunt(  # noqa: PLR0913  # click gives each option as an argument
     again and again with other seeds. Widened kernels delay in all functions of
     the files of --in. The hunt goes on after a finding, and reports each once:
     with its rate, its first seed and the command that runs that cell again. It
-    needs --kernel, --tree or --patch. --seed is another one for each hunt
-    unless you give it.
+    needs --kernel, --tree or --patch, and has no matrix. The seed is random
+    unless you give --seed; hunt.txt has it.
 
-    Exit code 0: nothing was found. 1: something was, or a kernel was not
-    built. 2: the command line is wrong. 3: the host failed, no cell passed, or
-    all cells of a workload on a build were lost.
+    Exit code 0: nothing was found, and cells passed. 1: there is a finding, new
+    or known, or a kernel was not built. 2: the command line is wrong. 3: the
+    host failed, no cell passed, or all cells of a workload on a build were
+    lost. 130: interrupted.
 
     \b
     Examples:

@@ -136,10 +136,11 @@ RESTORE = click.option("--no-restore", "restore", flag_value=False, default=True
                         help="Boot every guest: restore none from a snapshot.")  # fmt: skip
 DETERMINISTIC = click.option("--deterministic", is_flag=True,
                              help="Guests whose every step depends on their seed and files alone, so that `patchrig "
-                             "replay` runs a cell again bit for bit. They are slower.")  # fmt: skip
+                             "replay` runs a cell again bit for bit. They never use KVM.")  # fmt: skip
 JUNIT = click.option("--junit", type=OutputFile(), metavar="FILE", help="Also write JUnit XML to FILE.")
 SINCE = click.option("--since", metavar="RUN", default="",
-                     help="Only what is new since RUN (an id, the start of one, or last) fails the run.")  # fmt: skip
+                     help="Only what is new since RUN fails the run: an id, the start of one, or `last` for all runs "
+                     "so far.")  # fmt: skip
 SHARD = click.option(
     "--shard", metavar="I/N", default="", help="Only the I-th of N parts of the cells: see `patchrig merge`."
 )
