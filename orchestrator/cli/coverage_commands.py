@@ -10,7 +10,7 @@ from orchestrator.host.errors import ExitCode
 
 
 @click.command()
-@click.argument("name", metavar="RUN", default="latest")
+@click.argument("name", metavar="[RUN]", default="latest")
 @click.option(
     "--format",
     "form",
