@@ -18,7 +18,13 @@ from orchestrator.host.errors import ExitCode
     type=click.FloatRange(min=0, min_open=True),
     help="End after so long, builds included (default: 8); with --resume: so much more (default: what was left).",
 )
-@click.option("--passes", type=click.IntRange(1), help="Also end when each workload has run so often on each build.")
+@click.option(
+    "--rounds",
+    "--passes",
+    "passes",
+    type=click.IntRange(1),
+    help="Also end after this many rounds: each workload has run so often on each build.",
+)
 @click.option(
     "--in",
     "files",

@@ -68,7 +68,7 @@ def run_hunt_of(asked: HuntChoice, choice: Mapping[str, Any], output: Output, **
 
 def go_on(name: str, asked: HuntChoice, choice: Mapping[str, Any], output: Output, **how: Any) -> ExitCode:
     """Go on with a hunt: with its kernels, its seeds and all that it knows. Raises UserError."""
-    fixed = {**choice, "no-sandbox": not choice["sandbox"], "sandbox": None, "in": asked.files, "passes": asked.passes}
+    fixed = {**choice, "no-sandbox": not choice["sandbox"], "sandbox": None, "in": asked.files, "rounds": asked.passes}
     if given := [option for option, value in fixed.items() if value]:
         raise UserError(f"--resume: what a hunt runs was decided when it began: leave out --{given[0]}")
     hunt = load_hunt(output.results, name)
