@@ -45,12 +45,12 @@ def hunt(  # noqa: PLR0913  # click gives each option as an argument
 ) -> ExitCode:  # fmt: skip
     """Look for bugs that nobody knows, for hours.
 
-    All workloads run in turn on all arches, on plain and on widened kernels,
-    again and again with other seeds. Widened kernels delay in all functions of
-    the files of --in. The hunt goes on after a finding, and reports each once:
-    with its rate, its first seed and the command that runs that cell again. It
-    needs --kernel, --tree or --patch, and has no matrix. The seed is random
-    unless you give --seed; hunt.txt has it.
+    All workloads of configs/mm.yaml run in turn on all arches, on plain and on
+    widened kernels, again and again with other seeds. Widened kernels delay in
+    all functions of the files of --in. The hunt goes on after a finding, and
+    reports each once: with its rate, its first seed and the command that runs
+    that cell again. It needs --kernel, --tree or --patch, and has no matrix. The
+    seed is random unless you give --seed; hunt.txt has it.
 
     Exit code 0: nothing was found, and cells passed. 1: there is a finding, new
     or known, or a kernel was not built. 2: the command line is wrong. 3: the
