@@ -48,11 +48,8 @@ def sensitivity(  # noqa: PLR0913  # one parameter an option
     Each bug is applied on top of the series of MATRIX, built and booted. The
     workloads that reach it run, the most promising first, until one of them
     fails, crashes, hangs or reads wrong data, or the bug's time is up. The
-    flavour is widened unless --flavour says otherwise.
-
-    Exit code 0: every bug was found, and the control passed: the kernel without
-    a bug. 1: the control failed, or a bug was not found. 2: the command line or
-    a file is wrong. 3: a bug or a workload of the control was lost.
+    flavour is widened unless --flavour says otherwise. Exit code 0: every bug
+    was found, and the kernel without a bug is good.
 
     \b
     Examples:

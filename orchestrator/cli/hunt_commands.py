@@ -18,13 +18,7 @@ from orchestrator.host.errors import ExitCode
     type=click.FloatRange(min=0, min_open=True),
     help="End after so long, builds included (default: 8); with --resume: so much more (default: what was left).",
 )
-@click.option(
-    "--rounds",
-    "--passes",
-    "passes",
-    type=click.IntRange(1),
-    help="Also end after this many rounds: each workload has run so often on each build.",
-)
+@click.option("--passes", type=click.IntRange(1), help="Also end when each workload has run so often on each build.")
 @click.option(
     "--in",
     "files",
@@ -45,17 +39,16 @@ def hunt(  # noqa: PLR0913  # click gives each option as an argument
 ) -> ExitCode:  # fmt: skip
     """Look for bugs that nobody knows, for hours.
 
-    All workloads of configs/mm.yaml run in turn on all arches, on plain and on
-    widened kernels, again and again with other seeds. Widened kernels delay in
-    all functions of the files of --in. The hunt goes on after a finding, and
-    reports each once: with its rate, its first seed and the command that runs
-    that cell again. It needs --kernel, --tree or --patch, and has no matrix. The
-    seed is random unless you give --seed; hunt.txt has it.
+    All workloads run in turn on all arches, on plain and on widened kernels,
+    again and again with other seeds. Widened kernels delay in all functions of
+    the files of --in. The hunt goes on after a finding, and reports each once:
+    with its rate, its first seed and the command that runs that cell again. It
+    needs --kernel, --tree or --patch. --seed is another one for each hunt
+    unless you give it.
 
-    Exit code 0: nothing was found, and cells passed. 1: there is a finding, new
-    or known, or a kernel was not built. 2: the command line is wrong. 3: the
-    host failed, no cell passed, or all cells of a workload on a build were
-    lost. 130: interrupted.
+    Exit code 0: nothing was found. 1: something was, or a kernel was not
+    built. 2: the command line is wrong. 3: the host failed, no cell passed, or
+    all cells of a workload on a build were lost.
 
     \b
     Examples:

@@ -68,9 +68,11 @@ def run_hunt_of(asked: HuntChoice, choice: Mapping[str, Any], output: Output, **
 
 def go_on(name: str, asked: HuntChoice, choice: Mapping[str, Any], output: Output, **how: Any) -> ExitCode:
     """Go on with a hunt: with its kernels, its seeds and all that it knows. Raises UserError."""
-    fixed = {**choice, "no-sandbox": not choice["sandbox"], "sandbox": None, "in": asked.files, "rounds": asked.passes}
-    if given := [option for option, value in fixed.items() if value]:
+    given = [option for option, value in {**choice, "in": asked.files, "passes": asked.passes}.items() if value]
+    if given := [option for option in given if option != "sandbox"]:
         raise UserError(f"--resume: what a hunt runs was decided when it began: leave out --{given[0]}")
+    if not choice["sandbox"]:
+        raise UserError("--resume: what a hunt runs was decided when it began: leave out --no-sandbox")
     hunt = load_hunt(output.results, name)
     ledger = HuntLedger(replace(hunt, ended=""), _results_named(output))
     ledger.recount()

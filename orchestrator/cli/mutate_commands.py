@@ -96,10 +96,9 @@ def mutate(  # noqa: PLR0913  # one parameter an option
     One kernel has them all. Each workload runs once as a control; then each
     mutant in those that reach it, until one notices it: docs/mutation.md.
 
-    Exit code 0: all that were tried were noticed, or --list. 1: a mutant
-    survived or is reached by no workload, a workload is red in the control, or
-    the kernel does not build. 2: the command line is wrong, or the series does
-    not apply. 3: no mutant could be tried, or one was lost.
+    Exit code 0: all that were tried were noticed, or --list. 1: one survived,
+    nothing reaches one, a workload is red without any, or the kernel does not
+    build. 3: nothing is known, or one was lost.
 
     \b
     Examples:

@@ -139,8 +139,7 @@ DETERMINISTIC = click.option("--deterministic", is_flag=True,
                              "replay` runs a cell again bit for bit. They never use KVM.")  # fmt: skip
 JUNIT = click.option("--junit", type=OutputFile(), metavar="FILE", help="Also write JUnit XML to FILE.")
 SINCE = click.option("--since", metavar="RUN", default="",
-                     help="Only what is new since RUN fails the run: an id, the start of one, or `last` for all runs "
-                     "so far.")  # fmt: skip
+                     help="Only what is new since RUN (an id, the start of one, or last) fails the run.")  # fmt: skip
 SHARD = click.option(
     "--shard", metavar="I/N", default="", help="Only the I-th of N parts of the cells: see `patchrig merge`."
 )

@@ -65,10 +65,9 @@ def run(  # noqa: PLR0913  # click gives each option as an argument
 
     Exit code 0: no cell is red or lost, and at least one passed (or a suite
     ended). 1: a red cell, or a subtest that the series made worse. 2: the
-    command line or a file is wrong. 3: the host failed or a cell is lost, and
-    no cell is red; or all cells are skipped. 130: interrupted. Red is any
-    outcome except passed, skipped, subtests-failed and lost. With --since a red
-    cell counts only if its failure is new.
+    command line or a file is wrong. 3: the host failed, or no cell passed.
+    Red is any outcome except passed, skipped, subtests-failed and lost. With
+    --since a red cell counts only if its failure is new.
 
     \b
     Examples:
@@ -156,8 +155,8 @@ def repro(  # noqa: PLR0913  # click gives each option as an argument
     """Run a CELL of an earlier RUN again.
 
     Kernel, guest files, seed and command line are the same. RUN is an id, the
-    start of one, a path, or "latest"; CELL is a cell's name, or an end or a
-    part of it that no other cell has.
+    start of one, a path, or "latest"; CELL is a cell's name, or a part of it
+    that no other cell has.
 
     \b
     Examples:

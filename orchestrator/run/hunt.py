@@ -54,7 +54,7 @@ def run_hunt(ledger: HuntLedger, request: Request, listener: Listener) -> None:
         while True:
             cells = next_cells(ledger.cells, task.matrix.seed, ledger.hunted, task.passes)
             if not cells:
-                ended = f"{task.passes} rounds are over" if task.passes else "nothing is left to run"
+                ended = f"{task.passes} passes are over" if task.passes else "nothing is left to run"
                 return
             if request.until is None or request.until.passed():
                 ended = f"its {hours:g} hours are over"

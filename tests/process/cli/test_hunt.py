@@ -85,7 +85,7 @@ def crashing(*lines: str) -> list[Step]:
 def test_a_splat_that_many_cells_show_is_one_finding_with_its_rate_and_the_hunt_goes_on(kernel: ToyKernel) -> None:
     kernel.host.scenario(passing(), crashing(OOPS), passing(), passing(), passing(), crashing(OOPS), passing())
 
-    done = run(kernel, begin(kernel, "--flavour", "plain", "--rounds", "4", "--seed", "7", "--json"))
+    done = run(kernel, begin(kernel, "--flavour", "plain", "--passes", "4", "--seed", "7", "--json"))
 
     assert done.returncode == 1, done.stderr
     said = json.loads(done.stdout)
@@ -93,7 +93,7 @@ def test_a_splat_that_many_cells_show_is_one_finding_with_its_rate_and_the_hunt_
     assert (finding["outcome"], finding["known"]) == ("crashed", None)
     assert (finding["rate"]["seen"], finding["rate"]["cells"]) == (2, 4)
     assert 0 < finding["rate"]["low"] < 0.5 < finding["rate"]["high"] < 1
-    assert said["ended"] == "4 rounds are over"
+    assert said["ended"] == "4 passes are over"
     (build,) = said["builds"]
     assert (build["cells"], build["passed"], build["bad"], build["lost"]) == (8, 6, 2, 0)
     assert done.stderr.count("NOTE: NEW: crashed: ") == 1
@@ -104,7 +104,7 @@ def test_a_splat_that_many_cells_show_is_one_finding_with_its_rate_and_the_hunt_
 
 def test_the_command_of_a_finding_runs_its_cell_again(kernel: ToyKernel) -> None:
     kernel.host.scenario(passing(), passing(), passing(), crashing(OOPS), passing())
-    done = run(kernel, begin(kernel, "--flavour", "plain", "--rounds", "2", "--json"))
+    done = run(kernel, begin(kernel, "--flavour", "plain", "--passes", "2", "--json"))
     (finding,) = json.loads(done.stdout)["findings"]
     assert finding["first"]["number"] == 2
 
@@ -157,7 +157,7 @@ def test_a_pattern_that_means_no_file_is_refused_before_anything_is_built(kernel
 def test_a_hunt_that_is_killed_goes_on_where_it_was(kernel: ToyKernel) -> None:
     hanging: list[Step] = [["say", PROGRESS], ["mark", "fourth"], ["hang"]]
     kernel.host.scenario(passing(), crashing(OOPS), passing(), hanging)
-    patchrig = start(kernel, begin(kernel, "--flavour", "plain", "--rounds", "3", "--seed", "7"))
+    patchrig = start(kernel, begin(kernel, "--flavour", "plain", "--passes", "3", "--seed", "7"))
     kernel.host.marked("fourth")
     patchrig.kill()
     patchrig.communicate(timeout=120)
@@ -279,7 +279,6 @@ def test_a_machine_that_starts_no_guest_ends_the_hunt_which_can_be_resumed(kerne
         (["--resume", "latest"], "no hunt 'latest'"),
         (["--resume", "latest", "--kernel", "6.19"], "leave out --kernel"),
         (["--resume", "latest", "--no-sandbox"], "leave out --no-sandbox"),
-        (["--resume", "latest", "--passes", "2"], "leave out --rounds"),
     ],
 )
 def test_a_command_line_that_makes_no_hunt_is_refused(kernel: ToyKernel, words: list[str], why: str) -> None:
