@@ -5,14 +5,14 @@
 # make unit    the tests of tests/unit, the architecture and the linters, no guest and no build: under a minute on two cores
 # make lint    formatting, linters, types, shellcheck, the warnings of the guest programs, the import rules
 # make benchmark   the speed of the main job on this machine, as a table; ARGS="--only boot" for one row, --list for all
-# make reach   what is asked of coverage, seeded bugs and control, measured: hours; ARGS="--read FOLDER..." reads what there is
-# make measurements   docs/measurements.md, from the figures that benchmark and reach store with ARGS="--write"
+# make targets what is asked of coverage, seeded bugs and control, measured: hours; ARGS="--read FOLDER..." reads what there is
+# make measurements   docs/measurements.md, from the figures that benchmark and targets store with ARGS="--write"
 # make pictures       the pictures of the README, from a short real run
 # make corpus  how the judge does on a folder of console logs with verdicts, and when rules are left out; CORPUS=DIR
 # make faults  crashes, full disks, bit flips and hostile series against patchrig: two hours; SEED=7, ARGS="--only F7 --tries 5"
 # make setup   only set up: Debian packages and .venv
 
-.PHONY: help run test boots unit lint benchmark reach measurements pictures corpus faults setup
+.PHONY: help run test boots unit lint benchmark targets measurements pictures corpus faults setup
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -38,7 +38,7 @@ lint: setup
 benchmark: setup
 	.venv/bin/python -m benchmarks.measure $(ARGS)
 
-reach: setup
+targets: setup
 	.venv/bin/python -m benchmarks.reach $(ARGS)
 
 measurements: setup

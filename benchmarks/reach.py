@@ -246,7 +246,7 @@ def main() -> None:
             folders = [folder for name in given.only.split(",") for folder in PARTS[name](asked)]
         measured, goal = read_folders(folders), expected()
         if given.write:
-            command = measurements.command_line("reach", [word for word in sys.argv[1:] if word != "--write"])
+            command = measurements.command_line("targets", [word for word in sys.argv[1:] if word != "--write"])
             for name, table in stored(measured, goal, command):
                 measurements.store(name, table)
             measurements.main()

@@ -21,7 +21,6 @@ from orchestrator.host.errors import ExitCode, InfraError, UserError
 from orchestrator.host.text import json_text
 from orchestrator.model.configuration import Variant
 from orchestrator.model.hunts import Hunt, HuntTask
-from orchestrator.plan.checks import known_workloads
 from orchestrator.plan.config import load_matrix
 from orchestrator.plan.flavours import is_widened
 from orchestrator.plan.hunting import FLAVOURS, all_workloads, delays_text_of, patterns_of
@@ -29,6 +28,7 @@ from orchestrator.report.hunt_files import PREFIX, ROUNDS, load_hunt, save_hunt
 from orchestrator.report.hunt_text import hunt_json, hunt_text, resume_words
 from orchestrator.report.store import new_folder
 from orchestrator.report.terminal import say, screen, terminal
+from orchestrator.run.chosen_plan import SHIPPED
 from orchestrator.run.hunt import request_of_task, run_hunt
 from orchestrator.run.hunt_ledger import HuntLedger
 from orchestrator.run.hunt_task import hunt_task, same_source
@@ -71,6 +71,8 @@ def go_on(name: str, asked: HuntChoice, choice: Mapping[str, Any], output: Outpu
     given = [option for option, value in {**choice, "in": asked.files, "rounds": asked.rounds}.items() if value]
     if given := [option for option in given if option != "sandbox"]:
         raise UserError(f"--resume: what a hunt runs was decided when it began: leave out --{given[0]}")
+    if not choice["sandbox"]:
+        raise UserError("--resume: what a hunt runs was decided when it began: leave out --no-sandbox")
     hunt = load_hunt(output.results, name)
     ledger = HuntLedger(replace(hunt, ended=""), _results_named(output))
     ledger.recount()
@@ -83,6 +85,11 @@ def go_on(name: str, asked: HuntChoice, choice: Mapping[str, Any], output: Outpu
         with terminal(screen(beside_output=output.as_json)) as listener:
             same_source(hunt.task, request_of_task(hunt.task), listener)
     return _hunted(ledger, output, how)
+
+
+def default_workloads() -> tuple[str, ...]:
+    """What a hunt runs unless the user says: no workload that only shows a bug that is known."""
+    return all_workloads(load_matrix(DEFAULT_MATRIX).workloads, load_matrix(SHIPPED).workloads)
 
 
 def exit_code(hunt: Hunt) -> ExitCode:
@@ -112,7 +119,7 @@ def _whole(choice: Mapping[str, Any]) -> Choice:
     seed = choice["seed"]
     filled = {
         "flavour": flavours,
-        "workload": choice["workload"] or all_workloads(load_matrix(DEFAULT_MATRIX).workloads, known_workloads()),
+        "workload": choice["workload"] or default_workloads(),
         "variant": (str(variant),),
         "seed": secrets.randbelow(_MOST_SEED) if seed is None else seed,
         "widen": None if delays is None else delays_text_of(delays),

@@ -87,9 +87,9 @@ COMMANDS = {
 def cli(verbose: bool) -> None:
     """Does a kernel series break anything, and would we have noticed?
 
-    Builds the kernel with and without the series, boots it under QEMU on x86_64
-    and arm64, runs workloads that race the changed code, and says what broke
-    and what was proved.
+    Builds the kernel with the series (with --variant baseline: also without
+    it), boots it under QEMU on x86_64 and arm64, runs workloads that race the
+    changed code, and says what broke and which changed code ran.
 
     \b
     Examples:

@@ -116,10 +116,12 @@ def _show(report: Mutation, output: Output, *, beside: bool) -> None:
 
 
 def _score_json(score: Score) -> dict[str, object]:
-    interval = [round(score.low, 3), round(score.high, 3)] if score.sample else None
+    ends = (score.low, score.high)
+    interval = [round(end, 3) for end in ends] if score.sample else None
+    of_all = [round(score.of_all(end), 3) for end in ends] if score.sample else None
     counts = {str(status): count for status, count in score.counts.items()}
     figures = {"noticed": score.noticed, "tried": score.tried, "of": score.whole}
-    return {"counts": counts, **figures, "sample": score.sample, "interval": interval}
+    return {"counts": counts, **figures, "sample": score.sample, "interval": interval, "interval_of_all": of_all}
 
 
 def _new_report(request: Request, asked: MutantRunChoice, results: Path) -> Mutation:

@@ -138,7 +138,7 @@ RESTORE = click.option("--no-restore", "restore", flag_value=False, default=True
                         help="Boot every guest: restore none from a snapshot.")  # fmt: skip
 DETERMINISTIC = click.option("--deterministic", is_flag=True,
                              help="Guests whose every step depends on their seed and files alone, so that `patchrig "
-                             "replay` runs a cell again bit for bit. They are slower.")  # fmt: skip
+                             "replay` runs a cell again bit for bit. They never use KVM.")  # fmt: skip
 JUNIT = click.option("--junit", type=OutputFile(), metavar="FILE", help="Also write JUnit XML to FILE.")
 SINCE = click.option("--since", metavar="RUN", default="",
                      help="Only new failures fail the run: those that neither RUN nor the runs before it had. RUN is "

@@ -20,7 +20,7 @@ def replay(name: str, cell: str, sandbox: bool, results: Path, as_json_text: boo
 
     Same QEMU, image, initramfs and seed: then all that the guest does is the
     same, each race too. RUN is an id, the start of one, a path, or "latest";
-    CELL is a cell's name, or a part of it that no other cell has.
+    CELL is a cell's name, or an end or a part of it that no other cell has.
 
     Exit code 0: the consoles are the same to the byte. 1: they differ; the
     first difference and what it comes from are printed. 2: the cell can't be

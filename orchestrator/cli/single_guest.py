@@ -16,7 +16,7 @@ from orchestrator.host import process
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import ExitCode, InfraError, ToolMissing, UserError
 from orchestrator.host.paths import scratch_folder
-from orchestrator.model.cells import Cell
+from orchestrator.model.cells import Cell, names_meant
 from orchestrator.model.images import BuildFailure
 from orchestrator.report.terminal import screen, terminal
 from orchestrator.run.bootable import BOOT_SECONDS, Bootable, BootFiles, Guests, limits_of, unlike_asked, vm_spec
@@ -75,8 +75,8 @@ def open_shell(cell: str, matrix: Path | None, choice: Choice) -> ExitCode:
 
 
 def _cell_named(request: Request, name: str) -> Cell:
-    matches = [cell for cell in request.cells if cell.name == name]
-    matches = matches or [cell for cell in request.cells if name in cell.name]
+    meant = names_meant([cell.name for cell in request.cells], name)
+    matches = [cell for cell in request.cells if cell.name in meant]
     if len(matches) == 1:
         return matches[0]
     which = ", ".join(cell.name for cell in (matches or request.cells)[:8])

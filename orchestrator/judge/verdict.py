@@ -306,22 +306,23 @@ def _unknown(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdic
 
 # In order of authority: what the kernel said of itself outranks what the workload measured, and that outranks what
 # we conclude from silence. Our own trouble excuses a cell only where neither has spoken.
+# The numbers are those of the table in docs/judging.md.
 RULES: tuple[Rule, ...] = (
-    _starved,
-    _ghost,
-    _boot,
-    _crashed,
-    _corrupted,
-    _our_trouble,
-    _stalled_by_host,
-    _hung,
-    _gone,
-    _failed,
-    _unbalanced,
-    _not_exercised,
-    _unproved,
-    _passed,
-    _unknown,
+    _starved,  # 1
+    _ghost,  # 2
+    _boot,  # 3
+    _crashed,  # 4
+    _corrupted,  # 5
+    _our_trouble,  # 6 and 7
+    _stalled_by_host,  # 8
+    _hung,  # 9
+    _gone,  # 10
+    _failed,  # 11
+    _unbalanced,  # 12
+    _not_exercised,  # 13
+    _unproved,  # 14
+    _passed,  # 15 and 16
+    _unknown,  # 17
 )
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What is built and what is run: a build, and a cell of the matrix."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -44,3 +45,13 @@ class Cell:
         suffix = f".{self.repeat}" if self.repeats > 1 else ""
         suffix += f".m{self.mutant}" if self.mutant is not None else ""
         return f"{self.build.name}.{self.workload.name}{suffix}"
+
+
+def names_meant(names: Sequence[str], wanted: str) -> tuple[str, ...]:
+    """The cells that a user may mean: the one of that name; else those that end in `.WANTED`; else those with it."""
+    kinds = (
+        (name for name in names if name == wanted),
+        (name for name in names if name.endswith(f".{wanted}")),
+        (name for name in names if wanted in name),
+    )
+    return next(filter(None, map(tuple, kinds)), ())

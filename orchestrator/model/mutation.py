@@ -120,3 +120,12 @@ class Score:
     def whole(self) -> int:
         """All that might have been noticed: with those that nothing reaches."""
         return self.tried + self.counts.get(MutantStatus.NOT_REACHED, 0)
+
+    def of_all(self, share: float) -> float:
+        """The score of all mutants where this share of those that are reached is noticed: a run's, or a sample's.
+
+        The control tells of all mutants which are not reached, so these are the same in a sample.
+        """
+        left = self.counts.get(MutantStatus.NOT_TRIED, 0) + self.counts.get(MutantStatus.LOST, 0)
+        whole = self.whole + left
+        return share * (self.tried + left) / whole if whole else 0.0

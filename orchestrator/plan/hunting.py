@@ -2,7 +2,7 @@
 """What a hunt runs: in which files it delays, in which order its workloads go, and which cells are next. Pure."""
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
@@ -21,9 +21,9 @@ CHANCE = "chance=0.2%"
 _PATTERN = re.compile(r"(?!/|.*\.\.)[\w./+*?\[\]-]+")
 
 
-def all_workloads(first: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
-    """The names of all workloads: those of the default matrix as it has them, then the others."""
-    return tuple(dict.fromkeys((*first, *sorted(known))))
+def all_workloads(first: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
+    """The names of all workloads: those of the default matrix, then the others, each in the order of its matrix."""
+    return tuple(dict.fromkeys((*first, *others)))
 
 
 def patterns_of(text: str) -> tuple[str, ...]:

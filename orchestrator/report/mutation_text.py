@@ -61,12 +61,22 @@ def score_lines(score: Score) -> Iterator[str]:
     """The score of what was tried; of a sample, with the interval in which the share of all lies."""
     if not score.whole:
         return
-    share = f"{score.noticed} of {score.tried} that were tried" if score.tried else "none was tried"
-    percent = f" ({score.noticed / score.tried:.0%})" if score.tried else ""
-    if score.sample:
-        yield f"score of a sample: {share} were noticed{percent}; 95 % interval {score.low:.0%} to {score.high:.0%}"
-        return
-    yield f"score: {score.noticed} of {score.whole} mutants were noticed ({score.noticed / score.whole:.0%})"
+    if not score.sample:
+        yield f"score: {score.noticed} of {score.whole} mutants were noticed ({score.noticed / score.whole:.0%})"
+    elif score.tried:
+        share = f"{score.noticed} of {score.tried} that were tried were noticed ({score.noticed / score.tried:.0%})"
+        yield f"score of a sample: {share}; 95 % interval {score.low:.0%} to {score.high:.0%}"
+        yield from _of_all(score)
+    else:
+        yield "score of a sample: none was tried"
+
+
+def _of_all(score: Score) -> Iterator[str]:
+    """What a sample says about the score that a whole run has, which counts those that are not reached."""
+    if unreached := score.whole - score.tried:
+        low, share, high = map(score.of_all, (score.low, score.noticed / score.tried, score.high))
+        about = f"about {share:.0%}; 95 % interval {low:.0%} to {high:.0%}"
+        yield f"score of all, with the {unreached} not reached: {about}"
 
 
 def cover_letter_line(report: Mutation, score: Score) -> str:

@@ -18,7 +18,7 @@ from orchestrator.host.deadline import now
 from orchestrator.host.errors import Cancelled, InfraError, UserError
 from orchestrator.host.files import flush, point_to
 from orchestrator.host.text import json_text
-from orchestrator.model.cells import Build, Cell
+from orchestrator.model.cells import Build, Cell, names_meant
 from orchestrator.model.configuration import Matrix
 from orchestrator.model.guests import WorkloadResult
 from orchestrator.model.history import News
@@ -318,10 +318,10 @@ def find_run(root: Path, name: str) -> Path:
 
 
 def find_cell(report: RunReport, name: str) -> CellReport:
-    """A finished cell by its name, or by any part of it that no other has. Raises UserError when there is none."""
+    """A finished cell by its name, or by an end or a part of it that no other has. Else UserError."""
     names = [cell.cell.name for cell in report.cells]
-    matches = [cell for cell in report.cells if cell.cell.name == name]
-    matches = matches or [cell for cell in report.cells if name in cell.cell.name]
+    meant = names_meant(names, name)
+    matches = [cell for cell in report.cells if cell.cell.name in meant]
     if len(matches) == 1:
         if matches[0] in unreadable(report):
             raise UserError(

@@ -278,6 +278,7 @@ def test_a_machine_that_starts_no_guest_ends_the_hunt_which_can_be_resumed(kerne
         (["--kernel", "6.19", "--in", "../mm/swap.c"], "is no file of a kernel tree"),
         (["--resume", "latest"], "no hunt 'latest'"),
         (["--resume", "latest", "--kernel", "6.19"], "leave out --kernel"),
+        (["--resume", "latest", "--no-sandbox"], "leave out --no-sandbox"),
     ],
 )
 def test_a_command_line_that_makes_no_hunt_is_refused(kernel: ToyKernel, words: list[str], why: str) -> None:

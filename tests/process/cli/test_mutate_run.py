@@ -50,7 +50,7 @@ def test_each_mutant_runs_until_a_workload_notices_it(toy: ToyKernel) -> None:
     found = json.loads(done.stdout)
     assert "mutants: 4; noticed 1, survived 1, not reached 1, build failed 1" in done.stderr
     assert found["score"] | {"counts": {}} == {
-        "counts": {}, "noticed": 1, "tried": 2, "of": 3, "sample": False, "interval": None,
+        "counts": {}, "noticed": 1, "tried": 2, "of": 3, "sample": False, "interval": None, "interval_of_all": None,
     }  # fmt: skip
     (noticed,) = [one for one in found["mutants"] if one["number"] == 2]
     assert noticed["title"].startswith("mincore: crashed: KASAN")

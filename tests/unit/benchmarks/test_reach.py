@@ -12,7 +12,7 @@ def test_control_is_repeated_until_its_minutes_are_full() -> None:
 
 
 def test_the_tables_of_reach_can_be_stored() -> None:
-    tables = dict(stored(everything(), EXPECTED, "make reach"))
+    tables = dict(stored(everything(), EXPECTED, "make targets"))
 
     assert list(tables) == ["coverage", "control", "seeded-bugs", "class-c"]
     assert all(len(row) == len(table.columns) for table in tables.values() for row in table.rows)
@@ -29,4 +29,4 @@ def test_the_tables_of_reach_can_be_stored() -> None:
 
 
 def test_what_was_not_measured_is_not_stored() -> None:
-    assert dict(stored(Measured(), EXPECTED, "make reach")) == {}
+    assert dict(stored(Measured(), EXPECTED, "make targets")) == {}

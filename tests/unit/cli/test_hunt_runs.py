@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a hunt runs unless the user says."""
+
+from orchestrator.cli.hunt_runs import default_workloads
+from orchestrator.host import paths
+from orchestrator.plan.checks import known_workloads
+
+
+def test_a_hunt_leaves_out_the_workloads_that_only_show_a_known_bug() -> None:
+    hunted, all_of_them = default_workloads(), known_workloads()
+
+    left_out = all_of_them - set(hunted)
+
+    assert left_out == {"free-forked", "zswap-zero"}
+    # Each has a matrix of its own, with the kernel that has the bug and the fix.
+    assert all((paths.CONFIGS / f"{name}.yaml").is_file() for name in left_out)
+    assert len(hunted) == len(set(hunted))
+
+
+def test_a_hunt_begins_with_the_workloads_of_the_default_matrix() -> None:
+    assert default_workloads()[:2] == ("swapin", "mincore")
