@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from orchestrator.model.series_diff import ChangedFile
+
 MOST_NUMBER = 32767
 """The highest number of a mutant: patchrig_reached[] of kernels/overlays/mutants ends there."""
 
@@ -78,3 +80,4 @@ class Mutants:
     left_out: tuple[NotMutated, ...]
     statements: int  # statements and conditions on changed lines
     texts: Mapping[str, str]  # path -> the patched file, of each file with a mutant
+    diff: tuple[ChangedFile, ...] = ()  # all that the series changes

@@ -9,6 +9,7 @@ from orchestrator.model.bugs import Attempt
 from orchestrator.model.cells import Build
 from orchestrator.model.guests import Fault
 from orchestrator.model.mutants import Mutant
+from orchestrator.model.series_diff import ChangedFile
 from orchestrator.model.trials_report import TrialsReport
 
 
@@ -89,6 +90,7 @@ class Mutation(TrialsReport):
     left_out: int = 0  # changes that no operator was allowed to break
     mutants: tuple[Mutant, ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict, repr=False)  # path -> the patched file
+    diff: tuple[ChangedFile, ...] = field(default=(), repr=False)
     control: tuple[ControlTry, ...] = ()
     reports: tuple[MutantReport, ...] = ()
 

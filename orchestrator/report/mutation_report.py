@@ -45,7 +45,8 @@ class MutationLedger(TrialLedger[Mutation]):
 
     def begin(self, found: Mutants) -> None:
         """The mutants of the series are known."""
-        self.set(statements=found.statements, left_out=len(found.left_out), mutants=found.mutants, texts=found.texts)
+        counts = {"statements": found.statements, "left_out": len(found.left_out)}
+        self.set(**counts, mutants=found.mutants, texts=found.texts, diff=found.diff)
 
     def not_noticed(self) -> tuple[Mutant, ...]:
         """Those that no build has noticed by now."""

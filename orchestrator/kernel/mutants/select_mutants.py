@@ -44,7 +44,7 @@ def select_mutants(diff: SeriesDiff, *, operators: Collection[str] = (), only: C
     ]
     mutants = tuple(_apart(list(_numbered(_unlike(wanted)))))
     texts = {mutant.file: diff.texts[mutant.file] for mutant in mutants}
-    return Mutants(mutants=mutants, left_out=tuple(left_out), statements=statements, texts=texts)
+    return Mutants(mutants=mutants, left_out=tuple(left_out), statements=statements, texts=texts, diff=diff.files)
 
 
 _NOT_READ = "the parser does not understand it"

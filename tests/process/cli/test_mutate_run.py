@@ -58,6 +58,9 @@ def test_each_mutant_runs_until_a_workload_notices_it(toy: ToyKernel) -> None:
     assert survivor["hint"] == "no check sees this"
     assert [one["passed"] for one in survivor["tries"]] == [50]
     assert "^ 3 always: used -> 1" in done.stderr
+    page = (only_run(toy) / "mutants.html").read_text()
+    assert "mutants: 4; noticed 1, survived 1, not reached 1, build failed 1" in page
+    assert f"patchrig mutate --repro {only_run(toy).name}/3 --results {toy.host.results}" in page
     (control,) = found["control"]
     assert (control["outcome"], control["places_passed"]) == ("passed", 2)
     xml = JUnitXml.fromfile(str(toy.folder / "ci.xml"))
