@@ -19,7 +19,7 @@ class MutantStatus(StrEnum):
     NOTICED = "noticed"
     SURVIVED = "survived"
     NOT_REACHED = "not reached"  # no workload of the control passed its place
-    NO_EFFECT = "no effect"  # the image is the same to the byte: there is nothing to notice
+    NO_EFFECT = "no effect"  # it compiles to the same code: there is nothing to notice
     NOT_TRIED = "not tried"  # the budget, the user or this machine's trouble ended it before its turn
     BUILD_FAILED = "build failed"
     LOST = "lost"  # our own trouble or this machine's: nothing is known

@@ -60,6 +60,16 @@ class MutationLedger(TrialLedger[Mutation]):
     def add_mutant(self, report: MutantReport) -> None:
         self.add(reports=report)
 
+    def survivors(self, build: Build) -> tuple[MutantReport, ...]:
+        """Those of the build's mutants that survived."""
+        return tuple(one for one in self.report().reports if one.build == build and one.status is MutantStatus.SURVIVED)
+
+    def correct(self, report: MutantReport) -> None:
+        """More is known of a mutant than what was recorded for it and its build."""
+        key = report.mutant.number, report.build
+        reports = self.report().reports
+        self.set(reports=tuple(report if (one.mutant.number, one.build) == key else one for one in reports))
+
     def add_untried(self, build: Build, why: str, mutants: Sequence[Mutant] | None = None) -> None:
         """Those of the mutants of which nothing is known on that build; of all where none are named: on any build."""
         known = {one.mutant.number for one in self.report().reports if mutants is None or one.build == build}
