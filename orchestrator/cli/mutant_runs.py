@@ -22,8 +22,12 @@ from orchestrator.judge.mutant_verdict import score_of, whole_verdicts
 from orchestrator.model.configuration import Variant
 from orchestrator.model.mutation import MutantStatus, Mutation, Score
 from orchestrator.plan.mutant_cells import SECONDS
+from orchestrator.report.mutation_page import PAGE_FILE, mutation_page_text
 from orchestrator.report.mutation_report import MUTANTS_FILE, PREFIX, MutationLedger, as_json
+from orchestrator.report.mutation_series import mutated_series
 from orchestrator.report.mutation_text import (
+    MISSED,
+    again_command,
     annotated_lines,
     control_lines,
     count_line,
@@ -31,13 +35,12 @@ from orchestrator.report.mutation_text import (
     score_lines,
     table_lines,
 )
+from orchestrator.report.run_files import write_whole
 from orchestrator.report.store import copy_junit, new_folder
 from orchestrator.report.terminal import say, screen
 from orchestrator.run.kernels import Request
 from orchestrator.run.mutant_build import MutantChoice
 from orchestrator.run.mutant_trials import measure_mutants
-
-_MISSED = (MutantStatus.SURVIVED, MutantStatus.NOT_REACHED)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,7 +91,7 @@ def exit_code(report: Mutation) -> ExitCode:
     statuses = {one.status for one in verdicts}
     red = any(one.kind for one in report.control)
     unbuilt = bool(verdicts) and statuses == {MutantStatus.BUILD_FAILED}
-    if red or unbuilt or statuses & set(_MISSED):
+    if red or unbuilt or statuses & set(MISSED):
         return ExitCode.BAD_KERNEL
     if not report.mutants:
         return ExitCode.OK
@@ -100,14 +103,18 @@ def _show(report: Mutation, output: Output, *, beside: bool) -> None:
     console = screen(beside_output=beside)
     verdicts = whole_verdicts(report.mutants, report.reports)
     score = score_of(verdicts)
+    write_whole(report.folder / PAGE_FILE, mutation_page_text(report, verdicts, score))
     for line in table_lines(verdicts):
         say(console, line)
-    for line in annotated_lines(verdicts, report.texts):
+    for line in annotated_lines(verdicts, mutated_series(report.diff, report.texts, verdicts)):
         say(console, line)
     for line in (*control_lines(report), count_line(score), *score_lines(score)):
         say(console, line)
     if score.whole:
         say(console, f"for a cover letter: {cover_letter_line(report, score)}")
+    if any(one.deciding for one in verdicts):
+        say(console, f"one of them again: {again_command(report, 'NUMBER')}")
+    say(console, f"the series with its mutants: {report.folder / PAGE_FILE}")
     say(console, f"results: {report.folder}")
     if output.junit:
         copy_junit(report.folder, output.junit)

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from orchestrator.model.series_diff import ChangedFile
+
 MOST_NUMBER = 32767
 """The highest number of a mutant: patchrig_reached[] of kernels/overlays/mutants ends there."""
 
@@ -54,6 +56,7 @@ class Mutant:
     before: str
     after: str
     edits: tuple[Edit, ...]
+    also: tuple[str, ...] = ()  # other operators that make the same edit
     own_build: bool = False  # although each edit could be guarded: they cross those of another mutant
 
     @property
@@ -72,9 +75,11 @@ class NotMutated:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mutants:
-    """All mutants of a series, and what was left out."""
+    """The mutants of a series, and what was left out."""
 
-    mutants: tuple[Mutant, ...]
+    mutants: tuple[Mutant, ...]  # those that were asked for
+    in_kernel: tuple[Mutant, ...]  # all: whoever asks for fewer needs no other kernel, and finds the same numbers
     left_out: tuple[NotMutated, ...]
     statements: int  # statements and conditions on changed lines
     texts: Mapping[str, str]  # path -> the patched file, of each file with a mutant
+    diff: tuple[ChangedFile, ...] = ()  # all that the series changes

@@ -9,6 +9,7 @@ from orchestrator.model.bugs import Attempt
 from orchestrator.model.cells import Build
 from orchestrator.model.guests import Fault
 from orchestrator.model.mutants import Mutant
+from orchestrator.model.series_diff import ChangedFile
 from orchestrator.model.trials_report import TrialsReport
 
 
@@ -18,7 +19,7 @@ class MutantStatus(StrEnum):
     NOTICED = "noticed"
     SURVIVED = "survived"
     NOT_REACHED = "not reached"  # no workload of the control passed its place
-    NO_EFFECT = "no effect"  # the image is the same to the byte: there is nothing to notice
+    NO_EFFECT = "no effect"  # it compiles to the same code: there is nothing to notice
     NOT_TRIED = "not tried"  # the budget, the user or this machine's trouble ended it before its turn
     BUILD_FAILED = "build failed"
     LOST = "lost"  # our own trouble or this machine's: nothing is known
@@ -89,6 +90,7 @@ class Mutation(TrialsReport):
     left_out: int = 0  # changes that no operator was allowed to break
     mutants: tuple[Mutant, ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict, repr=False)  # path -> the patched file
+    diff: tuple[ChangedFile, ...] = field(default=(), repr=False)
     control: tuple[ControlTry, ...] = ()
     reports: tuple[MutantReport, ...] = ()
 

@@ -45,7 +45,8 @@ class MutationLedger(TrialLedger[Mutation]):
 
     def begin(self, found: Mutants) -> None:
         """The mutants of the series are known."""
-        self.set(statements=found.statements, left_out=len(found.left_out), mutants=found.mutants, texts=found.texts)
+        counts = {"statements": found.statements, "left_out": len(found.left_out)}
+        self.set(**counts, mutants=found.mutants, texts=found.texts, diff=found.diff)
 
     def not_noticed(self) -> tuple[Mutant, ...]:
         """Those that no build has noticed by now."""
@@ -58,6 +59,16 @@ class MutationLedger(TrialLedger[Mutation]):
 
     def add_mutant(self, report: MutantReport) -> None:
         self.add(reports=report)
+
+    def survivors(self, build: Build) -> tuple[MutantReport, ...]:
+        """Those of the build's mutants that survived."""
+        return tuple(one for one in self.report().reports if one.build == build and one.status is MutantStatus.SURVIVED)
+
+    def correct(self, report: MutantReport) -> None:
+        """More is known of a mutant than what was recorded for it and its build."""
+        key = report.mutant.number, report.build
+        reports = self.report().reports
+        self.set(reports=tuple(report if (one.mutant.number, one.build) == key else one for one in reports))
 
     def add_untried(self, build: Build, why: str, mutants: Sequence[Mutant] | None = None) -> None:
         """Those of the mutants of which nothing is known on that build; of all where none are named: on any build."""

@@ -1,54 +1,75 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The run of mutants for a reader: a line for each, the survivors in the source, the score."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Collection, Iterator, Sequence
 
+from orchestrator.host import paths
 from orchestrator.host.text import one_line
+from orchestrator.model.mutants import Mutant
 from orchestrator.model.mutation import MutantReport, MutantStatus, Mutation, Score
+from orchestrator.report.mutation_series import MutatedFile, MutatedLine
 
 _SHOWN = 56
 _TITLE = 100
 # Lines of the source around one with a survivor.
 _AROUND = 2
-_MISSED = (MutantStatus.SURVIVED, MutantStatus.NOT_REACHED)
+MISSED = (MutantStatus.SURVIVED, MutantStatus.NOT_REACHED)
+"""What says that the workloads let a bug through."""
 
 
 def table_lines(verdicts: Sequence[MutantReport]) -> Iterator[str]:
     """A line for each mutant."""
     for report in verdicts:
         mutant = report.mutant
-        place = f"{mutant.file}:{mutant.line}"
-        code = f"{one_line(mutant.before, _SHOWN)} -> {one_line(mutant.after, _SHOWN)}"
+        place = one_line(f"{mutant.file}:{mutant.line}")
         why = one_line(report.hint or report.title, _TITLE)
         yield f"{mutant.number:>4}  {report.status:<12} {place:<24} {mutant.operator:<16} {why}"
-        if report.status in _MISSED:
-            yield f"{'':>4}  {'':<12} {code}"
+        if report.status in MISSED:
+            yield f"{'':>4}  {'':<12} {change_text(mutant, _SHOWN)}"
 
 
-def annotated_lines(verdicts: Sequence[MutantReport], texts: Mapping[str, str]) -> Iterator[str]:
-    """The source around each line with a mutant that nothing noticed, and under the line what is known of that."""
-    for file in sorted({report.mutant.file for report in verdicts if report.status in _MISSED}):
-        here: dict[int, list[MutantReport]] = {}
-        for report in verdicts:
-            if report.mutant.file == file and report.status in _MISSED:
-                here.setdefault(report.mutant.line, []).append(report)
-        yield f"--- {file}"
-        yield from _source(texts.get(file, "").split("\n"), here)
+def annotated_lines(verdicts: Sequence[MutantReport], series: Sequence[MutatedFile]) -> Iterator[str]:
+    """The series around each line with a mutant that nothing noticed, and under the line what is known of that."""
+    missed = {report.mutant.number for report in verdicts if report.status in MISSED}
+    for file in series:
+        if any(report.mutant.file == file.path and report.mutant.number in missed for report in verdicts):
+            yield f"--- {one_line(file.path)}"
+            yield from _around(file, missed)
 
 
-def _source(lines: Sequence[str], here: Mapping[int, Sequence[MutantReport]]) -> Iterator[str]:
-    shown = sorted({at for line in here for at in range(line - _AROUND, line + _AROUND + 1) if 1 <= at <= len(lines)})
-    before = 0
-    for at in shown:
-        if at > before + 1 and before:
-            yield "       ..."
-        yield f"{at:>6} {lines[at - 1].expandtabs()}"
-        for report in here.get(at, ()):
-            mutant = report.mutant
-            code = f"{one_line(mutant.before, _SHOWN)} -> {one_line(mutant.after, _SHOWN) or '(gone)'}"
-            yield f"       ^ {mutant.number} {mutant.operator}: {code}"
-            yield f"         {report.status}: {report.hint or report.title}"
-        before = at
+def _around(file: MutatedFile, missed: Collection[int]) -> Iterator[str]:
+    before = False
+    for stretch in file.stretches:
+        held = [at for at, one in enumerate(stretch) if any(report.mutant.number in missed for report in one.mutants)]
+        near = sorted(
+            {at for line in held for at in range(line - _AROUND, line + _AROUND + 1)} & {*range(len(stretch))}
+        )
+        for place, at in enumerate(near):
+            if before and (place == 0 or near[place - 1] + 1 < at):
+                yield "       ..."
+            yield from _line(stretch[at], missed)
+            before = True
+
+
+def _line(one: MutatedLine, missed: Collection[int]) -> Iterator[str]:
+    yield f"{one.line.new or '':>6} {one.line.kind}{one.line.text.expandtabs()}"
+    for report in one.mutants:
+        if report.mutant.number in missed:
+            yield f"       ^ {report.mutant.number} {report.mutant.operator}: {change_text(report.mutant, _SHOWN)}"
+            yield f"         {report.status}: {one_line(report.hint or report.title)}"
+
+
+def change_text(mutant: Mutant, most: int) -> str:
+    """`spin_lock(&lock); -> nothing`: what a mutant makes of what, each on one line of at most so many characters."""
+    return f"{one_line(mutant.before, most)} -> {one_line(mutant.after, most) or 'nothing'}"
+
+
+def again_command(report: Mutation, number: int | str) -> str:
+    """What repeats the cell that decided about a mutant of this run."""
+    words = ["patchrig", "mutate", "--repro", f"{report.id}/{number}"]
+    elsewhere = () if report.folder.parent == paths.RESULTS else ("--results", str(report.folder.parent))
+    return shlex.join((*words, *elsewhere))
 
 
 def count_line(score: Score) -> str:
@@ -83,7 +104,7 @@ def cover_letter_line(report: Mutation, score: Score) -> str:
     """One line for who posts the series."""
     builds = dict.fromkeys(f"{one.build.flavour} {one.build.arch}" for one in report.control)
     workloads = dict.fromkeys(one.attempt.workload for one in report.control)
-    missed = ", ".join(f"{score.counts[status]} {status}" for status in _MISSED if status in score.counts)
+    missed = ", ".join(f"{score.counts[status]} {status}" for status in MISSED if status in score.counts)
     of = f"{score.tried} mutants of a sample" if score.sample else f"{score.whole} mutants"
     plural = "" if len(workloads) == 1 else "s"
     return (

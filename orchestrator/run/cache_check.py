@@ -13,7 +13,7 @@ from orchestrator.kernel.source.tree import Tree
 
 _SEALED = (
     *("*.sealed", "rootfs/*.sealed", "programs/*.sealed", "trees/*.sealed"),
-    *("reach/*.sealed", "suites/*.sealed", "sysroots/*.sealed"),
+    *("reach/*.sealed", "mutants/*.sealed", "suites/*.sealed", "sysroots/*.sealed"),
 )
 _MOST_NAMED = 3
 

@@ -20,6 +20,7 @@ CACHES = {
     "rootfs": "guest root file systems",
     "programs": "compiled guest programs",
     "reach": "reach maps",
+    "mutants": "which mutants do not compile",
     "suites": "compiled test suites",
     "sysroots": "libraries that test suites are linked with",
     "objects": "how many objects a build has",

@@ -3,7 +3,7 @@
 
 import os
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +16,8 @@ from orchestrator.host.errors import InfraError, of_this_machine
 from orchestrator.host.lock import in_use
 from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.compile.image_cache import image_key
-from orchestrator.kernel.compile.prepare import BuildContext, hashes_of, prepare
+from orchestrator.kernel.compile.object_build import ObjectCodes, object_codes
+from orchestrator.kernel.compile.prepare import BuildContext, hashes_of, inputs_of, prepare
 from orchestrator.kernel.compile.suite_build import Wanted, build_suites
 from orchestrator.kernel.compile.wishes import wished_fragments
 from orchestrator.kernel.series.load import BASELINE, Series, load_series
@@ -108,13 +109,25 @@ class Kernels:
 
     def image(self, build: Build, how: Building) -> KernelImage | BuildFailure:
         """Build one kernel, or take it from the cache."""
-        series = self._series(build)
-        series = replace(series, patches=(*series.patches, *how.more.patches))
         context = self._context(how, wished=wished_fragments(self.targets(build)))
-        fragments = fragments_of(build)
+        series, overlay = self._with(build, how.more), self._overlay(build)
         return prepare(
-            build, source=self.source, series=series, fragments=fragments, context=context, overlay=self._overlay(build)
+            build, source=self.source, series=series, fragments=fragments_of(build), context=context, overlay=overlay
         )
+
+    def objects(self, build: Build, how: Building, objects: Sequence[str]) -> ObjectCodes | None:
+        """The code of single objects of the kernel that image() gives; None where that can't be told."""
+        until = Deadline.after(HOURS, "reading the kernel's inputs")
+        context = self._context(how, wished=wished_fragments(self.targets(build)))
+        series, overlay, fragments = self._with(build, how.more), self._overlay(build), fragments_of(build)
+        inputs = inputs_of(
+            build, source=self.source, series=series, fragments=fragments, context=context, overlay=overlay, until=until
+        )
+        return object_codes(inputs, objects, context)
+
+    def _with(self, build: Build, more: Series) -> Series:
+        series = self._series(build)
+        return replace(series, patches=(*series.patches, *more.patches))
 
     def has_suites(self, build: Build) -> bool:
         """Whether a suite that prints KTAP runs on this kernel."""

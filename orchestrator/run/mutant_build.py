@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One kernel with all mutants of a series that can be guarded: what does not compile is found, and left out of it."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,11 +10,13 @@ from pathlib import Path
 from orchestrator.host import paths
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import UserError
+from orchestrator.host.sealed import read_sealed, write_sealed
+from orchestrator.host.text import json_text
 from orchestrator.kernel.code.whole_diff import patched_files
 from orchestrator.kernel.mutants.compile_errors import blamed
 from orchestrator.kernel.mutants.mutant_patch import file_patch, guarded_files
 from orchestrator.kernel.mutants.select_mutants import select_mutants
-from orchestrator.kernel.series.load import Series, load_series
+from orchestrator.kernel.series.load import load_series
 from orchestrator.kernel.source.apply import NotApplied
 from orchestrator.kernel.source.overlay import added_files
 from orchestrator.kernel.source.tree import Tree, kept_tree
@@ -23,6 +27,7 @@ from orchestrator.model.mutants import MOST_NUMBER, Guard, Mutant, Mutants
 from orchestrator.run.delay_targets import fill_tree
 from orchestrator.run.kernels import Building, Kernels
 
+NOTES = "mutants"  # in the cache
 OVERLAY = paths.OVERLAYS / "mutants"
 _READING_SECONDS = 1800.0
 # An error may hide others: of the linker, or of a file that includes the one with the error.
@@ -57,21 +62,30 @@ def mutants_of(kernels: Kernels, choice: MutantChoice, listener: Listener) -> Mu
 
 
 def build_mutants(kernels: Kernels, build: Build, found: Mutants, how: Building) -> MutantImage | BuildFailure:
-    """Build one kernel with all mutants that can be guarded, without those that make it fail to compile."""
+    """Build one kernel with all mutants that can be guarded, without those that make it fail to compile.
+
+    It has those that were not asked for, too: whatever is asked for next, the kernel is in the cache.
+    """
     until = Deadline.after(_READING_SECONDS, "the files with mutants")
-    if highest := max((one.number for one in found.mutants if one.number > MOST_NUMBER), default=0):
+    if highest := max((one.number for one in found.in_kernel if one.number > MOST_NUMBER), default=0):
         raise UserError(f"{highest} mutants are more than a kernel can count ({MOST_NUMBER})", hint="--only FUNCTION")
     support = _support(kernels, _tree(kernels, how.listener), until)
-    left = [one for one in found.mutants if one.guard is not Guard.OWN_BUILD]
-    dropped: list[Mutant] = []
+    every = [one for one in found.in_kernel if one.guard is not Guard.OWN_BUILD]
+    note = _note(kernels, build, _patch(support, found, every), how, until)
+    known = _not_compiled(note)
+    left, dropped = ([one for one in every if (one.number in known) is out] for out in (False, True))
     number = 0
     while True:
         number += 1
         log_dir = how.log_dir / f"build-{number}"
         log_dir.mkdir(parents=True)
-        more = _as_series(support, found, left, log_dir, until)
+        path = log_dir / "mutants.patch"
+        path.write_bytes(_patch(support, found, left))
+        more = load_series((path,), tree=None, log=log_dir / "git.log", until=until)
         made = kernels.image(build, replace(how, log_dir=log_dir, more=more, keep_going=True))
         if not isinstance(made, BuildFailure):
+            if number > 1:
+                write_sealed(note, json_text([one.number for one in dropped]).encode())
             return MutantImage(image=made, mutants=tuple(left), not_compiled=tuple(dropped), builds=number)
         bad = blamed(_log_of(made), found.texts, left)
         if not bad or number == _MOST_BUILDS:
@@ -101,12 +115,24 @@ def _support(kernels: Kernels, tree: Tree, until: Deadline) -> bytes:
     return b"".join(parts)
 
 
-def _as_series(support: bytes, found: Mutants, left: Sequence[Mutant], log_dir: Path, until: Deadline) -> Series:
+def _patch(support: bytes, found: Mutants, left: Sequence[Mutant]) -> bytes:
     guarded = guarded_files(found.texts, left)
-    parts = [file_patch(file, found.texts[file].encode(), content) for file, content in guarded.items()]
-    path = log_dir / "mutants.patch"
-    path.write_bytes(b"".join((support, *parts)))
-    return load_series((path,), tree=None, log=log_dir / "git.log", until=until)
+    return b"".join(
+        (support, *(file_patch(file, found.texts[file].encode(), content) for file, content in guarded.items()))
+    )
+
+
+def _note(kernels: Kernels, build: Build, patch: bytes, how: Building, until: Deadline) -> Path:
+    """Which mutants of this patch do not compile in this kernel: a build that fails is in no cache of images."""
+    how.log_dir.mkdir(parents=True, exist_ok=True)
+    key = kernels.key(build, how.log_dir / "toolchain.log", until)
+    digest = hashlib.sha256(f"{key} {hashlib.sha256(patch).hexdigest()}".encode()).hexdigest()
+    return kernels.request.cache / NOTES / f"{digest}.sealed"
+
+
+def _not_compiled(note: Path) -> frozenset[int]:
+    content = read_sealed(note)
+    return frozenset(json.loads(content)) if content else frozenset()
 
 
 def _log_of(failure: BuildFailure) -> str:

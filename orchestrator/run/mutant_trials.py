@@ -31,6 +31,7 @@ from orchestrator.run.guest_files import keep
 from orchestrator.run.kernels import Building, Kernels, Request, open_kernels
 from orchestrator.run.losses import LossWatch
 from orchestrator.run.mutant_build import MutantChoice, MutantImage, build_mutants, mutants_of
+from orchestrator.run.mutant_effects import EffectCheck
 from orchestrator.run.scheduler import Unbuilt
 from orchestrator.run.snapshots import snapshots
 from orchestrator.run.trials import Trial, TrialLimits, run_cell, run_trials
@@ -94,7 +95,7 @@ class MutantRun:
     def __post_init__(self) -> None:
         request, plan = self.kernels.request, self.kernels.request.plan
         seconds = self.ledger.load_seconds
-        self.controls = control_cells(self.build, plan.workloads, plan.matrix, self.found.mutants, seconds)
+        self.controls = control_cells(self.build, plan.workloads, plan.matrix, self.found.in_kernel, seconds)
         allow, sandbox = plan.matrix.allow, self.kernels.sandbox
         guests = Guests(keys=new_keys(), allow=allow, stop_at_crash=True, sandbox=sandbox)
         self.files = BootFiles(
@@ -109,15 +110,17 @@ class MutantRun:
         """The kernel with all mutants; None, with that in the ledger, where it can't be built."""
         log_dir = self._made(self._folder / "builds" / self.build.name)
         how = Building(log_dir=log_dir, listener=self.listener)
-        made = build_mutants(self.kernels, self.build, replace(self.found, mutants=tuple(mutants)), how)
+        made = build_mutants(self.kernels, self.build, self.found, how)
         if isinstance(made, BuildFailure):
             self._no_kernel(mutants, made)
             return None
-        for mutant in made.not_compiled:
-            self._record(self._report(mutant, MutantStatus.BUILD_FAILED, "it does not compile"))
+        bad = {mutant.number for mutant in made.not_compiled}
+        for mutant in mutants:
+            if mutant.number in bad:
+                self._record(self._report(mutant, MutantStatus.BUILD_FAILED, "it does not compile"))
         bootable = new_bootable(made.image, self.kernels, self.files, how, run=self._folder)
         if isinstance(bootable, BuildFailure):
-            self._no_kernel(made.mutants, bootable)
+            self._no_kernel([mutant for mutant in mutants if mutant.number not in bad], bootable)
             return None
         check_targets(self.kernels.request.cells, bootable.kernel)
         return made, self.files.with_usable_kvm(bootable, self.controls[0])
@@ -142,6 +145,15 @@ class MutantRun:
             guarded = [mutant for mutant in mutants if mutant.number in compiled]
             own = [mutant for mutant in mutants if mutant.guard is Guard.OWN_BUILD]
             self._try(bootable, store, [*guarded, *own], until)
+        self._check_effects(image)
+
+    def _check_effects(self, image: MutantImage) -> None:
+        """Say of the survivors of this build which of them change nothing."""
+        folder, texts = self._folder / "effects", self.found.texts
+        check = EffectCheck(kernels=self.kernels, image=image.image, texts=texts, folder=folder, listener=self.listener)
+        for report in check.without_effect(self.ledger.survivors(self.build)):
+            self.ledger.correct(report)
+            self.listener(mutant_ended(report))
 
     def _control(self, bootable: Bootable, store: Store, until: Deadline | None) -> None:
         trials = [Trial(build=_ALL, name=f"control {cell.workload.name}", cells=(cell,)) for cell in self.controls]
@@ -171,7 +183,7 @@ class MutantRun:
             )
 
     def _try(self, bootable: Bootable, store: Store, mutants: Sequence[Mutant], until: Deadline | None) -> None:
-        reached = {mutant.number: reaching(mutant, self.found.mutants, self.passed) for mutant in mutants}
+        reached = {mutant.number: reaching(mutant, self.found.in_kernel, self.passed) for mutant in mutants}
         for mutant in mutants:
             if self.passed and not reached[mutant.number]:
                 why = f"none of {len(self.passed)} workloads passes its place"
@@ -217,7 +229,7 @@ class MutantRun:
         report_of = replace(self._report(mutant, status, title), tries=tuple(tries), workloads=workloads)
         if status is not MutantStatus.SURVIVED:
             return report_of
-        hint = hint_of(mutant, _OPERATORS[mutant.operator], self.found.mutants, self._all_passed(), tries)
+        hint = hint_of(mutant, _OPERATORS[mutant.operator], self.found.in_kernel, self._all_passed(), tries)
         return replace(report_of, hint=hint)
 
     def _place(self, store: Store, cell: Cell) -> str:

@@ -13,7 +13,8 @@ from orchestrator.report.run_page.run_page import run_page_text
 from orchestrator.report.timeline import timeline_svg
 from tests.unit.coverage_samples import FIRST, SECOND
 from tests.unit.coverage_samples import report as widened_report
-from tests.unit.report.test_hostile import hostile_report
+from tests.unit.mutation_samples import VERDICTS, hostile_mutation, mutation, page_of
+from tests.unit.report.test_hostile import HOSTILE, hostile_report
 from tests.unit.samples import compared_report, mixed_report
 
 CHROMIUM = find_tool("chromium")
@@ -26,6 +27,14 @@ REPORTS = {
     "covered": widened_report(FIRST, SECOND),
     "hostile": hostile_report(),
 }
+PAGES = {
+    **{
+        name: run_page_text(report, timeline=timeline_svg(report), coverage=coverage_of(report))
+        for name, report in REPORTS.items()
+    },
+    "mutants": page_of(mutation(*VERDICTS)),
+    "hostile mutants": page_of(hostile_mutation(HOSTILE)),
+}
 PHONE = 500  # Chromium makes no narrower window
 
 
@@ -35,10 +44,10 @@ def browse(folder: Path, page: Path, *options: str) -> subprocess.CompletedProce
     return subprocess.run([*argv, page.as_uri()], capture_output=True, text=True, check=True, timeout=300)
 
 
-@pytest.mark.parametrize("name", REPORTS)
+@pytest.mark.parametrize("name", PAGES)
 def test_a_page_can_be_read_on_a_phone_and_printed(name: str, tmp_path: Path) -> None:
-    report, page = REPORTS[name], tmp_path / "report.html"
-    page.write_text(run_page_text(report, timeline=timeline_svg(report), coverage=coverage_of(report)))
+    page = tmp_path / "report.html"
+    page.write_text(PAGES[name])
     # The frame asks the browser how wide the page gets; the page itself has no script.
     frame = tmp_path / "frame.html"
     frame.write_text(

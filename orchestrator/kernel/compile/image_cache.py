@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -36,12 +36,14 @@ IMAGES = "images"
 MARKER = "image.sealed"
 COVERAGE = "coverage.json"
 RECORDED = "recorded.json"
+OBJECTS = "objects.json"
 _FILES = ("image", "vmlinux", "config", "build.log")
 _LOCK_SECONDS = 600.0
 _MOST_BYTES = 4 << 30
 
 _MAP = TypeAdapter(CoverageMap)
 _CODE = TypeAdapter(RecordedCode)
+_OBJECTS = TypeAdapter(dict[str, tuple[str, ...]])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +58,7 @@ class Built:
     new_warnings: tuple[str, ...]
     coverage: CoverageMap | None = None
     recorded: RecordedCode | None = None
+    objects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of each file of the series
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,6 +144,14 @@ def recorded_of(image: KernelImage) -> RecordedCode | None:
         return _CODE.validate_json((image.vmlinux.parent / RECORDED).read_bytes())
     except (OSError, ValueError):
         return None
+
+
+def objects_of(image: KernelImage, file: str) -> tuple[str, ...]:
+    """What is compiled from a file of the series, below the build folder; () where nothing tells."""
+    try:
+        return _OBJECTS.validate_json((image.vmlinux.parent / OBJECTS).read_bytes()).get(file, ())
+    except (OSError, ValueError):
+        return ()
 
 
 def prune(cache: Path, keep_bytes: int) -> tuple[Path, ...]:
@@ -250,6 +261,8 @@ def _fill(fresh: Path, built: Built, hashes: Mapping[str, str]) -> None:
         (fresh / COVERAGE).write_bytes(_MAP.dump_json(built.coverage))
     if built.recorded:
         (fresh / RECORDED).write_bytes(_CODE.dump_json(built.recorded))
+    if built.objects:
+        (fresh / OBJECTS).write_bytes(_OBJECTS.dump_json(dict(built.objects)))
     files = {file.name: sha256_of(file) for file in sorted(fresh.iterdir())}
     for name in files:
         flush(fresh / name)

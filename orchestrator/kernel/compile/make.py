@@ -12,7 +12,7 @@ from orchestrator.host.errors import InfraError, ToolMissing
 from orchestrator.host.files import write_cached
 from orchestrator.host.process import find_tool, last_lines, spawn
 from orchestrator.host.sandbox import Limits, Mount, Sandbox, confined_argv, sandbox_trouble, tool_mounts
-from orchestrator.host.untrusted import BadFile, read_plain_text
+from orchestrator.host.untrusted import BadFile, open_plain, read_plain_text
 from orchestrator.kernel.compile.build_log import Suspicion, first_error, suspicions
 from orchestrator.kernel.compile.build_progress import BuildCounter
 from orchestrator.kernel.compile.host_fault import HostWatch
@@ -192,10 +192,34 @@ def compile_kernel(dirs: BuildDirs, progress: BuildCounter, until: Deadline) -> 
     return _make(dirs, [dirs.arch.make_target], progress, until)
 
 
+def compile_objects(dirs: BuildDirs, objects: Sequence[str], until: Deadline) -> BuildFailure | None:
+    """Compile single objects, named from the build folder; a BuildFailure where one does not compile."""
+    return _make(dirs, objects, None, until)
+
+
 def run_tool(dirs: BuildDirs, argv: Sequence[str], until: Deadline) -> bool:
     """Run a tool on what the build made, as shut in as the build; says whether it succeeded."""
     with spawn(in_sandbox(argv, dirs), log=dirs.log) as child:
         return until.until(child.poll) == 0
+
+
+IMAGE_BYTES = 1 << 30
+VMLINUX_BYTES = 4 << 30
+
+
+def boot_image(dirs: BuildDirs, until: Deadline) -> str:
+    """The name of the file to boot, below the build folder. Raises BadFile for one that can't be used."""
+    made = str(dirs.arch.image)
+    with open_plain(dirs.out, made, most_bytes=VMLINUX_BYTES) as file:
+        if file.read(4) != b"\x7fELF":
+            return made
+    # QEMU would copy 100 MB of DWARF into each guest's start; the notes by which it enters the kernel stay.
+    stripped = "patchrig.image"
+    (dirs.out / stripped).unlink(missing_ok=True)
+    names = (str(dirs.seen.out / name) for name in (made, stripped))
+    if not run_tool(dirs, [f"{dirs.arch.compiler_prefix}objcopy", "--strip-all", *names], until):
+        raise BadFile(f"an image that can't be stripped: {made}")
+    return stripped
 
 
 OBJDUMP = ("--disassemble", "--no-show-raw-insn", "--wide")

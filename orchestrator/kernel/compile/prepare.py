@@ -3,8 +3,8 @@
 
 import hashlib
 import shutil
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from orchestrator.host.errors import UserError
 from orchestrator.host.files import trouble_named, write_cached
 from orchestrator.host.process import check
 from orchestrator.host.sandbox import hand_over
-from orchestrator.host.untrusted import BadFile, check_plain, open_plain, read_plain_text
+from orchestrator.host.untrusted import BadFile, check_plain, read_plain_text
 from orchestrator.kernel.code.of_build import instrumented_code
 from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.compile.build_log import warnings_in
@@ -24,13 +24,16 @@ from orchestrator.kernel.compile.kconfig import config_text, merge, parse_fragme
 from orchestrator.kernel.compile.limits import BuildLimits, build_limits
 from orchestrator.kernel.compile.make import (
     CONFIG_BYTES,
+    IMAGE_BYTES,
+    VMLINUX_BYTES,
     BuildDirs,
+    boot_image,
     check_tools,
     compile_kernel,
     configure,
-    run_tool,
     tail_of,
 )
+from orchestrator.kernel.compile.object_list import objects_with
 from orchestrator.kernel.compile.wishes import wished_options, wishes_hash
 from orchestrator.kernel.series.load import BASELINE, Series
 from orchestrator.kernel.source.apply import NotApplied
@@ -85,27 +88,41 @@ def prepare(  # what a kernel is made of
     context.log_dir either way.
     """
     until = Deadline.after(BUILD_SECONDS, f"building {build.name}")
-    context.log_dir.mkdir(parents=True, exist_ok=True)
-    arch = ARCHES[build.arch]
-    asked = merge(_read_fragment(path) for path in fragments)
-    log = context.log_dir / "toolchain.log"
-    hashes = hashes_of(arch, source=source, series=series, fragments=fragments, overlay=overlay, log=log, until=until)
-    hashes |= {"wished": wishes_hash(context.wished)} if context.wished else {}
-    key = image_key(hashes, arch.name)
-    if image := find_image(context.cache, key, build, context.on_event):
+    inputs = inputs_of(
+        build, source=source, series=series, fragments=fragments, context=context, overlay=overlay, until=until
+    )
+    if image := find_image(context.cache, inputs.key, build, context.on_event):
         return _finished(image, "from the cache", context)
     started = now()
-    own = {overlay.name} if overlay else set()
-    pristine = merge(_read_fragment(path) for path in fragments if path.stem not in own)
-    inputs = KernelInputs(
-        build=build, source=source, series=series, overlay=overlay, asked=asked, asked_pristine=pristine, hashes=hashes
-    )
     made = _made(inputs, context, until)
     if isinstance(made, BuildFailure):
         context.on_event(BuildEnded(build=build, text=f"{made.outcome}: {made.title}", good=False))
         return made
     image = replace(made, seconds=now() - started)
     return _finished(image, f"built in {image.seconds:.0f} s", context)
+
+
+def inputs_of(  # noqa: PLR0913  # what a kernel is made of
+    build: Build,
+    *,
+    source: PreparedSource,
+    series: Series,
+    fragments: Sequence[Path],
+    context: BuildContext,
+    overlay: Overlay | None,
+    until: Deadline,
+) -> "KernelInputs":
+    """All that goes into a kernel, read. Raises ToolMissing."""
+    context.log_dir.mkdir(parents=True, exist_ok=True)
+    asked = merge(_read_fragment(path) for path in fragments)
+    log, arch = context.log_dir / "toolchain.log", ARCHES[build.arch]
+    hashes = hashes_of(arch, source=source, series=series, fragments=fragments, overlay=overlay, log=log, until=until)
+    hashes |= {"wished": wishes_hash(context.wished)} if context.wished else {}
+    own = {overlay.name} if overlay else set()
+    pristine = merge(_read_fragment(path) for path in fragments if path.stem not in own)
+    return KernelInputs(
+        build=build, source=source, series=series, overlay=overlay, asked=asked, asked_pristine=pristine, hashes=hashes
+    )
 
 
 def hashes_of(  # noqa: PLR0913  # what a kernel is made of
@@ -182,14 +199,31 @@ def _made(inputs: KernelInputs, context: BuildContext, until: Deadline) -> Kerne
     """Build a kernel in the pristine tree, or in the layer of its series, and store the image while that is held."""
     (context.log_dir / "build.log").unlink(missing_ok=True)
     context.enter(inputs.build, Phase.PATCH)
+    with in_its_tree(inputs, context, until) as place:
+        return place if isinstance(place, BuildFailure) else _built(inputs, place, context, until)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where a kernel is built: what belongs into its source is there."""
+
+    tree: Tree
+    changed: tuple[ChangedFile, ...] = ()  # what tells the lines that are counted
+
+
+@contextmanager
+def in_its_tree(inputs: KernelInputs, context: BuildContext, until: Deadline) -> Iterator[Place | BuildFailure]:
+    """The pristine tree, or the layer of the series with exactly these patches, held for the length of the block."""
     with ExitStack() as held:
         with pristine_tree(inputs.source, cache=context.cache, on_event=context.on_event, until=until) as tree:
             if not inputs.series.patches and inputs.overlay is None:
-                return _built(inputs, tree, context, until)
+                yield Place(tree=tree)
+                return
             context.on_event(Step(text="applying the series"))
             applied = applied_to(tree, inputs.series, inputs.overlay, log_dir=context.log_dir, until=until)
             if isinstance(applied, NotApplied):
-                return not_applied(inputs.build, applied)
+                yield not_applied(inputs.build, applied)
+                return
             name = layer_name(inputs.series, inputs.overlay, applied)
             folder = _folder_of(inputs.build, context)
             layer = held.enter_context(layer_of(tree, name, folder, on_event=context.on_event, until=until))
@@ -197,7 +231,7 @@ def _made(inputs: KernelInputs, context: BuildContext, until: Deadline) -> Kerne
             _start_from_pristine(inputs, tree, layer, context, until)
             changed = _changed(inputs, tree, context, until)
         # From here on other series may be built on the same tree.
-        return _built(inputs, layer, context, until, changed)
+        yield Place(tree=layer, changed=changed)
 
 
 def not_applied(build: Build, problem: NotApplied) -> BuildFailure:
@@ -214,11 +248,9 @@ def _changed(inputs: KernelInputs, tree: Tree, context: BuildContext, until: Dea
     return () if isinstance(found, NotApplied) else found.files
 
 
-def _built(
-    inputs: KernelInputs, tree: Tree, context: BuildContext, until: Deadline, changed: tuple[ChangedFile, ...] = ()
-) -> KernelImage | BuildFailure:
+def _built(inputs: KernelInputs, place: Place, context: BuildContext, until: Deadline) -> KernelImage | BuildFailure:
     """Build in a tree or layer that is held, and store the image."""
-    dirs = _build_dirs(inputs, tree, context)
+    dirs = build_dirs(inputs, place.tree, context)
     mark = BuildMark(dirs.out)
     with trouble_named(dirs.out):
         mark.begin(context.on_event)
@@ -231,7 +263,7 @@ def _built(
                 return built
             side: Side = "new" if inputs.series.patches else "old"
             on_event = context.on_event
-            code = instrumented_code(dirs, inputs.overlay, changed, side, on_event=on_event, until=until)
+            code = instrumented_code(dirs, inputs.overlay, place.changed, side, on_event=on_event, until=until)
             built = replace(built, coverage=code.coverage, recorded=code.recorded)
             image = store_image(context.cache, inputs.key, inputs.build, built=built, hashes=inputs.hashes)
         except BadFile as error:
@@ -247,14 +279,14 @@ def _start_from_pristine(inputs: KernelInputs, tree: Tree, layer: Tree, context:
 
     They come from trusted builds alone, which never see what a series' build writes.
     """
-    dirs = _build_dirs(inputs, layer, context)
+    dirs = build_dirs(inputs, layer, context)
     mark = BuildMark(dirs.out)
     mark.drop_if_wrong(context.on_event)
     # Without the sandbox the build would see other paths than those that are in the objects.
     if dirs.out.exists() or not context.sandbox:
         return
     pristine = inputs.pristine()
-    base = _build_dirs(pristine, tree, context)
+    base = build_dirs(pristine, tree, context)
     wanted = {name: pristine.hashes[name] for name in ("source", "config", "toolchain")}
     base_mark = BuildMark(base.out)
     base_mark.drop_if_wrong(context.on_event)
@@ -262,7 +294,7 @@ def _start_from_pristine(inputs: KernelInputs, tree: Tree, layer: Tree, context:
         context.on_event(Step(text="building the kernel without the series: the series' build starts from its objects"))
         log_dir = context.log_dir / "without-series"
         log_dir.mkdir(exist_ok=True)
-        if isinstance(_built(pristine, tree, replace(context, log_dir=log_dir), until), BuildFailure):
+        if isinstance(_built(pristine, Place(tree=tree), replace(context, log_dir=log_dir), until), BuildFailure):
             # It may be the series that makes this source compile.
             context.on_event(Step(text="the kernel without the series does not build: starting from nothing"))
             return
@@ -286,7 +318,8 @@ def _folder_of(build: Build, context: BuildContext) -> str:
     return f"{build.flavour}.{build.arch}{'' if context.sandbox else '.no-sandbox'}"
 
 
-def _build_dirs(inputs: KernelInputs, tree: Tree, context: BuildContext) -> BuildDirs:
+def build_dirs(inputs: KernelInputs, tree: Tree, context: BuildContext) -> BuildDirs:
+    """The places of a build; the compiler's cache is there."""
     trusted = not inputs.series.patches
     dirs = BuildDirs(
         build=inputs.build,
@@ -324,7 +357,7 @@ def _build_in(dirs: BuildDirs, inputs: KernelInputs, context: BuildContext, unti
     if from_nothing:
         write_cached(full_count, str(progress.objects).encode())
     log = tail_of(dirs.log, 0)
-    image = _boot_image(dirs, until)
+    image = boot_image(dirs, until)
     for name, most_bytes in ((image, IMAGE_BYTES), ("vmlinux", VMLINUX_BYTES), (".config", CONFIG_BYTES)):
         check_plain(dirs.out, name, most_bytes=most_bytes)
     return Built(
@@ -334,26 +367,11 @@ def _build_in(dirs: BuildDirs, inputs: KernelInputs, context: BuildContext, unti
         log=dirs.log,
         release=read_plain_text(dirs.out, "include/config/kernel.release", most_bytes=_RELEASE_BYTES).strip(),
         new_warnings=warnings_in(log, str(dirs.seen.src), inputs.series.touched),
+        objects=objects_with(inputs.series.touched, dirs.out, dirs.seen.out, dirs.seen.src),
     )
 
 
 _RELEASE_BYTES = 256
-IMAGE_BYTES = 1 << 30
-VMLINUX_BYTES = 4 << 30
-
-
-def _boot_image(dirs: BuildDirs, until: Deadline) -> str:
-    made = str(dirs.arch.image)
-    with open_plain(dirs.out, made, most_bytes=VMLINUX_BYTES) as file:
-        if file.read(4) != b"\x7fELF":
-            return made
-    # QEMU would copy 100 MB of DWARF into each guest's start; the notes by which it enters the kernel stay.
-    stripped = "patchrig.image"
-    (dirs.out / stripped).unlink(missing_ok=True)
-    names = (str(dirs.seen.out / name) for name in (made, stripped))
-    if not run_tool(dirs, [f"{dirs.arch.compiler_prefix}objcopy", "--strip-all", *names], until):
-        raise BadFile(f"an image that can't be stripped: {made}")
-    return stripped
 
 
 def _number_in(path: Path) -> int | None:

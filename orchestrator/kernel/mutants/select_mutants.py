@@ -12,7 +12,7 @@ from orchestrator.kernel.mutants.changes import Change
 from orchestrator.kernel.mutants.guards import crossing
 from orchestrator.kernel.mutants.hunks import SeriesNames, guards_restored, hunks_omitted, names_of
 from orchestrator.kernel.mutants.operators import OMIT_HUNK, RESTORE_GUARD, RULES
-from orchestrator.model.mutants import Guard, Mutant, Mutants, NotMutated
+from orchestrator.model.mutants import MOST_NUMBER, Edit, Guard, Mutant, Mutants, NotMutated
 from orchestrator.model.series_diff import ChangedFile, SeriesDiff
 
 _INIT = re.compile(r"\b__(?:init|exit|meminit|memexit|cpuinit|initdata)\b")
@@ -26,10 +26,11 @@ class _Proposal:
     file: str
     function: str
     change: Change
+    also: tuple[str, ...] = ()
 
 
 def select_mutants(diff: SeriesDiff, *, operators: Collection[str] = (), only: Collection[str] = ()) -> Mutants:
-    """All mutants of a series; `operators`, `only`: no others than these, in no other functions than these."""
+    """The mutants of a series; `operators`, `only`: no others than these, in no other functions than these."""
     left_out: list[NotMutated] = []
     files = [
         (file, list(_bodies(file, diff.texts, left_out))) for file in diff.files if _is_readable(file, diff, left_out)
@@ -39,12 +40,26 @@ def select_mutants(diff: SeriesDiff, *, operators: Collection[str] = (), only: C
         one for file, bodies in files for one in _proposed(file, diff.texts[file.path], bodies, names, left_out)
     ]
     statements = sum(_count(body) for _, bodies in files for body in bodies)
-    wanted = [
-        one for one in proposals if (not operators or one.operator in operators) and (not only or one.function in only)
-    ]
-    mutants = tuple(_apart(list(_numbered(_unlike(wanted)))))
-    texts = {mutant.file: diff.texts[mutant.file] for mutant in mutants}
-    return Mutants(mutants=mutants, left_out=tuple(left_out), statements=statements, texts=texts)
+    every = tuple(_apart(list(_numbered(_unlike(proposals)))))
+    if len(every) > MOST_NUMBER:
+        # One kernel can't have all of them.
+        every = tuple(_apart(list(_numbered(_unlike([one for one in proposals if not only or one.function in only])))))
+    return Mutants(
+        mutants=tuple(_chosen(every, operators, only)),
+        in_kernel=every,
+        left_out=tuple(left_out),
+        statements=statements,
+        texts={mutant.file: diff.texts[mutant.file] for mutant in every},
+        diff=diff.files,
+    )
+
+
+def _chosen(mutants: Sequence[Mutant], operators: Collection[str], only: Collection[str]) -> Iterator[Mutant]:
+    """A mutant that several operators make is called by the first of those that were asked for."""
+    for one in mutants:
+        named = next((name for name in (one.operator, *one.also) if not operators or name in operators), "")
+        if named and (not only or one.function in only):
+            yield one if named == one.operator else replace(one, operator=named)
 
 
 _NOT_READ = "the parser does not understand it"
@@ -107,12 +122,11 @@ def _proposed(
 
 def _unlike(proposals: Sequence[_Proposal]) -> Iterator[_Proposal]:
     """Each edit once, by the operator that comes first, in the order of the text."""
-    seen = set()
+    same: dict[tuple[str, tuple[Edit, ...]], list[_Proposal]] = {}
     for one in proposals:
-        key = (one.file, one.change.edits)
-        if key not in seen:
-            seen.add(key)
-            yield one
+        same.setdefault((one.file, one.change.edits), []).append(one)
+    for first, *others in same.values():
+        yield replace(first, also=tuple(dict.fromkeys(one.operator for one in others)))
 
 
 def _apart(mutants: Sequence[Mutant]) -> Iterator[Mutant]:
@@ -137,4 +151,5 @@ def _numbered(proposals: Iterator[_Proposal]) -> Iterator[Mutant]:
             before=change.before,
             after=change.after,
             edits=change.edits,
+            also=one.also,
         )

@@ -32,6 +32,9 @@ vmlinux: $(objects)
 $(O)/swap.o: swap.c
 	@echo "  CC      swap.o"
 	@$(CC) $(flags) -c -o $@ swap.c
+	@echo "source_swap.o := $(CURDIR)/swap.c" > $(O)/.swap.o.cmd
+
+swap.o: $(O)/swap.o
 
 $(O)/patchrig_mutant.o: lib/patchrig_mutant.c lib/Makefile
 	@grep -q '^obj-y += patchrig_mutant.o' lib/Makefile
@@ -108,10 +111,10 @@ def test_each_mutant_may_be_written_as_a_seeded_bug(toy: ToyKernel) -> None:
 
     assert (first.returncode, again.returncode) == (0, 2)
     assert "is not empty" in again.stderr
-    assert [bug.id for bug in bugs] == ["001-negate", "002-always"]
-    assert "_start(): negates a condition: used -> !(used)" in (folder / "001-negate.patch").read_text()
+    assert [bug.id for bug in bugs] == ["002-negate", "003-always"]
+    assert "_start(): negates a condition: used -> !(used)" in (folder / "002-negate.patch").read_text()
     subprocess.run(["patch", "-p1", "-i", str(toy.folder / "series.patch")], cwd=toy.folder / "linux", check=True)
-    subprocess.run(["patch", "-p1", "-i", str(folder / "001-negate.patch")], cwd=toy.folder / "linux", check=True)
+    subprocess.run(["patch", "-p1", "-i", str(folder / "002-negate.patch")], cwd=toy.folder / "linux", check=True)
     assert "\tif ((!(used)))\n" in (toy.folder / "linux/swap.c").read_text()
 
 
@@ -126,6 +129,17 @@ def test_one_kernel_has_all_mutants_but_those_that_do_not_compile(toy: ToyKernel
     assert sorted(operators[number] for number in build["mutants"]) == ["always", "drop-assignment", "negate"]
     assert (build["outcome"], build["builds"]) == ("built", 2)
     assert Path(build["image"]).exists()
+
+
+def test_for_fewer_mutants_nothing_is_built_again(toy: ToyKernel) -> None:
+    whole = mutate(toy, "--build", "--json")
+    one = mutate(toy, "--build", "--json", "--operators", "always", "--only", "_start")
+
+    (first,), (second,) = (json.loads(done.stdout)["builds"] for done in (whole, one))
+    assert [mutant["number"] for mutant in json.loads(one.stdout)["mutants"]] == [3]
+    assert second == {**first, "builds": 1}
+    assert "from the cache" in one.stderr
+    assert "compiling" not in one.stderr
 
 
 def test_a_kernel_that_does_not_compile_without_any_mutant_is_told_as_a_run_tells_it(toy: ToyKernel) -> None:

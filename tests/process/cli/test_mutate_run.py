@@ -12,7 +12,7 @@ import pytest
 from junitparser import JUnitXml
 
 from tests.process import fake_host
-from tests.process.cli.test_mutate import mutate
+from tests.process.cli.test_mutate import MAKEFILE, mutate
 from tests.process.cli.test_mutate import toy as toy  # a fixture
 from tests.process.fake_host import GROWING, PATCHRIG, PROGRESS, Step, passing
 from tests.process.toy_kernel import ToyKernel
@@ -25,9 +25,8 @@ KASAN = (
 )
 REFCOUNT = KASAN.replace("BUG: KASAN: slab-use-after-free in f+0x41/0x90", "refcount_t: underflow; use-after-free.")
 CRASHING: list[Step] = [["say", PROGRESS], ["console", KASAN], ["loop", GROWING]]
-# All mutants of the toy: 1 omit-hunk, which does not compile, 2 negate, 3 always, 4 drop-assignment. Of some operators
-# alone they are numbered from 1.
-PASSED = {"1": 50, "2": 50, "3": 7, "4": 7}
+# All mutants of the toy: 1 omit-hunk, which does not compile, 2 negate, 3 always, 4 drop-assignment.
+PASSED = {"2": 50, "3": 7, "4": 7}
 
 
 def statuses(text: str) -> Mapping[int, str]:
@@ -58,6 +57,9 @@ def test_each_mutant_runs_until_a_workload_notices_it(toy: ToyKernel) -> None:
     assert survivor["hint"] == "no check sees this"
     assert [one["passed"] for one in survivor["tries"]] == [50]
     assert "^ 3 always: used -> 1" in done.stderr
+    page = (only_run(toy) / "mutants.html").read_text()
+    assert "mutants: 4; noticed 1, survived 1, not reached 1, build failed 1" in page
+    assert f"patchrig mutate --repro {only_run(toy).name}/3 --results {toy.host.results}" in page
     (control,) = found["control"]
     assert (control["outcome"], control["places_passed"]) == ("passed", 2)
     xml = JUnitXml.fromfile(str(toy.folder / "ci.xml"))
@@ -67,14 +69,14 @@ def test_each_mutant_runs_until_a_workload_notices_it(toy: ToyKernel) -> None:
 
 
 def test_where_all_are_noticed_the_exit_code_is_0_and_one_of_them_can_be_run_again(toy: ToyKernel) -> None:
-    toy.host.scenario(passing(), mutants={"passed": PASSED, "runs": {"1": CRASHING}})
+    toy.host.scenario(passing(), mutants={"passed": PASSED, "runs": {"2": CRASHING}})
 
     done = mutate(toy, "--operators", "negate")
     # What is run again goes on after a splat.
     dying: list[Step] = [["say", PROGRESS], ["console", KASAN], ["die", 0]]
-    toy.host.scenario(passing(), mutants={"passed": PASSED, "runs": {"1": dying}})
+    toy.host.scenario(passing(), mutants={"passed": PASSED, "runs": {"2": dying}})
     again = subprocess.run(
-        [str(PATCHRIG), "mutate", "--repro", "1", "--no-sandbox", "--results", str(toy.host.results)],
+        [str(PATCHRIG), "mutate", "--repro", "2", "--no-sandbox", "--results", str(toy.host.results)],
         env=toy.host.environment, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
 
@@ -83,37 +85,37 @@ def test_where_all_are_noticed_the_exit_code_is_0_and_one_of_them_can_be_run_aga
     assert "for a cover letter: Mutation testing with patchrig: 1 of 1 mutants noticed; 1 workload" in done.stdout
     assert again.returncode == 1, again.stderr
     assert "CRASHED" in again.stdout
-    assert "mincore.m1" in again.stdout
+    assert "mincore.m2" in again.stdout
 
 
 def test_what_the_control_shows_too_is_not_noticed(toy: ToyKernel) -> None:
     other: list[Step] = [["say", PROGRESS], ["console", REFCOUNT], ["loop", GROWING]]
-    toy.host.scenario(CRASHING, mutants={"passed": PASSED, "runs": {"2": other}})
+    toy.host.scenario(CRASHING, mutants={"passed": PASSED, "runs": {"3": other}})
 
     done = mutate(toy, "--json", "--operators", "negate,always", "--jobs", "1")
 
-    assert statuses(done.stdout) == {1: "not tried", 2: "noticed"}, done.stderr
+    assert statuses(done.stdout) == {2: "not tried", 3: "noticed"}, done.stderr
     assert done.returncode == 1
     assert "without any mutant is red (crashed: KASAN" in done.stderr
 
 
 def test_a_guest_that_does_not_take_its_number_has_not_survived(toy: ToyKernel) -> None:
-    toy.host.scenario(passing(), mutants={"passed": PASSED, "refuses": [1]})
+    toy.host.scenario(passing(), mutants={"passed": PASSED, "refuses": [2]})
 
     done = mutate(toy, "--json", "--operators", "negate", "--jobs", "1")
 
-    assert statuses(done.stdout) == {1: "lost"}, done.stderr
+    assert statuses(done.stdout) == {2: "lost"}, done.stderr
     assert done.returncode == 3
-    assert "does not take the number of mutant 1" in done.stderr
+    assert "does not take the number of mutant 2" in done.stderr
 
 
 def test_without_a_control_nothing_is_tried(toy: ToyKernel) -> None:
-    toy.host.scenario(passing(), mutants={"passed": PASSED, "refuses": [2]})
+    toy.host.scenario(passing(), mutants={"passed": PASSED, "refuses": [5]})
 
     # The control's number is the one after the last mutant's.
     done = mutate(toy, "--json", "--operators", "negate", "--jobs", "1")
 
-    assert statuses(done.stdout) == {1: "not tried"}, done.stderr
+    assert statuses(done.stdout) == {2: "not tried"}, done.stderr
     assert done.returncode == 3
     assert "no workload of the control came to its end" in done.stderr
 
@@ -178,3 +180,26 @@ def test_a_run_may_be_followed_by_its_score(toy: ToyKernel) -> None:
     assert done.returncode == 0, done.stderr
     assert [cell["outcome"] for cell in json.loads(done.stdout)["cells"]] == ["passed"]
     assert "mutants: 4; noticed 1, survived 2, build failed 1" in done.stderr
+
+
+def test_a_survivor_that_compiles_to_the_same_code_has_no_effect(toy: ToyKernel) -> None:
+    # gcc -O2 knows that the condition holds.
+    toy.write("linux/Makefile", MAKEFILE.replace("flags := ", "flags := -O2 "))
+    new = "\tused = 1;\n+\tif (used < 5)\n+\t\tused = 3;\n"
+    toy.write("linux/swap.c", "unsigned int used;\nvoid _start(void)\n{\n\tused = 1;\n}\n")
+    toy.write("series.patch", f"--- a/swap.c\n+++ b/swap.c\n@@ -3,3 +3,5 @@ void _start(void)\n {{\n {new} }}\n")
+    toy.host.scenario(passing(), mutants={"passed": dict.fromkeys(map(str, range(1, 20)), 50)})
+
+    done = mutate(toy, "--json", "--jobs", "1", "--operators", "always,negate,drop-assignment")
+
+    assert done.stdout, done.stderr
+    found = {one["operator"]: one for one in json.loads(done.stdout)["mutants"]}
+    assert {name: one["status"] for name, one in found.items()} == {
+        "negate": "survived", "always": "no effect", "drop-assignment": "survived",
+    }, done.stderr  # fmt: skip
+    assert found["always"]["title"] == "compiles to the same code: swap.o"
+    assert found["always"]["hint"] == ""
+    assert statuses((only_run(toy) / "mutants.json").read_text())[found["always"]["number"]] == "no effect"
+    xml = JUnitXml.fromfile(str(only_run(toy) / "junit.xml"))
+    assert (xml.failures, xml.skipped) == (2, 1)
+    assert "compiles to the same code" in (only_run(toy) / "mutants.html").read_text()

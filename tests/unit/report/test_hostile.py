@@ -11,23 +11,28 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from orchestrator.cli.judge_commands import judge
+from orchestrator.judge.mutant_verdict import whole_verdicts
 from orchestrator.model.blocks import CoverageMap
 from orchestrator.model.events import BuildEnded, CellEnded, Event, Notice, Step
 from orchestrator.model.images import BuildFailure, KernelImage
+from orchestrator.model.mutation import Mutation
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.phases import Phase, Span
 from orchestrator.model.reports import RunReport
 from orchestrator.model.series_diff import ChangedFile
 from orchestrator.report.coverage.figures import annotated_patch, cobertura_text, coverage_of, lcov_text
 from orchestrator.report.coverage.page import page_text
-from orchestrator.report.junit import junit_text
+from orchestrator.report.junit import junit_text, mutation_junit_text
+from orchestrator.report.mutation_series import mutated_series
+from orchestrator.report.mutation_text import annotated_lines, control_lines, table_lines
 from orchestrator.report.run_page.run_page import run_page_text
 from orchestrator.report.summary import summary_text
-from orchestrator.report.terminal import print_table, terminal
+from orchestrator.report.terminal import print_table, say, terminal
 from orchestrator.report.timeline import timeline_svg
 from orchestrator.report.trace import trace_text
 from tests.unit.coverage_samples import FIRST
 from tests.unit.coverage_samples import report as widened_report
+from tests.unit.mutation_samples import hostile_mutation, page_of
 from tests.unit.samples import cell, cell_report, crash, explained_crash, guest_run, image, run_report
 
 HOSTILE = "\x1b]0;x\x07\x1b[2J\x9b1m\x7f\r\b\u202e\u200b\u2028\ud800\ufeff\x85\x00<b>&\"'"
@@ -85,6 +90,18 @@ def table() -> str:
     return screen.getvalue()
 
 
+def on_screen(*lines: str) -> str:
+    screen = io.StringIO()
+    for line in lines:
+        say(Console(file=screen, width=100), line)
+    return screen.getvalue()
+
+
+def annotated_of(mutants: Mutation) -> Iterator[str]:
+    verdicts = whole_verdicts(mutants.mutants, mutants.reports)
+    return annotated_lines(verdicts, mutated_series(mutants.diff, mutants.texts, verdicts))
+
+
 def outputs() -> Iterator[tuple[str, str]]:
     report, covered = hostile_report(), hostile_coverage()
     builds = coverage_of(covered)
@@ -95,6 +112,11 @@ def outputs() -> Iterator[tuple[str, str]]:
     yield "trace", trace_text(report)
     yield "page", page_text(covered, builds)
     yield "run page", run_page_text(report, timeline=timeline_svg(report), coverage=())
+    mutants = hostile_mutation(HOSTILE)
+    verdicts = whole_verdicts(mutants.mutants, mutants.reports)
+    yield "page of mutants", page_of(mutants)
+    yield "junit of mutants", mutation_junit_text(mutants)
+    yield "mutants", on_screen(*table_lines(verdicts), *annotated_of(mutants), *control_lines(mutants))
     yield "lcov", lcov_text(builds)
     yield "cobertura", cobertura_text(builds, timestamp=0)
     yield "patch", "\n".join(line.text for one in builds for line in annotated_patch(one))
@@ -124,12 +146,12 @@ def test_no_output_has_a_character_that_can_not_be_seen(name: str) -> None:
     text.encode()
 
 
-@pytest.mark.parametrize("name", ["junit", "timeline", "cobertura"])
+@pytest.mark.parametrize("name", ["junit", "junit of mutants", "timeline", "cobertura"])
 def test_xml_stays_whole(name: str) -> None:
     ET.fromstring(OUTPUTS[name])
 
 
-@pytest.mark.parametrize("name", ["page", "run page"])
+@pytest.mark.parametrize("name", ["page", "run page", "page of mutants"])
 def test_html_has_no_markup_of_a_strangers(name: str) -> None:
     assert "<b>" not in OUTPUTS[name]
 

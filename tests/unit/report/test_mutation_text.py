@@ -2,19 +2,16 @@
 """The lines of a run of mutants, its JSON and its JUnit XML."""
 
 from dataclasses import replace
-from pathlib import Path
 
 from junitparser import JUnitXml
 
-from orchestrator.model.bugs import Attempt
-from orchestrator.model.cells import Build
-from orchestrator.model.configuration import Variant
-from orchestrator.model.mutants import Edit, Guard, Mutant
-from orchestrator.model.mutation import ControlTry, MutantReport, MutantStatus, MutantTry, Mutation, Score
+from orchestrator.model.mutation import MutantStatus, Score
 from orchestrator.model.outcomes import Outcome
 from orchestrator.report.junit import mutation_junit_text
 from orchestrator.report.mutation_report import as_json
+from orchestrator.report.mutation_series import mutated_series
 from orchestrator.report.mutation_text import (
+    again_command,
     annotated_lines,
     control_lines,
     count_line,
@@ -22,43 +19,12 @@ from orchestrator.report.mutation_text import (
     score_lines,
     table_lines,
 )
+from tests.unit.mutation_samples import ATTEMPT, CONTROL, DIFF, FILE, SOURCE, VERDICTS, mutation
 
-BUILD = Build(variant=Variant.PATCHED, flavour="plain", arch="x86_64")
-SOURCE = "one\ntwo\n\tif (x)\n\t\tput(x);\nfive\nsix\nseven\neight\n"
-ATTEMPT = Attempt(
-    workload="mincore", seconds=5, outcome=Outcome.PASSED, title="900 operations", found=False, guest_seconds=6.0,
-    cell="patched.plain.x86_64.mincore.m1", folder="plain.x86_64/cells/patched.plain.x86_64.mincore.m1",
-)  # fmt: skip
-
-
-def verdict(number: int, status: MutantStatus, *, line: int = 3, hint: str = "") -> MutantReport:
-    edit = Edit(start=0, end=1, text="", guard=Guard.CONDITION)
-    mutant = Mutant(
-        number=number, operator="never", file="mm/a.c", function="f", line=line, before="x", after="0", edits=(edit,)
-    )
-    tries = (MutantTry(attempt=ATTEMPT, passed=4),) if status is MutantStatus.SURVIVED else ()
-    return MutantReport(mutant=mutant, build=BUILD, status=status, title=f"t{number}", hint=hint, tries=tries)
-
-
-VERDICTS = (
-    verdict(1, MutantStatus.SURVIVED, hint="branch never taken"),
-    verdict(2, MutantStatus.NOTICED),
-    verdict(3, MutantStatus.NOT_REACHED, line=8),
-    verdict(4, MutantStatus.LOST),
-)
 SCORE = Score(
     counts={MutantStatus.NOTICED: 33, MutantStatus.SURVIVED: 2, MutantStatus.NOT_REACHED: 2, MutantStatus.NO_EFFECT: 1},
     noticed=33, tried=35, low=0.8, high=0.99,
 )  # fmt: skip
-CONTROL = ControlTry(build=BUILD, attempt=ATTEMPT, kind="", passed={1: 4})
-
-
-def report(*verdicts: MutantReport, control: tuple[ControlTry, ...] = (CONTROL,)) -> Mutation:
-    return Mutation(
-        id="mutate-x", folder=Path("/r/mutate-x"), argv=("patchrig", "mutate"), matrix_path="m.yaml", started="2026",
-        versions={}, load_seconds=5, control=control, mutants=tuple(one.mutant for one in verdicts),
-        reports=verdicts,
-    )  # fmt: skip
 
 
 def test_the_line_of_a_run_has_each_count_that_is_not_0() -> None:
@@ -77,10 +43,11 @@ def test_the_line_of_a_run_has_each_count_that_is_not_0() -> None:
 
 
 def test_each_survivor_stands_at_its_line_with_its_hint() -> None:
-    lines = list(annotated_lines(VERDICTS, {"mm/a.c": SOURCE}))
+    lines = list(annotated_lines(VERDICTS, mutated_series(DIFF, {FILE: SOURCE}, VERDICTS)))
 
     assert lines[0] == "--- mm/a.c"
-    at = lines.index("     3         if (x)")
+    at = lines.index("     3 +        if (x)")
+    assert lines[at - 1] == "       -        old(x);"
     assert lines[at + 1 : at + 3] == ["       ^ 1 never: x -> 0", "         survived: branch never taken"]
     assert "         not reached: t3" in lines
     assert not any("t2" in line for line in lines)
@@ -91,25 +58,29 @@ def test_a_control_that_is_red_or_does_not_end_is_told() -> None:
     red = replace(CONTROL, kind="hung", attempt=replace(ATTEMPT, outcome=Outcome.HUNG))
     gone = replace(CONTROL, passed=None)
 
-    first, second = control_lines(report(control=(CONTROL, red, gone)))
+    first, second = control_lines(mutation(control=(CONTROL, red, gone)))
 
     assert "is red (hung" in first
     assert "did not come to its end" in second
 
 
 def test_one_line_for_a_cover_letter() -> None:
-    assert cover_letter_line(report(*VERDICTS), SCORE) == (
+    assert cover_letter_line(mutation(*VERDICTS), SCORE) == (
         "Mutation testing with patchrig: 33 of 37 mutants noticed (2 survived, 2 not reached); 1 workload of 5 s on "
         "plain x86_64."
     )
 
 
 def test_junit_and_json_have_a_case_for_each_mutant() -> None:
-    xml = JUnitXml.fromstring(mutation_junit_text(report(*VERDICTS)).encode())
-    found = as_json(report(*VERDICTS))
+    xml = JUnitXml.fromstring(mutation_junit_text(mutation(*VERDICTS)).encode())
+    found = as_json(mutation(*VERDICTS))
 
     assert (xml.tests, xml.failures, xml.errors, xml.skipped) == (5, 2, 1, 0)
     assert [one["status"] for one in found["mutants"]] == ["survived", "noticed", "not reached", "lost"]
     assert found["mutants"][0]["repro"] == {"run": "plain.x86_64", "cell": "patched.plain.x86_64.mincore.m1"}
     assert found["mutants"][1]["repro"] is None
     assert found["control"][0]["places_passed"] == 1
+
+
+def test_the_command_that_repeats_a_mutant_names_its_run() -> None:
+    assert again_command(mutation(), 17) == "patchrig mutate --repro mutate-x/17 --results /r"

@@ -104,22 +104,24 @@ def test_a_statement_and_a_condition_are_guarded_each_in_its_way() -> None:
 
     lines = made(b"".join(piece.text for piece in guarded(found.texts[FILE], found.mutants))).split("\n")
 
+    first, second = (one.number for one in found.mutants)
     assert lines[0] == f"{DECLARED}static int f(struct thing *x)"
-    assert lines[2] == f"	if (({chosen(1)} ? !!(!(x->a > 1)) : !!(x->a > 1)))"
-    assert lines[3] == f"		{{ if ({chosen(2)}) {{  }} else {{ use(x); }} }}"
+    assert lines[2] == f"	if (({chosen(first)} ? !!(!(x->a > 1)) : !!(x->a > 1)))"
+    assert lines[3] == f"		{{ if ({chosen(second)}) {{  }} else {{ use(x); }} }}"
 
 
 def test_mutants_of_one_node_and_of_nodes_within_it_are_nested() -> None:
     found = mutants(body("-	x->a = 0;\n+	x->a = -EAGAIN;"), "drop-assignment,wrong-errno")
 
+    first, second, third = (one.number for one in found)
     text = made(b"".join(piece.text for piece in guarded("int f(struct thing *x)\n{\n	x->a = -EAGAIN;\n}\n", ())))
     assert text == "int f(struct thing *x)\n{\n	x->a = -EAGAIN;\n}\n"
     source = "static int f(struct thing *x)\n{\n	x->a = -EAGAIN;\n}\n"
     line = made(b"".join(piece.text for piece in guarded(source, found))).split("\n")[2]
     assert [one.operator for one in found] == ["drop-assignment", "wrong-errno", "wrong-errno"]
     assert line == (
-        f"	{{ if ({chosen(1)}) {{  }} else {{ x->a = ({chosen(2)} ? (-EBUSY) : "
-        f"(({chosen(3)} ? (0) : (-EAGAIN)))); }} }}"
+        f"	{{ if ({chosen(first)}) {{  }} else {{ x->a = ({chosen(second)} ? (-EBUSY) : "
+        f"(({chosen(third)} ? (0) : (-EAGAIN)))); }} }}"
     )
 
 

@@ -57,6 +57,22 @@ def test_a_file_that_is_not_utf_8_is_left_out() -> None:
     assert (found.mutants, [one.why for one in found.left_out]) == ((), ["not UTF-8"])
 
 
+def test_whoever_chooses_finds_the_numbers_of_the_whole_list() -> None:
+    diff = series(body("+	if (!tryget(x))\n+		return;\n+	x->b = 1;"))
+    whole = select_mutants(diff)
+
+    some = select_mutants(diff, operators=("never", "drop-assignment"))
+
+    assert some.in_kernel == whole.in_kernel == whole.mutants
+    assert some.texts == whole.texts
+    by_number = {one.number: one for one in whole.mutants}
+    assert {one.operator for one in some.mutants} == {"never", "drop-assignment"}
+    assert all(one.edits == by_number[one.number].edits for one in some.mutants)
+    # The same edit is called by the operator that comes first, unless another one was asked for.
+    (never,) = [one for one in some.mutants if one.operator == "never"]
+    assert (by_number[never.number].operator, by_number[never.number].also) == ("ignore-failure", ("never",))
+
+
 def test_the_user_chooses_operators_and_functions() -> None:
     diff = series(body("+	if (x->a)\n+		put_thing(x);"))
 
@@ -119,7 +135,7 @@ def test_hunks_of_the_diff_need_not_have_the_whole_file() -> None:
     (lines,) = file.hunks
     parts = replace(whole, files=(replace(file, hunks=(lines[2:7], lines[9:])),))
 
-    assert select_mutants(parts) == select_mutants(whole)
+    assert replace(select_mutants(parts), diff=whole.files) == select_mutants(whole)
 
 
 def test_a_file_that_is_no_c_has_no_mutants() -> None:
