@@ -18,8 +18,8 @@ from orchestrator.host.files import replace_whole
 from orchestrator.host.paths import scratch_folder
 from orchestrator.kernel.series.b4_series import B4Place, B4Series, prepared_series, reviewed_series
 from orchestrator.kernel.series.load import load_series
+from orchestrator.model.check_results import SeriesCheck, Status, worst_of
 from orchestrator.model.events import Event
-from orchestrator.model.series_checks import SeriesCheck, Status, worst_of
 from orchestrator.report.b4_results import prep_lines, review_text
 from orchestrator.report.run_files import writing
 from orchestrator.report.store import open_run

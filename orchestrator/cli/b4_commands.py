@@ -27,10 +27,10 @@ def b4_check(prep: bool, build: bool, runs: bool, results: Path, **choice: Any) 
     for b4 review, and with --prep a line for each warning and error.
 
     \b
-    In git's configuration of the kernel tree:
-      [b4]
-        review-series-check-cmd = patchrig b4-check --tree .
-        prep-perpatch-check-cmd = patchrig b4-check --prep --tree .
+    Examples:
+      patchrig b4-check --tree .         # b4.review-series-check-cmd
+      patchrig b4-check --prep --tree .  # b4.prep-perpatch-check-cmd
+      patchrig b4-check --patch series.mbox --no-build
     """
     from orchestrator.cli.b4_checks import Asked, check_for_b4
 

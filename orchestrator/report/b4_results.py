@@ -9,7 +9,7 @@ and any other line a warning.
 from collections.abc import Iterator, Sequence
 
 from orchestrator.host.text import json_text, one_line, printable
-from orchestrator.model.series_checks import SeriesCheck, Status
+from orchestrator.model.check_results import SeriesCheck, Status
 
 _MARKS = {Status.WARN: "WARNING", Status.FAIL: "ERROR"}
 

@@ -4,12 +4,12 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from orchestrator.model.check_results import SeriesCheck, Status
 from orchestrator.model.events import Listener
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.matrix_choices import Base, MatrixChoices, listed
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import RunReport
-from orchestrator.model.series_checks import SeriesCheck, Status
 from orchestrator.plan.expansion import builds_of
 from orchestrator.report.summary import findings, outcome_counts
 from orchestrator.run.kernels import Building, Request, open_kernels

@@ -3,7 +3,7 @@
 
 import json
 
-from orchestrator.model.series_checks import SeriesCheck, Status, worst_of
+from orchestrator.model.check_results import SeriesCheck, Status, worst_of
 from orchestrator.report.b4_results import prep_lines, review_text
 
 GOOD = SeriesCheck(name="patchrig-apply", status=Status.PASS, summary="applies to 7.1.8", details=("base: 7.1.8",))

@@ -3,10 +3,10 @@
 
 from dataclasses import replace
 
+from orchestrator.model.check_results import Status
 from orchestrator.model.images import BuildFailure
 from orchestrator.model.matrix_choices import Base, ChosenWorkload, MatrixChoices, Tried
 from orchestrator.model.outcomes import Outcome
-from orchestrator.model.series_checks import Status
 from orchestrator.run.series_checks import apply_check, built, run_check, workloads_check
 from tests.unit.samples import cell, cell_report, image, mixed_report, run_report
 
