@@ -59,6 +59,10 @@ COMMANDS = {
     "replay": Command(
         "orchestrator.cli.replay_commands:replay", "Run a CELL of a --deterministic RUN again and compare the consoles."
     ),
+    "report": Command(
+        "orchestrator.cli.report_commands:report",
+        "Write the report of a RUN in the forms of other tools, into its folder.",
+    ),
     "repro": Command("orchestrator.cli.run_commands:repro", "Run a CELL of an earlier RUN again."),
     "resume": Command(
         "orchestrator.cli.continued_commands:resume", "Run what is left of a RUN that was killed or interrupted."
