@@ -8,12 +8,13 @@
 # make reach   what is asked of coverage, seeded bugs and control, measured: hours; ARGS="--read FOLDER..." reads what there is
 # make measurements   docs/measurements.md, from the figures that benchmark and reach store with ARGS="--write"
 # make pictures       the pictures of the README, from a short real run
+# make deb     dist/patchrig_*.deb, a Debian package with all Python libraries that patchrig needs
 # make man     docs/man/patchrig.1, the manual page, from the help texts of all commands
 # make corpus  how the judge does on a folder of console logs with verdicts, and when rules are left out; CORPUS=DIR
 # make faults  crashes, full disks, bit flips and hostile series against patchrig: two hours; SEED=7, ARGS="--only F7 --tries 5"
 # make setup   only set up: Debian packages and .venv
 
-.PHONY: help run test boots unit lint benchmark reach measurements pictures man corpus faults setup
+.PHONY: help run test boots unit lint benchmark reach measurements pictures man deb corpus faults setup
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -50,6 +51,9 @@ pictures: setup
 
 man: setup
 	.venv/bin/python -m tools.manual --write
+
+deb: setup
+	@tools/deb dist
 
 corpus: setup
 	@CORPUS="$(CORPUS)" .venv/bin/python -m tests.corpus
