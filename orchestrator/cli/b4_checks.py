@@ -18,6 +18,7 @@ from orchestrator.host.files import replace_whole
 from orchestrator.host.paths import scratch_folder
 from orchestrator.kernel.series.b4_series import B4Place, B4Series, prepared_series, reviewed_series
 from orchestrator.kernel.series.load import load_series
+from orchestrator.kernel.series.packed import LARGEST
 from orchestrator.model.check_results import SeriesCheck, Status, worst_of
 from orchestrator.model.events import Event
 from orchestrator.report.b4_results import prep_lines, review_text
@@ -30,7 +31,6 @@ from orchestrator.run.matrix import run_matrix
 from orchestrator.run.series_checks import APPLY, BUILD, RUN, apply_check, build_check, run_check, workloads_check
 
 _SECONDS = 600.0
-_LARGEST_MAIL = 64 << 20
 _CODES = {Status.PASS: ExitCode.OK, Status.WARN: ExitCode.OK, Status.FAIL: ExitCode.BAD_KERNEL}
 
 
@@ -85,7 +85,7 @@ def _checks(asked: Asked) -> Iterator[SeriesCheck]:
 def _piped_series(asked: Asked) -> B4Series:
     if sys.stdin.isatty():
         raise click.UsageError("b4 pipes a mail into this command; without b4: --patch PATH")
-    raw = sys.stdin.buffer.read(_LARGEST_MAIL)
+    raw = sys.stdin.buffer.read(LARGEST + 1)  # what is larger is refused as any series is
     tracking = os.environ.get("B4_TRACKING_FILE")
     with scratch_folder() as scratch:
         until = Deadline.after(_SECONDS, "reading the series")
