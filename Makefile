@@ -8,11 +8,13 @@
 # make targets what is asked of coverage, seeded bugs and control, measured: hours; ARGS="--read FOLDER..." reads what there is
 # make measurements   docs/measurements.md, from the figures that benchmark and targets store with ARGS="--write"
 # make pictures       the pictures of the README, from a short real run
+# make deb     dist/patchrig_*.deb, a Debian package with all Python libraries that patchrig needs
+# make man     docs/man/patchrig.1, the manual page, from the help texts of all commands
 # make corpus  how the judge does on a folder of console logs with verdicts, and when rules are left out; CORPUS=DIR
 # make faults  crashes, full disks, bit flips and hostile series against patchrig: two hours; SEED=7, ARGS="--only F7 --tries 5"
 # make setup   only set up: Debian packages and .venv
 
-.PHONY: help run test boots unit lint benchmark targets measurements pictures corpus faults setup
+.PHONY: help run test boots unit lint benchmark targets measurements pictures man deb corpus faults setup
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -46,6 +48,12 @@ measurements: setup
 
 pictures: setup
 	.venv/bin/python -m benchmarks.picture $(ARGS)
+
+man: setup
+	.venv/bin/python -m tools.manual --write
+
+deb: setup
+	@tools/deb dist
 
 corpus: setup
 	@CORPUS="$(CORPUS)" .venv/bin/python -m tests.corpus

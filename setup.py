@@ -36,4 +36,5 @@ class BuildWithData(build_py):
         return [*super().get_outputs(include_bytecode), *ours]
 
 
-setup(cmdclass={"build_py": BuildWithData})
+# Where man looks for the manual of a program in bin/.
+setup(cmdclass={"build_py": BuildWithData}, data_files=[("share/man/man1", ["docs/man/patchrig.1"])])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.options import AS_JSON, IN_RESULTS, JOBS, JUNIT, RESULTS, Output
+from orchestrator.cli.options import AS_JSON, IN_RESULTS, JOBS, JUNIT, RESULTS, SINCE, Output
 from orchestrator.host.errors import ExitCode
 
 
@@ -42,9 +42,10 @@ def resume(name: str, jobs: int | None, results: Path, junit: Path | None, as_js
               help="Folder of the merged run (default: a new one in results/).")  # fmt: skip
 @RESULTS
 @JUNIT
+@SINCE
 @AS_JSON
-def merge(
-    names: tuple[str, ...], folder: Path | None, results: Path, junit: Path | None, as_json_text: bool
+def merge(  # click gives each option as an argument
+    names: tuple[str, ...], folder: Path | None, results: Path, junit: Path | None, since: str, as_json_text: bool
 ) -> ExitCode:
     """Put the shards of a run together: one run, one report.
 
@@ -63,4 +64,5 @@ def merge(
     """
     from orchestrator.cli import merged_runs
 
-    return merged_runs.merge_runs(names, folder, Output(results=results, junit=junit, as_json=as_json_text))
+    output = Output(results=results, junit=junit, as_json=as_json_text, since=since)
+    return merged_runs.merge_runs(names, folder, output)

@@ -20,6 +20,9 @@ from orchestrator.host.text import printable
 
 # Imported when they are used: all of them take a second of CPU, and help and completion are asked for often.
 COMMANDS = {
+    "b4-check": Command(
+        "orchestrator.cli.b4_commands:b4_check", "Check a series for `b4 review` or `b4 prep --check`."
+    ),
     "bisect": Command(
         "orchestrator.cli.bisect_commands:bisect", "Find the patch of a series that a failure comes with."
     ),
@@ -55,6 +58,10 @@ COMMANDS = {
     ),
     "replay": Command(
         "orchestrator.cli.replay_commands:replay", "Run a CELL of a --deterministic RUN again and compare the consoles."
+    ),
+    "report": Command(
+        "orchestrator.cli.report_commands:report",
+        "Write the report of a RUN in the forms of other tools, into its folder.",
     ),
     "repro": Command("orchestrator.cli.run_commands:repro", "Run a CELL of an earlier RUN again."),
     "resume": Command(

@@ -12,13 +12,15 @@ from orchestrator.model.reports import RunReport
 from orchestrator.report.run_files import writing
 from orchestrator.report.store import find_run, new_folder, point_latest
 from orchestrator.run.merge import Part, merge, parts_of
+from orchestrator.run.run_history import runs_up_to
 
 
 def merge_runs(names: Sequence[str], folder: Path | None, output: Output) -> ExitCode:
     """Put runs together into a new one, in `folder` or below the results."""
     parts = parts_of([find_run(output.results, name) for name in names])
+    before = runs_up_to(output.results, output.since) if output.since else None
     made = _made(folder) if folder else new_folder(output.results, datetime.now(UTC))
-    report = merge(parts, _whole(parts[0], made, name=str(folder) if folder else made.name))
+    report = merge(parts, _whole(parts[0], made, name=str(folder) if folder else made.name), before)
     if not folder:
         point_latest(output.results, made.name)
         refresh_index(output.results)

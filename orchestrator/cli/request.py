@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from orchestrator.cli.options import Choice
-from orchestrator.cli.selection import chosen_cells
+from orchestrator.cli.selection import ChosenCells, chosen_cells
 from orchestrator.model.arch import ARCHES
 from orchestrator.run.kernels import Lookups, Request
 from orchestrator.vm.accelerator import qemu_version
@@ -15,7 +15,11 @@ from orchestrator.vm.accelerator import qemu_version
 
 def request_of(matrix: Path | None, choice: Choice) -> Request:
     """The matrix with the command line's selection; None: see chosen_cells(). Raises UserError."""
-    chosen = chosen_cells(matrix, choice)
+    return request_for(chosen_cells(matrix, choice), choice)
+
+
+def request_for(chosen: ChosenCells, choice: Choice) -> Request:
+    """The cells that were chosen, with what else the command line says."""
     return Request(
         plan=chosen.plan,
         cells=chosen.cells,

@@ -15,6 +15,7 @@ from orchestrator.plan.config import Plan, load_kernel_source, load_plan
 from orchestrator.plan.expansion import Selection, expand, left_out, refuse_left_out
 
 if TYPE_CHECKING:
+    from orchestrator.run.chosen_plan import ChosenPlan, Wanted
     from orchestrator.run.kernels import Lookups
 
 
@@ -76,9 +77,17 @@ def _of_matrix(matrix: Path, choice: Choice, selection: Selection) -> ChosenCell
 def _without_matrix(choice: Choice, selection: Selection) -> ChosenCells:
     # These read series and sources: a matrix needs neither to be listed.
     from orchestrator.report.terminal import screen, terminal
-    from orchestrator.run.chosen_plan import Wanted, chosen_plan
+    from orchestrator.run.chosen_plan import chosen_plan
 
-    wanted = Wanted(
+    with terminal(screen(beside_output=True)) as listener:
+        return cells_of(chosen_plan(wanted_of(choice, selection), listener))
+
+
+def wanted_of(choice: Choice, selection: Selection) -> "Wanted":
+    """What a command line without a matrix asks for."""
+    from orchestrator.run.chosen_plan import Wanted
+
+    return Wanted(
         patches=choice.patch,
         series_version=choice.series_version,
         tree=choice.tree,
@@ -86,8 +95,10 @@ def _without_matrix(choice: Choice, selection: Selection) -> ChosenCells:
         selection=selection,
         sandbox=choice.sandbox,
     )
-    with terminal(screen(beside_output=True)) as listener:
-        found = chosen_plan(wanted, listener)
+
+
+def cells_of(found: "ChosenPlan") -> ChosenCells:
+    """The cells of a matrix that was put together."""
     plan = found.plan
     cells, missing = expand(plan.matrix, plan.workloads), left_out(plan.matrix, plan.workloads)
     return ChosenCells(

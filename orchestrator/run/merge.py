@@ -10,6 +10,7 @@ from orchestrator.host.errors import UserError
 from orchestrator.host.files import link_or_copy
 from orchestrator.judge.suite_comparison import comparisons
 from orchestrator.model.cells import Cell
+from orchestrator.model.history import PastRun
 from orchestrator.model.reports import RunReport
 from orchestrator.model.shards import Shard
 from orchestrator.plan.division import cells_of, number_of
@@ -28,6 +29,7 @@ from orchestrator.run.kept_plan import (
     other_program,
     unplaced,
 )
+from orchestrator.run.run_history import what_is_new
 from orchestrator.run.run_keys import keys_of_run
 
 _GUEST = "guest"
@@ -82,9 +84,10 @@ def _differences(one: KeptPlan, other: KeptPlan) -> Iterator[str]:
             yield f"the workload {load.name} differs"
 
 
-def merge(parts: Sequence[Part], whole: RunReport) -> RunReport:
+def merge(parts: Sequence[Part], whole: RunReport, before: tuple[PastRun, ...] | None = None) -> RunReport:
     """Write the run that the parts make up; `whole` has its name, and its folder, which is there and empty.
 
+    `before`: the runs beside which only what is new fails it; None: all failures do.
     Raises UserError where a cell ended twice in different ways, or kernels differ; InfraError where the disk refuses.
     """
     plan = replace(parts[0].kept, request=replace(parts[0].kept.request, shard=None), junit=None)
@@ -101,6 +104,8 @@ def merge(parts: Sequence[Part], whole: RunReport) -> RunReport:
     store.order(planned)
     # Over the cells of all parts: none of them had both variants, or all repeats, of a suite.
     store.set_suites(comparisons(store.report().cells))
+    if before is not None:
+        store.set_news(what_is_new(store.report(), before))
     return store.save(interrupted=report.interrupted)
 
 

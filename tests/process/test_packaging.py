@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-SOURCES = ("orchestrator", "configs", "guest-scripts", "kernels", "tools")
+SOURCES = ("orchestrator", "configs", "guest-scripts", "kernels", "tools", "docs/man")
 FILES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
 
 
@@ -71,6 +71,12 @@ def test_the_wheel_names_its_licence_and_has_all_of_the_package_and_its_data(whe
     modules = {str(path.relative_to(PROJECT)) for path in (PROJECT / "orchestrator").rglob("*.py")}
     assert modules == {name for name in names if name.endswith(".py")}
     assert bool(program.external_attr >> 16 & 0o100) == os.access(PROJECT / "guest-scripts" / "run-workload", os.X_OK)
+
+
+def test_an_installed_patchrig_has_its_manual_where_man_looks_for_it(patchrig: Path) -> None:
+    page = patchrig.parents[1] / "share" / "man" / "man1" / "patchrig.1"
+
+    assert page.read_bytes() == (PROJECT / "docs" / "man" / "patchrig.1").read_bytes()
 
 
 @pytest.mark.parametrize("matrix", ["swapoff", "configs/swapoff.yaml"])

@@ -195,3 +195,20 @@ def broken(cell: CellReport) -> CellReport:
     first, *rest = cell.run.suite.subtests
     suite = replace(cell.run.suite, subtests=(replace(first, status=SubtestStatus.NOT_OK), *rest))
     return replace(cell, run=replace(cell.run, suite=suite))
+
+
+def test_a_merged_run_can_be_compared_with_the_nights_before_it(kernel: ToyKernel) -> None:
+    kernel.host.scenario(passing(calls=3))
+    codes = []
+    for night in (1, 2):
+        run = shard(kernel, "1/1", "--workload", "mincore")[1]
+        codes.append(
+            merge(
+                kernel, run, words=("--since", "last", "--output", str(kernel.host.results / f"2026-{night}"))
+            ).returncode
+        )
+
+    assert codes == [1, 0]
+    news = json.loads((kernel.host.results / "2026-2/run.json").read_text())["news"]
+    assert news["new"] == []
+    assert len(news["known"]) == 2

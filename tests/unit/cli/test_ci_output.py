@@ -11,7 +11,7 @@ from tests.unit.samples import mixed_report
 
 @pytest.fixture
 def _nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITLAB_CI", "CI_PROJECT_DIR"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -48,3 +48,16 @@ def test_a_summary_that_can_not_be_written_is_said_and_costs_nothing(
     show_in_ci(mixed_report())
 
     assert "No such file or directory" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("_nowhere")
+def test_on_gitlab_the_project_folder_gets_a_code_quality_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITLAB_CI", "true")
+    monkeypatch.setenv("CI_PROJECT_DIR", str(tmp_path))
+
+    show_in_ci(mixed_report())
+
+    assert [path.name for path in tmp_path.iterdir()] == ["gl-code-quality-report.json"]  # it has no coverage
+    assert capsys.readouterr() == ("", "")

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`patchrig b4-check`: its options."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orchestrator.cli.options import RESULTS, Choice, with_choice
+from orchestrator.host.errors import ExitCode
+
+
+@click.command("b4-check")
+@with_choice
+@click.option("--prep", is_flag=True,
+              help="For prep-perpatch-check-cmd: the series up to the patch on standard input, as lines.")  # fmt: skip
+@click.option("--build/--no-build", default=True, help="Whether the kernels are built (default: yes).")
+@click.option("--run", "runs", is_flag=True, help="Also run the cells, with 20 s of load each; see --seconds.")
+@RESULTS
+def b4_check(prep: bool, build: bool, runs: bool, results: Path, **choice: Any) -> ExitCode:
+    """Check a series for `b4 review` or `b4 prep --check`.
+
+    Reads the mail that b4 pipes in, and takes the other patches from b4's
+    branch or the thread; with --patch it reads no mail. Checks which kernel the
+    series applies to, which workloads run what it changes, and whether it
+    builds. Runs no guest without --run, and downloads no kernel. Prints JSON
+    for b4 review, and with --prep a line for each warning and error.
+
+    \b
+    Examples:
+      patchrig b4-check --tree .         # b4.review-series-check-cmd
+      patchrig b4-check --prep --tree .  # b4.prep-perpatch-check-cmd
+      patchrig b4-check --patch series.mbox --no-build
+    """
+    from orchestrator.cli.b4_checks import Asked, check_for_b4
+
+    asked = Asked(choice=Choice(**choice), prep=prep, build=build, runs=runs, results=results)
+    return check_for_b4(asked)
