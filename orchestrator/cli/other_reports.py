@@ -9,7 +9,7 @@ import click
 from orchestrator.host.errors import ExitCode
 from orchestrator.host.text import printable
 from orchestrator.report.kcidb import KCIDB_FILE, kcidb_text
-from orchestrator.report.mail import MAIL_FILE, mail_text
+from orchestrator.report.reply_mail import MAIL_FILE, mail_text
 from orchestrator.report.run_files import write_whole
 from orchestrator.report.store import find_run, load_run
 

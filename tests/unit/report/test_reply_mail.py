@@ -9,7 +9,7 @@ from orchestrator.model.configuration import Variant
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.probes import ChangedSeen
 from orchestrator.model.reports import CellReport, RunReport
-from orchestrator.report.mail import mail_text, not_tested
+from orchestrator.report.reply_mail import mail_text, not_tested
 from tests.unit.samples import cell, cell_report, compared_report, guest_run, mixed_report, run_report
 
 TESTER = "A Name <a@example.org>"
