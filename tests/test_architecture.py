@@ -114,7 +114,8 @@ def dependencies(table: list[str]) -> set[str]:
 @cache
 def project_table() -> dict[str, list[str]]:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return {"run": project["dependencies"], "dev": project["optional-dependencies"]["dev"]}
+    optional = project["optional-dependencies"]
+    return {"run": [*project["dependencies"], *optional["cluster"]], "dev": optional["dev"]}
 
 
 def test_each_module_lies_in_a_folder_that_has_a_rule() -> None:
