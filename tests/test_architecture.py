@@ -157,6 +157,13 @@ def test_what_is_imported_is_a_declared_dependency(file: Path) -> None:
 
 
 @each_file
+def test_dask_is_imported_only_when_a_cluster_is_used(file: Path) -> None:
+    # It takes half a second, and an installation without it must work.
+    at_once = {node.module for node in tree_of(file).body if isinstance(node, ast.ImportFrom)}
+    assert "orchestrator.host.cluster" not in at_once, f"{file}: import it in the function that needs it"
+
+
+@each_file
 def test_pure_modules_touch_nothing(file: Path) -> None:
     if not file.as_posix().startswith(PURE):
         return

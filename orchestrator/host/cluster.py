@@ -221,9 +221,7 @@ def _client(address: str) -> Iterator[Any]:
 def _on_hosts(hosts: Sequence[str]) -> Iterator[str]:
     """The address of a scheduler on the first of the hosts, with a worker on each of them, started over SSH."""
     try:
-        cluster = distributed.SSHCluster(
-            [hosts[0], *hosts], remote_python=sys.executable, worker_options={"nthreads": None}
-        )
+        cluster = distributed.SSHCluster([hosts[0], *hosts], remote_python=sys.executable)
     except (OSError, RuntimeError, ImportError) as e:
         why = f"Dask can't be started on {', '.join(hosts)}: {e}"
         raise InfraError(why, hint=f"ssh {hosts[0]} {sys.executable} -m distributed.cli.dask_spec --help") from e
