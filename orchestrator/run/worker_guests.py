@@ -6,6 +6,7 @@ the folder of the run is. A cell that has a receipt there has ended: it is not r
 """
 
 import os
+import secrets
 import shutil
 import socket
 import threading
@@ -206,13 +207,17 @@ def _made(folder: Path) -> Path:
 
 
 def _lay_out(source: Path, target: Path, sha256: str) -> None:
-    """Give a file the name that it has in the run's folder, checked when that is done."""
-    if target.exists():
+    """Give a file the name that it has in the run's folder, also where a run that goes on had another one there."""
+    if target.exists() and sha256_of(target) == sha256:
         return
     if sha256_of(source) != sha256:
         source.unlink(missing_ok=True)
         raise InfraError(f"{source} had changed since it came here", hint="the cell runs elsewhere")
-    link_or_copy(source, _made(target.parent) / target.name)
+    arriving = _made(target.parent) / f".{target.name}.{secrets.token_hex(4)}"
+    link_or_copy(source, arriving)
+    arriving.replace(target)
+    # Where the target was the same file already, both names are left.
+    arriving.unlink(missing_ok=True)
 
 
 def _seals(folder: Path) -> dict[str, FileSeal]:
