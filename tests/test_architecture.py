@@ -114,7 +114,8 @@ def dependencies(table: list[str]) -> set[str]:
 @cache
 def project_table() -> dict[str, list[str]]:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return {"run": project["dependencies"], "dev": project["optional-dependencies"]["dev"]}
+    optional = project["optional-dependencies"]
+    return {"run": [*project["dependencies"], *optional["cluster"]], "dev": optional["dev"]}
 
 
 def test_each_module_lies_in_a_folder_that_has_a_rule() -> None:
@@ -153,6 +154,13 @@ def test_what_is_imported_is_a_declared_dependency(file: Path) -> None:
     unknown = top_level - declared - set(sys.stdlib_module_names) - {"orchestrator"}
     # pydantic's own core has no version of its own to choose.
     assert not unknown - {"pydantic_core"}, f"{file}: not in pyproject.toml"
+
+
+@each_file
+def test_dask_is_imported_only_when_a_cluster_is_used(file: Path) -> None:
+    # It takes half a second, and an installation without it must work.
+    at_once = {node.module for node in tree_of(file).body if isinstance(node, ast.ImportFrom)}
+    assert "orchestrator.host.cluster" not in at_once, f"{file}: import it in the function that needs it"
 
 
 @each_file

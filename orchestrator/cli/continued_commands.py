@@ -5,23 +5,42 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.options import AS_JSON, IN_RESULTS, JOBS, JUNIT, RESULTS, SINCE, Output
+from orchestrator.cli.options import (
+    AS_JSON,
+    CLUSTER,
+    HOSTS,
+    IN_RESULTS,
+    JOBS,
+    JUNIT,
+    RESULTS,
+    SINCE,
+    Output,
+    cluster_options,
+)
 from orchestrator.host.errors import ExitCode
 
 
 @click.command()
 @click.argument("name", metavar="RUN")
 @JOBS
+@CLUSTER
+@HOSTS
+@click.option("--local", is_flag=True, help="Run the guests of a run that was on a cluster on this machine.")
 @IN_RESULTS
 @JUNIT
 @AS_JSON
-def resume(name: str, jobs: int | None, results: Path, junit: Path | None, as_json_text: bool) -> ExitCode:
+def resume(  # noqa: PLR0913  # click gives each option as an argument
+    name: str, jobs: int | None, cluster: str, hosts: str, local: bool,
+    results: Path, junit: Path | None, as_json_text: bool,
+) -> ExitCode:  # fmt: skip
     """Run what is left of a RUN that was killed or interrupted.
 
     After a kill, a power cut or a full disk: the cells that have ended stay as
     they are, and all others are run, with the options of the run. Its report
     and the exit code are then those of one run. RUN is an id, the start of one,
     a path, or "latest".
+
+    A run on a cluster goes on there, unless you name another one, or --local.
 
     A run is resumed only with the series, kernel source, matrix, workloads and
     patchrig that it began with. Exit codes are those of `patchrig run`.
@@ -33,7 +52,11 @@ def resume(name: str, jobs: int | None, results: Path, junit: Path | None, as_js
     """
     from orchestrator.cli import resumed_runs
 
-    return resumed_runs.resume(name, Output(results=results, junit=junit, as_json=as_json_text), jobs=jobs)
+    if local and (cluster or hosts):
+        raise click.UsageError("--local: the guests run either here or on a cluster")
+    where = cluster_options(cluster, hosts) if local or cluster or hosts else {}
+    how = where | ({"jobs": jobs} if jobs else {})
+    return resumed_runs.resume(name, Output(results=results, junit=junit, as_json=as_json_text), **how)
 
 
 @click.command()

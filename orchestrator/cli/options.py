@@ -2,6 +2,7 @@
 """The options that several commands share, and the request that they make up."""
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,7 +147,27 @@ SINCE = click.option("--since", metavar="RUN", default="",
 SHARD = click.option(
     "--shard", metavar="I/N", default="", help="Only the I-th of N parts of the cells: see `patchrig merge`."
 )
+CLUSTER = click.option(
+    "--cluster", metavar="ADDRESS", default="",
+    help="Run the guests on the workers of this Dask scheduler: tcp://HOST:PORT. Kernels are built here.",
+)  # fmt: skip
+HOSTS = click.option(
+    "--hosts", metavar="A,B,...", default="",
+    help="Start a Dask cluster on these hosts over SSH, the scheduler on the first, and run the guests there.",
+)  # fmt: skip
 AS_JSON = click.option("--json", "as_json_text", is_flag=True, help="Print JSON for scripts.")
+
+
+def cluster_options(cluster: str, hosts: str) -> dict[str, Any]:
+    """The fields of a request that say where its guests run. Raises UsageError."""
+    names = tuple(name.strip() for name in hosts.split(",") if name.strip())
+    if cluster and names:
+        raise click.UsageError("--cluster names a cluster, and --hosts starts one: give one of them")
+    if hosts and not names:
+        raise click.UsageError("--hosts: names no host")
+    if cluster and not re.fullmatch(r"(tcp|tls|ws|wss|ucx)://\S+:\d+", cluster):
+        raise click.UsageError(f"--cluster {cluster}: must be like tcp://HOST:PORT, as `dask scheduler` prints it")
+    return {"cluster": cluster, "hosts": names}
 
 
 def with_choice(command: F) -> F:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from orchestrator.cli.options import Output
 from orchestrator.cli.reported_runs import exit_code, reported, show_json, show_report
@@ -72,8 +73,11 @@ class Resumed:
             )
 
 
-def resume(name: str, output: Output, *, jobs: int | None) -> ExitCode:
-    """Run what is left of a run. Raises UserError where it would not be the same run."""
+def resume(name: str, output: Output, **how: Any) -> ExitCode:
+    """Run what is left of a run; `how`: fields of its request that are others now.
+
+    Raises UserError where it would not be the same run.
+    """
     folder = find_run(output.results, name)
     with at_work(folder):
         run = _run_of(folder)
@@ -90,7 +94,7 @@ def resume(name: str, output: Output, *, jobs: int | None) -> ExitCode:
             return reported(reopened(run.report, run.cells), output, lambda store, _: _report_alone(run, store))
         run.refuse([*other_program(run.kept.program, program()), *other_matrix(run.kept)])
         _check_inputs(run, output)
-        request = replace(run.kept.request, jobs=jobs or run.kept.request.jobs)
+        request = replace(run.kept.request, **how)
 
         def work(store: Store, listener: Listener) -> RunReport:
             for text in _progress(run):

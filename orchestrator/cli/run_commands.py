@@ -8,9 +8,11 @@ import click
 
 from orchestrator.cli.options import (
     AS_JSON,
+    CLUSTER,
     DETERMINISTIC,
     DUMP_MEMORY,
     FAIL_FAST,
+    HOSTS,
     JOBS,
     JUNIT,
     MATRIX,
@@ -21,6 +23,7 @@ from orchestrator.cli.options import (
     SINCE,
     Choice,
     Output,
+    cluster_options,
     with_choice,
 )
 from orchestrator.host.errors import ExitCode
@@ -38,6 +41,8 @@ from orchestrator.host.errors import ExitCode
 @DETERMINISTIC
 @SINCE
 @SHARD
+@CLUSTER
+@HOSTS
 @click.option("--mutate", is_flag=True, help="Then also score the series as `patchrig mutate` does; see there.")
 @AS_JSON
 def run(  # noqa: PLR0913  # click gives each option as an argument
@@ -76,14 +81,15 @@ def run(  # noqa: PLR0913  # click gives each option as an argument
       patchrig run --patch series.mbox
       patchrig run swapoff --arch x86_64 --workload swapin --repeat 5
       patchrig run swapoff --since last       # each night
+      patchrig run swapoff --cluster tcp://scheduler:8786
     """
     from orchestrator.cli import reported_runs
 
     if mutate and shard:
         raise click.UsageError("--mutate: a shard has no score: patchrig mutate")
     output = Output(results=results, junit=junit, as_json=as_json_text, since=since)
-    how = {"jobs": jobs, "fail_fast": fail_fast, "dump_memory": dump_memory, "restore": restore}
-    how["deterministic"] = deterministic
+    how: dict[str, Any] = {"jobs": jobs, "fail_fast": fail_fast, "dump_memory": dump_memory, "restore": restore}
+    how |= {"deterministic": deterministic} | cluster_options(choice.pop("cluster"), choice.pop("hosts"))
     code = reported_runs.run(matrix, Choice(**choice), output, shard=shard, **how)
     if mutate:
         from orchestrator.cli.mutant_runs import score_beside_run

@@ -54,6 +54,20 @@ class OutOfTime(InfraError):
     """A named wait passed its deadline."""
 
 
+class ClusterGone(InfraError):
+    """The scheduler of a cluster does not answer any more, or the cluster has no worker left."""
+
+
+class WorkerLost(InfraError):
+    """A worker of a cluster ended, or can't be reached any more, before it had answered."""
+
+    def __init__(self, worker: str, why: str, *, begun: bool) -> None:
+        super().__init__(f"worker {worker}: {why}")
+        self.worker = worker
+        self.why = why
+        self.begun = begun  # what it was to do, as far as it has said
+
+
 class Cancelled(OrchestratorError):
     """The user interrupted the run; what had finished is kept."""
 

@@ -24,6 +24,7 @@ CACHES = {
     "suites": "compiled test suites",
     "sysroots": "libraries that test suites are linked with",
     "objects": "how many objects a build has",
+    "cluster": "files and cells of runs on a cluster, of which this machine is a worker",
     "peers": "what benchmarks/peers.py compares with",
 }
 # Of this version and of earlier ones, and what a writer leaves that was killed.

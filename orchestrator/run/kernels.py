@@ -67,6 +67,8 @@ class Request:
     lookups: InstanceOf[Lookups] = field(default_factory=Lookups, compare=False)  # has no form in JSON
     shard: Shard | None = None  # only its cells are run
     jobs: int | None = None  # None: as cores and memory allow
+    cluster: str = ""  # address of the Dask scheduler whose workers run the guests; "": this machine runs them
+    hosts: tuple[str, ...] = ()  # machines on which a Dask cluster is started for that
     fail_fast: bool = False
     until_fail: bool = False  # the cells are repeats: the first that is bad ends them, and the rest were never wanted
     sandbox: bool = True

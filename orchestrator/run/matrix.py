@@ -13,22 +13,22 @@ from orchestrator.model.events import SOURCE, CellEnded, CellStarted, Listener, 
 from orchestrator.model.images import BuildFailure
 from orchestrator.model.phases import Phase
 from orchestrator.model.reports import CellReport, RunReport
-from orchestrator.report.kept_replay import keep_replay
 from orchestrator.report.store import Store
 from orchestrator.run.bootable import Bootable, BootFiles, Guests, root_mib_of, vm_spec
 from orchestrator.run.bootable_kernels import earlier_bootable, new_bootable
 from orchestrator.run.capacity import room_here
-from orchestrator.run.cell import Observed, observe
+from orchestrator.run.cell import Observed
+from orchestrator.run.cluster_guests import ClusterGuests, cluster_guests
 from orchestrator.run.delay_targets import check_targets
 from orchestrator.run.endings import or_bug
-from orchestrator.run.guest_files import guest_folder, keep, write_repro
+from orchestrator.run.guest_files import guest_folder, keep
 from orchestrator.run.judging import interrupted_report, judge_cell, lost_report, record, unbuilt_report
 from orchestrator.run.kept_plan import keep_inputs
 from orchestrator.run.kernels import Building, Kernels, Request, open_kernels
 from orchestrator.run.losses import LossWatch, watch_over
+from orchestrator.run.observed_cell import observed_cell
 from orchestrator.run.order import Schedule, as_given
 from orchestrator.run.recording import series_reach
-from orchestrator.run.replaying import record_of
 from orchestrator.run.rest import rest_of_run
 from orchestrator.run.run_keys import keys_of_run
 from orchestrator.run.sandboxing import guests_in_sandbox
@@ -115,12 +115,21 @@ def _run_cells(
     watch = watch_over(store.report().cells)
     with ExitStack() as saved:  # snapshots, until the last cell of the last build has ended
         saved.callback(lambda: store.set_suites(comparisons(store.report().cells)))
-        cells = _Cells(schedule=schedule, kernel_of=kernel_of, files=files, store=store, request=request, saved=saved)
+        cluster = saved.enter_context(cluster_guests(request, store.folder, files.listener))
+        cells = _Cells(
+            schedule=schedule,
+            kernel_of=kernel_of,
+            files=files,
+            store=store,
+            request=request,
+            saved=saved,
+            cluster=cluster,
+        )
         work = saved.enter_context(
             working(
                 Work(
                     schedule=schedule,
-                    room=room_here(request.jobs),
+                    room=cluster.room(request.jobs) if cluster else room_here(request.jobs),
                     steps=Steps(build=cells.start, root_mib=root_mib_of, observe=cells.observe, judge=cells.judge),
                     # Whether there is to be another repeat, the verdict decides.
                     until_judged=request.until_fail,
@@ -158,6 +167,7 @@ class _Cells:
     store: Store
     request: Request
     saved: ExitStack
+    cluster: ClusterGuests | None  # None: guests run here
 
     def start(self, build: Build, background: bool) -> Bootable | Unbuilt[CellReport]:
         stopwatch = Stopwatch(build.name)
@@ -178,6 +188,9 @@ class _Cells:
     def _ready(self, bootable: Bootable, cells: Sequence[Cell]) -> Bootable:
         keep(bootable, self.store)
         check_targets(cells, bootable.kernel)
+        if self.cluster:
+            # KVM and snapshots are each machine's own.
+            return bootable
         bootable = self.files.with_usable_kvm(bootable, cells[0])
         specs = [vm_spec(cell, bootable) for cell in cells]
         restoring = self.request.restore and not self.request.deterministic
@@ -186,12 +199,10 @@ class _Cells:
 
     def observe(self, cell: Cell, bootable: Bootable) -> Observed:
         folder = self.store.cell_folder(cell)
-        write_repro(cell, bootable, folder)
+        if self.cluster:
+            return self.cluster.observe(cell, bootable, folder)
         self.files.listener(CellStarted(cell=cell))
-        observed = observe(cell, bootable, folder=folder, listener=self.files.listener)
-        if bootable.guests.deterministic:
-            keep_replay(record_of(cell, bootable, folder), folder)
-        return observed
+        return observed_cell(cell, bootable, folder=folder, listener=self.files.listener)
 
     def judge(self, cell: Cell, bootable: Bootable, observed: Observed) -> CellReport:
         self.files.listener(PhaseBegan(what=cell.name, phase=Phase.JUDGE))

@@ -227,9 +227,9 @@ class Host:
     def outcomes(self) -> list[str]:
         return [cell["verdict"]["outcome"] for cell in self.cells()]
 
-    def marked(self, name: str) -> int:
+    def marked(self, name: str, *, seconds: float = 120) -> int:
         """Wait for a scenario's mark; returns the process id of the QEMU that made it."""
-        until = Deadline.after(120, f"the mark {name}")
+        until = Deadline.after(seconds, f"the mark {name}")
         return int(until.until(lambda: (self.state / name).read_text() if (self.state / name).exists() else None))
 
     def mark(self, name: str) -> None:
