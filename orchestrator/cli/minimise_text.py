@@ -52,11 +52,11 @@ def minimise_cell(
 def minimised_lines(done: Minimised, run: str, results: Path) -> Iterator[str]:
     """For a person. `run` is the id of the run that the trials are cells of, in the folder `results`."""
     yield f"finding   {done.finding.kind}: {printable(done.finding.title)}"
-    yield f"trials    {done.trials}, {done.shown} of them showed it; the end: {done.why_ended}"
     if done.cell is None:
-        yield "smaller   not even the cell as it was showed it again"
+        yield "trials    1: the cell as it was, which did not show it again"
         yield f"compare   {_command('replay', run, done, results)}"
         return
+    yield f"trials    {done.trials}, {done.shown} of them showed it; the end: {done.why_ended}"
     width = max((len(one.what) for one in done.reductions), default=0)
     yield from (f"smaller   {one.what:{width}}  {one.before} -> {one.after}" for one in done.reductions)
     if not done.reductions:

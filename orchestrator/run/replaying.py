@@ -73,13 +73,8 @@ def console_digest(console_log: Path) -> ConsoleDigest:
 def replay(report: RunReport, found: CellReport, listener: Listener, *, sandbox: bool) -> Replayed:
     """Run a deterministic cell of an earlier run again. Raises UserError for the cell of an ordinary run."""
     folder = report.folder / found.folder
-    before = load_replay(folder) if found.folder else None
-    if before is None:
-        raise UserError(
-            f"{found.cell.name} of {report.id} can't be replayed: its guest was not deterministic",
-            hint="patchrig run ... --deterministic",
-        )
-    bootable = _bootable(report, found.cell, sandbox=sandbox)
+    before = kept_replay(report, found)
+    bootable = replayable(report, found.cell, sandbox=sandbox)
     again = folder / REPLAY_FOLDER
     again.mkdir(exist_ok=True)
     observed = observe(found.cell, bootable, folder=again, listener=listener).observation
@@ -89,7 +84,18 @@ def replay(report: RunReport, found: CellReport, listener: Listener, *, sandbox:
     return compared(before, now, folder / "console.log", again / "console.log")
 
 
-def _bootable(report: RunReport, cell: Cell, *, sandbox: bool) -> Bootable:
+def kept_replay(report: RunReport, found: CellReport) -> ReplayRecord:
+    """What decided how the cell's guest ran. Raises UserError for the cell of an ordinary run."""
+    before = load_replay(report.folder / found.folder) if found.folder else None
+    if before is None:
+        raise UserError(
+            f"{found.cell.name} of {report.id} can't be replayed: its guest was not deterministic",
+            hint="patchrig run ... --deterministic",
+        )
+    return before
+
+
+def replayable(report: RunReport, cell: Cell, *, sandbox: bool) -> Bootable:
     """The kernel as the run's folder has it now; whether it is another one, the comparison says."""
     image = next((image for image in report.builds if image.build == cell.build), None)
     if not isinstance(image, KernelImage) or cell.build.arch not in ARCHES:
@@ -107,10 +113,11 @@ def compared(before: ReplayRecord, now: ReplayRecord, old: Path, new: Path) -> R
         return replayed
     if sha256_of(old) != before.console.sha256:
         raise UserError(f"{old} is not the console of the run any more", hint=f"ls -l {old}")
-    at, said_before, says_now = first_difference(_lines(old), _lines(new))
+    at, said_before, says_now = first_difference(console_lines(old), console_lines(new))
     return replace(replayed, line=at + 1, said_before=said_before, says_now=says_now)
 
 
-def _lines(console_log: Path) -> list[str]:
+def console_lines(console_log: Path) -> list[str]:
+    """The lines of a console, as they are compared."""
     with console_log.open("rb") as file:
         return [printable(line.rstrip("\r\n")) for line in capped_lines(file)]

@@ -8,6 +8,7 @@ from orchestrator.host.errors import InfraError
 from orchestrator.model.schedule import Schedule
 from orchestrator.vm.argv import (
     CONSOLE,
+    GDB_SOCKET,
     IMAGE,
     INITRAMFS,
     LOG_SET,
@@ -38,6 +39,7 @@ def deterministic_argv(vm: VmSpec, files: VmFiles, *, console: int) -> list[str]
         *("-chardev", f"null,id={CONSOLE},logfile=/dev/fdset/{LOG_SET},logappend=on"),
         *("-serial", f"chardev:{CONSOLE}"),
         *("-qmp", f"unix:{files.qmp_socket.name},server=on,wait=off"),
+        *(("-S", "-gdb", f"unix:{GDB_SOCKET},server=on,wait=off") if vm.debugged else ()),
         *_kernel_argv(vm, image, initramfs),
     ]
 

@@ -62,6 +62,13 @@ def test_no_device_with_another_end(arch: str) -> None:
 
 
 @each_arch
+def test_a_debugger_is_waited_for_only_where_one_is_to_come(arch: str) -> None:
+    debugged = deterministic_argv(replace(fixed(arch), debugged=True), FILES, console=7)
+
+    assert [word for word in debugged if word not in argv_of(arch)] == ["-S", "-gdb", "unix:gdb,server=on,wait=off"]
+
+
+@each_arch
 def test_the_workload_is_on_the_command_line(arch: str) -> None:
     words = argv_of(arch)[-1]
 
