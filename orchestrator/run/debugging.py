@@ -78,7 +78,7 @@ def _places(kernel: KernelImage, found: CellReport, *, sandbox: bool) -> tuple[t
         raise UserError(f"where to stop before a splat of the kind {crash.kind} is not known", hint=_CHOOSE)
     symbols = Symbols(vmlinux=kernel.vmlinux, arch=ARCHES[kernel.build.arch], sandbox=sandbox)
     if stop.frame is None:
-        known = tuple(name for name in stop.functions if symbols.has(name))
+        known = tuple(name for name in stop.functions if symbols.starts_of(name))
         if not known:
             raise UserError(f"this kernel has none of {', '.join(stop.functions)}", hint=_CHOOSE)
         # The first instruction: behind the prologue is too late for a caller of another name.

@@ -25,6 +25,7 @@ from orchestrator.vm.deterministic import schedule_in
 
 # Beside the cell's own files, so that both consoles can be compared by hand.
 REPLAY_FOLDER = "replay"
+QEMU_LOG = "qemu.log"
 _STAMP = re.compile(r"^\[ *(\d{1,10}\.\d{6})\]")
 
 
@@ -70,13 +71,20 @@ def console_digest(console_log: Path) -> ConsoleDigest:
     return ConsoleDigest(sha256=sha256_of(console_log), size=size, lines=lines, guest_seconds=seconds)
 
 
-def replay(report: RunReport, found: CellReport, listener: Listener, *, sandbox: bool) -> Replayed:
-    """Run a deterministic cell of an earlier run again. Raises UserError for the cell of an ordinary run."""
+def replay(
+    report: RunReport, found: CellReport, listener: Listener, *, sandbox: bool, traced: tuple[int, ...] = ()
+) -> Replayed:
+    """Run a deterministic cell of an earlier run again. Raises UserError for the cell of an ordinary run.
+
+    QEMU tells of the instructions at the addresses of `traced`, in qemu.log.
+    """
     folder = report.folder / found.folder
     before = kept_replay(report, found)
     bootable = replayable(report, found.cell, sandbox=sandbox)
+    bootable = replace(bootable, guests=replace(bootable.guests, traced=traced))
     again = folder / REPLAY_FOLDER
     again.mkdir(exist_ok=True)
+    (again / QEMU_LOG).unlink(missing_ok=True)
     observed = observe(found.cell, bootable, folder=again, listener=listener).observation
     if observed.ending in (Ending.LOST, Ending.INTERRUPTED):
         raise InfraError(f"the replay found out nothing: {observed.detail}", hint=observed.hint)

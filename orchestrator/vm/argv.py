@@ -68,6 +68,7 @@ class VmSpec:
     schedule: Schedule | None = None  # of a deterministic guest; None: the host decides which CPU runs when
     job: tuple[str, ...] = ()  # of a deterministic guest: run-workload's arguments
     job_limits: str = ""  # and its limits, as guest-scripts/job.c takes them
+    traced: tuple[int, ...] = ()  # of a deterministic guest: instructions of which QEMU tells the registers
     debugged: bool = False  # a deterministic guest that waits for a debugger before its first instruction
 
 

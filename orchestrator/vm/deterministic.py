@@ -19,6 +19,7 @@ from orchestrator.vm.argv import (
     program_of,
     seen,
 )
+from orchestrator.vm.execution_log import log_argv
 
 # Longer ones the kernels of both arches cut off.
 _LONGEST_CMDLINE = 2047
@@ -40,6 +41,7 @@ def deterministic_argv(vm: VmSpec, files: VmFiles, *, console: int) -> list[str]
         *("-serial", f"chardev:{CONSOLE}"),
         *("-qmp", f"unix:{files.qmp_socket.name},server=on,wait=off"),
         *(("-S", "-gdb", f"unix:{GDB_SOCKET},server=on,wait=off") if vm.debugged else ()),
+        *log_argv(vm.traced),
         *_kernel_argv(vm, image, initramfs),
     ]
 

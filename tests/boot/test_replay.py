@@ -51,6 +51,26 @@ def test_gdb_sees_the_same_execution(tmp_path: Path) -> None:
     assert "console       the same to the byte so far" in done.stdout
 
 
+def test_a_trace_is_the_same_execution(tmp_path: Path) -> None:
+    chosen = ["--arch", "x86_64", "--workload", "swapin", "--seconds", "2", "--deterministic"]
+    ran = run_command("run", str(MATRIX), *chosen, "--results", str(tmp_path), "--json")
+
+    words = ["--trace", "percpu_ref_kill_and_confirm(ref)", "--json", "--results", str(tmp_path)]
+    argv = [str(PATCHRIG), "replay", ran.folder.name, "swapin", *words]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=1800)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = json.loads(done.stdout)
+    assert said["identical"] is True
+    assert said["calls"]
+    assert {call["function"] for call in said["calls"]} == {"percpu_ref_kill_and_confirm"}
+    # The reference is in the kernel's memory; each swapoff has a task and a time.
+    assert all(int(call["arguments"][0], 16) >> 48 == 0xFFFF for call in said["calls"])
+    swapoffs = [call for call in said["calls"] if (call["seconds"] or 0) > 1]
+    assert swapoffs
+    assert all(call["task"] and call["seconds"] <= said["guest_seconds"] for call in swapoffs)
+
+
 def test_another_seed_is_another_schedule(tmp_path: Path) -> None:
     chosen = ["--arch", "x86_64", "--workload", "swapin", "--seconds", "1", "--deterministic", "--repeat", "2"]
     ran = run_command("run", str(MATRIX), *chosen, "--results", str(tmp_path), "--json", "--jobs", "1")

@@ -93,9 +93,10 @@ class Symbols:
         """Where a frame is in memory, or None where that is not certain. Raises as places() does."""
         return self._load(Deadline.after(TOOL_SECONDS, f"the symbols of {self.vmlinux.name}")).address(frame)
 
-    def has(self, function: str) -> bool:
-        """Whether the kernel has a function of this name. Raises as places() does."""
-        return function in self._load(Deadline.after(TOOL_SECONDS, f"the symbols of {self.vmlinux.name}")).addresses
+    def starts_of(self, function: str) -> tuple[int, ...]:
+        """Where functions of this name begin; none where the kernel has none. Raises as places() does."""
+        table = self._load(Deadline.after(TOOL_SECONDS, f"the symbols of {self.vmlinux.name}"))
+        return tuple(table.addresses.get(function, ()))
 
     def _load(self, until: Deadline) -> SymbolTable:
         if self._table is None:

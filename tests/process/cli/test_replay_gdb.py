@@ -42,6 +42,13 @@ def test_a_kernel_that_is_gone_is_named(host: Host) -> None:
     assert f"{host.folder / 'kernel' / 'vmlinux'} is gone" in done.stderr
 
 
+def test_gdb_and_a_trace_are_two_replays(host: Host) -> None:
+    done = replay(host, "--gdb", "--trace", "panic")
+
+    assert done.returncode == 2
+    assert "--gdb and --trace are two replays" in done.stderr
+
+
 def test_its_options_are_for_gdb(host: Host) -> None:
     done = replay(host, "--ex", "bt")
 
