@@ -76,6 +76,20 @@ static void choose_looped(const char *text)
 	}
 }
 
+/* 0,3,5 */
+static void leave_out(const char *text)
+{
+	char *end;
+
+	for (shared->without = 0; *text; text = *end == ',' ? end + 1 : end) {
+		const unsigned long thread = strtoul(text, &end, 10);
+
+		if (!isdigit((unsigned char)*text) || thread >= 64 || (*end && *end != ','))
+			usage("--without", text);
+		shared->without |= UINT64_C(1) << thread;
+	}
+}
+
 static bool set_number(const struct workload *workload, const char *name, const char *value)
 {
 	const struct number_option *option = workload->options;
@@ -96,6 +110,8 @@ static void take(const struct workload *workload, const char *name, const char *
 		*flip = value;
 	else if (!strcmp(name, "probes"))
 		set_probes(value);
+	else if (!strcmp(name, "without"))
+		leave_out(value);
 	else if (!strcmp(name, "seconds"))
 		shared->seconds = number(name, value);
 	else if (!strcmp(name, "seed"))
@@ -110,6 +126,7 @@ void parse_options(const struct workload *workload, int argc, char **argv)
 {
 	const char *flip = NULL;
 
+	shared->numbers = workload->options;
 	shared->seconds = 10;
 	shared->swapoff_budget = 30;
 	for (int i = 1; i < argc; i += 2) {

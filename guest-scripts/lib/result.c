@@ -149,6 +149,15 @@ static void print_accounting(void)
 	printf("}, ");
 }
 
+/* What the load consists of: whoever looks for the smallest one that shows a bug has to know. */
+static void print_parts(void)
+{
+	printf("\"threads\": %u, \"options\": {", shared->threads);
+	for (const struct number_option *option = shared->numbers; option && option->name; option++)
+		printf("%s\"%s\": %" PRIu64, option == shared->numbers ? "" : ", ", option->name, *option->value);
+	printf("}}\n");
+}
+
 void progress_print(uint64_t started_ns)
 {
 	static uint64_t printed_ns;
@@ -159,8 +168,9 @@ void progress_print(uint64_t started_ns)
 	if (now - printed_ns < 1000000000u)
 		return;
 	printed_ns = now;
-	printf("{\"type\": \"progress\", \"seconds\": %.1f, \"operations\": %" PRIu64 ", \"swapoffs\": %" PRIu64 "}\n",
+	printf("{\"type\": \"progress\", \"seconds\": %.1f, \"operations\": %" PRIu64 ", \"swapoffs\": %" PRIu64 ", ",
 	       (double)(now - started_ns) / 1e9, shared->operations, shared->swapoffs);
+	print_parts();
 	fflush(stdout);
 }
 

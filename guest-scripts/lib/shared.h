@@ -103,6 +103,8 @@ struct accounting {
 struct shared {
 	/* options */
 	uint64_t seconds, seed, swapoff_budget;
+	uint64_t without; /* a bit for each thread that is left out */
+	const struct number_option *numbers; /* the workload's own options; may be NULL */
 	unsigned int devices_count;
 	struct shared_device devices[DEVICES_MAX];
 	char probes[NAME_SIZE * 2]; /* the file of probe.h; "" = no probes */
@@ -115,6 +117,7 @@ struct shared {
 	bool together; /* struct workload */
 	_Atomic int alone; /* 1 + the device whose turn it is to be the only one that is off */
 	_Atomic uint64_t operations, verified, swapoffs, longest_ns;
+	_Atomic unsigned int threads; /* that the load has asked for, those that are left out too */
 
 	/* the supervisor's, from the file of the probes */
 	struct shared_site sites[SITES_MAX + 1]; /* the last one: swapoff itself */

@@ -49,6 +49,10 @@ COMMANDS = {
     "merge": Command(
         "orchestrator.cli.continued_commands:merge", "Put the shards of a run together: one run, one report."
     ),
+    "minimise": Command(
+        "orchestrator.cli.minimise_commands:minimise",
+        "Take parts of a red CELL of a --deterministic RUN away, one by one.",
+    ),
     "mutate": Command(
         "orchestrator.cli.mutate_commands:mutate",
         "Break what a series changes, and see what the workloads notice.",

@@ -12,15 +12,28 @@ from orchestrator.host.errors import ExitCode
 @click.command()
 @click.argument("name", metavar="RUN")
 @click.argument("cell")
+@click.option("--gdb", is_flag=True, help="Stop before the cell's splat, in gdb.")
+@click.option("--break", "places", multiple=True, metavar="PLACE",
+              help="With --gdb: stop at PLACE instead (a function, *ADDRESS, FILE:LINE; several times).")  # fmt: skip
+@click.option("--ex", "commands", multiple=True, metavar="COMMAND",
+              help="With --gdb: let gdb do this and end, without a terminal (several times).")  # fmt: skip
+@click.option("--trace", "traced", multiple=True, metavar="FUNC(ARG,...)",
+              help="Also print each call of a kernel function; you name its arguments (several times).")  # fmt: skip
 @NO_SANDBOX
 @IN_RESULTS
 @AS_JSON
-def replay(name: str, cell: str, sandbox: bool, results: Path, as_json_text: bool) -> ExitCode:
+def replay(  # noqa: PLR0913  # click gives each option as an argument
+    name: str, cell: str, gdb: bool, places: tuple[str, ...], commands: tuple[str, ...],
+    traced: tuple[str, ...], sandbox: bool, results: Path, as_json_text: bool,
+) -> ExitCode:  # fmt: skip
     """Run a CELL of a --deterministic RUN again and compare the consoles.
 
     Same QEMU, image, initramfs and seed: then all that the guest does is the
     same, each race too. RUN is an id, the start of one, a path, or "latest";
     CELL is a cell's name, or an end or a part of it that no other cell has.
+
+    --gdb starts gdb on the guest, which stops before the splat of the cell's
+    finding. Without a terminal gdb prints the stack, or does what --ex says.
 
     Exit code 0: the consoles are the same to the byte. 1: they differ; the
     first difference and what it comes from are printed. 2: the cell can't be
@@ -30,7 +43,17 @@ def replay(name: str, cell: str, sandbox: bool, results: Path, as_json_text: boo
     Examples:
       patchrig run swapoff --deterministic --arch x86_64 --workload swapin
       patchrig replay latest x86_64.swapin
+      patchrig replay latest x86_64.swapin --gdb --ex bt --ex 'info threads'
+      patchrig replay latest x86_64.swapin --trace 'percpu_ref_exit(ref)'
     """
+    if (places or commands) and not gdb:
+        raise click.UsageError("--break and --ex are for --gdb")
+    if gdb and traced:
+        raise click.UsageError("--gdb and --trace are two replays")
+    if gdb:
+        from orchestrator.cli.debug_text import debug_cell
+
+        return debug_cell(name, cell, results, places, commands, sandbox=sandbox)
     from orchestrator.cli.replay_text import replay_cell
 
-    return replay_cell(name, cell, results, sandbox=sandbox, as_json_text=as_json_text)
+    return replay_cell(name, cell, results, traced, sandbox=sandbox, as_json_text=as_json_text)

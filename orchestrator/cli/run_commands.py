@@ -78,7 +78,6 @@ def run(  # noqa: PLR0913  # click gives each option as an argument
     \b
     Examples:
       patchrig run --patch series.mbox --tree ~/linux
-      patchrig run --patch series.mbox
       patchrig run swapoff --arch x86_64 --workload swapin --repeat 5
       patchrig run swapoff --since last       # each night
       patchrig run swapoff --cluster tcp://scheduler:8786

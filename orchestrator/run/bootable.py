@@ -65,6 +65,7 @@ class Guests:
     snapshots: Snapshots = field(default_factory=Snapshots)  # of guests that are restored and not booted
     sandbox: bool = True  # QEMU runs in it
     deterministic: bool = False  # what a guest does depends on its cell's seed and files, and on nothing else
+    traced: tuple[int, ...] = ()  # addresses of instructions of which QEMU tells, of deterministic guests
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,16 +100,17 @@ def vm_spec(cell: Cell, bootable: Bootable) -> VmSpec:
         machine=needs_of(cell.build.flavour).machine,
         sandbox=bootable.guests.sandbox,
     )
-    return _deterministic(spec, cell) if bootable.guests.deterministic else spec
+    return _deterministic(spec, cell, bootable.guests.traced) if bootable.guests.deterministic else spec
 
 
-def _deterministic(spec: VmSpec, cell: Cell) -> VmSpec:
+def _deterministic(spec: VmSpec, cell: Cell, traced: tuple[int, ...]) -> VmSpec:
     """The same guest without anything of the host's: its disks lie in its memory, its work on its command line."""
     schedule = schedule_of(cell.seed)
     limits = limits_of(cell, schedule.speed)
     job = ("--disks", "memory", *workload_argv(cell, limits)[1:])
     limits_text = f"{limits.no_progress:.0f}:{limits.overall:.0f}"
-    return replace(spec, kvm=False, disk_mib=(), schedule=schedule, job=job, job_limits=limits_text)
+    spec = replace(spec, kvm=False, disk_mib=(), schedule=schedule, job=job, job_limits=limits_text)
+    return replace(spec, traced=traced)
 
 
 def unlike_asked(cell: Cell, bootable: Bootable, ready: Ready) -> str:

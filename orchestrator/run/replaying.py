@@ -25,6 +25,7 @@ from orchestrator.vm.deterministic import schedule_in
 
 # Beside the cell's own files, so that both consoles can be compared by hand.
 REPLAY_FOLDER = "replay"
+QEMU_LOG = "qemu.log"
 _STAMP = re.compile(r"^\[ *(\d{1,10}\.\d{6})\]")
 
 
@@ -70,18 +71,20 @@ def console_digest(console_log: Path) -> ConsoleDigest:
     return ConsoleDigest(sha256=sha256_of(console_log), size=size, lines=lines, guest_seconds=seconds)
 
 
-def replay(report: RunReport, found: CellReport, listener: Listener, *, sandbox: bool) -> Replayed:
-    """Run a deterministic cell of an earlier run again. Raises UserError for the cell of an ordinary run."""
+def replay(
+    report: RunReport, found: CellReport, listener: Listener, *, sandbox: bool, traced: tuple[int, ...] = ()
+) -> Replayed:
+    """Run a deterministic cell of an earlier run again. Raises UserError for the cell of an ordinary run.
+
+    QEMU tells of the instructions at the addresses of `traced`, in qemu.log.
+    """
     folder = report.folder / found.folder
-    before = load_replay(folder) if found.folder else None
-    if before is None:
-        raise UserError(
-            f"{found.cell.name} of {report.id} can't be replayed: its guest was not deterministic",
-            hint="patchrig run ... --deterministic",
-        )
-    bootable = _bootable(report, found.cell, sandbox=sandbox)
+    before = kept_replay(report, found)
+    bootable = replayable(report, found.cell, sandbox=sandbox)
+    bootable = replace(bootable, guests=replace(bootable.guests, traced=traced))
     again = folder / REPLAY_FOLDER
     again.mkdir(exist_ok=True)
+    (again / QEMU_LOG).unlink(missing_ok=True)
     observed = observe(found.cell, bootable, folder=again, listener=listener).observation
     if observed.ending in (Ending.LOST, Ending.INTERRUPTED):
         raise InfraError(f"the replay found out nothing: {observed.detail}", hint=observed.hint)
@@ -89,7 +92,18 @@ def replay(report: RunReport, found: CellReport, listener: Listener, *, sandbox:
     return compared(before, now, folder / "console.log", again / "console.log")
 
 
-def _bootable(report: RunReport, cell: Cell, *, sandbox: bool) -> Bootable:
+def kept_replay(report: RunReport, found: CellReport) -> ReplayRecord:
+    """What decided how the cell's guest ran. Raises UserError for the cell of an ordinary run."""
+    before = load_replay(report.folder / found.folder) if found.folder else None
+    if before is None:
+        raise UserError(
+            f"{found.cell.name} of {report.id} can't be replayed: its guest was not deterministic",
+            hint="patchrig run ... --deterministic",
+        )
+    return before
+
+
+def replayable(report: RunReport, cell: Cell, *, sandbox: bool) -> Bootable:
     """The kernel as the run's folder has it now; whether it is another one, the comparison says."""
     image = next((image for image in report.builds if image.build == cell.build), None)
     if not isinstance(image, KernelImage) or cell.build.arch not in ARCHES:
@@ -107,10 +121,11 @@ def compared(before: ReplayRecord, now: ReplayRecord, old: Path, new: Path) -> R
         return replayed
     if sha256_of(old) != before.console.sha256:
         raise UserError(f"{old} is not the console of the run any more", hint=f"ls -l {old}")
-    at, said_before, says_now = first_difference(_lines(old), _lines(new))
+    at, said_before, says_now = first_difference(console_lines(old), console_lines(new))
     return replace(replayed, line=at + 1, said_before=said_before, says_now=says_now)
 
 
-def _lines(console_log: Path) -> list[str]:
+def console_lines(console_log: Path) -> list[str]:
+    """The lines of a console, as they are compared."""
     with console_log.open("rb") as file:
         return [printable(line.rstrip("\r\n")) for line in capped_lines(file)]

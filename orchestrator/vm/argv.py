@@ -21,6 +21,9 @@ IMAGE = PurePosixPath("/guest/image")
 INITRAMFS = PurePosixPath("/guest/initramfs")
 MEMORY = PurePosixPath("/guest/memory")
 
+# In the folder of the sockets: where a debugger finds a guest that waits for one.
+GDB_SOCKET = "gdb"
+
 # QEMU needs none of these once it runs, and who broke out of a guest would.
 _SECCOMP = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 # The console log is opened by us, and QEMU gets it as this set of descriptors.
@@ -65,6 +68,8 @@ class VmSpec:
     schedule: Schedule | None = None  # of a deterministic guest; None: the host decides which CPU runs when
     job: tuple[str, ...] = ()  # of a deterministic guest: run-workload's arguments
     job_limits: str = ""  # and its limits, as guest-scripts/job.c takes them
+    traced: tuple[int, ...] = ()  # of a deterministic guest: instructions of which QEMU tells the registers
+    debugged: bool = False  # a deterministic guest that waits for a debugger before its first instruction
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,6 +90,10 @@ class VmFiles:
     @property
     def qmp_socket(self) -> Path:
         return self.sockets / "qmp"
+
+    @property
+    def gdb_socket(self) -> Path:
+        return self.runtime / GDB_SOCKET
 
     @property
     def ssh_socket(self) -> Path:

@@ -8,6 +8,7 @@ from orchestrator.host.errors import InfraError
 from orchestrator.model.schedule import Schedule
 from orchestrator.vm.argv import (
     CONSOLE,
+    GDB_SOCKET,
     IMAGE,
     INITRAMFS,
     LOG_SET,
@@ -18,6 +19,7 @@ from orchestrator.vm.argv import (
     program_of,
     seen,
 )
+from orchestrator.vm.execution_log import log_argv
 
 # Longer ones the kernels of both arches cut off.
 _LONGEST_CMDLINE = 2047
@@ -38,6 +40,8 @@ def deterministic_argv(vm: VmSpec, files: VmFiles, *, console: int) -> list[str]
         *("-chardev", f"null,id={CONSOLE},logfile=/dev/fdset/{LOG_SET},logappend=on"),
         *("-serial", f"chardev:{CONSOLE}"),
         *("-qmp", f"unix:{files.qmp_socket.name},server=on,wait=off"),
+        *(("-S", "-gdb", f"unix:{GDB_SOCKET},server=on,wait=off") if vm.debugged else ()),
+        *log_argv(vm.traced),
         *_kernel_argv(vm, image, initramfs),
     ]
 

@@ -4,6 +4,7 @@
 import json
 import subprocess
 from pathlib import Path
+from shutil import which
 
 import pytest
 
@@ -31,6 +32,43 @@ def test_a_deterministic_cell_is_identical_again(arch: str, tmp_path: Path) -> N
     by_hand = ran.folder / cell["folder"]
     subprocess.run(["sh", "repro.sh"], cwd=by_hand, check=True, timeout=1800)
     assert (by_hand / "console-again.log").read_bytes() == (by_hand / "console.log").read_bytes()
+
+
+@pytest.mark.skipif(not (which("gdb-multiarch") or which("gdb")), reason="gdb is not installed")
+def test_gdb_sees_the_same_execution(tmp_path: Path) -> None:
+    chosen = ["--arch", "x86_64", "--workload", "swapin", "--seconds", "2", "--deterministic"]
+    ran = run_command("run", str(MATRIX), *chosen, "--results", str(tmp_path), "--json")
+
+    words = ["--gdb", "--break", "try_to_unuse", "--ex", "backtrace", "--results", str(tmp_path)]
+    done = subprocess.run(
+        [str(PATCHRIG), "replay", ran.folder.name, "swapin", *words],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=1800,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "try_to_unuse" in done.stdout
+    assert "swapfile.c" in done.stdout
+    assert "console       the same to the byte so far" in done.stdout
+
+
+def test_a_trace_is_the_same_execution(tmp_path: Path) -> None:
+    chosen = ["--arch", "x86_64", "--workload", "swapin", "--seconds", "2", "--deterministic"]
+    ran = run_command("run", str(MATRIX), *chosen, "--results", str(tmp_path), "--json")
+
+    words = ["--trace", "percpu_ref_kill_and_confirm(ref)", "--json", "--results", str(tmp_path)]
+    argv = [str(PATCHRIG), "replay", ran.folder.name, "swapin", *words]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=1800)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = json.loads(done.stdout)
+    assert said["identical"] is True
+    assert said["calls"]
+    assert {call["function"] for call in said["calls"]} == {"percpu_ref_kill_and_confirm"}
+    # The reference is in the kernel's memory; each swapoff has a task and a time.
+    assert all(int(call["arguments"][0], 16) >> 48 == 0xFFFF for call in said["calls"])
+    swapoffs = [call for call in said["calls"] if (call["seconds"] or 0) > 1]
+    assert swapoffs
+    assert all(call["task"] and call["seconds"] <= said["guest_seconds"] for call in swapoffs)
 
 
 def test_another_seed_is_another_schedule(tmp_path: Path) -> None:

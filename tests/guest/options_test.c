@@ -49,7 +49,7 @@ static void all_options_are_taken(void)
 {
 	PARSE("--swap", "/dev/vda:-2:virtio-blk", "--swap", "/mnt/1/swap:32767:swapfile", "--seconds", "20", "--seed",
 	      "0xffffffffffffffff", "--swapoff-budget", "60", "--probes", "/patchrig/swapin.probes",
-	      "--pages", "64");
+	      "--pages", "64", "--without", "0,3,63");
 	CHECK_NUMBER(shared->devices_count, 2);
 	CHECK_TEXT(shared->devices[0].path, "/dev/vda");
 	CHECK_TEXT(shared->devices[0].kind, "virtio-blk");
@@ -61,6 +61,8 @@ static void all_options_are_taken(void)
 	CHECK_NUMBER(shared->swapoff_budget, 60);
 	CHECK_TEXT(shared->probes, "/patchrig/swapin.probes");
 	CHECK_NUMBER(pages, 64);
+	CHECK(shared->without == (UINT64_C(1) << 63 | 9));
+	CHECK(shared->numbers == numbers);
 }
 
 static void what_is_not_said_has_a_default(void)
@@ -70,6 +72,7 @@ static void what_is_not_said_has_a_default(void)
 	CHECK_NUMBER(shared->swapoff_budget, 30);
 	CHECK_NUMBER(shared->seed, 0);
 	CHECK_NUMBER(pages, 16);
+	CHECK_NUMBER(shared->without, 0);
 	CHECK_TEXT(shared->probes, "");
 }
 
@@ -123,6 +126,9 @@ static void what_is_not_known_is_refused(void)
 	CHECK(REFUSED(SWAP, "--flip", "1"));
 	CHECK(REFUSED(SWAP, "--flip", "x"));
 	CHECK(REFUSED(SWAP, "--flip", "-1"));
+	CHECK(REFUSED(SWAP, "--without", "64"));
+	CHECK(REFUSED(SWAP, "--without", "1x"));
+	CHECK(REFUSED(SWAP, "--without", "1,-2"));
 	CHECK(REFUSED("--seed", "1"));
 }
 

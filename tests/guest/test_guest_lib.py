@@ -130,7 +130,8 @@ def commanded(program: Path, *argv: str) -> tuple[int, list[str], dict[str, obje
     assert not done.stderr
     *lines, last = done.stdout.splitlines()
     own = [json.loads(line) for line in lines if line.startswith("{")]
-    assert all(set(line) == {"type", "seconds", "operations", "swapoffs"} for line in own)
+    keys = {"type", "seconds", "operations", "swapoffs", "threads", "options"}
+    assert all(set(line) == keys for line in own)
     return done.returncode, [line for line in lines if not line.startswith("{")], json.loads(last)
 
 

@@ -45,6 +45,25 @@ static void each_thread_has_a_number_and_a_stream_of_its_own(void)
 			CHECK(firsts[i] && firsts[i] != firsts[j]);
 }
 
+static void a_thread_that_is_left_out_leaves_the_others_as_they_are(void)
+{
+	uint64_t of[5] = { 0 };
+	struct threads threads = { 0 };
+
+	start_anew();
+	shared->without = 1 << 1 | 1 << 2;
+	threads_add(&threads, 2, draw, &of[0]);
+	threads_add(&threads, 3, draw, &of[2]);
+	CHECK_NUMBER(threads.count, 3);
+	threads_join(&threads);
+	CHECK_NUMBER(shared->threads, 5);
+	CHECK_NUMBER(of[1], 0);
+	CHECK_NUMBER(of[2], 0);
+	/* Numbers, and how many they are, too. */
+	CHECK_NUMBER(shared->operations, 2 + 3 * 2);
+	CHECK(of[0] && of[3] && of[4]);
+}
+
 static void meet_often(struct worker *worker)
 {
 	(void)worker;
@@ -128,6 +147,7 @@ int main(void)
 {
 	shared_new();
 	RUN(each_thread_has_a_number_and_a_stream_of_its_own);
+	RUN(a_thread_that_is_left_out_leaves_the_others_as_they_are);
 	RUN(nobody_leaves_a_meeting_before_all_have_come);
 	RUN(a_meeting_ends_with_the_run);
 	RUN(a_child_that_does_not_end_well_is_an_error);

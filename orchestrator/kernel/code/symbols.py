@@ -89,6 +89,15 @@ class Symbols:
         self._look_up(set(wanted.values()), table.addresses[LANDMARK][0], until)
         return {frame: self._known[address] for frame, address in wanted.items() if self._known.get(address)}
 
+    def address(self, frame: StackFrame) -> int | None:
+        """Where a frame is in memory, or None where that is not certain. Raises as places() does."""
+        return self._load(Deadline.after(TOOL_SECONDS, f"the symbols of {self.vmlinux.name}")).address(frame)
+
+    def starts_of(self, function: str) -> tuple[int, ...]:
+        """Where functions of this name begin; none where the kernel has none. Raises as places() does."""
+        table = self._load(Deadline.after(TOOL_SECONDS, f"the symbols of {self.vmlinux.name}"))
+        return tuple(table.addresses.get(function, ()))
+
     def _load(self, until: Deadline) -> SymbolTable:
         if self._table is None:
             if not self.vmlinux.is_file():

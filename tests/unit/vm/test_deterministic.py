@@ -62,6 +62,20 @@ def test_no_device_with_another_end(arch: str) -> None:
 
 
 @each_arch
+def test_a_debugger_is_waited_for_only_where_one_is_to_come(arch: str) -> None:
+    debugged = deterministic_argv(replace(fixed(arch), debugged=True), FILES, console=7)
+
+    assert [word for word in debugged if word not in argv_of(arch)] == ["-S", "-gdb", "unix:gdb,server=on,wait=off"]
+
+
+@each_arch
+def test_nothing_is_told_of_a_guest_that_is_not_traced(arch: str) -> None:
+    traced = deterministic_argv(replace(fixed(arch), traced=(0x10,)), FILES, console=7)
+
+    assert [word for word in traced if word not in argv_of(arch)] == ["-d", "exec,cpu,nochain", "-dfilter", "0x10+1"]
+
+
+@each_arch
 def test_the_workload_is_on_the_command_line(arch: str) -> None:
     words = argv_of(arch)[-1]
 

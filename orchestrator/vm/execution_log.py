@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What QEMU tells of chosen instructions while it runs (pure): -d exec,cpu with -dfilter.
+
+QEMU prints the registers before a block of instructions that begins in the filter. No CPU stops for it, and nothing of
+the guest changes: with gdb, each stop lets the other CPUs run on.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from orchestrator.model.traced import Entry
+
+# "Trace 3: 0x7fcc0a39b2c0 [0000000000000000/ffffffff814e8c90/10c0c2b0/ff020200] name": CPU, and the guest's address.
+_BLOCK = re.compile(r"^Trace (\d+): 0x[0-9a-f]+ \[[0-9a-f]+/([0-9a-f]+)/")
+_REGISTER = re.compile(r"\b(R[A-Z0-9]{1,2}|X\d\d) *=([0-9a-f]{16})\b")
+# In which integers and pointers are passed, of each arch.
+_PASSED = (("RDI", "RSI", "RDX", "RCX", "R8", "R9"), tuple(f"X{number:02}" for number in range(8)))
+
+
+def log_argv(addresses: Sequence[int]) -> list[str]:
+    """QEMU's options; the log is its standard error."""
+    if not addresses:
+        return []
+    # Without nochain a call within one page goes from block to block, and is not seen.
+    return ["-d", "exec,cpu,nochain", "-dfilter", ",".join(f"{address:#x}+1" for address in addresses)]
+
+
+def entries(lines: Iterable[str]) -> Iterator[Entry]:
+    """What the log tells, in the order in which it was executed. One that was cut off is left out."""
+    place: tuple[int, int] | None = None
+    registers: dict[str, int] = {}
+    for line in lines:
+        if block := _BLOCK.match(line):
+            place, registers = (int(block[1]), int(block[2], 16)), {}
+        elif place:
+            registers |= {name: int(value, 16) for name, value in _REGISTER.findall(line)}
+            passed = next((names for names in _PASSED if all(name in registers for name in names)), None)
+            if passed:
+                yield Entry(cpu=place[0], address=place[1], arguments=tuple(registers[name] for name in passed))
+                place = None
