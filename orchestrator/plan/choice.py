@@ -84,9 +84,11 @@ def by_reach(choice: Choice, reach: ChangedReach, functions: Collection[SourceFu
     missed = {*reach.unreached, *(function for function, _ in reach.elsewhere)}
     silent = {one.function for one in reach.unseen if not one.caller}
     run = frozenset(function.file for function in functions if function not in missed | silent)
-    return replace(
-        choice, chosen=tuple(chosen), reached=run, missed=frozenset(function.file for function in missed) - run
-    )
+    # No map says that these do not run what they are meant for.
+    unmeasured = (one.workload for one in reach.ranked if not one.mapped or one.workload in reach.thin)
+    meant = {file for name in unmeasured if name in by_files for file in choice.files.get(name, ())}
+    files = frozenset(function.file for function in missed) - run - meant
+    return replace(choice, chosen=tuple(chosen), reached=run, missed=files)
 
 
 _Shared = tuple[tuple[str, ...], tuple[str, ...]]

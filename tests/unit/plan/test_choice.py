@@ -149,6 +149,18 @@ def test_what_was_measured_also_tells_which_changed_files_nothing_reaches() -> N
     assert choice.unreached == ("mm/page_io.c", "mm/shmem.c", "mm/slub.c")
 
 
+def test_maps_do_not_say_that_a_workload_which_they_lack_misses_what_it_is_meant_for() -> None:
+    run, missed = SourceFunction("mm/memory.c", "f"), SourceFunction("mm/shmem.c", "f")
+    by_files = choose(ALL, ["mm/memory.c", "mm/shmem.c"])
+    lacks = ChangedReach(ranked=(ranked("swapin", 1), ranked("shmem", mapped=False)), unreached=(missed,))
+    thin = ChangedReach(ranked=(ranked("swapin", 1), ranked("shmem")), unreached=(missed,), thin=("shmem",))
+    has = ChangedReach(ranked=(ranked("swapin", 1), ranked("shmem")), unreached=(missed,))
+
+    assert by_reach(by_files, lacks, [run, missed]).unreached == ()
+    assert by_reach(by_files, thin, [run, missed]).unreached == ()
+    assert by_reach(by_files, has, [run, missed]).unreached == ("mm/shmem.c",)
+
+
 def test_a_file_of_which_no_map_can_tell_is_reached_by_what_is_meant_for_it() -> None:
     header = SourceFunction("mm/memory.c", "f")
     reach = ChangedReach(ranked=(ranked("swapin", 2),), unseen=(UnseenFunction(function=header, why=Unseen.FOLDED),))
