@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What reach maps told of a series, in words: for the summary and for scripts (pure)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
 from orchestrator.model.reach import ChangedReach, SourceFunction, Unseen
 
@@ -9,8 +10,12 @@ _MOST_NAMED = 40
 _NOTHING = "none"
 
 
-def reach_lines(reach: ChangedReach) -> Iterator[str]:
-    """Lines of any length: the map that was used, what each workload reaches, and what nothing reaches."""
+def reach_lines(reach: ChangedReach, ran: Collection[str] = ()) -> Iterator[str]:
+    """Lines of any length: the map that was used, what each workload reaches, and what nothing reaches.
+
+    `ran`: functions that ran in a cell of the run, whatever a map said of them.
+    """
+    reach = _without(reach, ran)
     if not reach.maps:
         yield f"Changed functions that nothing reaches: not known, as there is no reach map. {reach.hint} makes one."
         return
@@ -30,6 +35,15 @@ def reach_lines(reach: ChangedReach) -> Iterator[str]:
         yield f"They may reach more: {thin} did not pass when what they run was recorded."
     if reach.hint:
         yield f"{reach.hint} {'adds to the map' if reach.same_source else 'makes a map of this kernel'}."
+
+
+def _without(reach: ChangedReach, ran: Collection[str]) -> ChangedReach:
+    return replace(
+        reach,
+        unreached=tuple(one for one in reach.unreached if one.name not in ran),
+        elsewhere=tuple(one for one in reach.elsewhere if one[0].name not in ran),
+        unseen=tuple(one for one in reach.unseen if one.function.name not in ran),
+    )
 
 
 def _unseen_lines(reach: ChangedReach) -> Iterator[str]:

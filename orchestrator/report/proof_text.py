@@ -62,6 +62,11 @@ def reach_by_arch(cells: Iterable[CellReport]) -> tuple[ArchReach, ...]:
     return tuple(ArchReach(arch=arch, changed=seen) for arch, group in groups.items() if (seen := together(group)))
 
 
+def ran_anywhere(cells: Iterable[CellReport]) -> frozenset[str]:
+    """Changed functions that ran in some cell, on any arch."""
+    return frozenset(name for reach in reach_by_arch(cells) for name in reach.changed.ran)
+
+
 def together(group: Sequence[ChangedSeen]) -> ChangedSeen | None:
     """What any of several cells ran; None of none."""
     if not group:

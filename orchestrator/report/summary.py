@@ -20,7 +20,14 @@ from orchestrator.report.crash_entries import compared_text, comparison, crash_e
 from orchestrator.report.crash_text import short_crash_lines
 from orchestrator.report.news_text import finding_news, news_lines
 from orchestrator.report.next_command import baseline_command, pasteable
-from orchestrator.report.proof_text import changed_text, reach_by_arch, reach_text, site_text, together
+from orchestrator.report.proof_text import (
+    changed_text,
+    ran_anywhere,
+    reach_by_arch,
+    reach_text,
+    site_text,
+    together,
+)
 from orchestrator.report.suite_text import suite_lines
 
 WIDTH = 78
@@ -335,7 +342,7 @@ def _reach(report: RunReport) -> str:
 
 def _known_reach(report: RunReport) -> str:
     """What was known before the run of what the workloads reach of the series."""
-    lines = reach_lines(report.reach) if report.reach else ()
+    lines = reach_lines(report.reach, ran_anywhere(report.cells)) if report.reach else ()
     return "\n".join(_wrapped(line.strip(), indent="  " * line.startswith("  ")) for line in lines)
 
 

@@ -9,7 +9,7 @@ from orchestrator.model.probes import SiteState
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.report.changed_reach import reach_lines
 from orchestrator.report.coverage.figures import PAGE_FILE, BuildCoverage, not_run
-from orchestrator.report.proof_text import reach_by_arch, reach_text, site_text
+from orchestrator.report.proof_text import ran_anywhere, reach_by_arch, reach_text, site_text
 
 MOST = 60
 
@@ -20,7 +20,7 @@ def not_reached(report: RunReport, coverage: Sequence[BuildCoverage]) -> tuple[s
         *(reach_text(reach) for reach in reach_by_arch(report.cells)),
         *_sites(report.cells),
         *(line for one in coverage for line in _lines(one)),
-        *(line.strip() for line in (reach_lines(report.reach) if report.reach else ())),
+        *(line.strip() for line in (reach_lines(report.reach, ran_anywhere(report.cells)) if report.reach else ())),
         *_failed_builds(report),
         *_skipped(report.cells),
         *(f"left out of the matrix: {text}" for text in report.left_out),

@@ -44,6 +44,12 @@ def test_where_all_is_reached_that_is_said() -> None:
     assert "Changed functions that nothing reaches: none" in reach_lines(replace(WHOLE, unreached=()))
 
 
+def test_what_ran_in_the_run_is_not_said_to_be_reached_by_nothing() -> None:
+    lines = list(reach_lines(WHOLE, ran={"zswap_load", "shmem_undo", "fresh", "read"}))
+
+    assert lines[2:] == ["Changed functions that nothing reaches: mm/zswap.c: zswap_store"]
+
+
 def test_without_a_map_the_command_that_makes_one_is_named() -> None:
     (line,) = reach_lines(ChangedReach(hint="patchrig reach swapoff --kernel 6.19"))
 
