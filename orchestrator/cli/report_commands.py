@@ -17,7 +17,7 @@ def _origin(_context: click.Context, _parameter: click.Parameter, value: str) ->
 
 
 @click.command("report")
-@click.argument("name", metavar="RUN", default="latest")
+@click.argument("name", metavar="[RUN]", default="latest")
 @click.option("--kcidb", is_flag=True, help="Write kcidb.json, for kcidb-submit.")
 @click.option("--origin", default="patchrig", show_default=True, callback=_origin, metavar="NAME",
               help="The name of your CI system in KCIDB.")  # fmt: skip

@@ -5,17 +5,19 @@ Source: GitHub's "Workflow commands for GitHub Actions": `::error title=T::MESSA
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from orchestrator.host.text import one_line, printable
 from orchestrator.model.outcomes import Outcome
-from orchestrator.model.reports import CellReport, RunReport
+from orchestrator.model.reports import RunReport
 from orchestrator.model.subtests import Change
+from orchestrator.report.news_text import is_old, is_old_subtest
 from orchestrator.report.suite_text import change_text
-from orchestrator.report.summary import by_build, findings, outcome_counts, summary_text
+from orchestrator.report.summary import Finding, by_build, findings, outcome_counts, summary_text
 
 # GitHub shows so many of a kind for each step, and drops the rest without a word.
 MOST_ANNOTATIONS = 10
+_KINDS = ("error", "warning", "notice")
 # A summary may have 1 MiB; what is larger is not shown at all.
 MOST_BYTES = 1_000_000
 _COMMAND = {"%": "%25", "\r": "%0D", "\n": "%0A"}
@@ -23,24 +25,29 @@ _PROPERTY = {**_COMMAND, ":": "%3A", ",": "%2C"}
 
 
 def annotations(report: RunReport) -> Iterator[str]:
-    """A line for each finding, worst first: errors for what is red, warnings for what the host lost."""
-    lines = [
-        _line("warning" if finding.outcome is Outcome.LOST else "error", finding.title, finding.outcome, finding.cells)
-        for finding in findings(report.cells)
-    ]
-    lines += [
-        _command("error", f"subtest {change.change}", f"{suite.name}: {change.path}: {change_text(suite, change)}")
-        for suite in report.suites
-        for change in suite.changes
-        if change.change is Change.REGRESSED
-    ]
-    yield from lines[:MOST_ANNOTATIONS]
+    """A line for each finding, worst first: errors, warnings for what the host lost, notices for what is old.
+
+    Old is what earlier runs had, where the run was compared with them.
+    """
+    lines = [*_subtests(report), *(_finding(report, finding) for finding in findings(report.cells))]
+    for kind in _KINDS:
+        yield from [line for which, line in lines if which == kind][:MOST_ANNOTATIONS]
 
 
-def _line(kind: str, title: str, outcome: Outcome, cells: Sequence[CellReport]) -> str:
-    names = [cell.cell.name for cell in cells]
-    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return _command(kind, f"{outcome}: {names[0]}{more}", title)
+def _subtests(report: RunReport) -> Iterator[tuple[str, str]]:
+    for suite in report.suites:
+        for change in suite.changes:
+            if change.change is Change.REGRESSED:
+                kind = "notice" if is_old_subtest(report.news, f"{suite.name} {change.path}") else "error"
+                text = f"{suite.name}: {change.path}: {change_text(suite, change)}"
+                yield kind, _command(kind, f"subtest {change.change}", text)
+
+
+def _finding(report: RunReport, finding: Finding) -> tuple[str, str]:
+    kind = "warning" if finding.outcome is Outcome.LOST else "error"
+    kind = "notice" if is_old(report.news, finding.cells) else kind
+    more = f" and {len(finding.cells) - 1} more" if len(finding.cells) > 1 else ""
+    return kind, _command(kind, f"{finding.outcome}: {finding.cells[0].cell.name}{more}", finding.title)
 
 
 def _command(kind: str, title: str, message: str) -> str:

@@ -39,3 +39,13 @@ def finding_news(news: News | None, cells: Sequence[CellReport]) -> Iterator[str
             yield f"NEW: {one.why}"
             break
     yield from sorted({why for name, why in news.known.items() if name in names})[:3]
+
+
+def is_old(news: News | None, cells: Sequence[CellReport]) -> bool:
+    """Whether earlier runs had what all of these cells show; False where that was not asked."""
+    return news is not None and all(cell.cell.name in news.known for cell in cells)
+
+
+def is_old_subtest(news: News | None, name: str) -> bool:
+    """The same of a subtest that the series made worse; `name` is the suite's and the subtest's."""
+    return news is not None and name in news.known_subtests

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What GitHub Actions shows of a run: nothing of a title can become a command, or Markdown."""
 
+from dataclasses import replace
+
+from orchestrator.model.history import News
 from orchestrator.model.outcomes import Outcome
 from orchestrator.report.github import MOST_ANNOTATIONS, MOST_BYTES, annotations, step_summary
 from tests.unit.samples import cell, cell_report, mixed_report, run_report
@@ -15,7 +18,7 @@ def test_a_green_run_has_no_annotation() -> None:
 def test_each_finding_is_one_line_worst_first() -> None:
     lines = list(annotations(mixed_report()))
 
-    assert lines[0] == "::warning title=lost%3A patched.plain.arm64.zswap-writeback::ssh: no route"
+    assert lines[-1] == "::warning title=lost%3A patched.plain.arm64.zswap-writeback::ssh: no route"
     assert "::error title=crashed%3A patched.plain.arm64.swapin::KASAN: use-after-free Read in f" in lines
     assert "::error title=hung%3A patched.plain.arm64.mincore and 1 more::a swapoff never returned" in lines
     assert not [line for line in lines if "interrupted" in line]
@@ -32,6 +35,17 @@ def test_github_shows_ten_of_them() -> None:
     bad = [cell_report(Outcome.FAILED, f"no {number}", of=cell(workload=f"w{number}")) for number in range(30)]
 
     assert len(list(annotations(run_report(*bad)))) == MOST_ANNOTATIONS
+
+
+def test_what_earlier_runs_had_is_a_notice_after_what_is_new() -> None:
+    old = cell_report(Outcome.FAILED, "old", of=cell(workload="w1"))
+    new = cell_report(Outcome.FAILED, "new", of=cell(workload="w2"))
+    news = News(since="2026-11-28T000000Z-0000", runs=1, known={old.cell.name: "old since r"})
+
+    lines = list(annotations(replace(run_report(old, new), news=news)))
+
+    assert [line.split(" ")[0] for line in lines] == ["::error", "::notice"]
+    assert lines[1].endswith("::old")
 
 
 def test_the_summary_has_builds_findings_and_the_text() -> None:
