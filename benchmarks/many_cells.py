@@ -29,7 +29,7 @@ from orchestrator.model.outcomes import Outcome, Verdict
 from orchestrator.model.phases import Phase
 from orchestrator.model.reports import CellReport
 from orchestrator.plan.config import load_plan
-from orchestrator.run import matrix
+from orchestrator.run import matrix, observed_cell
 from orchestrator.run.bootable import Bootable, BootFiles
 from orchestrator.run.cell import Observed
 from orchestrator.run.stopwatch import Stopwatch
@@ -136,20 +136,20 @@ def without_guests(folder: Path) -> Iterator[None]:
     def open_kernels(*_: Any) -> Iterator[FakeKernels]:
         yield FakeKernels(folder)
 
-    cuts: dict[str, Any] = {
-        "open_kernels": open_kernels,
-        "observe": fake_observe,
-        "judge_cell": fake_judge,
-        "BootFiles": FakeBootFiles,
-    }
-    kept = {name: getattr(matrix, name) for name in cuts}
+    cuts: tuple[tuple[Any, str, Any], ...] = (
+        (matrix, "open_kernels", open_kernels),
+        (observed_cell, "observe", fake_observe),
+        (matrix, "judge_cell", fake_judge),
+        (matrix, "BootFiles", FakeBootFiles),
+    )
+    kept = [(module, name, getattr(module, name)) for module, name, _ in cuts]
     try:
-        for name, cut in cuts.items():
-            setattr(matrix, name, cut)
+        for module, name, cut in cuts:
+            setattr(module, name, cut)
         yield
     finally:
-        for name, own in kept.items():
-            setattr(matrix, name, own)
+        for module, name, own in kept:
+            setattr(module, name, own)
 
 
 def timed(*argv: str) -> dict[str, float]:
