@@ -59,6 +59,14 @@ UPSTREAM_BUGS = (
         what="MADV_FREE of a child takes pages from its parent, which has freed nothing",
         page="docs/found/free-forked.md",
     ),
+    UpstreamBug(
+        title=re.compile(r"WARNING in zswap_load"),
+        workloads=frozenset({"large-zero"}),
+        seen=(6, 19, 6),
+        since=(6, 12),
+        what="a large folio was read while zswap was enabled for the first time",
+        page="docs/found/zswap-first-use.md",
+    ),
 )
 
 
