@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 
 from orchestrator.cli.options import Choice
-from orchestrator.cli.request import request_for, versions
+from orchestrator.cli.reported_runs import new_run
+from orchestrator.cli.request import request_for
 from orchestrator.cli.selection import cells_of, selection_of, wanted_of
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import ExitCode, InfraError, OrchestratorError, UserError
@@ -23,7 +24,6 @@ from orchestrator.model.check_results import SeriesCheck, Status, worst_of
 from orchestrator.model.events import Event
 from orchestrator.report.b4_results import prep_lines, review_text
 from orchestrator.report.run_files import writing
-from orchestrator.report.store import open_run
 from orchestrator.run.buildable import buildable_arches
 from orchestrator.run.chosen_plan import chosen_plan
 from orchestrator.run.kernels import Request
@@ -125,14 +125,7 @@ def _one_arch(choice: Choice) -> Choice:
 
 
 def _run(request: Request, results: Path) -> SeriesCheck:
-    with open_run(
-        results,
-        argv=["patchrig", *sys.argv[1:]],
-        matrix_path=str(request.plan.path),
-        matrix=request.plan.matrix,
-        versions=versions(sorted({cell.build.arch for cell in request.cells})),
-    ) as store:
-        store.add_choices(request.choices)
+    with new_run(request, results) as store:
         run_matrix(request, store, _silent)
     return run_check(store.report())
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import click
 
-from orchestrator.cli.options import AS_JSON, JOBS, JUNIT, MATRIX, RESULTS, Output, with_build_choice
+from orchestrator.cli.options import AS_JSON, JOBS, JUNIT, MATRIX, RESULTS, Output, names_in, with_build_choice
 from orchestrator.host.errors import ExitCode
 
 
@@ -22,10 +22,6 @@ class Budget(click.ParamType):  # type: ignore[type-arg]  # generic in some vers
         if not found or not float(found[1]):
             self.fail(f"{value!r} is no time: 90s, 10m or 1.5h", param, ctx)
         return float(found[1]) * self._UNITS[found[2]]
-
-
-def _names(given: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in given.split(",") if name.strip())
 
 
 @click.command()
@@ -118,8 +114,8 @@ def mutate(  # noqa: PLR0913  # one parameter an option
         from orchestrator.cli.mutants_text import Shown, show_mutants
 
         shown = Shown(builds=results if built else None, patches=patches, as_json=as_json_text)
-        return show_mutants(matrix, {"operators": _names(operators), "only": only}, choice, shown)
+        return show_mutants(matrix, {"operators": names_in(operators), "only": only}, choice, shown)
     from orchestrator.cli.mutant_runs import MutantRunChoice, mutant_choice, run_mutants
 
     asked = MutantRunChoice(seconds=seconds, budget=budget, jobs=jobs)
-    return run_mutants(matrix, mutant_choice(_names(operators), only), asked, output, choice)
+    return run_mutants(matrix, mutant_choice(names_in(operators), only), asked, output, choice)

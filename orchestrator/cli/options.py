@@ -158,9 +158,14 @@ HOSTS = click.option(
 AS_JSON = click.option("--json", "as_json_text", is_flag=True, help="Print JSON for scripts.")
 
 
+def names_in(text: str) -> tuple[str, ...]:
+    """The names between commas."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def cluster_options(cluster: str, hosts: str) -> dict[str, Any]:
     """The fields of a request that say where its guests run. Raises UsageError."""
-    names = tuple(name.strip() for name in hosts.split(",") if name.strip())
+    names = names_in(hosts)
     if cluster and names:
         raise click.UsageError("--cluster names a cluster, and --hosts starts one: give one of them")
     if hosts and not names:

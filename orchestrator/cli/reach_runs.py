@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from orchestrator.cli.options import Choice, Output
+from orchestrator.cli.options import Choice, Output, names_in
 from orchestrator.cli.reach_text import map_json, map_lines, of_json, of_lines
 from orchestrator.cli.reported_runs import exit_code, run_request
 from orchestrator.cli.request import request_of
@@ -34,7 +34,7 @@ _FOLDER = re.compile(r"(?!/|.*\.\.)[\w./+-]+")
 
 def folders_of(text: str) -> tuple[str, ...]:
     """The folders of --in, each with a slash at its end. Raises UserError."""
-    found = [f"{name.strip().rstrip('/')}/" for name in text.split(",") if name.strip()]
+    found = [f"{name.rstrip('/')}/" for name in names_in(text)]
     for folder in found:
         if not _FOLDER.fullmatch(folder):
             raise UserError(f"--in: {folder[:-1]!r} is no folder of a kernel tree", hint="--in mm/,fs/proc/")

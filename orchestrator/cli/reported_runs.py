@@ -66,7 +66,7 @@ def run(matrix: Path | None, choice: Choice, output: Output, *, shard: str, **ho
         keep_plan(kept, store.folder)
         return run_matrix(request, store, listener)
 
-    return reported(_new_run(request, output), output, work)
+    return reported(new_run(request, output.results), output, work)
 
 
 def repro(name: str, cell: str, again: Again, output: Output, **how: Any) -> ExitCode:
@@ -81,7 +81,7 @@ def repro(name: str, cell: str, again: Again, output: Output, **how: Any) -> Exi
     # A cell of a deterministic run stays one, with another seed or load too.
     how["deterministic"] = (old.folder / "cells" / found.name / REPLAY_FILE).exists()
     request = Request(plan=plan, cells=cells, series=(), until_fail=again.until_fail, **how)
-    return reported(_new_run(request, output), output, lambda *to: rerun(old, cells, request, *to))
+    return reported(new_run(request, output.results), output, lambda *to: rerun(old, cells, request, *to))
 
 
 def _changed(found: Cell, again: Again) -> Cell:
@@ -105,16 +105,17 @@ def reported(opened: AbstractContextManager[Store], output: Output, work: Work) 
 
 def run_request(request: Request, output: Output, work: Work) -> RunReport:
     """Run the cells of a request, with a folder of results and the view of the work, for a command with more to do."""
-    report, trouble = _stored(_new_run(request, output), output, work)
+    report, trouble = _stored(new_run(request, output.results), output, work)
     if trouble:
         tell(trouble)
     return report
 
 
 @contextmanager
-def _new_run(request: Request, output: Output) -> Iterator[Store]:
+def new_run(request: Request, results: Path) -> Iterator[Store]:
+    """The folder of a run that is about to begin."""
     with open_run(
-        output.results,
+        results,
         argv=["patchrig", *sys.argv[1:]],
         matrix_path=str(request.plan.path),
         matrix=request.plan.matrix,

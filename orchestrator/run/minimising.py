@@ -19,14 +19,13 @@ from orchestrator.model.minimised import Minimised, Parts, SameFinding, reductio
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.plan.minimal import smaller_cells
-from orchestrator.report.kept_replay import REPLAY_FILE, keep_replay
+from orchestrator.report.kept_replay import REPLAY_FILE
 from orchestrator.report.store import Store
 from orchestrator.run.bootable import Bootable, BootFiles, Guests
 from orchestrator.run.bootable_kernels import earlier_bootable
-from orchestrator.run.cell import observe
-from orchestrator.run.guest_files import guest_folder, keep, write_repro
+from orchestrator.run.guest_files import guest_folder, keep
 from orchestrator.run.judging import judge_cell, record
-from orchestrator.run.replaying import record_of
+from orchestrator.run.observed_cell import observed_cell
 
 MINIMISED_FOLDER = "minimised"
 _LOST_MOST = 3
@@ -172,12 +171,9 @@ class _Trials:
         return shown
 
     def _run(self, cell: Cell) -> CellReport:
-        folder = self.store.cell_folder(cell)
-        write_repro(cell, self.bootable, folder)
         self.listener(CellStarted(cell=cell))
-        observed = observe(cell, self.bootable, folder=folder, listener=self.listener)
+        observed = observed_cell(cell, self.bootable, folder=self.store.cell_folder(cell), listener=self.listener)
         raise_if_cancelled()
-        keep_replay(record_of(cell, self.bootable, folder), folder)
         (report,) = record([judge_cell(cell, observed, self.bootable)], self.store)
         self.listener(CellEnded(report=report))
         return report
