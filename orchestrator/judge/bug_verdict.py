@@ -4,7 +4,6 @@
 from collections.abc import Sequence
 
 from orchestrator.model.bugs import Attempt, BugStatus
-from orchestrator.model.crashes import Severity
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import CellReport
 
@@ -18,7 +17,7 @@ def is_finding(report: CellReport) -> bool:
     A kernel that does not come up is a finding where its console says why. Without a word it may be this machine.
     """
     if report.verdict.outcome is Outcome.BOOT_FAILED:
-        return any(crash.severity is Severity.FATAL and not crash.allowed for crash in report.crashes)
+        return any(crash.fails for crash in report.crashes)
     return report.verdict.outcome in FINDINGS
 
 

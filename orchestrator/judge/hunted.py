@@ -10,7 +10,6 @@ from orchestrator.judge.rates import interval, most_missed
 from orchestrator.judge.upstream_bugs import known_as
 from orchestrator.model.blocks import CoverageMap, Executed
 from orchestrator.model.cells import Build, Cell
-from orchestrator.model.crashes import Severity
 from orchestrator.model.guests import Ending
 from orchestrator.model.hunts import (
     BuildSilence,
@@ -134,15 +133,11 @@ def what_of(report: CellReport) -> str:
 
 def _with_later(hunted: Hunted, report: CellReport, at: CellPlace) -> Hunted:
     later = dict(hunted.later)
-    for title in dict.fromkeys(crash.title for crash in report.crashes if _fails(crash.severity, crash.allowed)):
+    for title in dict.fromkeys(crash.title for crash in report.crashes if crash.fails):
         if title != report.verdict.title:
             splat = later.get(title, LaterSplat(first=at, cells=0))
             later[title] = replace(splat, cells=splat.cells + 1)
     return replace(hunted, later=later)
-
-
-def _fails(severity: Severity, allowed: str) -> bool:
-    return severity is Severity.FATAL and not allowed
 
 
 def _rated(finding: HuntFinding, tallies: Mapping[str, Tally]) -> RatedFinding:

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 
 from orchestrator.judge.bug_verdict import attempt_of, is_finding
 from orchestrator.judge.rates import interval
-from orchestrator.model.crashes import Severity
 from orchestrator.model.guests import Ending
 from orchestrator.model.mutants import Mutant
 from orchestrator.model.mutation import MutantReport, MutantStatus, MutantTry, Score
@@ -19,7 +18,7 @@ def kind_of(report: CellReport) -> str:
     """What kind of finding a cell shows; "" for none. A crash's kind is that of the kernel's splat."""
     if not is_finding(report):
         return ""
-    fatal = [crash for crash in report.crashes if crash.severity is Severity.FATAL and not crash.allowed]
+    fatal = [crash for crash in report.crashes if crash.fails]
     splat = f" {fatal[0].kind}" if fatal else ""
     return f"{report.verdict.outcome}{splat}"
 

@@ -3,7 +3,6 @@
 
 from orchestrator.judge.bug_verdict import is_finding
 from orchestrator.judge.hunted import what_of
-from orchestrator.model.crashes import Severity
 from orchestrator.model.minimised import SameFinding
 from orchestrator.model.reports import CellReport
 
@@ -22,5 +21,5 @@ def shows(report: CellReport, finding: SameFinding) -> bool:
     """The same kind with the same title. A splat may come after others: it is the same bug."""
     if not finding.crash:
         return finding_of(report) == finding
-    fatal = (crash for crash in report.crashes if crash.severity is Severity.FATAL and not crash.allowed)
+    fatal = (crash for crash in report.crashes if crash.fails)
     return any((crash.kind, crash.title) == (finding.kind, finding.title) for crash in fatal)

@@ -78,7 +78,7 @@ def mark_allowed(crashes: Iterable[Crash], allow: Iterable[Allowed]) -> tuple[Cr
 
 
 def _fatal(crashes: Iterable[Crash]) -> tuple[Crash, ...]:
-    return tuple(crash for crash in crashes if crash.severity is Severity.FATAL and not crash.allowed)
+    return tuple(crash for crash in crashes if crash.fails)
 
 
 def _starved(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict | None:

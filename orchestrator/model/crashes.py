@@ -64,6 +64,11 @@ class Crash:
     excerpt: tuple[str, ...] = ()  # the source around the first frame that is no infrastructure
     unexplained: str = ""  # why file and line, or the functions that the series changed, are not known
 
+    @property
+    def fails(self) -> bool:
+        """Whether it fails its cell."""
+        return self.severity is Severity.FATAL and not self.allowed
+
 
 class Comparison(StrEnum):
     """Whose a splat is, where a run has cells with the series and cells without."""
@@ -99,3 +104,8 @@ class CrashEntry:
     compared: Comparison | None = None  # None where only one variant ran
     with_series: Tally | None = None
     without_series: Tally | None = None
+
+    @property
+    def fails(self) -> bool:
+        """Whether it fails its cells."""
+        return self.severity is Severity.FATAL and not self.allowed

@@ -260,7 +260,7 @@ def _shows(cell: CellReport, title: str) -> bool:
 
 def crash_of(finding: Finding) -> Crash | None:
     """The splat that gave the finding its name, or else the first that fails the cell."""
-    fatal = [crash for crash in finding.cells[0].crashes if crash.severity is Severity.FATAL and not crash.allowed]
+    fatal = [crash for crash in finding.cells[0].crashes if crash.fails]
     named = [crash for crash in fatal if crash.title == finding.title]
     return next(iter(named or fatal), None)
 

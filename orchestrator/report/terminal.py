@@ -15,7 +15,6 @@ from rich.text import Text
 from orchestrator.host.deadline import now
 from orchestrator.host.text import printable
 from orchestrator.model.bugs import Sensitivity
-from orchestrator.model.crashes import Severity
 from orchestrator.model.events import (
     BuildEnded,
     BuildProgress,
@@ -98,7 +97,7 @@ def print_table(report: RunReport, console: Console) -> None:
 
 
 def _print_crashes(report: RunReport, console: Console) -> None:
-    entries = [entry for entry in crash_entries(report.cells) if entry.severity is Severity.FATAL and not entry.allowed]
+    entries = [entry for entry in crash_entries(report.cells) if entry.fails]
     if not entries:
         return
     table = Table(title="what the kernels said", title_justify="left", box=None, pad_edge=False)

@@ -12,7 +12,7 @@ from orchestrator.judge.same_finding import finding_of
 from orchestrator.judge.stop_places import stop_before
 from orchestrator.kernel.code.symbols import Symbols
 from orchestrator.model.arch import ARCHES
-from orchestrator.model.crashes import Crash, Severity
+from orchestrator.model.crashes import Crash
 from orchestrator.model.events import Listener, PhaseBegan
 from orchestrator.model.images import KernelImage
 from orchestrator.model.phases import Phase
@@ -95,7 +95,7 @@ _CHOOSE = "patchrig replay RUN CELL --gdb --break FUNCTION"
 def _crash(found: CellReport) -> Crash:
     """The splat of the cell's finding, else the first that fails it."""
     finding = finding_of(found)
-    fatal = [crash for crash in found.crashes if crash.severity is Severity.FATAL and not crash.allowed]
+    fatal = [crash for crash in found.crashes if crash.fails]
     of_finding = [crash for crash in fatal if finding and crash.title == finding.title]
     crash = next(iter((*of_finding, *fatal)), None)
     if crash is None:

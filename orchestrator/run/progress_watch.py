@@ -9,7 +9,7 @@ from orchestrator.judge.hang import merged, shown_tasks
 from orchestrator.judge.scan import crashes_in
 from orchestrator.judge.verdict import WAITING, mark_allowed
 from orchestrator.model.configuration import Allowed
-from orchestrator.model.crashes import Crash, CrashKind, Severity
+from orchestrator.model.crashes import Crash, CrashKind
 from orchestrator.model.guests import Ending, Observation, Standstill, StuckTask
 from orchestrator.vm.qemu import LONGEST_LOG_BYTES, Vm, size_of
 
@@ -83,9 +83,7 @@ class CrashSeen:
         self._looked_at = now()
         self._pause = max(_LOOK_SECONDS, (self._looked_at - began) / _LOOK_SHARE)
         goes_on = {*WAITING, CrashKind.KCSAN}
-        return any(
-            crash.severity is Severity.FATAL and not crash.allowed and crash.kind not in goes_on for crash in crashes
-        )
+        return any(crash.fails and crash.kind not in goes_on for crash in crashes)
 
 
 class Pulse:

@@ -13,6 +13,7 @@ from orchestrator.host.errors import InfraError
 from orchestrator.host.files import write_json
 from orchestrator.host.process import check
 from orchestrator.host.removal import move_aside, remove_tree
+from orchestrator.host.sandbox import hand_over
 from orchestrator.host.untrusted import files_below
 from orchestrator.kernel.source.manifest import check_manifest, write_manifest
 from orchestrator.model.events import Listener, Notice
@@ -36,10 +37,12 @@ class BuildMark:
         return self.folder.with_name(f"{self.folder.name}.manifest")
 
     def begin(self, on_event: Listener) -> None:
-        """A build begins, in a folder that can be built on, or in none."""
+        """A build begins, in a folder that can be built on, or in an empty one; the build may write there."""
         self.drop_if_wrong(on_event)
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         write_json(self.path, {"state": _BUILDING, "boot": boot_id()})
+        self.folder.mkdir(exist_ok=True)
+        hand_over(self.folder)
 
     def drop_if_wrong(self, on_event: Listener) -> None:
         """Throw the folder away where it is not what the last build left.

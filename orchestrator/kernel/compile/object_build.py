@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.files import trouble_named
 from orchestrator.host.object_code import object_code
-from orchestrator.host.sandbox import hand_over
 from orchestrator.host.untrusted import BadFile, open_plain
 from orchestrator.kernel.compile.build_mark import BuildMark, drop_setuid
 from orchestrator.kernel.compile.make import BuildDirs, compile_objects, configure
@@ -49,8 +48,6 @@ def object_codes(inputs: KernelInputs, objects: Sequence[str], context: BuildCon
         mark = BuildMark(dirs.out)
         with trouble_named(dirs.out):
             mark.begin(context.on_event)
-            dirs.out.mkdir(parents=True, exist_ok=True)
-            hand_over(dirs.out)
             failure = configure(dirs, inputs.asked, until, wished_options(dirs.src, context.wished))
             failure = failure or compile_objects(dirs, objects, until)
             drop_setuid(dirs.out)

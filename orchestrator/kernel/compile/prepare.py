@@ -254,8 +254,6 @@ def _built(inputs: KernelInputs, place: Place, context: BuildContext, until: Dea
     mark = BuildMark(dirs.out)
     with trouble_named(dirs.out):
         mark.begin(context.on_event)
-        dirs.out.mkdir(parents=True, exist_ok=True)
-        hand_over(dirs.out)
         try:
             built = _build_in(dirs, inputs, context, until)
             drop_setuid(dirs.out)

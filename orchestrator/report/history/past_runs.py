@@ -73,7 +73,7 @@ def _files_text(files: Any) -> str:
 
 def _past_cell(report: CellReport, series_title: str) -> PastCell:
     cell = report.cell
-    fatal = (crash for crash in report.crashes if crash.severity is Severity.FATAL and not crash.allowed)
+    fatal = (crash for crash in report.crashes if crash.fails)
     return PastCell(
         identity=CellIdentity(
             kernel=release_line(report.kernel.get("release", "")),
