@@ -40,16 +40,25 @@ class Use:
     mib: float
 
 
+# A process that execs begins with the peak of memory of its parent, so the parent is a small one.
+_PARENT = """
+import os, sys
+null = os.open(os.devnull, os.O_WRONLY)
+quiet = [(os.POSIX_SPAWN_DUP2, null, 1), (os.POSIX_SPAWN_DUP2, null, 2)]
+pid = os.posix_spawn(sys.executable, [sys.executable, *sys.argv[1:]], os.environ, file_actions=quiet)
+_, status, used = os.wait4(pid, 0)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
 def use_of(words: Sequence[str], tree: Path) -> Use:
     """Run Python on the tree's code. Raises CalledProcessError where the command fails."""
     env = {**os.environ, "PYTHONPATH": str(tree)}
-    argv = [sys.executable, *words]
-    with subprocess.Popen(argv, cwd=tree, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
-        _, status, used = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise subprocess.CalledProcessError(child.returncode, argv)
-    return Use(seconds=used.ru_utime + used.ru_stime, mib=used.ru_maxrss / 1024)
+    argv = [sys.executable, "-I", "-S", "-c", _PARENT, *words]
+    done = subprocess.run(argv, cwd=tree, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    seconds, kib = done.stdout.split()
+    return Use(seconds=float(seconds), mib=int(kib) / 1024)
 
 
 def compared(before: Path, repeats: int) -> Iterator[Figure]:

@@ -6,12 +6,16 @@ from typing import Any
 
 import click
 
-from orchestrator.cli.options import RESULTS, Choice, with_choice
+from orchestrator.cli.options import RESULTS, Choice, kernel_option, patch_option, tree_option, with_choice
 from orchestrator.host.errors import ExitCode
 
 
 @click.command("b4-check")
-@with_choice
+@with_choice(
+    patch=patch_option("The series, instead of the mail on standard input"),
+    tree=tree_option("Apply the series to this kernel tree, which is copied and never touched."),
+    kernel=kernel_option("Apply the series to kernels/NAME.yaml, or to a version such as 6.12.100."),
+)
 @click.option("--prep", is_flag=True,
               help="For prep-perpatch-check-cmd: the series up to the patch on standard input, as lines.")  # fmt: skip
 @click.option("--build/--no-build", default=True, help="Whether the kernels are built (default: yes).")

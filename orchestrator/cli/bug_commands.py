@@ -6,7 +6,17 @@ from typing import Any
 
 import click
 
-from orchestrator.cli.options import AS_JSON, JOBS, JUNIT, MATRIX, RESULTS, Output, with_build_choice
+from orchestrator.cli.options import (
+    AGAIN,
+    AS_JSON,
+    JOBS,
+    JUNIT,
+    MATRIX,
+    REFUSED_SUITE,
+    RESULTS,
+    Output,
+    with_build_choice,
+)
 from orchestrator.host import paths
 from orchestrator.host.errors import ExitCode
 
@@ -20,14 +30,16 @@ from orchestrator.host.errors import ExitCode
     show_default="kernels/bugs/",
     help="A folder of seeded bugs: patches that apply on top of the series, one bug each.",
 )
-@click.option("--bug", "ids", multiple=True, metavar="ID", help="Only this bug: its file's name without .patch.")
+@click.option(
+    "--bug", "ids", multiple=True, metavar="ID", help=f"Only this bug: its file's name without .patch. {AGAIN}"
+)
 @click.option(
     "--seconds",
     type=click.IntRange(1),
     help="Load seconds that each bug gets over all its cells (default: 30, 120 or 300 for a bug whose header puts it "
     "into class A, B or C, and 300 for any other).",
 )
-@with_build_choice
+@with_build_choice(suite=REFUSED_SUITE)
 @JOBS
 @RESULTS
 @JUNIT

@@ -12,7 +12,7 @@ from orchestrator.host.errors import ExitCode
 
 @click.command()
 @click.argument("matrix", type=MATRIX, required=False)
-@with_choice
+@with_choice(seconds=None, repeat=None)
 def boot(matrix: Path | None, **choice: Any) -> ExitCode:
     """Boot the first kernel of a run to a prompt on this terminal.
 
@@ -26,14 +26,17 @@ def boot(matrix: Path | None, **choice: Any) -> ExitCode:
     """
     from orchestrator.cli.single_guest import boot_to_prompt
 
-    return boot_to_prompt(matrix, Choice(**choice))
+    return boot_to_prompt(matrix, Choice(**choice, seconds=None, repeat=None))
 
 
 @click.command()
 @click.argument("cell")
 @click.option("--matrix", type=MATRIX,
               help="The matrix that has the cell (default: as for `patchrig run`).")  # fmt: skip
-@with_choice
+@with_choice(
+    seconds=click.option("--seconds", type=click.IntRange(1), help="Load seconds in the command that is printed."),
+    repeat=click.option("--repeat", type=click.IntRange(1), help="As many repeats of CELL: .1, .2 and so on."),
+)
 def shell(cell: str, matrix: Path | None, **choice: Any) -> ExitCode:
     """Boot the guest of a CELL and open an SSH session in it.
 

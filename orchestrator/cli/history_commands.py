@@ -15,9 +15,10 @@ from orchestrator.host.errors import ExitCode
 def history(results: Path, as_json_text: bool) -> ExitCode:
     """Show what became of each cell over all runs.
 
-    Each cell is new, still bad, flaky, never exercised, fixed or good. Each
-    splat has the runs that saw it first and last. The command also writes
-    index.html in the results folder, as each run does.
+    The state of a cell is "new" (its failure is new), "still bad", "flaky",
+    "never exercised", "fixed", "good" or "not observed" (it was only lost,
+    skipped or not built). Each splat has the runs that saw it first and last.
+    The command also writes index.html in the results folder, as each run does.
 
     \b
     Examples:

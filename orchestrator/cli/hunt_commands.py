@@ -6,12 +6,31 @@ from typing import Any
 
 import click
 
-from orchestrator.cli.options import AS_JSON, DUMP_MEMORY, JOBS, RESTORE, RESULTS, Output, with_build_choice
+from orchestrator.cli.options import (
+    AS_JSON,
+    DUMP_MEMORY,
+    JOBS,
+    REFUSED_SUITE,
+    RESTORE,
+    RESULTS,
+    Output,
+    kernel_option,
+    patch_option,
+    tree_option,
+    widen_option,
+    with_build_choice,
+)
 from orchestrator.host.errors import ExitCode
 
 
 @click.command()
-@with_build_choice
+@with_build_choice(
+    patch=patch_option("Hunt in the kernel with this series"),
+    tree=tree_option("Hunt in this kernel tree, which is copied and never touched."),
+    kernel=kernel_option("Hunt in kernels/NAME.yaml, or in a version such as 6.12.100."),
+    suite=REFUSED_SUITE,
+    widen=widen_option("0.2%"),
+)
 @click.option("--seconds", type=click.IntRange(1), help="Load seconds of each cell (default: 20).")
 @click.option(
     "--hours",

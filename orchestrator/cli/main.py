@@ -98,14 +98,15 @@ COMMANDS = {
 def cli(verbose: bool) -> None:
     """Does a kernel series break anything, and would we have noticed?
 
-    Builds the kernel with the series (with --variant baseline: also without
-    it), boots it under QEMU on x86_64 and arm64, runs workloads that race the
-    changed code, and says what broke and which changed code ran.
+    Builds the kernel with the series (with --variant baseline --variant
+    patched: also without it), boots it under QEMU on x86_64 and arm64, runs
+    workloads that race the changed code, and says what broke and which changed
+    code ran.
 
     \b
     Examples:
       patchrig run swapoff                  # all of configs/swapoff.yaml
-      patchrig run swapoff --patch series.mbox --tree ~/linux
+      patchrig run --patch series.mbox --tree ~/linux
       patchrig repro latest x86_64.swapin   # one cell of a run again
       patchrig sensitivity swapoff          # would it have noticed a bug?
 

@@ -7,7 +7,18 @@ from typing import Any, ClassVar
 
 import click
 
-from orchestrator.cli.options import AS_JSON, JOBS, JUNIT, MATRIX, RESULTS, Output, names_in, with_build_choice
+from orchestrator.cli.options import (
+    AGAIN,
+    AS_JSON,
+    JOBS,
+    JUNIT,
+    MATRIX,
+    REFUSED_SUITE,
+    RESULTS,
+    Output,
+    names_in,
+    with_build_choice,
+)
 from orchestrator.host.errors import ExitCode
 
 
@@ -45,7 +56,7 @@ class Budget(click.ParamType):  # type: ignore[type-arg]  # generic in some vers
     metavar="O,...",
     help="Only mutants of these operators: negate,drop-release (default: all).",
 )
-@click.option("--only", multiple=True, metavar="FUNCTION", help="Only mutants in this function.")
+@click.option("--only", multiple=True, metavar="FUNCTION", help=f"Only mutants in this function. {AGAIN}")
 @click.option(
     "--seconds",
     type=click.IntRange(1),
@@ -64,27 +75,16 @@ class Budget(click.ParamType):  # type: ignore[type-arg]  # generic in some vers
     metavar="MUTANT",
     help="Run a mutant of the last run in the results again, by its number; of another run: RUN/NUMBER.",
 )
-@with_build_choice
+@with_build_choice(suite=REFUSED_SUITE)
 @JOBS
 @RESULTS
 @JUNIT
 @AS_JSON
 def mutate(  # noqa: PLR0913  # one parameter an option
-    matrix: Path | None,
-    listed: bool,
-    built: bool,
-    patches: Path | None,
-    operators: str,
-    only: tuple[str, ...],
-    seconds: int | None,
-    budget: float | None,
-    again: str | None,
-    jobs: int | None,
-    results: Path,
-    junit: Path | None,
-    as_json_text: bool,
-    **choice: Any,
-) -> ExitCode:
+    matrix: Path | None, listed: bool, built: bool, patches: Path | None, operators: str, only: tuple[str, ...],
+    seconds: int | None, budget: float | None, again: str | None, jobs: int | None, results: Path,
+    junit: Path | None, as_json_text: bool, **choice: Any,
+) -> ExitCode:  # fmt: skip
     """Break what a series changes, and see what the workloads notice.
 
     MATRIX, --patch, --tree and --kernel say which series on which kernel, as
@@ -92,9 +92,15 @@ def mutate(  # noqa: PLR0913  # one parameter an option
     One kernel has them all. Each workload runs once as a control; then each
     mutant in those that reach it, until one notices it: docs/mutation.md.
 
-    Exit code 0: all that were tried were noticed; always with --list. 1: a
-    mutant survived or is reached by no workload, a workload is red in the
-    control, or the kernel does not build. 3: none could be tried, or one was lost.
+    Exit code 0: each mutant that was tried was noticed or has no effect, or
+    there is no mutant. 1: a mutant survived or is not reached, a workload of
+    the control shows a finding, or the kernel does not build. 2: the command
+    line is wrong, or the series does not apply. 3: none was noticed and none
+    has no effect (all were lost, not tried or did not compile), or one was lost.
+    130: you interrupted it.
+
+    With --list it is 0, with --build 1 if a kernel was not built, with --repro
+    that of `patchrig repro`.
 
     \b
     Examples:

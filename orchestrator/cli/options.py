@@ -3,7 +3,7 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -61,7 +61,11 @@ VARIANTS = ("baseline", "patched")
 FLAVOURS = ("plain", "debug", "widened", "reach", "kasan", "kcsan", "kselftest", "kunit", "16k", "64k", "numa",
             "memcg-v1", "thp-always", "rt")  # fmt: skip
 DEFAULT_MATRIX = paths.CONFIGS / "swapoff.yaml"
+# The workloads that patchrig chooses from where no matrix is named.
+ALL_WORKLOADS = paths.CONFIGS / "mm.yaml"
 F = TypeVar("F", bound=Callable[..., Any])
+Option = Callable[[F], F]
+AGAIN = "May be given several times."
 SERIES_VERSION = click.option("--series-version", default="", metavar="N", callback=_version_alone,
                               help="Of a mailbox that has several versions of the series, take this one.")  # fmt: skip
 
@@ -99,35 +103,66 @@ class Output:
 NO_SANDBOX = click.option("--no-sandbox", "sandbox", flag_value=False, default=True, type=bool,
                           help="Build, and run QEMU, without bubblewrap: the series' build files and what breaks out "
                           "of a guest then have your rights.")  # fmt: skip
-_BUILD_CHOICE = (
-    click.option("--patch", multiple=True, type=click.Path(path_type=Path), metavar="PATH",
-                 help="Series under test instead of the matrix's: a patch, a mail, an mbox, a folder of patches, or a "
-                 "git range of --tree. May be given several times. `patchrig series PATH` shows what is in it."),
-    SERIES_VERSION,
-    click.option("--tree", type=click.Path(exists=True, file_okay=False, path_type=Path),
-                 help="Build this kernel tree, which is copied and never touched, instead of the matrix's kernel."),
-    click.option("--kernel", metavar="NAME",
-                 help="Build kernels/NAME.yaml, or a version such as 6.12.100, instead of the matrix's kernel."),
-    click.option("--arch", multiple=True, type=click.Choice(sorted(ARCHES)), help="Only this architecture."),
-    click.option("--flavour", multiple=True, metavar="F",
-                 help=f"Only this flavour: {', '.join(FLAVOURS)}, or several as a+b."),
-    click.option("--workload", multiple=True, metavar="W",
-                 help="Only this workload: a name, or the path of its YAML file."),
-    click.option("--suite", multiple=True, metavar="KIND:WHAT",
-                 help="A test suite instead of the matrix's workloads: kselftest:mm, kunit:damon*, stress-ng:vm,swap."),
-    click.option("--seed", type=click.IntRange(0), help="Seed of all random numbers of the workloads."),
-    click.option("--widen", metavar="K=V,...",
-                 help="Delays of a widened flavour, with commas between them. The defaults are chance=2% max=30ms "
-                 "spin=1ms hold=500ms rest=10%; only=F+F delays these functions alone."),
-    NO_SANDBOX,
-)  # fmt: skip
-_CHOICE = (
-    *_BUILD_CHOICE,
-    click.option("--variant", multiple=True, type=click.Choice(VARIANTS),
-                 help="Only this variant: patched has the series, baseline has not."),
-    click.option("--seconds", type=click.IntRange(1), help="Load seconds of each cell."),
-    click.option("--repeat", type=click.IntRange(1), help="Run each cell this many times, each with another seed."),
-)  # fmt: skip
+
+
+def patch_option(what: str) -> Option[Any]:
+    return click.option("--patch", multiple=True, type=click.Path(path_type=Path), metavar="PATH",
+                        help=f"{what}: a patch, a mail, an mbox, a folder of patches, or a git range of --tree. "
+                        f"{AGAIN} `patchrig series PATH` shows what is in it.")  # fmt: skip
+
+
+def tree_option(what: str) -> Option[Any]:
+    return click.option("--tree", type=click.Path(exists=True, file_okay=False, path_type=Path), help=what)
+
+
+def kernel_option(what: str) -> Option[Any]:
+    return click.option("--kernel", metavar="NAME", help=what)
+
+
+def widen_option(chance: str) -> Option[Any]:
+    return click.option(
+        "--widen",
+        metavar="K=V,...",
+        help=f"Delays of a widened flavour, with commas between them. The defaults are chance={chance},max=30ms,"
+        "spin=1ms,hold=500ms,rest=10%; only=F+F delays these functions alone.",
+    )
+
+
+ARCH = click.option("--arch", multiple=True, type=click.Choice(sorted(ARCHES)), help=f"Only this architecture. {AGAIN}")
+WORKLOAD = click.option("--workload", multiple=True, metavar="W",
+                        help=f"Only this workload: a name, or the path of its YAML file. {AGAIN}")  # fmt: skip
+# For commands that say why they refuse a suite.
+REFUSED_SUITE = click.option("--suite", multiple=True, hidden=True, help="Refused, with the reason.")
+_BUILD_CHOICE: dict[str, Option[Any]] = {
+    "patch": patch_option("Series under test instead of the matrix's"),
+    "series_version": SERIES_VERSION,
+    "tree": tree_option("Build this kernel tree, which is copied and never touched, instead of the matrix's kernel."),
+    "kernel": kernel_option("Build kernels/NAME.yaml, or a version such as 6.12.100, instead of the matrix's kernel."),
+    "arch": ARCH,
+    "flavour": click.option(
+        "--flavour", multiple=True, metavar="F",
+        help=f"Only this flavour: {', '.join(FLAVOURS)}, or several in one kernel as a+b. {AGAIN}",
+    ),
+    "workload": WORKLOAD,
+    "suite": click.option(
+        "--suite", multiple=True, metavar="KIND:WHAT",
+        help="A test suite instead of the matrix's workloads: kselftest:mm, kunit:damon*, stress-ng:vm,swap. "
+        f"{AGAIN}",
+    ),
+    "seed": click.option("--seed", type=click.IntRange(0), help="Seed of all random numbers of the workloads."),
+    "widen": widen_option("2%"),
+    "no_sandbox": NO_SANDBOX,
+}  # fmt: skip
+_CHOICE: dict[str, Option[Any]] = _BUILD_CHOICE | {
+    "variant": click.option(
+        "--variant", multiple=True, type=click.Choice(VARIANTS),
+        help=f"Only this variant: patched has the series, baseline has not. {AGAIN}",
+    ),
+    "seconds": click.option("--seconds", type=click.IntRange(1), help="Load seconds of each cell."),
+    "repeat": click.option(
+        "--repeat", type=click.IntRange(1), help="Run each cell this many times, each with another seed."
+    ),
+}  # fmt: skip
 IN_RESULTS = click.option("--results", type=click.Path(file_okay=False, path_type=Path), default=paths.RESULTS,
                           show_default="results/", help="Folder with the runs.")  # fmt: skip
 RESULTS = click.option("--results", type=click.Path(file_okay=False, path_type=Path), default=paths.RESULTS,
@@ -175,14 +210,22 @@ def cluster_options(cluster: str, hosts: str) -> dict[str, Any]:
     return {"cluster": cluster, "hosts": names}
 
 
-def with_choice(command: F) -> F:
-    for option in reversed(_CHOICE):
-        command = option(command)
-    return command
+def with_choice(**own: Option[Any] | None) -> Option[Any]:
+    """The options of Choice; `own`: what the command has in place of those of these names, None for nothing."""
+    return _with(_CHOICE, own)
 
 
-def with_build_choice(command: F) -> F:
+def with_build_choice(**own: Option[Any] | None) -> Option[Any]:
     """with_choice() for a command that has its own mind on variants, repeats and seconds."""
-    for option in reversed(_BUILD_CHOICE):
-        command = option(command)
-    return command
+    return _with(_BUILD_CHOICE, own)
+
+
+def _with(table: Mapping[str, Option[Any]], own: Mapping[str, Option[Any] | None]) -> Option[Any]:
+    assert own.keys() <= table.keys()
+
+    def decorated(command: F) -> F:
+        for option in reversed({**table, **own}.values()):
+            command = option(command) if option else command
+        return command
+
+    return decorated

@@ -6,34 +6,29 @@ from pathlib import Path
 import click
 
 from orchestrator.cli.options import (
+    ALL_WORKLOADS,
+    ARCH,
     AS_JSON,
-    DEFAULT_MATRIX,
     JOBS,
     MATRIX,
     NO_SANDBOX,
     RESTORE,
     RESULTS,
+    WORKLOAD,
     Choice,
     Output,
+    kernel_option,
+    tree_option,
 )
 from orchestrator.host.errors import ExitCode
-from orchestrator.model.arch import ARCHES
 
 
 @click.command()
-@click.argument("matrix", type=MATRIX, default=DEFAULT_MATRIX)
-@click.option(
-    "--tree",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Map this kernel tree instead of the matrix's kernel.",
-)
-@click.option(
-    "--kernel",
-    metavar="NAME",
-    help="Map kernels/NAME.yaml, or a version such as 6.12.100, instead of the matrix's kernel.",
-)
-@click.option("--arch", multiple=True, type=click.Choice(sorted(ARCHES)), help="Only this architecture.")
-@click.option("--workload", multiple=True, metavar="W", help="Only this workload: a name, or its YAML file.")
+@click.argument("matrix", type=MATRIX, default=ALL_WORKLOADS)
+@tree_option("Map this kernel tree instead of the matrix's kernel.")
+@kernel_option("Map kernels/NAME.yaml, or a version such as 6.12.100, instead of the matrix's kernel.")
+@ARCH
+@WORKLOAD
 @click.option("--seconds", type=click.IntRange(1), help="Load seconds of each workload instead of the matrix's.")
 @click.option(
     "--in", "folders", default="", metavar="DIR,...", help="Folders of the kernel that are recorded (default: mm/)."
@@ -55,7 +50,8 @@ def reach(  # noqa: PLR0913  # click gives each option as an argument
     Each workload runs once on the kernel without the series, with all of mm/
     instrumented. What it ran is kept in the cache; `patchrig run` then begins
     with the workloads that run most of what the series changes, and lists the
-    changed functions that nothing runs. Without MATRIX it is swapoff.
+    changed functions that nothing runs. Without MATRIX, that is mm: it has all
+    workloads that a run without a matrix chooses from.
 
     Exit code 0: each workload is in the map. 1: one is not, and a cell is red,
     or a kernel was not built. 2: the command line or a file is wrong. 3: one is
@@ -64,7 +60,7 @@ def reach(  # noqa: PLR0913  # click gives each option as an argument
 
     \b
     Examples:
-      patchrig reach swapoff --arch x86_64
+      patchrig reach --kernel 7.1 --arch x86_64
       patchrig reach --of do_swap_page
       patchrig reach --of mm/zswap.c --json
     """

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.options import AS_JSON, IN_RESULTS, NO_SANDBOX
+from orchestrator.cli.options import AGAIN, AS_JSON, IN_RESULTS, NO_SANDBOX
 from orchestrator.host.errors import ExitCode
 
 
@@ -14,11 +14,11 @@ from orchestrator.host.errors import ExitCode
 @click.argument("cell")
 @click.option("--gdb", is_flag=True, help="Stop before the cell's splat, in gdb.")
 @click.option("--break", "places", multiple=True, metavar="PLACE",
-              help="With --gdb: stop at PLACE instead (a function, *ADDRESS, FILE:LINE; several times).")  # fmt: skip
+              help=f"With --gdb: stop at PLACE instead: a function, *ADDRESS or FILE:LINE. {AGAIN}")  # fmt: skip
 @click.option("--ex", "commands", multiple=True, metavar="COMMAND",
-              help="With --gdb: let gdb do this and end, without a terminal (several times).")  # fmt: skip
+              help=f"With --gdb: let gdb do this and end, without a terminal. {AGAIN}")  # fmt: skip
 @click.option("--trace", "traced", multiple=True, metavar="FUNC(ARG,...)",
-              help="Also print each call of a kernel function; you name its arguments (several times).")  # fmt: skip
+              help=f"Also print each call of a kernel function; you name its arguments. {AGAIN}")  # fmt: skip
 @NO_SANDBOX
 @IN_RESULTS
 @AS_JSON

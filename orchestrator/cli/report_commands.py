@@ -22,14 +22,21 @@ def _origin(_context: click.Context, _parameter: click.Parameter, value: str) ->
 @click.option("--origin", default="patchrig", show_default=True, callback=_origin, metavar="NAME",
               help="The name of your CI system in KCIDB.")  # fmt: skip
 @click.option("--mail", is_flag=True, help="Write mail.txt: a reply to the series' mail, as a draft.")
-@click.option("--tester", default="", metavar="'NAME <ADDRESS>'", help="Who is named in Tested-by.")
+@click.option(
+    "--tester", default="", metavar="'NAME <ADDRESS>'", help="Who is named in Tested-by (default: a placeholder)."
+)
 @IN_RESULTS
 def report(name: str, kcidb: bool, origin: str, mail: bool, tester: str, results: Path) -> ExitCode:
     """Write the report of a RUN in the forms of other tools, into its folder.
 
-    RUN is an id, the start of one, a path, or "latest" (the default). Nothing
-    is sent. The mail has Tested-by only if all cells with the series passed and
-    ran each changed function that can be observed; else it says why not.
+    Give --kcidb, --mail or both: each run writes summary.txt and report.html by
+    itself. RUN is an id, the start of one, a path, or "latest" (the default).
+    Nothing is sent.
+
+    The mail has Tested-by only if all of this is true, and else says what is
+    not: the run was not interrupted, and is no shard; all cells with the series
+    passed; no subtest became worse; each changed function that could be
+    observed ran in some cell, and at least one could be.
 
     \b
     Examples:

@@ -28,10 +28,14 @@ from orchestrator.cli.options import (
 )
 from orchestrator.host.errors import ExitCode
 
+_GIT_ALONE = click.option("--no-sandbox", "sandbox", flag_value=False, default=True, type=bool,
+                          help="Let git, which reads the series, run without bubblewrap. Nothing is built or "
+                          "booted.")  # fmt: skip
+
 
 @click.command()
 @click.argument("matrix", type=MATRIX, required=False)
-@with_choice
+@with_choice()
 @JOBS
 @FAIL_FAST
 @RESULTS
@@ -99,7 +103,7 @@ def run(  # noqa: PLR0913  # click gives each option as an argument
 
 @click.command("list")
 @click.argument("matrix", type=MATRIX, required=False)
-@with_choice
+@with_choice(no_sandbox=_GIT_ALONE)
 @AS_JSON
 def list_cells(matrix: Path | None, as_json_text: bool, **choice: Any) -> ExitCode:
     """Show the cells of a run and what each would do.
@@ -120,14 +124,15 @@ def list_cells(matrix: Path | None, as_json_text: bool, **choice: Any) -> ExitCo
 
 @click.command()
 @click.argument("matrix", type=MATRIX, required=False)
-@with_choice
+@with_choice()
 @RESULTS
 @AS_JSON
 def build(matrix: Path | None, results: Path, as_json_text: bool, **choice: Any) -> ExitCode:
     """Build the kernels of a run and print where they are; run nothing.
 
     Without MATRIX: those that `patchrig run` would choose for --patch, --tree
-    or --kernel; else those of swapoff.
+    or --kernel; else those of swapoff. The other options are those of `patchrig
+    run` that select its cells.
 
     \b
     Examples:

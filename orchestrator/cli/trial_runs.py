@@ -23,7 +23,7 @@ def refuse_suites(request: Request, what: str) -> None:
     if suites := [cell.workload.name for cell in request.cells if cell.workload.results is Results.KTAP]:
         raise UserError(
             f"{suites[0]}: a test suite finds a bug by comparing runs, and {what} is run once",
-            hint="leave out --suite",
+            hint="leave out --suite, or name workloads with --workload",
         )
 
 

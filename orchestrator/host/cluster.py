@@ -193,7 +193,7 @@ def connected(address: str, hosts: Sequence[str], capacity: Callable[[int], Mapp
             client.register_plugin(_Resources(capacity), name="patchrig-resources")
         except (ImportError, AttributeError) as e:
             why = f"a worker of {address or ', '.join(hosts)} has no patchrig, or another one: {e}"
-            raise UserError(why, hint="pip install 'patchrig[cluster]'  # on each worker, the same version") from e
+            raise UserError(why, hint="make setup  # in patchrig's folder on each worker, the same version") from e
         _await_worker(cluster, address or ", ".join(hosts))
         closing = threading.Event()
         watch = threading.Thread(target=cluster.watch, args=(closing,), name="cluster", daemon=True)

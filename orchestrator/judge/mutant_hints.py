@@ -23,7 +23,7 @@ def hint_of(
     if operator.invisible:
         return "no check sees this: it may not show under QEMU's TCG"
     if _RACE in operator.detector:
-        return "window never met: a race has to be won (--flavour widened delays there)"
+        return "race never won: it shows only in a race (--flavour widened delays tasks there)"
     short = [one.attempt for one in tries if one.attempt.outcome is Outcome.NOT_EXERCISED]
     if short:
         return f"no check sees this, but {short[0].workload} was not-exercised: {short[0].title}"

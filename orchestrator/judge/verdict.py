@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What was seen of one guest -> the cell's verdict. Pure and pessimistic: silence is never a pass."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -46,6 +47,8 @@ STARVED = 0.5
 
 # Counters that say that the load ran, and not where.
 PROVE_NO_PLACE = frozenset({"swapoffs", "operations", "verified"})
+
+_ERRNO = re.compile(r"E[A-Z0-9]+")
 
 # Observation.accelerator of a guest without KVM.
 EMULATED = "tcg"
@@ -213,10 +216,7 @@ def _failed(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict
     del cell, crashes
     result = run.result
     if result is not None and result.errors:
-        texts = tuple(
-            f"{error.call} failed with {error.errno}{f', {error.count} times' if error.count > 1 else ''}"
-            for error in result.errors
-        )
+        texts = tuple(map(_error_text, result.errors))
         return Verdict(outcome=Outcome.FAILED, title=texts[0], reasons=(*texts[1:], *_promises(result.errors)))
     if run.ending is Ending.PROGRAM_DIED:
         return Verdict(outcome=Outcome.FAILED, title=run.detail or "the workload died")
@@ -230,6 +230,14 @@ def _failed(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict
     if run.exit_status is None or result is None:
         return Verdict(outcome=Outcome.FAILED, title="the workload ended without a result")
     return None
+
+
+def _error_text(error: UnexpectedError) -> str:
+    """A workload may say what went wrong in words, or with the name of a signal, in place of the errno."""
+    what = (
+        f"{error.call} failed with {error.errno}" if _ERRNO.fullmatch(error.errno) else f"{error.call}: {error.errno}"
+    )
+    return f"{what}{f', {error.count} times' if error.count > 1 else ''}"
 
 
 def _unbalanced(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict | None:

@@ -215,7 +215,9 @@ def cluster_guests(request: Request, run: Path, listener: Listener) -> Iterator[
     try:
         from orchestrator.host.cluster import connected
     except ModuleNotFoundError as e:
-        raise UserError(f"for a cluster, {e.name} must be installed", hint="pip install 'patchrig[cluster]'") from e
+        raise UserError(
+            f"for a cluster, {e.name} must be installed", hint="pip install '.[cluster]'  # in patchrig's folder"
+        ) from e
     with connected(request.cluster, request.hosts, worker_guests.capacity_here) as cluster:
         ours = program()
         _check_programs(ours, cluster.everywhere(worker_guests.worker_program))
@@ -241,5 +243,5 @@ def _check_programs(ours: Mapping[str, str], workers: Mapping[str, Mapping[str, 
         if differs := list(other_program(ours, theirs)):
             raise UserError(
                 f"worker {worker}: {'; '.join(differs)}",
-                hint="pip install 'patchrig[cluster]'  # there the same version as here; then start the worker again",
+                hint="make setup  # in patchrig's folder there, the same version as here; then start the worker again",
             )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.against import measurement, use_of
-from benchmarks.runs import Figure
+from benchmarks.runs import PROJECT, Figure
 
 
 def test_a_command_is_run_on_the_code_of_its_tree(tmp_path: Path) -> None:
@@ -17,6 +17,13 @@ def test_a_command_is_run_on_the_code_of_its_tree(tmp_path: Path) -> None:
 
     assert use.seconds > 0
     assert use.mib > 64
+
+
+def test_the_peak_of_memory_is_not_that_of_who_measures() -> None:
+    mine = b"x" * (96 << 20)
+
+    assert use_of(("-c", "pass"), PROJECT).mib < 48
+    assert len(mine) >> 20 == 96
 
 
 def test_a_command_that_fails_is_no_measurement(tmp_path: Path) -> None:

@@ -131,6 +131,6 @@ def test_a_branch_whose_code_never_ran_was_never_taken() -> None:
 
 
 def test_a_race_needs_a_window_and_what_no_check_sees_may_still_not_be_green() -> None:
-    assert hint("release-early", {1: 9}).startswith("window never met")
+    assert hint("release-early", {1: 9}).startswith("race never won")
     assert hint("weaken-order", {1: 9}).endswith("under QEMU's TCG")
     assert "mincore was not-exercised" in hint("drop-call", {1: 9}, outcome=Outcome.NOT_EXERCISED)

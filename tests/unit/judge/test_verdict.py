@@ -200,6 +200,18 @@ def test_an_unexpected_errno_fails() -> None:
     assert (verdict_of(run).outcome, verdict_of(run).title) == (Outcome.FAILED, "swapon failed with EIO, 2 times")
 
 
+def test_what_a_workload_says_in_place_of_an_errno_is_no_errno() -> None:
+    errors = (
+        UnexpectedError(call="zswap writeback", errno="claims more pages than it wrote", count=1),
+        UnexpectedError(call="SIGBUS", errno="BUS_ADRERR", count=2),
+    )
+
+    verdict = verdict_of(guest_run(result=result(errors=errors)))
+
+    assert verdict.title == "zswap writeback: claims more pages than it wrote"
+    assert verdict.reasons[0] == "SIGBUS: BUS_ADRERR, 2 times"
+
+
 def test_a_workload_that_died_fails() -> None:
     verdict = verdict_of(guest_run(Ending.PROGRAM_DIED, detail="killed by SIGBUS"))
 
