@@ -2,7 +2,7 @@
 """Where the sites of workloads and the functions that a series changed lie in one kernel, and which of them ran."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from orchestrator.model.configuration import Failure, SiteWay
@@ -88,6 +88,7 @@ class ChangedSeen:
     no_code: tuple[str, ...] = ()  # this kernel has no machine code of them
     unknown: tuple[str, ...] = ()  # nobody could look: no probe was possible, or there were too many
     meant: tuple[str, ...] = ()  # those in files that the workload is meant to reach
+    why_unknown: Mapping[str, str] = field(default_factory=dict)  # one of `unknown` -> the reason
 
     @property
     def observed(self) -> int:

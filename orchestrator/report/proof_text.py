@@ -28,9 +28,17 @@ def changed_text(changed: ChangedSeen) -> str:
     if not changed.observed:
         parts = ["changed functions: not known whether any ran"]
     parts += [f"not reached: {names_text(changed.not_reached)}"] if changed.not_reached else []
-    others = (("without code in this kernel", changed.no_code), ("not observed", changed.unknown))
-    parts += [f"{len(names)} {what}" for what, names in others if names]
-    return "; ".join(parts)
+    parts += [f"{len(changed.no_code)} without code in this kernel"] if changed.no_code else []
+    return "; ".join([*parts, *_unknown_texts(changed)])
+
+
+def _unknown_texts(changed: ChangedSeen) -> Iterator[str]:
+    """ "not observed (the kernel allows no probe there): f, g", for each reason."""
+    groups: dict[str, list[str]] = {}
+    for name in changed.unknown:
+        groups.setdefault(changed.why_unknown.get(name, ""), []).append(name)
+    for why, names in groups.items():
+        yield f"not observed{f' ({why})' if why else ''}: {names_text(names)}"
 
 
 def names_text(names: Sequence[str]) -> str:
@@ -82,6 +90,7 @@ def together(group: Sequence[ChangedSeen]) -> ChangedSeen | None:
         not_reached=tuple(name for name in names if name in seen),
         unknown=tuple(name for name in names if name in unknown),
         no_code=tuple(name for name in names if name in rest),
+        why_unknown={name: why for one in group for name, why in one.why_unknown.items() if name in unknown},
     )
 
 
@@ -98,4 +107,4 @@ def reach_text(reach: ArchReach) -> str:
         text = f"{reach.arch}: {len(changed.ran)} of {changed.observed} changed functions ran in some cell"
     text += f"; REACHED BY NO CELL: {', '.join(changed.not_reached)}" if changed.not_reached else ""
     text += f"; without code in these kernels: {names_text(changed.no_code)}" if changed.no_code else ""
-    return text + (f"; not observed: {names_text(changed.unknown)}" if changed.unknown else "")
+    return "; ".join([text, *_unknown_texts(changed)])

@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a cell's guest proves: the sites that it reached, and the functions of the series that ran (pure)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from orchestrator.guest.probe_lists import is_meant, probed
+from orchestrator.guest.probe_lists import MOST_CHANGED, is_meant, probed
 from orchestrator.model.blocks import CoverageMap, Executed, LineState, Piece
 from orchestrator.model.configuration import Workload
 from orchestrator.model.guests import Observation, WorkloadResult
 from orchestrator.model.probes import ChangedSeen, Located, LocatedFunction, LocatedSite, SiteSeen, SiteState
+
+State = bool | str
+"""Whether a function ran; a text says why nobody can tell."""
+
+_REFUSED = "the kernel allows no probe there"
+_NO_ROOM = f"a cell probes {MOST_CHANGED} functions at most, and this was not among them"
 
 
 def with_proof(
@@ -37,44 +43,58 @@ def _site_seen(site: LocatedSite, result: WorkloadResult) -> SiteSeen:
     )
 
 
-def _changed_seen(located: Located, workload: Workload, ran: Mapping[int, bool | None]) -> ChangedSeen:
+def _changed_seen(located: Located, workload: Workload, states: Sequence[State]) -> ChangedSeen:
     lists: dict[str, list[str]] = {"ran": [], "not_reached": [], "no_code": [], "unknown": []}
-    for number, one in enumerate(located.changed):
-        state = ran.get(number)
-        name = "unknown" if state is None else "ran" if state else "not_reached"
+    for one, state in zip(located.changed, states, strict=True):
+        name = "unknown" if isinstance(state, str) else "ran" if state else "not_reached"
         lists["no_code" if not one.sources else name].append(one.label)
+    why = {one.label: state for one, state in zip(located.changed, states, strict=True) if isinstance(state, str)}
     return ChangedSeen(
         ran=tuple(lists["ran"]),
         not_reached=tuple(lists["not_reached"]),
         no_code=tuple(lists["no_code"]),
         unknown=tuple(lists["unknown"]),
         meant=tuple(one.label for one in located.changed if is_meant(workload, one)),
+        why_unknown={label: why[label] for label in lists["unknown"]},
     )
 
 
-def _by_probes(located: Located, workload: Workload, result: WorkloadResult) -> dict[int, bool | None]:
-    """Number of a function -> whether it ran; None: nobody can tell."""
-    found: dict[int, bool | None] = {}
-    for number in probed(workload, located):
-        hits = result.changed.get(str(number))
-        # Where one entry has no probe, the others prove only that it ran.
-        found[number] = True if hits else None if hits is None or located.changed[number].partly else False
-    return found
+def _by_probes(located: Located, workload: Workload, result: WorkloadResult) -> list[State]:
+    places = frozenset(probed(workload, located))
+    return [
+        _probe_state(one, result.changed, str(number)) if number in places else _why_no_probe(one)
+        for number, one in enumerate(located.changed)
+    ]
 
 
-def _by_blocks(located: Located, coverage: CoverageMap, executed: Executed | None) -> dict[int, bool | None]:
+def _why_no_probe(function: LocatedFunction) -> str:
+    return _NO_ROOM if function.entries else function.why or _REFUSED
+
+
+def _probe_state(function: LocatedFunction, hits: Mapping[str, int | None], number: str) -> State:
+    if number not in hits:
+        return "the guest did not report it"
+    if hits[number]:
+        return True
+    # Where one entry has no probe, the others prove only that it ran.
+    if function.partly:
+        return "it did not run where it has a probe, and some inlined copies have none"
+    return _REFUSED if hits[number] is None else False
+
+
+def _by_blocks(located: Located, coverage: CoverageMap, executed: Executed | None) -> list[State]:
     if executed is None:
-        return {}
+        return ["the guest sent no counts"] * len(located.changed)
     counts: dict[str, list[tuple[int, int]]] = {}
     for file, line, count in _counts(coverage, executed):
         counts.setdefault(file, []).append((line, count))
-    return {number: _ran(one, counts.get(one.file, ())) for number, one in enumerate(located.changed)}
+    return [_ran(one, counts.get(one.file, ())) for one in located.changed]
 
 
-def _ran(function: LocatedFunction, counts: Iterable[tuple[int, int]]) -> bool | None:
+def _ran(function: LocatedFunction, counts: Iterable[tuple[int, int]]) -> State:
     """By line and count of what is counted in the function's file."""
     own = [count for line, count in counts if function.first <= line <= function.last]
-    return any(count > 0 for count in own) if own else None
+    return any(count > 0 for count in own) if own else "none of its lines has a count"
 
 
 def _counts(coverage: CoverageMap, executed: Executed) -> Iterator[tuple[str, int, int]]:

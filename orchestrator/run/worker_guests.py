@@ -71,7 +71,8 @@ def run_cell(order: Order) -> Receipt | Lacks:
 def _ran(order: Order, root: Path, place: Path) -> Receipt | Lacks:
     if differs := list(other_program(order.program, worker_program())):
         raise InfraError(
-            "; ".join(differs), hint="pip install --upgrade patchrig  # on each worker; then start it again"
+            "; ".join(differs),
+            hint="make setup  # in patchrig's folder on each worker, the same version as here; then start it again",
         )
     if receipt := _kept_receipt(place, order.cell.name):
         return receipt

@@ -34,13 +34,30 @@ def test_changed_functions_are_counted_where_somebody_could_look() -> None:
     changed = ChangedSeen(ran=("a", "b"), not_reached=("f", "g"), no_code=("h",), unknown=("i",))
 
     assert changed_text(changed) == (
-        "changed functions: 2 of 4 ran; not reached: f, g; 1 without code in this kernel; 1 not observed"
+        "changed functions: 2 of 4 ran; not reached: f, g; 1 without code in this kernel; not observed: i"
     )
     assert changed_text(ChangedSeen(ran=(), not_reached=(), unknown=("f",))) == (
-        "changed functions: not known whether any ran; 1 not observed"
+        "changed functions: not known whether any ran; not observed: f"
     )
     many = ChangedSeen(ran=(), not_reached=tuple(f"f{at}" for at in range(20)))
     assert changed_text(many).endswith("f11 and 8 more")
+
+
+def test_what_was_not_observed_is_listed_by_its_reason() -> None:
+    why = {"a": "the kernel allows no probe there", "b": "the guest sent no counts", "c": "the guest sent no counts"}
+    one = ChangedSeen(ran=("d",), not_reached=(), unknown=("a", "b", "c"), why_unknown=why)
+    other = ChangedSeen(ran=("b",), not_reached=(), unknown=("a",), why_unknown={"a": why["a"]})
+
+    (reach,) = reach_by_arch((report(one), report(other)))
+
+    assert changed_text(one) == (
+        "changed functions: 1 of 1 ran; not observed (the kernel allows no probe there): a; "
+        "not observed (the guest sent no counts): b, c"
+    )
+    assert reach_text(reach) == (
+        "x86_64: 2 of 2 changed functions ran in some cell; not observed (the kernel allows no probe there): a; "
+        "not observed (the guest sent no counts): c"
+    )
 
 
 def test_a_run_lists_what_no_cell_reached_for_each_arch() -> None:

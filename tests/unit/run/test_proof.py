@@ -73,6 +73,11 @@ def test_each_changed_function_is_in_one_list() -> None:
     assert changed.not_reached == ("idle", "elsewhere")
     assert changed.no_code == ("no_code",)
     assert changed.unknown == ("refused", "cut", "no_probe")
+    assert changed.why_unknown == {
+        "refused": "the kernel allows no probe there",
+        "cut": "it did not run where it has a probe, and some inlined copies have none",
+        "no_probe": "the kernel allows no probe there",
+    }
     assert "elsewhere" not in changed.meant
 
 
@@ -80,6 +85,15 @@ def test_a_guest_that_says_nothing_of_them_leaves_them_unknown() -> None:
     changed = changed_of(seen(Located(sites={}, changed=(function("f"),))))
 
     assert (changed.ran, changed.not_reached, changed.unknown) == ((), (), ("f",))
+    assert changed.why_unknown == {"f": "the guest did not report it"}
+
+
+def test_of_more_functions_than_a_cell_probes_the_others_are_named_with_that_reason() -> None:
+    many = tuple(function(f"f{number}") for number in range(65))
+
+    changed = changed_of(seen(Located(sites={}, changed=many), changed={str(number): 0 for number in range(65)}))
+
+    assert changed.why_unknown == {"f64": "a cell probes 64 functions at most, and this was not among them"}
 
 
 def test_an_instrumented_kernel_tells_by_its_blocks_and_lines() -> None:
@@ -98,6 +112,8 @@ def test_an_instrumented_kernel_tells_by_its_blocks_and_lines() -> None:
     assert (changed.ran, changed.not_reached, changed.unknown) == (("f",), ("g",), ("h",))
     gone = changed_of(with_proof(replace(run, executed=None), WORKLOAD, located, coverage))
     assert gone.unknown == ("f", "g", "h")
+    assert changed.why_unknown == {"h": "none of its lines has a count"}
+    assert set(gone.why_unknown.values()) == {"the guest sent no counts"}
 
 
 def test_without_a_result_or_without_places_nothing_is_said() -> None:
