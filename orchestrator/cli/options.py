@@ -101,7 +101,7 @@ class Output:
 
 
 NO_SANDBOX = click.option("--no-sandbox", "sandbox", flag_value=False, default=True, type=bool,
-                          help="Build, and run QEMU, without bubblewrap: the series' build files and what breaks out "
+                          help="Build, and run QEMU, without bubblewrap: the kernel's build files and what breaks out "
                           "of a guest then have your rights.")  # fmt: skip
 
 

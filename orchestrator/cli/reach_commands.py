@@ -50,8 +50,8 @@ def reach(  # noqa: PLR0913  # click gives each option as an argument
     Each workload runs once on the kernel without the series, with all of mm/
     instrumented. What it ran is kept in the cache; `patchrig run` then begins
     with the workloads that run most of what the series changes, and lists the
-    changed functions that nothing runs. Without MATRIX, that is mm: it has all
-    workloads that a run without a matrix chooses from.
+    changed functions that nothing runs. Without MATRIX, configs/mm.yaml is used:
+    it has all workloads that a run without a matrix chooses from.
 
     Exit code 0: each workload is in the map. 1: one is not, and a cell is red,
     or a kernel was not built. 2: the command line or a file is wrong. 3: one is
