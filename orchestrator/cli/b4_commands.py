@@ -6,7 +6,15 @@ from typing import Any
 
 import click
 
-from orchestrator.cli.options import RESULTS, Choice, kernel_option, patch_option, tree_option, with_choice
+from orchestrator.cli.options import (
+    RESULTS,
+    Choice,
+    kernel_option,
+    patch_option,
+    suite_option,
+    tree_option,
+    with_choice,
+)
 from orchestrator.host.errors import ExitCode
 
 
@@ -15,6 +23,7 @@ from orchestrator.host.errors import ExitCode
     patch=patch_option("The series, instead of the mail on standard input"),
     tree=tree_option("Apply the series to this kernel tree, which is copied and never touched."),
     kernel=kernel_option("Apply the series to kernels/NAME.yaml, or to a version such as 6.12.100."),
+    suite=suite_option("A test suite instead of the workloads that patchrig chooses"),
 )
 @click.option("--prep", is_flag=True,
               help="For prep-perpatch-check-cmd: the series up to the patch on standard input, as lines.")  # fmt: skip
@@ -29,6 +38,9 @@ def b4_check(prep: bool, build: bool, runs: bool, results: Path, **choice: Any) 
     series applies to, which workloads run what it changes, and whether it
     builds. Runs no guest without --run, and downloads no kernel. Prints JSON
     for b4 review, and with --prep a line for each warning and error.
+
+    Exit code 0: each check is pass or warn. 1: one is fail. 2: the command line
+    is wrong. 130: you interrupted it.
 
     \b
     Examples:

@@ -42,13 +42,14 @@ class Budget(click.ParamType):  # type: ignore[type-arg]  # generic in some vers
     "--build",
     "built",
     is_flag=True,
-    help="Also build a kernel for each arch and flavour that has all of them, and say which do not compile.",
+    help="List them, build a kernel for each arch and flavour that has all of them, and say which do not compile. "
+    "Not with --list.",
 )
 @click.option(
     "--patches",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Also write each mutant as a patch into a new folder, for patchrig sensitivity --bugs DIR.",
+    help="With --list or --build: write each mutant as a patch into a new folder, for patchrig sensitivity --bugs DIR.",
 )
 @click.option(
     "--operators",
@@ -95,9 +96,8 @@ def mutate(  # noqa: PLR0913  # one parameter an option
     Exit code 0: each mutant that was tried was noticed or has no effect, or
     there is no mutant. 1: a mutant survived or is not reached, a workload of
     the control shows a finding, or the kernel does not build. 2: the command
-    line is wrong, or the series does not apply. 3: none was noticed and none
-    has no effect (all were lost, not tried or did not compile), or one was lost.
-    130: you interrupted it.
+    line is wrong, or the series does not apply. 3: a mutant was lost, or none
+    has the outcome noticed or no effect. 130: you interrupted it.
 
     With --list it is 0, with --build 1 if a kernel was not built, with --repro
     that of `patchrig repro`.

@@ -128,6 +128,11 @@ def widen_option(chance: str) -> Option[Any]:
     )
 
 
+def suite_option(what: str) -> Option[Any]:
+    return click.option("--suite", multiple=True, metavar="KIND:WHAT",
+                        help=f"{what}: kselftest:mm, kunit:damon*, stress-ng:vm,swap. {AGAIN}")  # fmt: skip
+
+
 ARCH = click.option("--arch", multiple=True, type=click.Choice(sorted(ARCHES)), help=f"Only this architecture. {AGAIN}")
 WORKLOAD = click.option("--workload", multiple=True, metavar="W",
                         help=f"Only this workload: a name, or the path of its YAML file. {AGAIN}")  # fmt: skip
@@ -144,11 +149,7 @@ _BUILD_CHOICE: dict[str, Option[Any]] = {
         help=f"Only this flavour: {', '.join(FLAVOURS)}, or several in one kernel as a+b. {AGAIN}",
     ),
     "workload": WORKLOAD,
-    "suite": click.option(
-        "--suite", multiple=True, metavar="KIND:WHAT",
-        help="A test suite instead of the matrix's workloads: kselftest:mm, kunit:damon*, stress-ng:vm,swap. "
-        f"{AGAIN}",
-    ),
+    "suite": suite_option("A test suite instead of the matrix's workloads"),
     "seed": click.option("--seed", type=click.IntRange(0), help="Seed of all random numbers of the workloads."),
     "widen": widen_option("2%"),
     "no_sandbox": NO_SANDBOX,

@@ -127,8 +127,9 @@ def refuse_left_out(matrix: Path, selection: Selection, cells: Sequence[Cell], m
     }
     for axis, names in there.items():
         for value in getattr(selection, axis):
-            # A workload may be given by its file.
-            if value not in names and Path(value).stem not in names:
+            # A workload may be given by its file, or add a part of its own to the flavour.
+            own = any(with_own(value, cell.workload) == cell.build.flavour for cell in cells)
+            if value not in names and Path(value).stem not in names and not (axis == "flavours" and own):
                 raise UserError(f"{_OPTIONS[axis]} {value}: no cell is left: {why}", hint=f"patchrig list {matrix}")
 
 

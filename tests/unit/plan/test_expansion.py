@@ -183,3 +183,10 @@ def test_what_is_left_runs(selection: Selection) -> None:
     matrix, loads = selected(PAGES, selection), (NO_64K, workload("mincore"))
 
     refuse_left_out(Path("m.yaml"), selection, expand(matrix, loads), left_out(matrix, loads))
+
+
+def test_a_workload_with_a_flavour_of_its_own_runs_on_the_flavour_that_is_asked_for() -> None:
+    selection = Selection(flavours=("plain",))
+    matrix, loads = selected(PAGES, selection), (workload("numa-policy").model_copy(update={"flavour": "numa"}),)
+
+    refuse_left_out(Path("m.yaml"), selection, expand(matrix, loads), left_out(matrix, loads))
