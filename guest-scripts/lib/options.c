@@ -102,6 +102,18 @@ static bool set_number(const struct workload *workload, const char *name, const 
 	return false;
 }
 
+static bool take_text(const struct workload *workload, const char *name, const char *value)
+{
+	const struct text_option *option = workload->texts;
+
+	for (; option && option->name; option++)
+		if (!strcmp(option->name, name)) {
+			option->take(value);
+			return true;
+		}
+	return false;
+}
+
 static void take(const struct workload *workload, const char *name, const char *value, const char **flip)
 {
 	if (!strcmp(name, "swap"))
@@ -118,7 +130,7 @@ static void take(const struct workload *workload, const char *name, const char *
 		shared->seed = number(name, value);
 	else if (!strcmp(name, "swapoff-budget"))
 		shared->swapoff_budget = number(name, value);
-	else if (!set_number(workload, name, value))
+	else if (!take_text(workload, name, value) && !set_number(workload, name, value))
 		usage("unknown option", name);
 }
 

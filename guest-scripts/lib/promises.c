@@ -47,6 +47,14 @@ static const struct promise PROMISES[] = {
 	{ "get_mempolicy", "get_mempolicy(2): mode and nodes are those that were set" },
 	{ "mbind", "mbind(2): none of the reasons that it gives for this errno holds; after MPOL_MF_MOVE and MPOL_MF_STRICT without EIO all "
 		   "pages of the range follow the policy" },
+	{ "read of ", "include/linux/errno.h: errors from 512 on, and numbers that are none, are never seen by programs; read(2): EFAULT is for "
+		      "memory that is not there, and no more is read than was asked for" },
+	{ "write to ", "include/linux/errno.h: errors from 512 on, and numbers that are none, are never seen by programs; write(2): EFAULT is for "
+		       "memory that is not there, and no more is written than was given" },
+	{ "text of ", "sysfs.rst, cgroup-v2.rst: the files are text" },
+	{ "/proc/sys/", "proc_sys(5): the file is a variable of the kernel, which can be read and modified; what was written is what is read" },
+	{ "/sys/kernel/mm/transparent_hugepage/khugepaged/", "transhuge.rst: the file sets the number; what was written is what is read" },
+	{ "/sys/module/", "kernel-parameters.rst: the parameter can be changed at run time by its file; what was written is what is read" },
 	{ "zswap writeback", "cgroup-v2.rst, zswpwb: the number of pages that zswap wrote to swap" },
 };
 

@@ -149,6 +149,24 @@ static void print_accounting(void)
 	printf("}, ");
 }
 
+static void print_interfaces(void)
+{
+	if (!shared->interfaces_count)
+		return;
+	printf("\"interfaces\": [");
+	for (unsigned int i = 0; i < shared->interfaces_count; i++) {
+		const struct interface_use *use = &shared->interfaces[i];
+
+		printf("%s{", i ? ", " : "");
+		print_field("name", use->name, ", ");
+		print_field("path", use->path, ", ");
+		print_field("why", use->why, ", ");
+		printf("\"reads\": %" PRIu64 ", \"writes\": %" PRIu64 ", \"refused\": %" PRIu64 "}", use->reads + 0, use->writes + 0,
+		       use->refused + 0);
+	}
+	printf("], ");
+}
+
 /* What the load consists of: whoever looks for the smallest one that shows a bug has to know. */
 static void print_parts(void)
 {
@@ -193,6 +211,7 @@ void result_print(const struct kernel_counters *before, const struct kernel_coun
 	printf(", ");
 	print_changed();
 	print_accounting();
+	print_interfaces();
 	print_field("missing", shared->missing, "}\n");
 	fflush(stdout);
 }

@@ -29,8 +29,15 @@ struct number_option {
 	uint64_t *value; /* holds the default */
 };
 
+/* --NAME TEXT of one workload; may be given several times. */
+struct text_option {
+	const char *name;
+	void (*take)(const char *text);
+};
+
 struct workload {
 	const struct number_option *options; /* ended by a NULL name; may be NULL */
+	const struct text_option *texts; /* ended by a NULL name; may be NULL */
 	unsigned int steady; /* so many devices, counted from the last, have no swapoff loop (--flip 0,2 overrides) */
 	bool together; /* the loops swap their devices off at the same time, and not mostly one at a time */
 	void (*prepare)(void); /* supervisor, devices still off: preconditions (run_missing); may be NULL */
@@ -60,6 +67,20 @@ static inline void count(counter_t *c, uint64_t n)
 {
 	atomic_fetch_add_explicit(c, n, memory_order_relaxed);
 }
+
+/*
+ * An interface file that the workload was given by name. The host shows the reader what became of each. `path` is where it was
+ * found, `why` a reason not to use it; either may be "".
+ */
+#define INTERFACES_MAX 24
+struct interface_use {
+	char name[128];
+	char path[200];
+	char why[100];
+	_Atomic uint64_t reads, writes, refused; /* refused: writes that it did not take */
+};
+/* NULL where there are too many. Safe in any process. */
+struct interface_use *interface_given(const char *name, const char *path, const char *why);
 
 /*
  * A call failed for none of the reasons that its man page gives for this errno. promises.c has the man page of each call.

@@ -91,6 +91,21 @@ counter_t *counter(const char *name)
 	return &shared->counters[i].value;
 }
 
+struct interface_use *interface_given(const char *name, const char *path, const char *why)
+{
+	struct interface_use *use = NULL;
+
+	shared_lock();
+	if (shared->interfaces_count < INTERFACES_MAX) {
+		use = &shared->interfaces[shared->interfaces_count++];
+		snprintf(use->name, sizeof(use->name), "%s", name);
+		snprintf(use->path, sizeof(use->path), "%s", path);
+		snprintf(use->why, sizeof(use->why), "%s", why);
+	}
+	shared_unlock();
+	return use;
+}
+
 void run_error_named(const char *call, const char *name)
 {
 	unsigned int i;

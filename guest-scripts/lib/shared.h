@@ -133,6 +133,8 @@ struct shared {
 	struct shared_mismatch mismatches[MISMATCHES_MAX];
 	struct shared_lacking lacking[LACKING_MAX];
 	char missing[200];
+	unsigned int interfaces_count;
+	struct interface_use interfaces[INTERFACES_MAX];
 
 	/* accounting: of the child that takes it */
 	struct accounting accounting[MOMENTS];

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from orchestrator.guest.block_counts import BLOCKS_FILE, blocks_text
 from orchestrator.guest.initramfs import Entry, directory, newc, regular
 from orchestrator.guest.keys import RunKeys
-from orchestrator.guest.probe_lists import probes_file, probes_text
+from orchestrator.guest.probe_lists import INTERFACES_FILE, interfaces_text, probes_file, probes_text
 from orchestrator.guest.programs import Library, program_bytes
 from orchestrator.guest.rootfs import base_archive
 from orchestrator.host.deadline import Deadline
@@ -18,6 +18,7 @@ from orchestrator.host.files import replace_whole
 from orchestrator.model.arch import Arch
 from orchestrator.model.blocks import CoverageMap
 from orchestrator.model.configuration import Workload
+from orchestrator.model.interfaces import InterfaceNames
 from orchestrator.model.probes import Located
 from orchestrator.model.suites import SuiteFile
 
@@ -61,17 +62,19 @@ def for_kernel(
     workloads: Iterable[Workload],
     located: Located | None,
     coverage: CoverageMap | None,
+    interfaces: InterfaceNames | None = None,
     output: Path,
 ) -> Path:
     """The initramfs of a run for one kernel: with what is probed in it, and with its blocks if it is instrumented.
 
-    There the blocks tell which functions of the series ran.
+    There the blocks tell which functions of the series ran. `interfaces` are the interface files of the series.
     """
     texts = {
         probes_file(load.name): probes_text(load, located, changed=coverage is None) if located else ""
         for load in workloads
     }
     texts |= {BLOCKS_FILE: blocks_text(coverage)} if coverage else {}
+    texts |= {INTERFACES_FILE: interfaces_text(interfaces)} if interfaces else {}
     replace_whole(output, initramfs.read_bytes() + newc([regular(path, text.encode()) for path, text in texts.items()]))
     return output
 

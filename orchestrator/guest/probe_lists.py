@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a guest is told to probe: a list for each workload, as guest-scripts/lib/probe.h describes it (pure)."""
+"""What a guest is told of the kernel's code: what to probe (guest-scripts/lib/probe.h), and interface files (pure)."""
 
 from collections.abc import Iterator, Sequence
 
 from orchestrator.model.configuration import Workload
+from orchestrator.model.interfaces import InterfaceNames
 from orchestrator.model.probes import Caller, Located, LocatedFunction, LocatedSite
 
 # As in guest-scripts/lib/probe.h and shared.h.
@@ -12,6 +13,16 @@ _MOST_ENTRIES = 320
 _MOST_CALLERS = 48
 _MOST_RETURNS = 16
 _MOST_SITES = 8
+
+
+INTERFACES_FILE = "patchrig/interfaces"
+"""Where the interface files of the series are listed in the guest, without the first slash."""
+
+
+def interfaces_text(names: InterfaceNames) -> str:
+    """The list, as guest-scripts/workloads/knobs.c reads it."""
+    lines = (*(f"file {file}" for file in names.files), *(f"word {word}" for word in names.words))
+    return "".join(f"{line}\n" for line in lines)
 
 
 def probes_file(workload: str) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from orchestrator.guest.block_counts import widen_argument
-from orchestrator.guest.probe_lists import probes_file
+from orchestrator.guest.probe_lists import INTERFACES_FILE, probes_file
 from orchestrator.guest.protocol import LONGEST_LINE, number, parsed, whole, yes_or_no
 from orchestrator.guest.ssh import Guest, GuestUnreachable, Running
 from orchestrator.host.deadline import POLL_SECONDS, Deadline, now, pause_seconds
@@ -20,6 +20,7 @@ from orchestrator.model.cells import Cell
 from orchestrator.model.commands import filled
 from orchestrator.model.configuration import DeviceKind
 from orchestrator.model.guests import Accounting, Ending, Mismatch, UnexpectedError, WorkloadResult
+from orchestrator.model.interfaces import InterfaceUse
 
 _MISMATCHES = TypeAdapter(tuple[Mismatch, ...])
 _LACKING = TypeAdapter(dict[str, str])
@@ -28,6 +29,7 @@ _ERRORS = TypeAdapter(tuple[UnexpectedError, ...])
 _COUNTS = TypeAdapter(dict[str, dict[str, Annotated[int, Field(strict=True, ge=0, lt=1 << 64)]]])
 _CHANGED = TypeAdapter(dict[str, Annotated[int, Field(strict=True, ge=0, lt=1 << 64)] | None])
 _FIGURES = TypeAdapter(dict[str, Annotated[int, Field(strict=True, ge=-(1 << 63), lt=1 << 64)]])
+_INTERFACES = TypeAdapter(tuple[InterfaceUse, ...])
 _TEXTS = TypeAdapter(tuple[str, ...])
 
 # A swapfile needs room for ext2's own blocks beside it.
@@ -114,6 +116,7 @@ def workload_argv(cell: Cell, limits: Limits) -> list[str]:
         return [*argv, "--", load.name, "--", *(filled(word, values) for word in load.command)]
     argv += ["--", load.name, "--seconds", str(cell.seconds), "--seed", str(cell.seed)]
     argv += ["--swapoff-budget", f"{limits.swapoff:.0f}", "--probes", f"/{probes_file(load.name)}"]
+    argv += ["--interfaces", f"/{INTERFACES_FILE}"] if load.interfaces else []
     return [*argv, *load.arguments]
 
 
@@ -134,6 +137,7 @@ def result_of(said: Mapping[str, object]) -> WorkloadResult:
             missing=str(said.get("missing", "")),
             changed=_CHANGED.validate_python(said.get("changed", {})),
             accounting=accounting_of(said.get("accounting")),
+            interfaces=_INTERFACES.validate_python(said.get("interfaces", ())),
         )
     except (KeyError, ValidationError) as e:
         raise ValueError(f"the result line lacks something: {e}") from e

@@ -6,23 +6,33 @@ from collections.abc import Iterator, Mapping
 from orchestrator.model.cells import Cell
 from orchestrator.model.configuration import Variant
 from orchestrator.model.guests import Observation, WorkloadResult
+from orchestrator.model.interfaces import shown_name
 from orchestrator.model.probes import SiteState
 
 MOST_NAMES = 8
 
 
 def shortfalls(cell: Cell, run: Observation, result: WorkloadResult) -> tuple[str, ...]:
-    """The counters that did not grow as much as the workload asks for, each in one line.
+    """What the cell did too little of, each in one line: counters that did not grow as much as the workload asks for.
 
     A kernel that does not have a site can't reach it: that is no shortfall.
     """
     absent = of_absent_sites(cell, run)
-    return tuple(
+    counters = (
         text
         for counter, least in cell.workload.exercised.items()
         if counter not in absent
         for text in _shortfalls_of(counter, least, cell, result)
     )
+    return (*counters, *_interfaces_not_used(result))
+
+
+def _interfaces_not_used(result: WorkloadResult) -> Iterator[str]:
+    """Whether the guest has interface files of the series that may be used, and none of them was."""
+    there = [one for one in result.interfaces if one.path and not one.why]
+    if there and not any(one.used for one in there):
+        names = dict.fromkeys(shown_name(one.name) for one in there)
+        yield f"no interface file of the series was read or written: {', '.join(names)}"
 
 
 def _shortfalls_of(counter: str, least: int, cell: Cell, result: WorkloadResult) -> Iterator[str]:

@@ -136,6 +136,8 @@ class Workload(_Schema):
     """Site -> ways to see that it was reached, in order: the first that the kernel under test has is used."""
     files: tuple[str, ...] = ()
     """Kernel source files that it is meant to reach, its own first: who looks for a bug in one of them runs it."""
+    interfaces: bool = False
+    """It uses the files of /sys, /proc and the cgroups that a series adds or changes: --interfaces FILE lists them."""
     widen_only: tuple[Function, ...] = ()
     """Where a widened kernel delays it, of the functions that the series changes, unless --widen only= says."""
     not_with: Mapping[str, Annotated[str, Field(min_length=1)]] = {}

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Literal
 
 from orchestrator.model.blocks import Executed
+from orchestrator.model.interfaces import InterfaceUse
 from orchestrator.model.probes import ChangedSeen, SiteSeen
 from orchestrator.model.stacks import StackFrame
 from orchestrator.model.subtests import SuiteResult
@@ -63,6 +64,7 @@ class WorkloadResult:
     missing: str = ""  # what the guest could not provide, in one line ("" when nothing)
     changed: Mapping[str, int | None] = field(default_factory=dict)
     """Number of a function that the series changed -> how often it was seen to run; None: it could not be probed."""
+    interfaces: tuple[InterfaceUse, ...] = ()  # of the series
     accounting: Accounting | None = None  # None: the load did not come to its end, or the program does not take it
 
 

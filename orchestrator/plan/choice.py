@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from orchestrator.model.configuration import Workload
-from orchestrator.model.matrix_choices import ChosenWorkload
+from orchestrator.model.matrix_choices import ChosenWorkload, listed
 from orchestrator.model.reach import ChangedReach, SourceFunction
 
 # Swap is a part of memory management: what changes below these may break it, though no workload names the file.
@@ -33,6 +33,7 @@ class Choice:
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # the `files:` of all workloads, by their names
     reached: frozenset[str] = frozenset()  # files that are reached by measurement, whatever the workloads say
     missed: frozenset[str] = frozenset()  # and those that are not
+    users: frozenset[str] = frozenset()  # workloads that use interface files of the series
 
     @property
     def unreached(self) -> tuple[str, ...]:
@@ -48,22 +49,29 @@ class Choice:
 
 
 def choose(
-    workloads: Sequence[Workload], changed_files: Collection[str], changed_functions: Collection[str] = ()
+    workloads: Sequence[Workload],
+    changed_files: Collection[str],
+    changed_functions: Collection[str] = (),
+    interfaces: Sequence[str] = (),
 ) -> Choice:
     """Order the workloads by what a series changes; those that have nothing to do with it are left out.
 
-    First those meant for changed files or functions, the most of them first. The others follow if the series changes
-    memory management, or if no workload at all is meant for what it changes: then nothing better is known. One with a
-    flavour of its own would cost a kernel of its own, and follows nobody.
+    `interfaces` are names of interface files that it adds or changes: a workload that uses such files goes before all
+    others, as nothing else knows these. Then those meant for changed files or functions, the most of them first. The
+    others follow if the series changes memory management, or if no workload at all is meant for what it changes: then
+    nothing better is known. One with a flavour of its own would cost a kernel of its own, and follows nobody.
     """
-    meant = [(workload, _shared(workload, changed_files, changed_functions)) for workload in workloads]
+    users = tuple(workload for workload in workloads if workload.interfaces and interfaces)
+    meant = [(load, _shared(load, changed_files, changed_functions)) for load in workloads if load not in users]
     first = sorted((one for one in meant if one[1] != _NOTHING), key=lambda one: (-len(one[1][0]), -len(one[1][1])))
-    chosen = [ChosenWorkload(name=load.name, reason=_meant_for(*shared), meant=True) for load, shared in first]
-    if why := _why_the_others(changed_files, any_first=bool(first)):
+    chosen = [ChosenWorkload(name=load.name, reason=_uses(interfaces), meant=True) for load in users]
+    chosen += [ChosenWorkload(name=load.name, reason=_meant_for(*shared), meant=True) for load, shared in first]
+    if why := _why_the_others(changed_files, any_first=bool(chosen)):
         others = (load for load, shared in meant if shared == _NOTHING and not load.flavour)
         chosen += [ChosenWorkload(name=load.name, reason=why) for load in others]
     files = {load.name: load.files for load in workloads}
-    return Choice(chosen=tuple(chosen), code=tuple(_code(changed_files)), files=files)
+    names = frozenset(load.name for load in users)
+    return Choice(chosen=tuple(chosen), code=tuple(_code(changed_files)), files=files, users=names)
 
 
 def by_reach(choice: Choice, reach: ChangedReach, functions: Collection[SourceFunction] = ()) -> Choice:
@@ -75,8 +83,11 @@ def by_reach(choice: Choice, reach: ChangedReach, functions: Collection[SourceFu
     if not any(one.reached or one.likely for one in reach.ranked):
         return choice
     by_files = {one.name: one for one in choice.chosen}
-    chosen = []
+    # No map knows what they do with files of this series.
+    chosen = [one for one in choice.chosen if one.name in choice.users]
     for one in reach.ranked:
+        if one.workload in choice.users:
+            continue
         if one.reached or one.likely:
             chosen.append(ChosenWorkload(name=one.workload, reason=f"runs {one.reason}", meant=True))
         elif one.workload in by_files and (not one.mapped or one.workload in reach.thin):
@@ -102,6 +113,10 @@ def _shared(workload: Workload, files: Collection[str], functions: Collection[st
         tuple(file for file in workload.files if file in files),
         tuple(function for function in sites if function in functions),
     )
+
+
+def _uses(interfaces: Sequence[str]) -> str:
+    return f"interface {listed(tuple(interfaces), _NAMED)}"
 
 
 def _meant_for(files: tuple[str, ...], functions: tuple[str, ...]) -> str:

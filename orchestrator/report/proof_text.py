@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from orchestrator.model.configuration import Variant
 from orchestrator.model.guests import Observation
+from orchestrator.model.interfaces import InterfaceUse, shown_name
 from orchestrator.model.probes import ChangedSeen, SiteSeen, SiteState
 from orchestrator.model.reports import CellReport
 
@@ -50,7 +51,34 @@ def proof_lines(run: Observation | None) -> tuple[str, ...]:
     """All lines of a cell."""
     if run is None:
         return ()
-    return (*map(site_text, run.sites), *([changed_text(run.changed)] if run.changed else []))
+    changed = [changed_text(run.changed)] if run.changed else []
+    return (*map(site_text, run.sites), *changed, *interface_lines([run]))
+
+
+def interface_lines(runs: Iterable[Observation]) -> tuple[str, ...]:
+    """What became of the interface files of the series: one line, or none where no workload was given any.
+
+    Of several cells, repeats of one, what they did together.
+    """
+    uses: dict[tuple[str, str], list[InterfaceUse]] = {}
+    for run in runs:
+        for one in run.result.interfaces if run.result else ():
+            uses.setdefault((one.name, one.path), []).append(one)
+    texts = [_use_text(group) for group in uses.values()]
+    return (f"interface files of the series: {'; '.join(texts)}",) if texts else ()
+
+
+def _use_text(group: Sequence[InterfaceUse]) -> str:
+    """ "memory.swap.tiers used (read 812 times, written 30 times, 411 writes refused)"."""
+    one = group[0]
+    if not one.path:
+        return f"{shown_name(one.name)} NOT FOUND"
+    place = one.path if one.path.endswith(shown_name(one.name)) else f"{shown_name(one.name)} ({one.path})"
+    reads, writes = sum(use.reads for use in group), sum(use.writes for use in group)
+    refused = sum(use.refused for use in group)
+    used = f"used (read {reads} times, written {writes} times, {refused} writes refused)"
+    text = f"{place} {used if reads + writes + refused else 'NOT USED'}"
+    return f"{text}, not tried in full: {one.why}" if one.why else text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

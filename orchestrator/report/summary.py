@@ -22,6 +22,7 @@ from orchestrator.report.news_text import finding_news, news_lines
 from orchestrator.report.next_command import baseline_command, pasteable
 from orchestrator.report.proof_text import (
     changed_text,
+    interface_lines,
     ran_anywhere,
     reach_by_arch,
     reach_text,
@@ -156,7 +157,7 @@ def _states(cells: Sequence[CellReport]) -> tuple[str, ...]:
     runs = [cell.run for cell in cells if cell.run is not None]
     sites = dict.fromkeys(site_text(s) for run in runs for s in run.sites if s.state is not SiteState.REACHED)
     changed = together([run.changed for run in runs if run.changed is not None])
-    return (*sites, *([changed_text(changed)] if changed else []))
+    return (*sites, *([changed_text(changed)] if changed else []), *interface_lines(runs))
 
 
 def _proof_of(name: str, cell: CellReport, results: Sequence[WorkloadResult]) -> Iterator[str]:

@@ -18,6 +18,7 @@ from orchestrator.model.cells import Build, Cell
 from orchestrator.model.configuration import Allowed, Results, Workload
 from orchestrator.model.events import Listener, Notice, Step
 from orchestrator.model.images import KernelImage
+from orchestrator.model.interfaces import InterfaceNames
 from orchestrator.model.probes import Located
 from orchestrator.model.schedule import schedule_of
 from orchestrator.model.suites import SuiteFile
@@ -153,18 +154,24 @@ class BootFiles:
         *,
         folder: Path | None = None,
         tests: Sequence[SuiteFile] = (),
+        interfaces: InterfaceNames | None = None,
     ) -> Bootable:
         """The kernel with its own initramfs, which has its probes in it, and is made in the `folder`.
 
-        `tests` are those of a suite that was built with it. Workloads with the same packages share an initramfs: no
-        guest has the packages of others in its memory.
+        `tests` are those of a suite that was built with it, `interfaces` those of the series. Workloads with the same
+        packages share an initramfs: no guest has the packages of others in its memory.
         """
         made = {}
         for packages, workloads in self._by_packages().items():
             output = (folder or self.folder) / initramfs_name(image.build, packages)
             common = self._common(ARCHES[image.build.arch], packages, workloads)
             made[packages] = for_kernel(
-                common, workloads=workloads, located=located, coverage=image.coverage, output=output
+                common,
+                workloads=workloads,
+                located=located,
+                coverage=image.coverage,
+                interfaces=interfaces,
+                output=output,
             )
             if any(workload.results is Results.KTAP for workload in workloads):
                 add_tests(output, tests, output=output)

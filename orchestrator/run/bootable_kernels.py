@@ -6,6 +6,7 @@ from pathlib import Path
 
 from orchestrator.host.errors import InfraError
 from orchestrator.host.untrusted import BadFile
+from orchestrator.kernel.code.interface_files import interface_names
 from orchestrator.kernel.code.locate import locate
 from orchestrator.model.cells import Build
 from orchestrator.model.events import Notice
@@ -37,14 +38,15 @@ def new_bootable(
         located = locate(image, tuple(files.workloads), changed, sandbox=kernels.sandbox)
     except BadFile as error:
         return unusable(image.build, error, log=image.log)
+    interfaces = interface_names(explainer.diff) if explainer.diff else None
     if not kernels.has_suites(image.build):
-        return files.bootable(image, located, explainer, folder=initramfs_in)
+        return files.bootable(image, located, explainer, folder=initramfs_in, interfaces=interfaces)
     suites = kernels.suites(image.build, how)
     if isinstance(suites, BuildFailure):
         return suites
     if suites.not_built:
         how.listener(Notice(text=f"{image.build.name}: tests that do not compile here: {', '.join(suites.not_built)}"))
-    bootable = files.bootable(image, located, explainer, folder=initramfs_in, tests=suites.tests)
+    bootable = files.bootable(image, located, explainer, folder=initramfs_in, tests=suites.tests, interfaces=interfaces)
     return replace(bootable, ktap=keep_parser(suites, how.log_dir, sandbox=kernels.sandbox))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from orchestrator.host import paths
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError, UserError
+from orchestrator.kernel.code.interface_files import interface_names
 from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.series.load import BASELINE, Series, load_series
 from orchestrator.model.configuration import Matrix, Variant
@@ -150,7 +151,8 @@ def _workloads(chosen: ChosenBase, series: Series, maps: Sequence[ReachMap]) -> 
     if chosen.diff is None:
         return choose(workloads, [str(file) for file in series.touched])
     functions = [function.name for function in chosen.diff.functions]
-    choice = choose(workloads, [file.path for file in chosen.diff.files], functions)
+    interfaces = interface_names(chosen.diff).shown
+    choice = choose(workloads, [file.path for file in chosen.diff.files], functions, interfaces)
     nearest = nearest_maps(maps, source="", version=chosen.version)
     changes = changes_of(chosen.diff)
     return by_reach(choice, changed_reach(choice.order, changes, nearest), changes.functions)

@@ -12,7 +12,15 @@
 
 static uint64_t pages;
 static const struct number_option numbers[] = { { "pages", &pages }, { 0 } };
-static const struct workload workload = { .options = numbers, .steady = 1 };
+static char files[40];
+
+static void add_file(const char *text)
+{
+	strcat(strcat(files, text), ";");
+}
+
+static const struct text_option texts[] = { { "file", add_file }, { 0 } };
+static const struct workload workload = { .options = numbers, .texts = texts, .steady = 1 };
 
 static void parse(const char *const *words)
 {
@@ -23,6 +31,7 @@ static void parse(const char *const *words)
 		argv[argc++] = (char *)*words;
 	memset(shared, 0, sizeof(*shared));
 	pages = 16;
+	files[0] = 0;
 	parse_options(&workload, argc, argv);
 }
 
@@ -63,6 +72,13 @@ static void all_options_are_taken(void)
 	CHECK_NUMBER(pages, 64);
 	CHECK(shared->without == (UINT64_C(1) << 63 | 9));
 	CHECK(shared->numbers == numbers);
+}
+
+static void a_text_may_be_given_several_times(void)
+{
+	PARSE(SWAP, "--file", "a b", "--pages", "3", "--file", "");
+	CHECK_TEXT(files, "a b;;");
+	CHECK_NUMBER(pages, 3);
 }
 
 static void what_is_not_said_has_a_default(void)
@@ -136,6 +152,7 @@ int main(void)
 {
 	shared_new();
 	RUN(all_options_are_taken);
+	RUN(a_text_may_be_given_several_times);
 	RUN(what_is_not_said_has_a_default);
 	RUN(the_last_devices_are_steady_unless_the_loops_are_chosen);
 	RUN(names_may_be_as_long_as_there_is_room);

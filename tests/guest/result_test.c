@@ -110,6 +110,22 @@ static void figures_are_said_when_there_are_two_to_compare(void)
 				     "\"lacking\": {\"zswap\": \"none\"}}, \"missing\": \"\"}"));
 }
 
+static void what_became_of_interface_files_is_said_where_some_were_given(void)
+{
+	struct interface_use *use;
+
+	start_anew();
+	CHECK(!strstr(line_of(false), "interfaces"));
+	use = interface_given("sysfs:tiers", "/sys/tiers", "");
+	count(&use->reads, 3);
+	count(&use->refused, 2);
+	interface_given("proc:gone", "", "why");
+	CHECK(strstr(line_of(false),
+		     "\"interfaces\": [{\"name\": \"sysfs:tiers\", \"path\": \"/sys/tiers\", \"why\": \"\", \"reads\": 3, \"writes\": 0, "
+		     "\"refused\": 2}, {\"name\": \"proc:gone\", \"path\": \"\", \"why\": \"why\", \"reads\": 0, \"writes\": 0, "
+		     "\"refused\": 0}], \"missing\""));
+}
+
 static void every_kind_has_its_name(void)
 {
 	static const char *const names[] = { "wrong", "stale", "torn", "foreign", "nonzero", "lost-update" };
@@ -181,6 +197,9 @@ static void the_fullest_line_is_one_line(void)
 		if (i < COUNTERS_MAX)
 			count(counter(name), UINT64_MAX);
 	}
+	for (unsigned int i = 0; i < INTERFACES_MAX; i++)
+		CHECK(interface_given(name, name, name) != NULL);
+	CHECK(interface_given(name, name, name) == NULL);
 	shared->operations = shared->verified = shared->swapoffs = shared->longest_ns = UINT64_MAX;
 	CHECK_NUMBER(shared->mismatches_total, 100);
 	CHECK_NUMBER(shared->mismatches_count, MISMATCHES_MAX);
@@ -194,6 +213,7 @@ int main(void)
 	RUN(an_empty_run_has_every_field);
 	RUN(a_full_run_has_every_value);
 	RUN(figures_are_said_when_there_are_two_to_compare);
+	RUN(what_became_of_interface_files_is_said_where_some_were_given);
 	RUN(every_kind_has_its_name);
 	RUN(odd_texts_do_not_break_the_line);
 	RUN(long_texts_are_cut);

@@ -107,13 +107,15 @@ def test_the_result_line_is_json_whatever_its_texts_are(programs: Programs, tmp_
     assert len(lines) > 10
     for line in lines:
         said = json.loads(line)
-        assert set(said) - {"accounting"} == {
+        assert set(said) - {"accounting", "interfaces"} == {
             *("type", "operations", "verified", "mismatch_count", "mismatches", "errors"),
             *("swapoffs", "swapoff_longest_ms", "swapoff_stuck", "counters", "lacking", "changed", "missing"),
         }
         assert set(said["counters"]["before"]) == set(said["counters"]["after"])
         assert all(set(row) == {"page", "kind", "promise", "expected", "seen"} for row in said["mismatches"])
         assert all(set(row) == {"call", "errno", "promise", "count"} for row in said["errors"])
+        uses = {"name", "path", "why", "reads", "writes", "refused"}
+        assert all(set(row) == uses for row in said.get("interfaces", ()))
         assert len(line) < 256 * 1024
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from orchestrator.guest.archive import for_kernel
 from orchestrator.guest.initramfs import newc, regular
 from orchestrator.model.blocks import CoverageMap
+from orchestrator.model.interfaces import InterfaceNames
 from orchestrator.model.probes import Located, LocatedFunction, LocatedSite
 from tests.unit.samples import cell
 
@@ -29,6 +30,18 @@ def test_it_has_a_list_of_probes_for_each_workload(tmp_path: Path) -> None:
     own = regular("patchrig/mincore.probes", f"{SITE_LINES}changed 0\nentry g\n".encode())
 
     assert made(tmp_path, LOCATED, None) == b"base" + newc([own])
+
+
+def test_it_lists_the_interface_files_of_the_series(tmp_path: Path) -> None:
+    (tmp_path / "base").write_bytes(b"base")
+    names = InterfaceNames(files=("cgroup:memory.a", "/sys/kernel/mm/b"), words=("+a:1, -b",))
+    own = regular("patchrig/interfaces", b"file cgroup:memory.a\nfile /sys/kernel/mm/b\nword +a:1, -b\n")
+
+    made = for_kernel(
+        tmp_path / "base", workloads=(), located=None, coverage=None, interfaces=names, output=tmp_path / "own"
+    )
+
+    assert made.read_bytes() == b"base" + newc([own])
 
 
 def test_where_blocks_are_counted_no_changed_function_is_probed(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ from orchestrator.guest.workload import (
 )
 from orchestrator.model.cells import Cell
 from orchestrator.model.configuration import DeviceKind, SwapDevice, Workload
+from orchestrator.model.interfaces import InterfaceUse
+from tests.unit.samples import RESULT as SAID
 from tests.unit.samples import cell
 
 LIMITS = Limits(swapoff=45.0, no_progress=60.0, overall=320.0)
@@ -188,6 +190,23 @@ def test_the_programs_own_name_decides_and_not_its_file() -> None:
     argv = workload_argv(sample(name="mine", program=PurePosixPath("workloads/other.c")), LIMITS)
 
     assert argv[argv.index("--") + 1] == "mine"
+
+
+def test_a_workload_that_asks_for_interface_files_gets_the_list_of_the_series() -> None:
+    argv = workload_argv(sample(interfaces=True, arguments=("--pages", "8")), LIMITS)
+
+    assert argv[-4:] == ["--interfaces", "/patchrig/interfaces", "--pages", "8"]
+    assert "--interfaces" not in workload_argv(sample(), LIMITS)
+
+
+def test_a_result_may_say_what_became_of_interface_files() -> None:
+    use = {"name": "sysfs:a", "path": "/sys/a", "why": "", "reads": 3, "writes": 1, "refused": 2}
+    seen = result_of({**SAID, "interfaces": [use]}).interfaces
+
+    assert seen == (InterfaceUse(name="sysfs:a", path="/sys/a", reads=3, writes=1, refused=2),)
+    assert result_of(SAID).interfaces == ()
+    with pytest.raises(ValueError, match="lacks something"):
+        result_of({**SAID, "interfaces": [{"path": "/sys/a"}]})
 
 
 def test_a_time_in_which_nobody_looked_is_no_standstill() -> None:

@@ -8,6 +8,7 @@ import pytest
 from orchestrator.judge.verdict import judge
 from orchestrator.model.cells import Cell
 from orchestrator.model.configuration import Variant
+from orchestrator.model.interfaces import InterfaceUse
 from orchestrator.model.outcomes import Outcome, Verdict
 from orchestrator.model.probes import ChangedSeen, SiteSeen, SiteState
 from tests.unit.samples import cell, guest_run, result
@@ -121,3 +122,29 @@ def test_the_reason_names_what_was_not_reached() -> None:
 
     assert title.startswith("no function that the series changes was seen to run; this workload is meant to reach: f0,")
     assert title.endswith("f7 and 2 more")
+
+
+FOUND = InterfaceUse(name="cgroup:memory.a", path="memory.a")
+LEFT_OUT = InterfaceUse(name="sysctl:panic", path="/proc/sys/panic", why="a correct kernel panics")
+GONE_FILE = InterfaceUse(name="sysfs:b")
+
+
+@pytest.mark.parametrize(
+    ("uses", "outcome"),
+    [
+        ((), Outcome.PASSED),
+        ((GONE_FILE, LEFT_OUT), Outcome.PASSED),  # of none could more be asked
+        ((FOUND, GONE_FILE), Outcome.NOT_EXERCISED),
+        ((replace(FOUND, reads=1), InterfaceUse(name="sysfs:c", path="/sys/c")), Outcome.PASSED),
+        ((replace(FOUND, refused=1),), Outcome.PASSED),
+    ],
+)
+def test_interface_files_of_the_series_that_are_there_must_be_used(
+    uses: tuple[InterfaceUse, ...], outcome: Outcome
+) -> None:
+    run = guest_run(result=result(counters={"swapoffs": 9}, interfaces=uses))
+    seen, _ = judge(of(("swapoffs", 3)), run, (), ())
+
+    assert seen.outcome is outcome
+    if outcome is Outcome.NOT_EXERCISED:
+        assert seen.title == "no interface file of the series was read or written: memory.a"

@@ -167,3 +167,28 @@ def test_a_file_of_which_no_map_can_tell_is_reached_by_what_is_meant_for_it() ->
 
     assert by_reach(choose(ALL, ["mm/memory.c"]), reach, [header]).unreached == ()
     assert by_reach(choose(ALL, ["mm/vmscan.c"]), reach, [header]).unreached == ("mm/vmscan.c",)
+
+
+def test_a_workload_that_uses_interface_files_is_first_where_the_series_has_some() -> None:
+    knobs = workload("knobs").model_copy(update={"interfaces": True})
+    every = (*ALL, knobs)
+    files = ("memory.swap.tiers", "/sys/kernel/mm/swap/tiers")
+
+    choice = choose(every, ["mm/shmem.c"], (), files)
+    assert names(choice)[:2] == ["knobs", "shmem"]
+    assert choice.chosen[0].reason == "interface memory.swap.tiers, /sys/kernel/mm/swap/tiers"
+    assert choice.chosen[0].meant
+    assert names(choose(every, ["net/socket.c"], (), files)) == ["knobs", "sockets"]
+    assert names(choose(every, ["mm/shmem.c"])) == ["shmem", "swapin", "mincore", "sockets", "knobs"]
+    assert names(choose(every, ["net/socket.c"])) == ["sockets"]
+
+
+def test_no_map_takes_the_user_of_new_interface_files_away() -> None:
+    knobs = workload("knobs").model_copy(update={"interfaces": True})
+    ranked = (
+        RankedWorkload(workload="shmem", reached=2, likely=0, reason="2 of 2", mapped=True),
+        RankedWorkload(workload="knobs", reached=0, likely=0, reason="", mapped=True),
+    )
+    choice = by_reach(choose((SHMEM, knobs), ["mm/shmem.c"], (), ("memory.a",)), ChangedReach(ranked=ranked))
+
+    assert names(choice) == ["knobs", "shmem"]

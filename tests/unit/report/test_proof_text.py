@@ -4,12 +4,13 @@
 from dataclasses import replace
 
 from orchestrator.model.configuration import Variant
+from orchestrator.model.interfaces import InterfaceUse
 from orchestrator.model.probes import ChangedSeen, SiteSeen, SiteState
 from orchestrator.model.reports import CellReport
 from orchestrator.report.junit import junit_text
-from orchestrator.report.proof_text import changed_text, reach_by_arch, reach_text, site_text
+from orchestrator.report.proof_text import changed_text, interface_lines, reach_by_arch, reach_text, site_text
 from orchestrator.report.summary import summary_text
-from tests.unit.samples import cell, cell_report, guest_run, run_report
+from tests.unit.samples import cell, cell_report, guest_run, result, run_report
 
 WAY = "call of f() by g()"
 
@@ -28,6 +29,31 @@ def test_a_site_says_its_state_and_how_it_is_seen() -> None:
     assert site_text(SiteSeen(name="s", state=SiteState.NOT_REACHED, detail=WAY)) == f"site s: not reached ({WAY})"
     absent = SiteSeen(name="s", state=SiteState.ABSENT, detail="no f()")
     assert site_text(absent) == "site s: this kernel does not have it (no f())"
+
+
+def test_it_is_said_what_became_of_the_interface_files_of_the_series() -> None:
+    uses = (
+        InterfaceUse(name="cgroup:memory.swap.tiers", path="memory.swap.tiers", reads=8, writes=2, refused=5),
+        InterfaceUse(name="sysfs:tiers", path="/sys/kernel/mm/swap/tiers"),
+        InterfaceUse(name="sysctl:vm/panic_on_oom", path="/proc/sys/vm/panic_on_oom", why="it panics", reads=1),
+        InterfaceUse(name="cgroup:current", path="memory.swap.current", reads=1),
+        InterfaceUse(name="debugfs:foo"),
+    )
+    run = guest_run(result=result(interfaces=uses))
+
+    assert interface_lines([run, guest_run()]) == (
+        "interface files of the series: memory.swap.tiers used (read 8 times, written 2 times, 5 writes refused); "
+        "/sys/kernel/mm/swap/tiers NOT USED; "
+        "/proc/sys/vm/panic_on_oom used (read 1 times, written 0 times, 0 writes refused), "
+        "not tried in full: it panics; "
+        "memory.swap.current used (read 1 times, written 0 times, 0 writes refused); "
+        "foo NOT FOUND",
+    )
+    assert "memory.swap.tiers used (read 16 times" in interface_lines([run, run])[0]
+    assert interface_lines([guest_run()]) == ()
+    report = cell_report(of=cell(), run=run)
+    assert "foo NOT FOUND" in summary_text(run_report(report)).replace("\n", " ")
+    assert "foo NOT FOUND" in junit_text(run_report(report))
 
 
 def test_changed_functions_are_counted_where_somebody_could_look() -> None:
