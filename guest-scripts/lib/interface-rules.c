@@ -29,6 +29,7 @@ static const struct rule RULES[] = {
 	{ "*/overcommit_*", MAY_WRITE_BACK, "memory is refused to the load" },
 	{ "*/mmap_min_addr", MAY_WRITE_BACK, "mappings are refused to the load" },
 	{ "*/laptop_mode", MAY_WRITE_BACK, "Linux 6.19 warns in lru_gen_shrink_lruvec() (docs/found/README.md)" },
+	{ "*/page-cluster", MAY_WRITE_BACK, "each fault would read the whole device" },
 	{ "*/max_map_count", MAY_WRITE_BACK, "mappings are refused to the load" },
 	{ "*/min_free_kbytes", MAY_WRITE_BACK, "the kernel keeps the guest's memory to itself" },
 	{ "*/watermark_*", MAY_WRITE_BACK, "the kernel keeps the guest's memory to itself" },

@@ -84,9 +84,9 @@ static ssize_t read_pieces(int fd, const char *path, char *text, size_t piece)
 	return got < 0 && !sum ? -1 : sum;
 }
 
-ssize_t file_read(struct file_user *user, const char *path)
+ssize_t file_read(struct file_user *user, const char *path, bool whole)
 {
-	const size_t piece = rng_below(&user->rng, 3) ? VALUE_SIZE : rng_between(&user->rng, 1, 24);
+	const size_t piece = whole || rng_below(&user->rng, 3) ? VALUE_SIZE : rng_between(&user->rng, 1, 24);
 	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	ssize_t got;
 
@@ -125,7 +125,8 @@ bool file_write(const char *path, const char *text, size_t size)
 void file_use(struct file_user *user, const char *path, enum may may, struct words *accepted, struct interface_use *use)
 {
 	const struct value_source source = { user->text, user->hints, &user->names, accepted };
-	const ssize_t got = file_read(user, path);
+	/* A file of sysctl gives only what fits into the first piece: written back, that would be another number. */
+	const ssize_t got = file_read(user, path, may == MAY_WRITE_BACK);
 	size_t size = (size_t)got;
 	bool took;
 

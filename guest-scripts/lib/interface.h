@@ -78,8 +78,8 @@ struct file_user {
 };
 
 struct file_user *file_user_new(const struct rng *rng, const struct words *hints);
-/* Whole or in pieces, into user->text; the length, or -1 if nothing could be read. */
-ssize_t file_read(struct file_user *user, const char *path);
+/* Into user->text, now and then in pieces unless it has to be whole; the length, or -1 if nothing could be read. */
+ssize_t file_read(struct file_user *user, const char *path, bool whole);
 bool file_write(const char *path, const char *text, size_t size);
 /* Reads and, mostly, writes. `accepted` (may be NULL) has what the file took before; `use` (may be NULL) counts. */
 void file_use(struct file_user *user, const char *path, enum may may, struct words *accepted, struct interface_use *use);
