@@ -17,14 +17,16 @@ from orchestrator.model.series_diff import ChangedFile, SeriesDiff
 # As INTERFACES_MAX in guest-scripts/lib/run.h; a name may be that of several files.
 MOST_FILES = 16
 _WORD = re.compile(r"\b[A-Za-z_]\w*\b")
-_TABLE = re.compile(r"\bstruct\s+(cftype|ctl_table)\s+(\w+)\s*\[[^\]]*\]\s*=\s*\{")
+_TABLE = re.compile(r"\bstruct\s+(cftype|ctl_table)\s+(\w+)\s*\[[^\]]{0,80}\]\s*=\s*\{")
 _NAME = re.compile(r"\.(?:name|procname)\s*=\s*\"([^\"]+)\"")
 _SUBSYSTEM = re.compile(r"\b(\w+)_cgrp_subsys\b")
 _OWN_SUBSYSTEM = re.compile(r"\bstruct\s+cgroup_subsys\s+(\w+)_cgrp_subsys\s*=")
 _REGISTERED = re.compile(r"\bregister_sysctl\w*\(\s*\"([^\"]+)\"\s*,\s*(\w+)")
-_INITIALISED = re.compile(r"\b(\w+)\s*(?:\[[^\]]*\]\s*)?=\s*\{")
+_INITIALISED = re.compile(r"\b(\w+)\s*(?:\[[^\]]{0,80}\]\s*)?=\s*\{")
 _SHOWN = re.compile(r"(/(?:sys|proc)/[\w./-]*[\w])")
 _CLOSED = {"{": "}", "(": ")"}
+# A series may have any text: no search for what closes something goes further.
+_LONGEST = {"{": 20_000, "(": 2_000}
 
 # Calls and macros with a name as their first argument -> the tree in which the file appears, and how its path ends.
 _CALLS = (
@@ -150,10 +152,11 @@ def _in_macro(text: str, at: int) -> bool:
 
 
 def _end(text: str, at: int) -> int:
-    """Behind the brace or parenthesis that closes the one at this place; the end of the text where none does."""
+    """Behind the brace or parenthesis that closes the one at this place; where none does, the end of the search."""
     opened, closed, depth = text[at], _CLOSED[text[at]], 0
-    for place in re.compile(f"[{re.escape(opened + closed)}]").finditer(text, at):
+    most = min(len(text), at + _LONGEST[opened])
+    for place in re.compile(f"[{re.escape(opened + closed)}]").finditer(text, at, most):
         depth += 1 if place[0] == opened else -1
         if depth == 0:
             return place.end()
-    return len(text)
+    return most

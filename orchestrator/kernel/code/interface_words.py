@@ -14,13 +14,13 @@ _C = (".c", ".h")
 # "echo TEXT > FILE" of a document.
 _ECHO = re.compile(r"\becho\s+(?:-n\s+)?(\"[^\"]*\"|'[^']*'|[^\s>|;]+)\s*>>?\s*\S")
 _COMPARED = re.compile(
-    r"\b(?:sysfs_streq|strcmp|strncmp|strcasecmp|strncasecmp|strstarts|str_has_prefix|strstr)\s*\([^;\"]*\"([^\"]+)\""
+    r"\b(?:sysfs_streq|strcmp|strncmp|strcasecmp|strncasecmp|strstarts|str_has_prefix|strstr)\s*\([^;\"]{0,120}\"([^\"]+)\""
 )
-_SCANNED = re.compile(r"\bsscanf\s*\([^;\"]*\"([^\"]+)\"")
+_SCANNED = re.compile(r"\bsscanf\s*\([^;\"]{0,120}\"([^\"]+)\"")
 _MATCHED = re.compile(r"\{\s*\w+\s*,\s*\"([^\"]+)\"\s*\}")
 _OF_ARRAY = re.compile(r"\]\s*=\s*\"([^\"]+)\"")
 _CONVERSION = re.compile(r"%[-0-9.*]*(?:h|hh|l|ll|z|t)?([a-z])")
-_SEPARATORS = re.compile(r"\b(?:strsep|strtok|strpbrk|strspn|strcspn)\s*\([^;\"]*\"([^\"]+)\"")
+_SEPARATORS = re.compile(r"\b(?:strsep|strtok|strpbrk|strspn|strcspn)\s*\([^;\"]{0,120}\"([^\"]+)\"")
 _CHARACTER = re.compile(r"'([^\\'\w\s])'")
 _SIGNS = "+-!~"
 _PRINTABLE = re.compile(r"[ -~]+")

@@ -195,3 +195,9 @@ def test_signs_marks_and_separators_make_items_and_lists() -> None:
 
 def test_a_word_is_one_line_of_text_that_is_not_too_long() -> None:
     assert words('+\tif (!strcmp(a, "a\\n") || !strcmp(a, "b"))', f"+ echo {'x' * 151} > tiers") == ("b",)
+
+
+def test_a_text_that_closes_nothing_takes_no_time() -> None:
+    text = "+" + "a = { A_ATTR(b strcmp(a[ " * 400
+
+    assert interface_names(diff(mm__a___c=text)).files == ("sysfs:b",)
