@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from orchestrator.host.errors import UserError
 from orchestrator.host.files import replace_whole, replacement, settle
 
+_SECRET = "id_ed25519"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunKeys:
@@ -51,7 +53,7 @@ def dropbear_key(key: Ed25519PrivateKey) -> bytes:
 
 def save_keys(keys: RunKeys, folder: Path) -> None:
     """Keep the client's side in a folder, in files that ssh(1) accepts too: id_ed25519 and host.pub."""
-    secret = folder / "id_ed25519"
+    secret = folder / _SECRET
     with replacement(secret) as temporary:
         temporary.write_text(keys.user_key)
         temporary.chmod(0o600)
@@ -59,10 +61,15 @@ def save_keys(keys: RunKeys, folder: Path) -> None:
     replace_whole(folder / "host.pub", f"{keys.pinned_host}\n".encode())
 
 
+def has_keys(folder: Path) -> bool:
+    """Whether save_keys() kept keys there, and nobody took the secret one away."""
+    return (folder / _SECRET).exists()
+
+
 def load_keys(folder: Path) -> RunKeys:
     """The client's side of keys that save_keys kept; the guest's side is in that run's initramfs only."""
     try:
-        user_key, host = (folder / "id_ed25519").read_text(), (folder / "host.pub").read_text()
+        user_key, host = (folder / _SECRET).read_text(), (folder / "host.pub").read_text()
     except OSError as e:
         raise UserError(f"the run's keys are gone: {e}", hint="patchrig run ...  # makes a new run") from e
     return RunKeys(host_key=b"", authorized_keys=b"", user_key=user_key, pinned_host=host.strip())

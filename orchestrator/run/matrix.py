@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 
-from orchestrator.guest.keys import RunKeys, load_keys
+from orchestrator.guest.keys import RunKeys
 from orchestrator.judge.suite_comparison import comparisons
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.events import SOURCE, CellEnded, CellStarted, Listener, Notice, PhaseBegan
@@ -30,7 +30,7 @@ from orchestrator.run.observed_cell import observed_cell
 from orchestrator.run.order import Schedule, as_given
 from orchestrator.run.recording import series_reach
 from orchestrator.run.rest import rest_of_run
-from orchestrator.run.run_keys import keys_of_run
+from orchestrator.run.run_keys import keys_of_run, keys_to_repeat
 from orchestrator.run.sandboxing import guests_in_sandbox
 from orchestrator.run.scheduler import Steps, Stop, Unbuilt, Work, working
 from orchestrator.run.snapshots import snapshots
@@ -66,7 +66,8 @@ def run_kernels(kernels: Kernels, request: Request, store: Store, listener: List
 def rerun(report: RunReport, cells: Sequence[Cell], request: Request, store: Store, listener: Listener) -> RunReport:
     """Cells of an earlier run again, from its folder: same kernel, same initramfs, same seeds."""
     sandbox = guests_in_sandbox(request.sandbox, listener)
-    files = _boot_files(request, store, listener, load_keys(report.folder / "guest"), sandbox=sandbox)
+    keys = keys_to_repeat(report.folder / "guest", deterministic=request.deterministic)
+    files = _boot_files(request, store, listener, keys, sandbox=sandbox)
     _run_cells(as_given(cells), partial(_kept_kernel, report), files, store, request)
     return store.save()
 

@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from orchestrator.guest.keys import load_keys
 from orchestrator.guest.load_parts import parts_in
 from orchestrator.host.deadline import raise_if_cancelled
 from orchestrator.host.errors import InfraError, UserError
@@ -26,6 +25,7 @@ from orchestrator.run.bootable_kernels import earlier_bootable
 from orchestrator.run.guest_files import guest_folder, keep
 from orchestrator.run.judging import judge_cell, record
 from orchestrator.run.observed_cell import observed_cell
+from orchestrator.run.run_keys import keys_to_repeat
 
 MINIMISED_FOLDER = "minimised"
 _LOST_MOST = 3
@@ -88,7 +88,7 @@ def minimise(
 
 
 def _bootable(report: RunReport, cell: Cell, store: Store, listener: Listener, *, sandbox: bool) -> Bootable:
-    keys, folder = load_keys(report.folder / "guest"), guest_folder(store)
+    keys, folder = keys_to_repeat(report.folder / "guest", deterministic=True), guest_folder(store)
     guests = Guests(keys=keys, allow=report.matrix.allow, sandbox=sandbox, deterministic=True)
     files = BootFiles(folder=folder, guests=guests, workloads=(cell.workload,), cache=cache_root(), listener=listener)
     bootable = earlier_bootable(report, cell.build, files, run=store.folder, sandbox=sandbox)

@@ -5,7 +5,6 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orchestrator.guest.keys import load_keys
 from orchestrator.host.errors import InfraError, UserError
 from orchestrator.host.files import sha256_of
 from orchestrator.host.text import capped_lines, printable
@@ -20,6 +19,7 @@ from orchestrator.report.kept_replay import load_replay
 from orchestrator.run.bootable import Bootable, Guests, kept_bootable, vm_spec
 from orchestrator.run.cell import observe
 from orchestrator.run.guest_files import deterministic_by_hand
+from orchestrator.run.run_keys import keys_to_repeat
 from orchestrator.vm.accelerator import qemu_version
 from orchestrator.vm.deterministic import schedule_in
 
@@ -109,7 +109,8 @@ def replayable(report: RunReport, cell: Cell, *, sandbox: bool) -> Bootable:
     if not isinstance(image, KernelImage) or cell.build.arch not in ARCHES:
         raise UserError(f"{report.id} has no kernel for {cell.build.name}")
     hashes = {name: value for name, value in image.hashes.items() if name != "image"}
-    guests = Guests(keys=load_keys(report.folder / "guest"), sandbox=sandbox, deterministic=True)
+    keys = keys_to_repeat(report.folder / "guest", deterministic=True)
+    guests = Guests(keys=keys, sandbox=sandbox, deterministic=True)
     unchecked = replace(image, hashes=hashes)
     return kept_bootable(unchecked, report.folder, guests, workloads=(cell.workload,), sandbox=sandbox)
 

@@ -4,7 +4,7 @@
 from pathlib import Path
 
 from orchestrator.guest.archive import with_keys
-from orchestrator.guest.keys import RunKeys, new_keys, save_keys
+from orchestrator.guest.keys import RunKeys, has_keys, load_keys, new_keys, save_keys
 
 
 def keys_of_run(guest: Path) -> RunKeys:
@@ -17,3 +17,14 @@ def keys_of_run(guest: Path) -> RunKeys:
         with_keys(initramfs, keys, output=initramfs)
     save_keys(keys, guest)
     return keys
+
+
+def keys_to_repeat(guest: Path, *, deterministic: bool) -> RunKeys:
+    """The keys of a run's guests for cells that run again from its folder.
+
+    A copy of the folder may lack them, as what CI servers keep does: then the guest files get fresh ones.
+    """
+    if deterministic:
+        # Nobody logs in to these guests, and another key in their files would make them other guests.
+        return new_keys()
+    return load_keys(guest) if has_keys(guest) or not guest.is_dir() else keys_of_run(guest)

@@ -38,6 +38,20 @@ def test_a_cell_that_passes_again_is_exit_code_0(host: Host, arch: str) -> None:
     host.await_no_guest()
 
 
+def test_a_copy_of_a_run_without_its_private_key_runs_again(host: Host) -> None:
+    """What CI keeps of a run has no key: the guest files get another one."""
+    host.earlier_run()
+    host.scenario(passing())
+    kept = host.results / "earlier" / "guest"
+    (kept / "id_ed25519").unlink()
+
+    done = host.repro()
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert host.outcomes() == ["passed"]
+    assert (kept / "id_ed25519").stat().st_mode & 0o777 == 0o600
+
+
 def test_a_panic_at_boot_is_exit_code_1_and_names_the_panic(host: Host) -> None:
     host.earlier_run()
     host.scenario([], boot=[*BOOT[:1], ["console", PANIC], ["die", 0]])
