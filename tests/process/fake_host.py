@@ -121,12 +121,13 @@ class Host:
         refuses: str = "",
         state: str = "running",
         mutants: Mapping[str, Any] | None = None,
+        loads: Mapping[str, list[Step]] | None = None,
     ) -> None:
         """What the guests do that are started from here on; see fake_qemu.py."""
         each = boots or [boot]
         said = {"boots": each, "runs": runs, "answers": answers or {}, "serial": serial, "stranger": stranger}
         said |= {"sysrq": sysrq or {}, "restores": restores, "saving": saving, "refuses": refuses, "state": state}
-        said |= {"mutants": mutants or {}}
+        said |= {"mutants": mutants or {}, "loads": loads or {}}
         Path(self.environment["FAKE_QEMU_SCENARIO"]).write_text(json.dumps(said))
 
     def kernel(self, build: Build) -> KernelImage:

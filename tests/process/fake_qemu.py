@@ -3,9 +3,11 @@
 
 FAKE_QEMU_SCENARIO names a JSON file: {"boots": [STEPS, ...], "runs": [STEPS, ...], "answers": {PART: TEXT},
 "serial": BOOL, "stranger": BOOL, "sysrq": {KEY: TEXT}, "restores": STEPS, "saving": STATUS, "refuses": WHAT,
-"state": STATE, "mutants": {"refuses": [NUMBER, ...], "passed": {NUMBER: COUNT}, "runs": {NUMBER: STEPS}}}.
+"state": STATE, "mutants": {"refuses": [NUMBER, ...], "passed": {NUMBER: COUNT}, "runs": {NUMBER: STEPS}},
+"loads": {WORKLOAD: STEPS}}.
 The first guest follows the first of `boots` and, when somebody
 runs a workload, the first of `runs`, the second the next; the last is for all the rest.
+A workload that is named in `loads` follows that, and none of `runs`.
 A guest that is restored follows `restores`, and not `boots`; `saving` is how a migration ends,
 or "stuck" where it completes and the guest does not go on.
 QEMU refuses to start at all ("all") or with a kernel ("kernel") where that is what `refuses` says, and `state` is what
@@ -80,6 +82,15 @@ class Guest:
         data = f"{text}\n".replace("\n", "\r\n").encode()
         with self.lock:
             os.write(int(self.given["fd"]), data)
+
+    def run_steps(self, command: str) -> list[list[Any]]:
+        """What a workload does, where it is not the guest's number that says so; `command`: run-workload's."""
+        own: dict[str, list[list[Any]]] = self.mutants.get("runs", {})
+        if self.mutant in own:
+            return own[self.mutant]
+        named = re.search(r" -- ([\w-]+) --seconds ", command)
+        loads: dict[str, list[list[Any]]] = self.scenario.get("loads", {})
+        return loads.get(named[1], []) if named else []
 
     def facts(self) -> dict[str, str]:
         return {
