@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from orchestrator.cli.fetched_series import with_threads
 from orchestrator.cli.options import Choice
 from orchestrator.cli.reported_runs import new_run
 from orchestrator.cli.request import request_for
@@ -64,6 +65,7 @@ def _checks(asked: Asked) -> Iterator[SeriesCheck]:
             found = _piped_series(asked)
             folder = folder / found.name
             choice = replace(choice, patch=(_kept(found, folder, choice),))
+        choice = replace(choice, patch=with_threads(choice.patch))
         notices = _notices(choice)
         wanted = replace(wanted_of(choice, selection_of(_one_arch(choice))), downloads=False)
         chosen = chosen_plan(wanted, _silent)

@@ -107,7 +107,8 @@ NO_SANDBOX = click.option("--no-sandbox", "sandbox", flag_value=False, default=T
 
 def patch_option(what: str) -> Option[Any]:
     return click.option("--patch", multiple=True, type=click.Path(path_type=Path), metavar="PATH",
-                        help=f"{what}: a patch, a mail, an mbox, a folder of patches, or a git range of --tree. "
+                        help=f"{what}: a patch, a mail, an mbox, a folder of patches, a git range of --tree, or a "
+                        "Message-ID or a link to lore, whose thread b4 fetches. "
                         f"{AGAIN} `patchrig series PATH` shows what is in it.")  # fmt: skip
 
 

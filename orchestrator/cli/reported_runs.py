@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from orchestrator.cli.ci_output import show_in_ci
+from orchestrator.cli.fetched_series import keep_threads
 from orchestrator.cli.messages import tell
 from orchestrator.cli.options import Choice, Output
 from orchestrator.cli.request import request_of, versions
@@ -64,6 +65,7 @@ def run(matrix: Path | None, choice: Choice, output: Output, *, shard: str, **ho
 
     def work(store: Store, listener: Listener) -> RunReport:
         keep_plan(kept, store.folder)
+        keep_threads(request.series, store.folder)
         return run_matrix(request, store, listener)
 
     return reported(new_run(request, output.results), output, work)

@@ -41,9 +41,18 @@ def chosen_cells(matrix: Path | None, choice: Choice) -> ChosenCells:
     if choice.kernel and choice.kernel not in known_kernels() and not is_version(choice.kernel):
         load_kernel_source(choice.kernel)
     selection = selection_of(choice)
+    choice = _fetched(choice)
     if matrix is None and (choice.patch or choice.tree or choice.kernel):
         return _without_matrix(choice, selection)
     return _of_matrix(matrix or DEFAULT_MATRIX, choice, selection)
+
+
+def _fetched(choice: Choice) -> Choice:
+    if all(path.exists() or "@" not in str(path) for path in choice.patch):
+        return choice
+    from orchestrator.cli.fetched_series import with_threads
+
+    return replace(choice, patch=with_threads(choice.patch))
 
 
 def selection_of(choice: Choice) -> Selection:

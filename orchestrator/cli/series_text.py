@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from orchestrator.cli.fetched_series import with_threads
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import ExitCode, InfraError
 from orchestrator.host.paths import scratch_folder
@@ -23,6 +24,7 @@ def print_series(paths: tuple[Path, ...], tree: Path | None, version: str, *, as
     """Print the patches of a series, and what is left out of it. Raises UserError."""
     if not sandbox_works():
         click.echo("NOTE: NO SANDBOX (patchrig doctor says why): git reads the series with your rights", err=True)
+    paths = with_threads(paths)
     with scratch_folder() as scratch:
         until = Deadline.after(_SECONDS, "reading the series")
         found = load_series(paths, tree=tree, log=Path(scratch) / "log", until=until, version=version)

@@ -81,6 +81,24 @@ class BisectTask:
     patches: tuple[str, ...]  # their subjects, in the order in which they apply
     limit: float  # from this probability on a patch counts as found
     budget: int  # cells
+    commits: str = ""  # the range GOOD..BAD of `tree` whose commits are the patches; "": they are those of a series
+    tree: str = ""
+    inputs: str = ""  # SHA-256 of all patches and of the source that they are for
+
+    @property
+    def noun(self) -> str:
+        """What the patches are called."""
+        return "commit" if self.commits else "patch"
+
+    @property
+    def base(self) -> str:
+        """The kernel that has none of the patches, in words."""
+        return f"the kernel at {self.commits.partition('..')[0]}" if self.commits else "the kernel without the series"
+
+    @property
+    def whole(self) -> str:
+        """All of the patches, in words."""
+        return self.commits or "the series"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,11 +109,19 @@ class Confirmation:
     how: Confirming | None  # None: there is no such kernel
     needed: int  # so many cells without the failure confirm the patch, by the rate of the failure
     tally: Tally = field(default_factory=Tally)
-    why: str = ""  # why there is no such kernel, or no more cells of it
+    why: str = ""  # why there is no such kernel, or none of the ways that were tried before
 
     @property
     def confirmed(self) -> bool:
         return self.how is not None and not self.tally.bad and self.tally.good >= self.needed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UnderWay:
+    """A batch of cells that runs; its folder is below the bisection's."""
+
+    batch: int
+    count: int | None  # patches that its kernel has, from the first one on; None: it confirms the answer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,7 +135,10 @@ class Bisection:
     versions: Mapping[str, str]
     task: BisectTask
     seconds: float = 0.0
+    program: Mapping[str, str] = field(default_factory=dict)  # patchrig's version, and digests of its files
     batches: int = 0  # each is a run below the folder
+    begun: int = 0  # cells; each has a number of its own, also those that did not end
+    under_way: UnderWay | None = None  # a batch whose cells are not counted yet
     kernels: Mapping[int, Tally] = field(default_factory=dict)  # number of patches, from the first one on -> its cells
     others: Mapping[str, int] = field(default_factory=dict)  # other failures -> cells
     confirmation: Confirmation | None = None

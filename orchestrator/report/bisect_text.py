@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from orchestrator.host.text import printable
-from orchestrator.model.bisections import Bisection, BisectTask, Confirmation, Ended, Suspects, Tally
+from orchestrator.model.bisections import Bisection, BisectTask, Confirmation, Confirming, Ended, Suspects, Tally
 
 _WIDTH = 78
 _SUBJECT = 44
-_BASE = "(the kernel without the series)"
 
 
 class Chances(Protocol):
@@ -24,8 +23,12 @@ class Chances(Protocol):
     def likeliest(self) -> Suspects: ...
 
 
-def beginning_text(count: int, patches: int) -> str:
-    """The kernel with the first `count` patches of a series."""
+def beginning_text(task: BisectTask, count: int) -> str:
+    """The kernel with the first `count` patches of a series, or commits of a range."""
+    patches = len(task.patches)
+    if task.commits:
+        good, _, bad = task.commits.partition("..")
+        return f"at {good if not count else bad}" if count in (0, patches) else f"at commit {count} of {patches}"
     if not count:
         return "without the series"
     return "with the whole series" if count == patches else f"with the first {count} of {patches} patches"
@@ -33,7 +36,7 @@ def beginning_text(count: int, patches: int) -> str:
 
 def patch_text(task: BisectTask, number: int) -> str:
     """ "patch 4 (mm/swap: fix a race)"."""
-    return f"patch {number} ({printable(task.patches[number - 1])})" if number else "the kernel without the series"
+    return f"{task.noun} {number} ({printable(task.patches[number - 1])})" if number else task.base
 
 
 def likeliest_text(task: BisectTask, likeliest: Suspects) -> str:
@@ -42,8 +45,12 @@ def likeliest_text(task: BisectTask, likeliest: Suspects) -> str:
     if likeliest.first == likeliest.last:
         return f"most likely {patch_text(task, likeliest.first)}, {chance}"
     if not likeliest.first:
-        return f"most likely one of the first {likeliest.last} patches or the kernel without them, {chance}"
-    return f"most likely one of patches {likeliest.first} to {likeliest.last}, {chance}"
+        return f"most likely one of the first {likeliest.last} {_plural(task)} or the kernel without them, {chance}"
+    return f"most likely one of {_plural(task)} {likeliest.first} to {likeliest.last}, {chance}"
+
+
+def _plural(task: BisectTask) -> str:
+    return "commits" if task.commits else "patches"
 
 
 def bisect_text(bisection: Bisection, chances: Chances, results: str = "") -> str:
@@ -74,6 +81,7 @@ def bisect_json(bisection: Bisection, chances: Chances) -> dict[str, Any]:
         "limit": task.limit,
         "cells": bisection.cells,
         "budget": task.budget,
+        "range": task.commits,
         "seconds": bisection.seconds,
         "patches": [
             {"number": number, "subject": subject, "probability": round(chance, 6), **_tally_json(tally)}
@@ -113,20 +121,22 @@ def _head(bisection: Bisection) -> Iterator[str]:
 
 
 def _table(bisection: Bisection, chances: Chances) -> Iterator[str]:
-    yield f"{'patch':>5}  {'chance':>7}  {'bad':>4}  {'good':>4}  {'else':>4}  the kernel ends with this patch"
+    noun = bisection.task.noun
+    yield f"{noun:>6}  {'chance':>7}  {'bad':>4}  {'good':>4}  {'else':>4}  the kernel ends with this {noun}"
     for number, subject, chance, tally in _rows(bisection, chances):
-        name = textwrap.shorten(printable(subject), _SUBJECT, placeholder=" ...") if number else _BASE
+        name = (
+            textwrap.shorten(printable(subject), _SUBJECT, placeholder=" ...") if number else f"({bisection.task.base})"
+        )
         useless = tally.other + tally.nothing
         mark = "  not run" if tally.why_closed else ""
         counts = f"{tally.bad:4}  {tally.good:4}  {useless:4}"
-        yield f"{number:5}  {100 * chance:5.1f} %  {counts}  {name}{mark}"
+        yield f"{number:6}  {100 * chance:5.1f} %  {counts}  {name}{mark}"
 
 
 def _closed(bisection: Bisection) -> Iterator[str]:
-    patches = len(bisection.task.patches)
     for count, tally in sorted(bisection.kernels.items()):
         if tally.why_closed:
-            yield from _wrapped(f"not run {beginning_text(count, patches)}: {tally.why_closed}")
+            yield from _wrapped(f"not run {beginning_text(bisection.task, count)}: {tally.why_closed}")
 
 
 def _others(bisection: Bisection) -> Iterator[str]:
@@ -144,21 +154,28 @@ def _answer(bisection: Bisection, chances: Chances) -> Iterator[str]:
         yield from _wrapped(text)
         yield from _wrapped(likeliest_text(task, likeliest))
     if confirmation := bisection.confirmation:
-        yield from _wrapped(_confirmation_text(confirmation))
+        yield from _wrapped(_confirmation_text(task, confirmation))
 
 
-def _confirmation_text(confirmation: Confirmation) -> str:
-    tally = confirmation.tally
+def how_text(task: BisectTask, how: Confirming) -> str:
+    """ "reverted on top of the series"."""
+    return str(how).replace("the series", task.whole)
+
+
+def _confirmation_text(task: BisectTask, confirmation: Confirmation) -> str:
+    tally, patch = confirmation.tally, f"{task.noun} {confirmation.patch}"
     if confirmation.how is None:
-        return f"not confirmed: there is no kernel without patch {confirmation.patch} alone: {confirmation.why}"
+        return f"not confirmed: there is no kernel without {patch} alone: {confirmation.why}"
     word = "confirmed" if confirmation.confirmed else "not confirmed"
     cells = f"{tally.good} good and {tally.bad} bad of {confirmation.needed} cells"
-    return f"{word}: with patch {confirmation.patch} {confirmation.how}: {cells}"
+    return f"{word}: with {patch} {how_text(task, confirmation.how)}: {cells}"
 
 
 def _command(bisection: Bisection, results: str) -> Iterator[str]:
     more = ["--results", results] if results else []
     task = bisection.task
+    if bisection.ended is not Ended.FOUND:
+        yield from ("to go on:", f"  {shlex.join(['patchrig', 'bisect', '--resume', bisection.id, *more])}")
     yield from ("the cell again:", f"  {shlex.join(['patchrig', 'repro', task.run, task.cell, *more])}")
 
 

@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The story of `patchrig bisect`: cells of beginnings of a series until one patch is likely, then of all but it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from orchestrator.host.deadline import now
 from orchestrator.host.errors import Cancelled, UserError
 from orchestrator.judge.bisected import cells_to_confirm, posterior_of, why_undecidable, with_other, with_report
 from orchestrator.kernel.series.load import Patch, Series
-from orchestrator.model.bisections import Bisection, Confirmation, Confirming, Ended, Tally
+from orchestrator.model.bisections import Bisection, Confirmation, Confirming, Ended, Tally, UnderWay
 from orchestrator.model.cells import Cell
 from orchestrator.model.configuration import Variant
 from orchestrator.model.events import Listener, Notice
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.plan.expansion import cell_seed
-from orchestrator.report.bisect_files import BATCHES, batch_name, save_bisection
-from orchestrator.report.bisect_text import beginning_text, bisect_text, likeliest_text, patch_text
+from orchestrator.report.bisect_files import BATCHES, batch_name, cells_of_batch, save_bisection
+from orchestrator.report.bisect_text import beginning_text, bisect_text, how_text, likeliest_text, patch_text
 from orchestrator.report.store import open_run_at
 from orchestrator.run.kernels import Kernels, Request
 from orchestrator.run.losses import LossWatch
@@ -34,10 +35,14 @@ class BisectLedger:
     bisection: Bisection
     results: str = ""  # what its commands need to be told of where that is; "" for nothing
     _began: float = field(default_factory=now)
+    _before: float = field(init=False)  # seconds, where it was stopped and goes on
+
+    def __post_init__(self) -> None:
+        self._before = self.bisection.seconds
 
     def save(self) -> None:
         """Write bisect.json and bisect.txt. Raises InfraError."""
-        self.bisection = replace(self.bisection, seconds=round(now() - self._began, 1))
+        self.bisection = replace(self.bisection, seconds=round(self._before + now() - self._began, 1))
         save_bisection(self.bisection, bisect_text(self.bisection, posterior_of(self.bisection), self.results))
 
     def end(self, ended: Ended, why: str = "") -> None:
@@ -53,6 +58,7 @@ def run_bisection(ledger: BisectLedger, kernels: Kernels, cell: Cell, request: R
     """
     work = _Work(ledger=ledger, kernels=kernels, cell=cell, request=request, listener=each_notice_once(listener))
     try:
+        work.take_up()
         why = work.search()
         if not why:
             why = work.confirm()
@@ -85,6 +91,16 @@ class _Work:
     def patches(self) -> tuple[Patch, ...]:
         return self.kernels.series.patches
 
+    def take_up(self) -> None:
+        """Count the cells that ended of the batch in which the bisection was stopped. The others never count."""
+        under_way = self.bisection.under_way
+        if under_way is None:
+            return
+        reports = cells_of_batch(self.bisection, under_way.batch)
+        known = f" of {self.bisection.cells + len(reports)} that have ended" if self.bisection.cells else ""
+        self.listener(Notice(text=f"{len(reports)} cells{known} are of a batch that was stopped"))
+        self._count(reports, under_way.count)
+
     def search(self) -> str:
         """Run cells of beginnings of the series until one patch is likely; returns why none is."""
         while True:
@@ -99,22 +115,21 @@ class _Work:
             self._observe(posterior.next_count)
 
     def _why_not_one(self, numbers: range) -> str:
+        task = self.bisection.task
         if numbers == range(1):
-            return "the kernel without the series has this failure, too"
+            return f"{task.base} has this failure, too"
         if len(numbers) == 1:
             return ""
-        names = [f"patch {number}" if number else "the kernel without the series" for number in numbers]
+        names = [f"{task.noun} {number}" if number else task.base for number in numbers]
         return f"{', '.join(names[:-1])} and {names[-1]} can't be told apart: what lies between them tells nothing"
 
     def _observe(self, count: int) -> None:
         """One batch of the beginning with `count` patches."""
-        tally = self.bisection.kernels.get(count, Tally())
-        tally = self._batch(self._part(self.patches[:count]), min(self._batch_size, self.bisection.cells_left), tally)
-        self.ledger.bisection = replace(self.bisection, kernels={**self.bisection.kernels, count: tally})
-        self.ledger.save()
+        self._batch(self._part(self.patches[:count]), min(self._batch_size, self.bisection.cells_left), count)
+        tally = self.bisection.kernels[count]
         result = tally.why_closed or f"{tally.bad} bad, {tally.good} good"
         likeliest = likeliest_text(self.bisection.task, posterior_of(self.bisection).likeliest)
-        self.listener(Notice(text=f"{beginning_text(count, len(self.patches))}: {result}; {likeliest}"))
+        self.listener(Notice(text=f"{beginning_text(self.bisection.task, count)}: {result}; {likeliest}"))
 
     @property
     def _batch_size(self) -> int:
@@ -123,23 +138,41 @@ class _Work:
     def confirm(self) -> str:
         """Run cells of the series without the patch that was found; returns why it is not the one after all."""
         posterior = posterior_of(self.bisection)
-        patch = posterior.likeliest.first
-        needed = cells_to_confirm(posterior.rate(patch), self.bisection.task.limit)
-        whys: list[str] = []
-        for how in Confirming:
-            self._confirmation(Confirmation(patch=patch, how=how, needed=needed))
-            confirmation = self._confirmed(patch, how)
+        patch, task = posterior.likeliest.first, self.bisection.task
+        needed = cells_to_confirm(posterior.rate(patch), task.limit)
+        for confirmation in self._confirmations(patch, needed):
+            assert confirmation.how is not None
             if confirmation.confirmed:
                 return ""
             if confirmation.tally.bad:
-                return f"the failure shows with {patch_text(self.bisection.task, patch)} {how}, too"
+                return f"the failure shows with {patch_text(task, patch)} {how_text(task, confirmation.how)}, too"
             if not confirmation.tally.why_closed:
-                tally = confirmation.tally
-                used_up = f"the budget of {self.bisection.task.budget} cells is used up"
-                return f"{used_up}: {tally.good} of the {needed} good cells that confirm patch {patch}"
-            whys.append(f"{how}: {confirmation.tally.why_closed}")
-        self._confirmation(replace(confirmation, how=None, why="; ".join(whys)))
+                used_up = f"the budget of {task.budget} cells is used up"
+                return (
+                    f"{used_up}: {confirmation.tally.good} of the {needed} good cells that confirm {task.noun} {patch}"
+                )
+        self._confirmation(replace(confirmation, how=None, why=self._whys(confirmation)))
         return ""
+
+    def _confirmations(self, patch: int, needed: int) -> Iterator[Confirmation]:
+        """What cells tell of each kernel without the patch; one that was begun before goes on."""
+        known, why = self.bisection.confirmation, ""
+        ways = list(Confirming)
+        if known is not None and known.patch == patch and known.how is not None:
+            ways = ways[ways.index(known.how) :]
+        else:
+            known = None
+        for how in ways:
+            self._confirmation(known or Confirmation(patch=patch, how=how, needed=needed, why=why))
+            confirmation = self._confirmed(patch, how)
+            yield confirmation
+            known, why = None, self._whys(confirmation)
+
+    def _whys(self, confirmation: Confirmation) -> str:
+        """Why none of the kernels so far tells anything."""
+        assert confirmation.how is not None
+        last = f"{how_text(self.bisection.task, confirmation.how)}: {confirmation.tally.why_closed}"
+        return f"{confirmation.why}; {last}" if confirmation.why else last
 
     def _confirmed(self, patch: int, how: Confirming) -> Confirmation:
         """Cells without the patch, until there are enough, one is bad, or no more can be run."""
@@ -151,7 +184,7 @@ class _Work:
             missing = min(confirmation.needed - tally.good, self.bisection.cells_left, _MOST_TO_CONFIRM_AT_ONCE)
             if missing <= 0 or tally.bad or tally.why_closed:
                 return confirmation
-            self._confirmation(replace(confirmation, tally=self._batch(part, missing, tally)))
+            self._batch(part, missing, None)
 
     def _confirmation(self, confirmation: Confirmation) -> None:
         self.ledger.bisection = replace(self.bisection, confirmation=confirmation)
@@ -160,31 +193,65 @@ class _Work:
     def _part(self, patches: tuple[Patch, ...]) -> Kernels:
         return replace(self.kernels, part=replace(self.kernels.series, patches=patches))
 
-    def _batch(self, kernels: Kernels, cells: int, tally: Tally) -> Tally:
-        """The tally of a kernel with so many more cells."""
+    def _batch(self, kernels: Kernels, number: int, count: int | None) -> None:
+        """So many more cells of a kernel; `count`: the patches that it has, None where it confirms the answer."""
+        bisection, cells = self.bisection, self._cells(kernels.tested, number)
+        under_way = UnderWay(batch=bisection.batches + 1, count=count)
+        # Saved before: a bisection that is killed knows which cells were begun, and of which kernel.
+        self.ledger.bisection = replace(
+            bisection, batches=under_way.batch, begun=bisection.begun + number, under_way=under_way
+        )
+        self.ledger.save()
         try:
-            reports = self._run(kernels, self._cells(kernels.tested, cells))
+            reports = self._run(kernels, cells)
         except UserError as why:
             # Such as a function to delay in that this kernel does not have.
-            return replace(tally, why_closed=str(why))
+            self._keep(count, replace(self._tally(count), why_closed=str(why)))
+            return
+        self._count(reports, count)
+        self.watch.check(f"less {self._folder / 'summary.txt'}")
+
+    def _count(self, reports: Sequence[CellReport], count: int | None) -> None:
+        """Add the cells of the batch that is under way to the tally of their kernel."""
+        tally, others, task = self._tally(count), self.bisection.others, self.bisection.task
         for report in reports:
-            tally = with_report(tally, report, self.bisection.task)
+            tally, others = with_report(tally, report, task), with_other(others, report, task)
             self.watch.count(report)
-            others = with_other(self.bisection.others, report, self.bisection.task)
-            self.ledger.bisection = replace(self.bisection, others=others)
-        self.watch.check(f"less {self.bisection.folder / BATCHES / batch_name(self.bisection.batches) / 'summary.txt'}")
-        return tally
+        self.ledger.bisection = replace(self.bisection, others=others)
+        self._keep(count, tally)
+
+    def _tally(self, count: int | None) -> Tally:
+        if count is not None:
+            return self.bisection.kernels.get(count, Tally())
+        assert self.bisection.confirmation is not None
+        return self.bisection.confirmation.tally
+
+    def _keep(self, count: int | None, tally: Tally) -> None:
+        """The tally of a kernel, with which its batch is over."""
+        bisection = replace(self.bisection, under_way=None)
+        if count is not None:
+            self.ledger.bisection = replace(bisection, kernels={**bisection.kernels, count: tally})
+        else:
+            assert bisection.confirmation is not None
+            self.ledger.bisection = replace(bisection, confirmation=replace(bisection.confirmation, tally=tally))
+        self.ledger.save()
+
+    @property
+    def _folder(self) -> Path:
+        """That of the newest batch."""
+        return self.bisection.folder / BATCHES / batch_name(self.bisection.batches)
 
     def _cells(self, series: Series, number: int) -> tuple[Cell, ...]:
         """No two cells of a bisection have the same seed."""
         build = replace(self.cell.build, variant=Variant.PATCHED if series.patches else Variant.BASELINE)
-        first, load = self.bisection.cells + 1, self.cell.workload.name
+        first, load = self.bisection.begun + 1, self.cell.workload.name
         return tuple(
             replace(
                 self.cell,
                 build=build,
                 repeat=repeat,
-                repeats=max(2, self.bisection.task.budget),
+                # More than one, so that each has its number in its name.
+                repeats=max(2, self.bisection.task.budget, first + number),
                 seed=cell_seed(self.cell.seed, workload=load, repeat=repeat),
             )
             for repeat in range(first, first + number)
@@ -192,12 +259,10 @@ class _Work:
 
     def _run(self, kernels: Kernels, cells: tuple[Cell, ...]) -> tuple[CellReport, ...]:
         bisection, key = self.bisection, kernels.tested.sha256
-        self.ledger.bisection = replace(bisection, batches=bisection.batches + 1)
-        name = f"{BATCHES}/{batch_name(bisection.batches + 1)}"
         request = replace(self.request, cells=cells)
         with open_run_at(
-            bisection.folder / name,
-            f"{bisection.id}/{name}",
+            self._folder,
+            f"{bisection.id}/{BATCHES}/{self._folder.name}",
             argv=bisection.argv,
             matrix_path=str(request.plan.path),
             matrix=request.plan.matrix,

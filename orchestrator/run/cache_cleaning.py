@@ -19,6 +19,7 @@ CACHES = {
     "ccache": "compiler cache",
     "rootfs": "guest root file systems",
     "programs": "compiled guest programs",
+    "threads": "series that b4 fetched",
     "reach": "reach maps",
     "mutants": "which mutants do not compile",
     "suites": "compiled test suites",

@@ -4,10 +4,8 @@
 Sources: b4 0.16, b4.review.checks and b4.review_tui (B4_TRACKING_FILE), b4.ez.check (`b4 prep --check`).
 """
 
-import hashlib
 import json
 import re
-import shlex
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -15,10 +13,10 @@ from email.policy import default as policy
 from pathlib import Path
 
 from orchestrator.host.deadline import Deadline
-from orchestrator.host.errors import InfraError, UserError
+from orchestrator.host.errors import UserError
 from orchestrator.host.paths import scratch_folder
-from orchestrator.host.process import last_lines, run
-from orchestrator.kernel.series.packed import read_packed
+from orchestrator.host.process import last_lines
+from orchestrator.kernel.series.b4_thread import b4, fetched_thread, folder_name
 from orchestrator.kernel.series.subject import Subject, parse_subject
 from orchestrator.kernel.source.git import git
 
@@ -69,10 +67,7 @@ class B4Place:
 
     def b4(self, *words: str) -> str:
         """What `b4` prints. Raises InfraError where it fails, as without a network or outside of its branches."""
-        done = run(["b4", *words], cwd=self.top, log=self.log, until=self.until)
-        if done.status != 0:
-            raise InfraError(f"b4 {words[0]} failed: {last_lines(done.output, 1)}", hint=shlex.join(["b4", *words]))
-        return done.output
+        return b4(words, cwd=self.top, log=self.log, until=self.until)
 
     def _git(self, *words: str) -> str:
         done = git(words, self.top, log=self.log, until=self.until)
@@ -94,7 +89,7 @@ def prepared_series(raw: bytes, place: B4Place) -> B4Series:
     if total != len(commits) or number > len(commits):
         raise UserError(f"the patch is {number}/{total}, and the branch has {len(commits)} commits: {first}..{last}")
     end = commits[number - 1]
-    name = _name(ident[1] if ident else str(place.top))
+    name = folder_name(ident[1] if ident else str(place.top))
     return B4Series(name=name, mails=place.mails(first, end), commits=f"{first}..{end}")
 
 
@@ -110,15 +105,10 @@ def reviewed_series(raw: bytes, tracking: Path | None, place: B4Place) -> B4Seri
     subject, ident = _subject(mail), _message_id(mail)
     alone = subject.number is None or subject.total == 1
     if alone and subject.number != 0:
-        return B4Series(name=_name(ident or subject.title), mails=raw)
+        return B4Series(name=folder_name(ident or subject.title), mails=raw)
     if not ident:
         raise UserError("the mail has no Message-ID, so the other patches of its series can't be found")
-    with scratch_folder() as scratch:
-        place.b4("mbox", "--outdir", scratch, "--mbox-name", "thread", "--", ident)
-        files = [path for path in Path(scratch).iterdir() if path.is_file()]
-        if len(files) != 1:
-            raise UserError(f"b4 mbox {ident} wrote {len(files)} files, not one")
-        return B4Series(name=_name(ident), mails=read_packed(files[0]))
+    return B4Series(name=folder_name(ident), mails=fetched_thread(ident, log=place.log, until=place.until))
 
 
 def _in_branch(tracking: Path, place: B4Place) -> B4Series | None:
@@ -132,7 +122,7 @@ def _in_branch(tracking: Path, place: B4Place) -> B4Series | None:
         return None
     # The branch's last commit has b4's notes, and no patch.
     start, end = place.commit(f"{first}^"), place.commit(f"refs/heads/b4/review/{ident}^")
-    return B4Series(name=_name(ident), mails=place.mails(start, end), commits=f"{start}..{end}")
+    return B4Series(name=folder_name(ident), mails=place.mails(start, end), commits=f"{start}..{end}")
 
 
 def _mail(raw: bytes) -> EmailMessage:
@@ -148,9 +138,3 @@ def _subject(mail: EmailMessage) -> Subject:
 
 def _message_id(mail: EmailMessage) -> str:
     return "".join(str(mail["Message-ID"] or "").split()).strip("<>")
-
-
-def _name(text: str) -> str:
-    """A folder's name for any text."""
-    words = re.sub(r"[^A-Za-z0-9_+-]+", "-", text.rpartition("/")[2]).strip("-")[:40]
-    return f"{words or 'series'}-{hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"

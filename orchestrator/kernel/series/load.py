@@ -42,6 +42,7 @@ class Patch:
     strip: int = 1  # leading folders of the diff's names that are no part of them
     reverse: bool = False  # quilt's -R: what the diff adds is taken away
     problem: str = ""  # why it is not applied, whatever the tree
+    commit: str = ""  # of a git range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,6 +233,7 @@ class _Loader:
             name = f"{text} {at}/{len(found.commits)}" if len(found.commits) > 1 else text
             diff = find_diff(commit.diff, prose=False)
             self._patch(diff, name, commit.subject or name, commit.author, 1)
+            self.patches[-1] = replace(self.patches[-1], commit=commit.id)
 
     def _read(self, path: Path) -> bytes:
         raw = read_packed(path)

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from orchestrator.host.errors import UserError
 from orchestrator.kernel.series.packed import read_packed
 
-FORMS = "a patch file, a mail or mbox, a folder of patches, or a git range A..B of --tree"
+FORMS = "a patch file, a mail or mbox, a folder of patches, a git range A..B of --tree, or a Message-ID"
 PATCH_SUFFIXES = frozenset({".patch", ".diff", ".mbox", ".mbx", ".eml", ".txt"})
 _PACKED_SUFFIXES = frozenset({".gz", ".bz2", ".xz"})
 _LARGEST_SERIES_FILE = 1 << 20

@@ -188,3 +188,125 @@ def test_a_series_of_one_patch_is_refused(kernel: ToyKernel) -> None:
 
     assert done.returncode == 2
     assert "its series has 1 patch" in done.stderr
+
+
+def killed_after(kernel: ToyKernel, cells: int, *, bug: int) -> int:
+    """A bisection that is killed when so many of its cells have ended; how many have."""
+    kernel.host.scenario(*[with_bug(bug)] * cells, [["mark", "running"], ["hang"]])
+    argv = [str(PATCHRIG), "bisect", "latest", "mincore", "--jobs", "1", "--results", str(kernel.host.results)]
+    patchrig = subprocess.Popen(
+        argv, env=kernel.host.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"
+    )
+    kernel.host.marked("running")
+    patchrig.kill()
+    patchrig.wait(timeout=120)
+    kernel.host.await_no_guest()
+    for file in (*kernel.host.state.glob("qemu.*"), kernel.host.state / "running"):
+        file.unlink()
+    return len(seeds(kernel))
+
+
+def resume(kernel: ToyKernel, *words: str) -> subprocess.CompletedProcess[str]:
+    argv = [str(PATCHRIG), "bisect", "--resume", "latest", "--results", str(kernel.host.results), *words]
+    return subprocess.run(
+        argv, env=kernel.host.environment, capture_output=True, text=True, check=False, timeout=500, cwd="/"
+    )
+
+
+def test_a_bisection_that_was_killed_goes_on_and_no_cell_runs_twice(kernel: ToyKernel) -> None:
+    kernel.host.scenario(with_bug(3))
+    begin(kernel)
+    # In the middle of its second batch.
+    ended = killed_after(kernel, 6, bug=3)
+    before = seeds(kernel)
+    assert ended == 6
+    kernel.host.scenario(with_bug(3))
+
+    done = resume(kernel, "--json")
+
+    assert done.returncode == 0, done.stderr
+    said = answer(done)
+    assert (said["ended"], said["found"], said["confirmation"]["confirmed"]) == ("found", 3, True)
+    assert "2 cells of 6 that have ended are of a batch that was stopped" in done.stderr
+    # Those of the batch that was stopped count, and each cell has a seed of its own.
+    assert set(before) < set(seeds(kernel))
+    assert len(seeds(kernel)) == len(set(seeds(kernel))) == said["cells"]
+    assert len(kernel.host.guests()) == said["cells"] - ended
+    guests = len(kernel.host.guests())
+    # It is over: nothing runs.
+    again = resume(kernel)
+    assert again.returncode == 0, again.stderr
+    assert "FOUND: patch 3" in again.stdout
+    assert len(kernel.host.guests()) == guests
+
+
+def test_a_bisection_whose_budget_was_used_up_goes_on_with_more(kernel: ToyKernel) -> None:
+    kernel.host.scenario(with_bug(3))
+    begin(kernel)
+    first = bisect(kernel, "--budget", "3", "--jobs", "1")
+    assert first.returncode == 1
+    assert "patchrig bisect --resume bisect-" in first.stdout
+
+    write_series(kernel, {4: 'char line4[] = "another patch";'})
+    refused = resume(kernel, "--budget", "100")
+    write_series(kernel)
+    done = resume(kernel, "--budget", "100", "--json")
+
+    assert refused.returncode == 2
+    assert "the series is another one" in refused.stderr
+    assert done.returncode == 0, done.stderr
+    assert answer(done)["found"] == 3
+
+
+def git(kernel: ToyKernel, *words: str) -> str:
+    own = ["git", "-C", str(kernel.folder / "linux"), "-c", "user.name=A", "-c", "user.email=a@localhost"]
+    return subprocess.run([*own, *words], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def commits(kernel: ToyKernel) -> None:
+    """The series as commits of the tree, after the tag `good`; a change of a document is between them."""
+    git(kernel, "init", "-q", "-b", "master")
+    git(kernel, "add", ".")
+    git(kernel, "commit", "-qm", "the base")
+    git(kernel, "tag", "good")
+    text = SWAP_C
+    for number, line in enumerate(LINES, start=1):
+        text = text.replace(line, f'char line{number}[] = "{text_of(number)}";')
+        kernel.write("linux/swap.c", text)
+        git(kernel, "commit", "-qam", f"swap: change line {number}")
+
+
+def test_the_commit_of_a_range_is_found_and_confirmed_by_a_revert(kernel: ToyKernel) -> None:
+    commits(kernel)
+    kernel.host.scenario(with_bug(3))
+    done = kernel.run("--no-restore", "--variant", "baseline")
+    assert done.returncode == 1, done.stderr
+    wrong = git(kernel, "rev-parse", "--short=12", "HEAD^")
+    # What is checked out is not what is bisected, and stays as it is.
+    git(kernel, "checkout", "-q", "good")
+
+    refused = bisect(kernel)
+    done = bisect(kernel, "--range", "good..master", "--json")
+
+    assert refused.returncode == 2
+    assert "--range GOOD..BAD --tree DIR" in refused.stderr
+    assert done.returncode == 0, done.stderr
+    said = answer(done)
+    assert (said["found"], said["range"]) == (3, "good..master")
+    assert said["patches"][3]["subject"] == f"{wrong} swap: change line 3"
+    assert said["confirmation"]["confirmed"]
+    text = (folder(kernel) / "bisect.txt").read_text()
+    assert f"FOUND: commit 3 ({wrong} swap: change line 3)" in text
+    assert "confirmed: with commit 3 reverted on top of good..master" in text
+    assert "(the kernel at good)" in text
+    assert git(kernel, "status", "--porcelain") == ""
+
+
+def test_a_cell_with_a_series_is_not_bisected_over_a_range(kernel: ToyKernel) -> None:
+    kernel.host.scenario(with_bug(3))
+    begin(kernel)
+
+    done = bisect(kernel, "--range", "a..b", "--tree", str(kernel.folder / "linux"))
+
+    assert done.returncode == 2
+    assert "ran with a series: --range is for a cell without one" in done.stderr
