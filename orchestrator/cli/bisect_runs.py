@@ -4,8 +4,7 @@
 import hashlib
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,11 +78,14 @@ def bisect_cell(name: str, cell: str, choice: BisectChoice, output: Output) -> E
     """Bisect a cell of a run. Raises UserError where there is nothing to bisect."""
     bisected = _bisected(name, cell, choice.commits, output)
     request = _request_of(bisected.kept, choice)
-    with terminal(screen(beside_output=output.as_json)) as listener, open_kernels(request, listener) as kernels:
+    with ExitStack() as ended, terminal(screen(beside_output=output.as_json)) as listener:
+        kernels = ended.enter_context(open_kernels(request, listener))
         bisected.check_inputs(kernels)
         ledger = BisectLedger(_new_bisection(bisected, choice, kernels, output), _results_named(output))
-        with at_work(ledger.bisection.folder), _shown(ledger, output):
-            run_bisection(ledger, kernels, bisected.found.cell, request, listener)
+        ended.enter_context(at_work(ledger.bisection.folder))
+        # When the live view is over, and however the bisection ends.
+        ended.callback(_end, ledger, output)
+        run_bisection(ledger, kernels, bisected.found.cell, request, listener)
     return _code(ledger)
 
 
@@ -102,27 +104,19 @@ def go_on(name: str, budget: int | None, jobs: int | None, output: Output) -> Ex
         tree = Path(task.tree) if task.tree else None
         choice = BisectChoice(limit=task.limit, budget=task.budget, jobs=jobs, commits=task.commits, tree=tree)
         request = _request_of(bisected.kept, choice)
-        with terminal(screen(beside_output=output.as_json)) as listener, open_kernels(request, listener) as kernels:
+        with ExitStack() as ended, terminal(screen(beside_output=output.as_json)) as listener:
+            kernels = ended.enter_context(open_kernels(request, listener))
             bisected.check_inputs(kernels)
             if _inputs_digest(kernels) != task.inputs:
                 raise UserError(f"{bisection.id} can't go on: {task.whole} or its source has changed since it began")
             ledger.bisection = replace(bisection, task=replace(task, budget=budget or task.budget), ended=None, why="")
-            with _shown(ledger, output):
-                run_bisection(ledger, kernels, bisected.found.cell, request, listener)
+            ended.callback(_end, ledger, output)
+            run_bisection(ledger, kernels, bisected.found.cell, request, listener)
     return _code(ledger)
 
 
 def _code(ledger: BisectLedger) -> ExitCode:
     return ExitCode.OK if ledger.bisection.ended is Ended.FOUND else ExitCode.BAD_KERNEL
-
-
-@contextmanager
-def _shown(ledger: BisectLedger, output: Output) -> Iterator[None]:
-    """Show what is known when the block ends, however it ends."""
-    try:
-        yield
-    finally:
-        _end(ledger, output)
 
 
 def _bisected(name: str, cell: str, commits: str, output: Output) -> _Bisected:
