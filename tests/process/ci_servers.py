@@ -73,7 +73,7 @@ class Machine:
         return subprocess.run(
             ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
             env=environment, cwd=self.workspace, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            check=False, timeout=500,
+            check=False, timeout=3000,
         )  # fmt: skip
 
     def put(self, files: Mapping[str, bytes], below: str = ".") -> None:

@@ -17,7 +17,11 @@ from tests.process.toy_kernel import ToyKernel
 
 host = fake_host.host
 
-pytestmark = pytest.mark.skipif(find_tool("ccache") is None, reason="ccache is not installed")
+pytestmark = [
+    pytest.mark.skipif(find_tool("ccache") is None, reason="ccache is not installed"),
+    # Each plays several jobs, and each job is a patchrig of its own: on a busy machine that takes long.
+    pytest.mark.timeout(3600),
+]
 
 OOPS = "[   12.000002][  T400] BUG: kernel NULL pointer dereference, address: 0000000000000000"
 SPLAT = "BUG: kernel NULL pointer dereference"

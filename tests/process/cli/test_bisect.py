@@ -15,7 +15,11 @@ from tests.process.toy_kernel import ToyKernel
 
 host = fake_host.host
 
-pytestmark = pytest.mark.skipif(find_tool("ccache") is None, reason="ccache is not installed")
+pytestmark = [
+    pytest.mark.skipif(find_tool("ccache") is None, reason="ccache is not installed"),
+    # Each builds several kernels and starts dozens of guests: on a busy machine that takes long.
+    pytest.mark.timeout(3600),
+]
 
 PATCHES = 4
 # Far from each other: each patch can be reverted.
@@ -72,7 +76,7 @@ def begin(kernel: ToyKernel) -> None:
 def bisect(kernel: ToyKernel, *words: str, cell: str = "mincore") -> subprocess.CompletedProcess[str]:
     argv = [str(PATCHRIG), "bisect", "latest", cell, "--results", str(kernel.host.results), *words]
     return subprocess.run(
-        argv, env=kernel.host.environment, capture_output=True, text=True, check=False, timeout=500, cwd="/"
+        argv, env=kernel.host.environment, capture_output=True, text=True, check=False, timeout=3000, cwd="/"
     )
 
 
@@ -209,7 +213,7 @@ def killed_after(kernel: ToyKernel, cells: int, *, bug: int) -> int:
 def resume(kernel: ToyKernel, *words: str) -> subprocess.CompletedProcess[str]:
     argv = [str(PATCHRIG), "bisect", "--resume", "latest", "--results", str(kernel.host.results), *words]
     return subprocess.run(
-        argv, env=kernel.host.environment, capture_output=True, text=True, check=False, timeout=500, cwd="/"
+        argv, env=kernel.host.environment, capture_output=True, text=True, check=False, timeout=3000, cwd="/"
     )
 
 
