@@ -7,8 +7,6 @@ import click
 
 from orchestrator.cli.options import (
     AS_JSON,
-    CLUSTER,
-    HOSTS,
     IN_RESULTS,
     JOBS,
     JUNIT,
@@ -16,6 +14,7 @@ from orchestrator.cli.options import (
     SINCE,
     Output,
     cluster_options,
+    with_cluster,
 )
 from orchestrator.host.errors import ExitCode
 
@@ -23,15 +22,13 @@ from orchestrator.host.errors import ExitCode
 @click.command()
 @click.argument("name", metavar="RUN")
 @JOBS
-@CLUSTER
-@HOSTS
+@with_cluster
 @click.option("--local", is_flag=True, help="Run the guests of a run that was on a cluster on this machine.")
 @IN_RESULTS
 @JUNIT
 @AS_JSON
-def resume(  # noqa: PLR0913  # click gives each option as an argument
-    name: str, jobs: int | None, cluster: str, hosts: str, local: bool,
-    results: Path, junit: Path | None, as_json_text: bool,
+def resume(  # click gives each option as an argument
+    name: str, jobs: int | None, local: bool, results: Path, junit: Path | None, as_json_text: bool, **where: str
 ) -> ExitCode:  # fmt: skip
     """Run what is left of a RUN that was killed or interrupted.
 
@@ -52,10 +49,10 @@ def resume(  # noqa: PLR0913  # click gives each option as an argument
     """
     from orchestrator.cli import resumed_runs
 
-    if local and (cluster or hosts):
+    if local and any(where.values()):
         raise click.UsageError("--local: the guests run either here or on a cluster")
-    where = cluster_options(cluster, hosts) if local or cluster or hosts else {}
-    how = where | ({"jobs": jobs} if jobs else {})
+    how = cluster_options(**where) if local or any(where.values()) else {}
+    how |= {"jobs": jobs} if jobs else {}
     return resumed_runs.resume(name, Output(results=results, junit=junit, as_json=as_json_text), **how)
 
 

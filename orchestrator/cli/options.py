@@ -192,6 +192,14 @@ HOSTS = click.option(
     "--hosts", metavar="A,B,...", default="",
     help="Start a Dask cluster on these hosts over SSH, the scheduler on the first, and run the guests there.",
 )  # fmt: skip
+SSH_CONFIG = click.option(
+    "--ssh-config", metavar="FILE", default="",
+    help="Of --hosts: an ssh_config(5) with user, port, key and known hosts, instead of ~/.ssh/config.",
+)  # fmt: skip
+HOSTS_PYTHON = click.option(
+    "--hosts-python", metavar="PATH", default="",
+    help="Of --hosts: the Python that has patchrig there (default: the path of the one that runs here).",
+)  # fmt: skip
 AS_JSON = click.option("--json", "as_json_text", is_flag=True, help="Print JSON for scripts.")
 
 
@@ -200,7 +208,17 @@ def names_in(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def cluster_options(cluster: str, hosts: str) -> dict[str, Any]:
+WHERE = ("cluster", "hosts", "ssh_config", "hosts_python")
+
+
+def with_cluster(command: F) -> F:
+    """The options that say on which machines guests run: cluster_options() takes them."""
+    for option in (HOSTS_PYTHON, SSH_CONFIG, HOSTS, CLUSTER):
+        command = option(command)
+    return command
+
+
+def cluster_options(cluster: str, hosts: str, ssh_config: str, hosts_python: str) -> dict[str, Any]:
     """The fields of a request that say where its guests run. Raises UsageError."""
     names = names_in(hosts)
     if cluster and names:
@@ -209,7 +227,12 @@ def cluster_options(cluster: str, hosts: str) -> dict[str, Any]:
         raise click.UsageError("--hosts: names no host")
     if cluster and not re.fullmatch(r"(tcp|tls|ws|wss|ucx)://\S+:\d+", cluster):
         raise click.UsageError(f"--cluster {cluster}: must be like tcp://HOST:PORT, as `dask scheduler` prints it")
-    return {"cluster": cluster, "hosts": names}
+    if (ssh_config or hosts_python) and not names:
+        raise click.UsageError("--ssh-config and --hosts-python are about --hosts: give that, too")
+    config = Path(ssh_config).absolute() if ssh_config else None
+    if config and not config.is_file():
+        raise click.UsageError(f"--ssh-config {config}: is no file")
+    return {"cluster": cluster, "hosts": names, "ssh_config": config, "hosts_python": hosts_python}
 
 
 def with_choice(**own: Option[Any] | None) -> Option[Any]:

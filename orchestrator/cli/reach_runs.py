@@ -18,7 +18,6 @@ from orchestrator.host.errors import ExitCode, UserError
 from orchestrator.host.text import json_text, printable
 from orchestrator.model.events import Listener
 from orchestrator.model.reach import DEFAULT_FOLDERS
-from orchestrator.model.reports import RunReport
 from orchestrator.plan.expansion import builds_of
 from orchestrator.report.store import Store
 from orchestrator.report.terminal import screen, terminal
@@ -51,9 +50,9 @@ def record(matrix: Path, choice: Choice, output: Output, *, again: bool, **how: 
     code = ExitCode.OK
     wanted = replace(request, cells=cells)
 
-    def work(store: Store, listener: Listener) -> RunReport:
+    def work(store: Store, listener: Listener) -> None:
         try:
-            return run_matrix(wanted, store, listener)
+            run_matrix(wanted, store, listener)
         finally:
             # Of a run that is interrupted, or stops because of this machine, what had finished is in the map.
             missing.extend(keep_recorded(store.report(), known, request.cache))

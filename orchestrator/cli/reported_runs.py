@@ -39,7 +39,7 @@ from orchestrator.run.kernels import Request
 from orchestrator.run.matrix import rerun, run_matrix
 from orchestrator.run.run_history import runs_up_to, what_is_new, write_index
 
-Work = Callable[[Store, Any], RunReport]
+Work = Callable[[Store, Any], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,10 +63,10 @@ def run(matrix: Path | None, choice: Choice, output: Output, *, shard: str, **ho
     request = replace(request_of(matrix, choice), shard=part, **how)
     kept = new_plan(request, selection_of(choice), output.junit, output.since)
 
-    def work(store: Store, listener: Listener) -> RunReport:
+    def work(store: Store, listener: Listener) -> None:
         keep_plan(kept, store.folder)
         keep_threads(request.series, store.folder)
-        return run_matrix(request, store, listener)
+        run_matrix(request, store, listener)
 
     return reported(new_run(request, output.results), output, work)
 

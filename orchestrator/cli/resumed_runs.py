@@ -91,16 +91,16 @@ def resume(name: str, output: Output, **how: Any) -> ExitCode:
             return exit_code(report)
         if not run.left:
             # Everything but the report: nothing is built for that.
-            return reported(reopened(run.report, run.cells), output, lambda store, _: _report_alone(run, store))
+            return reported(reopened(run.report, run.cells), output, lambda store, _: _begin(run, store))
         run.refuse([*other_program(run.kept.program, program()), *other_matrix(run.kept)])
         _check_inputs(run, output)
         request = replace(run.kept.request, **how)
 
-        def work(store: Store, listener: Listener) -> RunReport:
+        def work(store: Store, listener: Listener) -> None:
             for text in _progress(run):
                 listener(Notice(text=text))
             _begin(run, store)
-            return run_matrix(request, store, listener)
+            run_matrix(request, store, listener)
 
         return reported(reopened(run.report, run.cells), output, work)
 
@@ -149,11 +149,6 @@ def _progress(run: Resumed) -> Iterator[str]:
     for name, version in now.items():
         if (before := run.report.versions.get(name, version)) != version:
             yield f"{name} was {before} when the run began, and is {version} now"
-
-
-def _report_alone(run: Resumed, store: Store) -> RunReport:
-    _begin(run, store)
-    return store.save()
 
 
 def _begin(run: Resumed, store: Store) -> None:

@@ -8,11 +8,9 @@ import click
 
 from orchestrator.cli.options import (
     AS_JSON,
-    CLUSTER,
     DETERMINISTIC,
     DUMP_MEMORY,
     FAIL_FAST,
-    HOSTS,
     JOBS,
     JUNIT,
     MATRIX,
@@ -21,10 +19,12 @@ from orchestrator.cli.options import (
     RESULTS,
     SHARD,
     SINCE,
+    WHERE,
     Choice,
     Output,
     cluster_options,
     with_choice,
+    with_cluster,
 )
 from orchestrator.host.errors import ExitCode
 
@@ -45,8 +45,7 @@ _GIT_ALONE = click.option("--no-sandbox", "sandbox", flag_value=False, default=T
 @DETERMINISTIC
 @SINCE
 @SHARD
-@CLUSTER
-@HOSTS
+@with_cluster
 @click.option("--mutate", is_flag=True, help="Then also score the series as `patchrig mutate` does; see there.")
 @AS_JSON
 def run(  # noqa: PLR0913  # click gives each option as an argument
@@ -92,7 +91,7 @@ def run(  # noqa: PLR0913  # click gives each option as an argument
         raise click.UsageError("--mutate: a shard has no score: patchrig mutate")
     output = Output(results=results, junit=junit, as_json=as_json_text, since=since)
     how: dict[str, Any] = {"jobs": jobs, "fail_fast": fail_fast, "dump_memory": dump_memory, "restore": restore}
-    how |= {"deterministic": deterministic} | cluster_options(choice.pop("cluster"), choice.pop("hosts"))
+    how |= {"deterministic": deterministic} | cluster_options(**{name: choice.pop(name) for name in WHERE})
     code = reported_runs.run(matrix, Choice(**choice), output, shard=shard, **how)
     if mutate:
         from orchestrator.cli.mutant_runs import score_beside_run

@@ -10,8 +10,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
+import asyncssh
 import distributed
 from distributed.scheduler import KilledWorker
 
@@ -27,6 +29,30 @@ _WORKERS_SECONDS = 120.0
 _LOOK_SECONDS = 2.0
 _RESULT_SECONDS = 10.0
 _HINT = "patchrig resume RUN  # when the cluster is back; --cluster tcp://HOST:PORT if it is at another address"
+
+_TLS_HINT = "export DASK_DISTRIBUTED__COMM__TLS__CA_FILE=ca.pem  # and so on: docs/nightly.md, Certificates"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OverSsh:
+    """Machines on which a cluster is to be started."""
+
+    hosts: tuple[str, ...]  # as `ssh HOST` knows them; the scheduler is on the first
+    config: Path | None  # an ssh_config(5); None: ~/.ssh/config
+    python: str = sys.executable  # on the hosts
+
+    @property
+    def connection(self) -> dict[str, Any]:
+        """What asyncssh is told beside a host."""
+        return {"config": [str(self.config)]} if self.config else {}
+
+    def by_hand(self, host: str) -> str:
+        """What shows on a terminal whether a worker could be started."""
+        ssh = f"ssh -F {self.config}" if self.config else "ssh"
+        return f"{ssh} {host} {self.python} -c \\'import distributed, orchestrator\\'"
+
+    def __str__(self) -> str:
+        return ", ".join(self.hosts)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,6 +136,10 @@ class Cluster:
     def call(self, worker: str, work: Callable[..., T], *arguments: object) -> T:
         """Do something short on this worker, now, and return what it returns. Raises WorkerLost and ClusterGone."""
         raise_if_cancelled()
+        self.look()
+        if worker not in {known.address for known in self.workers}:
+            # Dask would try for half a minute to reach it.
+            raise WorkerLost(worker, "it was lost", begun=True)
         answer = self._answers(work, arguments, [worker]).get(worker)
         if isinstance(answer, Exception):
             raise WorkerLost(worker, f"{type(answer).__name__}: {answer}", begun=True) from answer
@@ -175,8 +205,8 @@ class Cluster:
 
 
 @contextmanager
-def connected(address: str, hosts: Sequence[str], capacity: Callable[[int], Mapping[str, float]]) -> Iterator[Cluster]:
-    """The cluster of the scheduler at `address`, or one that is started on these hosts for the length of the block.
+def connected(where: str | OverSsh, capacity: Callable[[int], Mapping[str, float]]) -> Iterator[Cluster]:
+    """The cluster of the scheduler at an address, or one that is started over SSH for the length of the block.
 
     `capacity`: what a worker with so many threads has of each resource that it was not started with.
     Raises InfraError where it can't be reached, or has no worker.
@@ -185,16 +215,12 @@ def connected(address: str, hosts: Sequence[str], capacity: Callable[[int], Mapp
     for name in [name for name in logging.root.manager.loggerDict if name.startswith(("distributed", "asyncssh"))]:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with ExitStack() as stack:
-        client = stack.enter_context(_client(stack.enter_context(_on_hosts(hosts)) if hosts else address))
+        address = where if isinstance(where, str) else stack.enter_context(_over_ssh(where))
+        client = stack.enter_context(_client(address))
         cluster = Cluster(client=client)
         client.subscribe_topic(cluster._topic, cluster._heard)
-        try:
-            client.register_plugin(_first_loss_counts(), name="patchrig-losses")
-            client.register_plugin(_Resources(capacity), name="patchrig-resources")
-        except (ImportError, AttributeError) as e:
-            why = f"a worker of {address or ', '.join(hosts)} has no patchrig, or another one: {e}"
-            raise UserError(why, hint="make setup  # in patchrig's folder on each worker, the same version") from e
-        _await_worker(cluster, address or ", ".join(hosts))
+        _tell_plugins(client, where, capacity)
+        _await_worker(cluster, str(where))
         closing = threading.Event()
         watch = threading.Thread(target=cluster.watch, args=(closing,), name="cluster", daemon=True)
         watch.start()
@@ -208,8 +234,14 @@ def connected(address: str, hosts: Sequence[str], capacity: Callable[[int], Mapp
 def _client(address: str) -> Iterator[Any]:
     try:
         client: Any = distributed.Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)  # type: ignore[no-untyped-call]
+    except TypeError as e:
+        # What Dask says where it has been told of no certificate.
+        if not address.startswith("tls://"):
+            raise
+        raise InfraError(f"{address} wants a certificate: {e}", hint=_TLS_HINT) from e
     except (OSError, ValueError, ImportError) as e:
-        raise InfraError(f"no Dask scheduler answers at {address}: {e}", hint="dask scheduler  # starts one") from e
+        hint = _TLS_HINT if address.startswith("tls://") else "dask scheduler  # starts one"
+        raise InfraError(f"no Dask scheduler answers at {address}: {e}", hint=hint) from e
     try:
         yield client
     finally:
@@ -218,15 +250,61 @@ def _client(address: str) -> Iterator[Any]:
 
 
 @contextmanager
-def _on_hosts(hosts: Sequence[str]) -> Iterator[str]:
-    """The address of a scheduler on the first of the hosts, with a worker on each of them, started over SSH."""
+def _over_ssh(machines: OverSsh) -> Iterator[str]:
+    """The address of a scheduler on the first of the hosts, with a worker on each of them."""
+    asyncio.run(_check_hosts(machines))
+    first, options = machines.hosts[0], machines.connection
     try:
-        cluster = distributed.SSHCluster([hosts[0], *hosts], remote_python=sys.executable)
-    except (OSError, RuntimeError, ImportError) as e:
-        why = f"Dask can't be started on {', '.join(hosts)}: {e}"
-        raise InfraError(why, hint=f"ssh {hosts[0]} {sys.executable} -m distributed.cli.dask_spec --help") from e
+        cluster = distributed.SSHCluster(
+            [first, *machines.hosts], connect_options=options, remote_python=machines.python
+        )
+    # asyncssh's errors have no other class in common, and Dask raises Exception itself.
+    except Exception as e:
+        raise InfraError(f"Dask can't be started on {machines}: {e}", hint=machines.by_hand(first)) from e
     with cluster:
         yield cluster.scheduler_address
+
+
+async def _check_hosts(machines: OverSsh) -> None:
+    """Raise InfraError for a host that can't be reached, or lacks Dask: SSHCluster does not name it."""
+    await asyncio.gather(*(_check_host(machines, host) for host in machines.hosts))
+
+
+async def _check_host(machines: OverSsh, host: str) -> None:
+    try:
+        async with asyncio.timeout(_CONNECT_SECONDS), asyncssh.connect(host, **machines.connection) as connection:
+            ran = await connection.run(f"{machines.python} -c 'import distributed, orchestrator'")
+    except TimeoutError as e:
+        raise InfraError(f"{host} does not answer over SSH", hint=machines.by_hand(host)) from e
+    except (OSError, asyncssh.Error) as e:
+        raise InfraError(f"{host} can't be reached over SSH: {e}", hint=machines.by_hand(host)) from e
+    if ran.exit_status != 0:
+        said = str(ran.stderr or "").strip().splitlines() or ["no answer"]
+        why = f"{host}: {machines.python} can't be used: {said[-1]}"
+        raise InfraError(why, hint=f"{machines.by_hand(host)}  # must say nothing; --hosts-python names another Python")
+
+
+def _tell_plugins(client: Any, where: str | OverSsh, capacity: Callable[[int], Mapping[str, float]]) -> None:
+    """Give the cluster what it has to know of us; again where a worker is lost meanwhile."""
+
+    def registered() -> bool:
+        try:
+            client.register_plugin(_rules_of_ours(), name="patchrig-rules")
+            client.register_plugin(_Resources(capacity), name="patchrig-resources")
+        except (ImportError, AttributeError) as e:
+            why = f"a worker of {where} has no patchrig, or another one: {e}"
+            raise UserError(why, hint="make setup  # in patchrig's folder on each worker, the same version") from e
+        except (OSError, CancelledError) as e:
+            if client.status != "running":
+                raise ClusterGone(f"the scheduler does not answer: {e}", hint=_HINT) from e
+            return False
+        return True
+
+    until = Deadline.after(_CONNECT_SECONDS, "an answer of all workers")
+    try:
+        until.until(registered, every=0.2)
+    except OutOfTime as e:
+        raise ClusterGone(f"the cluster at {where} does not answer: {e}", hint=_HINT) from e
 
 
 def _await_worker(cluster: Cluster, where: str) -> None:
@@ -263,16 +341,29 @@ class _Resources(distributed.WorkerPlugin):
             await worker.set_resources(**missing)
 
 
-def _first_loss_counts() -> Any:
-    """A plugin that tells us of the first worker that is lost with a task of ours. Dask would try three more."""
+def _rules_of_ours() -> Any:
+    """A plugin of the scheduler for what Dask does in another way.
+
+    We are told of the first worker that is lost with a task of ours: Dask would try three more. And tasks that no
+    worker had the resources for are given out when a worker gets them: Dask does that only when a worker comes, and
+    ours have no resources then.
+    """
 
     # Inside of a function it travels as code: a scheduler need not have patchrig.
-    class FirstLossCounts(distributed.SchedulerPlugin):
+    class RulesOfOurs(distributed.SchedulerPlugin):
         async def start(self, scheduler: Any) -> None:
             self.scheduler = scheduler
+            scheduler.handlers["set_resources"] = self.set_resources
+
+        def set_resources(self, worker: str, resources: Any = None) -> Any:
+            answer = self.scheduler.add_resources(worker=worker, resources=resources)
+            state = self.scheduler.workers[worker]
+            waiting = self.scheduler.bulk_schedule_unrunnable_after_adding_worker(state)
+            self.scheduler.transitions(waiting, stimulus_id="patchrig-resources")
+            return answer
 
         def transition(self, key: Any, start: str, finish: str, *_: Any, **__: Any) -> None:  # noqa: ARG002  # Dask's names
             if finish == "processing" and str(key).startswith("patchrig-"):
                 self.scheduler.tasks[key].suspicious = self.scheduler.allowed_failures
 
-    return FirstLossCounts()
+    return RulesOfOurs()

@@ -2,7 +2,7 @@
 """A matrix to its cells, in the order in which they run. Pure: what is read from files comes as values."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -89,23 +89,33 @@ def expand(matrix: Matrix, workloads: Sequence[Workload], selection: Selection =
     matrix = selected(matrix, selection)
     refuse_idle_delays(matrix, selection)
     chosen = _chosen(workloads, selection.workloads)
-    return tuple(
-        Cell(
-            build=Build(variant=variant, flavour=with_own(flavour, workload), arch=arch),
-            workload=fitted(workload, with_own(flavour, workload)),
-            seconds=matrix.seconds,
-            seed=cell_seed(matrix.seed, workload=workload.name, repeat=repeat),
-            repeat=repeat,
-            repeats=matrix.repeat,
-            widening=delays_of(matrix, flavour),
-        )
-        for variant, flavour, arch in product(matrix.variants, matrix.flavours, matrix.arches)
-        if not no_such_build(flavour, arch)
-        # Repeats outside, workloads inside: each workload has run once before any runs twice.
-        for repeat in range(1, matrix.repeat + 1)
-        for workload in chosen
-        if not unfit(workload, flavour)
-    )
+    cells: list[Cell] = []
+    for variant, flavour, arch in product(matrix.variants, matrix.flavours, matrix.arches):
+        if not no_such_build(flavour, arch):
+            cells += _cells_of(matrix, variant, flavour, arch, [load for load in chosen if not unfit(load, flavour)])
+    return tuple(cells)
+
+
+def _cells_of(
+    matrix: Matrix, variant: Variant, flavour: str, arch: str, workloads: Sequence[Workload]
+) -> Iterator[Cell]:
+    # All repeats share these: a million cells have a few hundred workloads.
+    flavours = [with_own(flavour, workload) for workload in workloads]
+    builds = [Build(variant=variant, flavour=own, arch=arch) for own in flavours]
+    loads = [fitted(workload, own) for workload, own in zip(workloads, flavours, strict=True)]
+    widening = delays_of(matrix, flavour)
+    # Repeats outside, workloads inside: each workload has run once before any runs twice.
+    for repeat in range(1, matrix.repeat + 1):
+        for build, load in zip(builds, loads, strict=True):
+            yield Cell(
+                build=build,
+                workload=load,
+                seconds=matrix.seconds,
+                seed=cell_seed(matrix.seed, workload=load.name, repeat=repeat),
+                repeat=repeat,
+                repeats=matrix.repeat,
+                widening=widening,
+            )
 
 
 def left_out(matrix: Matrix, workloads: Sequence[Workload]) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The same splat in many cells is one entry; and with both variants in one run, whose it is (pure)."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 
 from orchestrator.model.configuration import Variant
 from orchestrator.model.crashes import Comparison, Crash, CrashEntry, Severity, Tally
@@ -12,7 +13,44 @@ from orchestrator.model.reports import CellReport
 # A cell that ended like this has shown nothing by its silence.
 _PROVED_NOTHING = (Outcome.NOT_EXERCISED, Outcome.LOST, Outcome.SKIPPED)
 
-Seen = Callable[[CellReport], bool]
+_Place = tuple[str, str, str]
+Compared = tuple[Comparison | None, Tally | None, Tally | None]
+
+
+class Comparisons:
+    """The cells of a run, counted once: with many findings, to look through all cells for each takes long.
+
+    Only cells of the same flavour, arch and workload as one that shows a thing are compared, all repeats together.
+    """
+
+    def __init__(self, cells: Sequence[CellReport]) -> None:
+        self.variants = {cell.cell.build.variant for cell in cells}
+        self._silent = Counter((_place(cell), cell.cell.build.variant) for cell in cells if _silent_to_the_end(cell))
+        self._with_splat: dict[str, dict[str, CellReport]] = {}
+        for cell in cells:
+            for crash in cell.crashes:
+                self._with_splat.setdefault(crash.title, {})[cell.cell.name] = cell
+
+    def with_splat(self, title: str) -> Collection[CellReport]:
+        """The cells on whose console the splat is."""
+        return self._with_splat.get(title, {}).values()
+
+    def of(self, shown: Iterable[CellReport]) -> Compared:
+        """Whose the thing is that these cells show, each once: with the counts with the series and without.
+
+        All None where only one variant has cells.
+        """
+        if len(self.variants) < len(Variant):
+            return None, None, None
+        cells = list(shown)
+        places = {_place(cell) for cell in cells}
+        with_series, without = (self._tally(cells, places, variant) for variant in (Variant.PATCHED, Variant.BASELINE))
+        return _compared(with_series, without), with_series, without
+
+    def _tally(self, shown: Sequence[CellReport], places: Iterable[_Place], variant: Variant) -> Tally:
+        mine = [cell for cell in shown if cell.cell.build.variant is variant]
+        silent = sum(self._silent[place, variant] for place in places) - sum(map(_silent_to_the_end, mine))
+        return Tally(seen=len(mine), cells=len(mine) + silent)
 
 
 def crash_entries(cells: Sequence[CellReport]) -> tuple[CrashEntry, ...]:
@@ -21,31 +59,9 @@ def crash_entries(cells: Sequence[CellReport]) -> tuple[CrashEntry, ...]:
     for cell in cells:
         for crash in cell.crashes:
             groups.setdefault(crash.title, []).append((cell, crash))
-    # Only cells of the same place are compared: with many titles, to look through all cells for each takes long.
-    places: dict[_Place, list[CellReport]] = {}
-    for cell in cells:
-        places.setdefault(_place(cell), []).append(cell)
-    both = len({cell.cell.build.variant for cell in cells}) == len(Variant)
-    entries = [_entry(title, seen, places if both else {}) for title, seen in groups.items()]
+    compared = Comparisons(cells)
+    entries = [_entry(title, seen, compared) for title, seen in groups.items()]
     return tuple(sorted(entries, key=_worst_first))
-
-
-def comparison(cells: Sequence[CellReport], seen: Seen) -> tuple[Comparison | None, Tally | None, Tally | None]:
-    """Whose the thing is that `seen` finds in a cell: with the counts with the series and without.
-
-    Only cells of the same flavour, arch and workload as one that shows it are compared, all repeats together. All None
-    where only one variant has cells.
-    """
-    if len({cell.cell.build.variant for cell in cells}) < len(Variant):
-        return None, None, None
-    places = {_place(cell) for cell in cells if seen(cell)}
-    return _tallied([cell for cell in cells if _place(cell) in places], seen)
-
-
-def _tallied(matching: Sequence[CellReport], seen: Seen) -> tuple[Comparison | None, Tally | None, Tally | None]:
-    tallies = {variant: _tally(matching, variant, seen) for variant in Variant}
-    with_series, without = tallies[Variant.PATCHED], tallies[Variant.BASELINE]
-    return _compared(with_series, without), with_series, without
 
 
 def tally_text(entry: CrashEntry) -> str:
@@ -77,18 +93,9 @@ def _compared(with_series: Tally, without: Tally) -> Comparison | None:
     return None
 
 
-def _tally(cells: Iterable[CellReport], variant: Variant, seen: Seen) -> Tally:
-    mine = [cell for cell in cells if cell.cell.build.variant is variant]
-    shown = sum(map(seen, mine))
-    return Tally(seen=shown, cells=shown + sum(_silent_to_the_end(cell) for cell in mine if not seen(cell)))
-
-
 def _silent_to_the_end(cell: CellReport) -> bool:
     ran = cell.run is not None and cell.run.ending is Ending.REPORTED
     return ran and cell.verdict.outcome not in _PROVED_NOTHING
-
-
-_Place = tuple[str, str, str]
 
 
 def _place(cell: CellReport) -> _Place:
@@ -96,16 +103,10 @@ def _place(cell: CellReport) -> _Place:
     return build.flavour, build.arch, cell.cell.workload.name
 
 
-def _entry(
-    title: str, seen: Sequence[tuple[CellReport, Crash]], places: Mapping[_Place, Sequence[CellReport]]
-) -> CrashEntry:
-    """`places` has all cells by where they ran; none where there is only one variant."""
+def _entry(title: str, seen: Sequence[tuple[CellReport, Crash]], comparisons: Comparisons) -> CrashEntry:
     names = dict.fromkeys(cell.cell.name for cell, _ in seen)
     crashes = [crash for _, crash in seen]
-    compared, with_series, without = None, None, None
-    if places:
-        matching = [cell for place in {_place(cell) for cell, _ in seen} for cell in places[place]]
-        compared, with_series, without = _tallied(matching, lambda cell: cell.cell.name in names)
+    compared, with_series, without = comparisons.of(comparisons.with_splat(title))
     return CrashEntry(
         title=title,
         kind=crashes[0].kind,

@@ -16,7 +16,7 @@ from orchestrator.model.probes import SiteState
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.report.changed_reach import reach_lines
 from orchestrator.report.coverage.figures import PAGE_FILE, BuildCoverage, could_not_say, coverage_of, headline, not_run
-from orchestrator.report.crash_entries import compared_text, comparison, crash_entries, tally_text
+from orchestrator.report.crash_entries import Comparisons, compared_text, crash_entries, tally_text
 from orchestrator.report.crash_text import short_crash_lines
 from orchestrator.report.news_text import finding_news, news_lines
 from orchestrator.report.next_command import baseline_command, pasteable
@@ -65,13 +65,14 @@ class Finding:
 
 def summary_text(report: RunReport) -> str:
     """At most 78 columns wide, ASCII, without anything that only this machine understands."""
+    compared = Comparisons(report.cells)
     blocks = [
         _head(report),
         _news(report),
         *(_table(name, cells, report) for name, cells in by_build(report.cells).items()),
         *_suites(report),
         *_failed_builds(report),
-        *(_finding(report, finding) for finding in findings(report.cells)),
+        *(_finding(report, finding, compared) for finding in findings(report.cells)),
         *_not_run(report.cells),
         _left_out(report),
         _others(report),
@@ -221,12 +222,12 @@ def _failed_builds(report: RunReport) -> Iterator[str]:
             yield _wrapped(f"{build.outcome}: {build.build.name}: {build.title}")
 
 
-def _finding(report: RunReport, finding: Finding) -> str:
+def _finding(report: RunReport, finding: Finding, compared: Comparisons) -> str:
     count = len(finding.cells)
     lines = [_wrapped(f"{finding.outcome.upper()} ({count} {'cell' if count == 1 else 'cells'}): {finding.title}")]
     lines += [_wrapped(text, indent="  ") for text in finding_news(report.news, finding.cells)]
-    lines += [_wrapped(text, indent="  ") for text in whose(report, finding)]
-    lines += without_baseline(report, finding)
+    lines += [_wrapped(text, indent="  ") for text in whose(finding, compared)]
+    lines += without_baseline(report, finding, compared)
     lines += [_wrapped(reason, indent="  ") for reason in finding.cells[0].verdict.reasons[:_MOST_REASONS]]
     lines += list(_crash(finding))
     lines += [f"  {cell.cell.name}" for cell in finding.cells[:_MOST_CELLS]]
@@ -235,28 +236,24 @@ def _finding(report: RunReport, finding: Finding) -> str:
     return "\n".join((*lines, *_again(report, finding.cells[0])))
 
 
-def whose(report: RunReport, finding: Finding) -> Iterator[str]:
+def whose(finding: Finding, compared: Comparisons) -> Iterator[str]:
     """Whether the series is to blame, as far as cells with and without it tell."""
     if finding.outcome in COMPARED:
-        names = {cell.cell.name for cell in finding.cells}
-        found = comparison(report.cells, lambda cell: cell.cell.name in names or _shows(cell, finding.title))
+        shown = [*finding.cells, *compared.with_splat(finding.title)]
+        found = compared.of({cell.cell.name: cell for cell in shown}.values())
         if text := compared_text(*found):
             yield text
         if found[0] is Comparison.BOTH:
             yield _OLD_BUG
 
 
-def without_baseline(report: RunReport, finding: Finding) -> Iterator[str]:
+def without_baseline(report: RunReport, finding: Finding, compared: Comparisons) -> Iterator[str]:
     """Where only the series ran: how to learn whether it is to blame, as lines that can be pasted."""
-    if finding.outcome not in COMPARED or {cell.cell.build.variant for cell in report.cells} != {Variant.PATCHED}:
+    if finding.outcome not in COMPARED or compared.variants != {Variant.PATCHED}:
         return
     command = baseline_command(report, finding.cells[0])
     yield _wrapped("an old bug or a new one? " + ("Without the series:" if command else _ONE_VARIANT), indent="  ")
     yield from pasteable(command, width=WIDTH)
-
-
-def _shows(cell: CellReport, title: str) -> bool:
-    return any(crash.title == title for crash in cell.crashes)
 
 
 def crash_of(finding: Finding) -> Crash | None:

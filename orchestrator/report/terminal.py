@@ -33,7 +33,7 @@ from orchestrator.model.events import (
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import RunReport
 from orchestrator.report.bugs_report import bug_rows, bugs_by_build, conclusions
-from orchestrator.report.crash_entries import crash_entries, tally_text
+from orchestrator.report.crash_entries import Comparisons, crash_entries, tally_text
 from orchestrator.report.news_text import news_lines
 from orchestrator.report.suite_text import suite_lines
 from orchestrator.report.summary import by_build, findings, outcome_counts, rows, without_baseline
@@ -91,7 +91,9 @@ def print_table(report: RunReport, console: Console) -> None:
     for line in news_lines(report):
         say(console, line)
     # Of the worst finding that a kernel is to blame for; summary.txt has one for each.
-    commands = (lines for finding in findings(report.cells) if (lines := tuple(without_baseline(report, finding))))
+    compared = Comparisons(report.cells)
+    each = (tuple(without_baseline(report, finding, compared)) for finding in findings(report.cells))
+    commands = (lines for lines in each if lines)
     for line in next(commands, ()):
         say(console, line)
 

@@ -3,9 +3,10 @@
 
 import secrets
 import shutil
+import sys
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -58,6 +59,7 @@ class ClusterGuests:
     listener: Listener
     program: Mapping[str, str]
     ended: dict[str, tuple[str, Receipt]]  # cells that workers have of an earlier part of this run
+    begun: dict[str, str]  # cell -> the worker that may be at work on it, for an earlier part of this run
     _digests: dict[Path, str] = field(default_factory=dict)
     _transfers: dict[tuple[str, str], threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -105,7 +107,9 @@ class ClusterGuests:
         """Have it run, and the worker that did. Raises WorkerLost where a worker has begun the cell and is lost."""
         if kept := self.ended.pop(order.cell.name, None):
             return kept
-        started, prefer = partial(self.listener, CellStarted(cell=order.cell)), ""
+        started = partial(self.listener, CellStarted(cell=order.cell))
+        # Where it has begun it may have ended by the time that the worker has room for it, and is not run again.
+        prefer = self.begun.pop(order.cell.name, "")
         while True:
             try:
                 worker, answer = self.cluster.run(
@@ -213,14 +217,17 @@ def cluster_guests(request: Request, run: Path, listener: Listener) -> Iterator[
         yield None
         return
     try:
-        from orchestrator.host.cluster import connected
+        from orchestrator.host.cluster import OverSsh, connected
     except ModuleNotFoundError as e:
         raise UserError(
             f"for a cluster, {e.name} must be installed", hint="pip install '.[cluster]'  # in patchrig's folder"
         ) from e
-    with connected(request.cluster, request.hosts, worker_guests.capacity_here) as cluster:
+    over_ssh = OverSsh(hosts=request.hosts, config=request.ssh_config, python=request.hosts_python or sys.executable)
+    with connected(request.cluster or over_ssh, worker_guests.capacity_here) as cluster:
         ours = program()
         _check_programs(ours, cluster.everywhere(worker_guests.worker_program))
+        # Before what has ended: what ends meanwhile is in both.
+        begun = _by_cell(cluster.everywhere(worker_guests.begun_here, run.name))
         ended = {
             name: (worker, receipt)
             for worker, receipts in cluster.everywhere(worker_guests.ended_here, run.name).items()
@@ -230,12 +237,16 @@ def cluster_guests(request: Request, run: Path, listener: Listener) -> Iterator[
         shown = ", ".join(workers) if len(workers) <= 8 else f"{', '.join(workers[:8])} and {len(workers) - 8} more"
         listener(Notice(text=f"guests run on {len(workers)} workers: {shown}"))
         try:
-            yield ClusterGuests(cluster=cluster, run=run, listener=listener, program=ours, ended=ended)
+            yield ClusterGuests(cluster=cluster, run=run, listener=listener, program=ours, ended=ended, begun=begun)
         finally:
             with suppress(InfraError):
                 cluster.everywhere(worker_guests.stop_run, run.name)
         with suppress(InfraError):
             cluster.everywhere(worker_guests.forget_run, run.name)
+
+
+def _by_cell(cells: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    return {cell: worker for worker, names in cells.items() for cell in names}
 
 
 def _check_programs(ours: Mapping[str, str], workers: Mapping[str, Mapping[str, str]]) -> None:

@@ -69,6 +69,8 @@ class Request:
     jobs: int | None = None  # None: as cores and memory allow
     cluster: str = ""  # address of the Dask scheduler whose workers run the guests; "": this machine runs them
     hosts: tuple[str, ...] = ()  # machines on which a Dask cluster is started for that
+    ssh_config: Path | None = None  # how they are reached; None: as ~/.ssh/config says
+    hosts_python: str = ""  # the Python that has patchrig there; "": where the one of this process is
     fail_fast: bool = False
     until_fail: bool = False  # the cells are repeats: the first that is bad ends them, and the rest were never wanted
     sandbox: bool = True

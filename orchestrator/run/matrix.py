@@ -37,14 +37,13 @@ from orchestrator.run.snapshots import snapshots
 from orchestrator.run.stopwatch import Stopwatch
 
 
-def run_matrix(request: Request, store: Store, listener: Listener) -> RunReport:
-    """Build and run every cell; what has finished is in the store whatever happens."""
+def run_matrix(request: Request, store: Store, listener: Listener) -> None:
+    """Build and run every cell; what has finished is in the store whatever happens. Whoever opened it saves."""
     stopwatch = Stopwatch(SOURCE)
     stopwatch.begin(Phase.FETCH)
     with open_kernels(request, stopwatch.listening(listener)) as kernels:
         store.add_timing(SOURCE, stopwatch.stop())
         run_kernels(kernels, request, store, listener)
-    return store.save()
 
 
 def run_kernels(kernels: Kernels, request: Request, store: Store, listener: Listener) -> None:
@@ -63,13 +62,12 @@ def run_kernels(kernels: Kernels, request: Request, store: Store, listener: List
     _run_cells(schedule, partial(_new_kernel, kernels), files, store, request)
 
 
-def rerun(report: RunReport, cells: Sequence[Cell], request: Request, store: Store, listener: Listener) -> RunReport:
+def rerun(report: RunReport, cells: Sequence[Cell], request: Request, store: Store, listener: Listener) -> None:
     """Cells of an earlier run again, from its folder: same kernel, same initramfs, same seeds."""
     sandbox = guests_in_sandbox(request.sandbox, listener)
     keys = keys_to_repeat(report.folder / "guest", deterministic=request.deterministic)
     files = _boot_files(request, store, listener, keys, sandbox=sandbox)
     _run_cells(as_given(cells), partial(_kept_kernel, report), files, store, request)
-    return store.save()
 
 
 def _boot_files(request: Request, store: Store, listener: Listener, keys: RunKeys, *, sandbox: bool) -> BootFiles:

@@ -167,6 +167,11 @@ def ended_here(run: str) -> dict[str, Receipt]:
     return {name: receipt for name in names if (receipt := _kept_receipt(place, name))}
 
 
+def begun_here(run: str) -> tuple[str, ...]:
+    """The cells of a run that have begun here, ended or not."""
+    return tuple(folder.name for folder in (_folder(paths.cache_root(), run) / "cells").glob("*"))
+
+
 def stop_run(run: str) -> None:
     """End the guests of a run."""
     SCOPES.end(run)

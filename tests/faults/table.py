@@ -1,7 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The campaign: what is done to patchrig, and how often."""
 
-from tests.faults import afterwards, bitflips, hostdisk, hostile_guests, hostile_series, kills, other_user, signals
+from tests.faults import (
+    afterwards,
+    bitflips,
+    distributed,
+    hostdisk,
+    hostile_guests,
+    hostile_series,
+    kills,
+    other_user,
+    signals,
+)
 from tests.faults.campaign import Fault
 
 FAULTS = (
@@ -100,5 +110,13 @@ FAULTS = (
         full=100,
         short=2,
         minutes=3,
+    ),
+    Fault(
+        name="F13",
+        what="100 times `kill -9` in runs on a cluster: of workers, the scheduler, patchrig; two in each run",
+        tries=distributed.runs_killed,
+        full=100,
+        short=4,
+        minutes=60,
     ),
 )

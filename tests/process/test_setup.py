@@ -123,6 +123,23 @@ def test_a_user_installs_with_sudo(machine: Machine) -> None:
     assert len(machine.calls("sudo")) == len(machine.calls("apt-get")) == 2
 
 
+def test_the_ssh_server_of_the_tests_is_not_started(machine: Machine) -> None:
+    machine.with_python()
+    machine.table("openssh-server  nowhere-sshd  stands for a host\n")
+    machine.program("id", "echo 0")
+    for name in ("apt-get", "systemctl", "install", "rm"):
+        machine.program(name)
+
+    done = machine.setup()
+
+    assert done.returncode == 0, done.stderr
+    called = [line.split()[0] for line in machine.log.read_text().splitlines() if "python" not in line]
+    # A machine that lets no package start a service has the file already.
+    before, after = ([], []) if Path("/usr/sbin/policy-rc.d").exists() else (["install"], ["rm"])
+    assert called == ["id", "apt-get", *before, "apt-get", "systemctl", *after]
+    assert machine.calls("systemctl") == ["systemctl --quiet disable ssh.service"]
+
+
 def test_a_user_without_sudo_is_told_what_root_has_to_type(machine: Machine) -> None:
     machine.with_python()
     machine.table("flux-tools  flux-capacitor  travels in time\n")

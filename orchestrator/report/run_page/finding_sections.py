@@ -10,6 +10,7 @@ from urllib.parse import quote
 from orchestrator.model.configuration import Variant
 from orchestrator.model.crashes import Crash
 from orchestrator.model.reports import CellReport, RunReport
+from orchestrator.report.crash_entries import Comparisons
 from orchestrator.report.crash_text import crash_lines
 from orchestrator.report.news_text import finding_news
 from orchestrator.report.next_command import baseline_command
@@ -61,10 +62,9 @@ class Section:
 
 def sections(report: RunReport, findings: Sequence[Finding]) -> tuple[Section, ...]:
     """A section for each finding, the worst first; at most MOST_SECTIONS."""
-    # Asked once: with many findings and cells, to look for it each time takes long.
-    alone = len({cell.cell.build.variant for cell in report.cells}) == 1
+    compared = Comparisons(report.cells)
     numbered = enumerate(findings[:MOST_SECTIONS], start=1)
-    return tuple(_section(report, number, one, alone=alone) for number, one in numbered)
+    return tuple(_section(report, number, one, compared) for number, one in numbered)
 
 
 def anchors_of(findings: Sequence[Finding]) -> Mapping[str, str]:
@@ -78,10 +78,8 @@ def _anchor(number: int) -> str:
     return f"finding-{number}"
 
 
-def _section(report: RunReport, number: int, finding: Finding, *, alone: bool) -> Section:
-    """`alone`: only one variant ran, so nothing can be compared."""
+def _section(report: RunReport, number: int, finding: Finding, compared: Comparisons) -> Section:
     cell, crash = finding.cells[0], crash_of(finding)
-    compared = () if alone else whose(report, finding)
     return Section(
         anchor=_anchor(number),
         outcome=finding.outcome.value,
@@ -92,14 +90,14 @@ def _section(report: RunReport, number: int, finding: Finding, *, alone: bool) -
             _cut(
                 [
                     *finding_news(report.news, finding.cells),
-                    *compared,
+                    *whose(finding, compared),
                     *cell.verdict.reasons[:_MOST_REASONS],
                 ]
             )
         ),
         lines=tuple(_stack_lines(crash, cell)) if crash else (),
         console=crash.text if crash else "",
-        commands=tuple(_commands(report, finding, alone=alone)),
+        commands=tuple(_commands(report, finding, alone=len(compared.variants) == 1)),
     )
 
 

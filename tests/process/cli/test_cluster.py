@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`patchrig run --cluster`: real Dask schedulers and workers on this machine, each worker with a cache of its own."""
 
-import re
+import shlex
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from orchestrator.host.deadline import Deadline
+from orchestrator.host.paths import PROJECT
 from orchestrator.host.process import find_tool
 from tests.process import fake_host
 from tests.process.cli.test_resume import assert_same, forget_guests, latest, one_run, resume, start, stated
 from tests.process.cli.test_run import with_workloads
+from tests.process.dask_cluster import Dask
 from tests.process.fake_host import PROGRESS, Host, Step, passing
 from tests.process.toy_kernel import ToyKernel
 
@@ -22,61 +23,13 @@ host = fake_host.host
 
 pytestmark = pytest.mark.skipif(find_tool("ccache") is None, reason="ccache is not installed")
 
-DASK = Path(sys.executable).with_name("dask")
+# docs/nightly.md has the same.
+COMMANDS_FOR_CERTIFICATES = (
+    "openssl req -x509 -newkey ed25519 -nodes -days 365 -subj /CN=patchrig-ca -keyout ca-key.pem -out ca.pem",
+    "openssl req -newkey ed25519 -nodes -subj /CN=patchrig -keyout key.pem -out cert.csr",
+    "openssl x509 -req -days 365 -in cert.csr -CA ca.pem -CAkey ca-key.pem -CAcreateserial -out cert.pem",
+)
 TWO_BUILDS = "arches: [x86_64]\nvariants: [baseline, patched]\n"
-
-
-class Dask:
-    """A scheduler with workers, of which each stands for a machine."""
-
-    def __init__(self, host: Host) -> None:
-        self.host = host
-        self.log = host.folder / "scheduler.log"
-        self.children: dict[str, subprocess.Popen[bytes]] = {}
-        self.address = ""
-
-    def begin(self, *workers: str) -> None:
-        self.log.unlink(missing_ok=True)
-        words = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show"]
-        self._start("scheduler", self.log, self.host.folder / "cache", "scheduler", *words)
-        until = Deadline.after(60, "the scheduler's address")
-        found = until.until(lambda: re.search(r"Scheduler at:\s+(tcp://\S+)", self.log.read_text()))
-        self.address = found[1]
-        for name in workers:
-            self.add(name)
-
-    def add(self, name: str) -> None:
-        words = ["--no-dashboard", "--no-nanny", "--nthreads", "1", "--name", name]
-        log = self.host.folder / f"{name}.log"
-        self._start(name, log, self.cache(name), "worker", self.address, *words)
-
-    def cache(self, name: str) -> Path:
-        return self.host.folder / f"cache-{name}"
-
-    def _start(self, name: str, log: Path, cache: Path, *words: str) -> None:
-        scratch = self.host.folder / f"dask-{name}"
-        scratch.mkdir(exist_ok=True)
-        environment = self.host.environment | {"PATCHRIG_CACHE": str(cache)}
-        with log.open("ab") as sink:
-            self.children[name] = subprocess.Popen(
-                [DASK, *words], env=environment, stdout=sink, stderr=subprocess.STDOUT, cwd=scratch
-            )
-
-    def kill(self, name: str) -> None:
-        child = self.children.pop(name)
-        child.kill()
-        child.wait(timeout=60)
-
-    def worker_of(self, qemu: int) -> str:
-        """The name of the worker that started a guest."""
-        pid = qemu
-        names = {child.pid: name for name, child in self.children.items()}
-        while pid not in names:
-            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        return names[pid]
-
-    def options(self) -> tuple[str, ...]:
-        return "--cluster", self.address
 
 
 @pytest.fixture
@@ -90,8 +43,17 @@ def kernel(host: Host) -> ToyKernel:
 def dask(host: Host) -> Iterator[Dask]:
     made = Dask(host)
     yield made
-    for name in list(made.children):
-        made.kill(name)
+    made.end()
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Path:
+    """ca.pem, and cert.pem with key.pem that it has signed: as nightly.md has them made."""
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    for command in COMMANDS_FOR_CERTIFICATES:
+        subprocess.run(shlex.split(command), cwd=folder, check=True, capture_output=True)
+    return folder
 
 
 def hanging(name: str) -> list[Step]:
@@ -100,6 +62,12 @@ def hanging(name: str) -> list[Step]:
 
 def cells_of(kernel: ToyKernel) -> list[str]:
     return [f"{cell['folder']} {cell['verdict']['outcome']}" for cell in kernel.host.cells()]
+
+
+def test_the_commands_for_certificates_are_those_of_the_page() -> None:
+    page = " ".join((PROJECT / "docs" / "nightly.md").read_text().replace("\\\n", " ").split())
+
+    assert all(command in page for command in COMMANDS_FOR_CERTIFICATES)
 
 
 def assert_each_passed_once(kernel: ToyKernel) -> None:
@@ -143,6 +111,24 @@ def test_a_worker_that_is_killed_loses_no_cell_and_none_runs_twice(kernel: ToyKe
     assert patchrig.returncode == 0, out + err
     assert_each_passed_once(kernel)
     assert "runs again: tcp://127.0.0.1" in out + err
+    assert len(kernel.host.guests()) == 5
+
+
+def test_a_worker_that_comes_after_the_only_one_was_killed_does_the_rest(kernel: ToyKernel, dask: Dask) -> None:
+    dask.begin("one")
+    kernel.host.scenario(passing(), hanging("running"), passing())
+    patchrig = start(kernel, *dask.options())
+    kernel.host.marked("running", seconds=300)
+    dask.kill("one")
+    # The cells that wait have no worker at all for a while.
+    until = Deadline.after(60, "the scheduler's note")
+    until.until(lambda: "Lost all workers" in dask.log.read_text())
+    dask.add("two")
+
+    out, err = patchrig.communicate(timeout=500)
+
+    assert patchrig.returncode == 0, out + err
+    assert_each_passed_once(kernel)
     assert len(kernel.host.guests()) == 5
 
 
@@ -205,6 +191,33 @@ def test_an_interrupt_ends_the_guests_on_the_workers(kernel: ToyKernel, dask: Da
     assert len(kernel.host.guests()) == 3
 
 
+def test_a_cluster_with_certificates_takes_who_has_one_and_nobody_else(kernel: ToyKernel, certificates: Path) -> None:
+    files = {name: str(certificates / f"{name}.pem") for name in ("ca", "cert", "key")}
+    options = ("--tls-ca-file", files["ca"], "--tls-cert", files["cert"], "--tls-key", files["key"])
+    dask = Dask(kernel.host, scheme="tls", options=options)
+    try:
+        dask.begin("one")
+        kernel.host.scenario(passing())
+
+        stranger = kernel.run(*dask.options())
+        kernel.host.environment |= {
+            "DASK_DISTRIBUTED__COMM__TLS__CA_FILE": files["ca"],
+            "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT": files["cert"],
+            "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY": files["key"],
+        }
+        done = kernel.run(*dask.options())
+    finally:
+        dask.end()
+
+    assert dask.address.startswith("tls://")
+    assert stranger.returncode == 3, stranger.stdout + stranger.stderr
+    assert "DASK_DISTRIBUTED__COMM__TLS__CA_FILE" in stranger.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_each_passed_once(kernel)
+    assert "tls://127.0.0.1" in done.stdout + done.stderr
+    assert len(kernel.host.guests()) == 4
+
+
 def test_what_a_worker_has_finished_for_a_run_that_was_killed_is_not_run_again(kernel: ToyKernel, dask: Dask) -> None:
     dask.begin("one")
     waiting: list[Step] = [["say", PROGRESS], ["mark", "running"], ["await_mark", "go"], *passing()[1:]]
@@ -220,5 +233,29 @@ def test_what_a_worker_has_finished_for_a_run_that_was_killed_is_not_run_again(k
     done = resume(kernel)
 
     assert done.returncode == 0, done.stdout + done.stderr
+    assert_each_passed_once(kernel)
+    assert len(kernel.host.guests()) == 4
+
+
+def test_a_cell_that_a_worker_is_at_work_on_for_a_run_that_was_killed_is_not_begun_elsewhere(
+    kernel: ToyKernel, dask: Dask
+) -> None:
+    dask.begin("one", "two")
+    for name in ("one", "two"):
+        dask.await_worker(name)
+    waiting: list[Step] = [["say", PROGRESS], ["mark", "running"], ["await_mark", "go"], *passing()[1:]]
+    kernel.host.scenario(passing(), waiting, passing())
+    patchrig = start(kernel, *dask.options())
+    kernel.host.marked("running", seconds=300)
+    patchrig.kill()
+    patchrig.communicate(timeout=120)
+    argv = [kernel.argv()[0], "resume", "latest", "--results", str(kernel.host.results)]
+    again = subprocess.Popen(argv, env=kernel.host.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    Deadline.after(300, "all cells but one").until(lambda: len(cells_of(kernel)) == 3)
+    kernel.host.mark("go")
+
+    out, _ = again.communicate(timeout=300)
+
+    assert again.returncode == 0, out
     assert_each_passed_once(kernel)
     assert len(kernel.host.guests()) == 4

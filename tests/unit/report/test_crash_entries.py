@@ -11,8 +11,8 @@ from orchestrator.model.crashes import Comparison, CrashKind, Severity, Tally
 from orchestrator.model.guests import Ending
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import CellReport
-from orchestrator.report.crash_entries import crash_entries, tally_text
-from tests.unit.samples import cell, cell_report, compared_report, crash, guest_run
+from orchestrator.report.crash_entries import Comparisons, crash_entries, tally_text
+from tests.unit.samples import cell, cell_report, compared_report, crash, explained_crash, guest_run
 
 PATCHED, BASELINE = Variant.PATCHED, Variant.BASELINE
 
@@ -136,3 +136,23 @@ def test_a_longer_list_changes_nothing_for_what_is_there() -> None:
     more = [*cells, replace(cells[2], cell=cell(workload="uffd-move"))]
 
     assert [entry.title for entry in crash_entries(more)] == [entry.title for entry in crash_entries(cells)]
+
+
+def test_a_thing_is_compared_where_it_shows_and_a_cell_with_two_splats_counts_once() -> None:
+    cells = compared_report().cells
+    comparisons = Comparisons(cells)
+    title = "possible deadlock in swapoff"
+
+    shown = list(comparisons.with_splat(title))
+
+    assert [one.cell.workload.name for one in shown] == ["shmem", "shmem"]
+    assert comparisons.of(shown) == (Comparison.BOTH, Tally(seen=1, cells=1), Tally(seen=1, cells=1))
+    only = [one for one in cells if one.verdict.title == explained_crash().title]
+    assert comparisons.of(only) == (Comparison.ONLY_WITH, Tally(seen=2, cells=3), Tally(seen=0, cells=3))
+    assert list(comparisons.with_splat("none")) == []
+
+
+def test_with_one_variant_nothing_is_compared() -> None:
+    cells = [one for one in compared_report().cells if one.cell.build.variant is Variant.PATCHED]
+
+    assert Comparisons(cells).of(cells[:1]) == (None, None, None)

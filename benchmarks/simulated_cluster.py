@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A run on a cluster of a thousand workers that answer at once: what planner, scheduler and report cost for each cell.
+
+python -m benchmarks.simulated_cluster                         10,000 cells
+python -m benchmarks.simulated_cluster --cells 1000000         the target; takes its time
+python -m benchmarks.simulated_cluster --cells 10000 100000 --write     stores the table for docs/measurements.md
+
+Everything of the caller is real but for kernels, Dask and the files of the guests: matrix, schedule, threads,
+cells.jsonl, report. Each number of cells has a process of its own, so that its peak of memory is its own.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks import many_cells, measurements
+from orchestrator.host.deadline import now
+from orchestrator.model.cells import Cell
+from orchestrator.model.guests import Ending, Observation, WorkloadResult
+from orchestrator.model.phases import Phase
+from orchestrator.report.store import Store
+from orchestrator.run import matrix
+from orchestrator.run.bootable import Bootable
+from orchestrator.run.capacity import Room
+from orchestrator.run.cell import Observed
+from orchestrator.run.stopwatch import Stopwatch
+
+WORKERS = 1000
+TARGET_MICROSECONDS = 100
+TARGET_MIB = 2048
+
+
+@dataclass(frozen=True)
+class FakeCluster:
+    """Takes the place of ClusterGuests."""
+
+    workers: int
+
+    def room(self, jobs: int | None) -> Room:
+        return Room(cores=0, memory_mib=0, jobs=jobs or 2 * self.workers)
+
+    def observe(self, cell: Cell, _bootable: Bootable, folder: Path) -> Observed:
+        stopwatch, started = Stopwatch(cell.name), now()
+        for phase in (Phase.BOOT, Phase.WORKLOAD):
+            stopwatch.begin(phase)
+        counters = {name: 12_345 for name in [*cell.workload.exercised, *(f"site.s{n}.calls" for n in range(20))]}
+        result = WorkloadResult(
+            operations=81_230, verified=40_960, mismatch_count=0, mismatches=(), errors=(), swapoffs=57,
+            swapoff_longest_ms=812.5, swapoff_stuck=False, counters=counters,
+        )  # fmt: skip
+        run = Observation(
+            ending=Ending.REPORTED,
+            result=result,
+            exit_status=0,
+            boot_seconds=2.1,
+            guest_seconds=20.0,
+            accelerator="tcg",
+        )
+        return Observed(observation=run, folder=folder, started=started, stopwatch=stopwatch)
+
+
+@contextmanager
+def with_cluster(workers: int, saves: list[dict[str, float]]) -> Iterator[None]:
+    """The caller's side of a run, cut off where the cluster begins; notes what each writing of the reports takes."""
+
+    @contextmanager
+    def cluster_guests(*_: Any) -> Iterator[FakeCluster]:
+        yield FakeCluster(workers)
+
+    own, save = matrix.cluster_guests, Store.save
+
+    def timed_save(self: Store, **how: Any) -> Any:
+        start, used = time.monotonic(), time.process_time()
+        report = save(self, **how)
+        saves.append(_since(start, used))
+        return report
+
+    try:
+        matrix.cluster_guests = cluster_guests  # type: ignore[assignment]
+        Store.save = timed_save  # type: ignore[method-assign]
+        yield
+    finally:
+        matrix.cluster_guests = own
+        Store.save = save  # type: ignore[method-assign]
+
+
+def _since(start: float, used: float) -> dict[str, float]:
+    return {"seconds": time.monotonic() - start, "cpu_seconds": time.process_time() - used}
+
+
+def simulate(cells: int, workers: int, more: Sequence[str] = ()) -> dict[str, Any]:
+    """Plan, run and report so many cells in this process; CPU seconds and MiB."""
+    plan = many_cells.load_plan(many_cells.MATRIX).matrix
+    variants = many_cells.VARIANTS
+    once = len(plan.arches) * len(plan.flavours) * len(plan.workloads) * len(variants)
+    repeat = -(-cells // once)
+    chosen = [str(many_cells.MATRIX), *(f"--variant={name}" for name in variants), "--repeat", str(repeat)]
+    saves: list[dict[str, float]] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, results = Path(scratch) / "kernel", Path(scratch) / "results"
+        folder.mkdir()
+        peak = partial(_peak_mib)
+        with many_cells.without_guests(folder), with_cluster(workers, saves):
+            listed, listed_mib = many_cells.timed("list", *chosen), peak()
+            ran = many_cells.timed("run", *chosen, "--results", str(results), *more)
+        lines = sum(1 for _ in (results / "latest" / "cells.jsonl").open())
+        if lines != once * repeat:
+            sys.exit(f"{lines} cells were recorded, {once * repeat} expected")
+    saved = sum(save["cpu_seconds"] for save in saves)
+    return {
+        "cells": once * repeat,
+        "plan": listed["cpu_seconds"],
+        "schedule": ran["cpu_seconds"] - saved,
+        "report": saved,
+        "seconds": listed["seconds"] + ran["seconds"],
+        "plan_mib": listed_mib,
+        "peak_mib": peak(),
+    }
+
+
+def _peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def row(figures: dict[str, Any]) -> tuple[str, ...]:
+    """Microseconds of CPU for each cell, by what they are spent on, and the peak of memory."""
+    cells = figures["cells"]
+    each = [figures[name] / cells * 1e6 for name in ("plan", "schedule", "report")]
+    reached = sum(each) <= TARGET_MICROSECONDS and figures["peak_mib"] <= TARGET_MIB
+    times = (f"{part:.0f} µs" for part in (*each, sum(each)))
+    return (f"{cells:,}", *times, f"{figures['peak_mib']:.0f} MiB", "yes" if reached else "no")
+
+
+COLUMNS = ("cells", "plan", "schedule and record", "report", "together", "peak of memory", "within the target")
+
+
+def measured(cells: int, workers: int) -> dict[str, Any]:
+    """simulate() in a process of its own. Raises CalledProcessError."""
+    argv = [sys.executable, "-m", "benchmarks.simulated_cluster", "--here", "--workers", str(workers), "--cells"]
+    ran = subprocess.run([*argv, str(cells)], check=True, stdout=subprocess.PIPE, text=True, cwd=many_cells.PROJECT)
+    return dict(json.loads(ran.stdout))
+
+
+def main() -> None:
+    assert __doc__
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cells", type=int, nargs="+", default=[10_000])
+    parser.add_argument("--workers", type=int, default=WORKERS)
+    parser.add_argument("--write", action="store_true", help="store the table for docs/measurements.md")
+    parser.add_argument("--here", action="store_true", help="print the figures of the first number as JSON")
+    asked = parser.parse_args()
+    if asked.here:
+        sys.stdout.write(json.dumps(simulate(asked.cells[0], asked.workers)) + "\n")
+        return
+    rows = []
+    for cells in asked.cells:
+        rows.append(row(measured(cells, asked.workers)))
+        sys.stdout.write(" | ".join(rows[-1]) + "\n")
+        sys.stdout.flush()
+    if asked.write:
+        measurements.store("simulated-cluster", measurement(asked.workers, asked.cells, rows))
+        measurements.main()
+
+
+def measurement(workers: int, cells: Sequence[int], rows: Sequence[tuple[str, ...]]) -> measurements.Measurement:
+    return measurements.Measurement(
+        group=measurements.SPEED,
+        title=f"A simulated cluster of {workers:,} workers: CPU for each cell",
+        date=measurements.today(),
+        machine=measurements.machine(),
+        command=f"python -m benchmarks.simulated_cluster --cells {' '.join(map(str, cells))}",
+        columns=COLUMNS,
+        rows=tuple(rows),
+        notes=(f"The target, for 1,000,000 cells: {TARGET_MICROSECONDS} µs for each cell and {TARGET_MIB} MiB.",),
+    )
+
+
+if __name__ == "__main__":
+    main()
