@@ -5,6 +5,7 @@
 # make unit    the tests of tests/unit, the architecture and the linters, no guest and no build: under a minute on two cores
 # make lint    formatting, linters, types, shellcheck, the warnings of the guest programs, the import rules
 # make benchmark   the speed of the main job on this machine, as a table; ARGS="--only boot" for one row, --list for all
+# make simulation     what planner, scheduler and report cost with a thousand workers that answer at once; ARGS="--cells 100000"
 # make targets what is asked of coverage, seeded bugs and control, measured: hours; ARGS="--read FOLDER..." reads what there is
 # make measurements   docs/measurements.md, from the figures that benchmark and targets store with ARGS="--write"
 # make pictures       the pictures of the README, from a short real run
@@ -14,7 +15,7 @@
 # make faults  crashes, full disks, bit flips and hostile series against patchrig: two hours; SEED=7, ARGS="--only F7 --tries 5"
 # make setup   only set up: Debian packages and .venv
 
-.PHONY: help run test boots unit lint benchmark targets measurements pictures man deb corpus faults setup
+.PHONY: help run test boots unit lint benchmark simulation targets measurements pictures man deb corpus faults setup
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -39,6 +40,9 @@ lint: setup
 
 benchmark: setup
 	.venv/bin/python -m benchmarks.measure $(ARGS)
+
+simulation: setup
+	.venv/bin/python -m benchmarks.simulated_cluster $(ARGS)
 
 targets: setup
 	.venv/bin/python -m benchmarks.reach $(ARGS)

@@ -204,6 +204,7 @@ class _Night:
 
     def _begin(self, command: str) -> Call:
         """All of the cluster that is not there, then patchrig."""
+        self._dask.forget_ended()
         if "scheduler" not in self._dask.children:
             self._dask.end()
             self._dask.begin()

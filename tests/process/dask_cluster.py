@@ -83,6 +83,10 @@ class Dask:
         for name in list(self.children):
             self.kill(name)
 
+    def forget_ended(self) -> None:
+        """A worker ends by itself where it has no scheduler any more."""
+        self.children = {name: child for name, child in self.children.items() if child.poll() is None}
+
     def worker_of(self, qemu: int) -> str:
         """The name of the worker that started a guest."""
         pid = qemu
