@@ -12,6 +12,7 @@ import pytest
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.paths import PROJECT
 from orchestrator.host.process import find_tool
+from orchestrator.report.store import CELLS_FILE
 from tests.process import fake_host
 from tests.process.cli.test_resume import assert_same, forget_guests, latest, one_run, resume, start, stated
 from tests.process.cli.test_run import with_workloads
@@ -251,7 +252,9 @@ def test_a_cell_that_a_worker_is_at_work_on_for_a_run_that_was_killed_is_not_beg
     patchrig.communicate(timeout=120)
     argv = [kernel.argv()[0], "resume", "latest", "--results", str(kernel.host.results)]
     again = subprocess.Popen(argv, env=kernel.host.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    Deadline.after(300, "all cells but one").until(lambda: len(cells_of(kernel)) == 3)
+    lines = latest(kernel) / CELLS_FILE
+    until = Deadline.after(300, "all cells but one")
+    until.until(lambda: lines.exists() and lines.read_text().count("\n") == 3)
     kernel.host.mark("go")
 
     out, _ = again.communicate(timeout=300)
