@@ -82,6 +82,9 @@ COMMANDS = {
         "orchestrator.cli.series_commands:series",
         "Show which patches a run would test, and what it would leave out.",
     ),
+    "settle": Command(
+        "orchestrator.cli.settle_commands:settle", "Decide whether two places of the kernel race, as a CLAIM says."
+    ),
     "shell": Command(
         "orchestrator.cli.guest_commands:shell", "Boot the guest of a CELL and open an SSH session in it."
     ),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What `patchrig replay` prints."""
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from orchestrator.report.terminal import screen, terminal
 from orchestrator.run.replaying import REPLAY_FOLDER, Replayed, replay
 from orchestrator.run.tracing import trace, traced_function
 
+_MAIL_WIDTH = 76
 _UNKNOWN = "none of what is stored differs: the guest has an input that docs/replay.md does not know"
 
 
@@ -47,12 +49,20 @@ def replay_lines(done: Replayed, folder: Path) -> Iterator[str]:
         counted = f"about {done.now.instructions:,}".replace(",", " ")
         yield f"instructions  {counted} at {console.guest_seconds:.6f} s of guest time, the last line's stamp"
         yield from (f"although      {text}" for text in done.why)
+        yield from key_lines(done.before.key)
         return
     yield f"different from line {done.line} of the console on"
     yield f"then          {printable(done.said_before) or '(no such line)'}"
     yield f"now           {printable(done.says_now) or '(no such line)'}"
     yield from (f"because       {text}" for text in done.why or (_UNKNOWN,))
     yield f"compare       diff {folder / 'console.log'} {folder / REPLAY_FOLDER / 'console.log'}"
+
+
+def key_lines(key: str) -> Iterator[str]:
+    """The key of a cell in lines that a mail does not break; it may be given back in the same form."""
+    if key:
+        yield "key           for `patchrig replay '...'` on another machine:"
+        yield from textwrap.wrap(key, _MAIL_WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def call_lines(calls: Sequence[Call]) -> Iterator[str]:
@@ -94,4 +104,5 @@ def replay_json(done: Replayed) -> dict[str, object]:
         "then": done.said_before,
         "now": done.says_now,
         "why": list(done.why),
+        "key": done.before.key or None,
     }

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One run's initramfs: the arch's base archive, the run's keys, our scripts and the workload programs."""
+"""One run's initramfs: the arch's base archive, the run's keys, our scripts and the workload programs.
 
+Without keys the same inputs give the same bytes.
+"""
+
+import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +31,10 @@ SUITES_FOLDER = "suites"
 COMPILED = ("job", "reseed", "speed")
 SCRIPTS = ("console", "run-workload", "suite-kselftest", "suite-kunit", "suite-stress-ng")
 _SECRET = 0o600
+_HOST_KEY = "etc/dropbear/host_key"
+_HOST_KEY = "etc/dropbear/host_key"
+# The name of a member of the archive, as probes_file() has it, behind the last number of its header.
+_PROBES = re.compile(rb"00000000patchrig/([a-z0-9][a-z0-9-]*)\.probes\0")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,13 +49,16 @@ class GuestFiles:
 def build_initramfs(
     arch: Arch,
     workloads: Iterable[tuple[Workload, Path]],
-    keys: RunKeys,
+    keys: RunKeys | None,
     files: GuestFiles,
     *,
     output: Path,
     until: Deadline,
 ) -> Path:
-    """Write the initramfs of a run for one arch to `output`; the workloads come with their programs' paths."""
+    """Write the initramfs of a run for one arch to `output`; the workloads come with their programs' paths.
+
+    `keys`: None for guests in which no SSH server runs.
+    """
     workloads = tuple(workloads)
     packages = [package for workload, _ in workloads for package in workload.packages]
     base = base_archive(arch, packages, cache=files.cache, log=files.log, until=until)
@@ -71,7 +82,7 @@ def for_kernel(
     """
     texts = {
         probes_file(load.name): probes_text(load, located, changed=coverage is None) if located else ""
-        for load in workloads
+        for load in sorted(workloads, key=lambda load: load.name)
     }
     texts |= {BLOCKS_FILE: blocks_text(coverage)} if coverage else {}
     texts |= {INTERFACES_FILE: interfaces_text(interfaces)} if interfaces else {}
@@ -86,14 +97,21 @@ def add_tests(initramfs: Path, tests: Iterable[SuiteFile], *, output: Path) -> P
 
 
 def with_keys(initramfs: Path, keys: RunKeys, *, output: Path) -> Path:
-    """An initramfs with other keys: what comes later in it counts."""
-    replace_whole(output, initramfs.read_bytes() + newc(_key_entries(keys)))
+    """An initramfs with other keys: what comes later in it counts. One without keys stays as it is."""
+    archive = initramfs.read_bytes()
+    has_keys = b"00000000%s\0" % _HOST_KEY.encode() in archive
+    replace_whole(output, archive + newc(_key_entries(keys)) if has_keys else archive)
     return output
+
+
+def programs_in(initramfs: bytes) -> tuple[str, ...]:
+    """The names of the workloads whose programs are in an initramfs that for_kernel() has made."""
+    return tuple(sorted({name.decode() for name in _PROBES.findall(initramfs)}))
 
 
 def _key_entries(keys: RunKeys) -> list[Entry]:
     return [
-        regular("etc/dropbear/host_key", keys.host_key, permissions=_SECRET),
+        regular(_HOST_KEY, keys.host_key, permissions=_SECRET),
         regular("root/.ssh/authorized_keys", keys.authorized_keys, permissions=_SECRET),
     ]
 
@@ -118,7 +136,7 @@ def program_path(workload: Workload, yaml: Path, scripts: Path) -> Path:
     raise UserError(f"{yaml}: program: there is no {workload.program}; looked for {places[0]} and {places[1]}")
 
 
-def _own_entries(arch: Arch, keys: RunKeys, files: GuestFiles, until: Deadline) -> list[Entry]:
+def _own_entries(arch: Arch, keys: RunKeys | None, files: GuestFiles, until: Deadline) -> list[Entry]:
     scripts = files.scripts
     library = Library(folder=scripts / "lib")
     own = {
@@ -130,7 +148,7 @@ def _own_entries(arch: Arch, keys: RunKeys, files: GuestFiles, until: Deadline) 
         regular("root/.profile", (scripts / "profile").read_bytes()),
         *(regular(f"patchrig/{name}", (scripts / name).read_bytes(), permissions=_EXECUTABLE) for name in SCRIPTS),
         *(regular(f"patchrig/{name}", program, permissions=_EXECUTABLE) for name, program in own.items()),
-        *_key_entries(keys),
+        *(_key_entries(keys) if keys else ()),
     ]
 
 

@@ -57,9 +57,11 @@ def _starts(pieces: Iterable[Piece]) -> frozenset[int]:
 
 
 def _flag(block: Block, entries: Mapping[_Copy, Collection[int]]) -> str:
-    """A letter of kernels/overlays/widened: no delay, before the entry block, the entry block, after it."""
+    """A letter of kernels/overlays/widened: no delay, before the entry block, the entry block, after it; a place."""
     if block.quiet:
         return "q"
+    if block.site:
+        return block.site
     own = entries[block.target, block.inside]
     return "g" if block.offset in own else "-" if block.offset < min(own, default=block.offset) else "a"
 

@@ -59,6 +59,7 @@ class Block:
     file: str
     line: int  # where it begins
     quiet: bool = False  # no time may be lost here: see kernel/targets.py
+    site: str = ""  # "A" or "B": the place of a claimed race that it is at
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +71,7 @@ class CoverageMap:
     lines: tuple[ChangedLine, ...]
     blocks: tuple[Block, ...]
     gaps: tuple[Piece, ...] = ()  # what follows where the other side has statements and this one has nothing for them
+    claim: str = ""  # of a claimed race: its two places, the only ones whose blocks are here
     whole: tuple[str, ...] = ()  # C files all of whose functions are targets, whatever a series changes: of a hunt
 
 

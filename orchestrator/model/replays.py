@@ -26,6 +26,7 @@ class ReplayRecord:
     seed: int
     shift: int  # an instruction takes 2^shift ns of guest time
     console: ConsoleDigest
+    key: str = ""  # from which anybody can build it again; "": a run of an earlier version, or there is none
 
     @property
     def instructions(self) -> int:

@@ -198,7 +198,8 @@ class BootFiles:
             self.listener(Step(text=f"the guest's root file system for {arch.name}"))
             files = GuestFiles(scripts=paths.GUEST_SCRIPTS, cache=self.cache, log=self.folder / "log")
             until = Deadline.after(_INITRAMFS_SECONDS, "the guest's root file system")
-            build_initramfs(arch, _programs(workloads), self.guests.keys, files, output=initramfs, until=until)
+            keys = None if self.guests.deterministic else self.guests.keys
+            build_initramfs(arch, _programs(workloads), keys, files, output=initramfs, until=until)
         return initramfs
 
     def with_usable_kvm(self, bootable: Bootable, cell: Cell) -> Bootable:
@@ -222,10 +223,10 @@ class BootFiles:
 
 
 def _programs(workloads: Iterable[Workload]) -> tuple[tuple[Workload, Path], ...]:
-    """Each workload once, with the path of its program."""
+    """Each workload once, by name, with the path of its program."""
     once = {workload.name: workload for workload in workloads}
     scripts = paths.GUEST_SCRIPTS
-    return tuple((load, program_path(load, scripts / load.name, scripts)) for load in once.values())
+    return tuple((once[name], program_path(once[name], scripts / name, scripts)) for name in sorted(once))
 
 
 def initramfs_name(build: Build, packages: Packages = NO_PACKAGES) -> str:

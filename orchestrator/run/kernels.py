@@ -14,6 +14,7 @@ from orchestrator.host import paths
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError, of_this_machine
 from orchestrator.host.lock import in_use
+from orchestrator.kernel.code.claimed_places import marked
 from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.compile.image_cache import image_key
 from orchestrator.kernel.compile.object_build import ObjectCodes, object_codes
@@ -26,6 +27,7 @@ from orchestrator.kernel.source.prepared import from_tarball, from_tree
 from orchestrator.kernel.source.tree import PreparedSource
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.cells import Build, Cell
+from orchestrator.model.claims import ClaimedPlace
 from orchestrator.model.configuration import Results, Variant, Workload
 from orchestrator.model.events import Listener, Notice
 from orchestrator.model.images import BuildFailure, KernelImage
@@ -77,6 +79,8 @@ class Request:
     dump_memory: bool = False  # keep the whole memory of a guest that hangs
     folders: tuple[str, ...] = DEFAULT_FOLDERS  # whose code a kernel of the flavour `reach` records
     delayed_files: tuple[str, ...] = ()  # of a hunt: widened kernels delay in all functions of these C files
+    claimed: tuple[ClaimedPlace, ...] = ()  # of a claimed race: kernels count and delay only there
+    until_finding: bool = False  # the first cell that finds a bug of its kernel ends them
     in_order: bool = False  # cells are begun in the order in which they are given
     until: Deadline | None = None  # nothing runs on after it
     deterministic: bool = False  # guests are functions of their seeds
@@ -115,9 +119,12 @@ class Kernels:
         """Build one kernel, or take it from the cache."""
         context = self._context(how, wished=wished_fragments(self.targets(build)))
         series, overlay = self._with(build, how.more), self._overlay(build)
-        return prepare(
+        image = prepare(
             build, source=self.source, series=series, fragments=fragments_of(build), context=context, overlay=overlay
         )
+        if isinstance(image, BuildFailure) or image.coverage is None or not self.request.claimed:
+            return image
+        return replace(image, coverage=marked(image.coverage, self.request.claimed))
 
     def objects(self, build: Build, how: Building, objects: Sequence[str]) -> ObjectCodes | None:
         """The code of single objects of the kernel that image() gives; None where that can't be told."""

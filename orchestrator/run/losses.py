@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator.host.errors import InfraError
+from orchestrator.judge.bug_verdict import is_finding
 from orchestrator.model.guests import Fault
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import CellReport
@@ -29,6 +30,7 @@ class LossWatch:
     what: str = "cells"
     lost: int = 0
     bad: str = ""  # the first cell that was, and how
+    finding: str = ""  # the first cell that found a bug of its kernel
 
     def count(self, report: CellReport) -> None:
         outcome = report.verdict.outcome
@@ -38,6 +40,8 @@ class LossWatch:
             self.add(lost=outcome is Outcome.LOST and fault not in _ONE_CELLS)
         if not outcome.good:
             self.bad = self.bad or f"{report.cell.name}: {outcome}"
+        if is_finding(report):
+            self.finding = self.finding or f"{report.cell.name}: {outcome}"
 
     def add(self, *, lost: bool) -> None:
         """One more has ended."""

@@ -132,14 +132,14 @@ def _run_cells(
                     steps=Steps(build=cells.start, root_mib=root_mib_of, observe=cells.observe, judge=cells.judge),
                     # Whether there is to be another repeat, the verdict decides.
                     until_judged=request.until_fail,
-                    reports_decide=request.until_fail or request.fail_fast,
+                    reports_decide=request.until_fail or request.fail_fast or request.until_finding,
                     until=request.until,
                 )
             )
         )
         work.stop(_stop(watch, request))
         for ended in work:
-            skipped = [] if request.until_fail else ended.skipped
+            skipped = [] if request.until_fail or request.until_finding else ended.skipped
             reports = [*ended.reports, *(interrupted_report(cell, ended.why_skipped) for cell in skipped)]
             for report in record(reports, store):
                 files.listener(CellEnded(report=report))
@@ -151,6 +151,8 @@ def _run_cells(
 def _stop(watch: LossWatch, request: Request) -> Stop | None:
     if why := watch.why_hopeless():
         return Stop(why=why, at_once=True)
+    if watch.finding and request.until_finding:
+        return Stop(why=watch.finding, at_once=True)
     if watch.bad and request.fail_fast:
         return Stop(why=f"--fail-fast, and {watch.bad}", at_once=True)
     return Stop(why=watch.bad, at_once=False) if watch.bad and request.until_fail else None

@@ -7,25 +7,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator.guest.load_parts import parts_in
-from orchestrator.host.deadline import raise_if_cancelled
 from orchestrator.host.errors import InfraError, UserError
-from orchestrator.host.paths import cache_root
 from orchestrator.host.text import capped_lines
 from orchestrator.judge.same_finding import finding_of, shows
 from orchestrator.model.cells import Cell
-from orchestrator.model.events import CellEnded, CellStarted, Listener, Notice
+from orchestrator.model.events import Listener, Notice
 from orchestrator.model.minimised import Minimised, Parts, SameFinding, reductions
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.plan.minimal import smaller_cells
 from orchestrator.report.kept_replay import REPLAY_FILE
 from orchestrator.report.store import Store
-from orchestrator.run.bootable import Bootable, BootFiles, Guests
-from orchestrator.run.bootable_kernels import earlier_bootable
-from orchestrator.run.guest_files import guest_folder, keep
-from orchestrator.run.judging import judge_cell, record
-from orchestrator.run.observed_cell import observed_cell
-from orchestrator.run.run_keys import keys_to_repeat
+from orchestrator.run.bootable import Bootable
+from orchestrator.run.deterministic_cells import deterministic_kernel, run_deterministic
+from orchestrator.run.guest_files import keep
 
 MINIMISED_FOLDER = "minimised"
 _LOST_MOST = 3
@@ -69,7 +64,8 @@ def minimise(
     finding = target_of(report, found)
     cell = replace(found.cell, repeat=1, repeats=1)
     store.plan((), report.series or {}, series_title=report.series_title)
-    bootable = _bootable(report, cell, store, listener, sandbox=sandbox)
+    bootable = deterministic_kernel(report, cell, store, listener, sandbox=sandbox)
+    store.add_build(bootable.kernel)
     keep(bootable, store)
     trials = _Trials(bootable=bootable, store=store, listener=listener, finding=finding, budget=budget)
     smallest = trials.first(cell)
@@ -85,15 +81,6 @@ def minimise(
         most_trials=budget.trials,
         complete=complete,
     )
-
-
-def _bootable(report: RunReport, cell: Cell, store: Store, listener: Listener, *, sandbox: bool) -> Bootable:
-    keys, folder = keys_to_repeat(report.folder / "guest", deterministic=True), guest_folder(store)
-    guests = Guests(keys=keys, allow=report.matrix.allow, sandbox=sandbox, deterministic=True)
-    files = BootFiles(folder=folder, guests=guests, workloads=(cell.workload,), cache=cache_root(), listener=listener)
-    bootable = earlier_bootable(report, cell.build, files, run=store.folder, sandbox=sandbox)
-    store.add_build(bootable.kernel)
-    return bootable
 
 
 def _parts(folder: Path, bootable: Bootable) -> Parts:
@@ -161,7 +148,7 @@ class _Trials:
 
     def _try(self, cell: Cell) -> bool:
         self.done.append((cell, False))
-        report = self._run(self.named(cell))
+        report = run_deterministic(self.named(cell), self.bootable, self.store, self.listener)
         if report.verdict.outcome is Outcome.LOST:
             self._count_lost(report)
             return False
@@ -169,14 +156,6 @@ class _Trials:
         shown = shows(report, self.finding)
         self.done[-1] = (cell, shown)
         return shown
-
-    def _run(self, cell: Cell) -> CellReport:
-        self.listener(CellStarted(cell=cell))
-        observed = observed_cell(cell, self.bootable, folder=self.store.cell_folder(cell), listener=self.listener)
-        raise_if_cancelled()
-        (report,) = record([judge_cell(cell, observed, self.bootable)], self.store)
-        self.listener(CellEnded(report=report))
-        return report
 
     def _count_lost(self, report: CellReport) -> None:
         """A trial that is lost shows nothing; several in a row are no matter of the cell's."""

@@ -19,6 +19,7 @@ from orchestrator.report.kept_replay import load_replay
 from orchestrator.run.bootable import Bootable, Guests, kept_bootable, vm_spec
 from orchestrator.run.cell import observe
 from orchestrator.run.guest_files import deterministic_by_hand
+from orchestrator.run.replay_keys_of import key_text
 from orchestrator.run.run_keys import keys_to_repeat
 from orchestrator.vm.accelerator import qemu_version
 from orchestrator.vm.deterministic import schedule_in
@@ -48,7 +49,7 @@ class Replayed:
 def record_of(cell: Cell, bootable: Bootable, folder: Path) -> ReplayRecord:
     """The run of a deterministic guest that has just ended, its console in `folder`."""
     spec = vm_spec(cell, bootable)
-    return ReplayRecord(
+    record = ReplayRecord(
         qemu=qemu_version(spec.arch),
         argv=tuple(deterministic_by_hand(cell, spec)),
         image=sha256_of(spec.image),
@@ -57,6 +58,7 @@ def record_of(cell: Cell, bootable: Bootable, folder: Path) -> ReplayRecord:
         shift=schedule_in(spec).shift,
         console=console_digest(folder / "console.log"),
     )
+    return replace(record, key=key_text(cell, bootable, record))
 
 
 def console_digest(console_log: Path) -> ConsoleDigest:

@@ -4,6 +4,7 @@
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -84,8 +85,12 @@ def kvm_impossible(arch: Arch) -> str | None:
         return f"/dev/kvm can't be opened: {e.strerror}"
 
 
+@cache
 def qemu_version(arch: Arch) -> str:
-    """The first line of qemu-system-* --version. Raises ToolMissing."""
+    """The first line of qemu-system-* --version, asked once: a cell that ends late may start nothing more.
+
+    Raises ToolMissing.
+    """
     with scratch_folder() as scratch:
         said = process.check(
             [f"qemu-system-{arch.qemu}", "--version"],

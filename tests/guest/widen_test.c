@@ -39,6 +39,13 @@ static void all_as_at_boot(void)
 	memset(rested_at, 0, sizeof(rested_at));
 	memset(held_in, 0, sizeof(held_in));
 	memset(pending_in, 0, sizeof(pending_in));
+	memset(site_pending, 0, sizeof(site_pending));
+	memset(sites, 0, sizeof(sites));
+	sites[0].name = 'A';
+	sites[1].name = 'B';
+	site_turn = (atomic_t){ 0 };
+	site_turn_began = site_held = 0;
+	site_task = NULL;
 	memset(racers, 0, sizeof(racers));
 	memset(moment_name, 0, sizeof(moment_name));
 	fewest_gate_holds = fewest_after_holds = 0;
@@ -714,6 +721,209 @@ static void what_ran_is_shown_by_block_and_by_function(void)
 	CHECK_TEXT(seq.text, "f 4 2 3 1 0 0\n");
 }
 
+#define PLACE_A 0x50u
+#define PLACE_B 0x60u
+#define ELSEWHERE 0x70u
+
+static struct task_struct other_task;
+
+/* One block at A and one at B; a task is held for 100 ms at most. */
+static void start_with_sites(void)
+{
+	nobody_in_the_way();
+	all_as_at_boot();
+	other_task = (struct task_struct){ .pid = 78 };
+	messages_seen = 0;
+	open_blocks();
+	CHECK(write_blocks("50 f A\n60 g B\n") > 0);
+	CHECK_NUMBER(on_set(NULL, 1), 0);
+	hold_us = 100000;
+}
+
+/* To a turn of which these are the choices. */
+static void seek_turn(unsigned int site, bool after)
+{
+	while (wanted_site(site_choice()) != &sites[site] || held_after_block(site_choice()) != after)
+		next_turn();
+}
+
+static void reach_as(struct task_struct *who, u32 offset)
+{
+	struct task_struct *before = current;
+
+	current = who;
+	reach(offset);
+	current = before;
+}
+
+static void the_other_comes_by_at_b(void)
+{
+	meanwhile = NULL;
+	reach_as(&other_task, PLACE_B);
+	reach_as(&other_task, PLACE_B);
+}
+
+static void a_task_is_held_at_one_place_until_another_task_comes_by_at_the_other(void)
+{
+	u64 start;
+
+	start_with_sites();
+	seek_turn(0, false);
+	meanwhile = the_other_comes_by_at_b;
+	start = fake_now;
+	reach(PLACE_A);
+	CHECK(!meanwhile && waits_seen == 1 && fake_now - start < 100 * MS);
+	CHECK_NUMBER(atomic_read(&sites[0].holds), 1);
+	CHECK_NUMBER(atomic_read(&sites[0].met), 1);
+	CHECK_NUMBER(atomic_read(&sites[0].passes), 2);
+	CHECK_NUMBER(atomic_read(&sites[1].holds), 0);
+	CHECK(!site_held && !site_task);
+}
+
+static void who_meets_nobody_goes_on_in_time(void)
+{
+	u64 start;
+
+	start_with_sites();
+	seek_turn(1, false);
+	start = fake_now;
+	reach(PLACE_B);
+	CHECK(fake_now - start >= 100 * MS && fake_now - start < 120 * MS);
+	CHECK_NUMBER(atomic_read(&sites[1].holds), 1);
+	CHECK_NUMBER(atomic_read(&sites[1].met), 0);
+	CHECK_NUMBER(messages_seen, 0);
+}
+
+static void the_same_place_is_no_meeting(void)
+{
+	start_with_sites();
+	seek_turn(0, false);
+	site_held = 1;
+	site_task = &other_task;
+	reach(PLACE_A);
+	CHECK_NUMBER(atomic_read(&sites[0].passes), 0);
+	CHECK_NUMBER(atomic_read(&sites[0].holds), 0);
+}
+
+static void the_task_that_is_held_does_not_meet_itself_but_an_interrupt_of_it_does(void)
+{
+	start_with_sites();
+	site_held = 1;
+	site_task = &task;
+	reach(PLACE_B);
+	CHECK_NUMBER(atomic_read(&sites[0].passes), 0);
+	fake_in_interrupt = true;
+	reach(PLACE_B);
+	CHECK_NUMBER(atomic_read(&sites[0].passes), 1);
+	CHECK_NUMBER(atomic64_read(&sites[1].hits), 2);
+}
+
+static void half_of_the_turns_hold_before_the_block_and_half_after_it(void)
+{
+	start_with_sites();
+	seek_turn(0, true);
+	reach(PLACE_A);
+	CHECK_NUMBER(atomic_read(&sites[0].holds), 0);
+	/* No block that is listed, but one of the same objects. */
+	reach(ELSEWHERE);
+	CHECK_NUMBER(atomic_read(&sites[0].holds), 1);
+	reach(ELSEWHERE);
+	CHECK_NUMBER(atomic_read(&sites[0].holds), 1);
+}
+
+static void both_places_have_their_turns(void)
+{
+	start_with_sites();
+	for (unsigned int i = 0; i < 200; i++) {
+		reach(PLACE_A);
+		reach_as(&other_task, PLACE_B);
+		time_goes_on(10 * MS);
+	}
+	CHECK(atomic_read(&sites[0].holds) > 20 && atomic_read(&sites[1].holds) > 20);
+}
+
+static void a_turn_for_which_nobody_comes_ends(void)
+{
+	start_with_sites();
+	seek_turn(1, false);
+	for (unsigned int i = 0; i < 1000 && !atomic_read(&sites[0].holds); i++) {
+		reach(PLACE_A);
+		time_goes_on(1 * MS);
+	}
+	CHECK(atomic_read(&sites[0].holds) > 0);
+}
+
+static void under_a_spin_lock_a_task_is_held_for_10_ms(void)
+{
+	u64 start;
+
+	start_with_sites();
+	seek_turn(0, false);
+	fake_not_preemptible = true;
+	start = fake_now;
+	reach(PLACE_A);
+	CHECK(fake_now - start >= 10 * MS && fake_now - start < 12 * MS);
+	CHECK_NUMBER(atomic_read(&sites[0].holds), 1);
+}
+
+static void with_interrupts_off_or_without_holds_nobody_is_held(void)
+{
+	start_with_sites();
+	seek_turn(0, false);
+	fake_irqs_disabled = true;
+	reach(PLACE_A);
+	fake_irqs_disabled = false;
+	hold_us = 0;
+	reach(PLACE_A);
+	CHECK_NUMBER(atomic_read(&sites[0].holds), 0);
+	CHECK_NUMBER(atomic64_read(&sites[0].hits), 2);
+}
+
+static void swapoff_is_held_at_a_place_too(void)
+{
+	start_with_sites();
+	seek_turn(0, false);
+	reach_as(&swapoff_task, PLACE_A);
+	CHECK_NUMBER(atomic_read(&sites[0].holds), 1);
+}
+
+static void meetings_are_said_at_powers_of_two_and_all_at_the_end(void)
+{
+	start_with_sites();
+	while (atomic_read(&sites[0].met) < 5) {
+		seek_turn(0, false);
+		meanwhile = the_other_comes_by_at_b;
+		reach(PLACE_A);
+	}
+	CHECK_NUMBER(messages_seen, 3);
+	on_set(NULL, 0);
+	CHECK_NUMBER(messages_seen, 4);
+	CHECK_TEXT(fake_said, "patchrig: sites A 5 5 5 10 B 10 0 0 0\n");
+}
+
+static void without_places_nothing_is_said_of_them(void)
+{
+	start_anew();
+	messages_seen = 0;
+	on_set(NULL, 0);
+	CHECK_NUMBER(messages_seen, 0);
+}
+
+static void a_place_has_only_so_many_blocks(void)
+{
+	char line[32];
+
+	nobody_in_the_way();
+	all_as_at_boot();
+	open_blocks();
+	for (unsigned int i = 0; i < SITE_BLOCKS_MAX; i++) {
+		snprintf(line, sizeof(line), "%x f A\n", i);
+		CHECK(write_blocks(line) > 0);
+	}
+	CHECK_NUMBER(write_blocks("ffff f A\n"), -ENOSPC);
+	CHECK(write_blocks("fffe f B\n") > 0);
+}
+
 int main(void)
 {
 	RUN(blocks_are_read_from_lines_in_pieces);
@@ -745,6 +955,19 @@ int main(void)
 	RUN(there_may_be_16_races_at_once);
 	RUN(the_cutoff_is_set_once);
 	RUN(what_ran_is_shown_by_block_and_by_function);
+	RUN(a_task_is_held_at_one_place_until_another_task_comes_by_at_the_other);
+	RUN(who_meets_nobody_goes_on_in_time);
+	RUN(the_same_place_is_no_meeting);
+	RUN(the_task_that_is_held_does_not_meet_itself_but_an_interrupt_of_it_does);
+	RUN(half_of_the_turns_hold_before_the_block_and_half_after_it);
+	RUN(both_places_have_their_turns);
+	RUN(a_turn_for_which_nobody_comes_ends);
+	RUN(under_a_spin_lock_a_task_is_held_for_10_ms);
+	RUN(with_interrupts_off_or_without_holds_nobody_is_held);
+	RUN(swapoff_is_held_at_a_place_too);
+	RUN(meetings_are_said_at_powers_of_two_and_all_at_the_end);
+	RUN(without_places_nothing_is_said_of_them);
+	RUN(a_place_has_only_so_many_blocks);
 	free_all();
 	free(((struct seq_file *)blocks_handle.private_data)->private);
 	free(blocks_handle.private_data);

@@ -31,7 +31,7 @@ def test_an_option_that_may_be_given_several_times_says_so(name: str) -> None:
         assert ("May be given several times." in (option.help or "")) == option.multiple, option.opts
 
 
-@pytest.mark.parametrize("name", ["hunt", "mutate", "sensitivity"])
+@pytest.mark.parametrize("name", ["hunt", "mutate", "sensitivity", "settle"])
 def test_a_command_that_refuses_suites_does_not_offer_them(name: str) -> None:
     assert "--suite" not in options(name)
     assert "--suite" in {word for one in command(name).params for word in one.opts}
@@ -43,7 +43,7 @@ def test_a_command_without_a_matrix_does_not_speak_of_one(name: str) -> None:
         assert "matrix" not in (options(name)[option].help or "")
 
 
-@pytest.mark.parametrize("name", ["run", "hunt"])
+@pytest.mark.parametrize("name", ["run", "hunt", "settle"])
 def test_the_defaults_of_widen_can_be_copied(name: str) -> None:
     text = options(name)["--widen"].help or ""
     shown = text.partition("The defaults are ")[2].partition(";")[0]

@@ -7,8 +7,8 @@
  *
  *   patchrig/blocks    write: "OFFSET FUNCTION FLAGS" a line. OFFSET, in hex, is the callback's return address as
  *                      distance from _stext; FLAGS is 'g' for the gate of a function (the block that leads into what
- *                      the series changed), '-' for one before it, 'a' for one after it, and 'q' for a block where
- *                      no time may be lost.
+ *                      the series changed), '-' for one before it, 'a' for one after it, 'q' for a block where no time
+ *                      may be lost, and 'A' or 'B' for one of the two places of a claimed race (sites.h).
  *                      read: "OFFSET FUNCTION HITS SLEEPS SPINS REFUSED" of each block that ran
  *   patchrig/targets   read: the same per function, with its number of blocks and how many of them ran
  *   patchrig/chance    how likely a delay is, in millionths for each execution of a block
@@ -44,6 +44,7 @@
 #include <linux/log2.h>
 #include <linux/mutex.h>
 #include <linux/oom.h>
+#include <linux/printk.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/task_stack.h>
@@ -93,6 +94,7 @@ enum where { BEFORE_GATE, GATE, AFTER_GATE, QUIET };
 struct block {
 	u32 offset;
 	u16 target;
+	u16 site; /* 1: A, 2: B of a claimed race; 0: neither */
 	enum where where;
 	atomic_t sleeps, spins, refused;
 	atomic64_t hits;
@@ -273,6 +275,15 @@ static notrace void be_preempted(void)
 	wait_for_interrupt();
 }
 
+static void wake_held(struct irq_work *work)
+{
+	wake_up_all(&race_moved);
+}
+
+static DEFINE_IRQ_WORK(moment_work, wake_held);
+
+#include "sites.h"
+
 struct hold {
 	u64 end; /* ktime */
 	int over, moment; /* the counts that end it */
@@ -427,11 +438,15 @@ static noinline notrace void block_reached(u32 offset)
 	u32 at;
 
 	/* Where no time may be lost, none is lost for a gate that lies behind either. */
-	if (in_task() && !(block && block->where == QUIET))
+	if (in_task() && !(block && block->where == QUIET)) {
 		hold_if_pending();
+		hold_if_passed();
+	}
 	if (!block)
 		return;
 	atomic64_inc(&block->hits);
+	if (block->site)
+		site_reached(&sites[block->site - 1], block - blocks);
 	if (!READ_ONCE(chance) || !in_task())
 		return;
 	random = chosen();
@@ -492,8 +507,15 @@ static int add_block(char *flags)
 	target = target_of(name);
 	if (target < 0)
 		return target;
+	if (*flags == 'A' || *flags == 'B') {
+		const int error = add_to_site(blocks_count, *flags);
+
+		if (error)
+			return error;
+	}
 	block = &blocks[blocks_count++];
 	block->offset = offset;
+	block->site = *flags == 'A' ? 1 : *flags == 'B' ? 2 : 0;
 	block->target = target;
 	block->where = *flags == 'g' ? GATE : *flags == 'a' ? AFTER_GATE : *flags == 'q' ? QUIET : BEFORE_GATE;
 	return 0;
@@ -633,6 +655,8 @@ static int on_set(void *unused, u64 value)
 			static_branch_enable(&patchrig_on);
 	} else if (!value && static_key_enabled(&patchrig_on)) {
 		static_branch_disable(&patchrig_on);
+		if (sites[0].count && sites[1].count)
+			say_sites();
 	}
 	mutex_unlock(&patchrig_lock);
 	return error;
@@ -683,13 +707,6 @@ static const struct file_operations race_file = {
 	.open = race_open,
 	.release = race_release,
 };
-
-static void wake_held(struct irq_work *work)
-{
-	wake_up_all(&race_moved);
-}
-
-static DEFINE_IRQ_WORK(moment_work, wake_held);
 
 static int moment_reached(struct kprobe *probe, struct pt_regs *regs)
 {
