@@ -25,6 +25,7 @@ from orchestrator.report.coverage.figures import (
     target_counts,
 )
 from orchestrator.report.coverage.page import page_text
+from orchestrator.report.coverage.partner_counts import partner_counts
 from orchestrator.report.run_files import writing
 from orchestrator.report.store import find_run, load_run
 from orchestrator.report.stored import unreadable
@@ -104,6 +105,13 @@ def _table(one: BuildCoverage, *, every_line: bool) -> Iterator[str]:
     missed = [(target.name, " ".join(target.missed)) for target in targets if target.missed]
     if missed:
         yield from _columns(("changed function", "where its blocks begin that did not run"), missed)
+        yield ""
+    if partners := partner_counts(one):
+        own = [
+            (each.partner.function, str(each.total.hits), str(each.total.sleeps), str(each.total.spins), each.shares)
+            for each in partners
+        ]
+        yield from _columns(("partner", "executions", "sleeps", "spins", "what it shares with a changed function"), own)
         yield ""
     sites = [
         (site.workload, site.site, str(site.state), f"{site.calls}{'+' if site.sampled else ''}",

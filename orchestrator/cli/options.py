@@ -125,7 +125,7 @@ def widen_option(chance: str) -> Option[Any]:
         "--widen",
         metavar="K=V,...",
         help=f"Delays of a widened flavour, with commas between them. The defaults are chance={chance},max=30ms,"
-        "spin=1ms,hold=500ms,rest=10%; only=F+F delays these functions alone.",
+        "spin=1ms,hold=500ms,rest=10% and partners=25%; only=F+F delays these functions alone.",
     )
 
 

@@ -23,7 +23,8 @@ _Copy = tuple[str, str]
 def blocks_text(found: CoverageMap) -> str:
     """The blocks as the kernel reads them, a line each; run-workload turns off delays in those that are not chosen."""
     entries = _entry_blocks(found)
-    return "".join(f"{block.offset:x} {block.target} {_flag(block, entries)}\n" for block in found.blocks)
+    begins = _begins(block for block in found.blocks if block.partner)
+    return "".join(f"{block.offset:x} {block.target} {_flag(block, begins, entries)}\n" for block in found.blocks)
 
 
 def _entry_blocks(found: CoverageMap) -> Mapping[_Copy, frozenset[int]]:
@@ -56,19 +57,30 @@ def _starts(pieces: Iterable[Piece]) -> frozenset[int]:
     return frozenset(offset for piece in pieces if len(piece.terms) == 1 for offset, times in piece.terms if times > 0)
 
 
-def _flag(block: Block, entries: Mapping[_Copy, Collection[int]]) -> str:
-    """A letter of kernels/overlays/widened: no delay, before the entry block, the entry block, after it; a place."""
+def _begins(blocks: Iterable[Block]) -> frozenset[int]:
+    """The first block of each copy."""
+    first: dict[_Copy, int] = {}
+    for block in sorted(blocks, key=lambda block: block.offset):
+        first.setdefault((block.target, block.inside), block.offset)
+    return frozenset(first.values())
+
+
+def _flag(block: Block, begins: Collection[int], entries: Mapping[_Copy, Collection[int]]) -> str:
+    """A letter of kernels/overlays/widened: no delay, a place, a partner's, before the entry block, this, after it."""
     if block.quiet:
         return "q"
     if block.site:
         return block.site
+    if block.partner:
+        return "P" if block.offset in begins else "p"
     own = entries[block.target, block.inside]
     return "g" if block.offset in own else "-" if block.offset < min(own, default=block.offset) else "a"
 
 
 def widen_argument(settings: DelaySettings, seed: int, preferred: Sequence[str] = ()) -> str:
     """The value of run-workload's --widen."""
-    numbers = (settings.chance_ppm, settings.sleep_us, settings.spin_us, settings.hold_us, settings.rest_percent, seed)
+    times = (settings.sleep_us, settings.spin_us, settings.hold_us, settings.rest_percent)
+    numbers = (settings.chance_ppm, *times, settings.partner_percent, seed)
     only = "+".join(settings.only) or "@" * bool(preferred) + "+".join(preferred)
     return f"{':'.join(map(str, numbers))}:{only}"
 

@@ -19,6 +19,7 @@ class DelaySettings:
     hold_us: int = 0  # the longest sleep while a swapoff is under way, which lasts until that is over; 0: none
     rest_percent: int = 10  # of a delay: for so long the task is left alone after it
     only: tuple[str, ...] = ()  # targets that are delayed; empty: all
+    partner_percent: int = 25  # of a chance, at the blocks of partners; 0: they are not delayed
 
 
 class LineState(StrEnum):
@@ -60,6 +61,16 @@ class Block:
     line: int  # where it begins
     quiet: bool = False  # no time may be lost here: see kernel/targets.py
     site: str = ""  # "A" or "B": the place of a claimed race that it is at
+    partner: bool = False  # `target` is no changed function, but a partner
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Partner:
+    """A function that the series does not change, and that works on the same state as those that it does."""
+
+    file: str
+    function: str
+    shares: tuple[str, ...]  # the state, as the source calls it, that which tells most first
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,6 +84,7 @@ class CoverageMap:
     gaps: tuple[Piece, ...] = ()  # what follows where the other side has statements and this one has nothing for them
     claim: str = ""  # of a claimed race: its two places, the only ones whose blocks are here
     whole: tuple[str, ...] = ()  # C files all of whose functions are targets, whatever a series changes: of a hunt
+    partners: tuple[Partner, ...] = ()  # those with blocks, best first
 
 
 class BlockCount(NamedTuple):

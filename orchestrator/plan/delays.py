@@ -13,6 +13,7 @@ DEFAULT = DelaySettings(chance_ppm=20_000, sleep_us=30_000, spin_us=1_000, hold_
 
 _LONGEST_US = 10_000_000
 _LONGEST_SPIN_US = 100_000
+_ALL = 100
 _NUMBER = r"(\d+(?:\.\d+)?)"
 _TIMES = {"us": 1, "ms": 1_000, "s": 1_000_000}
 _EXAMPLE = "chance=2%,max=30ms,spin=1ms,only=do_swap_page+mincore_swap"
@@ -35,10 +36,7 @@ def parse_delays(text: str) -> DelaySettings:
         if field in given:
             raise UserError(f"widen: {key} is there twice; for example {_EXAMPLE}")
         given[field] = parsed
-    whole = {
-        name: getattr(DEFAULT, name)
-        for name in ("chance_ppm", "sleep_us", "spin_us", "hold_us", "rest_percent", "only")
-    }
+    whole = {field: getattr(DEFAULT, field) for field, _, _ in _KEYS.values()}
     return DelaySettings(**(whole | given))
 
 
@@ -46,7 +44,7 @@ def delays_text(settings: DelaySettings) -> str:
     """The text that parse_delays() makes the same value of."""
     parts = [f"chance={settings.chance_ppm / 10_000:.4f}".rstrip("0").rstrip(".") + "%"]
     parts += [f"max={settings.sleep_us}us", f"spin={settings.spin_us}us", f"hold={settings.hold_us}us"]
-    parts += [f"rest={settings.rest_percent}%"]
+    parts += [f"rest={settings.rest_percent}%", f"partners={settings.partner_percent}%"]
     return ",".join([*parts, *([f"only={'+'.join(settings.only)}"] if settings.only else [])])
 
 
@@ -76,6 +74,13 @@ def _rest(value: str) -> int | None:
     return int(m[1]) if m else None
 
 
+def _partners(value: str) -> int | None:
+    if value == "0":
+        return 0
+    m = re.fullmatch(r"(\d{1,3})%", value)
+    return int(m[1]) if m and int(m[1]) <= _ALL else None
+
+
 def _names(value: str) -> tuple[str, ...] | None:
     names = tuple(value.split("+"))
     return names if all(re.fullmatch(r"[A-Za-z_]\w*", name) for name in names) else None
@@ -88,5 +93,6 @@ _KEYS: Mapping[str, tuple[str, _Parse, str]] = {
     "spin": ("spin_us", _time(_LONGEST_SPIN_US), "a time from 1us to 100ms, or 0: the longest busy wait"),
     "hold": ("hold_us", _time(_LONGEST_US), "a time from 1us to 10s, or 0: the longest wait for a swapoff"),
     "rest": ("rest_percent", _rest, "a share of the delay before it, from 0% to 9999%"),
+    "partners": ("partner_percent", _partners, "a share of the chance elsewhere, from 0% to 100%, or 0"),
     "only": ("only", _names, "changed functions, joined by +"),
 }

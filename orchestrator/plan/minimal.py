@@ -18,6 +18,7 @@ _KNOBS: tuple[Callable[[DelaySettings], DelaySettings], ...] = (
     lambda delays: replace(delays, sleep_us=0),
     lambda delays: replace(delays, spin_us=0),
     lambda delays: replace(delays, hold_us=0),
+    lambda delays: replace(delays, partner_percent=0),
 )
 
 

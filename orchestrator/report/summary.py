@@ -16,6 +16,7 @@ from orchestrator.model.probes import SiteState
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.report.changed_reach import reach_lines
 from orchestrator.report.coverage.figures import PAGE_FILE, BuildCoverage, could_not_say, coverage_of, headline, not_run
+from orchestrator.report.coverage.partner_counts import partners_text
 from orchestrator.report.crash_entries import Comparisons, compared_text, crash_entries, tally_text
 from orchestrator.report.crash_text import short_crash_lines
 from orchestrator.report.news_text import finding_news, news_lines
@@ -320,6 +321,8 @@ def _coverages(builds: Sequence[BuildCoverage]) -> Iterator[str]:
 
 def _coverage(coverage: BuildCoverage) -> str:
     lines = [_wrapped(f"{coverage.build}: {headline(coverage)}")]
+    if partners := partners_text(coverage):
+        lines.append(_wrapped(partners, indent="  "))
     said = f"NOT SEEN TO RUN, {could_not_say(coverage.unknown)}" if coverage.unknown else "NOT RUN by any workload"
     for one in not_run(coverage):
         lines.append(_wrapped(f"{said}: {one.line.file}:{one.line.line}: {one.line.text.strip()}", indent="  "))

@@ -26,7 +26,8 @@ MOST_BLOCKS = 65536
 
 def check_targets(cells: Iterable[Cell], kernel: KernelImage) -> None:
     """Raise UserError for a function that is to be widened and is none of those that the built kernel has blocks of."""
-    known = {block.target for block in kernel.coverage.blocks} if kernel.coverage else set()
+    code = kernel.coverage
+    known = {block.target for block in code.blocks if not block.partner} if code else set()
     whole = kernel.coverage.whole if kernel.coverage else ()
     blocks = len(kernel.coverage.blocks) if kernel.coverage else 0
     if whole and (len(known) > MOST_FUNCTIONS or blocks > MOST_BLOCKS):

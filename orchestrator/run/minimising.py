@@ -90,7 +90,7 @@ def _parts(folder: Path, bootable: Bootable) -> Parts:
     with suppress(FileNotFoundError), log.open("rb") as lines:
         parts = parts_in(capped_lines(lines))
     coverage = bootable.kernel.coverage
-    targets = tuple(sorted({block.target for block in coverage.blocks})) if coverage else ()
+    targets = tuple(sorted({block.target for block in coverage.blocks if not block.partner})) if coverage else ()
     return replace(parts, targets=targets)
 
 

@@ -18,6 +18,8 @@
 #define BEFORE 0x20u
 #define AFTER 0x30u
 #define NO_DELAY 0x40u
+#define PARTNER_ENTRY 0x50u
+#define PARTNER 0x60u
 
 static struct task_struct task, swapoff_task;
 static struct file blocks_handle, race_handle;
@@ -49,7 +51,8 @@ static void all_as_at_boot(void)
 	memset(racers, 0, sizeof(racers));
 	memset(moment_name, 0, sizeof(moment_name));
 	fewest_gate_holds = fewest_after_holds = 0;
-	races_on = races_over = moments = after_left = (atomic_t){ 0 };
+	races_on = races_over = moments = after_left = swapoff_left = (atomic_t){ 0 };
+	partner_percent = 25;
 	chance = hold_us = held = held_to_the_end = 0;
 	sleep_us = 30000;
 	spin_us = 1000;
@@ -96,7 +99,7 @@ static void start_anew(void)
 	nobody_in_the_way();
 	all_as_at_boot();
 	open_blocks();
-	CHECK(write_blocks("10 f g\n20 f -\n30 f a\n40 f q\n") > 0);
+	CHECK(write_blocks("10 f g\n20 f -\n30 f a\n40 f q\n50 other P\n60 other p\n") > 0);
 	CHECK_NUMBER(on_set(NULL, 1), 0);
 }
 
@@ -195,10 +198,10 @@ static void a_name_that_can_not_be_kept_is_no_block(void)
 static void blocks_can_not_be_changed_once_it_is_on(void)
 {
 	start_anew();
-	CHECK_NUMBER(write_blocks("50 f g\n"), -EBUSY);
+	CHECK_NUMBER(write_blocks("70 f g\n"), -EBUSY);
 	CHECK_NUMBER(on_set(NULL, 0), 0);
-	CHECK_NUMBER(write_blocks("50 f g\n"), -EBUSY);
-	CHECK_NUMBER(blocks_count, 4);
+	CHECK_NUMBER(write_blocks("70 f g\n"), -EBUSY);
+	CHECK_NUMBER(blocks_count, 6);
 }
 
 static void without_blocks_it_does_not_go_on(void)
@@ -336,19 +339,17 @@ static void who_may_not_sleep_spins(void)
 
 static void who_may_lose_no_time_is_not_delayed(void)
 {
-	for (int why = 0; why < 7; why++) {
+	for (int why = 0; why < 5; why++) {
 		start_anew();
 		fake_irqs_disabled = why == 0;
 		task.is_idle = why == 1;
-		task.oom_origin = why == 2;
-		task.syscall = why == 3 ? __NR_swapoff : 0;
-		system_state = why == 4 ? SYSTEM_BOOTING : SYSTEM_RUNNING;
-		task.flags = why == 5 ? PF_KTHREAD : 0;
-		kthreads = why != 5;
-		visit(why == 6 ? NO_DELAY : BEFORE);
+		system_state = why == 2 ? SYSTEM_BOOTING : SYSTEM_RUNNING;
+		task.flags = why == 3 ? PF_KTHREAD : 0;
+		kthreads = why != 3;
+		visit(why == 4 ? NO_DELAY : BEFORE);
 		CHECK_NUMBER(sleeps_seen + relaxes_seen, 0);
-		CHECK_NUMBER(atomic_read(&at(why == 6 ? NO_DELAY : BEFORE)->refused), 1);
-		CHECK_NUMBER(atomic64_read(&at(why == 6 ? NO_DELAY : BEFORE)->hits), 1);
+		CHECK_NUMBER(atomic_read(&at(why == 4 ? NO_DELAY : BEFORE)->refused), 1);
+		CHECK_NUMBER(atomic64_read(&at(why == 4 ? NO_DELAY : BEFORE)->hits), 1);
 	}
 	/* A kernel thread is, unless that is switched off. */
 	start_anew();
@@ -636,6 +637,98 @@ static void a_function_that_is_ahead_is_mostly_passed_over(void)
 	end_race();
 }
 
+/* The task itself or, of a swapoff that waits for memory, its mark. */
+static void swap_off(bool by_mark)
+{
+	task.oom_origin = by_mark;
+	task.syscall = by_mark ? 0 : __NR_swapoff;
+	chance = MILLION;
+	for (int i = 0; i < 1000; i++) {
+		const u32 before = sleeps_seen;
+
+		reach(BEFORE);
+		CHECK(sleeps_seen == before || slept_us <= SWAPOFF_SLEEP_US);
+	}
+}
+
+static void swapoff_is_delayed_a_few_times_in_a_race_and_shortly(void)
+{
+	for (int by_mark = 0; by_mark < 2; by_mark++) {
+		start_race(NO_HOLDS);
+		swap_off(by_mark);
+		CHECK_NUMBER(sleeps_seen, SWAPOFF_MOST);
+		end_race();
+		/* Nobody waits for it then, and nobody is to wait for it. */
+		start_anew();
+		swap_off(by_mark);
+		CHECK_NUMBER(sleeps_seen, 0);
+	}
+}
+
+static void swapoff_is_never_held(void)
+{
+	start_race(HOLD_AT_GATES);
+	task.syscall = __NR_swapoff;
+	CHECK(!come_until_held(ENTRY));
+	CHECK_NUMBER(sleeps_seen, 0);
+	end_race();
+	start_race(HOLD_AFTER_GATES);
+	task.syscall = __NR_swapoff;
+	CHECK(!come_until_held(AFTER));
+	end_race();
+}
+
+static void partners_are_delayed_less_often(void)
+{
+	start_anew();
+	chance = 400000;
+	for (int i = 0; i < 10000; i++)
+		reach(PARTNER);
+	CHECK(sleeps_seen > 900 && sleeps_seen < 1100);
+	start_anew();
+	chance = MILLION;
+	partner_percent = 0;
+	for (int i = 0; i < 1000; i++)
+		reach(PARTNER);
+	CHECK_NUMBER(sleeps_seen, 0);
+	CHECK_NUMBER(atomic64_read(&at(PARTNER)->hits), 1000);
+}
+
+static unsigned int holds_at(u32 offset, enum use use, u32 percent)
+{
+	unsigned int chosen_for = 0;
+
+	start_race(use);
+	partner_percent = percent;
+	for (u32 i = 0; i < 1000; i++)
+		chosen_for += held_here(at(offset), use, i * (MILLION / 1000));
+	end_race();
+	return chosen_for;
+}
+
+static void partners_are_held_less_often(void)
+{
+	CHECK_NUMBER(holds_at(PARTNER_ENTRY, HOLD_AT_GATES, 25), 20);
+	CHECK_NUMBER(holds_at(PARTNER, HOLD_AT_GATES, 25), 0);
+	CHECK_NUMBER(holds_at(PARTNER, HOLD_AFTER_GATES, 25), 2);
+	CHECK_NUMBER(holds_at(PARTNER_ENTRY, HOLD_AT_GATES, 0), 0);
+	CHECK_NUMBER(holds_at(PARTNER, HOLD_AFTER_GATES, 0), 0);
+}
+
+/* It would have had its hold, and a changed function none. */
+static void where_a_partner_may_not_sleep_nobody_is_held(void)
+{
+	start_race(HOLD_AT_GATES);
+	fake_rcu_depth = 1;
+	CHECK(!come_until_held(PARTNER_ENTRY));
+	CHECK_NUMBER(halts_seen + relaxes_seen, 0);
+	fake_rcu_depth = 0;
+	CHECK(come_until_held(PARTNER_ENTRY));
+	/* Changed functions are compared with each other alone. */
+	CHECK_NUMBER(atomic_read(&gate_holds[at(PARTNER_ENTRY)->target]), -1);
+	end_race();
+}
+
 static void only_the_task_that_swaps_off_comes_to_the_cutoff(void)
 {
 	start_race(HOLD_AT_GATES);
@@ -718,7 +811,7 @@ static void what_ran_is_shown_by_block_and_by_function(void)
 	CHECK_TEXT(seq.text, "10 f 1 1 0 0\n20 f 2 0 0 0\n");
 	memset(&seq, 0, sizeof(seq));
 	targets_fops(&seq, NULL);
-	CHECK_TEXT(seq.text, "f 4 2 3 1 0 0\n");
+	CHECK_TEXT(seq.text, "f 4 2 3 1 0 0\nother 2 0 0 0 0 0\n");
 }
 
 #define PLACE_A 0x50u
@@ -951,6 +1044,11 @@ int main(void)
 	RUN(under_a_spin_lock_it_is_10_ms);
 	RUN(a_hold_that_is_pending_ends_with_its_race);
 	RUN(a_function_that_is_ahead_is_mostly_passed_over);
+	RUN(swapoff_is_delayed_a_few_times_in_a_race_and_shortly);
+	RUN(swapoff_is_never_held);
+	RUN(partners_are_delayed_less_often);
+	RUN(partners_are_held_less_often);
+	RUN(where_a_partner_may_not_sleep_nobody_is_held);
 	RUN(only_the_task_that_swaps_off_comes_to_the_cutoff);
 	RUN(there_may_be_16_races_at_once);
 	RUN(the_cutoff_is_set_once);

@@ -27,7 +27,7 @@ from orchestrator.kernel.code.targets import Kernel, coverage_map
 from orchestrator.kernel.compile.make import OBJDUMP, BuildDirs, span_options
 from orchestrator.kernel.source.tree import content_at
 from orchestrator.model.arch import ARCHES
-from orchestrator.model.blocks import CoverageMap
+from orchestrator.model.blocks import CoverageMap, Partner
 from orchestrator.model.reach import RecordedCode
 from orchestrator.model.series_diff import ChangedFile, Side
 from orchestrator.model.stacks import SourceLine
@@ -46,6 +46,7 @@ class MapRequest:
     instrumented: tuple[str, ...]
     arch: str
     whole: tuple[str, ...] = ()  # C files all of whose functions are asked for
+    partners: tuple[Partner, ...] = ()
     vmlinux: str = ""
     src: str = ""
 
@@ -118,7 +119,14 @@ def answer(request: Path, target: Path) -> None:
         if isinstance(asked, CodeRequest):
             content = _CODE.dump_json(recorded_code(asked.folders, kernel))
         else:
-            found = coverage_map(asked.changed, asked.side, kernel, instrumented=asked.instrumented, whole=asked.whole)
+            found = coverage_map(
+                asked.changed,
+                asked.side,
+                kernel,
+                instrumented=asked.instrumented,
+                whole=asked.whole,
+                partners=asked.partners,
+            )
             content = _MAP.dump_json(found)
     target.write_bytes(content)
 

@@ -96,6 +96,9 @@ def nodes_of(
     after = {following.address for one, following in pairwise(own) if _ends(one, branches)}
     inside = [one.address for one in own]
     leaders = sorted((starts | jumps | after) & set(inside))
+    # Where the compiler put two of its blocks one behind the other, the second begins with its callback.
+    calls = [one.address for one in own if _calls_back(one, branches, callback)]
+    leaders = sorted({*leaders, *(call for call in calls if _follows_another(call, calls, leaders))})
     for start, end in pairwise([*leaders, parts[-1][1]]):
         body = _between(code, addresses, start, end)
         nodes.append(_node(body, start, end, set(leaders), branches, callback))
@@ -156,6 +159,16 @@ def _between(code: Sequence[Instruction], addresses: Sequence[int], start: int, 
     return code[bisect_right(addresses, start - 1) : bisect_right(addresses, end - 1)]
 
 
+def _calls_back(one: Instruction, branches: Branches, callback: str) -> bool:
+    return one.symbol == callback and bool(branches.call.match(one.mnemonic))
+
+
+def _follows_another(call: int, calls: Sequence[int], leaders: Sequence[int]) -> bool:
+    """Whether another of the sorted `calls` lies between this one and the leader before it."""
+    at = bisect_right(leaders, call) - 1
+    return at >= 0 and bisect_right(calls, leaders[at] - 1) < bisect_right(calls, call - 1)
+
+
 def _jumps(one: Instruction, branches: Branches) -> bool:
     return bool(one.target and (branches.always.match(one.mnemonic) or branches.sometimes.match(one.mnemonic)))
 
@@ -169,7 +182,7 @@ def _node(
 ) -> Node:
     node = Node(start=start, end=end, padding=all(branches.padding.match(one.mnemonic) for one in body))
     for one, following in zip(body, [*(other.address for other in body[1:]), end], strict=True):
-        if not node.call and one.symbol == callback and branches.call.match(one.mnemonic):
+        if not node.call and _calls_back(one, branches, callback):
             node.call = following
     last = body[-1]
     sometimes, always = branches.sometimes.match(last.mnemonic), branches.always.match(last.mnemonic)

@@ -41,5 +41,12 @@ def instrumented_code(
     whole = overlay.sources if overlay.whole else ()
     what = f"functions of {len(whole)} files" if whole else "changed lines"
     on_event(Step(text=f"finding the {what} in the kernel's code"))
-    request = MapRequest(changed=changed, side=side, instrumented=overlay.sources, arch=dirs.arch.name, whole=whole)
+    request = MapRequest(
+        changed=changed,
+        side=side,
+        instrumented=overlay.sources,
+        arch=dirs.arch.name,
+        whole=whole,
+        partners=overlay.partners,
+    )
     return Instrumented(coverage=mapped(request, dirs, until))

@@ -2,11 +2,13 @@
 """From the lines that a series changes to the blocks of machine code that are counted and widened.
 
 A changed function is one with a changed line in it. Its blocks are targets wherever they lie, inlined copies included;
-so is what was inlined into it. In a hunt all functions of some files are targets, as if each were changed.
+so is what was inlined into it. In a hunt all functions of some files are targets, as if each were changed. Partners are
+targets of a second kind: they are delayed, and nobody asks whether they ran.
 """
 
 import re
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -16,12 +18,15 @@ from orchestrator.kernel.code.c_functions import Extent, extents_at
 from orchestrator.kernel.code.flow import Branches, Instruction, Node, Terms, counts, instructions, nodes_of
 from orchestrator.kernel.code.stretches import Frame, Stretch, own_code, stretches
 from orchestrator.kernel.code.symboliser import Places
-from orchestrator.model.blocks import Block, ChangedLine, CoverageMap, LineState, Piece
+from orchestrator.model.blocks import Block, ChangedLine, CoverageMap, LineState, Partner, Piece
 from orchestrator.model.series_diff import ChangedFile, Side
 
 CALLBACK = "__sanitizer_cov_trace_pc"
 # Functions of one source lie side by side, those of another section far away.
 _FAR = 1 << 18
+
+# The blocks that all partners of a series may have: a hook costs time wherever it runs.
+MOST_PARTNER_BLOCKS = 2000
 
 # Two words or more, and no value or a constant: `bool pinned = false;`. A statement has one word before its "=".
 _DECLARATION = re.compile(
@@ -83,35 +88,60 @@ class _Blocks:
     built: set[str] = field(default_factory=set)  # the sources of units, and what they include
 
 
-def coverage_map(
+def coverage_map(  # noqa: PLR0913  # what a kernel is delayed in
     changed: Sequence[ChangedFile],
     side: Side,
     kernel: Kernel,
     *,
     instrumented: Collection[str] = (),
     whole: Collection[str] = (),
+    partners: Sequence[Partner] = (),
     quiets: Sequence[Quiet] = QUIETS,
 ) -> CoverageMap:
     """What can be counted in a kernel. `side` says which lines of the diff are in it.
 
     `instrumented` are the C files compiled with the callback, beside those that are changed themselves. All functions
-    of the files in `whole` are targets.
+    of the files in `whole` are targets; `partners` are, best first, as far as there is room for their blocks.
     """
     wanted = {file.path: file.lines(side) for file in changed if _is_c(file.path)}
     found = _Blocks()
     if wanted or whole:
         touched = {file.path: file.spans(side) for file in changed if _is_c(file.path)}
-        _look(found, touched, {*touched, *instrumented, *whole}, kernel, quiets, frozenset(whole))
+        aim = _Aim(touched=touched, whole=frozenset(whole), partners=frozenset(map(_place_of, partners)), quiets=quiets)
+        _look(found, {*touched, *instrumented, *whole}, kernel, aim)
         _look_elsewhere(found, wanted, kernel.binary)
     lines = tuple(
         _line(path, number, text, found) for path, numbered in wanted.items() for number, text in numbered.items()
     )
-    blocks = tuple(found.blocks[offset] for offset in sorted(found.blocks))
+    kept = with_room(partners, found.blocks.values())
+    names = {one.function for one in kept}
+    blocks = tuple(block for _, block in sorted(found.blocks.items()) if not block.partner or block.target in names)
     after = (_after_gap(file.path, number, found) for file in changed for number in gaps(file, side))
     pieces = tuple(piece for some in after for piece in some)
     return CoverageMap(
-        side=side, diff=tuple(changed), lines=lines, blocks=blocks, gaps=pieces, whole=tuple(sorted(whole))
+        side=side,
+        diff=tuple(changed),
+        lines=lines,
+        blocks=blocks,
+        gaps=pieces,
+        whole=tuple(sorted(whole)),
+        partners=kept,
     )
+
+
+def with_room(partners: Sequence[Partner], blocks: Iterable[Block]) -> tuple[Partner, ...]:
+    """The best of those that have blocks."""
+    sizes = Counter(block.target for block in blocks if block.partner)
+    kept, used = [], 0
+    for one in partners:
+        if 0 < sizes[one.function] <= MOST_PARTNER_BLOCKS - used:
+            used += sizes[one.function]
+            kept.append(one)
+    return tuple(kept)
+
+
+def _place_of(partner: Partner) -> tuple[str, str]:
+    return partner.file, partner.function
 
 
 def gaps(file: ChangedFile, side: Side) -> list[int]:
@@ -144,22 +174,25 @@ def quiet_lines(quiet: Quiet, extent: Extent, text: str) -> tuple[int, int]:
     return (first, last) if first and last else (0, 0)
 
 
-def _look(
-    found: _Blocks,
-    touched: Mapping[str, Collection[tuple[int, int]]],
-    instrumented: Collection[str],
-    kernel: Kernel,
-    quiets: Sequence[Quiet],
-    whole: frozenset[str],
-) -> None:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Aim:
+    """What is looked for, by the places of the source."""
+
+    touched: Mapping[str, Collection[tuple[int, int]]]  # file -> spans of changed lines
+    whole: frozenset[str]
+    partners: frozenset[tuple[str, str]]  # file and name
+    quiets: Sequence[Quiet]
+
+
+def _look(found: _Blocks, instrumented: Collection[str], kernel: Kernel, aim: _Aim) -> None:
     start = kernel.binary.symbols("_stext").get("_stext", 0)
     looks: list[tuple[_Walk, list[Function], list[Instruction]]] = []
     for unit in kernel.binary.units():
         if unit.source not in instrumented:
             continue
         found.built.add(unit.source)
-        found.built |= unit.files() & set(touched)
-        walk = _Walk(unit=unit, touched=touched, sources=kernel.sources, quiets=quiets, whole=whole)
+        found.built |= unit.files() & set(aim.touched)
+        walk = _Walk(unit=unit, sources=kernel.sources, aim=aim)
         functions = list(walk.functions())
         code = [one for span in spans_of(functions) for one in instructions(kernel.disassemble(*span))]
         looks.append((walk, functions, code))
@@ -186,26 +219,22 @@ def spans_of(functions: Sequence[Function]) -> Iterator[tuple[int, int]]:
 class _Walk:
     """One unit's changed functions, and the lines where no time may be lost."""
 
-    def __init__(
-        self,
-        *,
-        unit: Unit,
-        touched: Mapping[str, Collection[tuple[int, int]]],
-        sources: Sources,
-        quiets: Sequence[Quiet],
-        whole: frozenset[str] = frozenset(),
-    ) -> None:
+    def __init__(self, *, unit: Unit, sources: Sources, aim: _Aim) -> None:
         self._unit = unit
         places = list(unit.places())
         self.changed = {
             place
-            for path, spans in touched.items()
+            for path, spans in aim.touched.items()
             for place, extent in _extents((place for place in places if place.file == path), sources(path))
             if any(extent.first <= first and last <= extent.last for first, last in spans)
-        } | {place for place in places if place.file in whole}
+        } | {place for place in places if place.file in aim.whole}
+        self._changed_names = {place.name for place in self.changed}
+        self.partners = {
+            place for place in places if (place.file, _in_source(place.name)) in aim.partners
+        } - self.changed
         self._quiet = {
             (place, number)
-            for quiet in quiets
+            for quiet in aim.quiets
             for named in places
             if named.name == quiet.function
             for place, extent in _extents([named], sources(named.file))
@@ -213,15 +242,26 @@ class _Walk:
         }
 
     def functions(self) -> Iterator[Function]:
-        return self._unit.functions(lambda place, inlined: place in self.changed or bool(inlined & self.changed))
+        wanted = self.changed | self.partners
+        return self._unit.functions(lambda place, inlined: place in wanted or bool(inlined & wanted))
 
     def target(self, frames: Sequence[Frame]) -> str:
-        """The outermost changed function; "" when the instructions belong to none."""
-        names = [frame.function.name for frame in frames if frame.function in self.changed]
-        return names[-1] if names else ""
+        """The outermost changed function, else the outermost partner; "" when the instructions belong to none."""
+        for wanted in (self.changed, self.partners):
+            if names := [frame.function.name for frame in frames if frame.function in wanted]:
+                return _in_source(names[-1]) if wanted is self.partners else names[-1]
+        return ""
+
+    def is_changed(self, name: str) -> bool:
+        return name in self._changed_names
 
     def is_quiet(self, frames: Sequence[Frame]) -> bool:
         return any((frame.function, frame.line) in self._quiet for frame in frames)
+
+
+def _in_source(name: str) -> str:
+    """The name that the source gives a function: SYSCALL_DEFINE1() makes several of one."""
+    return re.sub(r"^__(?:do|se)_(?=sys_)", "", name)
 
 
 def _extents(places: Iterable[Subprogram], text: str) -> Iterator[tuple[Subprogram, Extent]]:
@@ -273,13 +313,15 @@ def _keep(found: _Blocks, body: _Body, node: Node, target: str, walk: _Walk) -> 
         return
     # The compiler gives the call the line that the block begins with, which may still be the caller's.
     frames = next((s.frames for s in body.stretches if s.start < node.call <= s.end), ())
+    own = walk.target(frames) or target
     found.blocks[offset] = Block(
         offset=offset,
-        target=walk.target(frames) or target,
+        target=own,
         inside=body.function.place.name,
         file=frames[0].file if frames else "",
         line=frames[0].line if frames else 0,
         quiet=walk.is_quiet(frames),
+        partner=not walk.is_changed(own),
     )
 
 

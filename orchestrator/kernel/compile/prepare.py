@@ -35,6 +35,7 @@ from orchestrator.kernel.compile.make import (
 )
 from orchestrator.kernel.compile.object_list import objects_with
 from orchestrator.kernel.compile.wishes import wished_options, wishes_hash
+from orchestrator.kernel.partners.of_overlay import with_partners
 from orchestrator.kernel.series.load import BASELINE, Series
 from orchestrator.kernel.source.apply import NotApplied
 from orchestrator.kernel.source.layer import applied_to, layer_name, layer_of, put_on, refresh_times
@@ -209,6 +210,7 @@ class Place:
 
     tree: Tree
     changed: tuple[ChangedFile, ...] = ()  # what tells the lines that are counted
+    overlay: Overlay | None = None  # with the partners of the series
 
 
 @contextmanager
@@ -220,18 +222,19 @@ def in_its_tree(inputs: KernelInputs, context: BuildContext, until: Deadline) ->
                 yield Place(tree=tree)
                 return
             context.on_event(Step(text="applying the series"))
-            applied = applied_to(tree, inputs.series, inputs.overlay, log_dir=context.log_dir, until=until)
+            overlay = with_partners(inputs.overlay, tree, context.diffs, until)
+            applied = applied_to(tree, inputs.series, overlay, log_dir=context.log_dir, until=until)
             if isinstance(applied, NotApplied):
                 yield not_applied(inputs.build, applied)
                 return
-            name = layer_name(inputs.series, inputs.overlay, applied)
+            name = layer_name(inputs.series, overlay, applied)
             folder = _folder_of(inputs.build, context)
             layer = held.enter_context(layer_of(tree, name, folder, on_event=context.on_event, until=until))
             put_on(tree, layer, applied)
             _start_from_pristine(inputs, tree, layer, context, until)
             changed = _changed(inputs, tree, context, until)
         # From here on other series may be built on the same tree.
-        yield Place(tree=layer, changed=changed)
+        yield Place(tree=layer, changed=changed, overlay=overlay)
 
 
 def not_applied(build: Build, problem: NotApplied) -> BuildFailure:
@@ -261,7 +264,7 @@ def _built(inputs: KernelInputs, place: Place, context: BuildContext, until: Dea
                 return built
             side: Side = "new" if inputs.series.patches else "old"
             on_event = context.on_event
-            code = instrumented_code(dirs, inputs.overlay, place.changed, side, on_event=on_event, until=until)
+            code = instrumented_code(dirs, place.overlay, place.changed, side, on_event=on_event, until=until)
             built = replace(built, coverage=code.coverage, recorded=code.recorded)
             image = store_image(context.cache, inputs.key, inputs.build, built=built, hashes=inputs.hashes)
         except BadFile as error:

@@ -8,17 +8,18 @@ files that are there. No line of the kernel or of the series is changed.
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from orchestrator.host.errors import UserError
 from orchestrator.kernel.series.load import BASELINE, Series
+from orchestrator.model.blocks import Partner
 
 # Included by the overlay's own makefile lines: which objects are compiled with the callback.
 OBJECTS = "lib/patchrig/objects.mk"
-# Part of the key of an image: to be raised when coverage maps are put together in another way.
-FORMAT = "2"
+# Part of the key of an image: to be raised when coverage maps are put together, or partners are chosen, in another way.
+FORMAT = "3"
 # The names come from a series, and the line is also part of trusted builds.
 _PLAIN_NAME = re.compile(r"[\w./+-]+")
 
@@ -34,6 +35,15 @@ class Overlay:
     sources: tuple[str, ...]  # the C files whose objects are instrumented
     folders: tuple[str, ...] = ()  # "mm/": those whose objects all are, whatever the series touches
     whole: bool = False  # aimed at all functions of `sources`, and at no series
+    partners: tuple[
+        Partner, ...
+    ] = ()  # of the series; known once its source is there, and a function of that and the series
+
+    def with_partners(self, partners: tuple[Partner, ...]) -> "Overlay":
+        """The same one, with the files of these functions instrumented as well."""
+        sources = tuple(dict.fromkeys((*self.sources, *(one.file for one in partners))))
+        files = {**self.files, OBJECTS: objects_text(sources).encode()}
+        return replace(self, partners=partners, sources=sources, files=files)
 
     @property
     def touched(self) -> tuple[str, ...]:

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from orchestrator.host.text import printable
-from orchestrator.model.blocks import NOTHING, Block, BlockCount, ChangedLine, CoverageMap, Executed, LineState, summed
+from orchestrator.model.blocks import (
+    NOTHING,
+    Block,
+    BlockCount,
+    ChangedLine,
+    CoverageMap,
+    Executed,
+    LineState,
+    summed,
+)
 from orchestrator.model.images import BuildFailure
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.model.series_diff import DiffLine
@@ -129,9 +138,7 @@ def target_counts(coverage: BuildCoverage) -> tuple[TargetCount, ...]:
     """Each changed function, by name."""
     executed = coverage.executed
     own = {file.path for file in coverage.map.diff}
-    groups: dict[str, list[Block]] = {}
-    for block in coverage.map.blocks:
-        groups.setdefault(block.target, []).append(block)
+    groups = by_target(_changed_blocks(coverage.map))
     return tuple(
         TargetCount(
             name=name,
@@ -144,6 +151,18 @@ def target_counts(coverage: BuildCoverage) -> tuple[TargetCount, ...]:
     )
 
 
+def _changed_blocks(found: CoverageMap) -> tuple[Block, ...]:
+    return tuple(block for block in found.blocks if not block.partner)
+
+
+def by_target(blocks: Iterable[Block]) -> dict[str, list[Block]]:
+    """The blocks of each function."""
+    groups: dict[str, list[Block]] = {}
+    for block in blocks:
+        groups.setdefault(block.target, []).append(block)
+    return groups
+
+
 def not_run(coverage: BuildCoverage) -> tuple[LineCount, ...]:
     """The changed lines with code that no workload reached."""
     return tuple(one for one in line_counts(coverage) if one.missed)
@@ -154,15 +173,15 @@ def headline(coverage: BuildCoverage) -> str:
     lines = line_counts(coverage)
     if not lines:
         return "the series changes no C code: nothing to count or to widen"
-    if not coverage.map.blocks:
+    if not (own := _changed_blocks(coverage.map)):
         return (
             "nothing that the series changes is instrumented in this kernel: nothing was counted, and nothing widened"
         )
     coded = [one for one in lines if one.counts]
     ran = sum(one.count > 0 for one in coded)
     executed = coverage.executed
-    blocks = sum(block.offset in executed for block in coverage.map.blocks)
-    said = f"{ran} of {len(coded)} changed lines with code ran, {blocks} of {len(coverage.map.blocks)} blocks"
+    blocks = sum(block.offset in executed for block in own)
+    said = f"{ran} of {len(coded)} changed lines with code ran, {blocks} of {len(own)} blocks"
     untold = sum(one.partly and not one.count for one in lines)
     others = [f"{untold} did not run where they can be told from their neighbours"] if untold else []
     others += [f"{count} {text}" for state, text in _OTHERS.items() if (count := _in_state(lines, state))]

@@ -65,18 +65,28 @@ def test_what_follows_missing_statements_is_a_gate_too() -> None:
     assert flags(replace(whole(blocks), gaps=(gap,))) == {0x10: "-", 0x20: "-", 0x30: "-", 0x40: "g", 0x50: "a"}
 
 
+def test_partners_have_letters_of_their_own() -> None:
+    own = copy([0x10, 0x20])
+    partner = [replace(block, target="h", inside="h", partner=True) for block in copy([0x30, 0x40, 0x50])]
+    quiet = replace(partner[1], quiet=True)
+
+    found = flags(replace(whole(own, 0x10), blocks=(*own, partner[0], quiet, partner[2])))
+
+    assert found == {0x10: "g", 0x20: "a", 0x30: "P", 0x40: "q", 0x50: "p"}
+
+
 def test_the_knobs_and_the_seed_are_one_argument() -> None:
     widening = DelaySettings(chance_ppm=20_000, sleep_us=30_000, spin_us=1_000, only=("f", "g"))
 
-    assert widen_argument(widening, 7) == "20000:30000:1000:0:10:7:f+g"
+    assert widen_argument(widening, 7) == "20000:30000:1000:0:10:25:7:f+g"
 
 
 def test_what_a_workload_prefers_gives_way_to_what_the_user_chose() -> None:
     widening = DelaySettings(chance_ppm=20_000, sleep_us=30_000, spin_us=1_000)
 
-    assert widen_argument(widening, 7, ("f", "g")) == "20000:30000:1000:0:10:7:@f+g"
-    assert widen_argument(replace(widening, only=("h",)), 7, ("f", "g")) == "20000:30000:1000:0:10:7:h"
-    assert widen_argument(widening, 7) == "20000:30000:1000:0:10:7:"
+    assert widen_argument(widening, 7, ("f", "g")) == "20000:30000:1000:0:10:25:7:@f+g"
+    assert widen_argument(replace(widening, only=("h",)), 7, ("f", "g")) == "20000:30000:1000:0:10:25:7:h"
+    assert widen_argument(widening, 7) == "20000:30000:1000:0:10:25:7:"
 
 
 def test_what_ran_is_read_back() -> None:

@@ -28,8 +28,12 @@ def test_what_is_left_out_is_the_default() -> None:
     assert parse_delays("chance=0.5%") == replace(DEFAULT, chance_ppm=5_000)
 
 
+def test_partners_are_switched_off_with_a_number() -> None:
+    assert parse_delays("partners=0").partner_percent == 0
+
+
 def test_every_key_is_taken() -> None:
-    widening = parse_delays("chance=2%,max=1.5ms,spin=0,hold=1s,rest=50%,only=do_swap_page+mincore_swap")
+    widening = parse_delays("chance=2%,max=1.5ms,spin=0,hold=1s,rest=50%,partners=5%,only=do_swap_page+mincore_swap")
 
     assert widening == DelaySettings(
         chance_ppm=20_000,
@@ -37,6 +41,7 @@ def test_every_key_is_taken() -> None:
         spin_us=0,
         hold_us=1_000_000,
         rest_percent=50,
+        partner_percent=5,
         only=("do_swap_page", "mincore_swap"),
     )
 
@@ -44,7 +49,10 @@ def test_every_key_is_taken() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("chanse=2%", "unknown key 'chanse', did you mean 'chance'?; allowed: chance, hold, max, only, rest, spin"),
+        (
+            "chanse=2%",
+            "unknown key 'chanse', did you mean 'chance'?; allowed: chance, hold, max, only, partners, rest, spin",
+        ),
         ("chance", "chance=: must be a share from 0.0001% to 100%, or 0%"),
         ("chance=2", "chance=2: must be a share from 0.0001% to 100%, or 0%"),
         ("chance=101%", "chance=101%: must be a share"),
@@ -54,6 +62,7 @@ def test_every_key_is_taken() -> None:
         ("max=11s", "max=11s: must be a time"),
         ("spin=1s", "spin=1s: must be a time from 1us to 100ms, or 0"),
         ("rest=half", "rest=half: must be a share of the delay before it"),
+        ("partners=101%", "partners=101%: must be a share of the chance elsewhere, from 0% to 100%, or 0"),
         ("only=do_swap_page++x", "only=do_swap_page++x: must be changed functions, joined by +"),
         ("max=1ms,max=2ms", "max is there twice"),
     ],
@@ -74,6 +83,7 @@ def test_what_is_wrong_is_named_with_what_is_allowed(text: str, said: str) -> No
         spin_us=st.integers(0, 100_000),
         hold_us=st.integers(0, 10_000_000),
         rest_percent=st.integers(0, 9999),
+        partner_percent=st.integers(0, 100),
         only=st.lists(st.from_regex(r"[a-z_]\w{0,20}", fullmatch=True).filter(str.isascii)).map(tuple),
     )
 )

@@ -92,7 +92,9 @@ def test_delays_that_nothing_needs_are_left_out() -> None:
 
     smallest, _ = searched(cell, parts, shows)
 
-    assert smallest.widening == replace(DEFAULT, chance_ppm=0, sleep_us=0, spin_us=0, only=("b", "e"))
+    assert smallest.widening == replace(
+        DEFAULT, chance_ppm=0, sleep_us=0, spin_us=0, partner_percent=0, only=("b", "e")
+    )
     said = {one.what: (one.before, one.after) for one in reductions(cell, smallest, parts)}
     assert said["delays in"] == ("all changed functions", "b e")
     assert said["longest sleep"] == (f"{DEFAULT.sleep_us} us", "0 us")

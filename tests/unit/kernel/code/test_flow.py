@@ -38,6 +38,16 @@ ffffffc08000011c:	ret
 """
 
 
+# A point (patchrig/point.h) between reading and locking: two blocks of the compiler, and no jump between them.
+TWO_IN_ONE = """
+ffffffff81000100:	call   ffffffff81000900 <__sanitizer_cov_trace_pc>
+ffffffff81000105:	call   ffffffff81000700 <read>
+ffffffff8100010a:	call   ffffffff81000900 <__sanitizer_cov_trace_pc>
+ffffffff8100010f:	call   ffffffff81000800 <lock>
+ffffffff81000114:	ret
+"""
+
+
 def known(disassembly: str, arch: str, start: int, end: int) -> dict[int, dict[int, int]]:
     code = list(instructions(disassembly))
     nodes = nodes_of(code, [(start, end)], BRANCHES[arch], "__sanitizer_cov_trace_pc")
@@ -53,6 +63,12 @@ def test_an_edge_runs_as_often_as_what_does_not_take_the_other() -> None:
     assert found[0x20] in ({0x06: 1, 0x0F: -1}, {0x19: 1, 0x0F: -1})
     # Nothing leads to what only fills a gap.
     assert 0x1B not in found
+
+
+def test_two_callbacks_one_behind_the_other_are_two_blocks() -> None:
+    found = known(TWO_IN_ONE, "x86_64", 0xFFFFFFFF81000100, 0xFFFFFFFF81000115)
+
+    assert found == {0x00: {0x05: 1}, 0x0A: {0x0F: 1}}
 
 
 def test_code_before_the_callback_belongs_to_its_block() -> None:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,15 +21,17 @@ from orchestrator.kernel.code.flow import BRANCHES
 from orchestrator.kernel.code.symboliser import Places, bulk_argv, places_in
 from orchestrator.kernel.code.targets import (
     _DECLARATION,
+    MOST_PARTNER_BLOCKS,
     Kernel,
     Quiet,
     coverage_map,
     gaps,
     quiet_lines,
+    with_room,
 )
 from orchestrator.kernel.compile.make import OBJDUMP
 from orchestrator.model.arch import ARCHES
-from orchestrator.model.blocks import BlockCount, CoverageMap, LineState
+from orchestrator.model.blocks import Block, BlockCount, CoverageMap, LineState, Partner
 from orchestrator.model.cells import Build
 from orchestrator.model.configuration import Variant
 from orchestrator.model.series_diff import ChangedFile, DiffLine
@@ -198,9 +201,12 @@ def mapped(
     quiets: tuple[Quiet, ...] = (),
     instrumented: tuple[str, ...] = (),
     files: tuple[str, ...] = (),
+    partners: tuple[Partner, ...] = (),
 ) -> CoverageMap:
     with opened(program) as kernel:
-        return coverage_map(changed, "new", kernel, quiets=quiets, instrumented=instrumented, whole=files)
+        return coverage_map(
+            changed, "new", kernel, quiets=quiets, instrumented=instrumented, whole=files, partners=partners
+        )
 
 
 def whole(program: Path) -> CoverageMap:
@@ -248,6 +254,40 @@ def test_all_functions_of_a_file_are_targets_where_nothing_is_changed(program: P
     assert {block.file for block in found.blocks} <= {"mm/lookup.c", "swap.h"}
     changed = {block.offset for block in whole(program).blocks}
     assert changed == {block.offset for block in found.blocks if block.target == "lookup"}
+
+
+def test_partners_are_targets_beside_the_changed_functions(program: Path) -> None:
+    untouched, tryget, lookup, missing = (
+        Partner(file=file, function=function, shares=("entry",))
+        for file, function in (
+            ("mm/lookup.c", "untouched"),
+            ("swap.h", "tryget"),
+            ("mm/lookup.c", "lookup"),
+            ("mm/lookup.c", "missing"),
+        )
+    )
+    changed = marked("mm/lookup.c", LOOKUP)
+
+    found = mapped(program, changed, partners=(missing, untouched, lookup, tryget))
+
+    # What is a part of a changed function belongs to that.
+    assert found.partners == (untouched,)
+    assert {block.target for block in found.blocks if block.partner} == {"untouched"}
+    own = [block for block in found.blocks if not block.partner]
+    assert own == list(mapped(program, changed).blocks)
+    assert found.lines == mapped(program, changed).lines
+
+
+def test_the_best_partners_have_as_many_blocks_as_there_is_room_for() -> None:
+    def of(name: str, count: int, start: int) -> list[Block]:
+        block = Block(offset=start, target=name, inside=name, file="mm/a.c", line=1, partner=True)
+        return [replace(block, offset=start + at) for at in range(count)]
+
+    names = ("first", "too_large", "last", "missing")
+    partners = [Partner(file="mm/a.c", function=name, shares=()) for name in names]
+    blocks = [*of("first", 3, 0), *of("too_large", MOST_PARTNER_BLOCKS - 2, 10_000), *of("last", 4, 20_000)]
+
+    assert [one.function for one in with_room(partners, blocks)] == ["first", "last"]
 
 
 def test_a_header_alone_is_counted_and_widened_where_it_was_inlined(program: Path) -> None:

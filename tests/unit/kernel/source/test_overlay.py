@@ -21,6 +21,7 @@ from orchestrator.kernel.source.overlay import (
     load_overlay,
     objects_text,
 )
+from orchestrator.model.blocks import Partner
 
 SERIES = parse_series(
     b"--- a/mm/swap.c\n+++ b/mm/swap.c\n@@ -1 +1 @@\n-a\n+b\n"
@@ -76,6 +77,18 @@ def test_a_file_of_the_series_is_never_replaced(tmp_path: Path) -> None:
 def test_another_series_is_another_overlay() -> None:
     assert load_overlay(OVERLAYS / "widened", BASELINE).sha256 != OVERLAY.sha256
     assert load_overlay(OVERLAYS / "widened", SERIES).sha256 == OVERLAY.sha256
+
+
+def test_the_files_of_partners_are_instrumented_too() -> None:
+    zswap = Partner(file="mm/zswap.c", function="zswap_load", shares=("zswap",))
+    swap = Partner(file="mm/swap.c", function="swap", shares=("swap_map",))
+
+    found = OVERLAY.with_partners((zswap, swap))
+
+    assert found.partners == (zswap, swap)
+    assert found.sources == ("drivers/x/y.c", "mm/swap.c", "mm/zswap.c")
+    assert found.files[OBJECTS] == b"patchrig-objects := drivers/x/y.o mm/swap.o mm/zswap.o\n"
+    assert OVERLAY.with_partners(()).files == OVERLAY.files
 
 
 def test_an_overlay_of_folders_is_aimed_at_no_series() -> None:

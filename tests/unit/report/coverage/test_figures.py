@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from orchestrator.cli.coverage_commands import coverage
-from orchestrator.model.blocks import BlockCount, ChangedLine, CoverageMap, LineState, Piece
+from orchestrator.model.blocks import Block, BlockCount, ChangedLine, CoverageMap, LineState, Partner, Piece
 from orchestrator.report.coverage.figures import (
     added,
     annotated_patch,
@@ -21,6 +21,7 @@ from orchestrator.report.coverage.figures import (
     not_run,
     target_counts,
 )
+from orchestrator.report.coverage.partner_counts import partner_counts
 from orchestrator.report.store import open_run
 from orchestrator.report.summary import summary_text
 from tests.conftest import GOLDEN, Golden
@@ -122,6 +123,28 @@ def test_a_functions_blocks_and_delays_add_up() -> None:
     assert mincore.total == BlockCount(hits=88, sleeps=4, spins=1, refused=2)
     assert (put.ran, put.blocks) == (0, 1)
     assert (mincore.missed, put.missed) == ((), ("mm/mincore.c:10",))
+
+
+def test_partners_are_no_changed_functions_and_have_figures_of_their_own() -> None:
+    block = Block(offset=0x99, target="do_swap_page", inside="do_swap_page", file="mm/memory.c", line=7, partner=True)
+    partner = Partner(file="mm/memory.c", function="do_swap_page", shares=("swap_map", "SWAP_HAS_CACHE"))
+    silent = Partner(file="mm/memory.c", function="swap_free", shares=("swap_map",))
+    found = replace(MAP, blocks=(*MAP.blocks, block), partners=(partner, silent))
+    ran = {**FIRST, 0x99: BlockCount(hits=7, sleeps=2)}
+    (plain,), (one,) = coverage_of(report(FIRST)), coverage_of(report(ran, coverage=found))
+
+    assert target_counts(one) == target_counts(plain)
+    assert headline(one) == headline(plain)
+    assert [(each.partner.function, each.total.hits) for each in partner_counts(one)] == [
+        ("do_swap_page", 7),
+        ("swap_free", 0),
+    ]
+    said = " ".join(summary_text(report(ran, coverage=found)).split())
+    assert (
+        "partner functions, which work on the same state: do_swap_page (swap_map, SWAP_HAS_CACHE), swap_free "
+        "(swap_map); 1 of 2 ran" in said
+    )
+    assert "partner functions" not in summary_text(report(FIRST))
 
 
 def test_a_site_has_its_calls_failed_trygets_and_sleeps() -> None:

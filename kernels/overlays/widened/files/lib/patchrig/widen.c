@@ -7,11 +7,14 @@
  *
  *   patchrig/blocks    write: "OFFSET FUNCTION FLAGS" a line. OFFSET, in hex, is the callback's return address as
  *                      distance from _stext; FLAGS is 'g' for the gate of a function (the block that leads into what
- *                      the series changed), '-' for one before it, 'a' for one after it, 'q' for a block where no time
- *                      may be lost, and 'A' or 'B' for one of the two places of a claimed race (sites.h).
+ *                      the series changed), '-' for one before it, 'a' for one after it, and 'q' for a block where
+ *                      no time may be lost. 'p' is a block of a partner, a function that the series does not change and
+ *                      that works on the same state; 'P' the one with which that begins. 'A' and 'B' are the two places
+ *                      of a claimed race (sites.h).
  *                      read: "OFFSET FUNCTION HITS SLEEPS SPINS REFUSED" of each block that ran
  *   patchrig/targets   read: the same per function, with its number of blocks and how many of them ran
  *   patchrig/chance    how likely a delay is, in millionths for each execution of a block
+ *   patchrig/partner_percent   chances at the blocks of partners, as a share of those elsewhere; 0: none
  *   patchrig/sleep_us  the longest sleep; 0: none
  *   patchrig/spin_us   the longest busy wait, where sleeping is not allowed but time may be lost; 0: none
  *   patchrig/hold_us   the longest hold: a sleep at a gate until the race that is on is over, so that what was read before is
@@ -84,6 +87,19 @@
 #define HELD_AFTER_US 100000
 /* Where a spin lock is held everybody waits. */
 #define HELD_ATOMIC_US 10000
+/*
+ * The same for partners, to be lowered by partner_percent. A task comes by many of them on its way to a function that the
+ * series changes, where it can't be held any more.
+ */
+#define HELD_AT_PARTNER_PPM 80000
+#define HELD_AFTER_PARTNER_PPM 8000
+/*
+ * swapoff itself is delayed as well, so that what it has read gets old, too. It goes through its blocks for each page: few
+ * and short delays in a race, or there would be few swapoffs.
+ */
+#define SWAPOFF_LESS_OFTEN 8
+#define SWAPOFF_MOST 4
+#define SWAPOFF_SLEEP_US 5000
 
 /* What a race is used for; the next one may be another. */
 enum use { HOLD_AT_GATES, HOLD_AFTER_GATES, NO_HOLDS };
@@ -95,6 +111,7 @@ struct block {
 	u32 offset;
 	u16 target;
 	u16 site; /* 1: A, 2: B of a claimed race; 0: neither */
+	bool partner;
 	enum where where;
 	atomic_t sleeps, spins, refused;
 	atomic64_t hits;
@@ -122,10 +139,10 @@ static atomic_t gate_holds[TARGETS_MAX], after_holds[TARGETS_MAX];
 static int fewest_gate_holds, fewest_after_holds;
 /* The race that a task is still to be held in, once it may sleep, as in held_in: at its gate it might not. */
 static u32 pending_in[1 << TURNS_BITS];
-/* Holds after a gate that the race may still have. */
-static atomic_t after_left;
+/* Holds after a gate, and delays of swapoff itself, that the race may still have. */
+static atomic_t after_left, swapoff_left;
 
-static u32 chance, sleep_us = 30000, spin_us = 1000, hold_us, rest = 10;
+static u32 chance, partner_percent, sleep_us = 30000, spin_us = 1000, hold_us, rest = 10;
 static u32 held, held_to_the_end;
 /* How many races are on, how many are over, and how many of all came to their moment. */
 static atomic_t races_on, races_over, moments;
@@ -183,7 +200,6 @@ static notrace bool accessing_user(void)
 #endif
 }
 
-/* swapoff, whose sleeps would only keep the others waiting. */
 static notrace bool swapping_off(void)
 {
 	if (current->flags & PF_KTHREAD)
@@ -197,7 +213,7 @@ static notrace bool may_be_delayed(const struct block *block)
 		return false;
 	if ((current->flags & PF_KTHREAD) && !READ_ONCE(kthreads))
 		return false;
-	return !irqs_disabled() && !swapping_off();
+	return !irqs_disabled();
 }
 
 static notrace bool may_sleep(void)
@@ -219,9 +235,9 @@ static notrace void spin(u32 us)
 		cpu_relax();
 }
 
-static notrace void sleep_for(u32 random)
+static notrace void sleep_for(u32 random, u32 most)
 {
-	random %= READ_ONCE(sleep_us);
+	random %= most;
 	/* Neither load nor a hung task. */
 	usleep_range_state(random + 1, random + 1 + random / 8, TASK_IDLE);
 }
@@ -233,8 +249,9 @@ static notrace u64 rest_until(u64 start, u32 percent)
 	return now + (now - start) * percent / 100;
 }
 
-static notrace void delay(struct block *block, u32 random)
+static notrace void delay(struct block *block, u32 random, bool swapoff)
 {
+	const u32 most = READ_ONCE(sleep_us);
 	u64 *rested = &rested_at[hash_32(current->pid, TURNS_BITS)];
 	const u64 start = ktime_get_mono_fast_ns();
 
@@ -242,7 +259,7 @@ static notrace void delay(struct block *block, u32 random)
 		return;
 	if (may_sleep()) {
 		atomic_inc(&block->sleeps);
-		sleep_for(random);
+		sleep_for(random, swapoff ? min(most, SWAPOFF_SLEEP_US) : most);
 	} else if (READ_ONCE(spin_us)) {
 		atomic_inc(&block->spins);
 		spin(random % READ_ONCE(spin_us) + 1);
@@ -348,11 +365,12 @@ static notrace void delay_till_race_over(struct block *block)
 	if (READ_ONCE(held_in[slot]) == until.over || (after && atomic_dec_return(&after_left) < 0))
 		return;
 	WRITE_ONCE(held_in[slot], until.over);
-	atomic_inc(after ? &after_holds[block->target] : &gate_holds[block->target]);
+	if (!block->partner)
+		atomic_inc(after ? &after_holds[block->target] : &gate_holds[block->target]);
 	if (may_sleep()) {
 		atomic_inc(&block->sleeps);
 		hold(&until);
-	} else if (block->where == GATE) {
+	} else if (block->where == GATE && !block->partner) {
 		atomic_inc(&block->spins);
 		if (preemptible() && !accessing_user())
 			hold_reader(&until);
@@ -383,7 +401,7 @@ static notrace void hold_if_pending(void)
 }
 
 /* In its own slot a task comes here once at a time, although what delays it may be instrumented itself. */
-static notrace void delay_once(struct block *block, u32 random, bool holding)
+static notrace void delay_once(struct block *block, u32 random, bool holding, bool swapoff)
 {
 	struct task_struct **slot = &delayed[hash_32(current->pid, DELAYED_BITS)];
 
@@ -394,7 +412,7 @@ static notrace void delay_once(struct block *block, u32 random, bool holding)
 	if (holding)
 		delay_till_race_over(block);
 	else
-		delay(block, random);
+		delay(block, random, swapoff);
 	smp_store_release(slot, NULL);
 }
 
@@ -412,13 +430,22 @@ static notrace bool lags(atomic_t *holds, const int *fewest)
 	return atomic_read(holds) <= READ_ONCE(*fewest) + HOLDS_AHEAD;
 }
 
+static notrace u32 for_partners(u32 ppm)
+{
+	return (u64)ppm * READ_ONCE(partner_percent) / 100;
+}
+
 static notrace bool held_at_gate(const struct block *block, u32 at)
 {
+	if (block->partner)
+		return at < for_partners(HELD_AT_PARTNER_PPM) && may_sleep();
 	return at < (lags(&gate_holds[block->target], &fewest_gate_holds) ? HELD_AT_GATE_PPM : HELD_AHEAD_PPM);
 }
 
 static notrace bool held_after(const struct block *block, u32 at)
 {
+	if (block->partner)
+		return at < for_partners(HELD_AFTER_PARTNER_PPM) && may_sleep();
 	return at < (lags(&after_holds[block->target], &fewest_after_holds) ? HELD_AFTER_PPM : HELD_AFTER_AHEAD_PPM);
 }
 
@@ -429,11 +456,18 @@ static notrace bool held_here(const struct block *block, enum use use, u32 at)
 	return use == HOLD_AFTER_GATES && block->where == AFTER_GATE && held_after(block, at);
 }
 
+static notrace u32 chance_of(const struct block *block, bool swapoff)
+{
+	const u32 whole = READ_ONCE(chance), own = block->partner ? for_partners(whole) : whole;
+
+	return swapoff ? own / SWAPOFF_LESS_OFTEN : own;
+}
+
 static noinline notrace void block_reached(u32 offset)
 {
 	struct block *block = find(offset);
 	enum use use;
-	bool holding;
+	bool holding, swapoff;
 	u64 random;
 	u32 at;
 
@@ -452,12 +486,14 @@ static noinline notrace void block_reached(u32 offset)
 	random = chosen();
 	at = (u32)(random >> 32) % MILLION;
 	use = use_now();
-	holding = held_here(block, use, at);
+	swapoff = swapping_off();
+	/* What others are held for is that swapoff goes on. */
+	holding = !swapoff && held_here(block, use, at);
 	/* On the way to a gate nobody is kept, and nobody with a reference in hand, who would keep the race from its end. */
-	if (!holding && (use == HOLD_AT_GATES || at >= READ_ONCE(chance)))
+	if (!holding && (use == HOLD_AT_GATES || at >= chance_of(block, swapoff)))
 		return;
-	if (may_be_delayed(block))
-		delay_once(block, (u32)random, holding);
+	if (may_be_delayed(block) && (!swapoff || atomic_dec_return(&swapoff_left) >= 0))
+		delay_once(block, (u32)random, holding, swapoff);
 	else
 		atomic_inc(&block->refused);
 }
@@ -493,6 +529,22 @@ static int target_of(const char *name)
 	return targets_count++;
 }
 
+static enum where where_of(char flag)
+{
+	switch (flag) {
+	case 'g':
+	case 'P':
+		return GATE;
+	case 'a':
+	case 'p':
+		return AFTER_GATE;
+	case 'q':
+		return QUIET;
+	default:
+		return BEFORE_GATE;
+	}
+}
+
 static int add_block(char *flags)
 {
 	const char *offset_text = strsep(&flags, " "), *name = strsep(&flags, " ");
@@ -517,7 +569,8 @@ static int add_block(char *flags)
 	block->offset = offset;
 	block->site = *flags == 'A' ? 1 : *flags == 'B' ? 2 : 0;
 	block->target = target;
-	block->where = *flags == 'g' ? GATE : *flags == 'a' ? AFTER_GATE : *flags == 'q' ? QUIET : BEFORE_GATE;
+	block->partner = *flags == 'P' || *flags == 'p';
+	block->where = where_of(*flags);
 	return 0;
 }
 
@@ -684,6 +737,7 @@ static int race_open(struct inode *inode, struct file *file)
 	WRITE_ONCE(fewest_gate_holds, fewest(gate_holds));
 	WRITE_ONCE(fewest_after_holds, fewest(after_holds));
 	atomic_set(&after_left, HELD_AFTER_MOST);
+	atomic_set(&swapoff_left, SWAPOFF_MOST);
 	for (u32 i = 0; i < RACERS_MAX; i++)
 		if (!cmpxchg(&racers[i], NULL, current)) {
 			file->private_data = &racers[i];
@@ -765,6 +819,7 @@ static int __init widen_init(void)
 	debugfs_create_file("blocks", 0600, folder, NULL, &blocks_file);
 	debugfs_create_file("targets", 0400, folder, NULL, &targets_fops);
 	debugfs_create_u32("chance", 0600, folder, &chance);
+	debugfs_create_u32("partner_percent", 0600, folder, &partner_percent);
 	debugfs_create_u32("sleep_us", 0600, folder, &sleep_us);
 	debugfs_create_u32("spin_us", 0600, folder, &spin_us);
 	debugfs_create_u32("hold_us", 0600, folder, &hold_us);
