@@ -42,6 +42,10 @@ COMMANDS = {
     "doctor": Command(
         "orchestrator.cli.host_commands:doctor", "Check this machine: packages, sandbox, KVM, disk space."
     ),
+    "explain": Command(
+        "orchestrator.cli.explain_commands:explain",
+        "Show both sides of the race in a red CELL of a --deterministic RUN.",
+    ),
     "history": Command("orchestrator.cli.history_commands:history", "Show what became of each cell over all runs."),
     "hunt": Command("orchestrator.cli.hunt_commands:hunt", "Look for bugs that nobody knows, for hours."),
     "judge": Command("orchestrator.cli.judge_commands:judge", "Find every kernel splat in console logs."),

@@ -18,7 +18,7 @@ from orchestrator.host.errors import ExitCode
 @click.option("--ex", "commands", multiple=True, metavar="COMMAND",
               help=f"With --gdb: let gdb do this and end, without a terminal. {AGAIN}")  # fmt: skip
 @click.option("--trace", "traced", multiple=True, metavar="FUNC(ARG,...)",
-              help=f"Also print each call of a kernel function; you name its arguments. {AGAIN}")  # fmt: skip
+              help=f"Also print each call of a kernel function. ARG: names you choose. {AGAIN}")  # fmt: skip
 @click.option("--patch", "patches", multiple=True, type=click.Path(path_type=Path), metavar="PATH",
               help=f"With KEY: the series that the key has the digest of. {AGAIN}")  # fmt: skip
 @click.option("--tree", type=click.Path(exists=True, file_okay=False, path_type=Path),

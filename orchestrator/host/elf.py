@@ -20,6 +20,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 from elftools.elf.segments import InterpSegment
 
+from orchestrator.host.actions import Bodies, Body, name_of, pointers_of
 from orchestrator.host.errors import InfraError
 
 
@@ -148,6 +149,12 @@ class Binary:
             if (named or every) and unit.get_top_DIE().tag == "DW_TAG_compile_unit":
                 yield Unit(self._dwarf, unit, self._root)
 
+    def unit_at(self, address: int) -> "Unit | None":
+        """The unit that has the code at an address, by .debug_aranges."""
+        table = self._dwarf.get_aranges()
+        offset = table.cu_offset_at_addr(address) if table else None
+        return Unit(self._dwarf, self._dwarf.get_CU_at(offset), self._root) if offset is not None else None
+
     def _mentions(self, info: bytes, text: str, *, whole: bool) -> Iterator[int]:
         """Where an offset of the text stands; `whole`: of the path that it is the end of."""
         if not whole and len(text) < _OFFSET:
@@ -208,6 +215,21 @@ class Unit:
             place, inlined = self._place(die), frozenset(self._inlined(die))
             if wanted(place, inlined):
                 yield Function(place=place, inlined=inlined, ranges=self._ranges(die))
+
+    def bodies(self) -> Iterator[Body]:
+        """Each function of the machine code, followed by the copies that were inlined into it."""
+        bodies = Bodies(self._start)
+        for die in self._subprograms():
+            yield from bodies.of(die)
+
+    def pointers(self) -> dict[str, dict[str, str]]:
+        """Function, inlined ones included -> its parameters and variables that point to a struct -> the struct."""
+        dies = (die for die in self._top.iter_children() if die.tag == "DW_TAG_subprogram")
+        return {name: pointers_of(die) for die in dies if (name := name_of(die))}
+
+    def _start(self, die: Any) -> int | None:
+        ranges = self._ranges(die)
+        return self._entry(die.attributes.get("DW_AT_entry_pc"), ranges[0][0]) if ranges else None
 
     def copies(self, wanted: Callable[[Subprogram], bool]) -> Iterator[Copy]:
         """All machine code of the functions that `wanted` chooses, own and inlined.

@@ -4,6 +4,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+WINDOW_BYTES = 16
+"""Of an inlined copy, so much is looked at: its first instructions fetch what it works on into a register."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TracedFunction:
@@ -20,6 +23,7 @@ class Entry:
     cpu: int
     address: int
     arguments: tuple[int, ...]  # what the registers have in which integers and pointers are passed
+    registers: tuple[int, ...] = ()  # what all have, but for the stack pointer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +35,8 @@ class Call:
     arguments: tuple[int, ...]
     seconds: float | None  # CLOCK_MONOTONIC of the last tick before it; None: there was none yet
     task: int | None  # address of the task_struct that runs on the CPU; None: it has not switched yet
+    address: int = 0  # of the instruction
+    registers: tuple[int, ...] = ()  # what all have there
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +46,7 @@ class Watched:
     functions: Mapping[int, TracedFunction]
     clocks: frozenset[int] = field(default_factory=frozenset)
     switches: frozenset[int] = field(default_factory=frozenset)
+    windows: frozenset[int] = field(default_factory=frozenset)  # of the functions, those that are inlined copies
 
     @property
     def addresses(self) -> tuple[int, ...]:

@@ -56,7 +56,7 @@ def debug(report: RunReport, found: CellReport, asked: Asked, listener: Listener
     kept_replay(report, found)
     bootable = replayable(report, found.cell, sandbox=sandbox)
     program = debugger_program(ARCHES[found.cell.build.arch])
-    places, passes = (asked.places, 0) if asked.places else _places(bootable.kernel, found, sandbox=sandbox)
+    places, passes = (asked.places, 0) if asked.places else stop_places(bootable.kernel, found, sandbox=sandbox)
     again = folder / REPLAY_FOLDER
     again.mkdir(exist_ok=True)
     spec = replace(vm_spec(found.cell, bootable), debugged=True)
@@ -65,14 +65,15 @@ def debug(report: RunReport, found: CellReport, asked: Asked, listener: Listener
         vmlinux = bootable.kernel.vmlinux
         gdb = Debugger(program=program, vmlinux=vmlinux, files=vm.files, sandbox=sandbox)
         gdb.prepare(places, passes)
-        _await_socket(vm)
+        await_socket(vm)
         output, stopped = _run(gdb, asked, again, vm)
-    parted = _compared(folder / "console.log", again / "console.log")
+    parted = compared_so_far(folder / "console.log", again / "console.log")
     return replace(parted, places=places, passes=passes, output=output, stopped=stopped)
 
 
-def _places(kernel: KernelImage, found: CellReport, *, sandbox: bool) -> tuple[tuple[str, ...], int]:
-    crash = _crash(found)
+def stop_places(kernel: KernelImage, found: CellReport, *, sandbox: bool) -> tuple[tuple[str, ...], int]:
+    """Where to stop before the cell's splat, in gdb's words, and how many stops come before that. Raises UserError."""
+    crash = crash_of(found)
     stop = stop_before(crash, found.crashes)
     if stop is None:
         raise UserError(f"where to stop before a splat of the kind {crash.kind} is not known", hint=_CHOOSE)
@@ -92,8 +93,8 @@ def _places(kernel: KernelImage, found: CellReport, *, sandbox: bool) -> tuple[t
 _CHOOSE = "patchrig replay RUN CELL --gdb --break FUNCTION"
 
 
-def _crash(found: CellReport) -> Crash:
-    """The splat of the cell's finding, else the first that fails it."""
+def crash_of(found: CellReport) -> Crash:
+    """The splat of the cell's finding, else the first that fails it. Raises UserError where there is none."""
     finding = finding_of(found)
     fatal = [crash for crash in found.crashes if crash.fails]
     of_finding = [crash for crash in fatal if finding and crash.title == finding.title]
@@ -103,7 +104,8 @@ def _crash(found: CellReport) -> Crash:
     return crash
 
 
-def _await_socket(vm: Vm) -> None:
+def await_socket(vm: Vm) -> None:
+    """Until gdb can connect. Raises InfraError for a guest that did not start."""
     until = Deadline.after(_START_SECONDS, "QEMU's socket for gdb")
     until.until(lambda: vm.files.gdb_socket.exists() or not vm.alive())
     if not vm.alive():
@@ -123,7 +125,7 @@ def _run(gdb: Debugger, asked: Asked, folder: Path, vm: Vm) -> tuple[str, bool |
     return (output if mark else said).strip("\n"), bool(mark)
 
 
-def _compared(old: Path, new: Path) -> Debugged:
+def compared_so_far(old: Path, new: Path) -> Debugged:
     """The consoles, of which the new one ends somewhere."""
     before, now = console_lines(old), console_lines(new)
     whole = _whole(now, before)

@@ -3,14 +3,18 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.host.errors import UserError
 from orchestrator.host.text import capped_lines
+from orchestrator.host.untrusted import BadFile
 from orchestrator.judge.traced_calls import CLOCK, SWITCH, calls
+from orchestrator.kernel.code.parameter_names import parameter_names
 from orchestrator.kernel.code.symbols import Symbols
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.events import Listener
+from orchestrator.model.images import KernelImage
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.model.traced import Call, TracedFunction, Watched
 from orchestrator.run.replaying import QEMU_LOG, REPLAY_FOLDER, Replayed, kept_replay, replay, replayable
@@ -36,9 +40,22 @@ def trace(
     kept_replay(report, found)
     kernel = replayable(report, found.cell, sandbox=sandbox).kernel
     symbols = Symbols(vmlinux=kernel.vmlinux, arch=ARCHES[kernel.build.arch], sandbox=sandbox)
-    watched = _watched(symbols, asked)
+    watched = _watched(symbols, _named(kernel, asked, sandbox=sandbox))
     done = replay(report, found, listener, sandbox=sandbox, traced=watched.addresses)
     return done, _calls(report.folder / found.folder / REPLAY_FOLDER / QEMU_LOG, watched)
+
+
+def _named(kernel: KernelImage, asked: Sequence[TracedFunction], *, sandbox: bool) -> list[TracedFunction]:
+    """With the names of the source, where the user gave none. Without debug information they stay without."""
+    nameless = {function.name for function in asked if not function.arguments}
+    try:
+        names = parameter_names(kernel, nameless, sandbox=sandbox) if nameless else {}
+    except BadFile:
+        names = {}
+    return [
+        function if function.arguments else replace(function, arguments=names.get(function.name, ()))
+        for function in asked
+    ]
 
 
 def _watched(symbols: Symbols, asked: Sequence[TracedFunction]) -> Watched:

@@ -69,6 +69,7 @@ class VmSpec:
     job: tuple[str, ...] = ()  # of a deterministic guest: run-workload's arguments
     job_limits: str = ""  # and its limits, as guest-scripts/job.c takes them
     traced: tuple[int, ...] = ()  # of a deterministic guest: instructions of which QEMU tells the registers
+    windows: tuple[int, ...] = ()  # those of them behind which QEMU tells of the next few bytes, too
     debugged: bool = False  # a deterministic guest that waits for a debugger before its first instruction
 
 

@@ -36,15 +36,18 @@ class Debugger:
     files: VmFiles
     sandbox: bool
 
-    def prepare(self, places: Sequence[str], passes: int) -> None:
-        """Write the commands that let the guest run to the first of the places that it comes to."""
-        folder = RUNTIME if self.sandbox else self.files.runtime
-        script = self.files.runtime / _SCRIPT
-        script.write_text("\n".join((*_commands(f"{folder / GDB_SOCKET}", places, passes), "")), encoding="utf-8")
+    def prepare(self, places: Sequence[str], passes: int, splits: Sequence[int] = ()) -> None:
+        """Write the commands that let the guest run to the first of the places that it comes to.
 
-    def batch_argv(self, commands: Iterable[str]) -> Sequence[str]:
-        """Run to the place, then the commands; then the guest is ended."""
-        words = [word for command in (*commands, "kill") for word in ("-ex", command)]
+        At `splits` it never comes by: see RacePoints.
+        """
+        folder = RUNTIME if self.sandbox else self.files.runtime
+        script, socket = self.files.runtime / _SCRIPT, f"{folder / GDB_SOCKET}"
+        script.write_text("\n".join((*_commands(socket, places, passes, splits), "")), encoding="utf-8")
+
+    def batch_argv(self, commands: Iterable[str], last: str = "kill") -> Sequence[str]:
+        """Run to the place, then the commands; then the guest is ended, or with "disconnect" stays as it is."""
+        words = [word for command in (*commands, last) for word in ("-ex", command)]
         argv = [self.program, *_QUIET, "-batch", *self._files(), *words]
         return confined_argv(argv, self._inside(), sandbox=self.sandbox)
 
@@ -71,12 +74,13 @@ def debugger_program(arch: Arch) -> str:
     raise NoDebugger
 
 
-def _commands(socket: str, places: Sequence[str], passes: int) -> Iterator[str]:
+def _commands(socket: str, places: Sequence[str], passes: int, splits: Sequence[int]) -> Iterator[str]:
     # Before the connection, whose answer would be waited for on the terminal page by page.
     yield "set pagination off"
     yield f"target remote {socket}"
     # Of hardware: nothing of the guest's memory changes.
     yield from (f"hbreak {place}" for place in places)
+    yield from (f"hbreak *{split:#x}" for split in splits)
     if passes:
         yield from (f"ignore {number} {passes}" for number in range(1, len(places) + 1))
     yield "continue"

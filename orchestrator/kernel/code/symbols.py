@@ -89,6 +89,13 @@ class Symbols:
         self._look_up(set(wanted.values()), table.addresses[LANDMARK][0], until)
         return {frame: self._known[address] for frame, address in wanted.items() if self._known.get(address)}
 
+    def lines(self, addresses: Iterable[int]) -> dict[int, tuple[SourceLine, ...]]:
+        """The places of the instructions that have some, innermost first. Raises as places() does."""
+        until = Deadline.after(TOOL_SECONDS, f"the symbols of {self.vmlinux.name}")
+        table, wanted = self._load(until), set(addresses)
+        self._look_up(wanted, table.addresses[LANDMARK][0], until)
+        return {address: self._known[address] for address in wanted if self._known.get(address)}
+
     def address(self, frame: StackFrame) -> int | None:
         """Where a frame is in memory, or None where that is not certain. Raises as places() does."""
         return self._load(Deadline.after(TOOL_SECONDS, f"the symbols of {self.vmlinux.name}")).address(frame)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Calls get the guest's clock and the task from what the kernel's own functions are given."""
 
-from orchestrator.judge.traced_calls import calls
+from orchestrator.judge.traced_calls import calls, whole_copies
 from orchestrator.model.traced import Entry, TracedFunction, Watched
 
 PUT = TracedFunction(name="put", arguments=("ref",))
@@ -41,3 +41,30 @@ def test_the_clock_itself_can_be_asked_for() -> None:
 
     assert [call.seconds for call in calls([entry(0, 0x20, 1_000_000_000)], watched)] == [1.0]
     assert watched.addresses == (0x20,)
+
+
+COPIES = Watched(functions={0x10: PUT, 0x100: PUT}, switches=frozenset({0x30}), windows=frozenset({0x100}))
+
+
+def told(cpu: int, address: int, *registers: int) -> Entry:
+    return Entry(cpu=cpu, address=address, arguments=(), registers=registers)
+
+
+def whole(*entries: Entry) -> list[tuple[int, int, tuple[int, ...]]]:
+    return [(one.cpu, one.address, one.registers) for one in whole_copies(entries, COPIES)]
+
+
+def test_the_instructions_of_a_copy_are_one_entry_with_all_their_registers() -> None:
+    found = whole(told(0, 0x100, 1), told(1, 0x10, 9), told(0, 0x105, 1, 2), told(0, 0x10A, 3), told(0, 0x10, 4))
+
+    assert found == [(0, 0x100, (1, 2, 3)), (1, 0x10, (9,)), (0, 0x10, (4,))]
+
+
+def test_a_copy_that_is_entered_again_is_another_entry() -> None:
+    assert whole(told(0, 0x100, 1), told(0, 0x105, 2), told(0, 0x100, 3)) == [(0, 0x100, (1, 2)), (0, 0x100, (3,))]
+
+
+def test_another_task_on_the_cpu_ends_a_copy_and_its_rest_is_nobody_s() -> None:
+    found = whole(told(0, 0x100, 1), told(0, 0x30, 7), told(0, 0x105, 2))
+
+    assert found == [(0, 0x100, (1,)), (0, 0x30, (7,))]
