@@ -13,16 +13,27 @@ from orchestrator.host.errors import ExitCode
 @click.argument("name", metavar="RUN")
 @click.argument("cell")
 @click.option("--all", "everything", is_flag=True, help="Print all that was seen, not only what came last.")
+@click.option("--when", is_flag=True, help="Find from which moment the crash could no longer be avoided.")
+@click.option("--trials", type=click.IntRange(1, 10_000), metavar="N",
+              help="With --when: run at most N guests (default: 24).")  # fmt: skip
 @NO_SANDBOX
 @IN_RESULTS
 @AS_JSON
-def explain(name: str, cell: str, everything: bool, sandbox: bool, results: Path, as_json_text: bool) -> ExitCode:
+def explain(  # noqa: PLR0913  # click gives each option as an argument
+    name: str, cell: str, everything: bool, when: bool, trials: int | None,
+    sandbox: bool, results: Path, as_json_text: bool,
+) -> ExitCode:  # fmt: skip
     """Show both sides of the race in a red CELL of a --deterministic RUN.
 
     Replays the cell up to just before its splat and prints who took, put,
     freed and used the objects of the splat: task, CPU, function and line.
     patchrig chooses what it looks at from the splat's stack, the changed
     functions, and the functions that are given the same objects.
+
+    --when runs the cell again and again. Each guest leaves the cell's
+    schedule at another moment before the splat; the share of those that crash
+    nevertheless is printed. when.txt, when.json and when.svg in the cell's
+    folder have the same.
 
     Exit code 0: the console was the same to the byte up to the splat. 1: it
     was not. 2: the cell can't be replayed, or has no splat. 3: the host
@@ -32,7 +43,16 @@ def explain(name: str, cell: str, everything: bool, sandbox: bool, results: Path
     Examples:
       patchrig explain latest x86_64.swapin
       patchrig explain latest x86_64.swapin --all --json
+      patchrig explain latest x86_64.swapin --when --trials 40
     """
+    if when and everything:
+        raise click.UsageError("--all is for the table of acts, and --when prints another one")
+    if trials is not None and not when:
+        raise click.UsageError("--trials is for --when")
+    if when:
+        from orchestrator.cli.when_text import when_cell
+
+        return when_cell(name, cell, results, trials or 24, sandbox=sandbox, as_json_text=as_json_text)
     from orchestrator.cli.explain_text import explain_cell
 
     return explain_cell(name, cell, results, everything=everything, sandbox=sandbox, as_json_text=as_json_text)

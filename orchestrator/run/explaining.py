@@ -95,7 +95,7 @@ def explain(report: RunReport, found: CellReport, listener: Listener, *, sandbox
         console=console,
         explained=replace(
             explained, lines=lines, places=places(explained.acts, lines), tasks=names, stop=" or ".join(stops),
-            seconds=_seconds_of(folder / "console.log", crash), current=crash.task,
+            seconds=seconds_of(folder / "console.log", crash), current=crash.task,
         ),
     )  # fmt: skip
 
@@ -190,7 +190,13 @@ def _lines(symbols: Symbols, found: Sequence[Act]) -> dict[int, SourceLine]:
     }
 
 
-def _seconds_of(console: Path, crash: Crash) -> float | None:
+def seconds_of(console: Path, crash: Crash) -> float | None:
+    """When a splat came, in seconds of guest time; None where its line has no stamp."""
     lines = console_lines(console)
-    stamp = _STAMP.match(lines[crash.line - 1]) if 0 < crash.line <= len(lines) else None
+    return stamp_of(lines[crash.line - 1]) if 0 < crash.line <= len(lines) else None
+
+
+def stamp_of(line: str) -> float | None:
+    """The guest's time at which a line of the console was printed."""
+    stamp = _STAMP.match(line)
     return float(stamp[1]) if stamp else None

@@ -77,8 +77,39 @@ def run_state(socket: Path, until: Deadline, *, alive: Callable[[], bool] | None
     return _in_session(socket, ask, until, "query-status", alive=alive)
 
 
+def stand_still(socket: Path, until: Deadline) -> None:
+    """Stop a guest that runs, until go_on()."""
+    _execute(socket, "stop", {}, until, "stop")
+
+
+def stop_when(socket: Path, address: int, least: int, until: Deadline) -> int | None:
+    """Let a guest run until the 8 bytes at an address of its kernel are a number of at least `least`, then stop it.
+
+    Returns the number once it stands still; None where QEMU ended before. In one session, as the guest runs on between
+    two of them.
+    """
+
+    async def watch(client: QMPClient) -> int:
+        while await _number_at(client, address) < least:
+            until.left()
+            await asyncio.sleep(_SOON)
+        await client.execute("stop")
+        return await _number_at(client, address)
+
+    try:
+        return _in_session(socket, watch, until, "stop")
+    except InfraError:
+        return None
+
+
+async def _number_at(client: QMPClient, address: int) -> int:
+    said = str(await client.execute("human-monitor-command", {"command-line": f"x /1xg {address:#x}"}))
+    number = said.partition(": 0x")[2].strip()
+    return int(number, 16) if number else 0
+
+
 def go_on(socket: Path, until: Deadline) -> None:
-    """Let a guest run on that was saved."""
+    """Let a guest run on that stands still, as one that was saved does."""
     _execute(socket, "cont", {}, until, "cont")
 
 

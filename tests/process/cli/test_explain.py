@@ -6,6 +6,8 @@ A real guest: tests/boot/test_replay.py.
 
 import subprocess
 
+import pytest
+
 from tests.process import fake_host
 from tests.process.cli.test_minimise import RED
 from tests.process.cli.test_replay import deterministic_run
@@ -47,3 +49,23 @@ def test_a_kernel_that_is_gone_is_named(host: Host) -> None:
 
     assert done.returncode == 3, done.stdout + done.stderr
     assert f"{host.folder / 'kernel' / 'vmlinux'} is gone" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [(("--trials", "3"), "--trials is for --when"), (("--when", "--all"), "--when prints another one")],
+)
+def test_options_that_do_not_fit_each_other(host: Host, words: tuple[str, ...], why: str) -> None:
+    done = explain(host, *words)
+
+    assert done.returncode == 2
+    assert why in done.stderr
+
+
+def test_when_is_asked_of_cells_that_crashed(host: Host) -> None:
+    deterministic_run(host)
+
+    done = explain(host, "--when")
+
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "has no splat to stop before" in done.stderr
