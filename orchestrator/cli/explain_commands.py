@@ -13,6 +13,8 @@ from orchestrator.host.errors import ExitCode
 @click.argument("name", metavar="RUN")
 @click.argument("cell")
 @click.option("--all", "everything", is_flag=True, help="Print all that was seen, not only what came last.")
+@click.option("--last", type=click.FloatRange(0.001), metavar="SECONDS",
+              help="Look only at so many seconds of guest time before the splat.")  # fmt: skip
 @click.option("--when", is_flag=True, help="Find from which moment the crash could no longer be avoided.")
 @click.option("--trials", type=click.IntRange(1, 10_000), metavar="N",
               help="With --when: run at most N guests (default: 24).")  # fmt: skip
@@ -20,7 +22,7 @@ from orchestrator.host.errors import ExitCode
 @IN_RESULTS
 @AS_JSON
 def explain(  # noqa: PLR0913  # click gives each option as an argument
-    name: str, cell: str, everything: bool, when: bool, trials: int | None,
+    name: str, cell: str, everything: bool, last: float | None, when: bool, trials: int | None,
     sandbox: bool, results: Path, as_json_text: bool,
 ) -> ExitCode:  # fmt: skip
     """Show both sides of the race in a red CELL of a --deterministic RUN.
@@ -45,8 +47,8 @@ def explain(  # noqa: PLR0913  # click gives each option as an argument
       patchrig explain latest x86_64.swapin --all --json
       patchrig explain latest x86_64.swapin --when --trials 40
     """
-    if when and everything:
-        raise click.UsageError("--all is for the table of acts, and --when prints another one")
+    if when and (everything or last is not None):
+        raise click.UsageError("--all and --last are for the table of acts, and --when prints another one")
     if trials is not None and not when:
         raise click.UsageError("--trials is for --when")
     if when:
@@ -55,4 +57,6 @@ def explain(  # noqa: PLR0913  # click gives each option as an argument
         return when_cell(name, cell, results, trials or 24, sandbox=sandbox, as_json_text=as_json_text)
     from orchestrator.cli.explain_text import explain_cell
 
-    return explain_cell(name, cell, results, everything=everything, sandbox=sandbox, as_json_text=as_json_text)
+    return explain_cell(
+        name, cell, results, everything=everything, last=last, sandbox=sandbox, as_json_text=as_json_text
+    )

@@ -24,14 +24,14 @@ _BALANCED = (Role.TAKES, Role.PUTS, Role.LOCKS, Role.UNLOCKS)
 _HEADER = "before (s)  CPU  task                    what      function                            where"
 
 
-def explain_cell(
-    name: str, cell: str, results: Path, *, everything: bool, sandbox: bool, as_json_text: bool
+def explain_cell(  # noqa: PLR0913  # each is an option
+    name: str, cell: str, results: Path, *, everything: bool, last: float | None, sandbox: bool, as_json_text: bool
 ) -> ExitCode:
     """Explain a cell, and print what came of it."""
     report = load_run(find_run(results, name))
     found = find_cell(report, cell)
     with terminal(screen(beside_output=True)) as listener:
-        seen = explain(report, found, listener, sandbox=guests_in_sandbox(sandbox, listener))
+        seen = explain(report, found, listener, last=last, sandbox=guests_in_sandbox(sandbox, listener))
     if as_json_text:
         click.echo(json_text(explained_json(seen), indent=2))
     else:

@@ -40,9 +40,10 @@ from orchestrator.run.bootable import vm_spec
 from orchestrator.run.debugging import Debugged, await_socket, compared_so_far, crash_of, stop_places
 from orchestrator.run.replaying import QEMU_LOG, REPLAY_FOLDER, console_lines, kept_replay, replayable
 from orchestrator.vm.debugger import STOPPED, Debugger, debugger_program
-from orchestrator.vm.execution_log import entries
-from orchestrator.vm.guest_memory import memory_or_nothing, task_names
-from orchestrator.vm.qemu import Vm, boot
+from orchestrator.vm.execution_log import LOGGED, entries
+from orchestrator.vm.guest_memory import GUEST_CLOCK, memory_or_nothing, task_names
+from orchestrator.vm.qemu import LONGEST_LOG_BYTES, Vm, boot, size_of
+from orchestrator.vm.qmp import command_when
 
 _MOST_SECONDS = 4 * 3600.0
 # So many frames of a stack say what a crash is about.
@@ -62,8 +63,13 @@ class Seen:
     explained: Explained
 
 
-def explain(report: RunReport, found: CellReport, listener: Listener, *, sandbox: bool) -> Seen:
-    """Replay the cell. Raises UserError for one that can't be replayed, or has no splat to stop before."""
+def explain(
+    report: RunReport, found: CellReport, listener: Listener, *, last: float | None = None, sandbox: bool
+) -> Seen:
+    """Replay the cell. Raises UserError for one that can't be replayed, or has no splat to stop before.
+
+    `last`: look only at so many seconds of guest time before the splat.
+    """
     kept_replay(report, found)
     bootable = replayable(report, found.cell, sandbox=sandbox)
     kernel, crash = bootable.kernel, crash_of(found)
@@ -77,13 +83,14 @@ def explain(report: RunReport, found: CellReport, listener: Listener, *, sandbox
     again.mkdir(exist_ok=True)
     (again / QEMU_LOG).unlink(missing_ok=True)
     spec = replace(vm_spec(found.cell, bootable), debugged=True)
-    spec = replace(spec, traced=watched.addresses, windows=tuple(watched.windows))
+    late = _late(symbols, folder / "console.log", crash, last) if last is not None else None
+    spec = replace(spec, traced=watched.addresses, windows=tuple(watched.windows), traced_later=late is not None)
     listener(PhaseBegan(what=found.cell.name, phase=Phase.BOOT))
     with boot(spec, console_log=again / "console.log", qemu_log=again / QEMU_LOG) as vm:
         gdb = Debugger(program=program, vmlinux=kernel.vmlinux, files=vm.files, sandbox=sandbox)
         gdb.prepare(stops, passes, wanted.splits)
         await_socket(vm)
-        output = _stopped(gdb, vm, again)
+        output = _stopped(gdb, vm, again, late)
         listener(PhaseBegan(what=found.cell.name, phase=Phase.COLLECT))
         log = _Log(again / QEMU_LOG, watched, {point.address: point for point in wanted.points})
         explained = _explained(crash, log, wanted, output, vm)
@@ -108,6 +115,9 @@ def _request(report: RunReport, kernel: KernelImage, crash: Crash) -> RaceReques
     return RaceRequest(
         arch=kernel.build.arch,
         crashed=tuple(dict.fromkeys(crashed))[:_FRAMES],
+        inlined=tuple(
+            place.function for frame in crash.stack if frame.function in crashed[:1] for place in frame.places[:-1]
+        ),
         changed=tuple(dict.fromkeys(one.name for one in functions)),
         files=tuple(dict.fromkeys(one.file for one in functions if one.file.endswith(".c"))),
     )
@@ -125,19 +135,37 @@ def _watched(symbols: Symbols, wanted: RacePoints) -> Watched:
     )
 
 
-def _stopped(gdb: Debugger, vm: Vm, folder: Path) -> str:
+@dataclass(frozen=True, slots=True)
+class _Late:
+    """From when on QEMU is to log."""
+
+    clock: int  # address of the guest's clock
+    nanoseconds: int
+
+
+def _late(symbols: Symbols, console: Path, crash: Crash, last: float) -> _Late:
+    clocks, seconds = symbols.starts_of(GUEST_CLOCK), seconds_of(console, crash)
+    if not clocks or seconds is None:
+        raise UserError("--last: when the splat came is not known", hint=f"less {console}")
+    return _Late(clocks[0], max(1, round((seconds - last) * 1e9)))
+
+
+def _stopped(gdb: Debugger, vm: Vm, folder: Path, late: _Late | None) -> str:
     """What gdb says of the guest, which then stands still. Raises InfraError where it did not come to the place."""
     until = Deadline.after(_MOST_SECONDS, "the splat")
     log = folder / "gdb.log"
     log.unlink(missing_ok=True)
     with process.spawn(gdb.batch_argv(_COMMANDS, last="disconnect"), log=log) as child:
+        if late:
+            command_when(vm.files.qmp_socket, late.clock, late.nanoseconds, f"log {LOGGED}", until)
         while child.poll() is None and vm.alive():
             until.pause()
     said = log.read_text(encoding="utf-8", errors="replace")
     _, mark, output = said.partition(STOPPED)
     if not mark:
         why = vm.ending() if not vm.alive() else process.last_lines(said, 3)
-        raise InfraError(f"the guest did not come to its splat: {why}", hint=f"less {log}")
+        hint = f"less {log}" if size_of(vm.files.qemu_log) <= LONGEST_LOG_BYTES else "patchrig explain ... --last 0.2"
+        raise InfraError(f"the guest did not come to its splat: {why}", hint=hint)
     return output
 
 

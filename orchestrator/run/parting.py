@@ -30,12 +30,10 @@ from orchestrator.run.explaining import seconds_of, stamp_of
 from orchestrator.run.progress_watch import crashes_of
 from orchestrator.run.replaying import console_lines, kept_replay, replayable
 from orchestrator.vm.argv import VmSpec
-from orchestrator.vm.guest_memory import memory_or_nothing
+from orchestrator.vm.guest_memory import GUEST_CLOCK, memory_or_nothing
 from orchestrator.vm.qemu import Vm, boot
 from orchestrator.vm.qmp import go_on, stand_still, stop_when
 
-# Linux kernel/time/tick-common.c: CLOCK_MONOTONIC of the next timer tick, in ns.
-_CLOCK = "tick_next_period"
 _EACH = 4
 _STOPS = 5
 _STOP_SECONDS = 0.01
@@ -77,7 +75,7 @@ def part(report: RunReport, found: CellReport, trials: int, listener: Listener, 
     console = report.folder / found.folder / "console.log"
     seconds = seconds_of(console, crash)
     symbols = Symbols(vmlinux=bootable.kernel.vmlinux, arch=ARCHES[found.cell.build.arch], sandbox=sandbox)
-    clocks = symbols.starts_of(_CLOCK)
+    clocks = symbols.starts_of(GUEST_CLOCK)
     if seconds is None or not clocks or finding_of(found) is None:
         raise UserError(f"{found.cell.name}: when it crashed is not known", hint=f"less {console}")
     spec = vm_spec(found.cell, bootable)

@@ -70,6 +70,7 @@ class VmSpec:
     job_limits: str = ""  # and its limits, as guest-scripts/job.c takes them
     traced: tuple[int, ...] = ()  # of a deterministic guest: instructions of which QEMU tells the registers
     windows: tuple[int, ...] = ()  # those of them behind which QEMU tells of the next few bytes, too
+    traced_later: bool = False  # not from the start, but when the monitor asks for it
     debugged: bool = False  # a deterministic guest that waits for a debugger before its first instruction
 
 

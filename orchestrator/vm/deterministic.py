@@ -41,7 +41,7 @@ def deterministic_argv(vm: VmSpec, files: VmFiles, *, console: int) -> list[str]
         *("-serial", f"chardev:{CONSOLE}"),
         *("-qmp", f"unix:{files.qmp_socket.name},server=on,wait=off"),
         *(("-S", "-gdb", f"unix:{GDB_SOCKET},server=on,wait=off") if vm.debugged else ()),
-        *log_argv(vm.traced, vm.windows),
+        *log_argv(vm.traced, vm.windows, later=vm.traced_later),
         *_kernel_argv(vm, image, initramfs),
     ]
 

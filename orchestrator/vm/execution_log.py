@@ -19,13 +19,19 @@ _ARM64 = tuple(f"X{number:02}" for number in range(31))
 _ARCHES = ((_X86, ("RDI", "RSI", "RDX", "RCX", "R8", "R9")), (_ARM64, _ARM64[:8]))
 
 
-def log_argv(addresses: Sequence[int], windows: Sequence[int] = ()) -> list[str]:
-    """QEMU's options; the log is its standard error. Of a window it tells each block that begins in it."""
+# Without nochain a call within one page goes from block to block, and is not seen.
+LOGGED = "exec,cpu,nochain"
+
+
+def log_argv(addresses: Sequence[int], windows: Sequence[int] = (), *, later: bool = False) -> list[str]:
+    """QEMU's options; the log is its standard error. Of a window it tells each block that begins in it.
+
+    With `later` it tells nothing until its monitor is given "log LOGGED".
+    """
     if not addresses:
         return []
     spans = (f"{address:#x}+{WINDOW_BYTES if address in windows else 1}" for address in addresses)
-    # Without nochain a call within one page goes from block to block, and is not seen.
-    return ["-d", "exec,cpu,nochain", "-dfilter", ",".join(spans)]
+    return [*(() if later else ("-d", LOGGED)), "-dfilter", ",".join(spans)]
 
 
 def entries(lines: Iterable[str]) -> Iterator[Entry]:

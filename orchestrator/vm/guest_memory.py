@@ -10,6 +10,9 @@ from orchestrator.host.text import printable
 from orchestrator.vm.qemu import Vm
 from orchestrator.vm.qmp import human_command
 
+GUEST_CLOCK = "tick_next_period"
+"""Linux kernel/time/tick-common.c: CLOCK_MONOTONIC of the next timer tick, in ns."""
+
 _SECONDS = 30.0
 _LINE = re.compile(r"^[0-9a-f]+:((?: 0x[0-9a-f]{2})+)\s*$", re.MULTILINE)
 # Linux include/linux/sched.h, TASK_COMM_LEN; the first task's name, and how far into a task_struct it may be.

@@ -82,6 +82,21 @@ def stand_still(socket: Path, until: Deadline) -> None:
     _execute(socket, "stop", {}, until, "stop")
 
 
+def command_when(socket: Path, address: int, least: int, command: str, until: Deadline) -> None:
+    """Give QEMU's monitor a command once the 8 bytes at an address of the guest's kernel are at least `least`.
+
+    Raises InfraError as human_command() does.
+    """
+
+    async def watch(client: QMPClient) -> None:
+        while await _number_at(client, address) < least:
+            until.left()
+            await asyncio.sleep(_SOON)
+        await client.execute("human-monitor-command", {"command-line": command})
+
+    _in_session(socket, watch, until, command)
+
+
 def stop_when(socket: Path, address: int, least: int, until: Deadline) -> int | None:
     """Let a guest run until the 8 bytes at an address of its kernel are a number of at least `least`, then stop it.
 

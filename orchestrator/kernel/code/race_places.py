@@ -58,6 +58,7 @@ class RaceRequest:
 
     arch: str
     crashed: tuple[str, ...]  # functions of the stack, innermost first
+    inlined: tuple[str, ...] = ()  # into the first of them, around the instruction that crashed
     changed: tuple[str, ...]  # functions of the series
     files: tuple[str, ...]  # their C files
     vmlinux: str = ""
@@ -125,8 +126,12 @@ class _Search:
         """The structs that the innermost function of the stack that has any works on."""
         for name in self.asked.crashed:
             unit = self._unit_of(name)
-            pointers = unit.pointers().get(name.partition(".")[0], {}) if unit else {}
-            if found := set(pointers.values()) - _NO_OBJECTS:
+            pointers = unit.pointers() if unit else {}
+            inlined = self.asked.inlined if name == self.asked.crashed[0] else ()
+            structs = {
+                struct for one in (*inlined, name.partition(".")[0]) for struct in pointers.get(one, {}).values()
+            }
+            if found := structs - _NO_OBJECTS:
                 return tuple(sorted(found))
         return ()
 

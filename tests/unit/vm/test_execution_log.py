@@ -64,3 +64,7 @@ def test_only_the_first_instruction_of_each_is_asked_for() -> None:
 
 def test_of_an_inlined_copy_the_first_bytes_are_asked_for() -> None:
     assert log_argv((0x10, 0x40), (0x40,))[-1] == "0x10+1,0x40+16"
+
+
+def test_a_log_that_begins_later_has_its_places_only() -> None:
+    assert log_argv((0x10,), later=True) == ["-dfilter", "0x10+1"]
