@@ -58,7 +58,7 @@ def explained_lines(seen: Seen, *, everything: bool) -> Iterator[str]:
 def _act_table(race: Explained, *, everything: bool) -> Iterator[str]:
     shown: Sequence[Act] = race.acts
     if not everything:
-        each = last_of_each(race.acts, race.lines)
+        each = last_of_each(race.acts, race.lines, race.objects)
         shown = each[-_ACTS_SHOWN:]
         of = f"{len(shown)} of {len(each)} rows" if len(shown) < len(each) else f"{len(each)} rows"
         yield f"each task's last act at each line of code ({of}; --all prints all {len(race.acts)} acts):"

@@ -148,14 +148,18 @@ class Table:
         return found if found or not self.objects else None
 
 
-def last_of_each(found: Sequence[Act], lines: Mapping[int, SourceLine]) -> list[Act]:
-    """Of what a task did at one line of code, the last time, with how often it did."""
+def last_of_each(found: Sequence[Act], lines: Mapping[int, SourceLine], objects: Sequence[Span] = ()) -> list[Act]:
+    """Of what a task did to an object at one line of code, the last time, with how often it did."""
     last: dict[object, Act] = {}
     for act in found:
-        key = (act.task, act.role, act.function, lines.get(act.address, act.address), act.arguments)
+        key = (act.task, act.role, act.function, lines.get(act.address, act.address), _touched(act, objects))
         before = last.pop(key, None)
         last[key] = replace(act, times=before.times + act.times) if before else act
     return list(last.values())
+
+
+def _touched(act: Act, objects: Sequence[Span]) -> tuple[int, ...]:
+    return tuple(value for _, value in act.arguments if any(span.has(value) for span in objects))
 
 
 def places(found: Collection[Act], lines: Mapping[int, SourceLine]) -> tuple[Place, ...]:
