@@ -24,7 +24,8 @@ COMMANDS = {
         "orchestrator.cli.b4_commands:b4_check", "Check a series for `b4 review` or `b4 prep --check`."
     ),
     "bisect": Command(
-        "orchestrator.cli.bisect_commands:bisect", "Find the patch of a series that a failure comes with."
+        "orchestrator.cli.bisect_commands:bisect",
+        "Find the patch of a series, or the commit of a range, that a failure comes with.",
     ),
     "boot": Command(
         "orchestrator.cli.guest_commands:boot", "Boot the first kernel of a run to a prompt on this terminal."

@@ -124,8 +124,8 @@ def widen_option(chance: str) -> Option[Any]:
     return click.option(
         "--widen",
         metavar="K=V,...",
-        help=f"Delays of a widened flavour, with commas between them. The defaults are chance={chance},max=30ms,"
-        "spin=1ms,hold=500ms,rest=10% and partners=25%; only=F+F delays these functions alone.",
+        help=f"Delays of a widened flavour, with commas between them. The defaults are chance={chance}, max=30ms, "
+        "spin=1ms, hold=500ms, rest=10%, partners=25%; only=F+F delays these functions alone.",
     )
 
 

@@ -93,7 +93,7 @@ def _changed(found: Cell, again: Again) -> Cell:
         return base
     if found.widening is None:
         raise UserError(f"--widen: {found.name} is not of a widened flavour")
-    return replace(base, widening=parse_delays(again.widen))
+    return replace(base, widening=parse_delays(again.widen, found.widening))
 
 
 def reported(opened: AbstractContextManager[Store], output: Output, work: Work) -> ExitCode:

@@ -151,7 +151,9 @@ def build(matrix: Path | None, results: Path, as_json_text: bool, **choice: Any)
 @click.option("--seconds", type=click.IntRange(1), help="Load seconds instead of the run's.")
 @click.option("--seed", type=click.IntRange(0), help="Seed instead of the cell's.")
 @DUMP_MEMORY
-@click.option("--widen", metavar="K=V,...", help="Delays of a widened cell instead of the run's: chance=2%,max=30ms.")
+@click.option(
+    "--widen", metavar="K=V,...", help="Other delays of a widened cell: chance=2%,max=30ms. What you leave out stays."
+)
 @RESTORE
 @NO_SANDBOX
 @JOBS

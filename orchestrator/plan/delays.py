@@ -19,10 +19,10 @@ _TIMES = {"us": 1, "ms": 1_000, "s": 1_000_000}
 _EXAMPLE = "chance=2%,max=30ms,spin=1ms,only=do_swap_page+mincore_swap"
 
 
-def parse_delays(text: str) -> DelaySettings:
-    """What is left out is as in DEFAULT; "" is DEFAULT. Raises UserError that names the key and what it allows."""
+def parse_delays(text: str, base: DelaySettings = DEFAULT) -> DelaySettings:
+    """What is left out is as in `base`; "" is `base`. Raises UserError that names the key and what it allows."""
     given: dict[str, int | tuple[str, ...]] = {}
-    for part in filter(None, text.split(",")):
+    for part in filter(None, map(str.strip, text.split(","))):
         key, equals, value = part.partition("=")
         if key not in _KEYS:
             raise UserError(f"widen: {unknown('key', key, _KEYS)}; for example {_EXAMPLE}")
@@ -36,7 +36,7 @@ def parse_delays(text: str) -> DelaySettings:
         if field in given:
             raise UserError(f"widen: {key} is there twice; for example {_EXAMPLE}")
         given[field] = parsed
-    whole = {field: getattr(DEFAULT, field) for field, _, _ in _KEYS.values()}
+    whole = {field: getattr(base, field) for field, _, _ in _KEYS.values()}
     return DelaySettings(**(whole | given))
 
 

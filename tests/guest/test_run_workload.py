@@ -237,7 +237,7 @@ def test_a_null_blk_device_has_its_latency(guest: Guest) -> None:
         (("--cgroup", "none/memory.max=1"), "cannot write 1 to /sys/fs/cgroup/workload/none/memory.max"),
         (("--frobnicate", "1"), "unknown option --frobnicate"),
         (
-            ("--widen", "1:2:3:4:5:6:"),
+            ("--widen", "1:2:3:4:5:6:7:"),
             "this kernel was not built with the overlay that widens race windows",
         ),
     ],
@@ -272,17 +272,17 @@ BLOCKS = "10 f g\n20 f -\n30 h g\n"
 def widened(guest: Guest, only: str) -> tuple[str, str]:
     """The blocks that the kernel is told, and the switch."""
     guest.put("patchrig/blocks", BLOCKS)
-    for name in ("chance", "sleep_us", "spin_us", "hold_us", "rest", "seed", "blocks", "on"):
+    for name in ("chance", "sleep_us", "spin_us", "hold_us", "rest", "partner_percent", "seed", "blocks", "on"):
         guest.put(f"sys/kernel/debug/patchrig/{name}")
-    status, _ = guest.run("--widen", f"1000:2:3:4:5:6:{only}", "--", "program")
+    status, _ = guest.run("--widen", f"1000:2:3:4:5:6:7:{only}", "--", "program")
     assert status == 7
     return (guest.root / "sys/kernel/debug/patchrig/blocks").read_text(), guest.text("sys/kernel/debug/patchrig/on")
 
 
 def test_delay_injection_gets_its_numbers_and_blocks_and_is_switched_on(guest: Guest) -> None:
     assert widened(guest, "") == (BLOCKS, "1")
-    names = ("chance", "sleep_us", "spin_us", "hold_us", "rest", "seed")
-    assert [guest.text(f"sys/kernel/debug/patchrig/{name}") for name in names] == ["1000", "2", "3", "4", "5", "6"]
+    names = ("chance", "sleep_us", "spin_us", "hold_us", "rest", "partner_percent", "seed")
+    assert [guest.text(f"sys/kernel/debug/patchrig/{name}") for name in names] == ["1000", "2", "3", "4", "5", "6", "7"]
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ def test_delays_are_only_in_the_functions_that_are_named(guest: Guest, only: str
 def test_without_blocks_delay_injection_stays_off(guest: Guest) -> None:
     guest.put("sys/kernel/debug/patchrig/on", "0")
 
-    assert guest.run("--widen", "1:2:3:4:5:6:", "--", "program")[0] == 7
+    assert guest.run("--widen", "1:2:3:4:5:6:7:", "--", "program")[0] == 7
     assert guest.text("sys/kernel/debug/patchrig/on") == "0"
 
 

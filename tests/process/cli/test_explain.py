@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`patchrig explain`: of cells that have nothing to explain, and kernels that can't be read; with a fake QEMU.
-
-A real guest: tests/boot/test_replay.py.
-"""
+"""`patchrig explain`: of cells that have nothing to explain, and kernels that can't be read; with a fake QEMU."""
 
 import subprocess
 

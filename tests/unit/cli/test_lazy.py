@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from itertools import takewhile
 
 import click
 import pytest
@@ -106,7 +107,7 @@ def test_completion_of_commands_tells_what_each_does() -> None:
     found = cli.shell_complete(click.Context(cli), "s")
 
     assert [(item.value, item.help) for item in found] == [
-        (name, COMMANDS[name].summary) for name in ("schema", "sensitivity", "series", "shell")
+        (name, COMMANDS[name].summary) for name in ("schema", "sensitivity", "series", "settle", "shell")
     ]
 
 
@@ -144,7 +145,9 @@ def test_an_example_has_commands_and_options_that_there_are(words: list[str]) ->
 
     assert examples
     for example in examples:
-        name, *arguments = shlex.split(re.split(r" [|>#] ", f"{example} ")[0])
+        lexer = shlex.shlex(example, posix=True, punctuation_chars="|>")
+        lexer.whitespace_split = True
+        name, *arguments = takewhile(lambda word: word not in ("|", ">"), lexer)
         found = command(name)
         found.make_parser(click.Context(found)).parse_args(list(arguments))
 

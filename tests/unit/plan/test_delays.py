@@ -25,6 +25,7 @@ def matrix(**changes: object) -> Matrix:
 
 def test_what_is_left_out_is_the_default() -> None:
     assert parse_delays("") == DEFAULT
+    assert parse_delays("chance=2%, max=30ms") == DEFAULT
     assert parse_delays("chance=0.5%") == replace(DEFAULT, chance_ppm=5_000)
 
 
@@ -135,3 +136,9 @@ def test_only_widened_cells_are_widened() -> None:
 def test_widening_what_is_not_widened_is_a_mistake() -> None:
     with pytest.raises(UserError, match="no flavour of the matrix is widened"):
         expand(matrix(), WORKLOADS, Selection(widen="chance=1%"))
+
+
+def test_what_is_left_out_can_be_that_of_other_settings() -> None:
+    hunt = parse_delays("chance=0.2%,hold=1s")
+
+    assert parse_delays("only=f", hunt) == replace(hunt, only=("f",))

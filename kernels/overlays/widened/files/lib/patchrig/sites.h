@@ -104,7 +104,7 @@ static notrace void linger(u64 random)
 	if (!(random & 3))
 		return;
 	if (may_sleep())
-		sleep_for((u32)(random >> 32));
+		sleep_for((u32)(random >> 32), READ_ONCE(sleep_us));
 	else if (READ_ONCE(spin_us))
 		spin((u32)(random >> 32) % READ_ONCE(spin_us) + 1);
 }
