@@ -40,7 +40,7 @@ def check(argv: Sequence[str | Path]) -> None:
 
 def argv_to_source(source: Path, folder: Path, arch: Arch) -> list[str]:
     """How patchrig compiles a program, up to its own source."""
-    argv = compile_argv(source, folder / source.stem, arch, Library(folder=LIBRARY))
+    argv = compile_argv(source, folder / source.stem, arch, Library(folder=LIBRARY), folder / "library.a")
     return argv[: argv.index(str(source)) + 1]
 
 

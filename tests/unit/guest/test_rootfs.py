@@ -3,6 +3,7 @@
 
 import os
 import stat
+import subprocess
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -58,14 +59,11 @@ def test_no_workload_may_have_the_name_of_a_program_of_the_guests_own() -> None:
 
 
 def test_a_workload_is_compiled_statically_with_all_of_the_library(tmp_path: Path) -> None:
-    for name in ("b.c", "a.c", "a.h", "notes.txt"):
-        (tmp_path / name).touch()
-
-    argv = compile_argv(Path("w.c"), Path("out"), ARCHES["arm64"], Library(folder=tmp_path))
+    argv = compile_argv(Path("w.c"), Path("out"), ARCHES["arm64"], Library(folder=tmp_path), Path("l.a"))
 
     assert argv[0] == "aarch64-linux-gnu-gcc"
     assert {"-static", "-Werror", f"-I{tmp_path}"} <= set(argv)
-    assert argv[-5:] == ["-o", "out", "w.c", f"{tmp_path}/a.c", f"{tmp_path}/b.c"]
+    assert argv[-6:] == ["-o", "out", "w.c", "-Wl,--whole-archive", "l.a", "-Wl,--no-whole-archive"]
 
 
 def made(source: Path, tmp_path: Path) -> bytes:
@@ -95,7 +93,47 @@ def test_a_program_is_compiled_once_and_again_when_it_changed(tmp_path: Path) ->
 
     assert first[:4] == b"\x7fELF"
     assert first == again != changed
-    assert len([file for file in (tmp_path / "cache/programs").iterdir() if file.suffix != ".lock"]) == 2
+    assert len(list((tmp_path / "cache/programs").glob("w-*.sealed"))) == 2
+    assert len(list((tmp_path / "cache/programs").glob("library-*.sealed"))) == 1
+
+
+@needs_gcc
+def test_a_program_has_all_of_the_library_which_is_compiled_once_and_again_when_it_changed(tmp_path: Path) -> None:
+    library = tmp_path / "lib"
+    library.mkdir()
+    (library / "value.h").write_text("#define VALUE 1\n")
+    (library / "value.c").write_text('#include "value.h"\nint value(void) { return VALUE; }\n')
+    # Nobody calls it: it runs before main().
+    (library / "before.c").write_text(
+        '#include <unistd.h>\n__attribute__((constructor)) static void say(void) { (void)!write(1, "x", 1); }\n'
+    )
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.c").write_text("int value(void);\nint main(void) { return value(); }\n")
+
+    def status_of(name: str) -> tuple[int, str]:
+        program = tmp_path / "program"
+        program.unlink(missing_ok=True)
+        program.write_bytes(made(tmp_path / f"{name}.c", tmp_path))
+        program.chmod(0o700)
+        done = subprocess.run([program], capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout
+
+    assert [status_of(name) for name in ("a", "b")] == [(1, "x"), (1, "x")]
+    assert len(list((tmp_path / "cache/programs").glob("library-*.sealed"))) == 1
+    (library / "value.h").write_text("#define VALUE 2\n")
+    assert status_of("a") == (2, "x")
+
+
+@needs_gcc
+def test_a_library_that_does_not_compile_is_named_with_the_compilers_words(tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "bad.c").write_text("int f(void) { return nothing; }\n")
+    (tmp_path / "w.c").write_text("int main(void) { return 0; }\n")
+
+    with pytest.raises(UserError, match="lib does not compile for x86_64") as raised:
+        made(tmp_path / "w.c", tmp_path)
+
+    assert "nothing" in str(raised.value)
 
 
 @needs_gcc
@@ -104,7 +142,7 @@ def test_a_program_that_was_damaged_in_the_cache_is_compiled_again(damage: str, 
     source = tmp_path / "w.c"
     source.write_text("int main(void) { return 0; }\n")
     first = made(source, tmp_path)
-    (kept,) = (tmp_path / "cache/programs").glob("*.sealed")
+    (kept,) = (tmp_path / "cache/programs").glob("w-*.sealed")
     content = bytearray(kept.read_bytes())
     content[100] ^= 1
     kept.write_bytes({"bit": content, "empty": b"", "zeros": bytes(len(content))}[damage])
