@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from orchestrator.cli.options import (
+    AGAIN,
     RESULTS,
     Choice,
     kernel_option,
@@ -16,6 +17,7 @@ from orchestrator.cli.options import (
     with_choice,
 )
 from orchestrator.host.errors import ExitCode
+from orchestrator.model.arch import ARCHES
 
 
 @click.command("b4-check")
@@ -23,8 +25,10 @@ from orchestrator.host.errors import ExitCode
     patch=patch_option("The series, instead of the mail on standard input"),
     tree=tree_option("Apply the series to this kernel tree, which is copied and never touched."),
     kernel=kernel_option("Apply the series to kernels/NAME.yaml, or to a version such as 6.12.100."),
+    arch=click.option("--arch", multiple=True, type=click.Choice(sorted(ARCHES)),
+                      help=f"This architecture (default: the first that this host can build). {AGAIN}"),
     suite=suite_option("A test suite instead of the workloads that patchrig chooses"),
-)
+)  # fmt: skip
 @click.option("--prep", is_flag=True,
               help="For prep-perpatch-check-cmd: the series up to the patch on standard input, as lines.")  # fmt: skip
 @click.option("--build/--no-build", default=True, help="Whether the kernels are built (default: yes).")

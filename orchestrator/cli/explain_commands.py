@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.options import AS_JSON, IN_RESULTS, NO_SANDBOX
+from orchestrator.cli.options import AS_JSON, GUESTS_WITHOUT_SANDBOX, IN_RESULTS
 from orchestrator.host.errors import ExitCode
 
 
@@ -18,7 +18,7 @@ from orchestrator.host.errors import ExitCode
 @click.option("--when", is_flag=True, help="Find from which moment the crash could no longer be avoided.")
 @click.option("--trials", type=click.IntRange(1, 10_000), metavar="N",
               help="With --when: run at most N guests (default: 24).")  # fmt: skip
-@NO_SANDBOX
+@GUESTS_WITHOUT_SANDBOX
 @IN_RESULTS
 @AS_JSON
 def explain(  # noqa: PLR0913  # click gives each option as an argument
@@ -31,6 +31,9 @@ def explain(  # noqa: PLR0913  # click gives each option as an argument
     freed and used the objects of the splat: task, CPU, function and line.
     patchrig chooses what it looks at from the splat's stack, the changed
     functions, and the functions that are given the same objects.
+
+    RUN is an id, the start of one, a path, or "latest". CELL is a cell's name,
+    its end, or a part of it that no other cell has; an end goes before a part.
 
     --when runs the cell again and again. Each guest leaves the cell's
     schedule at another moment before the splat; the share of those that crash

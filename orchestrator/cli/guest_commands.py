@@ -35,15 +35,18 @@ def boot(matrix: Path | None, **choice: Any) -> ExitCode:
               help="The matrix that has the cell (default: as for `patchrig run`).")  # fmt: skip
 @with_choice(
     seconds=click.option("--seconds", type=click.IntRange(1), help="Load seconds in the command that is printed."),
-    repeat=click.option("--repeat", type=click.IntRange(1), help="As many repeats of CELL: .1, .2 and so on."),
+    repeat=click.option(
+        "--repeat", type=click.IntRange(1), help="The run's --repeat: CELL may then be one of the repeats."
+    ),
 )
 def shell(cell: str, matrix: Path | None, **choice: Any) -> ExitCode:
     """Boot the guest of a CELL and open an SSH session in it.
 
-    CELL is a cell's name, or a part of it that no other cell has. Its workload
-    starts when you type its command, which is printed. The guest ends with the
-    session. For the guest of an earlier run's cell, give the options of that
-    run: --flavour, --patch, --tree, --kernel.
+    CELL is a cell's name, its end, or a part of it that no other cell has; an
+    end goes before a part. Its workload starts when you type its command, which
+    is printed. The guest ends with the session. For the guest of an earlier
+    run's cell, give the options of that run: --flavour, --patch, --tree,
+    --kernel.
 
     \b
     Example:

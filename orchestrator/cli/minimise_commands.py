@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.options import AS_JSON, IN_RESULTS, NO_SANDBOX
+from orchestrator.cli.options import AS_JSON, GUESTS_WITHOUT_SANDBOX, IN_RESULTS
 from orchestrator.host.errors import ExitCode
 
 
@@ -16,7 +16,7 @@ from orchestrator.host.errors import ExitCode
               help="Run at most so many cells.")  # fmt: skip
 @click.option("--seeds", type=click.IntRange(1, 100), default=2, show_default=True,
               help="Schedules that are tried for each smaller cell.")  # fmt: skip
-@NO_SANDBOX
+@GUESTS_WITHOUT_SANDBOX
 @IN_RESULTS
 @AS_JSON
 def minimise(  # noqa: PLR0913  # click gives each option as an argument
@@ -28,6 +28,9 @@ def minimise(  # noqa: PLR0913  # click gives each option as an argument
     and CPUs: less of each is kept if a cell with it shows the same finding
     again. Each trial is a deterministic cell of a run in the folder
     RUN/minimised/CELL; the smallest of them is printed.
+
+    RUN is an id, the start of one, a path, or "latest". CELL is a cell's name,
+    its end, or a part of it that no other cell has; an end goes before a part.
 
     Exit code 0: the finding showed again. 1: it did not, with the cell as it
     was. 2: the cell can't be minimised. 3: the host failed.

@@ -103,6 +103,10 @@ class Output:
 NO_SANDBOX = click.option("--no-sandbox", "sandbox", flag_value=False, default=True, type=bool,
                           help="Build, and run QEMU, without bubblewrap: the kernel's build files and what breaks out "
                           "of a guest then have your rights.")  # fmt: skip
+# For commands whose kernels an earlier run has built.
+GUESTS_WITHOUT_SANDBOX = click.option("--no-sandbox", "sandbox", flag_value=False, default=True, type=bool,
+                                      help="Run QEMU, and what reads the kernel's files, without bubblewrap: what "
+                                      "breaks out of them then has your rights.")  # fmt: skip
 
 
 def patch_option(what: str) -> Option[Any]:

@@ -11,10 +11,10 @@ from orchestrator.cli.options import (
     DETERMINISTIC,
     DUMP_MEMORY,
     FAIL_FAST,
+    GUESTS_WITHOUT_SANDBOX,
     JOBS,
     JUNIT,
     MATRIX,
-    NO_SANDBOX,
     RESTORE,
     RESULTS,
     SHARD,
@@ -155,7 +155,7 @@ def build(matrix: Path | None, results: Path, as_json_text: bool, **choice: Any)
     "--widen", metavar="K=V,...", help="Other delays of a widened cell: chance=2%,max=30ms. What you leave out stays."
 )
 @RESTORE
-@NO_SANDBOX
+@GUESTS_WITHOUT_SANDBOX
 @JOBS
 @RESULTS
 @AS_JSON
@@ -167,8 +167,8 @@ def repro(  # noqa: PLR0913  # click gives each option as an argument
     """Run a CELL of an earlier RUN again.
 
     Kernel, guest files, seed and command line are the same. RUN is an id, the
-    start of one, a path, or "latest"; CELL is a cell's name, or a part of it
-    that no other cell has.
+    start of one, a path, or "latest". CELL is a cell's name, its end, or a part
+    of it that no other cell has; an end goes before a part.
 
     \b
     Examples:

@@ -35,8 +35,9 @@ def settle(  # noqa: PLR0913  # click gives each option as an argument
 
     CLAIM is '[FILE:]FUNCTION[:LINE] | [FILE:]FUNCTION[:LINE]'. A widened kernel
     holds a task at one of the places until another task has come by at the
-    other, then the other way round, in turn, in deterministic guests with other
-    seeds. Without LINE it is held anywhere in the function.
+    other, or the other way round, as the seed decides for each hold. The guests
+    are deterministic, each with another seed. Without LINE a task is held
+    anywhere in the function.
 
     Without --workload, patchrig chooses those that run both functions by the
     reach map, else those that are meant for their files. The kernel is that of

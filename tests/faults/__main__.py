@@ -21,7 +21,7 @@ from tests.faults.campaign import Settings, play_fault
 from tests.faults.leftovers import abandoned_in_memory
 from tests.faults.rig import make_template
 from tests.faults.table import FAULTS
-from tests.faults.tally import Tally, markdown
+from tests.faults.tally import Tally, markdown, never_played
 
 PAGE = PROJECT / "docs" / "trust.md"
 BEGIN, END = (
@@ -91,12 +91,19 @@ def write_table(table: str) -> None:
     text = PAGE.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     old, _, after = rest.partition(END)
+    lines = merged_table(old, table)
+    PAGE.write_text(f"{before}{BEGIN}\n{chr(10).join(lines)}\n{END}{after}", encoding="utf-8")
+
+
+def merged_table(old: str, table: str) -> list[str]:
+    """Machine, command and a row for each fault: that of `table`, else that of `old`, else one without counts."""
     machine = f"{len(os.sched_getaffinity(0))} cores, Linux {platform.release().partition('-')[0]}, {_distribution()}"
     head, rule, *rows = table.splitlines()
     found = {_fault_of(row): row for row in [*old.splitlines(), *rows] if row.startswith("| F")}
     lines = [f'{machine}. A row\'s command: `make faults ARGS="--only FAULT"`', "", head, rule]
-    lines += [found[fault.name] for fault in FAULTS if fault.name in found]
-    PAGE.write_text(f"{before}{BEGIN}\n{chr(10).join(lines)}\n{END}{after}", encoding="utf-8")
+    for fault in FAULTS:
+        lines.append(found.get(fault.name) or never_played(fault.name, fault.what, short=fault.short))
+    return lines
 
 
 def _fault_of(row: str) -> str:

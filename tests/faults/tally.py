@@ -79,3 +79,9 @@ def markdown(rows: Iterable[Tally], day: str) -> str:
         note = "; ".join(part for part in (row.skipped(), row.note) if part)
         lines.append("| " + " | ".join([row.fault, row.what, str(row.tries()), *counts, note, day]) + " |")
     return "\n".join(lines) + "\n"
+
+
+def never_played(fault: str, what: str, *, short: int) -> str:
+    """The row of a fault whose campaign was never written: without counts and date."""
+    note = f"never run in full; `make test` runs the short form ({short})"
+    return "| " + " | ".join([fault, what, "0", *([""] * len(Kind)), note, ""]) + " |"

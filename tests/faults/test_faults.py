@@ -100,3 +100,18 @@ def test_the_table_has_its_place_in_the_threat_model() -> None:
     text = command.PAGE.read_text(encoding="utf-8")
 
     assert 0 < text.index(command.BEGIN) < text.index(command.END)
+    assert [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| F")] == [
+        fault.name for fault in FAULTS
+    ]
+
+
+def test_a_fault_without_a_campaign_has_a_row_that_says_so() -> None:
+    table = markdown([Tally(fault="F2", what="new")], "2026-01-31")
+
+    lines = command.merged_table("| F1 | old |\n", table)
+
+    rows = {line.split("|")[1].strip(): line for line in lines if line.startswith("| F")}
+    assert rows["F1"] == "| F1 | old |"
+    assert rows["F2"].endswith("| 2026-01-31 |")
+    assert list(rows) == [fault.name for fault in FAULTS]
+    assert all("never run in full" in rows[fault.name] for fault in FAULTS[2:])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """From the places of a claimed race to functions of the source, and from there to blocks of machine code (pure)."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -8,10 +9,17 @@ from orchestrator.kernel.code.c_functions import function_extents
 from orchestrator.model.blocks import Block, CoverageMap
 from orchestrator.model.claims import SIDES, ClaimedPlace, Place
 
+# What SYSCALL_DEFINE makes of a name, and a stack shows; function_extents() has `sys_NAME`. Source: Linux 6.19,
+# include/linux/syscalls.h and arch/*/include/asm/syscall_wrapper.h.
+_SYSTEM_CALL = re.compile(r"^__(?:do|se|x64|arm64)_(?=sys_)")
+
 
 def place_in(place: Place, texts: Mapping[str, str]) -> ClaimedPlace | str:
-    """The place in these sources; a text that says why it is in none of them."""
-    names = (place.function, f"sys_{place.function}")
+    """The place in these sources; a text that says why it is in none of them.
+
+    A system call is found by the name in its SYSCALL_DEFINE, and by each name that a stack may have for it.
+    """
+    names = (place.function, f"sys_{place.function}", _SYSTEM_CALL.sub("", place.function))
     found = [
         ClaimedPlace(place=place, name=one.name, file=file, first=one.first, last=one.last)
         for file, text in sorted(texts.items())

@@ -31,6 +31,18 @@ def test_an_option_that_may_be_given_several_times_says_so(name: str) -> None:
         assert ("May be given several times." in (option.help or "")) == option.multiple, option.opts
 
 
+@pytest.mark.parametrize("name", [name for name in COMMANDS if {"cell"} & {one.name for one in command(name).params}])
+def test_a_command_that_takes_a_cell_says_how_it_is_found(name: str) -> None:
+    text = " ".join((command(name).help or "").split())
+
+    assert "CELL is a cell's name, its end, or a part of it that no other cell has; an end goes before a part." in text
+
+
+@pytest.mark.parametrize("name", ["explain", "minimise", "repro"])
+def test_a_command_that_builds_nothing_does_not_speak_of_builds(name: str) -> None:
+    assert "build" not in (options(name)["--no-sandbox"].help or "").lower()
+
+
 @pytest.mark.parametrize("name", ["hunt", "mutate", "sensitivity", "settle"])
 def test_a_command_that_refuses_suites_does_not_offer_them(name: str) -> None:
     assert "--suite" not in options(name)

@@ -35,8 +35,12 @@ def test_a_function_is_found_with_its_lines() -> None:
     assert (found.name, found.file, found.first, found.last) == ("f", "mm/a.c", 1, 4)
 
 
-def test_a_system_call_is_found_by_its_name() -> None:
-    found = place_in(Place(function="swapoff", line=3), TEXTS)
+@pytest.mark.parametrize(
+    "name",
+    ["swapoff", "sys_swapoff", "__do_sys_swapoff", "__se_sys_swapoff", "__x64_sys_swapoff", "__arm64_sys_swapoff"],
+)
+def test_a_system_call_is_found_by_its_name_and_by_those_of_a_stack(name: str) -> None:
+    found = place_in(Place(function=name, line=3), TEXTS)
 
     assert isinstance(found, ClaimedPlace)
     assert (found.name, found.file) == ("sys_swapoff", "mm/b.c")
