@@ -81,10 +81,17 @@ def compared(before: Path, repeats: int) -> Iterator[Figure]:
         )
 
 
-def measurement(revision: str, figures: Sequence[Figure]) -> measurements.Measurement:
+def this_revision() -> str:
+    """The commit of this tree, and whether files that git knows differ from it."""
+    argv = ("git", "-C", str(PROJECT), "describe", "--always", "--exclude=*", "--abbrev=7", "--dirty= with changes")
+    return subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
+def measurement(here: str, revision: str, figures: Sequence[Figure]) -> measurements.Measurement:
+    """The table; `here` is the revision that was measured, `revision` the one that it was compared with."""
     return measurements.Measurement(
         group=measurements.SPEED,
-        title=f"This version, with commit {revision} as the peer",
+        title=f"Commit {here}, with commit {revision} as the peer",
         date=measurements.today(),
         machine=measurements.machine(),
         command=f".venv/bin/python -m benchmarks.against {revision}",
@@ -121,7 +128,7 @@ def main() -> int:
             sys.stdout.write(f"{line(figure)}\n")
             sys.stdout.flush()
     if asked.write:
-        measurements.store("against", measurement(asked.revision, figures))
+        measurements.store("against", measurement(this_revision(), asked.revision, figures))
         measurements.main()
     return 0
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from benchmarks import measurements
 
@@ -93,6 +94,20 @@ def test_the_architecture_names_what_a_newcomer_looks_for() -> None:
     ):
         assert f"`{file}`" in text
         assert proof in (PROJECT / file).read_text(encoding="utf-8")
+
+
+def test_the_flavours_page_has_each_workload_that_is_not_joined_with_one() -> None:
+    text = (PROJECT / "docs" / "flavours.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`[^|]+`) \| (`[^|]+`) \| [^|]+ \|$", text, re.MULTILINE)
+    shown = {(load, part) for names, parts in rows for load in _quoted(names) for part in _quoted(parts)}
+    files = (PROJECT / "configs" / "workloads").glob("*.yaml")
+    loads = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
+
+    assert {(one["name"], part) for one in loads for part in one.get("not_with", ())} <= shown
+
+
+def _quoted(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
 
 
 def test_the_readme_is_one_and_a_half_screens() -> None:

@@ -13,6 +13,7 @@ from orchestrator.model.traced import Call
 from orchestrator.report.store import find_cell, find_run, load_run
 from orchestrator.report.terminal import screen, terminal
 from orchestrator.run.replaying import REPLAY_FOLDER, Replayed, replay
+from orchestrator.run.sandboxing import guests_in_sandbox
 from orchestrator.run.tracing import trace, traced_function
 
 _MAIL_WIDTH = 76
@@ -27,10 +28,11 @@ def replay_cell(
     found = find_cell(report, cell)
     asked = tuple(map(traced_function, traced))
     with terminal(screen(beside_output=True)) as listener:
+        in_sandbox = guests_in_sandbox(sandbox, listener)
         if asked:
-            done, seen = trace(report, found, asked, listener, sandbox=sandbox)
+            done, seen = trace(report, found, asked, listener, sandbox=in_sandbox)
         else:
-            done, seen = replay(report, found, listener, sandbox=sandbox), ()
+            done, seen = replay(report, found, listener, sandbox=in_sandbox), ()
     folder = report.folder / found.folder
     if as_json_text:
         calls = {"calls": list(map(call_json, seen))} if asked else {}

@@ -152,7 +152,7 @@ def _check_inputs(key: ReplayKey, kernels: Kernels) -> None:
         raise UserError(
             f"the series is another one: the key's has the SHA-256 {key.series}..., and --patch gives "
             f"{short(series.sha256)}...",
-            hint=f"patchrig replay {KEY} --patch PATH  # each part of the series, in the same order",
+            hint=f"patchrig replay {KEY} --patch PATH  # as often and in the same order as in the run",
         )
 
 

@@ -57,6 +57,7 @@ def test_the_same_console_is_exit_code_0(host: Host) -> None:
     assert done.stdout.startswith("identical\n")
     assert stored["console"]["sha256"] in done.stdout
     assert "at 5.135316 s of guest time" in done.stdout
+    assert done.stderr.count("NO SANDBOX") == 1
     host.await_no_guest()
 
 

@@ -31,12 +31,12 @@ def test_a_command_that_fails_is_no_measurement(tmp_path: Path) -> None:
         use_of(("-c", "raise SystemExit(3)"), tmp_path)
 
 
-def test_the_table_names_the_other_commit() -> None:
+def test_the_table_names_both_commits() -> None:
     figures = [Figure(what="patchrig --help: CPU, median of 5", measured=0.1, peer=1.0, reach=None)]
 
-    one = measurement("d1f7ea3", figures)
+    one = measurement("a48a227", "d1f7ea3", figures)
 
-    assert "d1f7ea3" in one.title
+    assert one.title == "Commit a48a227, with commit d1f7ea3 as the peer"
     assert one.command.endswith("benchmarks.against d1f7ea3")
     assert len(one.rows) == 1
     assert len(one.rows[0]) == len(one.columns)
