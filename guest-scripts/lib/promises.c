@@ -49,6 +49,8 @@ static const struct promise PROMISES[] = {
 		   "pages of the range follow the policy" },
 	{ "read of ", "include/linux/errno.h: errors from 512 on, and numbers that are none, are never seen by programs; read(2): EFAULT is for "
 		      "memory that is not there, and no more is read than was asked for" },
+	{ "write to memory.max", "cgroup-v2.rst: a write sets the limit; where usage is above it and can't be reduced, the OOM killer is invoked; "
+				 "nothing is to be done for a limit that is no longer set" },
 	{ "write to ", "include/linux/errno.h: errors from 512 on, and numbers that are none, are never seen by programs; write(2): EFAULT is for "
 		       "memory that is not there, and no more is written than was given" },
 	{ "text of ", "sysfs.rst, cgroup-v2.rst: the files are text" },

@@ -15,6 +15,9 @@
 #include "shared.h"
 #include "textfile.h"
 
+/* Of the 30 s that a swapoff may take where nothing is slow: 5 s. */
+#define PATIENCE_SHARE 6
+
 struct shared *shared;
 
 void shared_new(void)
@@ -46,6 +49,11 @@ bool run_over(void)
 uint64_t run_seed(void)
 {
 	return shared->seed;
+}
+
+uint64_t run_patience_ns(void)
+{
+	return shared->swapoff_budget * 1000000000u / PATIENCE_SHARE;
 }
 
 uint64_t now_ns(void)

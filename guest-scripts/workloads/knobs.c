@@ -154,6 +154,10 @@ static void setter(struct worker *worker)
 	}
 }
 
+/*
+ * Written with O_NONBLOCK, as all files: a limit is set, and then enforced by who needs memory. Linux 7.1 would keep a writer who
+ * enforces it for ever when another one raises it (docs/found/memory-max.md).
+ */
 static void use_in_cgroup(struct file_user *user, const char *name, struct words *accepted, struct interface_use *use)
 {
 	const struct cgroup cgroup = any_cgroup(&user->rng);

@@ -59,6 +59,7 @@ struct slot {
 	_Atomic int tenant;
 	_Atomic bool leaving;
 	_Atomic bool pressed; /* somebody has begun to reclaim from it */
+	_Atomic bool limiting; /* somebody writes to memory.max of one of its cgroups */
 };
 
 struct setting {
@@ -114,6 +115,23 @@ static struct cgroup any_cgroup(struct rng *rng, unsigned int slot)
 	const unsigned int which = rng_below(rng, LEAVES + 1);
 
 	return which == LEAVES ? cgroup : leaf_of(&cgroup, which);
+}
+
+/*
+ * One writer at a time has memory.max of a slot. If another one raised the limit meanwhile, Linux 7.1 would keep the first one for
+ * ever, and with it who removes the cgroup (docs/found/memory-max.md): memory-max is the workload for it.
+ */
+static bool put_limit(unsigned int slot, const struct cgroup *cgroup, const char *file, const char *text)
+{
+	const bool alone = !strcmp(file, "memory.max");
+	bool put;
+
+	while (alone && atomic_exchange(&slots[slot].limiting, true))
+		sleep_us(200);
+	put = cgroup_put(cgroup, file, text);
+	if (alone)
+		slots[slot].limiting = false;
+	return put;
 }
 
 static void reclaim_from(const struct cgroup *cgroup, uint64_t bytes, struct rng *rng)
@@ -423,7 +441,7 @@ static void landlord(void *argument)
 
 /* --- who works on the tree meanwhile: threads --- */
 
-static void press(const struct cgroup *cgroup, struct rng *rng)
+static void press(unsigned int slot, const struct cgroup *cgroup, struct rng *rng)
 {
 	const char *const limits[] = { v1 ? "memory.limit_in_bytes" : "memory.high", v1 ? "memory.soft_limit_in_bytes" : "memory.max" };
 
@@ -431,7 +449,7 @@ static void press(const struct cgroup *cgroup, struct rng *rng)
 		reclaim_from(cgroup, (share_pages + anon_pages) * PAGE, rng);
 	else
 		/* The second one calls the OOM killer, who has much to say each time. */
-		cgroup_put(cgroup, limits[rng_below(rng, 8) == 0], "0");
+		put_limit(slot, cgroup, limits[rng_below(rng, 8) == 0], "0");
 }
 
 /* A slot that is being left, or any. */
@@ -453,7 +471,7 @@ static void evictor(struct worker *worker)
 
 		if (slots[slot].leaving) {
 			slots[slot].pressed = true;
-			press(&cgroup, &worker->rng);
+			press(slot, &cgroup, &worker->rng);
 			count(dying_reclaims, 1);
 		} else if (rng_below(&worker->rng, 8) == 0) {
 			reclaim_from(rng_below(&worker->rng, 2) ? &top : &cgroup, 32 * PAGE, &worker->rng);
@@ -464,20 +482,21 @@ static void evictor(struct worker *worker)
 	}
 }
 
-static void write_setting(const struct setting *setting, const struct cgroup *cgroup, struct rng *rng)
+static void write_setting(const struct setting *setting, unsigned int slot, const struct cgroup *cgroup, struct rng *rng)
 {
 	uint64_t usage = 0, bytes;
+	char text[24];
 
 	cgroup_get(cgroup, usage_file(), &usage);
 	bytes = rng_below(rng, 3) ? usage * rng_between(rng, 1, 6) / 4 : rng_below(rng, 8) * PAGE;
 	/* Who is far above this one sleeps for seconds. */
 	if (strstr(setting->file, "high"))
 		bytes = usage * rng_between(rng, 90, 150) / 100;
-	if (setting->is_switch ? cgroup_put(cgroup, setting->file, rng_below(rng, 2) ? "1" : "0") :
-				 cgroup_put_bytes(cgroup, setting->file, bytes))
+	snprintf(text, sizeof(text), "%" PRIu64, setting->is_switch ? rng_below(rng, 2) : bytes);
+	if (put_limit(slot, cgroup, setting->file, text))
 		count(settings_written, 1);
 	sleep_us(rng_below(rng, 4000));
-	cgroup_put(cgroup, setting->file, setting->lenient);
+	put_limit(slot, cgroup, setting->file, setting->lenient);
 }
 
 static void set_and_lift(struct worker *worker)
@@ -485,9 +504,10 @@ static void set_and_lift(struct worker *worker)
 	const size_t known = v1 ? sizeof(V1) / sizeof(V1[0]) : sizeof(V2) / sizeof(V2[0]);
 
 	while (!run_over()) {
-		const struct cgroup cgroup = any_cgroup(&worker->rng, rng_below(&worker->rng, SLOTS));
+		const unsigned int slot = rng_below(&worker->rng, SLOTS);
+		const struct cgroup cgroup = any_cgroup(&worker->rng, slot);
 
-		write_setting(&(v1 ? V1 : V2)[rng_below(&worker->rng, known)], &cgroup, &worker->rng);
+		write_setting(&(v1 ? V1 : V2)[rng_below(&worker->rng, known)], slot, &cgroup, &worker->rng);
 		operations_add(1);
 		sleep_us(rng_below(&worker->rng, 6000));
 	}

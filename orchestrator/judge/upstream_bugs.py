@@ -67,6 +67,14 @@ UPSTREAM_BUGS = (
         what="a large folio was read while zswap was enabled for the first time",
         page="docs/found/zswap-first-use.md",
     ),
+    UpstreamBug(
+        title=re.compile(r"write to memory\.max: goes on although the limit was raised"),
+        workloads=frozenset({"memory-max"}),
+        seen=(6, 19, 6),
+        since=(5, 9),
+        what="who lowers memory.max is kept for ever if another task raises it meanwhile",
+        page="docs/found/memory-max.md",
+    ),
 )
 
 

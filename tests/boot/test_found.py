@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A bug that nobody seeded: the released kernel fails, with the fix it passes. docs/found/zswap-zero.md tells it."""
+"""Bugs that nobody seeded: the released kernel fails, with the fix it passes. docs/found/NAME.md tells each."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -9,29 +10,49 @@ from tests.boot.boot_runs import PROJECT, Ran, run_command
 
 pytestmark = [pytest.mark.boot, pytest.mark.timeout(5400)]
 
-MATRIX = PROJECT / "configs" / "zswap-zero.yaml"
 ARCHES = ("x86_64", "arm64")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What the released kernel shows in each cell of configs/NAME.yaml, whose workload has the same name."""
+
+    name: str
+    outcome: str
+    title: str  # a part of it
+
+
+FOUND = (
+    Found(name="zswap-zero", outcome="corrupted", title="(stale)"),
+    Found(name="memory-max", outcome="failed", title="goes on although the limit was raised"),
+)
+
+
+@pytest.fixture(scope="module", params=FOUND, ids=lambda bug: bug.name)
+def bug(request: pytest.FixtureRequest) -> Found:
+    found: Found = request.param
+    return found
+
+
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    results: Path = tmp_path_factory.mktemp("found")
-    return run_command("run", str(MATRIX), "--results", str(results), "--json")
+def ran(bug: Found, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    results: Path = tmp_path_factory.mktemp(bug.name)
+    return run_command("run", str(PROJECT / "configs" / f"{bug.name}.yaml"), "--results", str(results), "--json")
 
 
 @pytest.mark.parametrize("arch", ARCHES)
-def test_zeros_over_what_zswap_has_are_lost_in_the_released_kernel(ran: Ran, arch: str) -> None:
-    cell = ran.cells[f"baseline.plain.{arch}.zswap-zero"]
+def test_the_released_kernel_has_the_bug(bug: Found, ran: Ran, arch: str) -> None:
+    cell = ran.cells[f"baseline.plain.{arch}.{bug.name}"]
 
-    assert cell["verdict"]["outcome"] == "corrupted", ran.titles()
-    assert "(stale)" in cell["verdict"]["title"]
+    assert cell["verdict"]["outcome"] == bug.outcome, ran.titles()
+    assert bug.title in cell["verdict"]["title"]
 
 
 @pytest.mark.parametrize("arch", ARCHES)
-def test_they_are_not_with_the_fix(ran: Ran, arch: str) -> None:
-    assert ran.outcomes()[f"patched.plain.{arch}.zswap-zero"] == "passed", ran.titles()
+def test_the_kernel_with_the_fix_does_not(bug: Found, ran: Ran, arch: str) -> None:
+    assert ran.outcomes()[f"patched.plain.{arch}.{bug.name}"] == "passed", ran.titles()
 
 
 def test_the_summary_says_that_the_fix_makes_the_difference(ran: Ran) -> None:
-    # One finding or two: the title has the number of pages, which may be the same on both arches.
+    # One finding or two: a title with the number of pages may be another one on the other arch.
     assert "only without: 0 of " in (ran.folder / "summary.txt").read_text()

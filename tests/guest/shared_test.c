@@ -48,6 +48,13 @@ static void more_counters_than_there_is_room_for_are_a_crash(void)
 	CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }
 
+static void a_system_call_has_a_sixth_of_the_time_of_a_swapoff(void)
+{
+	start_anew();
+	shared->swapoff_budget = 30;
+	CHECK_NUMBER(run_patience_ns(), 5000000000u);
+}
+
 static void equal_errors_are_counted(void)
 {
 	start_anew();
@@ -190,6 +197,7 @@ int main(void)
 	shared_new();
 	RUN(a_counter_is_one_for_each_name);
 	RUN(more_counters_than_there_is_room_for_are_a_crash);
+	RUN(a_system_call_has_a_sixth_of_the_time_of_a_swapoff);
 	RUN(equal_errors_are_counted);
 	RUN(an_error_that_finds_no_room_is_counted_still);
 	RUN(mismatches_are_counted_and_the_first_are_kept);

@@ -61,6 +61,15 @@ def test_stale_data_of_zswap_is_known_of_the_workload_that_looks_for_it_only() -
     assert not note_of(stale, release="6.19.6", workload="zswap-writeback")
 
 
+def test_a_write_to_memory_max_that_goes_on_is_known_of_the_workload_that_looks_for_it() -> None:
+    goes_on = Verdict(outcome=Outcome.FAILED, title="write to memory.max: goes on although the limit was raised")
+
+    assert note_of(goes_on, release="6.19.6", workload="memory-max")
+    assert note_of(goes_on, release="7.1.8", workload="memory-max")
+    refused = Verdict(outcome=Outcome.FAILED, title="write to memory.max failed with EINVAL")
+    assert not note_of(refused, workload="memory-max")
+
+
 @pytest.mark.parametrize("bug", UPSTREAM_BUGS, ids=lambda bug: bug.what[:30])
 def test_each_entry_leads_to_a_page_of_the_index_and_to_workloads_that_exist(bug: UpstreamBug) -> None:
     page = PROJECT / bug.page
