@@ -11,15 +11,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.elf import open_binary
 from orchestrator.host.paths import scratch_folder
 from orchestrator.host.process import check
 from orchestrator.host.sandbox import Mount
-from orchestrator.host.untrusted import BadFile
-from orchestrator.kernel.code.dwarf_reader import VMLINUX, answered
+from orchestrator.kernel.code.dwarf_reader import VMLINUX, answered, value_of
 from orchestrator.kernel.code.flow import BRANCHES
 from orchestrator.kernel.code.recorded import recorded_code
 from orchestrator.kernel.code.symboliser import TOOL, Places, bulk_argv, places_in
@@ -82,10 +81,7 @@ def _answered(request: MapRequest | CodeRequest, adapter: TypeAdapter[T], dirs: 
     seen = VMLINUX if dirs.sandbox else vmlinux
     asked = _REQUEST.dump_json(replace(request, vmlinux=str(seen), src=str(dirs.seen.src)))
     mounts = (Mount(vmlinux, seen), Mount(dirs.src, dirs.seen.src))
-    try:
-        return adapter.validate_json(answered(__name__, asked, mounts=mounts, sandbox=dirs.sandbox, until=until))
-    except ValidationError as error:
-        raise BadFile("debug information that makes no sense") from error
+    return value_of(adapter, answered(__name__, asked, mounts=mounts, sandbox=dirs.sandbox, until=until))
 
 
 def answer(request: Path, target: Path) -> None:

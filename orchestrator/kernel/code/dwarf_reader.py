@@ -4,6 +4,9 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError
@@ -11,6 +14,8 @@ from orchestrator.host.paths import PACKAGE, scratch_folder
 from orchestrator.host.process import last_lines, run, signal_of
 from orchestrator.host.sandbox import Limits, Mount, Sandbox, confined_argv, hand_over_all
 from orchestrator.host.untrusted import BadFile, read_plain
+
+T = TypeVar("T")
 
 ANSWER_BYTES = 512 << 20
 # vmlinux as the part inside sees it.
@@ -41,6 +46,14 @@ def answered(module: str, request: bytes, *, mounts: Sequence[Mount], sandbox: b
         if done.status != 0:
             raise BadFile(f"debug information that can't be read: {last_lines(done.output, 1)}")
         return read_plain(scratch, "answer", most_bytes=ANSWER_BYTES)
+
+
+def value_of(adapter: TypeAdapter[T], answer: bytes) -> T:
+    """The value that an answer states. Raises BadFile where it is none."""
+    try:
+        return adapter.validate_json(answer)
+    except ValidationError as error:
+        raise BadFile("debug information that makes no sense") from error
 
 
 def _python() -> tuple[Path, ...]:

@@ -9,13 +9,12 @@ import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.elf import Binary, open_binary
 from orchestrator.host.sandbox import Mount
-from orchestrator.host.untrusted import BadFile
-from orchestrator.kernel.code.dwarf_reader import VMLINUX, answered
+from orchestrator.kernel.code.dwarf_reader import VMLINUX, answered, value_of
 from orchestrator.model.images import KernelImage
 
 _SECONDS = 300.0
@@ -31,10 +30,7 @@ def parameter_names(image: KernelImage, functions: Collection[str], *, sandbox: 
     request = json.dumps({"vmlinux": str(seen), "functions": sorted(functions)}).encode()
     until = Deadline.after(_SECONDS, "the names of parameters")
     found = answered(__name__, request, mounts=(Mount(image.vmlinux, seen),), sandbox=sandbox, until=until)
-    try:
-        return _ANSWER.validate_json(found)
-    except ValidationError as error:
-        raise BadFile("debug information that makes no sense") from error
+    return value_of(_ANSWER, found)
 
 
 def names_in(binary: Binary, functions: Collection[str]) -> dict[str, tuple[str, ...]]:

@@ -12,15 +12,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from orchestrator.host.actions import Body
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.elf import Binary, Symbol, Unit, open_binary
 from orchestrator.host.sandbox import Mount
-from orchestrator.host.untrusted import BadFile
 from orchestrator.kernel.code.calls import CALL_SITES
-from orchestrator.kernel.code.dwarf_reader import VMLINUX, answered
+from orchestrator.kernel.code.dwarf_reader import VMLINUX, answered, value_of
 from orchestrator.model.images import KernelImage
 from orchestrator.model.race_points import PointKind, RacePoint, RacePoints, Role, role_of
 
@@ -74,10 +73,7 @@ def race_points(image: KernelImage, request: RaceRequest, *, sandbox: bool) -> R
     asked = _REQUEST.dump_json(replace(request, vmlinux=str(seen)))
     until = Deadline.after(_SECONDS, "the functions that touch the objects of the crash")
     found = answered(__name__, asked, mounts=(Mount(image.vmlinux, seen),), sandbox=sandbox, until=until)
-    try:
-        return _ANSWER.validate_json(found)
-    except ValidationError as error:
-        raise BadFile("debug information that makes no sense") from error
+    return value_of(_ANSWER, found)
 
 
 def answer(request: Path, target: Path) -> None:
