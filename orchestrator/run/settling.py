@@ -11,8 +11,7 @@ from orchestrator.host.errors import InfraError
 from orchestrator.host.text import capped_lines
 from orchestrator.judge.same_finding import finding_of, shows
 from orchestrator.judge.settled import ClaimCell, first_finding, settled
-from orchestrator.kernel.code.c_functions import function_extents
-from orchestrator.kernel.code.claimed_places import missing, place_in
+from orchestrator.kernel.code.claimed_places import defines, missing, place_in
 from orchestrator.kernel.code.whole_diff import patched_files
 from orchestrator.kernel.series.load import BASELINE
 from orchestrator.kernel.source.tree import kept_tree
@@ -162,13 +161,9 @@ def _files_with(src: Path, function: str) -> tuple[str, ...]:
 
 
 def _that_define(paths: Iterable[Path], src: Path, function: str) -> Iterator[str]:
-    words, names = (f"{function}(".encode(), f"({function}".encode()), (function, f"sys_{function}")
     for path in paths:
         name = path.relative_to(src).as_posix()
         if name.startswith(_NOT_KERNEL) or not path.is_file() or path.is_symlink():
             continue
-        data = path.read_bytes()
-        if any(word in data for word in words) and any(
-            one.name in names for one in function_extents(data.decode(errors="replace"))
-        ):
+        if defines(path.read_bytes().decode(errors="replace"), function):
             yield name

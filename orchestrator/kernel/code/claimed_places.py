@@ -19,7 +19,7 @@ def place_in(place: Place, texts: Mapping[str, str]) -> ClaimedPlace | str:
 
     A system call is found by the name in its SYSCALL_DEFINE, and by each name that a stack may have for it.
     """
-    names = (place.function, f"sys_{place.function}", _SYSTEM_CALL.sub("", place.function))
+    names = _names(place.function)
     found = [
         ClaimedPlace(place=place, name=one.name, file=file, first=one.first, last=one.last)
         for file, text in sorted(texts.items())
@@ -38,6 +38,21 @@ def place_in(place: Place, texts: Mapping[str, str]) -> ClaimedPlace | str:
         files = ", ".join(dict.fromkeys(one.file for one in found))
         return f"{place.function}() is in several files: {files}; name one of them, as in {found[0].file}:{place.text}"
     return found[0]
+
+
+def defines(text: str, function: str) -> bool:
+    """Whether a source text has the function of a place."""
+    names = _names(function)
+    # Most texts have none of the words, and are not searched for functions.
+    words = {name.removeprefix("sys_") for name in names}
+    if not any(f"{word}(" in text or f"({word}" in text for word in words):
+        return False
+    return any(one.name in names for one in function_extents(text))
+
+
+def _names(function: str) -> tuple[str, ...]:
+    """What function_extents() may call it."""
+    return function, f"sys_{function}", _SYSTEM_CALL.sub("", function)
 
 
 def marked(found: CoverageMap, places: Sequence[ClaimedPlace]) -> CoverageMap:

@@ -4,7 +4,7 @@
 import pytest
 
 from orchestrator.guest.block_counts import blocks_text
-from orchestrator.kernel.code.claimed_places import marked, missing, place_in
+from orchestrator.kernel.code.claimed_places import defines, marked, missing, place_in
 from orchestrator.model.blocks import Block, CoverageMap
 from orchestrator.model.claims import ClaimedPlace, Place
 
@@ -44,6 +44,7 @@ def test_a_system_call_is_found_by_its_name_and_by_those_of_a_stack(name: str) -
 
     assert isinstance(found, ClaimedPlace)
     assert (found.name, found.file) == ("sys_swapoff", "mm/b.c")
+    assert [file for file, text in TEXTS.items() if defines(text, name)] == ["mm/b.c"]
 
 
 @pytest.mark.parametrize(
