@@ -56,6 +56,7 @@ class ClusterGuests:
 
     cluster: "Cluster"
     run: Path  # the run's folder
+    session: str  # of this process
     listener: Listener
     program: Mapping[str, str]
     ended: dict[str, tuple[str, Receipt]]  # cells that workers have of an earlier part of this run
@@ -141,6 +142,7 @@ class ClusterGuests:
         names += [f"guest/{name}" for name in (*sorted(initramfs), "id_ed25519", "host.pub")]
         return Order(
             run=self.run.name,
+            session=self.session,
             cell=cell,
             image=replace(bootable.kernel, coverage=None),
             files={name: self._digest(self.run / name) for name in names},
@@ -236,11 +238,20 @@ def cluster_guests(request: Request, run: Path, listener: Listener) -> Iterator[
         workers = [f"{worker.address} ({worker.resources.get(GUESTS, 0):g})" for worker in cluster.workers]
         shown = ", ".join(workers) if len(workers) <= 8 else f"{', '.join(workers[:8])} and {len(workers) - 8} more"
         listener(Notice(text=f"guests run on {len(workers)} workers: {shown}"))
+        session = secrets.token_hex(8)
         try:
-            yield ClusterGuests(cluster=cluster, run=run, listener=listener, program=ours, ended=ended, begun=begun)
+            yield ClusterGuests(
+                cluster=cluster,
+                run=run,
+                session=session,
+                listener=listener,
+                program=ours,
+                ended=ended,
+                begun=begun,
+            )
         finally:
             with suppress(InfraError):
-                cluster.everywhere(worker_guests.stop_run, run.name)
+                cluster.everywhere(worker_guests.stop_run, run.name, session)
         with suppress(InfraError):
             cluster.everywhere(worker_guests.forget_run, run.name)
 

@@ -22,6 +22,7 @@ class Order:
     """A cell that a worker is to run."""
 
     run: str
+    session: str  # of the process that asks: a run that is resumed has a new one
     cell: Cell
     image: KernelImage  # its paths are the caller's
     files: Mapping[str, str]  # path in the run's folder -> SHA-256

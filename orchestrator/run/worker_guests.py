@@ -10,6 +10,7 @@ import secrets
 import shutil
 import socket
 import threading
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache as once
@@ -85,7 +86,7 @@ def _ran(order: Order, root: Path, place: Path) -> Receipt | Lacks:
     folder = place / "cells" / order.cell.name
     shutil.rmtree(folder)
     begun = now()
-    observed = SCOPES.of(order.run).run(_observed, order, place, _made(folder))
+    observed = SCOPES.of(order.run, order.session).run(_observed, order, place, _made(folder))
     observation = observed.observation
     receipt = Receipt(
         cell=order.cell.name,
@@ -172,9 +173,9 @@ def begun_here(run: str) -> tuple[str, ...]:
     return tuple(folder.name for folder in (_folder(paths.cache_root(), run) / "cells").glob("*"))
 
 
-def stop_run(run: str) -> None:
-    """End the guests of a run."""
-    SCOPES.end(run)
+def stop_run(run: str, session: str) -> None:
+    """End the guests of a run, and those that this session's orders would still begin here."""
+    SCOPES.end(run, session)
 
 
 def forget_run(run: str) -> None:
@@ -183,24 +184,29 @@ def forget_run(run: str) -> None:
 
 
 @dataclass(slots=True)
-class _Scopes:
-    """For each run the scope that its guests run in: a caller that is interrupted ends them."""
+class Scopes:
+    """The scopes that the guests of a run run in, one for each session: a caller that is interrupted ends them.
 
-    _scopes: dict[str, CancelScope] = field(default_factory=dict)
+    What a session has ended stays ended, since Dask may give out an order of it later. A resumed run is a new session.
+    """
+
+    _scopes: dict[str, dict[str, CancelScope]] = field(default_factory=lambda: defaultdict(dict))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def of(self, run: str) -> CancelScope:
+    def of(self, run: str, session: str) -> CancelScope:
         with self._lock:
-            return self._scopes.setdefault(run, CancelScope())
+            return self._scopes[run].setdefault(session, CancelScope())
 
-    def end(self, run: str) -> None:
+    def end(self, run: str, session: str) -> None:
+        """End all sessions of the run so far; one that was killed has ended nothing itself."""
+        self.of(run, session)
         with self._lock:
-            scope = self._scopes.pop(run, None)
-        if scope:
+            scopes = list(self._scopes[run].values())
+        for scope in scopes:
             scope.cancel("the run was ended")
 
 
-SCOPES = _Scopes()
+SCOPES = Scopes()
 
 
 def _folder(root: Path, run: str) -> Path:
