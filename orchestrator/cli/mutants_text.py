@@ -19,7 +19,7 @@ from orchestrator.kernel.mutants.mutant_patch import bug_name, bug_patch
 from orchestrator.kernel.mutants.operators import OPERATORS
 from orchestrator.model.configuration import Variant
 from orchestrator.model.images import BuildFailure
-from orchestrator.model.mutants import Guard, Mutant, Mutants
+from orchestrator.model.mutants import Guard, Mutant, Mutants, NotMutated
 from orchestrator.plan.expansion import builds_of
 from orchestrator.report.store import new_folder
 from orchestrator.report.terminal import screen, terminal
@@ -27,6 +27,7 @@ from orchestrator.run.kernels import Building, Kernels, open_kernels
 from orchestrator.run.mutant_build import MutantChoice, MutantImage, build_mutants, mutants_of
 
 _SHOWN = 60
+_MOST_PLACES = 8
 Built = dict[str, MutantImage | BuildFailure]
 
 
@@ -108,7 +109,7 @@ def described(found: Mutants, built: Mapping[str, MutantImage | BuildFailure]) -
         yield from _by_operator(found.mutants)
         yield ""
     for why, places in _left_out(found).items():
-        yield f"left out: {why}: {', '.join(places)}"
+        yield f"left out: {why}: {_where(places)}"
     yield _summary(found)
     for name, one in built.items():
         yield from _of_build(name, one)
@@ -122,11 +123,20 @@ def _by_operator(mutants: Sequence[Mutant]) -> Iterator[str]:
         yield f"{count:>4}  {name:<16} {operators[name].breaks}{invisible}"
 
 
-def _left_out(found: Mutants) -> dict[str, list[str]]:
-    places: dict[str, list[str]] = {}
+def _left_out(found: Mutants) -> dict[str, list[NotMutated]]:
+    places: dict[str, list[NotMutated]] = {}
     for one in found.left_out:
-        places.setdefault(one.why, []).append(f"{one.file}:{one.line}")
+        places.setdefault(one.why, []).append(one)
     return places
+
+
+def _where(places: Sequence[NotMutated]) -> str:
+    """Each place; of many the files alone, with how many each has."""
+    if len(places) <= _MOST_PLACES:
+        return ", ".join(f"{one.file}:{one.line}" for one in places)
+    files = Counter(one.file for one in places)
+    named = ", ".join(f"{file} ({count})" for file, count in files.items())
+    return f"{len(places)} changes, each with --json: {named}"
 
 
 def _summary(found: Mutants) -> str:
