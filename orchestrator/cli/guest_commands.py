@@ -12,7 +12,7 @@ from orchestrator.host.errors import ExitCode
 
 @click.command()
 @click.argument("matrix", type=MATRIX, required=False)
-@with_choice(seconds=None, repeat=None)
+@with_choice(seconds=None, repeat=None, seed=None, widen=None)
 def boot(matrix: Path | None, **choice: Any) -> ExitCode:
     """Boot the first kernel of a run to a prompt on this terminal.
 
@@ -26,7 +26,7 @@ def boot(matrix: Path | None, **choice: Any) -> ExitCode:
     """
     from orchestrator.cli.single_guest import boot_to_prompt
 
-    return boot_to_prompt(matrix, Choice(**choice, seconds=None, repeat=None))
+    return boot_to_prompt(matrix, Choice(**choice, seconds=None, repeat=None, seed=None, widen=None))
 
 
 @click.command()

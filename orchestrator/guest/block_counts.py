@@ -66,7 +66,7 @@ def _begins(blocks: Iterable[Block]) -> frozenset[int]:
 
 
 def _flag(block: Block, begins: Collection[int], entries: Mapping[_Copy, Collection[int]]) -> str:
-    """A letter of kernels/overlays/widened: no delay, a place, a partner's, before the entry block, this, after it."""
+    """The FLAGS of kernels/overlays/widened: no delay, places, a partner's, before the entry block, this, after it."""
     if block.quiet:
         return "q"
     if block.site:

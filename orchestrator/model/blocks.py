@@ -60,7 +60,7 @@ class Block:
     file: str
     line: int  # where it begins
     quiet: bool = False  # no time may be lost here: see kernel/targets.py
-    site: str = ""  # "A" or "B": the place of a claimed race that it is at
+    site: str = ""  # "A", "B" or "AB": the places of a claimed race that it is at
     partner: bool = False  # `target` is no changed function, but a partner
 
 

@@ -18,7 +18,7 @@ class Needs:
     slower: float = 1.0  # how much longer the kernel takes for the same: time limits grow with it
     less: float = 1.0  # how much less a workload gets done in the same time: its minimums shrink with it
     kept: float = 0.2  # share of the guest's memory that the kernel may keep for itself, beside MemTotal
-    overlay: str = ""  # folder in kernels/overlays/ that is laid on the source
+    overlay: str = ""  # folder in kernels/overlays/ that is laid on the source: a kernel has one
     records: bool = False  # the overlay records which blocks of whole folders run, and neither counts nor delays
     machine: Machine = PLAIN  # the guest that it needs
     arches: frozenset[str] = frozenset()  # those that have it; empty: all
@@ -31,17 +31,17 @@ FLAVOURS = {
     # Lock classes and chains are static tables, 14 MiB of them; all else is time.
     "debug": Needs(memory_mib=32, slower=2.0, less=2.0),
     # Its delays take most of the time of the load's tasks, and now and then keep swapoff waiting for a lock.
-    "widened": Needs(slower=1.5, less=8.0, overlay="widened"),
+    "widened": Needs(slower=1.5, less=8.0, overlay="widened", without=frozenset({"reach"})),
     # A call at each block of mm/, the allocators included.
-    "reach": Needs(slower=1.5, less=2.0, overlay="reach", records=True),
+    "reach": Needs(slower=1.5, less=2.0, overlay="reach", records=True, without=frozenset({"widened"})),
     # An eighth of the memory as shadow, the quarantine of freed objects (a 32nd), red zones, a kernel twice as large.
     # Of 544 MiB the kernel keeps 131, of 832 MiB 172.
-    "kasan": Needs(memory_mib=160, slower=2.5, less=2.5, kept=0.3),
+    "kasan": Needs(memory_mib=160, slower=2.5, less=2.5, kept=0.3, without=frozenset({"kcsan"})),
     # Suites of the tree: a kernel that is larger by a third, and as quick.
     "kselftest": Needs(memory_mib=16),
     "kunit": Needs(memory_mib=16),
     # The compiler's calls around each access of memory, and a stall of 80 us at every 4000th.
-    "kcsan": Needs(memory_mib=16, slower=3.0, less=4.0),
+    "kcsan": Needs(memory_mib=16, slower=3.0, less=4.0, without=frozenset({"kasan"})),
     # A page takes longer to write, compress, read and check. Slabs, stacks and page tables are larger; so are the swap
     # devices, see fitted().
     "16k": Needs(

@@ -816,19 +816,22 @@ static void what_ran_is_shown_by_block_and_by_function(void)
 
 #define PLACE_A 0x50u
 #define PLACE_B 0x60u
-#define ELSEWHERE 0x70u
+#define PLACE_BOTH 0x70u
+#define ELSEWHERE 0x80u
 
 static struct task_struct other_task;
 
-/* One block at A and one at B; a task is held for 100 ms at most. */
-static void start_with_sites(void)
+#define ONE_EACH "50 f A\n60 g B\n"
+
+/* A task is held for 100 ms at most. */
+static void start_with_sites(const char *lines)
 {
 	nobody_in_the_way();
 	all_as_at_boot();
 	other_task = (struct task_struct){ .pid = 78 };
 	messages_seen = 0;
 	open_blocks();
-	CHECK(write_blocks("50 f A\n60 g B\n") > 0);
+	CHECK(write_blocks(lines) > 0);
 	CHECK_NUMBER(on_set(NULL, 1), 0);
 	hold_us = 100000;
 }
@@ -860,7 +863,7 @@ static void a_task_is_held_at_one_place_until_another_task_comes_by_at_the_other
 {
 	u64 start;
 
-	start_with_sites();
+	start_with_sites(ONE_EACH);
 	seek_turn(0, false);
 	meanwhile = the_other_comes_by_at_b;
 	start = fake_now;
@@ -877,7 +880,7 @@ static void who_meets_nobody_goes_on_in_time(void)
 {
 	u64 start;
 
-	start_with_sites();
+	start_with_sites(ONE_EACH);
 	seek_turn(1, false);
 	start = fake_now;
 	reach(PLACE_B);
@@ -889,7 +892,7 @@ static void who_meets_nobody_goes_on_in_time(void)
 
 static void the_same_place_is_no_meeting(void)
 {
-	start_with_sites();
+	start_with_sites(ONE_EACH);
 	seek_turn(0, false);
 	site_held = 1;
 	site_task = &other_task;
@@ -898,9 +901,32 @@ static void the_same_place_is_no_meeting(void)
 	CHECK_NUMBER(atomic_read(&sites[0].holds), 0);
 }
 
+static void the_other_comes_by_at_both(void)
+{
+	meanwhile = NULL;
+	reach_as(&other_task, PLACE_BOTH);
+}
+
+static void at_a_block_of_both_places_two_tasks_meet(void)
+{
+	for (unsigned int site = 0; site < 2; site++) {
+		start_with_sites("70 f AB\n");
+		seek_turn(site, false);
+		meanwhile = the_other_comes_by_at_both;
+		reach(PLACE_BOTH);
+		CHECK(!meanwhile);
+		CHECK_NUMBER(atomic_read(&sites[site].holds), 1);
+		CHECK_NUMBER(atomic_read(&sites[site].met), 1);
+		CHECK_NUMBER(atomic_read(&sites[site].passes), 1);
+		CHECK_NUMBER(atomic_read(&sites[!site].holds), 0);
+		CHECK_NUMBER(atomic64_read(&sites[0].hits), 2);
+		CHECK_NUMBER(atomic64_read(&sites[1].hits), 2);
+	}
+}
+
 static void the_task_that_is_held_does_not_meet_itself_but_an_interrupt_of_it_does(void)
 {
-	start_with_sites();
+	start_with_sites(ONE_EACH);
 	site_held = 1;
 	site_task = &task;
 	reach(PLACE_B);
@@ -913,7 +939,7 @@ static void the_task_that_is_held_does_not_meet_itself_but_an_interrupt_of_it_do
 
 static void half_of_the_turns_hold_before_the_block_and_half_after_it(void)
 {
-	start_with_sites();
+	start_with_sites(ONE_EACH);
 	seek_turn(0, true);
 	reach(PLACE_A);
 	CHECK_NUMBER(atomic_read(&sites[0].holds), 0);
@@ -926,7 +952,7 @@ static void half_of_the_turns_hold_before_the_block_and_half_after_it(void)
 
 static void both_places_have_their_turns(void)
 {
-	start_with_sites();
+	start_with_sites(ONE_EACH);
 	for (unsigned int i = 0; i < 200; i++) {
 		reach(PLACE_A);
 		reach_as(&other_task, PLACE_B);
@@ -937,7 +963,7 @@ static void both_places_have_their_turns(void)
 
 static void a_turn_for_which_nobody_comes_ends(void)
 {
-	start_with_sites();
+	start_with_sites(ONE_EACH);
 	seek_turn(1, false);
 	for (unsigned int i = 0; i < 1000 && !atomic_read(&sites[0].holds); i++) {
 		reach(PLACE_A);
@@ -950,7 +976,7 @@ static void under_a_spin_lock_a_task_is_held_for_10_ms(void)
 {
 	u64 start;
 
-	start_with_sites();
+	start_with_sites(ONE_EACH);
 	seek_turn(0, false);
 	fake_not_preemptible = true;
 	start = fake_now;
@@ -961,7 +987,7 @@ static void under_a_spin_lock_a_task_is_held_for_10_ms(void)
 
 static void with_interrupts_off_or_without_holds_nobody_is_held(void)
 {
-	start_with_sites();
+	start_with_sites(ONE_EACH);
 	seek_turn(0, false);
 	fake_irqs_disabled = true;
 	reach(PLACE_A);
@@ -974,7 +1000,7 @@ static void with_interrupts_off_or_without_holds_nobody_is_held(void)
 
 static void swapoff_is_held_at_a_place_too(void)
 {
-	start_with_sites();
+	start_with_sites(ONE_EACH);
 	seek_turn(0, false);
 	reach_as(&swapoff_task, PLACE_A);
 	CHECK_NUMBER(atomic_read(&sites[0].holds), 1);
@@ -982,7 +1008,7 @@ static void swapoff_is_held_at_a_place_too(void)
 
 static void meetings_are_said_at_powers_of_two_and_all_at_the_end(void)
 {
-	start_with_sites();
+	start_with_sites(ONE_EACH);
 	while (atomic_read(&sites[0].met) < 5) {
 		seek_turn(0, false);
 		meanwhile = the_other_comes_by_at_b;
@@ -1056,6 +1082,7 @@ int main(void)
 	RUN(a_task_is_held_at_one_place_until_another_task_comes_by_at_the_other);
 	RUN(who_meets_nobody_goes_on_in_time);
 	RUN(the_same_place_is_no_meeting);
+	RUN(at_a_block_of_both_places_two_tasks_meet);
 	RUN(the_task_that_is_held_does_not_meet_itself_but_an_interrupt_of_it_does);
 	RUN(half_of_the_turns_hold_before_the_block_and_half_after_it);
 	RUN(both_places_have_their_turns);

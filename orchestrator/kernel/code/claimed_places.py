@@ -56,13 +56,14 @@ def _names(function: str) -> tuple[str, ...]:
 
 
 def marked(found: CoverageMap, places: Sequence[ClaimedPlace]) -> CoverageMap:
-    """Only the blocks at the places, each with the side that it is of: "A" or "B"."""
-    sides = zip(SIDES, places, strict=True)
-    blocks = [replace(block, site=side) for side, place in sides for block in _blocks_at(place, found.blocks)]
-    # Where both are in one function without lines, each block is a part of both: the first has it.
-    once = {block.offset: block for block in reversed(blocks)}
+    """Only the blocks at the places, each with the sides that it is of: two tasks in one function may race, too."""
+    sides: dict[int, str] = {}
+    for side, place in zip(SIDES, places, strict=True):
+        for block in _blocks_at(place, found.blocks):
+            sides[block.offset] = sides.get(block.offset, "") + side
+    blocks = tuple(replace(block, site=sides[block.offset]) for block in found.blocks if block.offset in sides)
     claim = "|".join(place.place.text for place in places)
-    return replace(found, blocks=tuple(once[offset] for offset in sorted(once)), claim=claim)
+    return replace(found, blocks=blocks, claim=claim)
 
 
 def _blocks_at(place: ClaimedPlace, blocks: Sequence[Block]) -> list[Block]:
@@ -81,7 +82,7 @@ def _blocks_at(place: ClaimedPlace, blocks: Sequence[Block]) -> list[Block]:
 def missing(found: CoverageMap, places: Sequence[ClaimedPlace]) -> str:
     """Why one of the places can't be counted in a kernel that was built; "" where both can."""
     for side, place in zip(SIDES, places, strict=True):
-        own = [block for block in found.blocks if block.site == side]
+        own = [block for block in found.blocks if side in block.site]
         if not own:
             return f"{side}: {place.place.text}: this kernel has no code of it that can be counted"
         if all(block.quiet for block in own):

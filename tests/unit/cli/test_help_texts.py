@@ -65,7 +65,7 @@ def test_the_defaults_of_widen_can_be_copied(name: str) -> None:
 
 
 def test_boot_runs_no_cell_and_has_no_options_for_it() -> None:
-    assert not {"--seconds", "--repeat"} & options("boot").keys()
+    assert not {"--seconds", "--repeat", "--seed", "--widen"} & options("boot").keys()
 
 
 def test_a_map_is_made_of_the_workloads_that_patchrig_chooses_from() -> None:

@@ -105,6 +105,8 @@ def test_only_arm64_has_pages_of_other_sizes(arch: str) -> None:
 
 
 def test_parts_that_kconfig_has_not_together_are_refused() -> None:
+    assert flavour_conflict("widened+reach") == "widened can't be joined with reach"
+    assert flavour_conflict("kasan+kcsan") == "kasan can't be joined with kcsan"
     assert flavour_conflict("16k+64k") == "16k can't be joined with 64k"
     assert "thp-always" in flavour_conflict("debug+thp-always+rt")
     assert flavour_conflict("64k+numa+memcg-v1+thp-always") == ""

@@ -93,6 +93,17 @@ def test_places_in_one_function_are_told_apart_by_their_lines() -> None:
     assert [(one.offset, one.site) for one in found.blocks] == [(0x10, "B"), (0x20, "A")]
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "sides"), [("f", "f", "AB"), ("f:14", "f:14", "AB"), ("f", "f:12", "AB"), ("f:14", "f:12", "A")]
+)
+def test_two_tasks_may_race_at_one_place(first: str, second: str, sides: str) -> None:
+    places = (place(first, first=10, last=20), place(second, first=10, last=20))
+    found = marked(coverage(block(0x10, 11), block(0x20, 14)), places)
+
+    assert sides in {one.site for one in found.blocks}
+    assert missing(found, places) == ""
+
+
 def test_a_place_without_code_is_named() -> None:
     places = (place("f", first=10, last=20), place("g:31", first=30, last=40))
 

@@ -180,14 +180,27 @@ static notrace bool passed_by(const struct site *site)
 	return true;
 }
 
-static notrace void site_reached(struct site *site, u32 number)
+static notrace bool is_at(const struct site *site, u32 sides)
+{
+	return sides >> (site - sites) & 1;
+}
+
+/* A block, of one of the places or of both: two tasks in one function may race, too. */
+static notrace void sites_reached(u32 sides, u32 number)
 {
 	const u64 choice = site_choice();
+	struct site *const wanted = wanted_site(choice);
+	bool passed = false;
 
-	atomic64_inc(&site->hits);
-	if (passed_by(site) || !in_task() || !may_be_held())
+	for (struct site *site = sites; site < sites + ARRAY_SIZE(sites); site++) {
+		if (!is_at(site, sides))
+			continue;
+		atomic64_inc(&site->hits);
+		passed |= passed_by(site);
+	}
+	if (passed || !in_task() || !may_be_held())
 		return;
-	if (wanted_site(choice) != site || wanted_block(site, choice) != number) {
+	if (!is_at(wanted, sides) || wanted_block(wanted, choice) != number) {
 		if (ktime_get_mono_fast_ns() > READ_ONCE(site_turn_began) + TURN_US * NSEC_PER_USEC)
 			next_turn();
 		return;
@@ -195,15 +208,27 @@ static notrace void site_reached(struct site *site, u32 number)
 	if (held_after_block(choice))
 		WRITE_ONCE(site_pending[hash_32(current->pid, TURNS_BITS)], (u32)atomic_read(&site_turn) + 1);
 	else
-		hold_once(site, mixed(choice));
+		hold_once(wanted, mixed(choice));
 }
 
-static int add_to_site(u32 number, char flag)
+static u32 sides_of(const char *flags)
 {
-	struct site *site = &sites[flag - 'A'];
+	u32 sides = 0;
 
-	if (site->count == SITE_BLOCKS_MAX)
-		return -ENOSPC;
-	site->blocks[site->count++] = number;
+	for (struct site *site = sites; site < sites + ARRAY_SIZE(sites); site++)
+		if (strchr(flags, site->name))
+			sides |= 1 << (site - sites);
+	return sides;
+}
+
+static int add_to_sites(u32 number, u32 sides)
+{
+	for (struct site *site = sites; site < sites + ARRAY_SIZE(sites); site++) {
+		if (!is_at(site, sides))
+			continue;
+		if (site->count == SITE_BLOCKS_MAX)
+			return -ENOSPC;
+		site->blocks[site->count++] = number;
+	}
 	return 0;
 }

@@ -10,7 +10,7 @@
  *                      the series changed), '-' for one before it, 'a' for one after it, and 'q' for a block where
  *                      no time may be lost. 'p' is a block of a partner, a function that the series does not change and
  *                      that works on the same state; 'P' the one with which that begins. 'A' and 'B' are the two places
- *                      of a claimed race (sites.h).
+ *                      of a claimed race (sites.h), and 'AB' is a block of both.
  *                      read: "OFFSET FUNCTION HITS SLEEPS SPINS REFUSED" of each block that ran
  *   patchrig/targets   read: the same per function, with its number of blocks and how many of them ran
  *   patchrig/chance    how likely a delay is, in millionths for each execution of a block
@@ -110,7 +110,7 @@ enum where { BEFORE_GATE, GATE, AFTER_GATE, QUIET };
 struct block {
 	u32 offset;
 	u16 target;
-	u16 site; /* 1: A, 2: B of a claimed race; 0: neither */
+	u16 sides; /* of a claimed race: 1: A, 2: B, 3: both */
 	bool partner;
 	enum where where;
 	atomic_t sleeps, spins, refused;
@@ -479,8 +479,8 @@ static noinline notrace void block_reached(u32 offset)
 	if (!block)
 		return;
 	atomic64_inc(&block->hits);
-	if (block->site)
-		site_reached(&sites[block->site - 1], block - blocks);
+	if (block->sides)
+		sites_reached(block->sides, block - blocks);
 	if (!READ_ONCE(chance) || !in_task())
 		return;
 	random = chosen();
@@ -549,8 +549,8 @@ static int add_block(char *flags)
 {
 	const char *offset_text = strsep(&flags, " "), *name = strsep(&flags, " ");
 	struct block *block;
-	u32 offset;
-	int target;
+	u32 offset, sides;
+	int target, error;
 
 	if (!flags || !*flags || !*name || kstrtou32(offset_text, 16, &offset))
 		return -EINVAL;
@@ -559,15 +559,13 @@ static int add_block(char *flags)
 	target = target_of(name);
 	if (target < 0)
 		return target;
-	if (*flags == 'A' || *flags == 'B') {
-		const int error = add_to_site(blocks_count, *flags);
-
-		if (error)
-			return error;
-	}
+	sides = sides_of(flags);
+	error = add_to_sites(blocks_count, sides);
+	if (error)
+		return error;
 	block = &blocks[blocks_count++];
 	block->offset = offset;
-	block->site = *flags == 'A' ? 1 : *flags == 'B' ? 2 : 0;
+	block->sides = sides;
 	block->target = target;
 	block->partner = *flags == 'P' || *flags == 'p';
 	block->where = where_of(*flags);
