@@ -41,8 +41,7 @@ def bisect(  # noqa: PLR0913  # click gives each option as an argument
     Only the same outcome with the same title counts. Lost cells, cells that
     were not exercised, kernels that do not build and other failures tell
     nothing. RUN is an id, the start of one, a path, or "latest". CELL is a
-    cell's name, its end, or a part of it that no other cell has; an end goes
-    before a part.
+    cell's name, its end, or else a part that no other cell has.
 
     With --range, CELL is one without a series, and the kernels are those of the
     commits from GOOD to BAD.

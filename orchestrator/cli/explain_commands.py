@@ -33,7 +33,7 @@ def explain(  # noqa: PLR0913  # click gives each option as an argument
     functions, and the functions that are given the same objects.
 
     RUN is an id, the start of one, a path, or "latest". CELL is a cell's name,
-    its end, or a part of it that no other cell has; an end goes before a part.
+    its end, or else a part that no other cell has.
 
     --when runs the cell again and again. Each guest leaves the cell's
     schedule at another moment before the splat; the share of those that crash

@@ -14,7 +14,7 @@ from orchestrator.host.errors import ExitCode
 @click.argument("matrix", type=MATRIX, required=False)
 @with_choice(seconds=None, repeat=None, seed=None, widen=None)
 def boot(matrix: Path | None, **choice: Any) -> ExitCode:
-    """Boot the first kernel of a run to a prompt on this terminal.
+    """Boot the first kernel that `patchrig run` would test, to a prompt here.
 
     The swap devices of its first cell are attached. Ctrl-A X ends QEMU. Without
     MATRIX: what `patchrig run` would choose for --patch, --tree or --kernel;
@@ -42,8 +42,8 @@ def boot(matrix: Path | None, **choice: Any) -> ExitCode:
 def shell(cell: str, matrix: Path | None, **choice: Any) -> ExitCode:
     """Boot the guest of a CELL and open an SSH session in it.
 
-    CELL is a cell's name, its end, or a part of it that no other cell has; an
-    end goes before a part. Its workload starts when you type its command, which
+    CELL is a cell's name, its end, or else a part that no other cell has. Its
+    workload starts when you type its command, which
     is printed. The guest ends with the session. For the guest of an earlier
     run's cell, give the options of that run: --flavour, --patch, --tree,
     --kernel.

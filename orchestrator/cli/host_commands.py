@@ -32,11 +32,16 @@ def doctor(verify: bool, as_json_text: bool) -> ExitCode:
 @click.option("--all", "everything", is_flag=True, help="Remove all of the cache: tarballs, trees, compiler cache.")
 @click.option("--keep-gib", type=click.IntRange(0), default=2, show_default=True,
               help="Keep this much of built kernels: those used last.")  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="Only show what there is.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Remove nothing: show the size of each part of the cache, and what killed runs left.",
+)
 def clean(everything: bool, keep_gib: int, dry_run: bool) -> ExitCode:
     """Free disk space in the cache: old kernels, or everything.
 
-    It also removes what killed runs left behind.
+    Without options: built kernels beyond 2 GiB. It also removes what killed
+    runs left behind.
 
     \b
     Examples:

@@ -29,7 +29,7 @@ from orchestrator.host.errors import ExitCode
     tree=tree_option("Hunt in this kernel tree, which is copied and never touched."),
     kernel=kernel_option("Hunt in kernels/NAME.yaml, or in a version such as 6.12.100."),
     suite=REFUSED_SUITE,
-    widen=widen_option("0.2%"),
+    widen=widen_option("0.2%", partners=False),
 )
 @click.option("--seconds", type=click.IntRange(1), help="Load seconds of each cell (default: 20).")
 @click.option(

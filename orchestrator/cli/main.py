@@ -28,7 +28,8 @@ COMMANDS = {
         "Find the patch of a series, or the commit of a range, that a failure comes with.",
     ),
     "boot": Command(
-        "orchestrator.cli.guest_commands:boot", "Boot the first kernel of a run to a prompt on this terminal."
+        "orchestrator.cli.guest_commands:boot",
+        "Boot the first kernel that `patchrig run` would test, to a prompt here.",
     ),
     "build": Command(
         "orchestrator.cli.run_commands:build", "Build the kernels of a run and print where they are; run nothing."

@@ -24,13 +24,13 @@ def minimise(  # noqa: PLR0913  # click gives each option as an argument
 ) -> ExitCode:  # fmt: skip
     """Take parts of a red CELL of a --deterministic RUN away, one by one.
 
-    Seconds, threads, numbers of the workload, swap devices, settings, delays
-    and CPUs: less of each is kept if a cell with it shows the same finding
-    again. Each trial is a deterministic cell of a run in the folder
+    patchrig tries less of each: seconds, threads, numbers of the workload, swap
+    devices, settings, delays, CPUs. The smaller value stays if a cell with it
+    shows the same finding. Each trial is a deterministic cell of a run in the folder
     RUN/minimised/CELL; the smallest of them is printed.
 
     RUN is an id, the start of one, a path, or "latest". CELL is a cell's name,
-    its end, or a part of it that no other cell has; an end goes before a part.
+    its end, or else a part that no other cell has.
 
     Exit code 0: the finding showed again. 1: it did not, with the cell as it
     was. 2: the cell can't be minimised. 3: the host failed.

@@ -124,12 +124,12 @@ def kernel_option(what: str) -> Option[Any]:
     return click.option("--kernel", metavar="NAME", help=what)
 
 
-def widen_option(chance: str) -> Option[Any]:
+def widen_option(chance: str, *, partners: bool = True) -> Option[Any]:
     return click.option(
         "--widen",
         metavar="K=V,...",
         help=f"Delays of a widened flavour, with commas between them. The defaults are chance={chance}, max=30ms, "
-        "spin=1ms, hold=500ms, rest=10%, partners=25%; only=F+F delays these functions alone.",
+        f"spin=1ms, hold=500ms, rest=10%{', partners=25%' * partners}; only=F+F delays these functions alone.",
     )
 
 
@@ -151,7 +151,7 @@ _BUILD_CHOICE: dict[str, Option[Any]] = {
     "arch": ARCH,
     "flavour": click.option(
         "--flavour", multiple=True, metavar="F",
-        help=f"Only this flavour: {', '.join(FLAVOURS)}, or several in one kernel as a+b. {AGAIN}",
+        help=f"Flavour to run instead of the matrix's: {', '.join(FLAVOURS)}, or several in one kernel as a+b. {AGAIN}",
     ),
     "workload": WORKLOAD,
     "suite": suite_option("A test suite instead of the matrix's workloads"),
@@ -162,7 +162,7 @@ _BUILD_CHOICE: dict[str, Option[Any]] = {
 _CHOICE: dict[str, Option[Any]] = _BUILD_CHOICE | {
     "variant": click.option(
         "--variant", multiple=True, type=click.Choice(VARIANTS),
-        help=f"Only this variant: patched has the series, baseline has not. {AGAIN}",
+        help=f"Variant to run instead of the matrix's: patched has the series, baseline has not. {AGAIN}",
     ),
     "seconds": click.option("--seconds", type=click.IntRange(1), help="Load seconds of each cell."),
     "repeat": click.option(

@@ -38,8 +38,7 @@ def replay(  # noqa: PLR0913  # click gives each option as an argument
 
     Same QEMU, image, initramfs and seed: then all that the guest does is the
     same, each race too. RUN is an id, the start of one, a path, or "latest".
-    CELL is a cell's name, its end, or a part of it that no other cell has; an
-    end goes before a part.
+    CELL is a cell's name, its end, or else a part that no other cell has.
 
     --gdb starts gdb on the guest, which stops before the splat of the cell's
     finding. Without a terminal gdb prints the stack, or does what --ex says.

@@ -29,8 +29,8 @@ def _origin(_context: click.Context, _parameter: click.Parameter, value: str) ->
 def report(name: str, kcidb: bool, origin: str, mail: bool, tester: str, results: Path) -> ExitCode:
     """Write the report of a RUN in the forms of other tools, into its folder.
 
-    Give --kcidb, --mail or both: each run writes summary.txt and report.html by
-    itself. RUN is an id, the start of one, a path, or "latest" (the default).
+    Give --kcidb, --mail or both. (`patchrig run` has written summary.txt and
+    report.html already.) RUN is an id, the start of one, a path, or "latest" (the default).
     Nothing is sent.
 
     The mail has Tested-by only if all of this is true, and else says what is

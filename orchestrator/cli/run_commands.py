@@ -167,8 +167,8 @@ def repro(  # noqa: PLR0913  # click gives each option as an argument
     """Run a CELL of an earlier RUN again.
 
     Kernel, guest files, seed and command line are the same. RUN is an id, the
-    start of one, a path, or "latest". CELL is a cell's name, its end, or a part
-    of it that no other cell has; an end goes before a part.
+    start of one, a path, or "latest". CELL is a cell's name, its end, or else a
+    part that no other cell has.
 
     \b
     Examples:

@@ -83,5 +83,5 @@ def markdown(rows: Iterable[Tally], day: str) -> str:
 
 def never_played(fault: str, what: str, *, short: int) -> str:
     """The row of a fault whose campaign was never written: without counts and date."""
-    note = f"never run in full; `make test` runs the short form ({short})"
+    note = f"never run in full; `make test` runs a short form of it: {short} kills"
     return "| " + " | ".join([fault, what, "0", *([""] * len(Kind)), note, ""]) + " |"

@@ -35,7 +35,7 @@ def test_an_option_that_may_be_given_several_times_says_so(name: str) -> None:
 def test_a_command_that_takes_a_cell_says_how_it_is_found(name: str) -> None:
     text = " ".join((command(name).help or "").split())
 
-    assert "CELL is a cell's name, its end, or a part of it that no other cell has; an end goes before a part." in text
+    assert "CELL is a cell's name, its end, or else a part that no other cell has." in text
 
 
 @pytest.mark.parametrize("name", ["explain", "minimise", "repro"])
