@@ -26,10 +26,11 @@ void figures_read(struct kernel_counters *figures);
 void figure_add(struct kernel_counters *figures, const char *name, uint64_t value);
 void figure_lacking(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool figure_value(const struct kernel_counters *figures, const char *name, uint64_t *value);
+void figure_remove(struct kernel_counters *figures, const char *name);
 /* SwapTotal less SwapFree less what the devices use, in KiB; whether the files say it. */
 bool swap_gap(int64_t *kib);
 
-/* left-pages.c: pages of user space that are charged to the load's cgroup */
+/* left-pages.c: pages of user space that are charged to the load's cgroup; without the swap cache where swap_stays */
 void left_pages_read(struct kernel_counters *figures);
 
 /* negative-totals.c */

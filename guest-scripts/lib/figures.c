@@ -48,6 +48,15 @@ bool figure_value(const struct kernel_counters *figures, const char *name, uint6
 	return false;
 }
 
+void figure_remove(struct kernel_counters *figures, const char *name)
+{
+	for (unsigned int i = 0; i < figures->count; i++)
+		if (!strcmp(figures->of[i].name, name)) {
+			figures->of[i] = figures->of[--figures->count];
+			return;
+		}
+}
+
 void figure_lacking(const char *name, const char *format, ...)
 {
 	struct shared_lacking *lacking = &shared->figures_lacking[shared->figures_lacking_count];

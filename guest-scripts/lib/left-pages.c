@@ -39,7 +39,7 @@ static bool of_user_space(uint64_t flags)
 {
 	const uint64_t wanted = 1ull << KPF_ANON | 1ull << KPF_SWAPCACHE | 1ull << KPF_SWAPBACKED;
 	/* A page with broken memory is kept from use on purpose. */
-	const uint64_t unwanted = 1ull << KPF_BUDDY | 1ull << KPF_HWPOISON;
+	const uint64_t unwanted = 1ull << KPF_BUDDY | 1ull << KPF_HWPOISON | (uint64_t)shared->swap_stays << KPF_SWAPCACHE;
 
 	return flags & wanted && !(flags & unwanted);
 }

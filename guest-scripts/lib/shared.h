@@ -138,6 +138,7 @@ struct shared {
 
 	/* accounting: of the child that takes it */
 	struct accounting accounting[MOMENTS];
+	bool swap_stays; /* swapoff_leaves_swap() */
 	unsigned int figures_lacking_count, left_pages_count;
 	struct shared_lacking figures_lacking[LACKING_MAX];
 	char left_pages[LEFT_PAGES_MAX][NAME_SIZE * 2]; /* the first of them, in words */

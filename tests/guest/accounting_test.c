@@ -83,6 +83,48 @@ static void shared_memory_that_no_file_explains_is_waited_for(void)
 	CHECK(now_ns() > START + 10000000000ull);
 }
 
+static void a_swapoff_that_fills_the_swap_cache(void)
+{
+	kernel_file("/proc/vmstat", "nr_swapcached 260\nnr_anon_pages 100\n");
+}
+
+static void one_more_is_left(void)
+{
+	kernel_file("/proc/vmstat", "nr_swapcached 4\nnr_anon_pages 100\n");
+}
+
+static void load_leaves_swap_cache(void (*does)(void))
+{
+	start_anew();
+	shared->devices_count = 1;
+	strcpy(shared->devices[0].path, "/dev/zram0");
+	accounting_settle(BEFORE_LOAD);
+	kernel_file("/proc/vmstat", "nr_swapcached 3\nnr_anon_pages 100\n");
+	swapoff_does = does;
+	accounting_settle(AFTER_LOAD);
+	swapoff_does = NULL;
+}
+
+static void where_swapoff_leaves_pages_in_the_swap_cache_those_are_not_judged(void)
+{
+	uint64_t value;
+
+	load_leaves_swap_cache(a_swapoff_that_fills_the_swap_cache);
+	CHECK(shared->swap_stays && shared->accounting[AFTER_LOAD].taken);
+	CHECK(!figure_value(&shared->accounting[AFTER_LOAD].figures, "vmstat.nr_swapcached", &value));
+	CHECK_NUMBER(after("vmstat.nr_anon_pages"), 100);
+	CHECK_TEXT(shared->figures_lacking[shared->figures_lacking_count - 1].why,
+		   "this kernel's swapoff leaves swapped pages in the swap cache or in zswap");
+	CHECK(!shared->devices[0].on);
+}
+
+static void where_swapoff_brings_pages_back_one_that_is_left_is_judged(void)
+{
+	load_leaves_swap_cache(one_more_is_left);
+	CHECK(!shared->swap_stays);
+	CHECK_NUMBER(after("vmstat.nr_swapcached"), 3);
+}
+
 static void a_kernel_that_drops_no_caches_lacks_that(void)
 {
 	start_anew();
@@ -127,6 +169,8 @@ int main(void)
 	RUN(one_that_does_not_come_back_is_waited_for_up_to_an_end);
 	RUN(a_fall_is_not_waited_for);
 	RUN(shared_memory_that_no_file_explains_is_waited_for);
+	RUN(where_swapoff_leaves_pages_in_the_swap_cache_those_are_not_judged);
+	RUN(where_swapoff_brings_pages_back_one_that_is_left_is_judged);
 	RUN(a_kernel_that_drops_no_caches_lacks_that);
 	RUN(a_gap_that_stays_is_kept_and_one_that_closes_is_none);
 	RUN(without_swaps_there_is_no_gap);

@@ -32,6 +32,7 @@ int __wrap_swapoff(const char *path);
 int __wrap_setpriority(int which, unsigned int who, int priority);
 
 unsigned int swapoffs_seen, swapons_seen;
+void (*swapoff_does)(void);
 
 static uint64_t fake_now;
 static unsigned int fake_page_size;
@@ -157,6 +158,8 @@ int __wrap_swapoff(const char *path)
 {
 	(void)path;
 	swapoffs_seen++;
+	if (swapoff_does)
+		swapoff_does();
 	errno = swapoff_errors_count ? *swapoff_errors : 0;
 	if (swapoff_errors_count) {
 		swapoff_errors++;

@@ -20,6 +20,8 @@ void clock_set(uint64_t ns);
 
 /* What the next swapoffs return, in turn: 0 or an errno; after that, 0. */
 void swapoff_returns(const int *errors, unsigned int count);
+/* Called by each swapoff. */
+extern void (*swapoff_does)(void);
 /* What each swapon returns: 0 or an errno. */
 void swapon_returns(int error);
 extern unsigned int swapoffs_seen, swapons_seen;

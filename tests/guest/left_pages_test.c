@@ -71,6 +71,18 @@ static uint64_t value_of(const char *name)
 	return value;
 }
 
+static void the_swap_cache_does_not_count_where_swapoff_leaves_pages_there(void)
+{
+	start_anew();
+	page(7, own, SWAPCACHE | SWAPBACKED);
+	page(8, own, ANON | SWAPBACKED);
+	read_them();
+	CHECK_NUMBER(value_of("cgroup.unmapped_pages"), 2);
+	shared->swap_stays = true;
+	read_them();
+	CHECK_NUMBER(value_of("cgroup.unmapped_pages"), 1);
+}
+
 static void none_is_zero(void)
 {
 	start_anew();
@@ -132,6 +144,7 @@ int main(void)
 {
 	shared_new();
 	RUN(none_is_zero);
+	RUN(the_swap_cache_does_not_count_where_swapoff_leaves_pages_there);
 	RUN(those_of_user_space_count);
 	RUN(only_the_first_are_listed_and_again_at_each_look);
 	RUN(a_kernel_that_does_not_say_lacks_it);
