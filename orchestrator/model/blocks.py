@@ -28,6 +28,7 @@ class LineState(StrEnum):
     CODE = "code"  # it has instructions whose execution is counted
     NO_CODE = "no-code"  # a comment, a declaration, a macro, or what the compiler had no instruction for
     NOT_INSTRUMENTED = "not-instrumented"  # it has instructions, but only such as nobody can count
+    BOOT_ONLY = "boot-only"  # it has instructions, but only such as are gone before a workload starts
     NOT_BUILT = "not-built"  # this configuration does not compile its file
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a cell's guest proves: the sites that it reached, and the functions of the series that ran (pure)."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from orchestrator.guest.probe_lists import MOST_CHANGED, is_meant, probed
@@ -13,6 +13,7 @@ from orchestrator.model.probes import ChangedSeen, Located, LocatedFunction, Loc
 State = bool | str
 """Whether a function ran; a text says why nobody can tell."""
 
+_NO_COUNT = "none of its lines has a count"
 _REFUSED = "the kernel allows no probe there"
 _NO_ROOM = f"a cell probes {MOST_CHANGED} functions at most, and this was not among them"
 
@@ -88,13 +89,17 @@ def _by_blocks(located: Located, coverage: CoverageMap, executed: Executed | Non
     counts: dict[str, list[tuple[int, int]]] = {}
     for file, line, count in _counts(coverage, executed):
         counts.setdefault(file, []).append((line, count))
-    return [_ran(one, counts.get(one.file, ())) for one in located.changed]
+    at_boot = {(line.file, line.line) for line in coverage.lines if line.state is LineState.BOOT_ONLY}
+    return [_ran(one, counts.get(one.file, ()), at_boot) for one in located.changed]
 
 
-def _ran(function: LocatedFunction, counts: Iterable[tuple[int, int]]) -> State:
+def _ran(function: LocatedFunction, counts: Iterable[tuple[int, int]], at_boot: Collection[tuple[str, int]]) -> State:
     """By line and count of what is counted in the function's file."""
     own = [count for line, count in counts if function.first <= line <= function.last]
-    return any(count > 0 for count in own) if own else "none of its lines has a count"
+    if own:
+        return any(count > 0 for count in own)
+    lines = range(function.first, function.last + 1)
+    return "it runs at boot only" if any((function.file, line) in at_boot for line in lines) else _NO_COUNT
 
 
 def _counts(coverage: CoverageMap, executed: Executed) -> Iterator[tuple[str, int, int]]:

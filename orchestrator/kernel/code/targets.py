@@ -85,6 +85,7 @@ class _Blocks:
     blocks: dict[int, Block] = field(default_factory=dict)
     # A line with code -> what of it can be counted.
     lines: dict[tuple[str, int], set[Piece]] = field(default_factory=dict)
+    boot: set[tuple[str, int]] = field(default_factory=set)  # lines with code that is freed after the boot
     built: set[str] = field(default_factory=set)  # the sources of units, and what they include
 
 
@@ -185,7 +186,9 @@ class _Aim:
 
 
 def _look(found: _Blocks, instrumented: Collection[str], kernel: Kernel, aim: _Aim) -> None:
-    start = kernel.binary.symbols("_stext").get("_stext", 0)
+    edges = kernel.binary.symbols("_stext", "_etext")
+    start = edges.get("_stext", 0)
+    text = range(start, edges.get("_etext", 0))
     looks: list[tuple[_Walk, list[Function], list[Instruction]]] = []
     for unit in kernel.binary.units():
         if unit.source not in instrumented:
@@ -202,6 +205,9 @@ def _look(found: _Blocks, instrumented: Collection[str], kernel: Kernel, aim: _A
         for function in functions:
             nodes = nodes_of(code, function.ranges, kernel.branches, CALLBACK)
             parts = tuple(stretches(function, code, places))
+            if not any(first in text for first, _ in function.ranges):
+                found.boot |= _changed_places(parts, walk)
+                continue
             body = _Body(function=function, stretches=parts, nodes=nodes, counts=counts(nodes), start=start)
             _take(found, body, walk)
 
@@ -300,6 +306,10 @@ def _take(found: _Blocks, body: _Body, walk: _Walk) -> None:
                 _keep(found, body, node, target, walk)
 
 
+def _changed_places(parts: Sequence[Stretch], walk: _Walk) -> set[tuple[str, int]]:
+    return {(frame.file, frame.line) for part in parts if walk.target(part.frames) for frame in part.frames}
+
+
 def _pieces(body: _Body, node: Node) -> set[Piece]:
     if node.start not in body.counts:
         return set()
@@ -346,8 +356,10 @@ def _line(path: str, number: int, text: str, found: _Blocks) -> ChangedLine:
     if path not in found.built:
         return replace(line, state=LineState.NOT_BUILT)
     # The initial value of a variable is put where it is needed, which is not where it is written.
-    if (path, number) not in found.lines or _DECLARATION.match(text):
+    if _DECLARATION.match(text):
         return line
+    if (path, number) not in found.lines:
+        return replace(line, state=LineState.BOOT_ONLY) if (path, number) in found.boot else line
     pieces = tuple(sorted(found.lines[path, number], key=lambda piece: (piece.inside, piece.terms)))
     return replace(line, state=LineState.CODE if pieces else LineState.NOT_INSTRUMENTED, pieces=pieces)
 

@@ -26,6 +26,7 @@ PAGE_FILE = "coverage.html"  # in the folder of a run that has coverage
 MARKS = {
     LineState.NO_CODE: "-",
     LineState.NOT_INSTRUMENTED: "?",
+    LineState.BOOT_ONLY: "^",
     LineState.NOT_BUILT: "=",
 }
 NOT_RUN = "#####"
@@ -35,6 +36,7 @@ MEANINGS = {
     NOT_COUNTED: "did not run in the inlined copies that can be counted",
     MARKS[LineState.NO_CODE]: "has no code",
     MARKS[LineState.NOT_INSTRUMENTED]: "is not instrumented",
+    MARKS[LineState.BOOT_ONLY]: "runs at boot only",
     MARKS[LineState.NOT_BUILT]: "is in a file that is not built",
 }
 LEGEND = ", ".join(f"{mark} {meaning}" for mark, meaning in MEANINGS.items())
@@ -197,6 +199,7 @@ def could_not_say(cells: int) -> str:
 _OTHERS = {
     LineState.NO_CODE: "have no code",
     LineState.NOT_INSTRUMENTED: "are not instrumented",
+    LineState.BOOT_ONLY: "run at boot only",
     LineState.NOT_BUILT: "are not built",
 }
 

@@ -97,22 +97,25 @@ def test_of_more_functions_than_a_cell_probes_the_others_are_named_with_that_rea
 
 
 def test_an_instrumented_kernel_tells_by_its_blocks_and_lines() -> None:
-    located = Located(sites={}, changed=(function("f"), function("g", first=20), function("h", first=40)))
+    located = Located(
+        sites={}, changed=tuple(function(name, first=at) for name, at in (("f", 1), ("g", 20), ("h", 40), ("i", 60)))
+    )
     blocks = tuple(
         Block(offset=at, target="f", inside="f", file="mm/a.c", line=line) for at, line in ((16, 3), (32, 25))
     )
     line = ChangedLine(
         file="mm/a.c", line=26, text="x();", state=LineState.CODE, pieces=(Piece(inside="g", terms=((32, 1),)),)
     )
-    coverage = CoverageMap(side="new", diff=(), lines=(line,), blocks=blocks)
+    boot = ChangedLine(file="mm/a.c", line=61, text="y();", state=LineState.BOOT_ONLY)
+    coverage = CoverageMap(side="new", diff=(), lines=(line, boot), blocks=blocks)
     run = replace(guest_run(), executed={16: BlockCount(hits=3)})
 
     changed = changed_of(with_proof(run, WORKLOAD, located, coverage))
 
-    assert (changed.ran, changed.not_reached, changed.unknown) == (("f",), ("g",), ("h",))
+    assert (changed.ran, changed.not_reached, changed.unknown) == (("f",), ("g",), ("h", "i"))
     gone = changed_of(with_proof(replace(run, executed=None), WORKLOAD, located, coverage))
-    assert gone.unknown == ("f", "g", "h")
-    assert changed.why_unknown == {"h": "none of its lines has a count"}
+    assert gone.unknown == ("f", "g", "h", "i")
+    assert changed.why_unknown == {"h": "none of its lines has a count", "i": "it runs at boot only"}
     assert set(gone.why_unknown.values()) == {"the guest sent no counts"}
 
 

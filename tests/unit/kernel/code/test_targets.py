@@ -106,6 +106,21 @@ int main(void)
 	return tryget(sum, 0) == 5;
 }
 """
+# Gone, in a kernel, when the boot is over.
+BOOT = """\
+#include "swap.h"
+
+int prepared;
+
+__attribute__((section(".init.text"), used)) int prepare(int entry)
+{
+	int si; /* + */
+
+	if (tryget(entry, &si)) /* + */
+		prepared = si; /* + */
+	return prepared; /* + */
+}
+"""
 CALLBACK = """\
 #include <stdio.h>
 extern char _stext[];
@@ -124,7 +139,7 @@ __attribute__((destructor)) static void said(void)
 			printf("%x any %u 0 0 0\\n", at, counts[at]);
 }
 """
-SOURCES = {"swap.h": HEADER, "mm/lookup.c": LOOKUP, "mm/main.c": MAIN}
+SOURCES = {"swap.h": HEADER, "mm/lookup.c": LOOKUP, "mm/boot.c": BOOT, "mm/main.c": MAIN}
 ON_THIS_HOST = {"x86_64": "x86_64", "aarch64": "arm64"}.get(platform.machine())
 
 
@@ -158,14 +173,16 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         (folder / name).write_text(text)
     base = [compiler, "-O2", "-g", "-gdwarf-5", "-fno-pie", "-no-pie", f"-I{folder}"]
     objects = []
-    for name, flags in {"mm/lookup.c": overlay_flags(), "mm/main.c": [], "callback.c": []}.items():
+    instrumented = {"mm/lookup.c": overlay_flags(), "mm/boot.c": overlay_flags()}
+    for name, flags in {**instrumented, "mm/main.c": [], "callback.c": []}.items():
         made = folder / f"{Path(name).stem}.o"
         subprocess.run([*base, *flags, "-c", str(folder / name), "-o", str(made)], check=True)
         objects.append(str(made))
     binary = folder / f"program.{request.param}"
     # As in the kernel's link, what no source is known of comes first.
     edges = ("_stext=__executable_start", "_etext=etext")
-    link = ["-static", *(f"-Wl,--defsym={edge}" for edge in edges), *objects, "-o", str(binary)]
+    apart = "-Wl,--section-start=.init.text=0x8000000"
+    link = ["-static", *(f"-Wl,--defsym={edge}" for edge in edges), apart, *objects, "-o", str(binary)]
     subprocess.run([*base, *link], check=True)
     return binary
 
@@ -233,6 +250,21 @@ def test_comments_and_declarations_are_told_from_lines_with_code(program: Path) 
     assert seen["swap.h", line_of(HEADER, "entry % 7")] is LineState.CODE
     # Nobody calls it, so the compiler has thrown it away.
     assert seen["swap.h", line_of(HEADER, "entry * 5")] is LineState.NO_CODE
+
+
+def test_lines_of_functions_that_are_gone_after_the_boot_are_not_counted(program: Path) -> None:
+    found = mapped(program, marked("mm/boot.c", BOOT))
+    seen = states(found)
+
+    assert seen["mm/boot.c", line_of(BOOT, "prepared = si")] is LineState.BOOT_ONLY
+    assert seen["mm/boot.c", line_of(BOOT, "return prepared")] is LineState.BOOT_ONLY
+    assert seen["mm/boot.c", line_of(BOOT, "int si")] is LineState.NO_CODE
+    assert found.blocks == ()
+    # Its copy of a header's function does not hide the copies elsewhere.
+    both = mapped(
+        program, *(marked(path, SOURCES[path]) for path in ("swap.h", "mm/boot.c")), instrumented=("mm/lookup.c",)
+    )
+    assert states(both)["swap.h", line_of(HEADER, "entry % 7")] is LineState.CODE
 
 
 def test_targets_are_the_changed_functions_and_their_inlined_copies(program: Path) -> None:
