@@ -41,6 +41,8 @@ static const struct promise PROMISES[] = {
 	{ "memory.usage_in_bytes", "cgroup-v1/memory.rst: memory in use; a new cgroup has none" },
 	{ "memory.peak", "cgroup-v2.rst: the file can be read after it was reset" },
 	{ "memory.", "cgroup-v2.rst: a new cgroup has the default, and what is written, rounded to pages, is what is read" },
+	{ "CPU online", "core-api/cpu_hotplug.rst: a CPU that was logically shut down comes back when 1 is written to its file" },
+	{ "CPU offline", "core-api/cpu_hotplug.rst: a CPU but the first is shut down when 0 is written to its file; EBUSY is while that is disabled" },
 	{ "SIGKILL", "cgroup-v2.rst, memory.events: oom_kill counts each process that the OOM killer has killed" },
 	{ "set_mempolicy", "set_mempolicy(2): none of the reasons that it gives for this errno holds; with MPOL_BIND new memory is on these "
 			   "nodes only; MPOL_DEFAULT with nodes, and MPOL_BIND without, are EINVAL" },
