@@ -61,6 +61,20 @@ def test_image_and_initramfs_are_built_again_and_the_console_is_the_same(kernel:
     assert list(Path(kernel.folder / "elsewhere").glob("*/cells/patched.plain.x86_64.mincore/replay.json"))
 
 
+def test_a_splat_that_the_matrix_allows_is_allowed_in_a_replay_by_key(kernel: ToyKernel) -> None:
+    matrix = kernel.folder / "matrix.yaml"
+    matrix.write_text(f"{matrix.read_text()}allow: [{{title: WARNING in odd_ref_free, reason: for a test}}]\n")
+    warning = "[    1.913000][   T57] WARNING: mm/swapfile.c:1291 at odd_ref_free+0x1/0x20, CPU#1: swapin/57"
+    kernel.host.scenario([], boot=[*BOOT, ["console", warning], *STORY[len(BOOT) :]])
+    key = key_of_run(kernel)
+
+    done = replay(kernel, key, *series(kernel))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "another initramfs" not in done.stdout
+    assert "outcome       passed: " in done.stdout
+
+
 def test_another_console_is_exit_code_1(kernel: ToyKernel) -> None:
     key = key_of_run(kernel)
     kernel.host.scenario([], boot=[*BOOT, *TOLD, ["die", 0]])
