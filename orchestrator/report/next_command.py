@@ -2,6 +2,7 @@
 """What to type after a red cell, to learn whether the kernel without the series is red, too (pure)."""
 
 import shlex
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
@@ -35,6 +36,21 @@ def pasteable(words: Sequence[str], *, width: int, indent: str = "  ") -> Iterat
             line = indent * 2
         line += f"{word} "
     yield line.rstrip()
+
+
+def again_lines(report: RunReport, cell: CellReport, *, width: int) -> Iterator[str]:
+    """How to run a cell again, here, and from its replay key anywhere."""
+    # A command that a mail program wraps can no longer be pasted.
+    command, name = f"  patchrig repro {shlex.quote(report.id)}", shlex.quote(cell.cell.name)
+    yield from (f"{command} {name}",) if len(command) + len(name) < width else (f"{command} \\", f"    {name}")
+    if cell.key:
+        yield "  its key, for `patchrig replay '...'` on another machine:"
+        yield from (f"    {line}" for line in wrapped_key(cell.key, width=width - 4))
+
+
+def wrapped_key(key: str, *, width: int = 76) -> list[str]:
+    """A replay key in lines that a mail does not break; it may be given back in the same form."""
+    return textwrap.wrap(key, width, break_on_hyphens=False)
 
 
 def _sorted(words: Iterator[str]) -> tuple[list[str], list[str]]:
