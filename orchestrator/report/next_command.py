@@ -2,7 +2,6 @@
 """What to type after a red cell, to learn whether the kernel without the series is red, too (pure)."""
 
 import shlex
-import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
@@ -50,7 +49,16 @@ def again_lines(report: RunReport, cell: CellReport, *, width: int) -> Iterator[
 
 def wrapped_key(key: str, *, width: int = 76) -> list[str]:
     """A replay key in lines that a mail does not break; it may be given back in the same form."""
-    return textwrap.wrap(key, width, break_on_hyphens=False)
+    lines = [""]
+    for word in key.split():
+        # A word that is too long for a line begins one, so that no break is in its name.
+        for at in range(0, len(word), width):
+            piece = word[at : at + width]
+            if len(lines[-1]) + 1 + len(piece) <= width:
+                lines[-1] += f" {piece}"
+            else:
+                lines.append(piece)
+    return [line.lstrip() for line in lines if line]
 
 
 def _sorted(words: Iterator[str]) -> tuple[list[str], list[str]]:
