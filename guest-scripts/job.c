@@ -7,24 +7,29 @@
  * SPIN is how many rounds of a loop pass before the workload starts, which moves all that follows against the timers. The
  * limits are seconds of the guest's own clock: those of the host's would make the end of a hang another one each time.
  *
+ * When the kernel prints a splat that fails the cell, nothing that the load does after it changes that: the guest ends soon.
+ *
  * On the console, each line a message of the kernel's, which nothing that is printed at the same moment can tear:
  *   patchrig: said NUMBER CRC32 BASE64       a piece of what the workload printed; numbers count from 0
  *   patchrig: blocks NUMBER CRC32 BASE64     a piece of what an instrumented kernel counted; numbers count on
- *   patchrig: ended HOW STATUS               HOW is status, no-progress or timeout; nothing comes after it but the reset
+ *   patchrig: ended HOW STATUS               HOW is status, no-progress, timeout or splat; nothing comes after it but the reset
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/random.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "splats.h"
 #include "textfile.h"
 
 /* A message of /dev/kmsg may have 1024 bytes with all that is before it. */
@@ -34,6 +39,12 @@
 #define DEBUGFS "/sys/kernel/debug/patchrig"
 #define BLOCKS "/patchrig/blocks"
 #define LOOK_MS 100
+/* Of a splat: its stack, what other CPUs say of it, and what becomes of the load. */
+#define SPLAT_SECONDS 2
+/* A record of /dev/kmsg with what stands before it and in it as \xNN. */
+#define RECORD_BYTES 8192
+/* A kernel that prints without an end lets the rest wait. */
+#define RECORDS_MOST 1000
 
 static unsigned int pieces;
 
@@ -115,6 +126,50 @@ static const char *operations(const unsigned char *data, size_t size)
 	return found;
 }
 
+struct kernel_log {
+	struct splats *splats; /* NULL: nothing is known of splats */
+	int fd;
+	double failed; /* when a splat was seen; 0: none was */
+};
+
+/* By the rows of the workload, or those of all workloads without some of their own. */
+static struct kernel_log opened_log(char *const *argv)
+{
+	struct kernel_log log = { .fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC) };
+	char path[128] = "";
+
+	while (*argv && strcmp(*argv, "--"))
+		argv++;
+	if (argv[0] && argv[1])
+		snprintf(path, sizeof(path), "/patchrig/%s.splats", argv[1]);
+	log.splats = splats_in(access(path, R_OK) ? "/patchrig/splats" : path);
+	return log;
+}
+
+static void look_for_splat(struct kernel_log *log)
+{
+	char record[RECORD_BYTES + 1];
+
+	for (unsigned int i = 0; log->splats && !log->failed && i < RECORDS_MOST; i++) {
+		const ssize_t size = read(log->fd, record, RECORD_BYTES);
+
+		/* Some were overwritten before they were read. */
+		if (size < 0 && errno == EPIPE)
+			continue;
+		if (size <= 0)
+			return;
+		record[size] = '\0';
+		if (splats_fail(log->splats, record))
+			log->failed = seconds();
+	}
+}
+
+/* Whether what belongs to a splat has been printed. */
+static int told_splat(const struct kernel_log *log)
+{
+	return log->failed && seconds() - log->failed > SPLAT_SECONDS;
+}
+
 static pid_t start(char **argv, int output)
 {
 	const pid_t child = fork();
@@ -131,8 +186,8 @@ static pid_t start(char **argv, int output)
 	_exit(127);
 }
 
-/* Follows the workload to its end, or to that of a limit. What is to be said of it. */
-static const char *follow(pid_t child, int pipe, double no_progress, double overall, int *status)
+/* Follows the workload to its end, to that of a limit, or until a splat has failed it. What is to be said of it. */
+static const char *follow(pid_t child, int pipe, struct kernel_log *log, double no_progress, double overall, int *status)
 {
 	const double began = seconds();
 	double moved = began;
@@ -151,14 +206,18 @@ static const char *follow(pid_t child, int pipe, double no_progress, double over
 				snprintf(before, sizeof(before), "%s", now);
 				moved = seconds();
 			}
-			if (seconds() - began > overall)
+			look_for_splat(log);
+			if (seconds() - began > overall || told_splat(log))
 				break;
 		}
+		look_for_splat(log);
 		if (over)
 			return "status";
 		/* Who has closed its output ends next, or does not. */
 		if (size == 0 && readable.revents & POLLHUP)
 			usleep(LOOK_MS * 1000);
+		if (told_splat(log))
+			return "splat";
 		if (seconds() - began > overall)
 			return "timeout";
 		if (seconds() - moved > no_progress)
@@ -178,6 +237,26 @@ static void say_blocks(void)
 	fd = open(records ? DEBUGFS "/reached" : DEBUGFS "/blocks", O_RDONLY | O_CLOEXEC);
 	while (fd >= 0 && forward("blocks", fd, data) > 0)
 		continue;
+}
+
+#define ENTROPY_BYTES 64
+
+/*
+ * Nothing random of the host's enters, and the kernel collects its own for up to 20 s, for which mkswap would wait. What it gets
+ * here is the same each time.
+ */
+static void give_entropy(void)
+{
+	struct {
+		struct rand_pool_info info;
+		unsigned char bytes[ENTROPY_BYTES];
+	} entropy = { .info = { .entropy_count = 8 * ENTROPY_BYTES, .buf_size = ENTROPY_BYTES } };
+	const int urandom = open("/dev/urandom", O_RDWR | O_CLOEXEC);
+
+	if (urandom < 0 || ioctl(urandom, RNDADDENTROPY, &entropy))
+		put_text("/dev/kmsg", "patchrig: the kernel takes no entropy\n");
+	if (urandom >= 0)
+		close(urandom);
 }
 
 static void spin(unsigned long rounds)
@@ -205,14 +284,17 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	setenv("PATH", "/bin:/sbin:/usr/bin:/usr/sbin:/patchrig", 1);
+	struct kernel_log log = opened_log(argv + 2);
+
+	give_entropy();
 	spin(rounds);
 	const pid_t child = start(argv + 1, ends[1]);
 
 	close(ends[1]);
-	const char *how = follow(child, ends[0], no_progress, overall, &status);
+	const char *how = follow(child, ends[0], &log, no_progress, overall, &status);
 
-	/* Blocked tasks, what every CPU runs, and the locks that are held. */
-	if (strcmp(how, "status"))
+	/* Blocked tasks, what every CPU runs, and the locks that are held. A splat has told enough. */
+	if (strcmp(how, "status") && strcmp(how, "splat"))
 		for (const char *key = "wld"; *key; key++)
 			put_text(SYSRQ, (const char[]){ *key, '\0' });
 	say_blocks();

@@ -9,6 +9,7 @@ import click
 from orchestrator.cli.options import (
     AGAIN,
     AS_JSON,
+    DETERMINISTIC,
     JOBS,
     JUNIT,
     MATRIX,
@@ -43,6 +44,7 @@ from orchestrator.host.errors import ExitCode
 @JOBS
 @RESULTS
 @JUNIT
+@DETERMINISTIC
 @AS_JSON
 def sensitivity(  # noqa: PLR0913  # one parameter an option
     matrix: Path,
@@ -52,6 +54,7 @@ def sensitivity(  # noqa: PLR0913  # one parameter an option
     jobs: int | None,
     results: Path,
     junit: Path | None,
+    deterministic: bool,
     as_json_text: bool,
     **choice: Any,
 ) -> ExitCode:
@@ -76,4 +79,5 @@ def sensitivity(  # noqa: PLR0913  # one parameter an option
     from orchestrator.cli.bug_runs import BugChoice, run_bugs
 
     output = Output(results=results, junit=junit, as_json=as_json_text)
-    return run_bugs(matrix, BugChoice(folder=bugs, ids=ids, seconds=seconds, jobs=jobs), output, choice)
+    asked = BugChoice(folder=bugs, ids=ids, seconds=seconds, jobs=jobs, deterministic=deterministic)
+    return run_bugs(matrix, asked, output, choice)

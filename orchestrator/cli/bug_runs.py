@@ -36,6 +36,7 @@ class BugChoice:
     ids: tuple[str, ...]
     seconds: int | None
     jobs: int | None
+    deterministic: bool = False
 
 
 def run_bugs(matrix: Path, bugs: BugChoice, output: Output, choice: Mapping[str, Any]) -> ExitCode:
@@ -43,7 +44,7 @@ def run_bugs(matrix: Path, bugs: BugChoice, output: Output, choice: Mapping[str,
     flavours = choice["flavour"] or FLAVOURS
     patched = (str(Variant.PATCHED),)
     whole = Choice(**{**choice, "flavour": flavours, "variant": patched, "seconds": None, "repeat": 1})
-    request = replace(request_of(matrix, whole), jobs=bugs.jobs)
+    request = replace(request_of(matrix, whole), jobs=bugs.jobs, deterministic=bugs.deterministic)
     refuse_suites(request, "each seeded bug")
     to_try, not_counted = read_bugs(bugs.folder, bugs.ids)
     ledger = Ledger(_new_report(request, output.results, not_counted))

@@ -8,6 +8,7 @@ import click
 
 from orchestrator.cli.options import (
     AS_JSON,
+    DETERMINISTIC,
     DUMP_MEMORY,
     JOBS,
     REFUSED_SUITE,
@@ -53,10 +54,12 @@ from orchestrator.host.errors import ExitCode
 @RESULTS
 @DUMP_MEMORY
 @RESTORE
+@DETERMINISTIC
 @AS_JSON
 def hunt(  # noqa: PLR0913  # click gives each option as an argument
     seconds: int | None, hours: float | None, rounds: int | None, passes: int | None, files: str, resume: str | None,
-    jobs: int | None, results: Path, dump_memory: bool, restore: bool, as_json_text: bool, **choice: Any,
+    jobs: int | None, results: Path, dump_memory: bool, restore: bool, deterministic: bool, as_json_text: bool,
+    **choice: Any,
 ) -> ExitCode:  # fmt: skip
     """Look for bugs that nobody knows, for hours.
 
@@ -77,13 +80,14 @@ def hunt(  # noqa: PLR0913  # click gives each option as an argument
     Examples:
       patchrig hunt --kernel 7.1 --hours 8
       patchrig hunt --tree ~/linux --patch my.mbox --in 'mm/swap*.c,mm/zswap.c'
+      patchrig hunt --kernel 7.1 --deterministic    # prints how to replay each finding
       patchrig hunt --resume latest
     """
     from orchestrator.cli.hunt_runs import HuntChoice, go_on, run_hunt_of
 
     if passes is not None:
         click.echo("NOTE: --passes is now --rounds, and goes with the next release", err=True)
-    asked = HuntChoice(hours=hours, rounds=rounds or passes, files=files)
+    asked = HuntChoice(hours=hours, rounds=rounds or passes, files=files, deterministic=deterministic)
     output = Output(results=results, junit=None, as_json=as_json_text)
     how = {"jobs": jobs, "dump_memory": dump_memory, "restore": restore}
     if resume is not None:

@@ -46,12 +46,13 @@ class HuntChoice:
     hours: float | None
     rounds: int | None
     files: str
+    deterministic: bool = False
 
 
 def run_hunt_of(asked: HuntChoice, choice: Mapping[str, Any], output: Output, **how: Any) -> ExitCode:
     """Begin a hunt. `choice`: the fields of Choice that this command has options for; `how`: those of Request."""
     patterns = patterns_of(asked.files)
-    request = request_of(None, _whole(choice))
+    request = replace(request_of(None, _whole(choice)), deterministic=asked.deterministic)
     if patterns and not any(is_widened(cell.build.flavour) for cell in request.cells):
         raise UserError("--in: no flavour of the hunt is widened", hint="--flavour widened")
     with terminal(screen(beside_output=output.as_json)) as listener:
@@ -68,7 +69,8 @@ def run_hunt_of(asked: HuntChoice, choice: Mapping[str, Any], output: Output, **
 
 def go_on(name: str, asked: HuntChoice, choice: Mapping[str, Any], output: Output, **how: Any) -> ExitCode:
     """Go on with a hunt: with its kernels, its seeds and all that it knows. Raises UserError."""
-    given = [option for option, value in {**choice, "in": asked.files, "rounds": asked.rounds}.items() if value]
+    own = {"in": asked.files, "rounds": asked.rounds, "deterministic": asked.deterministic}
+    given = [option for option, value in {**choice, **own}.items() if value]
     if given := [option for option in given if option != "sandbox"]:
         raise UserError(f"--resume: what a hunt runs was decided when it began: leave out --{given[0]}")
     if not choice["sandbox"]:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What `patchrig replay` prints."""
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,13 +9,13 @@ import click
 from orchestrator.host.errors import ExitCode
 from orchestrator.host.text import json_text, printable
 from orchestrator.model.traced import Call
+from orchestrator.report.next_command import wrapped_key
 from orchestrator.report.store import find_cell, find_run, load_run
 from orchestrator.report.terminal import screen, terminal
 from orchestrator.run.replaying import REPLAY_FOLDER, Replayed, replay
 from orchestrator.run.sandboxing import guests_in_sandbox
 from orchestrator.run.tracing import trace, traced_function
 
-_MAIL_WIDTH = 76
 _UNKNOWN = "none of what is stored differs: the guest has an input that docs/replay.md does not know"
 
 
@@ -64,7 +63,7 @@ def key_lines(key: str) -> Iterator[str]:
     """The key of a cell in lines that a mail does not break; it may be given back in the same form."""
     if key:
         yield "key           for `patchrig replay '...'` on another machine:"
-        yield from textwrap.wrap(key, _MAIL_WIDTH, break_long_words=False, break_on_hyphens=False)
+        yield from wrapped_key(key)
 
 
 def call_lines(calls: Sequence[Call]) -> Iterator[str]:

@@ -6,7 +6,7 @@ Without keys the same inputs give the same bytes.
 
 import re
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -31,7 +31,6 @@ SUITES_FOLDER = "suites"
 COMPILED = ("job", "reseed", "speed")
 SCRIPTS = ("console", "run-workload", "suite-kselftest", "suite-kunit", "suite-stress-ng")
 _SECRET = 0o600
-_HOST_KEY = "etc/dropbear/host_key"
 _HOST_KEY = "etc/dropbear/host_key"
 # The name of a member of the archive, as probes_file() has it, behind the last number of its header.
 _PROBES = re.compile(rb"00000000patchrig/([a-z0-9][a-z0-9-]*)\.probes\0")
@@ -86,6 +85,16 @@ def for_kernel(
     }
     texts |= {BLOCKS_FILE: blocks_text(coverage)} if coverage else {}
     texts |= {INTERFACES_FILE: interfaces_text(interfaces)} if interfaces else {}
+    return _with_texts(initramfs, texts, output=output)
+
+
+def add_splats(initramfs: Path, splats: Mapping[str, str], *, output: Path) -> Path:
+    """The initramfs with what guest-scripts/job.c sees a splat by: for each workload, and at "" for all others."""
+    texts = {f"patchrig/{name}.splats" if name else "patchrig/splats": splats[name] for name in sorted(splats)}
+    return _with_texts(initramfs, texts, output=output)
+
+
+def _with_texts(initramfs: Path, texts: Mapping[str, str], *, output: Path) -> Path:
     replace_whole(output, initramfs.read_bytes() + newc([regular(path, text.encode()) for path, text in texts.items()]))
     return output
 

@@ -18,13 +18,14 @@ _STAMPS = r"^(?:\[[^\]]*\] ?)*patchrig: "
 _PIECE = re.compile(
     _STAMPS + r"(?P<stream>said|blocks) (?P<number>\d{1,9}) (?P<crc>[0-9a-f]{8}) (?P<data>[\w+/=]{0,1024})$", re.ASCII
 )
-_ENDED = re.compile(_STAMPS + r"ended (?P<how>status|no-progress|timeout) (?P<status>\d{1,3})$", re.ASCII)
+_ENDED = re.compile(_STAMPS + r"ended (?P<how>status|no-progress|timeout|splat) (?P<status>\d{1,3})$", re.ASCII)
 # A guest counts its blocks in a few hundred KiB.
 _MOST_BLOCK_BYTES = 64 << 20
-_ENDINGS = {"no-progress": Ending.NO_PROGRESS, "timeout": Ending.TIMED_OUT}
+_ENDINGS = {"no-progress": Ending.NO_PROGRESS, "timeout": Ending.TIMED_OUT, "splat": Ending.STOPPED}
 _WHY = {
     "no-progress": "no operation was finished for as many guest seconds as are allowed",
     "timeout": "no result within the guest seconds that are allowed",
+    "splat": "the guest saw a splat, and ended",
 }
 
 
@@ -130,6 +131,6 @@ class ConsoleWatch:
                 if result
                 else (Ending.PROGRAM_DIED, trouble or "the program ended without a result")
             )
-        if result is not None:
+        if result is not None and how != "splat":
             return Ending.TIMED_OUT, "it reported, but its process did not end"
         return _ENDINGS[how], _WHY[how]

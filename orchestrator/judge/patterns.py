@@ -363,8 +363,8 @@ OBJECTS = (
     ),
     Pattern(
         kind=K.SLUB,
-        # KASAN reports through the same printer and has said it all before.
-        line=re.compile(r"BUG (?P<cache>[\w:.-]+) \(.*\): (?!kasan:)(?P<what>[A-Z][\w ]+)"),
+        # KASAN reports through the same printer, in small letters, and has said it all before.
+        line=re.compile(r"BUG (?P<cache>[\w:.-]+) \(.*\): (?P<what>[A-Z][\w ]+)"),
         title="BUG: slab {cache}: {what}",
         sources=TRACE_ONLY,
     ),

@@ -159,8 +159,10 @@ def _promises(broken: Iterable[Mismatch | UnexpectedError | Drift]) -> list[str]
 
 def _our_trouble(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict | None:
     del cell
+    # A guest that prints too much is stopped, too; else it was for a splat that is none.
+    stopped = run.ending is Ending.STOPPED and not run.broken
     # A hang that the kernel had already reported stands, whatever happened to us afterwards.
-    if _fatal(crashes) or run.ending not in (Ending.LOST, Ending.INTERRUPTED):
+    if _fatal(crashes) or not (stopped or run.ending in (Ending.LOST, Ending.INTERRUPTED)):
         return None
     if run.ending is Ending.INTERRUPTED:
         return Verdict(outcome=Outcome.SKIPPED, title=run.detail or "interrupted before it ended")

@@ -87,7 +87,7 @@ class Ending(StrEnum):
     SSH_LOST = "ssh-lost"
     NEVER_READY = "never-ready"
     PROGRAM_DIED = "program-died"
-    STOPPED = "stopped"  # by us, at a splat of the kernel: the console says which
+    STOPPED = "stopped"  # by us or by itself, at a splat of the kernel: the console says which
     INTERRUPTED = "interrupted"
     LOST = "lost"  # our own trouble; `detail` says which
 

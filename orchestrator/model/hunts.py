@@ -27,6 +27,7 @@ class HuntTask:
     left_out: tuple[str, ...] = ()
     sandbox: bool = True
     most_rounds: int | None = None  # None: until the time is up
+    deterministic: bool = False  # its guests: then each cell can be replayed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

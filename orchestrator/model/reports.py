@@ -34,6 +34,7 @@ class CellReport:
     seconds: float = 0.0  # on the host, from QEMU's start to the verdict
     kernel: Mapping[str, str] = field(default_factory=dict)  # release and hashes of the image
     folder: CellFolder = ""  # relative to the run's folder; "" where the cell never began
+    key: str = ""  # from which anybody can replay it; "": its guest was not deterministic, or there is none
     spans: tuple[Span, ...] = ()
 
 

@@ -59,9 +59,15 @@ def hunt_json(hunt: Hunt, summary: HuntSummary) -> dict[str, Any]:
 
 
 def repro_words(hunt: Hunt, at: CellPlace, results: str = "") -> list[str]:
-    """The command that runs a cell of a hunt again."""
+    """The command that runs a cell of a hunt again; that of a deterministic hunt does the same again."""
     more = ["--results", results] if results else []
-    return ["patchrig", "repro", f"{hunt.id}/{ROUNDS}/{at.round}", at.cell, *more]
+    return [
+        "patchrig",
+        "replay" if hunt.task.deterministic else "repro",
+        f"{hunt.id}/{ROUNDS}/{at.round}",
+        at.cell,
+        *more,
+    ]
 
 
 def resume_words(hunt: Hunt, results: str = "") -> list[str]:

@@ -37,6 +37,30 @@ def pasteable(words: Sequence[str], *, width: int, indent: str = "  ") -> Iterat
     yield line.rstrip()
 
 
+def again_lines(report: RunReport, cell: CellReport, *, width: int) -> Iterator[str]:
+    """How to run a cell again, here, and from its replay key anywhere."""
+    # A command that a mail program wraps can no longer be pasted.
+    command, name = f"  patchrig repro {shlex.quote(report.id)}", shlex.quote(cell.cell.name)
+    yield from (f"{command} {name}",) if len(command) + len(name) < width else (f"{command} \\", f"    {name}")
+    if cell.key:
+        yield "  its key, for `patchrig replay '...'` on another machine:"
+        yield from (f"    {line}" for line in wrapped_key(cell.key, width=width - 4))
+
+
+def wrapped_key(key: str, *, width: int = 76) -> list[str]:
+    """A replay key in lines that a mail does not break; it may be given back in the same form."""
+    lines = [""]
+    for word in key.split():
+        # A word that is too long for a line begins one, so that no break is in its name.
+        for at in range(0, len(word), width):
+            piece = word[at : at + width]
+            if len(lines[-1]) + 1 + len(piece) <= width:
+                lines[-1] += f" {piece}"
+            else:
+                lines.append(piece)
+    return [line.lstrip() for line in lines if line]
+
+
 def _sorted(words: Iterator[str]) -> tuple[list[str], list[str]]:
     """Arguments that stay, and the values of those that do not."""
     kept: list[str] = []

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A run as plain text that can be pasted into a mail."""
 
-import shlex
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from orchestrator.report.coverage.partner_counts import partners_text
 from orchestrator.report.crash_entries import Comparisons, compared_text, crash_entries, tally_text
 from orchestrator.report.crash_text import short_crash_lines
 from orchestrator.report.news_text import finding_news, news_lines
-from orchestrator.report.next_command import baseline_command, pasteable
+from orchestrator.report.next_command import again_lines, baseline_command, pasteable
 from orchestrator.report.proof_text import (
     changed_text,
     interface_lines,
@@ -234,7 +233,7 @@ def _finding(report: RunReport, finding: Finding, compared: Comparisons) -> str:
     lines += [f"  {cell.cell.name}" for cell in finding.cells[:_MOST_CELLS]]
     if count > _MOST_CELLS:
         lines.append(f"  and {count - _MOST_CELLS} more")
-    return "\n".join((*lines, *_again(report, finding.cells[0])))
+    return "\n".join((*lines, *again_lines(report, finding.cells[0], width=WIDTH)))
 
 
 def whose(finding: Finding, compared: Comparisons) -> Iterator[str]:
@@ -356,12 +355,6 @@ def _beside_passes(report: RunReport) -> str:
                 counts[reason] = counts.get(reason, 0) + 1
     lines = [f"{reason} ({count} passed {'cell' if count == 1 else 'cells'})" for reason, count in counts.items()]
     return "\n".join(_wrapped(line) for line in lines)
-
-
-def _again(report: RunReport, cell: CellReport) -> tuple[str, ...]:
-    # A command that a mail program wraps can no longer be pasted.
-    command, name = f"  patchrig repro {shlex.quote(report.id)}", shlex.quote(cell.cell.name)
-    return (f"{command} {name}",) if len(command) + len(name) < WIDTH else (f"{command} \\", f"    {name}")
 
 
 def _foot(report: RunReport) -> str:

@@ -38,6 +38,7 @@ def request_of_task(task: HuntTask) -> Request:
         revision=task.revision,
         sandbox=task.sandbox,
         delayed_files=task.files,
+        deterministic=task.deterministic,
         in_order=True,
     )
 

@@ -43,6 +43,7 @@ def hunt_task(request: Request, patterns: Sequence[str], most_rounds: int | None
         left_out=request.left_out,
         sandbox=request.sandbox,
         most_rounds=most_rounds,
+        deterministic=request.deterministic,
     )
 
 

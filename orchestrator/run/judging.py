@@ -17,6 +17,7 @@ from orchestrator.model.images import BuildFailure
 from orchestrator.model.outcomes import Verdict
 from orchestrator.model.phases import Phase
 from orchestrator.model.reports import CellReport
+from orchestrator.report.kept_replay import load_replay
 from orchestrator.report.store import Store
 from orchestrator.run.bootable import Bootable
 from orchestrator.run.cell import Observed
@@ -56,7 +57,8 @@ def _judged(cell: Cell, observed: Observed, bootable: Bootable) -> CellReport:
     run = with_proof(replace(run, stuck=stuck), cell.workload, bootable.located, bootable.kernel.coverage)
     report = _report(cell, run, weighed(crashes, cell.build.variant), bootable.guests.allow)
     noted = annotated(report.verdict, release=bootable.kernel.release, workload=cell.workload.name)
-    return replace(report, verdict=noted)
+    record = load_replay(observed.folder)
+    return replace(report, verdict=noted, key=record.key if record else "")
 
 
 def _report(cell: Cell, run: Observation, crashes: Iterable[Crash] = (), allow: tuple[Allowed, ...] = ()) -> CellReport:

@@ -11,7 +11,7 @@ from orchestrator.host import paths
 from orchestrator.host.errors import InfraError, UserError
 from orchestrator.model.arch import ARCHES
 from orchestrator.model.cells import Build, Cell
-from orchestrator.model.configuration import Matrix, Variant, Workload
+from orchestrator.model.configuration import Allowed, Matrix, Variant, Workload
 from orchestrator.model.events import Listener, Notice
 from orchestrator.model.images import BuildFailure
 from orchestrator.model.outcomes import Outcome
@@ -28,7 +28,7 @@ from orchestrator.run.bootable_kernels import new_bootable
 from orchestrator.run.deterministic_cells import run_deterministic
 from orchestrator.run.guest_files import guest_folder, keep
 from orchestrator.run.kernels import Building, Kernels, Request, open_kernels
-from orchestrator.run.replay_keys_of import qemu_number, unpacked_changes
+from orchestrator.run.replay_keys_of import qemu_number, unpacked_allow, unpacked_changes
 from orchestrator.run.run_keys import keys_of_run
 from orchestrator.run.settling import claimed_places
 
@@ -83,6 +83,7 @@ def request_of_key(key: ReplayKey, given: Given, *, sandbox: bool) -> Request:
         workloads=key.programs,
         seconds=cell.seconds,
         widen=key.delays,
+        allow=_allowed(key),
     )
     return Request(
         plan=Plan(path=Path("a replay key"), matrix=matrix, workloads=tuple(loads.values())),
@@ -106,6 +107,13 @@ def _workloads(key: ReplayKey, given: Given) -> dict[str, Workload]:
             hint = f"patchrig replay {KEY} --workload {name}.yaml"
             raise UserError(f"the key's initramfs has the workload {name}: {why}", hint=hint) from why
     return found
+
+
+def _allowed(key: ReplayKey) -> tuple[Allowed, ...]:
+    try:
+        return unpacked_allow(key.allow)
+    except (ValidationError, ValueError) as why:
+        raise UserError(f"what the key allows can't be read: {why}") from why
 
 
 def _changed(workload: Workload, key: ReplayKey) -> Workload:
@@ -163,7 +171,9 @@ def _bootable(cell: Cell, kernels: Kernels, store: Store, listener: Listener) ->
     made = image
     if not isinstance(image, BuildFailure):
         folder, request = guest_folder(store), kernels.request
-        guests = Guests(keys=keys_of_run(folder), sandbox=kernels.sandbox, deterministic=True)
+        guests = Guests(
+            keys=keys_of_run(folder), allow=request.plan.matrix.allow, sandbox=kernels.sandbox, deterministic=True
+        )
         loads = request.plan.workloads
         files = BootFiles(folder=folder, guests=guests, workloads=loads, cache=request.cache, listener=listener)
         bootable = new_bootable(image, kernels, files, how, run=store.folder)

@@ -5,11 +5,12 @@ from pathlib import Path
 
 from orchestrator.host.deadline import now
 from orchestrator.host.text import capped_lines
+from orchestrator.judge.guest_splats import GOES_ON
 from orchestrator.judge.hang import merged, shown_tasks
 from orchestrator.judge.scan import crashes_in
-from orchestrator.judge.verdict import WAITING, mark_allowed
+from orchestrator.judge.verdict import mark_allowed
 from orchestrator.model.configuration import Allowed
-from orchestrator.model.crashes import Crash, CrashKind
+from orchestrator.model.crashes import Crash
 from orchestrator.model.guests import Ending, Observation, Standstill, StuckTask
 from orchestrator.vm.qemu import LONGEST_LOG_BYTES, Vm, size_of
 
@@ -82,8 +83,7 @@ class CrashSeen:
         crashes = mark_allowed(crashes_of(self._log), self._allow)
         self._looked_at = now()
         self._pause = max(_LOOK_SECONDS, (self._looked_at - began) / _LOOK_SHARE)
-        goes_on = {*WAITING, CrashKind.KCSAN}
-        return any(crash.fails and crash.kind not in goes_on for crash in crashes)
+        return any(crash.fails and crash.kind not in GOES_ON for crash in crashes)
 
 
 class Pulse:

@@ -5,14 +5,14 @@ import base64
 import json
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from orchestrator.guest.archive import programs_in
 from orchestrator.host import paths
 from orchestrator.host.errors import UserError
 from orchestrator.model.cells import Cell
-from orchestrator.model.configuration import Results, Variant, Workload
+from orchestrator.model.configuration import Allowed, Results, Variant, Workload
 from orchestrator.model.replay_keys import ReplayKey, short
 from orchestrator.model.replays import ReplayRecord
 from orchestrator.plan.config import load_workload
@@ -54,6 +54,7 @@ def key_text(cell: Cell, bootable: Bootable, record: ReplayRecord) -> str:
         files=coverage.whole if coverage else (),
         claim=coverage.claim if coverage else "",
         changes=packed(changes_of(cell.workload)),
+        allow=packed_allow(bootable.guests.allow),
         programs=programs,
         qemu=qemu_number(record.qemu),
         image=short(record.image),
@@ -70,6 +71,18 @@ def changes_of(workload: Workload) -> dict[str, Any]:
     except UserError:
         return now
     return {name: value for name, value in now.items() if value != shipped[name]}
+
+
+def packed_allow(allow: Iterable[Allowed]) -> str:
+    """What the matrix allows; "" for nothing."""
+    titles = {one.title: one.reason for one in allow}
+    return packed(titles)
+
+
+def unpacked_allow(text: str) -> tuple[Allowed, ...]:
+    """What packed_allow() was given, by title. Raises ValueError."""
+    titles = unpacked_changes(text)
+    return tuple(Allowed(title=title, reason=str(titles[title])) for title in titles)
 
 
 def packed(changes: Mapping[str, Any]) -> str:
@@ -89,7 +102,7 @@ def unpacked_changes(text: str) -> dict[str, Any]:
         data = unpack.decompress(base64.urlsafe_b64decode(text), _MOST_CHANGES)
         value = json.loads(data)
     except (zlib.error, RecursionError) as e:
-        raise ValueError(f"changes: {e}") from e
+        raise ValueError(str(e)) from e
     if not isinstance(value, dict):
-        raise ValueError("changes: no object")  # noqa: TRY004  # one kind of error for a bad key
+        raise ValueError("no object")  # noqa: TRY004  # one kind of error for a bad key
     return value

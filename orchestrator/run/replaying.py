@@ -112,7 +112,7 @@ def replayable(report: RunReport, cell: Cell, *, sandbox: bool) -> Bootable:
         raise UserError(f"{report.id} has no kernel for {cell.build.name}")
     hashes = {name: value for name, value in image.hashes.items() if name != "image"}
     keys = keys_to_repeat(report.folder / "guest", deterministic=True)
-    guests = Guests(keys=keys, sandbox=sandbox, deterministic=True)
+    guests = Guests(keys=keys, allow=report.matrix.allow, sandbox=sandbox, deterministic=True)
     unchecked = replace(image, hashes=hashes)
     return kept_bootable(unchecked, report.folder, guests, workloads=(cell.workload,), sandbox=sandbox)
 

@@ -74,7 +74,9 @@ class SeededBugRun:
         folder = self.ledger.folder / "guest" / self.build.flavour
         folder.mkdir(parents=True, exist_ok=True)
         allow, sandbox = request.plan.matrix.allow, self.kernels.sandbox
-        guests = Guests(keys=new_keys(), allow=allow, stop_at_crash=True, sandbox=sandbox)
+        guests = Guests(
+            keys=new_keys(), allow=allow, stop_at_crash=True, sandbox=sandbox, deterministic=request.deterministic
+        )
         workloads = tuple(cell.workload for cell in self.controls)
         self.files = BootFiles(
             folder=folder, guests=guests, workloads=workloads, cache=request.cache, listener=self.listener

@@ -13,10 +13,9 @@ from orchestrator.model.reports import CellReport
 from orchestrator.report.store import Store
 from orchestrator.run.bootable import Bootable, root_mib_of
 from orchestrator.run.capacity import memory_of, room_here
-from orchestrator.run.cell import observe
-from orchestrator.run.guest_files import write_repro
 from orchestrator.run.judging import judge_cell, record
 from orchestrator.run.losses import LossWatch
+from orchestrator.run.observed_cell import observed_cell
 from orchestrator.run.order import B, Schedule
 from orchestrator.run.scheduler import R, Steps, Stop, Unbuilt, Work, working
 
@@ -67,7 +66,6 @@ def run_trials(
 def run_cell(name: str, cell: Cell, bootable: Bootable, store: Store, listener: Listener) -> CellReport:
     """One cell of a trial, observed, judged and recorded; `name` is that of the trial."""
     folder = store.cell_folder(cell)
-    write_repro(cell, bootable, folder)
     text = f"{cell.workload.name} for {cell.seconds} s"
     listener(TrialProgress(name=name, text=text, done=0, total=cell.seconds))
 
@@ -75,6 +73,6 @@ def run_cell(name: str, cell: Cell, bootable: Bootable, store: Store, listener: 
         if isinstance(event, CellProgress):
             listener(TrialProgress(name=name, text=text, done=int(event.seconds), total=cell.seconds))
 
-    observed = observe(cell, bootable, folder=folder, listener=heard)
+    observed = observed_cell(cell, bootable, folder=folder, listener=heard)
     (report,) = record([judge_cell(cell, observed, bootable)], store)
     return report

@@ -36,6 +36,7 @@ class UnattendedCell:
     watched: Watched | None = None
     executed: Executed | None = None
     flooded: str = ""
+    resets: bool = False  # it said that this is its end
     speed: float | None = None
     boot_seconds: float | None = None
     guest_seconds: float = 0.0
@@ -56,7 +57,8 @@ def run_unattended(cell: Cell, bootable: Bootable, spec: VmSpec, folder: Path, l
         seen = _watched(cell, vm, Flood(*heard), listener)
         assert seen.watched is not None
         (folder / "workload.log").write_text(seen.watched.output, encoding="utf-8", errors="backslashreplace")
-        _wait_reset(vm, seen.watched)
+        if seen.resets:
+            _wait_reset(vm)
         end = blamed(end_of(seen.watched, vm), vm)
     return replace(seen, end=end, speed=ready.speed, boot_seconds=now() - started - seen.guest_seconds)
 
@@ -86,14 +88,13 @@ def _watched(cell: Cell, vm: Vm, flood: Flood, listener: Listener) -> Unattended
         watched=watched,
         executed=watch.report.executed(),
         flooded=flood.text(),
+        resets=bool(watch.report.how),
         guest_seconds=now() - began,
     )
 
 
-def _wait_reset(vm: Vm, watched: Watched) -> None:
-    """The console is whole once QEMU is gone; a guest that tells no end has none to wait for."""
-    if watched.ending in (Ending.STOPPED, Ending.TIMED_OUT):
-        return
+def _wait_reset(vm: Vm) -> None:
+    """The console is whole once QEMU is gone."""
     until = Deadline.after(_RESET_SECONDS, "the guest's reset")
     while vm.alive() and not until.passed():
         pause_seconds(POLL_SECONDS)

@@ -3,13 +3,15 @@
 
 import json
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from shutil import which
 
 import pytest
 
-from tests.boot.boot_runs import MATRIX, PATCHRIG, run_command
+from tests.boot.boot_runs import MATRIX, PATCHRIG, PROJECT, run_command
 
+NEEDS_GDB = pytest.mark.skipif(not (which("gdb-multiarch") or which("gdb")), reason="gdb is not installed")
 pytestmark = [pytest.mark.boot, pytest.mark.timeout(3600)]
 
 
@@ -34,7 +36,38 @@ def test_a_deterministic_cell_is_identical_again(arch: str, tmp_path: Path) -> N
     assert (by_hand / "console-again.log").read_bytes() == (by_hand / "console.log").read_bytes()
 
 
-@pytest.mark.skipif(not (which("gdb-multiarch") or which("gdb")), reason="gdb is not installed")
+def splat_loads(folder: Path) -> Sequence[str]:
+    """io-error, and the same load under another name in which the splats that it provokes fail the cell."""
+    own = (PROJECT / "configs" / "workloads" / "io-error.yaml").read_text()
+    strict = folder / "io-strict.yaml"
+    strict.write_text(own.partition("allow:\n")[0].replace("name: io-error\n", "name: io-strict\n"))
+    return ("--workload", "io-error", "--workload", str(strict))
+
+
+def last_stamp(lines: Sequence[str], words: str) -> float:
+    return next(float(line[1:].partition("]")[0]) for line in reversed(lines) if words in line)
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "arm64"])
+def test_a_splat_ends_its_guest_unless_it_is_allowed_and_is_identical_again(arch: str, tmp_path: Path) -> None:
+    chosen = ["--arch", arch, *splat_loads(tmp_path), "--seconds", "5", "--deterministic"]
+    ran = run_command("run", str(MATRIX), *chosen, "--results", str(tmp_path), "--json")
+    allowed, strict = (f"patched.plain.{arch}.{name}" for name in ("io-error", "io-strict"))
+    assert ran.outcomes() == {allowed: "passed", strict: "crashed"}, ran.titles()
+    assert any("allowed: " in reason for reason in ran.cells[allowed]["verdict"]["reasons"])
+
+    argv = [str(PATCHRIG), "replay", ran.folder.name, "io-strict", "--results", str(tmp_path), "--json"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=1800)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["identical"] is True
+    lines = (ran.folder / "cells" / strict / "console.log").read_text(errors="replace").splitlines()
+    first = next(line for line in lines if "-error on swap-device" in line)
+    # Two seconds for what follows, and what it takes the guest to see the one and to print the other.
+    assert 2.0 <= last_stamp(lines, "patchrig: ended splat 0") - last_stamp([first], "swap-device") < 4.0
+
+
+@NEEDS_GDB
 def test_gdb_sees_the_same_execution(tmp_path: Path) -> None:
     chosen = ["--arch", "x86_64", "--workload", "swapin", "--seconds", "2", "--deterministic"]
     ran = run_command("run", str(MATRIX), *chosen, "--results", str(tmp_path), "--json")

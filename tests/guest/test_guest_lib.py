@@ -13,6 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.judge.extended_regex import extended
+from orchestrator.judge.guest_splats import GOES_ON, splats_text
+from orchestrator.judge.lines import kernel_lines
+from orchestrator.judge.patterns import OUTER, PATTERNS, Pattern
+from orchestrator.model.configuration import Allowed
+from orchestrator.model.crashes import Severity
+
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
 LIBRARY = PROJECT / "guest-scripts" / "lib"
@@ -167,3 +174,56 @@ def test_a_daemon_that_holds_the_output_open_is_not_waited_for(command: Path) ->
     status, lines, _ = commanded(command, "sh", "-c", "sleep 30 & echo done")
 
     assert (status, lines) == (0, ["|done"])
+
+
+def failing(programs: Programs, folder: Path, lines: list[str], allow: Sequence[Allowed] = ()) -> set[str]:
+    """The lines by which a guest sees that it has failed, by the judge's patterns."""
+    (folder / "rows").write_text(splats_text(allow))
+    (folder / "lines").write_text("".join(f"{line}\n" for line in lines))
+    return set(check([programs.of(HERE / "splats_test.c"), "rows", "lines"], folder).splitlines())
+
+
+def pattern_of(line: str) -> Pattern | None:
+    return next((one for one in PATTERNS if one.line.match(line) and not one.behind), None)
+
+
+def fails_by_the_judge(line: str) -> bool:
+    pattern = pattern_of(line)
+    return pattern is not None and pattern.severity is Severity.FATAL and pattern.kind not in GOES_ON
+
+
+def looks_ahead(line: str) -> bool:
+    pattern = pattern_of(line)
+    return pattern is not None and extended(pattern.line.pattern.replace(OUTER, "")) is None
+
+
+def test_a_guest_sees_the_splats_that_the_judge_sees(programs: Programs, tmp_path: Path) -> None:
+    consoles = sorted((PROJECT / "tests" / "golden" / "console").glob("*.txt"))
+    texts = {line.text for file in consoles for line in kernel_lines(file.read_text(errors="replace").splitlines())}
+    # Inlined functions are named by who symbolised a log, and not by a kernel.
+    lines = sorted(text for text in texts if text.isascii() and text.isprintable() and "[inline]" not in text)
+
+    judged = {line for line in lines if fails_by_the_judge(line)}
+
+    assert len(judged) > 60
+    seen = failing(programs, tmp_path, lines)
+    assert seen <= judged
+    # The pattern of debugobjects, which print a WARNING next, looks ahead, and that of other arches.
+    assert len(judged - seen) < 5
+    assert all(map(looks_ahead, judged - seen))
+
+
+def test_a_splat_that_is_allowed_does_not_fail_a_guest_and_others_do(programs: Programs, tmp_path: Path) -> None:
+    oom = "Huh VM_FAULT_OOM leaked out to the #PF handler. Retrying PF"
+    bug, warning = "BUG: Bad page state in process a", "WARNING: CPU: 1 PID: 2 at mm/swapfile.c:12 foo+0x1/0x2"
+    others = [f"harmless {number}" for number in range(60)]
+    refs = "percpu ref (swap_users_ref_free) <= 0 (-1) after switching to atomic"
+
+    assert failing(programs, tmp_path, [oom]) == {oom}
+    allow = [Allowed(title="Huh VM_FAULT_OOM leaked", reason="for a test")]
+    assert failing(programs, tmp_path, [oom, *others, bug, warning, refs], allow) == {bug, warning, refs}
+    # It may be a part of it.
+    assert failing(programs, tmp_path, [oom, bug], allow) == set()
+    for title in ("WARNING in foo", "WARNING: refcount bug in foo"):
+        allow = [Allowed(title=title, reason="for a test")]
+        assert failing(programs, tmp_path, [warning, *others, bug, refs], allow) == {bug, refs}

@@ -13,7 +13,7 @@ from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.report.crash_entries import Comparisons
 from orchestrator.report.crash_text import crash_lines
 from orchestrator.report.news_text import finding_news
-from orchestrator.report.next_command import baseline_command
+from orchestrator.report.next_command import baseline_command, wrapped_key
 from orchestrator.report.summary import COMPARED, Finding, crash_of, whose
 
 # The page is for reading. What is more is in summary.txt and cells.jsonl.
@@ -53,6 +53,7 @@ class Section:
     lines: tuple[StackLine, ...]  # of the splat: where, stack, source
     console: str  # the splat as the kernel printed it
     commands: tuple[str, ...]  # to run it again, and without the series
+    key: str  # the first cell's replay key, in lines; "" where it has none
 
     @property
     def more(self) -> int:
@@ -98,6 +99,7 @@ def _section(report: RunReport, number: int, finding: Finding, compared: Compari
         lines=tuple(_stack_lines(crash, cell)) if crash else (),
         console=crash.text if crash else "",
         commands=tuple(_commands(report, finding, alone=len(compared.variants) == 1)),
+        key="\n".join(wrapped_key(cell.key)),
     )
 
 

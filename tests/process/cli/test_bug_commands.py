@@ -14,6 +14,7 @@ from junitparser import JUnitXml
 
 from orchestrator.host.process import find_tool
 from tests.process import fake_host
+from tests.process.cli.test_replay import ENDED, TOLD
 from tests.process.fake_host import BOOT, GROWING, PATCHRIG, PROGRESS, Host, Step, passing
 from tests.process.toy_kernel import ToyKernel, patch
 
@@ -26,6 +27,7 @@ KASAN = (
     "[   12.000003][  T400] Read of size 8 at addr ffff888003f41000 by task swapin/400"
 )
 PANIC = "[    0.913000][    T1] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)"
+SPLAT: list[Step] = [["console", KASAN], ["console", "[   15.0][   T57] patchrig: ended splat 0"], ["die", 0]]
 CRASHING: list[Step] = [["say", PROGRESS], ["console", KASAN], ["loop", GROWING]]
 
 
@@ -113,6 +115,23 @@ def test_when_all_are_found_the_exit_code_is_0_and_a_finding_can_be_run_again(be
     )
     assert repeated.returncode == 1, repeated.stderr
     assert "CRASHED" in repeated.stdout
+
+
+def test_what_a_deterministic_guest_finds_can_be_replayed(bench: Bench) -> None:
+    bench.write("bugs/crash.patch", patch("slots = 3;", 'slots = 4; static char b[] = "broken here"; (void)*b;'))
+    bench.host.scenario([], boot=[["kernel_has", "broken here", [*BOOT, *SPLAT], [*BOOT, *TOLD, *ENDED]]])
+
+    done = bench.run("--seconds", "5", "--deterministic")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = bench.result() / "bugs" / "crash.plain.x86_64"
+    name = str(run.relative_to(bench.host.results))
+    again = [str(PATCHRIG), "replay", name, "mincore", "--no-sandbox", "--results", str(bench.host.results)]
+    replayed = subprocess.run(
+        again, env=bench.host.environment, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert replayed.returncode == 0, replayed.stdout + replayed.stderr
+    assert replayed.stdout.startswith("identical\n")
 
 
 def test_a_kernel_that_panics_at_boot_is_found(bench: Bench) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.host.process import find_tool
 from tests.process import fake_host
-from tests.process.fake_host import PATCHRIG, PROGRESS, Host, Step, passing, result_line
+from tests.process.fake_host import BOOT, PATCHRIG, PROGRESS, Host, Step, passing, result_line
 from tests.process.instrumented_toy import CODE, instrument, makefile
 from tests.process.toy_kernel import LOAD, ToyKernel
 
@@ -114,6 +114,24 @@ def test_the_command_of_a_finding_runs_its_cell_again(kernel: ToyKernel) -> None
     assert again.returncode == 0, again.stderr
     (cell,) = kernel.host.cells()
     assert (cell["cell"]["seed"], cell["cell"]["workload"]["name"]) == (finding["first"]["seed"], "shmem")
+
+
+def test_the_findings_of_a_deterministic_hunt_can_be_replayed(kernel: ToyKernel) -> None:
+    ended: list[Step] = [["console", "[    9.0][   T57] patchrig: ended splat 0"], ["die", 0]]
+    kernel.host.scenario([], boot=[*BOOT, ["tell", f"{PROGRESS}\n"], ["console", OOPS], *ended])
+    done = run(kernel, begin(kernel, "--flavour", "plain", "--rounds", "2", "--deterministic", "--json"))
+    assert done.returncode == 1, done.stderr
+    (finding,) = json.loads(done.stdout)["findings"]
+    seeds = {seed for _, _, seed in cells(kernel)}
+
+    words = [*finding["repro"][1:], "--no-sandbox", "--results", str(kernel.host.results), "--json"]
+    again = run(kernel, [str(PATCHRIG), *words])
+    other = run(kernel, argv(kernel, "--resume", "latest", "--deterministic"))
+
+    assert len(seeds) == 4
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["identical"] is True
+    assert "leave out --deterministic" in other.stderr
 
 
 def test_widened_kernels_delay_in_all_functions_of_the_files_and_the_reach_is_reported(kernel: ToyKernel) -> None:

@@ -112,6 +112,20 @@ def test_another_qemu_is_named(host: Host) -> None:
     assert f"diff {folder / 'console.log'}" in done.stdout
 
 
+WARNING = "[    1.913000][   T57] WARNING: mm/swapfile.c:1291 at swap_users_ref_free+0x1/0x20, CPU#1: swapin/57"
+
+
+@pytest.mark.parametrize(("how", "outcome"), [("splat", "crashed"), ("timeout", "hung")])
+def test_the_console_of_a_guest_that_ends_itself_is_whole(host: Host, how: str, outcome: str) -> None:
+    last = "[    4.500000][   T57] sysrq: Resetting"
+    splat: list[Step] = [["console", WARNING]] if how == "splat" else []
+    ended: list[Step] = [["console", f"[    4.0][   T57] patchrig: ended {how} 0"], ["sleep", 2], ["console", last]]
+    folder = deterministic_run(host, [*BOOT, *TOLD[:1], *splat, *ended, ["die", 0]])
+
+    assert host.outcomes() == [outcome]
+    assert (folder / "console.log").read_text().endswith(f"{last}\n")
+
+
 def test_a_crash_is_replayed_too(host: Host) -> None:
     panic = "[    1.913000][    T1] Kernel panic - not syncing: Fatal exception"
     deterministic_run(host, [*BOOT, *TOLD[:1], ["console", panic], ["die", 0]])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`patchrig replay KEY`: a cell of one run is built again from its key alone; a toy kernel, and a fake QEMU."""
 
+import html
 import json
 import subprocess
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.host.process import find_tool
+from orchestrator.model.replay_keys import parse_key
 from orchestrator.report.kept_replay import REPLAY_FILE
 from tests.process import fake_host
 from tests.process.cli.test_replay import STORY, TOLD
@@ -59,6 +61,36 @@ def test_image_and_initramfs_are_built_again_and_the_console_is_the_same(kernel:
     assert done.stdout.count("although") == done.stdout.count("another image")
     assert "outcome       passed: " in done.stdout
     assert list(Path(kernel.folder / "elsewhere").glob("*/cells/patched.plain.x86_64.mincore/replay.json"))
+
+
+def test_a_splat_that_the_matrix_allows_is_allowed_in_a_replay_by_key(kernel: ToyKernel) -> None:
+    matrix = kernel.folder / "matrix.yaml"
+    matrix.write_text(f"{matrix.read_text()}allow: [{{title: WARNING in odd_ref_free, reason: for a test}}]\n")
+    warning = "[    1.913000][   T57] WARNING: mm/swapfile.c:1291 at odd_ref_free+0x1/0x20, CPU#1: swapin/57"
+    kernel.host.scenario([], boot=[*BOOT, ["console", warning], *STORY[len(BOOT) :]])
+    key = key_of_run(kernel)
+
+    done = replay(kernel, key, *series(kernel))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "another initramfs" not in done.stdout
+    assert "outcome       passed: " in done.stdout
+
+
+def test_a_red_cell_shows_its_key_in_summary_and_page(kernel: ToyKernel) -> None:
+    warning = "[    1.913000][   T57] WARNING: mm/swapfile.c:1291 at odd_ref_free+0x1/0x20, CPU#1: swapin/57"
+    kernel.host.scenario([], boot=[*BOOT, ["console", warning], *STORY[len(BOOT) :]])
+    done = kernel.run("--deterministic")
+    assert done.returncode == 1, done.stdout + done.stderr
+    (cell,) = kernel.host.cells()
+    run = (kernel.host.results / "latest").resolve()
+    key = parse_key(json.loads((run / cell["folder"] / REPLAY_FILE).read_text())["key"])
+
+    _, _, said = (run / "summary.txt").read_text().partition("its key, for `patchrig replay '...'`")
+    _, _, shown = (run / "report.html").read_text().partition('aria-label="Replay key">')
+
+    assert parse_key(said.partition(":\n")[2].partition("\n\n")[0]) == key
+    assert parse_key(html.unescape(shown.partition("</pre>")[0])) == key
 
 
 def test_another_console_is_exit_code_1(kernel: ToyKernel) -> None:

@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from orchestrator.guest.archive import for_kernel
+from orchestrator.guest.archive import add_splats, for_kernel
 from orchestrator.guest.initramfs import newc, regular
 from orchestrator.model.blocks import CoverageMap
 from orchestrator.model.interfaces import InterfaceNames
@@ -42,6 +42,16 @@ def test_it_lists_the_interface_files_of_the_series(tmp_path: Path) -> None:
     )
 
     assert made.read_bytes() == b"base" + newc([own])
+
+
+def test_it_says_by_what_a_guest_has_failed_to_all_workloads_and_to_some(tmp_path: Path) -> None:
+    (tmp_path / "base").write_bytes(b"base")
+    splats = {"memcg": "passes a\n", "": "fails a\n"}
+    own = [regular("patchrig/splats", b"fails a\n"), regular("patchrig/memcg.splats", b"passes a\n")]
+
+    made = add_splats(tmp_path / "base", splats, output=tmp_path / "own")
+
+    assert made.read_bytes() == b"base" + newc(own)
 
 
 def test_where_blocks_are_counted_no_changed_function_is_probed(tmp_path: Path) -> None:

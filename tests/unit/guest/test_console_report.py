@@ -6,7 +6,10 @@ import zlib
 
 import pytest
 
-from orchestrator.guest.console_report import ConsoleReport
+from orchestrator.guest.console_report import ConsoleReport, ConsoleWatch
+from orchestrator.host.deadline import Deadline
+from orchestrator.model.guests import Ending
+from tests.unit.guest.test_workload import RESULT
 
 
 def piece(number: int, text: str, *, stream: str = "said", crc: str = "") -> str:
@@ -69,3 +72,17 @@ def test_nothing_counts_after_the_end() -> None:
     said = report.take(["patchrig: ended no-progress 0", piece(0, "a")])
 
     assert (said, report.how) == ("", "no-progress")
+
+
+@pytest.mark.parametrize("reported", [False, True])
+def test_a_guest_that_ends_itself_at_a_splat_was_stopped(reported: bool) -> None:
+    result = RESULT.replace("\n", " ") + "\n"
+    pieces = [piece(number, result[at : at + 500]) for number, at in enumerate(range(0, len(result), 500))]
+    lines = [*(pieces if reported else []), "patchrig: ended splat 0"]
+    watch = ConsoleWatch(lines=lambda: lines, alive=lambda: True, on_progress=lambda _: None, enough=lambda: False)
+
+    watched = watch.run(Deadline.after(60, "the guest's end"))
+
+    assert watched.ending is Ending.STOPPED
+    assert (watched.result is not None) is reported
+    assert watched.exit_status is None

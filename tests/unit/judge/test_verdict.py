@@ -253,6 +253,15 @@ def test_our_trouble_is_lost_and_an_interrupt_skipped() -> None:
     assert verdict_of(guest_run(Ending.INTERRUPTED)).outcome is Outcome.SKIPPED
 
 
+def test_a_guest_that_was_stopped_for_a_splat_that_is_none_is_lost() -> None:
+    stopped = guest_run(Ending.STOPPED, detail="the guest saw a splat, and ended", result=None, exit_status=None)
+
+    assert verdict_of(stopped).outcome is Outcome.LOST
+    assert verdict_of(stopped, crash()).outcome is Outcome.CRASHED
+    assert verdict_of(stopped, crash(severity=Severity.NOTE)).outcome is Outcome.LOST
+    assert verdict_of(replace(stopped, broken="the guest made console.log too long")).outcome is Outcome.FAILED
+
+
 @pytest.mark.parametrize("ending", [Ending.LOST, Ending.INTERRUPTED])
 def test_a_crash_before_our_trouble_still_counts(ending: Ending) -> None:
     assert verdict_of(guest_run(ending), crash()).outcome is Outcome.CRASHED

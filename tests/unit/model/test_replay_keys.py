@@ -22,13 +22,14 @@ KEY = ReplayKey(
     files=("mm/memory.c", "mm/swapfile.c"),
     claim="do_swap_page|mm/swapfile.c:swapoff",
     changes="eJyrVkouLSrKzEtXslIyNDJWqgUAKk4FHw==",
+    allow="eJyrVgoPcvTzc_cMVkgsLk4sSVWyUkpOLCrKzEsHcwF8hwkM",
     programs=("mincore", "swapin"),
     qemu="7.2.22",
     image="00112233445566ff",
     initramfs="1111222233334444",
     console="aaaabbbbccccdddd",
 )
-PLAIN = replace(KEY, series="", delays="", files=(), claim="", changes="")
+PLAIN = replace(KEY, series="", delays="", files=(), claim="", changes="", allow="")
 
 
 @pytest.mark.parametrize("key", [KEY, PLAIN])

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from orchestrator.report.next_command import baseline_command, pasteable
+from orchestrator.model.replay_keys import parse_key
+from orchestrator.report.next_command import baseline_command, pasteable, wrapped_key
+from tests.unit.model.test_replay_keys import KEY
 from tests.unit.samples import cell, cell_report, run_report
 
 CHOSEN = "--variant baseline --arch x86_64 --flavour plain --workload mincore"
@@ -67,3 +69,11 @@ def test_a_word_that_is_wider_than_a_line_has_one_of_its_own() -> None:
 
     assert joined(pasteable(words, width=60)) == list(words)
     assert list(pasteable((), width=60)) == []
+
+
+@pytest.mark.parametrize("width", range(20, 100, 3))
+def test_a_key_in_lines_is_read_as_it_was(width: int) -> None:
+    lines = wrapped_key(KEY.text, width=width)
+
+    assert max(map(len, lines)) <= width
+    assert parse_key("\n".join(lines)) == KEY

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from orchestrator.model.images import BuildFailure
 from orchestrator.model.outcomes import Outcome
+from orchestrator.model.replay_keys import parse_key
 from orchestrator.model.reports import RunReport
 from orchestrator.report.junit import junit_text
 from orchestrator.report.summary import findings, outcome_counts, rows, summary_text
 from tests.conftest import GOLDEN, Golden
+from tests.unit.model.test_replay_keys import KEY
 from tests.unit.samples import cell, cell_report, compared_report, guest_run, image, mixed_report, result, run_report
 
 
@@ -116,3 +118,20 @@ def test_any_title_gives_narrow_ascii(title: str, reason: str) -> None:
     text = summary_text(run_report(cell_report(Outcome.FAILED, title, reasons=(reason,))))
 
     assert text.isascii()
+
+
+def test_the_key_of_a_deterministic_cell_can_be_pasted() -> None:
+    red = replace(cell_report(Outcome.CRASHED, "WARNING in f"), key=KEY.text)
+
+    text = summary_text(run_report(red, cell_report()))
+
+    assert max(map(len, text.splitlines())) <= 78
+    _, _, lines = text.partition("its key, for `patchrig replay '...'` on another machine:\n")
+    assert parse_key(lines.partition("\n\n")[0]) == KEY
+
+
+def test_a_green_cell_needs_no_key_and_an_ordinary_one_has_none() -> None:
+    green = replace(cell_report(), key=KEY.text)
+    red = cell_report(Outcome.CRASHED, "WARNING in f")
+
+    assert "key" not in summary_text(run_report(green, red))

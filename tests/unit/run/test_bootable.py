@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.guest.keys import new_keys
+from orchestrator.judge.guest_splats import splats_text
 from orchestrator.model.cells import Cell
+from orchestrator.model.configuration import Allowed, Results
 from orchestrator.model.probes import Located
 from orchestrator.run.bootable import (
     NO_PACKAGES,
@@ -55,12 +57,12 @@ PLAIN, PERL, ALSO_PERL, STRESS = (
 )
 
 
-def made(folder: Path, *cells: Cell) -> Bootable:
+def made(folder: Path, *cells: Cell, guests: Guests | None = None) -> Bootable:
     """With files in place of what Debian's packages would give: each says which packages it has."""
     for packages in (NO_PACKAGES, ("bash", "perl"), ("stress-ng",)):
         name = initramfs_name(image().build, packages).replace(image().build.name, image().build.arch)
         (folder / name).write_bytes(" ".join(packages).encode())
-    guests, workloads = Guests(keys=KEYS), tuple(one.workload for one in cells)
+    guests, workloads = guests or Guests(keys=KEYS), tuple(one.workload for one in cells)
     files = BootFiles(folder=folder, guests=guests, workloads=workloads, cache=folder, listener=lambda _: None)
     return files.bootable(image(), Located(sites={}, changed=()))
 
@@ -107,3 +109,18 @@ def test_a_cell_of_an_earlier_run_starts_from_the_root_of_its_workload(tmp_path:
 
     # Runs before had all packages in one.
     assert [kept.initramfs_of(one) for one in workloads] == [common, common, own]
+
+
+def test_only_a_deterministic_guest_knows_splats_and_each_workload_those_that_it_allows(tmp_path: Path) -> None:
+    allowed = Allowed(title="WARNING in f", reason="for a test")
+    allowing = replace(PLAIN, workload=PLAIN.workload.model_copy(update={"name": "allowing", "allow": (allowed,)}))
+    suite = replace(PLAIN, workload=PLAIN.workload.model_copy(update={"name": "suite", "results": Results.KTAP}))
+    cells = (PLAIN, allowing, suite)
+
+    deterministic = made(tmp_path, *cells, guests=Guests(keys=KEYS, deterministic=True)).initramfs.read_bytes()
+
+    assert splats_text(()).encode() in deterministic
+    assert splats_text((allowed,)).encode() in deterministic
+    assert splats_text(()) != splats_text((allowed,))
+    assert re.findall(rb"patchrig/([\w-]+)\.splats", deterministic) == [b"allowing", b"suite"]
+    assert b"splats" not in made(tmp_path, *cells).initramfs.read_bytes()
