@@ -114,9 +114,7 @@ def simulate(cells: int, workers: int, more: Sequence[str] = ()) -> dict[str, An
         with many_cells.without_guests(folder), with_cluster(workers, saves):
             listed, listed_mib = many_cells.timed("list", *chosen), peak()
             ran = many_cells.timed("run", *chosen, "--results", str(results), *more)
-        lines = sum(1 for _ in (results / "latest" / "cells.jsonl").open())
-        if lines != once * repeat:
-            sys.exit(f"{lines} cells were recorded, {once * repeat} expected")
+        many_cells.check_recorded(results / "latest", once * repeat)
     saved = sum(save["cpu_seconds"] for save in saves)
     return {
         "cells": once * repeat,
