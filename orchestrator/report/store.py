@@ -33,7 +33,7 @@ from orchestrator.model.subtests import SuiteComparison
 from orchestrator.report.coverage.figures import PAGE_FILE, coverage_of
 from orchestrator.report.coverage.page import page_text
 from orchestrator.report.crash_entries import crash_entries
-from orchestrator.report.junit import junit_text
+from orchestrator.report.junit import junit_pieces
 from orchestrator.report.kernel_inputs import unlike
 from orchestrator.report.run_files import append, at_work, write_whole, writing
 from orchestrator.report.run_page.run_page import REPORT_FILE, run_page_text
@@ -41,7 +41,7 @@ from orchestrator.report.stored import CELL_COUNT, CELLS_FILE, RUN, RUN_FILE, ce
 from orchestrator.report.stored import load_run as load_run
 from orchestrator.report.summary import summary_text
 from orchestrator.report.timeline import timeline_svg
-from orchestrator.report.trace import trace_text
+from orchestrator.report.trace import trace_pieces
 
 JUNIT_FILE = "junit.xml"
 SUMMARY_FILE = "summary.txt"
@@ -201,11 +201,11 @@ class Store:
             )
             report = replace(self._report, cells=cells)
         self._save_run()
-        write_whole(self.folder / JUNIT_FILE, junit_text(report))
+        write_whole(self.folder / JUNIT_FILE, junit_pieces(report))
         write_whole(self.folder / SUMMARY_FILE, summary_text(report))
         picture, builds = timeline_svg(report), coverage_of(report)
         write_whole(self.folder / TIMELINE_FILE, picture)
-        write_whole(self.folder / TRACE_FILE, trace_text(report))
+        write_whole(self.folder / TRACE_FILE, trace_pieces(report))
         write_whole(self.folder / REPORT_FILE, run_page_text(report, timeline=picture, coverage=builds))
         if builds:
             write_whole(self.folder / PAGE_FILE, page_text(report, builds))

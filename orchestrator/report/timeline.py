@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from orchestrator.model.phases import Phase, Span
 from orchestrator.model.reports import CellReport, RunReport
-from orchestrator.report.junit import valid_xml
+from orchestrator.report.junit_document import valid_xml
 from orchestrator.report.lanes import guest_lanes
 from orchestrator.report.templating import render
 

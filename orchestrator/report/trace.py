@@ -50,9 +50,18 @@ _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
 
 def trace_text(report: RunReport) -> str:
-    """The whole file, with an event a line."""
-    lines = ",\n".join(json_text(_EVENT.dump_python(event, mode="json")) for event in trace_events(report))
-    return f'{{"displayTimeUnit": "ms", "otherData": {json_text({"run": report.id})}, "traceEvents": [\n{lines}\n]}}\n'
+    """All of trace_pieces()."""
+    return "".join(trace_pieces(report))
+
+
+def trace_pieces(report: RunReport) -> Iterator[str]:
+    """The file, with an event a line."""
+    yield f'{{"displayTimeUnit": "ms", "otherData": {json_text({"run": report.id})}, "traceEvents": ['
+    separator = "\n"
+    for event in trace_events(report):
+        yield f"{separator}{json_text(_EVENT.dump_python(event, mode='json'))}"
+        separator = ",\n"
+    yield "\n]}\n"
 
 
 def trace_events(report: RunReport) -> Iterator[Event]:
