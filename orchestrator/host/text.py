@@ -39,7 +39,28 @@ def one_line(text: str, most: int = 300) -> str:
 
 def json_text(value: object, *, indent: int | None = None) -> str:
     """JSON in ASCII that a terminal can show, too: half of a surrogate pair, as a console may hold it, is no UTF-8."""
-    return json.dumps(value, indent=indent).replace("\x7f", "\\u007f")
+    text = json.dumps(value) if indent is None else _indented(value, " " * indent, "\n")
+    return text.replace("\x7f", "\\u007f")
+
+
+def _indented(value: object, step: str, margin: str) -> str:
+    """As json.dumps(indent=...) has it, which is not written in C: containers without containers are done in one go."""
+    if not isinstance(value, dict | list | tuple) or not value:
+        return json.dumps(value)
+    inner = margin + step
+    members = value.values() if isinstance(value, dict) else value
+    if not any(isinstance(one, dict | list | tuple) and one for one in members):
+        text = json.dumps(value, separators=(f",{inner}", ": "))
+        return f"{text[0]}{inner}{text[1:-1]}{margin}{text[-1]}"
+    if isinstance(value, dict):
+        lines = (f"{_key(key)}: {_indented(one, step, inner)}" for key, one in value.items())
+        return f"{{{inner}{f',{inner}'.join(lines)}{margin}}}"
+    return f"[{inner}{f',{inner}'.join(_indented(one, step, inner) for one in value)}{margin}]"
+
+
+def _key(key: object) -> str:
+    """The name of a member: numbers and None are written as strings."""
+    return json.dumps(key if isinstance(key, str) else json.dumps(key))
 
 
 def capped_lines(file: BinaryIO, *, longest: int = LONGEST_LINE) -> Iterator[str]:

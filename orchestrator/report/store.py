@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-
-from pydantic import TypeAdapter
+from typing import Any
 
 from orchestrator.host.deadline import now
 from orchestrator.host.errors import Cancelled, InfraError, UserError
@@ -20,12 +19,10 @@ from orchestrator.host.files import flush, point_to
 from orchestrator.host.text import json_text
 from orchestrator.model.cells import Build, Cell, names_meant
 from orchestrator.model.configuration import Matrix
-from orchestrator.model.guests import WorkloadResult
 from orchestrator.model.history import News
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.matrix_choices import MatrixChoices
 from orchestrator.model.phases import Span, Timing
-from orchestrator.model.probes import Proof
 from orchestrator.model.reach import ChangedReach
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.model.shards import Shard
@@ -37,7 +34,7 @@ from orchestrator.report.junit import junit_pieces
 from orchestrator.report.kernel_inputs import unlike
 from orchestrator.report.run_files import append, at_work, write_whole, writing
 from orchestrator.report.run_page.run_page import REPORT_FILE, run_page_text
-from orchestrator.report.stored import CELL_COUNT, CELLS_FILE, RUN, RUN_FILE, cell_lines, unreadable, with_sum
+from orchestrator.report.stored import CELL_COUNT, CELLS_FILE, RUN, RUN_FILE, LineWriter, unreadable, with_sum
 from orchestrator.report.stored import load_run as load_run
 from orchestrator.report.summary import summary_text
 from orchestrator.report.timeline import timeline_svg
@@ -51,9 +48,6 @@ RESULT_FILE = "workload.json"
 LATEST = "latest"
 BUGS = "bugs"  # in a folder of `patchrig sensitivity`: a run for each
 
-_RESULT = TypeAdapter(WorkloadResult)
-_PROOF = TypeAdapter(Proof)
-
 
 class Store:
     """results/<run>/ while the run lasts. Threads may record at the same time."""
@@ -62,6 +56,7 @@ class Store:
         """`report` has no cells, but for a run that goes on: then those that its cells.jsonl has."""
         self._report = replace(report, cells=())
         self._cells: list[CellReport] = list(report.cells)
+        self._lines = LineWriter()
         self._order: dict[str, int] = {}
         self._builds: dict[Build, int] = {}
         self._saved: tuple[object, RunReport] | None = None
@@ -151,24 +146,31 @@ class Store:
     def add_cells(self, cells: Sequence[CellReport]) -> None:
         """Record finished cells. When this returns, their lines are on the disk."""
         filed = [self._filed(cell) for cell in cells]
+        values = [self._lines.values(cell) for cell in filed]
+        for cell, value in zip(filed, values, strict=True):
+            if value["run"] and value["run"]["result"]:
+                self._keep_result(cell, value["run"])
         with self._disk:
-            append(self.folder / CELLS_FILE, cell_lines(filed))
+            lines = "".join(map(self._lines.line, filed, values))
+            append(self.folder / CELLS_FILE, lines)
         with self._lock:
             self._cells += filed
 
     def _filed(self, cell: CellReport) -> CellReport:
         """The report as it is kept: times since the run began, and the folder where the cell has one."""
-        folder = self.folder / "cells" / cell.cell.name
-        if cell.run is not None and cell.run.result is not None:
-            # No replacement in one step: the cell's line has all of it too.
-            with writing(folder):
-                self.cell_folder(cell.cell)
-                proof = _PROOF.dump_python(Proof(sites=cell.run.sites, changed=cell.run.changed), mode="json")
-                result = _RESULT.dump_python(cell.run.result, mode="json", exclude={"changed"})
-                text = json_text(result | proof, indent=2)
-                (folder / RESULT_FILE).write_text(text, encoding="utf-8")
-        place = str(folder.relative_to(self.folder)) if folder.exists() else ""
-        return replace(cell, folder=place, spans=self._since_start(cell.spans))
+        place = f"cells/{cell.cell.name}"
+        has_result = cell.run is not None and cell.run.result is not None
+        kept = has_result or (self.folder / place).exists()
+        return replace(cell, folder=place if kept else "", spans=self._since_start(cell.spans))
+
+    def _keep_result(self, cell: CellReport, run: Mapping[str, Any]) -> None:
+        """Write the result, with its proof, into the cell's folder; `run` is the JSON of the cell's observation."""
+        result = {name: value for name, value in run["result"].items() if name != "changed"}
+        text = json_text(result | {"sites": run["sites"], "changed": run["changed"]}, indent=2)
+        # No replacement in one step: the cell's line has all of it too.
+        with writing(file := self.folder / cell.folder / RESULT_FILE):
+            self.cell_folder(cell.cell)
+            file.write_text(text, encoding="utf-8")
 
     def _since_start(self, spans: Sequence[Span]) -> tuple[Span, ...]:
         began = self._began
@@ -221,7 +223,8 @@ class Store:
 
     def _made(self, folder: Path) -> Path:
         with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            if not folder.is_dir():
+                folder.mkdir(parents=True, exist_ok=True)
         return folder
 
 
