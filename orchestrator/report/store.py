@@ -27,6 +27,7 @@ from orchestrator.model.reach import ChangedReach
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.model.shards import Shard
 from orchestrator.model.subtests import SuiteComparison
+from orchestrator.report.compact_cells import Compactor
 from orchestrator.report.coverage.figures import PAGE_FILE, coverage_of
 from orchestrator.report.coverage.page import page_text
 from orchestrator.report.crash_entries import crash_entries
@@ -55,8 +56,8 @@ class Store:
     def __init__(self, report: RunReport) -> None:
         """`report` has no cells, but for a run that goes on: then those that its cells.jsonl has."""
         self._report = replace(report, cells=())
-        self._cells: list[CellReport] = list(report.cells)
-        self._lines = LineWriter()
+        self._lines, self._compactor = LineWriter(), Compactor()
+        self._cells: list[CellReport] = [self._compactor.compact(cell) for cell in report.cells]
         self._order: dict[str, int] = {}
         self._builds: dict[Build, int] = {}
         self._saved: tuple[object, RunReport] | None = None
@@ -154,7 +155,7 @@ class Store:
             lines = "".join(map(self._lines.line, filed, values))
             append(self.folder / CELLS_FILE, lines)
         with self._lock:
-            self._cells += filed
+            self._cells += map(self._compactor.compact, filed)
 
     def _filed(self, cell: CellReport) -> CellReport:
         """The report as it is kept: times since the run began, and the folder where the cell has one."""

@@ -51,7 +51,7 @@ class LineWriter:
     """Makes the lines of cells.jsonl. Half of a line is its workload, whose text is made once for many cells."""
 
     def __init__(self) -> None:
-        self._workloads: dict[str, tuple[Workload, str]] = {}
+        self._workloads: dict[tuple[Build, str], tuple[Workload, str]] = {}
 
     def values(self, report: CellReport) -> dict[str, Any]:
         """What JSON says of a cell, without its workload."""
@@ -61,15 +61,16 @@ class LineWriter:
         """The cell's line; `values` as values() gives them."""
         # In the order of the fields: build and workload are the first of a cell, and the cell that of a report.
         build, *rest = values["cell"].items()
-        cell = f'{json_text(dict([build]))[:-1]}, "workload": {self._text(report.cell.workload)}, '
+        cell = f'{json_text(dict([build]))[:-1]}, "workload": {self._text(report.cell)}, '
         cell += json_text(dict(rest))[1:]
         others = json_text({name: value for name, value in values.items() if name != "cell"})
         return with_sum(f'{{"cell": {cell}, {others[1:]}') + "\n"
 
-    def _text(self, workload: Workload) -> str:
-        known = self._workloads.get(workload.name)
+    def _text(self, cell: Cell) -> str:
+        place, workload = (cell.build, cell.workload.name), cell.workload
+        known = self._workloads.get(place)
         if known is None or known[0] is not workload:
-            known = self._workloads[workload.name] = workload, json_text(_WORKLOAD.dump_python(workload, mode="json"))
+            known = self._workloads[place] = workload, json_text(_WORKLOAD.dump_python(workload, mode="json"))
         return known[1]
 
 
