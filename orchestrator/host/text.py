@@ -43,24 +43,22 @@ def json_text(value: object, *, indent: int | None = None) -> str:
     return text.replace("\x7f", "\\u007f")
 
 
+# A newline is in no string of JSON.
+_FLAT = json.JSONEncoder(separators=("\n", ": "))
+
+
 def _indented(value: object, step: str, margin: str) -> str:
-    """As json.dumps(indent=...) has it, which is not written in C: containers without containers are done in one go."""
+    """As json.dumps(indent=...) has it, which is not written in C: here each container is, without those in it."""
     if not isinstance(value, dict | list | tuple) or not value:
         return json.dumps(value)
-    inner = margin + step
-    members = value.values() if isinstance(value, dict) else value
-    if not any(isinstance(one, dict | list | tuple) and one for one in members):
-        text = json.dumps(value, separators=(f",{inner}", ": "))
-        return f"{text[0]}{inner}{text[1:-1]}{margin}{text[-1]}"
-    if isinstance(value, dict):
-        lines = (f"{_key(key)}: {_indented(one, step, inner)}" for key, one in value.items())
-        return f"{{{inner}{f',{inner}'.join(lines)}{margin}}}"
-    return f"[{inner}{f',{inner}'.join(_indented(one, step, inner) for one in value)}{margin}]"
-
-
-def _key(key: object) -> str:
-    """The name of a member: numbers and None are written as strings."""
-    return json.dumps(key if isinstance(key, str) else json.dumps(key))
+    members = list(value.values() if isinstance(value, dict) else value)
+    inner = {place: one for place, one in enumerate(members) if one and isinstance(one, dict | list | tuple)}
+    shallow = [0 if place in inner else one for place, one in enumerate(members)] if inner else members
+    text = _FLAT.encode(dict(zip(value, shallow, strict=True)) if isinstance(value, dict) else shallow)
+    lines = text[1:-1].split("\n")
+    for place, one in inner.items():
+        lines[place] = lines[place][:-1] + _indented(one, step, margin + step)
+    return f"{text[0]}{margin}{step}{f',{margin}{step}'.join(lines)}{margin}{text[-1]}"
 
 
 def capped_lines(file: BinaryIO, *, longest: int = LONGEST_LINE) -> Iterator[str]:

@@ -160,8 +160,10 @@ class Store:
     def _filed(self, cell: CellReport) -> CellReport:
         """The report as it is kept: times since the run began, and the folder where the cell has one."""
         place = f"cells/{cell.cell.name}"
-        has_result = cell.run is not None and cell.run.result is not None
-        kept = has_result or (self.folder / place).exists()
+        folder = self.folder / place
+        kept = folder.exists()
+        if not kept and cell.run is not None and cell.run.result is not None:
+            kept = bool(self._made(folder))
         return replace(cell, folder=place if kept else "", spans=self._since_start(cell.spans))
 
     def _keep_result(self, cell: CellReport, run: Mapping[str, Any]) -> None:
@@ -170,7 +172,6 @@ class Store:
         text = json_text(result | {"sites": run["sites"], "changed": run["changed"]}, indent=2)
         # No replacement in one step: the cell's line has all of it too.
         with writing(file := self.folder / cell.folder / RESULT_FILE):
-            self.cell_folder(cell.cell)
             file.write_text(text, encoding="utf-8")
 
     def _since_start(self, spans: Sequence[Span]) -> tuple[Span, ...]:
