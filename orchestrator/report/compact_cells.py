@@ -3,6 +3,7 @@
 
 from array import array
 from collections.abc import ItemsView, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ _NOTHING: Mapping[str, Any] = {}
 
 
 class Counters(Mapping[str, int]):
-    """Counters of one guest: eight bytes for each, and their names shared with the guests that have the same."""
+    """Counters of one guest: four or eight bytes for each; guests that have the same ones share their names."""
 
     __slots__ = ("_places", "_values")
 
@@ -57,13 +58,19 @@ class Compactor:
         return replace(report, run=run, kernel=kernel)
 
     def _counters(self, counters: Mapping[str, int]) -> Mapping[str, int]:
-        try:
-            values = array("q", counters.values())
-        except OverflowError:
-            # A guest may say anything.
+        values = _packed(list(counters.values()))
+        if values is None:
             return counters
         names = tuple(counters)
         places = self._places.get(names)
         if places is None:
             places = self._places[names] = {name: place for place, name in enumerate(names)}
         return Counters(places, values)
+
+
+def _packed(values: list[int]) -> "array[int] | None":
+    """The numbers in four or eight bytes each; None where one needs more: a guest may say anything."""
+    for code in ("i", "q"):
+        with suppress(OverflowError):
+            return array(code, values)
+    return None

@@ -175,10 +175,9 @@ class Store:
             file.write_text(text, encoding="utf-8")
 
     def _since_start(self, spans: Sequence[Span]) -> tuple[Span, ...]:
-        began = self._began
-        return tuple(
-            Span(phase=span.phase, start=round(span.start - began, 3), end=round(span.end - began, 3)) for span in spans
-        )
+        # Where one phase ends the next begins: the same number, and once in memory.
+        seconds = {at: round(at - self._began, 3) for span in spans for at in (span.start, span.end)}
+        return tuple(Span(phase=span.phase, start=seconds[span.start], end=seconds[span.end]) for span in spans)
 
     def _in_order(self) -> tuple[CellReport, ...]:
         """As planned; by their ends where there was no plan."""

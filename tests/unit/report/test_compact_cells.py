@@ -16,7 +16,7 @@ def with_counters(counters: dict[str, int]) -> CellReport:
     return cell_report(run=replace(run, result=replace(run.result, counters=counters)), crashes=(crash(),))
 
 
-@pytest.mark.parametrize("counters", [{}, {"b": 2, "a": -1}, {"huge": 1 << 70, "a": 1}])
+@pytest.mark.parametrize("counters", [{}, {"b": 2, "a": -1}, {"large": 1 << 40}, {"huge": 1 << 70, "a": 1}])
 def test_a_compact_report_is_equal_and_its_counters_have_their_order(counters: dict[str, int]) -> None:
     report = with_counters(counters)
 
