@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.model.reports import CellReport
 from orchestrator.report.compact_cells import Compactor, Counters
+from orchestrator.report.stored import cell_lines
 from tests.unit.samples import cell_report, crash, guest_run
 
 
@@ -28,6 +29,7 @@ def test_a_compact_report_is_equal_and_its_counters_have_their_order(counters: d
     assert list(compact.run.result.counters.items()) == list(counters.items())
     assert list(compact.run.result.counters) == list(counters)
     assert compact.run.result.counters.get("a") == counters.get("a")
+    assert list(cell_lines([compact])) == list(cell_lines([report]))
 
 
 def test_what_many_cells_have_is_there_once() -> None:
