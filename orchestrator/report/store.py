@@ -151,11 +151,13 @@ class Store:
         for cell, value in zip(filed, values, strict=True):
             if value["run"] and value["run"]["result"]:
                 self._keep_result(cell, value["run"])
+        # All that may raise for what is in a report comes before its line: such a cell is recorded again, as lost.
+        compact = [self._compactor.compact(cell) for cell in filed]
         with self._disk:
             lines = "".join(map(self._lines.line, filed, values))
             append(self.folder / CELLS_FILE, lines)
         with self._lock:
-            self._cells += map(self._compactor.compact, filed)
+            self._cells += compact
 
     def _filed(self, cell: CellReport) -> CellReport:
         """The report as it is kept: times since the run began, and the folder where the cell has one."""
