@@ -39,6 +39,8 @@ WORKERS = 1000
 TARGET_CELLS = 1_000_000
 TARGET_MICROSECONDS = 100
 TARGET_MIB = 2048
+MOST_REPEATS = 10_000  # of a matrix: what is more takes further flavours
+FLAVOURS = ("plain", "debug", "kcsan", "numa")
 
 
 @dataclass(frozen=True)
@@ -99,13 +101,19 @@ def _since(start: float, used: float) -> dict[str, float]:
     return {"seconds": time.monotonic() - start, "cpu_seconds": time.process_time() - used}
 
 
+def chosen_cells(cells: int) -> tuple[list[str], int]:
+    """The arguments for so many cells or a few more, and how many these are."""
+    plan = many_cells.load_plan(many_cells.MATRIX).matrix
+    of_flavour = len(plan.arches) * len(plan.workloads) * len(many_cells.VARIANTS)
+    flavours = FLAVOURS[: -(-cells // (of_flavour * MOST_REPEATS))]
+    repeat = -(-cells // (of_flavour * len(flavours)))
+    names = [*(f"--variant={name}" for name in many_cells.VARIANTS), *(f"--flavour={name}" for name in flavours)]
+    return [str(many_cells.MATRIX), *names, "--repeat", str(repeat)], of_flavour * len(flavours) * repeat
+
+
 def simulate(cells: int, workers: int, more: Sequence[str] = ()) -> dict[str, Any]:
     """Plan, run and report so many cells in this process; CPU seconds and MiB."""
-    plan = many_cells.load_plan(many_cells.MATRIX).matrix
-    variants = many_cells.VARIANTS
-    once = len(plan.arches) * len(plan.flavours) * len(plan.workloads) * len(variants)
-    repeat = -(-cells // once)
-    chosen = [str(many_cells.MATRIX), *(f"--variant={name}" for name in variants), "--repeat", str(repeat)]
+    chosen, expected = chosen_cells(cells)
     saves: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as scratch:
         folder, results = Path(scratch) / "kernel", Path(scratch) / "results"
@@ -114,12 +122,10 @@ def simulate(cells: int, workers: int, more: Sequence[str] = ()) -> dict[str, An
         with many_cells.without_guests(folder), with_cluster(workers, saves):
             listed, listed_mib = many_cells.timed("list", *chosen), peak()
             ran = many_cells.timed("run", *chosen, "--results", str(results), *more)
-        lines = sum(1 for _ in (results / "latest" / "cells.jsonl").open())
-        if lines != once * repeat:
-            sys.exit(f"{lines} cells were recorded, {once * repeat} expected")
+        many_cells.check_recorded(results / "latest", expected)
     saved = sum(save["cpu_seconds"] for save in saves)
     return {
-        "cells": once * repeat,
+        "cells": expected,
         "plan": listed["cpu_seconds"],
         "schedule": ran["cpu_seconds"] - saved,
         "report": saved,

@@ -13,7 +13,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,10 +23,14 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.ELOOP)
 
 
-def replace_whole(path: Path, content: bytes, *, mode: int = 0o644) -> None:
-    """Write or replace a file, durably: after a crash of this machine it is the old one or the new. Raises OSError."""
+def replace_whole(path: Path, content: bytes | Iterable[bytes], *, mode: int = 0o644) -> None:
+    """Write or replace a file, durably: after a crash of this machine it is the old one or the new. Raises OSError.
+
+    Content in pieces is never in memory as a whole.
+    """
     with replacement(path, mode=mode) as temporary:
-        temporary.write_bytes(content)
+        with temporary.open("wb") as sink:
+            sink.writelines([content] if isinstance(content, bytes) else content)
         settle(temporary, path)
 
 

@@ -39,7 +39,26 @@ def one_line(text: str, most: int = 300) -> str:
 
 def json_text(value: object, *, indent: int | None = None) -> str:
     """JSON in ASCII that a terminal can show, too: half of a surrogate pair, as a console may hold it, is no UTF-8."""
-    return json.dumps(value, indent=indent).replace("\x7f", "\\u007f")
+    text = json.dumps(value) if indent is None else _indented(value, " " * indent, "\n")
+    return text.replace("\x7f", "\\u007f")
+
+
+# A newline is in no string of JSON.
+_FLAT = json.JSONEncoder(separators=("\n", ": "))
+
+
+def _indented(value: object, step: str, margin: str) -> str:
+    """As json.dumps(indent=...) has it, which is not written in C: here each container is, without those in it."""
+    if not isinstance(value, dict | list | tuple) or not value:
+        return json.dumps(value)
+    members = list(value.values() if isinstance(value, dict) else value)
+    inner = {place: one for place, one in enumerate(members) if one and isinstance(one, dict | list | tuple)}
+    shallow = [0 if place in inner else one for place, one in enumerate(members)] if inner else members
+    text = _FLAT.encode(dict(zip(value, shallow, strict=True)) if isinstance(value, dict) else shallow)
+    lines = text[1:-1].split("\n")
+    for place, one in inner.items():
+        lines[place] = lines[place][:-1] + _indented(one, step, margin + step)
+    return f"{text[0]}{margin}{step}{f',{margin}{step}'.join(lines)}{margin}{text[-1]}"
 
 
 def capped_lines(file: BinaryIO, *, longest: int = LONGEST_LINE) -> Iterator[str]:

@@ -4,7 +4,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import PlainSerializer
 
 from orchestrator.model.blocks import Executed
 from orchestrator.model.interfaces import InterfaceUse
@@ -59,7 +61,9 @@ class WorkloadResult:
     swapoffs: int
     swapoff_longest_ms: float
     swapoff_stuck: bool
-    counters: Mapping[str, int]  # name -> growth from before to after
+    # pydantic writes no Mapping but a dict.
+    counters: Annotated[Mapping[str, int], PlainSerializer(dict, return_type=dict[str, int])]
+    """Name -> growth from before to after."""
     lacking: Mapping[str, str] = field(default_factory=dict)  # counter -> why this kernel can't count that
     missing: str = ""  # what the guest could not provide, in one line ("" when nothing)
     changed: Mapping[str, int | None] = field(default_factory=dict)

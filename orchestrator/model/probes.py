@@ -93,11 +93,3 @@ class ChangedSeen:
     @property
     def observed(self) -> int:
         return len(self.ran) + len(self.not_reached)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Proof:
-    """What workload.json has beside the result."""
-
-    sites: tuple[SiteSeen, ...]
-    changed: ChangedSeen | None

@@ -2,12 +2,9 @@
 """A run as JUnit XML, for whatever CI shows."""
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from junit_xml import TestCase, TestSuite, to_xml_report_string
-
-from orchestrator.host.text import printable
 from orchestrator.model.bugs import BugReport, BugStatus, Control, SeededBug, Sensitivity
 from orchestrator.model.configuration import Variant
 from orchestrator.model.crashes import Crash, Severity
@@ -18,6 +15,7 @@ from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.model.subtests import Change, SubtestChange, SuiteComparison
 from orchestrator.report.crash_entries import crash_entries, tally_text
 from orchestrator.report.crash_text import crash_lines
+from orchestrator.report.junit_document import Case, Kind, Problem, Suite, counted, document, suite_of
 from orchestrator.report.proof_text import proof_lines
 from orchestrator.report.suite_text import change_text, runs_text
 
@@ -25,6 +23,11 @@ _MOST_CRASHES = 10
 
 
 def junit_text(report: RunReport) -> str:
+    """All of junit_pieces()."""
+    return "".join(junit_pieces(report))
+
+
+def junit_pieces(report: RunReport) -> Iterator[str]:
     """One suite for each build, one case for each workload and repeat.
 
     Test suites come after them: one case for each subtest, over all repeats and both variants. Only one that the series
@@ -36,8 +39,7 @@ def junit_text(report: RunReport) -> str:
     context = _Context.of(report)
     made = [_suite(report, name, cells, context) for name, cells in suites.items()]
     made += [_subtest_suite(report, suite) for suite in report.suites]
-    text: str = to_xml_report_string(made, encoding="utf-8")
-    return text
+    return document(made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,56 +66,55 @@ def sensitivity_junit_text(report: Sensitivity) -> str:
     if report.not_counted:
         skipped = [_uncounted_case(bug) for bug in report.not_counted]
         suites.append(_bug_suite(report, "sensitivity.not-counted", skipped))
-    text: str = to_xml_report_string(suites, encoding="utf-8")
-    return text
+    return "".join(document(suites))
 
 
-def _bug_suite(report: Sensitivity, name: str, cases: Sequence[TestCase]) -> TestSuite:
+def _bug_suite(report: Sensitivity, name: str, cases: Sequence[Case]) -> Suite:
     facts = {"run": report.id, "matrix": report.matrix_path, "argv": shlex.join(report.argv)}
-    properties = {key: valid_xml(value) for key, value in facts.items()}
-    return TestSuite(name=name, test_cases=cases, timestamp=report.started, properties=properties)
+    return suite_of(name, report.started, cases, facts)
 
 
-def _bug_case(bug: BugReport) -> TestCase:
+def _bug_case(bug: BugReport) -> Case:
     tried = "\n".join(
         f"{one.workload} for {one.seconds} s: {one.outcome} after {one.guest_seconds} s: {one.title} ({one.folder})"
         for one in bug.attempts
     )
-    case = TestCase(
-        name=valid_xml(bug.bug.id),
+    return Case(
+        name=bug.bug.id,
         classname=f"sensitivity.{bug.build.flavour}.{bug.build.arch}",
-        elapsed_sec=bug.guest_seconds,
-        stdout=valid_xml(tried),
+        seconds=bug.guest_seconds,
+        problem=_bug_problem(bug),
+        stdout=tried,
     )
-    why = valid_xml(bug.title or f"survived: {bug.bug.broken or 'no workload noticed it'}")
+
+
+def _bug_problem(bug: BugReport) -> Problem | None:
+    why = bug.title or f"survived: {bug.bug.broken or 'no workload noticed it'}"
     if bug.status is BugStatus.LOST:
-        case.add_error_info(message=why, error_type=bug.status.value)
-    elif bug.status in (BugStatus.UNTRIED, BugStatus.NO_EFFECT):
-        case.add_skipped_info(message=why)
-    elif bug.status is not BugStatus.FOUND:
-        case.add_failure_info(message=why, failure_type=bug.status.value)
-    return case
+        return Problem(kind=Kind.ERROR, message=why, type=bug.status)
+    if bug.status in (BugStatus.UNTRIED, BugStatus.NO_EFFECT):
+        return Problem(kind=Kind.SKIPPED, message=why)
+    return None if bug.status is BugStatus.FOUND else Problem(kind=Kind.FAILURE, message=why, type=bug.status)
 
 
-def _control_case(control: Control) -> TestCase:
-    attempt = control.attempt
-    case = TestCase(
-        name=valid_xml(f"control.{attempt.workload}"),
-        classname=f"sensitivity.{control.build.flavour}.{control.build.arch}",
-        elapsed_sec=attempt.guest_seconds,
-    )
+def _control_case(control: Control) -> Case:
+    attempt, problem = control.attempt, None
     if attempt.found:
-        message = valid_xml(f"red without any seeded bug: {attempt.title}")
-        case.add_failure_info(message=message, failure_type=attempt.outcome.value)
+        message = f"red without any seeded bug: {attempt.title}"
+        problem = Problem(kind=Kind.FAILURE, message=message, type=attempt.outcome)
     elif control.unknown:
-        case.add_error_info(message=valid_xml(attempt.title), error_type=attempt.outcome.value)
-    return case
+        problem = Problem(kind=Kind.ERROR, message=attempt.title, type=attempt.outcome)
+    return Case(
+        name=f"control.{attempt.workload}",
+        classname=f"sensitivity.{control.build.flavour}.{control.build.arch}",
+        seconds=attempt.guest_seconds,
+        problem=problem,
+    )
 
 
-def _uncounted_case(bug: SeededBug) -> TestCase:
-    case = TestCase(name=valid_xml(bug.id), classname="sensitivity.not-counted")
-    case.add_skipped_info(message=valid_xml(bug.undetectable))
-    return case
+def _uncounted_case(bug: SeededBug) -> Case:
+    problem = Problem(kind=Kind.SKIPPED, message=bug.undetectable)
+    return Case(name=bug.id, classname="sensitivity.not-counted", problem=problem)
 
 
 _SKIPPED = frozenset({MutantStatus.NOT_TRIED, MutantStatus.NO_EFFECT, MutantStatus.BUILD_FAILED})
@@ -128,60 +129,55 @@ def mutation_junit_text(report: Mutation) -> str:
         cases = [_mutant_control_case(one, name) for one in report.control if one.build == build]
         cases += [_mutant_case(one, name) for one in report.reports if one.build == build]
         facts = {"run": report.id, "matrix": report.matrix_path, "argv": shlex.join(report.argv)}
-        properties = {key: valid_xml(value) for key, value in facts.items()}
-        suites.append(TestSuite(name=name, test_cases=cases, timestamp=report.started, properties=properties))
-    text: str = to_xml_report_string(suites, encoding="utf-8")
-    return text
+        suites.append(suite_of(name, report.started, cases, facts))
+    return "".join(document(suites))
 
 
-def _mutant_case(report: MutantReport, suite: str) -> TestCase:
+def _mutant_case(report: MutantReport, suite: str) -> Case:
     mutant = report.mutant
     tried = "\n".join(
         f"{one.workload} for {one.seconds} s: {one.outcome} after {one.guest_seconds} s: {one.title} ({one.folder})"
         for one in (tried.attempt for tried in report.tries)
     )
-    case = TestCase(
-        name=valid_xml(f"{mutant.number:03}-{mutant.operator} {mutant.file}:{mutant.line}"),
+    return Case(
+        name=f"{mutant.number:03}-{mutant.operator} {mutant.file}:{mutant.line}",
         classname=suite,
-        elapsed_sec=sum(one.attempt.guest_seconds for one in report.tries),
-        stdout=valid_xml(tried),
+        seconds=sum(one.attempt.guest_seconds for one in report.tries),
+        problem=_mutant_problem(report),
+        stdout=tried,
     )
-    why = valid_xml(report.hint or report.title or str(report.status))
-    if report.status is MutantStatus.LOST:
-        case.add_error_info(message=why, error_type=report.status.value)
-    elif report.status in _SKIPPED:
-        case.add_skipped_info(message=f"{report.status}: {why}")
-    elif report.status is not MutantStatus.NOTICED:
-        case.add_failure_info(message=why, failure_type=report.status.value)
-    return case
 
 
-def _mutant_control_case(control: ControlTry, suite: str) -> TestCase:
-    attempt = control.attempt
-    case = TestCase(name=valid_xml(f"control.{attempt.workload}"), classname=suite, elapsed_sec=attempt.guest_seconds)
+def _mutant_problem(report: MutantReport) -> Problem | None:
+    why, status = report.hint or report.title or str(report.status), report.status
+    if status is MutantStatus.LOST:
+        return Problem(kind=Kind.ERROR, message=why, type=status)
+    if status in _SKIPPED:
+        return Problem(kind=Kind.SKIPPED, message=f"{status}: {why}")
+    return None if status is MutantStatus.NOTICED else Problem(kind=Kind.FAILURE, message=why, type=status)
+
+
+def _mutant_control_case(control: ControlTry, suite: str) -> Case:
+    attempt, problem = control.attempt, None
     if control.kind:
-        message = valid_xml(f"red without any mutant: {attempt.title}")
-        case.add_failure_info(message=message, failure_type=attempt.outcome.value)
+        message = f"red without any mutant: {attempt.title}"
+        problem = Problem(kind=Kind.FAILURE, message=message, type=attempt.outcome)
     elif not control.usable:
-        case.add_error_info(message=valid_xml(attempt.title), error_type=attempt.outcome.value)
-    return case
+        problem = Problem(kind=Kind.ERROR, message=attempt.title, type=attempt.outcome)
+    return Case(name=f"control.{attempt.workload}", classname=suite, seconds=attempt.guest_seconds, problem=problem)
 
 
-def valid_xml(text: str) -> str:
-    """The text with every character written out that XML 1.0 cannot hold, or that nobody can see."""
-    return printable(text.replace("\r\n", "\n"))
-
-
-def _suite(report: RunReport, name: str, cells: Sequence[CellReport], context: _Context) -> TestSuite:
+def _suite(report: RunReport, name: str, cells: Sequence[CellReport], context: _Context) -> Suite:
     failure = next((b for b in report.builds if isinstance(b, BuildFailure) and b.build.name == name), None)
-    cases = [_case(cell, context) for cell in cells]
+    properties = _properties(report, name, cells)
     if failure is not None and not cells:
-        cases = [_build_case(failure)]
-    return TestSuite(
-        name=valid_xml(name),
-        test_cases=cases,
-        timestamp=report.started,
-        properties={valid_xml(key): valid_xml(value) for key, value in _properties(report, name, cells).items()},
+        return suite_of(name, report.started, [_build_case(failure)], properties)
+    return Suite(
+        name=name,
+        started=report.started,
+        counts=counted((_kind(cell, context), cell.seconds) for cell in cells),
+        cases=(_case(cell, context) for cell in cells),
+        properties=properties,
     )
 
 
@@ -205,62 +201,70 @@ def _properties(report: RunReport, name: str, cells: Iterable[CellReport]) -> Ma
     }
 
 
-def _case(cell: CellReport, context: _Context) -> TestCase:
+def _case(cell: CellReport, context: _Context) -> Case:
     suffix = f".{cell.cell.repeat}" if cell.cell.repeats > 1 else ""
-    case = TestCase(
-        name=valid_xml(cell.cell.workload.name + suffix),
-        classname=valid_xml(cell.cell.build.name),
-        elapsed_sec=cell.seconds,
-        stdout=valid_xml(_facts(cell)),
-        allow_multiple_subelements=True,
+    return Case(
+        name=cell.cell.workload.name + suffix,
+        classname=cell.cell.build.name,
+        seconds=cell.seconds,
+        problem=_problem(cell, context),
+        stdout=_facts(cell),
     )
-    _judge(case, cell, context)
-    return case
 
 
-def _judge(case: TestCase, cell: CellReport, context: _Context) -> None:
-    outcome, title, whose = cell.verdict.outcome, valid_xml(cell.verdict.title), context.whose
+def _kind(cell: CellReport, context: _Context) -> Kind | None:
+    outcome = cell.verdict.outcome
+    # All readers of JUnit know "skipped" as neither a pass nor a failure, and show its message.
+    if outcome is Outcome.SKIPPED or context.known.get(cell.cell.name):
+        return Kind.SKIPPED
+    if outcome is Outcome.LOST:
+        return Kind.ERROR
+    return None if outcome.good else Kind.FAILURE
+
+
+def _problem(cell: CellReport, context: _Context) -> Problem | None:
+    kind, outcome, title = _kind(cell, context), cell.verdict.outcome, cell.verdict.title
+    if kind is None:
+        return None
     if known := context.known.get(cell.cell.name):
-        # All readers of JUnit know "skipped" as neither a pass nor a failure, and show its message.
-        case.add_skipped_info(message=valid_xml(f"{outcome}, {known}: {title}"), output=valid_xml(_why(cell, whose)))
-    elif outcome is Outcome.SKIPPED:
-        case.add_skipped_info(message=title)
-    elif outcome is Outcome.LOST:
-        case.add_error_info(message=title, output=valid_xml(_why(cell, whose)), error_type=outcome.value)
-    elif not outcome.good:
-        case.add_failure_info(message=title, output=valid_xml(_why(cell, whose)), failure_type=outcome.value)
+        return Problem(kind=kind, message=f"{outcome}, {known}: {title}", text=_why(cell, context.whose))
+    if kind is Kind.SKIPPED:
+        return Problem(kind=kind, message=title)
+    return Problem(kind=kind, message=title, text=_why(cell, context.whose), type=outcome)
 
 
-def _subtest_suite(report: RunReport, suite: SuiteComparison) -> TestSuite:
-    name = valid_xml(f"subtests.{suite.name}")
+def _subtest_suite(report: RunReport, suite: SuiteComparison) -> Suite:
+    name = f"subtests.{suite.name}"
     known = report.news.known_subtests if report.news else {}
-    cases = [_subtest_case(name, suite, one, known.get(f"{suite.name} {one.path}", "")) for one in suite.changes]
+    cases = [
+        Case(
+            name=one.path,
+            classname=name,
+            problem=_subtest_problem(suite, one, known.get(f"{suite.name} {one.path}", "")),
+            stdout=runs_text(suite, one),
+        )
+        for one in suite.changes
+    ]
     runs = {"baseline.runs": str(suite.baseline_runs), "patched.runs": str(suite.patched_runs)}
-    return TestSuite(name=name, test_cases=cases, timestamp=report.started, properties=runs)
+    return suite_of(name, report.started, cases, runs)
 
 
-def _subtest_case(suite_name: str, suite: SuiteComparison, one: SubtestChange, known: str) -> TestCase:
-    case = TestCase(name=valid_xml(one.path), classname=suite_name, stdout=valid_xml(runs_text(suite, one)))
-    message = valid_xml(change_text(suite, one))
+def _subtest_problem(suite: SuiteComparison, one: SubtestChange, known: str) -> Problem | None:
+    message = change_text(suite, one)
     if known:
-        case.add_skipped_info(message=valid_xml(f"{known}: {message}"))
-    elif one.change is Change.REGRESSED:
-        output = valid_xml("\n".join(one.diagnostics))
-        case.add_failure_info(message=message, output=output, failure_type=one.change.value)
-    elif one.patched.bad or one.baseline.bad or not (one.patched.ran or one.baseline.ran):
-        # No pass, and no fault of the series that could be told.
-        case.add_skipped_info(message=message)
-    elif one.change in (Change.GONE, Change.SKIPPED):
-        case.add_skipped_info(message=message)
-    return case
+        return Problem(kind=Kind.SKIPPED, message=f"{known}: {message}")
+    if one.change is Change.REGRESSED:
+        return Problem(kind=Kind.FAILURE, message=message, text="\n".join(one.diagnostics), type=one.change)
+    # No pass, and no fault of the series that could be told.
+    no_pass = one.patched.bad or one.baseline.bad or not (one.patched.ran or one.baseline.ran)
+    if no_pass or one.change in (Change.GONE, Change.SKIPPED):
+        return Problem(kind=Kind.SKIPPED, message=message)
+    return None
 
 
-def _build_case(failure: BuildFailure) -> TestCase:
-    case = TestCase(name="build", classname=valid_xml(failure.build.name))
-    case.add_failure_info(
-        message=valid_xml(failure.title), output=valid_xml(failure.detail), failure_type=failure.outcome.value
-    )
-    return case
+def _build_case(failure: BuildFailure) -> Case:
+    problem = Problem(kind=Kind.FAILURE, message=failure.title, text=failure.detail, type=failure.outcome)
+    return Case(name="build", classname=failure.build.name, problem=problem)
 
 
 def _why(cell: CellReport, whose: Mapping[str, str]) -> str:

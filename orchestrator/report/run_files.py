@@ -4,7 +4,7 @@
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,10 +15,11 @@ from orchestrator.host.lock import locked_at_once
 LOCK_FILE = ".lock"
 
 
-def write_whole(path: Path, text: str, *, mode: int = 0o644) -> None:
-    """Replace a file in one step. Raises InfraError."""
+def write_whole(path: Path, text: str | Iterable[str], *, mode: int = 0o644) -> None:
+    """Replace a file in one step; its text may come in pieces. Raises InfraError."""
+    pieces = [text] if isinstance(text, str) else text
     with writing(path):
-        replace_whole(path, text.encode("utf-8", errors="backslashreplace"), mode=mode)
+        replace_whole(path, (piece.encode("utf-8", errors="backslashreplace") for piece in pieces), mode=mode)
 
 
 @contextmanager

@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-
-from pydantic import TypeAdapter
+from typing import Any
 
 from orchestrator.host.deadline import now
 from orchestrator.host.errors import Cancelled, InfraError, UserError
@@ -20,28 +19,27 @@ from orchestrator.host.files import flush, point_to
 from orchestrator.host.text import json_text
 from orchestrator.model.cells import Build, Cell, names_meant
 from orchestrator.model.configuration import Matrix
-from orchestrator.model.guests import WorkloadResult
 from orchestrator.model.history import News
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.matrix_choices import MatrixChoices
 from orchestrator.model.phases import Span, Timing
-from orchestrator.model.probes import Proof
 from orchestrator.model.reach import ChangedReach
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.model.shards import Shard
 from orchestrator.model.subtests import SuiteComparison
+from orchestrator.report.compact_cells import Compactor
 from orchestrator.report.coverage.figures import PAGE_FILE, coverage_of
 from orchestrator.report.coverage.page import page_text
 from orchestrator.report.crash_entries import crash_entries
-from orchestrator.report.junit import junit_text
+from orchestrator.report.junit import junit_pieces
 from orchestrator.report.kernel_inputs import unlike
 from orchestrator.report.run_files import append, at_work, write_whole, writing
 from orchestrator.report.run_page.run_page import REPORT_FILE, run_page_text
-from orchestrator.report.stored import CELL_COUNT, CELLS_FILE, RUN, RUN_FILE, cell_lines, unreadable, with_sum
+from orchestrator.report.stored import CELL_COUNT, CELLS_FILE, RUN, RUN_FILE, LineWriter, unreadable, with_sum
 from orchestrator.report.stored import load_run as load_run
 from orchestrator.report.summary import summary_text
 from orchestrator.report.timeline import timeline_svg
-from orchestrator.report.trace import trace_text
+from orchestrator.report.trace import trace_pieces
 
 JUNIT_FILE = "junit.xml"
 SUMMARY_FILE = "summary.txt"
@@ -51,9 +49,6 @@ RESULT_FILE = "workload.json"
 LATEST = "latest"
 BUGS = "bugs"  # in a folder of `patchrig sensitivity`: a run for each
 
-_RESULT = TypeAdapter(WorkloadResult)
-_PROOF = TypeAdapter(Proof)
-
 
 class Store:
     """results/<run>/ while the run lasts. Threads may record at the same time."""
@@ -61,7 +56,8 @@ class Store:
     def __init__(self, report: RunReport) -> None:
         """`report` has no cells, but for a run that goes on: then those that its cells.jsonl has."""
         self._report = replace(report, cells=())
-        self._cells: list[CellReport] = list(report.cells)
+        self._lines, self._compactor = LineWriter(), Compactor()
+        self._cells: list[CellReport] = [self._compactor.compact(cell) for cell in report.cells]
         self._order: dict[str, int] = {}
         self._builds: dict[Build, int] = {}
         self._saved: tuple[object, RunReport] | None = None
@@ -151,30 +147,39 @@ class Store:
     def add_cells(self, cells: Sequence[CellReport]) -> None:
         """Record finished cells. When this returns, their lines are on the disk."""
         filed = [self._filed(cell) for cell in cells]
+        values = [self._lines.values(cell) for cell in filed]
+        for cell, value in zip(filed, values, strict=True):
+            if value["run"] and value["run"]["result"]:
+                self._keep_result(cell, value["run"])
+        # All that may raise for what is in a report comes before its line: such a cell is recorded again, as lost.
+        compact = [self._compactor.compact(cell) for cell in filed]
         with self._disk:
-            append(self.folder / CELLS_FILE, cell_lines(filed))
+            lines = "".join(map(self._lines.line, filed, values))
+            append(self.folder / CELLS_FILE, lines)
         with self._lock:
-            self._cells += filed
+            self._cells += compact
 
     def _filed(self, cell: CellReport) -> CellReport:
         """The report as it is kept: times since the run began, and the folder where the cell has one."""
-        folder = self.folder / "cells" / cell.cell.name
-        if cell.run is not None and cell.run.result is not None:
-            # No replacement in one step: the cell's line has all of it too.
-            with writing(folder):
-                self.cell_folder(cell.cell)
-                proof = _PROOF.dump_python(Proof(sites=cell.run.sites, changed=cell.run.changed), mode="json")
-                result = _RESULT.dump_python(cell.run.result, mode="json", exclude={"changed"})
-                text = json_text(result | proof, indent=2)
-                (folder / RESULT_FILE).write_text(text, encoding="utf-8")
-        place = str(folder.relative_to(self.folder)) if folder.exists() else ""
-        return replace(cell, folder=place, spans=self._since_start(cell.spans))
+        place = f"cells/{cell.cell.name}"
+        folder = self.folder / place
+        kept = folder.exists()
+        if not kept and cell.run is not None and cell.run.result is not None:
+            kept = bool(self._made(folder))
+        return replace(cell, folder=place if kept else "", spans=self._since_start(cell.spans))
+
+    def _keep_result(self, cell: CellReport, run: Mapping[str, Any]) -> None:
+        """Write the result, with its proof, into the cell's folder; `run` is the JSON of the cell's observation."""
+        result = {name: value for name, value in run["result"].items() if name != "changed"}
+        text = json_text(result | {"sites": run["sites"], "changed": run["changed"]}, indent=2)
+        # No replacement in one step: the cell's line has all of it too.
+        with writing(file := self.folder / cell.folder / RESULT_FILE):
+            file.write_text(text, encoding="utf-8")
 
     def _since_start(self, spans: Sequence[Span]) -> tuple[Span, ...]:
-        began = self._began
-        return tuple(
-            Span(phase=span.phase, start=round(span.start - began, 3), end=round(span.end - began, 3)) for span in spans
-        )
+        # Where one phase ends the next begins: the same number, and once in memory.
+        seconds = {at: round(at - self._began, 3) for span in spans for at in (span.start, span.end)}
+        return tuple(Span(phase=span.phase, start=seconds[span.start], end=seconds[span.end]) for span in spans)
 
     def _in_order(self) -> tuple[CellReport, ...]:
         """As planned; by their ends where there was no plan."""
@@ -201,11 +206,11 @@ class Store:
             )
             report = replace(self._report, cells=cells)
         self._save_run()
-        write_whole(self.folder / JUNIT_FILE, junit_text(report))
+        write_whole(self.folder / JUNIT_FILE, junit_pieces(report))
         write_whole(self.folder / SUMMARY_FILE, summary_text(report))
         picture, builds = timeline_svg(report), coverage_of(report)
         write_whole(self.folder / TIMELINE_FILE, picture)
-        write_whole(self.folder / TRACE_FILE, trace_text(report))
+        write_whole(self.folder / TRACE_FILE, trace_pieces(report))
         write_whole(self.folder / REPORT_FILE, run_page_text(report, timeline=picture, coverage=builds))
         if builds:
             write_whole(self.folder / PAGE_FILE, page_text(report, builds))
@@ -221,7 +226,8 @@ class Store:
 
     def _made(self, folder: Path) -> Path:
         with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            if not folder.is_dir():
+                folder.mkdir(parents=True, exist_ok=True)
         return folder
 
 

@@ -8,7 +8,7 @@ A line that can't be read costs its own cell, which then is `lost`, with the rea
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -29,6 +29,7 @@ CELL_COUNT = "cell_count"
 RUN = TypeAdapter(RunReport)
 CELL = TypeAdapter(CellReport)
 _ONLY_CELL = TypeAdapter(Cell)
+_WORKLOAD = TypeAdapter(Workload)
 # As with_sum() writes it, to the byte: what is behind the checksum is covered by nothing else.
 _SUM = re.compile(rb', "sha256": "([0-9a-f]{64})"\n?\}\n?\Z')
 _UNREADABLE = "unreadable"
@@ -46,9 +47,37 @@ def with_sum(text: str) -> str:
     return f'{body}, "sha256": "{hashlib.sha256(body.encode()).hexdigest()}"{end}'
 
 
-def cell_lines(cells: Iterable[CellReport]) -> str:
+class LineWriter:
+    """Makes the lines of cells.jsonl. Half of a line is its workload, whose text is made once for many cells."""
+
+    def __init__(self) -> None:
+        self._workloads: dict[tuple[Build, str], tuple[Workload, str]] = {}
+
+    def values(self, report: CellReport) -> dict[str, Any]:
+        """What JSON says of a cell, without its workload."""
+        return CELL.dump_python(report, mode="json", exclude={"cell": {"workload"}})  # type: ignore[no-any-return]
+
+    def line(self, report: CellReport, values: Mapping[str, Any]) -> str:
+        """The cell's line; `values` as values() gives them."""
+        # In the order of the fields: build and workload are the first of a cell, and the cell that of a report.
+        build, *rest = values["cell"].items()
+        cell = f'{json_text(dict([build]))[:-1]}, "workload": {self._text(report.cell)}, '
+        cell += json_text(dict(rest))[1:]
+        others = json_text({name: value for name, value in values.items() if name != "cell"})
+        return with_sum(f'{{"cell": {cell}, {others[1:]}') + "\n"
+
+    def _text(self, cell: Cell) -> str:
+        place, workload = (cell.build, cell.workload.name), cell.workload
+        known = self._workloads.get(place)
+        if known is None or known[0] is not workload:
+            known = self._workloads[place] = workload, json_text(_WORKLOAD.dump_python(workload, mode="json"))
+        return known[1]
+
+
+def cell_lines(cells: Iterable[CellReport]) -> Iterator[str]:
     """The lines of cells.jsonl for these cells."""
-    return "".join(f"{with_sum(json_text(CELL.dump_python(cell, mode='json')))}\n" for cell in cells)
+    writer = LineWriter()
+    return (writer.line(cell, writer.values(cell)) for cell in cells)
 
 
 def read_object(path: Path) -> dict[str, Any]:

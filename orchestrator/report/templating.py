@@ -5,7 +5,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from orchestrator.report.junit import valid_xml
+from orchestrator.report.junit_document import valid_xml
 
 
 def render(template: str, **values: object) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from orchestrator.model.phases import Phase, Span
 from orchestrator.model.reports import CellReport, RunReport
-from orchestrator.report.junit import valid_xml
+from orchestrator.report.junit_document import valid_xml
 from orchestrator.report.lanes import guest_lanes
 from orchestrator.report.templating import render
 
@@ -43,9 +43,17 @@ class Row:
     """One line of the picture: what is written before it, its spans, and what is written behind them."""
 
     name: str
-    spans: tuple[tuple[str, Span], ...]  # each with what it belongs to
+    spans: tuple[tuple[str, tuple[Span, ...]], ...]  # with what they belong to
     note: str = ""
     bad: bool = False
+
+    @property
+    def start(self) -> float:
+        return self.spans[0][1][0].start
+
+    @property
+    def end(self) -> float:
+        return max((span.end for _, spans in self.spans for span in spans), default=0.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,20 +97,15 @@ class Tick:
 def timeline_svg(report: RunReport) -> str:
     """The whole picture as an SVG document; the x axis is in seconds since the run began."""
     rows = timeline_rows(report)
-    ends = [span.end for row in rows for _, span in row.spans]
-    return _svg(report, rows, max([*ends, report.seconds, 0.1]))
+    return _svg(report, rows, max([*(row.end for row in rows), report.seconds, 0.1]))
 
 
 def timeline_rows(report: RunReport) -> tuple[Row, ...]:
     """What is drawn, in the order in which it began. Cells that never began are not."""
-    named = [Row(name=one.name, spans=_of(one.name, one.spans)) for one in report.timings if one.spans]
+    named = [Row(name=one.name, spans=((one.name, one.spans),)) for one in report.timings if one.spans]
     cells = [cell for cell in report.cells if cell.spans]
     drawn = [_cell_row(cell) for cell in cells] if len(cells) <= MOST_ROWS else _lane_rows(cells)
-    return tuple(sorted([*named, *drawn], key=lambda row: row.spans[0][1].start))
-
-
-def _of(name: str, spans: Sequence[Span]) -> tuple[tuple[str, Span], ...]:
-    return tuple((name, span) for span in spans)
+    return tuple(sorted([*named, *drawn], key=lambda row: row.start))
 
 
 def _cell_row(cell: CellReport) -> Row:
@@ -110,7 +113,7 @@ def _cell_row(cell: CellReport) -> Row:
     seconds = cell.spans[-1].end - cell.spans[0].start
     return Row(
         name=cell.cell.name,
-        spans=_of(cell.cell.name, cell.spans),
+        spans=((cell.cell.name, cell.spans),),
         note=f"{outcome} {seconds:.1f} s",
         bad=not outcome.good,
     )
@@ -124,7 +127,7 @@ def _lane_row(number: int, cells: Sequence[CellReport]) -> Row:
     bad = sum(not cell.verdict.outcome.good for cell in cells)
     return Row(
         name=f"guest {number}",
-        spans=tuple((cell.cell.name, span) for cell in cells for span in cell.spans),
+        spans=tuple((cell.cell.name, cell.spans) for cell in cells),
         note=f"{len(cells)} cells" + (f", {bad} bad" if bad else ""),
         bad=bad > 0,
     )
@@ -133,7 +136,7 @@ def _lane_row(number: int, cells: Sequence[CellReport]) -> Row:
 def _svg(report: RunReport, rows: Sequence[Row], seconds: float) -> str:
     left = 2 * _MARGIN + _CHAR * max((len(valid_xml(row.name)) for row in rows), default=0)
     right = 2 * _MARGIN + _CHAR * max((len(row.note) for row in rows), default=0)
-    used = {span.phase for row in rows for _, span in row.spans}
+    used = {span.phase for row in rows for _, spans in row.spans for span in spans}
     legend = tuple(_legend([phase for phase in Phase if phase in used]))
     top = max((mark.y for mark in legend), default=_MARGIN + _TITLE - _ROW) + 2 * _ROW
     height = top + _ROW * len(rows) + 2 * _MARGIN
@@ -175,14 +178,14 @@ def tick_seconds(seconds: float) -> float:
 
 
 def _drawn(row: Row, left: float, y: float, scale: float) -> DrawnRow:
-    end = left + max((span.end for _, span in row.spans), default=0.0) * scale
+    end = left + row.end * scale
     bars = tuple(_bars(row, left, scale))
     return DrawnRow(y=y, end=end, name=row.name, bars=bars, note=row.note, bad=row.bad)
 
 
 def _bars(row: Row, left: float, scale: float) -> Iterator[Bar]:
     drawn = left
-    for name, span in row.spans:
+    for name, span in ((name, span) for name, spans in row.spans for span in spans):
         x, end = max(drawn, left + span.start * scale), left + span.end * scale
         if end - x < _THINNEST:
             continue

@@ -5,10 +5,8 @@ Source: "Trace Event Format", the JSON object form: complete events ("X"), and m
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import chain, count
-
-from pydantic import TypeAdapter
+from typing import Literal, TypedDict
 
 from orchestrator.host.text import json_text
 from orchestrator.model.phases import Span
@@ -20,45 +18,51 @@ _BUILDS, _GUESTS = 1, 2
 _GROUPS = {_BUILDS: "source and builds", _GUESTS: "guests"}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CompleteEvent:
+class CompleteEvent(TypedDict):
     """Something with a beginning and a length, in microseconds since the run began."""
 
     name: str
     cat: str  # what it belongs to, for the viewer's filter
-    ph: str = "X"
+    ph: Literal["X"]
     ts: int
     dur: int
     pid: int
     tid: int
-    args: Mapping[str, str] = field(default_factory=dict)
+    args: Mapping[str, str]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MetadataEvent:
+class MetadataEvent(TypedDict):
     """The name of a lane or of a group of lanes, or a lane's place in its group."""
 
     name: str
-    ph: str = "M"
+    ph: Literal["M"]
     pid: int
     tid: int
     args: Mapping[str, str | int]
 
 
 Event = CompleteEvent | MetadataEvent
-_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
 
 def trace_text(report: RunReport) -> str:
-    """The whole file, with an event a line."""
-    lines = ",\n".join(json_text(_EVENT.dump_python(event, mode="json")) for event in trace_events(report))
-    return f'{{"displayTimeUnit": "ms", "otherData": {json_text({"run": report.id})}, "traceEvents": [\n{lines}\n]}}\n'
+    """All of trace_pieces()."""
+    return "".join(trace_pieces(report))
+
+
+def trace_pieces(report: RunReport) -> Iterator[str]:
+    """The file, with an event a line."""
+    yield f'{{"displayTimeUnit": "ms", "otherData": {json_text({"run": report.id})}, "traceEvents": ['
+    separator = "\n"
+    for event in trace_events(report):
+        yield f"{separator}{json_text(event)}"
+        separator = ",\n"
+    yield "\n]}\n"
 
 
 def trace_events(report: RunReport) -> Iterator[Event]:
     """A lane for the source and for each build, then as many as there were guests at once."""
     for group, name in _GROUPS.items():
-        yield MetadataEvent(name="process_name", pid=group, tid=0, args={"name": name})
+        yield MetadataEvent(name="process_name", ph="M", pid=group, tid=0, args={"name": name})
     # A thread that has its process's number is drawn first, and viewers know a thread by its number alone.
     lane = count(max(_GROUPS) + 1)
     for timing in (one for one in report.timings if one.spans):
@@ -70,8 +74,8 @@ def trace_events(report: RunReport) -> Iterator[Event]:
 
 
 def _lane(group: int, number: int, name: str) -> Iterator[Event]:
-    yield MetadataEvent(name="thread_name", pid=group, tid=number, args={"name": name})
-    yield MetadataEvent(name="thread_sort_index", pid=group, tid=number, args={"sort_index": number})
+    yield MetadataEvent(name="thread_name", ph="M", pid=group, tid=number, args={"name": name})
+    yield MetadataEvent(name="thread_sort_index", ph="M", pid=group, tid=number, args={"sort_index": number})
 
 
 def _cell(report: CellReport, lane: int) -> Iterator[Event]:
@@ -79,7 +83,7 @@ def _cell(report: CellReport, lane: int) -> Iterator[Event]:
     start, end = _microseconds(report.spans[0].start), _microseconds(report.spans[-1].end)
     verdict = {"outcome": str(report.verdict.outcome), "title": report.verdict.title}
     name = report.cell.name
-    yield CompleteEvent(name=name, cat="cell", ts=start, dur=end - start, pid=_GUESTS, tid=lane, args=verdict)
+    yield CompleteEvent(name=name, cat="cell", ph="X", ts=start, dur=end - start, pid=_GUESTS, tid=lane, args=verdict)
     yield from _phases(name, report.spans, _GUESTS, lane)
 
 
@@ -87,9 +91,8 @@ def _phases(whose: str, spans: Iterable[Span], group: int, lane: int) -> Iterato
     for span in spans:
         # The difference of rounded times: a phase then never reaches into the next one.
         start, end = _microseconds(span.start), _microseconds(span.end)
-        yield CompleteEvent(
-            name=str(span.phase), cat="phase", ts=start, dur=end - start, pid=group, tid=lane, args={"of": whose}
-        )
+        name, args = str(span.phase), {"of": whose}
+        yield CompleteEvent(name=name, cat="phase", ph="X", ts=start, dur=end - start, pid=group, tid=lane, args=args)
 
 
 def _microseconds(seconds: float) -> int:

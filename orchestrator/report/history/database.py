@@ -202,7 +202,10 @@ def _kept_cells(database: sqlite3.Connection, name: str) -> Iterator[PastCell]:
 
 
 def _sum(run: PastRun) -> str:
-    return hashlib.sha256(repr(run).encode()).hexdigest()
+    digest = hashlib.sha256(repr(run._replace(cells=())).encode())
+    for cell in run.cells:
+        digest.update(repr(cell).encode())
+    return digest.hexdigest()
 
 
 def _read(database: sqlite3.Connection, folder: Path, stamp: str) -> PastRun | None:

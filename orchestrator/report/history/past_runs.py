@@ -94,9 +94,12 @@ def _past_cell(report: CellReport, series_title: str) -> PastCell:
 
 
 def _read_cells(folder: Path, series_title: str) -> Iterator[PastCell]:
+    known: dict[CellIdentity, CellIdentity] = {}
     for values in cell_values(folder):
         with suppress(*_UNREADABLE):
-            yield _read_cell(values, series_title)
+            cell = _read_cell(values, series_title)
+            # Repeats share it.
+            yield cell._replace(identity=known.setdefault(cell.identity, cell.identity))
 
 
 def _read_cell(values: Mapping[str, Any], series_title: str) -> PastCell:

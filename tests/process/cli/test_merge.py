@@ -179,7 +179,7 @@ def test_a_suite_is_compared_over_all_shards(host: Host) -> None:
     runs = [shard(kernel, f"{number}/2", *test_suites.BOTH)[1] for number in (1, 2)]
     for run in runs:
         cells = [broken(cell) if cell.cell.build.variant is Variant.PATCHED else cell for cell in load_run(run).cells]
-        (run / "cells.jsonl").write_text(cell_lines(cells))
+        (run / "cells.jsonl").write_text("".join(cell_lines(cells)))
 
     done = merge(kernel, *runs)
 

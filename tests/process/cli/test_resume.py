@@ -29,6 +29,8 @@ TWO_BUILDS = "arches: [x86_64]\nvariants: [baseline, patched]\n"
 # Nothing but what differs from one run to the next of the same thing.
 CHANGING = re.compile(
     r"\d{4}-\d\d-\d\dT\d{4}\d\dZ-[0-9a-f]{4}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00|, \d+ s$|boot seconds: [\d.]+"
+    # What else this machine did meanwhile.
+    r"|for a CPU\s+\d+%"
     # A snapshot goes with the process that made it.
     r"|guest: (booted|restored)",
     re.MULTILINE,

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The table of `make simulation`, and a small run of it."""
 
-from benchmarks.simulated_cluster import COLUMNS, further_row, row, simulate
+import pytest
+
+from benchmarks.simulated_cluster import COLUMNS, chosen_cells, further_row, row, simulate
 
 
 def test_a_row_has_the_cost_of_each_cell_and_whether_that_is_within_the_target() -> None:
@@ -21,3 +23,13 @@ def test_as_many_cells_are_simulated_as_the_matrix_has() -> None:
 
     assert found["cells"] >= 40
     assert min(found["plan"], found["schedule"], found["report"]) > 0
+
+
+@pytest.mark.parametrize("asked", [40, 360_000, 1_000_000])
+def test_a_matrix_has_as_many_cells_as_are_asked_for(asked: int) -> None:
+    arguments, cells = chosen_cells(asked)
+
+    repeat = int(arguments[-1])
+    flavours = sum(one.startswith("--flavour=") for one in arguments)
+    assert asked <= cells < asked + 36 * flavours
+    assert 1 <= repeat <= 10_000

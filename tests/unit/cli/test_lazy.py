@@ -27,7 +27,6 @@ HEAVY = (
     "elftools",
     "pexpect",
     "qemu",
-    "junit_xml",
     "unidiff",
     "numpy",
     "scipy",

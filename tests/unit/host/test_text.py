@@ -90,3 +90,14 @@ def test_the_end_of_a_file_begins_where_a_line_does() -> None:
     assert end_of(io.BytesIO(b"one\ntwo\nthree\n"), most=10) == "three\n"
     assert end_of(io.BytesIO(b"one\ntwo\n"), most=100) == "one\ntwo\n"
     assert end_of(io.BytesIO(b"y" * 1000), most=10) == "y" * 10
+
+
+NUMBERS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False)
+VALUES = st.recursive(
+    NUMBERS | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text() | NUMBERS, inner), max_leaves=20
+)
+
+
+@given(VALUES, st.sampled_from([1, 2]))
+def test_indented_json_is_that_of_the_standard_library(value: object, indent: int) -> None:
+    assert json_text(value, indent=indent) == json.dumps(value, indent=indent).replace("\x7f", "\\u007f")

@@ -2,6 +2,7 @@
 """Runs that were damaged, cut short or made by a stranger: each line costs its own cell, and no name leads out."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,12 @@ from hypothesis import strategies as st
 
 from orchestrator.cli.main import cli
 from orchestrator.host.errors import UserError
+from orchestrator.host.text import json_text
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.report.earlier import read_earlier
 from orchestrator.report.store import find_cell
-from orchestrator.report.stored import load_run, unreadable, with_sum
+from orchestrator.report.stored import CELL, cell_lines, load_run, unreadable, with_sum
 from tests.unit.report.test_store import opened
 from tests.unit.samples import cell, cell_report, guest_run, image
 
@@ -33,6 +35,17 @@ def finished(root: Path) -> Path:
 
 def lines_of(folder: Path) -> list[bytes]:
     return (folder / "cells.jsonl").read_bytes().split(b"\n")[:-1]
+
+
+def test_a_line_has_all_of_its_cell_also_of_a_workload_that_has_the_name_of_another() -> None:
+    first = cell_report(of=cell(), run=guest_run())
+    renamed = first.cell.workload.model_copy(update={"summary": "not the same"})
+    other = replace(first, cell=replace(first.cell, workload=renamed))
+    reports = [first, other, first, cell_report(Outcome.LOST, "ssh", of=cell(workload="shmem"))]
+
+    lines = list(cell_lines(reports))
+
+    assert lines == [f"{with_sum(json_text(CELL.dump_python(one, mode='json')))}\n" for one in reports]
 
 
 def damaged(folder: Path, second: bytes) -> RunReport:
