@@ -32,6 +32,7 @@ STANDARD_DOORS = {"sqlite3": "report/history/database.py", "subprocess": "host/p
 # PyPI's name -> what is imported, where the two differ.
 IMPORT_NAMES = {
     "Jinja2": "jinja2",
+    "junit-xml": "junit_xml",
     "pyelftools": "elftools",
     "PyYAML": "yaml",
     "qemu.qmp": "qemu",

@@ -80,7 +80,7 @@ def hunt(  # noqa: PLR0913  # click gives each option as an argument
     Examples:
       patchrig hunt --kernel 7.1 --hours 8
       patchrig hunt --tree ~/linux --patch my.mbox --in 'mm/swap*.c,mm/zswap.c'
-      patchrig hunt --kernel 7.1 --deterministic    # prints how to replay each finding
+      patchrig hunt --kernel 7.1 --deterministic  # each finding has a replay
       patchrig hunt --resume latest
     """
     from orchestrator.cli.hunt_runs import HuntChoice, go_on, run_hunt_of

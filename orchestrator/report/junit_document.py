@@ -8,6 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from xml.etree.ElementTree import indent, tostring
+
+from junit_xml import TestCase, TestSuite
 
 from orchestrator.host.text import printable
 
@@ -126,26 +129,26 @@ def _suite(suite: Suite) -> Iterator[str]:
 
 
 def _case(case: Case) -> str:
-    head = {"name": case.name}
-    if case.seconds:
-        head["time"] = f"{case.seconds:f}"
-    head["classname"] = case.classname
-    parts = []
+    made = TestCase(
+        valid_xml(case.name),
+        classname=valid_xml(case.classname),
+        elapsed_sec=case.seconds,
+        stdout=valid_xml(case.stdout),
+    )
     if problem := case.problem:
-        attributes = {"type": problem.type or problem.kind}
-        if problem.message:
-            attributes["message"] = problem.message
-        parts.append(_element(problem.kind, problem.text, attributes))
-    if case.stdout:
-        parts.append(_element("system-out", case.stdout, {}))
-    if not parts:
-        return f"\t\t<testcase{_attributes(head)}/>\n"
-    return f"\t\t<testcase{_attributes(head)}>\n{''.join(parts)}\t\t</testcase>\n"
-
-
-def _element(name: str, text: str, attributes: Mapping[str, str]) -> str:
-    head = f"\t\t\t<{name}{_attributes(attributes)}"
-    return f"{head}>{_escaped(text)}</{name}>\n" if text else f"{head}/>\n"
+        message, text, of_type = valid_xml(problem.message), valid_xml(problem.text), valid_xml(problem.type)
+        match problem.kind:
+            case Kind.FAILURE:
+                made.add_failure_info(message, text, of_type)
+            case Kind.ERROR:
+                made.add_error_info(message, text, of_type)
+            case Kind.SKIPPED:
+                made.add_skipped_info(message, text)
+    # junit-xml writes whole documents only: a suite for each case, of which the case is taken.
+    element = TestSuite("", [made]).build_xml_doc().find("testcase")
+    indent(element, "\t", level=2)
+    # Within texts ">" is escaped, so this is the end of an element without content.
+    return f"\t\t{tostring(element, 'unicode')}\n".replace(" />", "/>")
 
 
 def _attributes(values: Mapping[str, object]) -> str:

@@ -27,6 +27,7 @@ HEAVY = (
     "elftools",
     "pexpect",
     "qemu",
+    "junit_xml",
     "unidiff",
     "numpy",
     "scipy",
