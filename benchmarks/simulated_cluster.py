@@ -154,7 +154,7 @@ def further_row(first: dict[str, Any], last: dict[str, Any]) -> tuple[str, ...]:
     kib = more["peak_mib"] / more["cells"] * 1024
     _, *times, _, _ = row(more)
     expected = first["peak_mib"] + kib / 1024 * (TARGET_CELLS - first["cells"])
-    return ("each further one", *times, f"{kib:.1f} KiB", f"{TARGET_CELLS:,} would take {expected:,.0f} MiB")
+    return ("each further one", *times, f"{kib:.1f} KiB", f"memory: {TARGET_CELLS:,} would take {expected:,.0f} MiB")
 
 
 COLUMNS = ("cells", "plan", "schedule and record", "report", "together", "peak of memory", "within the target")

@@ -55,7 +55,7 @@ class Budget(click.ParamType):  # type: ignore[type-arg]  # generic in some vers
     "--operators",
     default="",
     metavar="O,...",
-    help="Only mutants of these operators: negate,drop-release (default: all).",
+    help="Only mutants of these operators, such as negate,drop-release (default: all).",
 )
 @click.option("--only", multiple=True, metavar="FUNCTION", help=f"Only mutants in this function. {AGAIN}")
 @click.option(

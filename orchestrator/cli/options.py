@@ -151,7 +151,7 @@ _BUILD_CHOICE: dict[str, Option[Any]] = {
     "arch": ARCH,
     "flavour": click.option(
         "--flavour", multiple=True, metavar="F",
-        help=f"Flavour to run instead of the matrix's: {', '.join(FLAVOURS)}, or several in one kernel as a+b. {AGAIN}",
+        help=f"Flavour, in place of the default ones: {', '.join(FLAVOURS)}, or several in one kernel as a+b. {AGAIN}",
     ),
     "workload": WORKLOAD,
     "suite": suite_option("A test suite instead of the matrix's workloads"),
@@ -184,7 +184,7 @@ DETERMINISTIC = click.option("--deterministic", is_flag=True,
 JUNIT = click.option("--junit", type=OutputFile(), metavar="FILE", help="Also write JUnit XML to FILE.")
 SINCE = click.option("--since", metavar="RUN", default="",
                      help="Only new failures fail the run: those that neither RUN nor the runs before it had. RUN is "
-                     "an id, the start of one, or last (all runs so far).")  # fmt: skip
+                     "an id, the start of one, or `last`, which stands for all runs so far.")  # fmt: skip
 SHARD = click.option(
     "--shard", metavar="I/N", default="", help="Only the I-th of N parts of the cells: see `patchrig merge`."
 )

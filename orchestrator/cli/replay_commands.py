@@ -16,7 +16,7 @@ from orchestrator.host.errors import ExitCode
 @click.option("--break", "places", multiple=True, metavar="PLACE",
               help=f"With --gdb: stop at PLACE instead: a function, *ADDRESS or FILE:LINE. {AGAIN}")  # fmt: skip
 @click.option("--ex", "commands", multiple=True, metavar="COMMAND",
-              help=f"With --gdb: let gdb do this and end, without a terminal. {AGAIN}")  # fmt: skip
+              help=f"With --gdb: gdb runs this command and ends; it uses no terminal. {AGAIN}")  # fmt: skip
 @click.option("--trace", "traced", multiple=True, metavar="FUNC(ARG,...)",
               help=f"Also print each call of a kernel function. ARG: names you choose. {AGAIN}")  # fmt: skip
 @click.option("--patch", "patches", multiple=True, type=click.Path(path_type=Path), metavar="PATH",

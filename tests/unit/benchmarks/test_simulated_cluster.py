@@ -14,7 +14,7 @@ def test_a_row_has_the_cost_of_each_cell_and_whether_that_is_within_the_target()
     assert row(large)[-1] == "no"
     further = further_row(small, large)
     assert further[:6] == ("each further one", "20 µs", "200 µs", "100 µs", "320 µs", "1.0 KiB")
-    assert further[6] == "1,000,000 would take 1,099 MiB"
+    assert further[6] == "memory: 1,000,000 would take 1,099 MiB"
     assert len(further) == len(row(small)) == len(COLUMNS)
 
 

@@ -164,7 +164,7 @@ def test_the_variants_on_the_command_line_are_those_of_a_matrix() -> None:
 def test_the_help_of_flavour_names_each_flavour() -> None:
     assert set(FLAVOURS) == set(flavours.FLAVOURS)
     text = " ".join(help_of("run").split())
-    assert f"Flavour to run instead of the matrix's: {', '.join(FLAVOURS)}, or several" in text
+    assert f"Flavour, in place of the default ones: {', '.join(FLAVOURS)}, or several" in text
 
 
 @pytest.mark.parametrize(("name", "usage"), [("coverage", "[OPTIONS] [RUN]"), ("judge", "[OPTIONS] [CONSOLE.log]...")])
