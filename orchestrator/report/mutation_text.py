@@ -8,6 +8,7 @@ from orchestrator.host import paths
 from orchestrator.host.text import one_line
 from orchestrator.model.mutants import Mutant
 from orchestrator.model.mutation import MutantReport, MutantStatus, Mutation, Score
+from orchestrator.model.outcomes import Outcome
 from orchestrator.report.mutation_series import MutatedFile, MutatedLine
 
 _SHOWN = 56
@@ -115,7 +116,7 @@ def cover_letter_line(report: Mutation, score: Score) -> str:
 
 
 def control_lines(report: Mutation) -> Iterator[str]:
-    """What weakens the score: workloads that are red, or lost, without any mutant."""
+    """What weakens the score: workloads that are red, lost, or did too little, without any mutant."""
     for one in report.control:
         name = f"{one.build.flavour}.{one.build.arch}: {one.attempt.workload} without any mutant"
         ending = f"{one.attempt.outcome}: {one.attempt.title}"
@@ -123,3 +124,10 @@ def control_lines(report: Mutation) -> Iterator[str]:
             yield f"{name} is red ({ending}): what looks the same there is not counted as noticed"
         if not one.usable:
             yield f"{name} did not come to its end ({ending}): it was not used"
+    idle = dict.fromkeys(one.attempt.workload for one in report.control if one.attempt.outcome is Outcome.NOT_EXERCISED)
+    if idle:
+        names, more = ", ".join(idle), 4 * report.load_seconds
+        yield (
+            f"did too little in {report.load_seconds} s, without any mutant, too: {names}; "
+            f"--seconds {more} gives more time"
+        )

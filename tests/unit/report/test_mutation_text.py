@@ -64,6 +64,14 @@ def test_a_control_that_is_red_or_does_not_end_is_told() -> None:
     assert "did not come to its end" in second
 
 
+def test_a_control_that_did_too_little_is_given_more_time() -> None:
+    idle = replace(CONTROL, attempt=replace(ATTEMPT, workload="knobs", outcome=Outcome.NOT_EXERCISED))
+
+    assert list(control_lines(mutation(control=(CONTROL, idle, idle)))) == [
+        "did too little in 5 s, without any mutant, too: knobs; --seconds 20 gives more time"
+    ]
+
+
 def test_one_line_for_a_cover_letter() -> None:
     assert cover_letter_line(mutation(*VERDICTS), SCORE) == (
         "Mutation testing with patchrig: 33 of 37 mutants noticed (2 survived, 2 not reached); 1 workload of 5 s on "
