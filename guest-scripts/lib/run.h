@@ -130,6 +130,18 @@ void threads_join(struct threads *threads);
 int child_start(void (*body)(void *), void *argument);
 void child_join(int child);
 
+/* Children of one role: body(&number) in each, with numbers from 0. */
+#define CHILDREN_MAX 16
+
+struct children {
+	unsigned int count;
+	unsigned int numbers[CHILDREN_MAX];
+	int ids[CHILDREN_MAX];
+};
+
+void children_start(struct children *children, unsigned int number, void (*body)(void *));
+void children_join(struct children *children);
+
 /*
  * Threads or processes that meet: all return at about the same time, or false when the run is over. The memory must
  * be shared (locked_memory) when processes meet.

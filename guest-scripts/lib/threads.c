@@ -112,6 +112,25 @@ void child_join(int child)
 		run_error_named("child", "ended early");
 }
 
+void children_start(struct children *children, unsigned int number, void (*body)(void *))
+{
+	if (number > CHILDREN_MAX)
+		run_fail("too many children");
+	for (children->count = 0; children->count < number; children->count++) {
+		unsigned int *const own = &children->numbers[children->count];
+
+		*own = children->count;
+		children->ids[children->count] = child_start(body, own);
+	}
+}
+
+void children_join(struct children *children)
+{
+	for (unsigned int i = 0; i < children->count; i++)
+		child_join(children->ids[i]);
+	children->count = 0;
+}
+
 /* Spins for a moment, so that those who meet leave within microseconds; then sleeps, for CPUs are few. */
 bool meet(struct meeting *meeting)
 {

@@ -561,13 +561,9 @@ static void restore_all(void)
 static void load(void)
 {
 	static struct threads threads;
-	static unsigned int numbers[SLOTS];
-	int landlords[SLOTS];
+	static struct children landlords;
 
-	for (unsigned int i = 0; i < SLOTS; i++) {
-		numbers[i] = i;
-		landlords[i] = child_start(landlord, &numbers[i]);
-	}
+	children_start(&landlords, SLOTS, landlord);
 	threads_add(&threads, SWAPPERS, swapper, NULL);
 	threads_add(&threads, found_count ? 1 : 2, setter, NULL);
 	threads_add(&threads, 1, keeper, NULL);
@@ -575,8 +571,7 @@ static void load(void)
 	threads_add(&threads, 1, checker, NULL);
 	threads_add(&threads, found_count ? 2 : 0, series, NULL);
 	threads_join(&threads);
-	for (unsigned int i = 0; i < SLOTS; i++)
-		child_join(landlords[i]);
+	children_join(&landlords);
 	restore_all();
 }
 

@@ -634,21 +634,16 @@ static void setup(void)
 static void load(void)
 {
 	static struct threads threads;
-	static unsigned int numbers[SLOTS];
-	int landlords[SLOTS];
+	static struct children landlords;
 
-	for (unsigned int i = 0; i < SLOTS; i++) {
-		numbers[i] = i;
-		landlords[i] = child_start(landlord, &numbers[i]);
-	}
+	children_start(&landlords, SLOTS, landlord);
 	threads_add(&threads, 2, evictor, NULL);
 	threads_add(&threads, 1, set_and_lift, NULL);
 	threads_add(&threads, 1, switch_controllers, NULL);
 	threads_add(&threads, 1, read_statistics, NULL);
 	threads_add(&threads, 1, drop_caches, NULL);
 	threads_join(&threads);
-	for (unsigned int i = 0; i < SLOTS; i++)
-		child_join(landlords[i]);
+	children_join(&landlords);
 }
 
 /* Nobody is left who could use it. The statistics are up to date in a moment. */

@@ -128,6 +128,23 @@ static void die_of(void *argument)
 	raise(*(int *)argument);
 }
 
+static void add_its_number(void *argument)
+{
+	operations_add(1 + *(const unsigned int *)argument);
+}
+
+static void children_of_one_role_have_numbers(void)
+{
+	struct children children;
+
+	start_anew();
+	children_start(&children, 3, add_its_number);
+	CHECK_NUMBER(children.count, 3);
+	children_join(&children);
+	CHECK_NUMBER(shared->operations, 1 + 2 + 3);
+	CHECK_NUMBER(children.count, 0);
+}
+
 static void a_child_that_does_not_end_well_is_an_error(void)
 {
 	int status = 3, number = SIGKILL;
@@ -150,6 +167,7 @@ int main(void)
 	RUN(a_thread_that_is_left_out_leaves_the_others_as_they_are);
 	RUN(nobody_leaves_a_meeting_before_all_have_come);
 	RUN(a_meeting_ends_with_the_run);
+	RUN(children_of_one_role_have_numbers);
 	RUN(a_child_that_does_not_end_well_is_an_error);
 	return check_result();
 }
