@@ -7,6 +7,7 @@ targets of a second kind: they are delayed, and nobody asks whether they ran.
 """
 
 import re
+import sys
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -188,7 +189,8 @@ class _Aim:
 def _look(found: _Blocks, instrumented: Collection[str], kernel: Kernel, aim: _Aim) -> None:
     edges = kernel.binary.symbols("_stext", "_etext")
     start = edges.get("_stext", 0)
-    text = range(start, edges.get("_etext", 0))
+    # Where the symbol table has no end of it, nothing is known to be freed after the boot.
+    text = range(start, edges.get("_etext", sys.maxsize))
     looks: list[tuple[_Walk, list[Function], list[Instruction]]] = []
     for unit in kernel.binary.units():
         if unit.source not in instrumented:
