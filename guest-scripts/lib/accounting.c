@@ -160,8 +160,10 @@ static bool swapoff_leaves_swap(void)
 	memory = private_memory(STAYING_PAGES * (size_t)PAGE);
 	for (size_t i = 0; i < STAYING_PAGES; i++)
 		*(volatile uint64_t *)(memory + i * PAGE) = i + 1;
+	/* All else of this process is locked. */
+	munlock(memory, STAYING_PAGES * (size_t)PAGE);
 	if (device_on(0, shared->devices[0].priority)) {
-		page_out(memory, STAYING_PAGES * (size_t)PAGE);
+		madvise(memory, STAYING_PAGES * (size_t)PAGE, MADV_PAGEOUT);
 		if (device_off(0))
 			now = pages_in_swap();
 	}
