@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from orchestrator.host.elf import Function, Unit
 from orchestrator.kernel.code.flow import Instruction, Node, counts, instructions, nodes_of
 from orchestrator.kernel.code.stretches import Stretch, own_code, stretches
-from orchestrator.kernel.code.targets import CALLBACK, Kernel, spans_of
+from orchestrator.kernel.code.targets import CALLBACK, Kernel, spans_of, stays
 from orchestrator.model.reach import CodeFunction, Recorded, RecordedCode, SourceFunction
 
 # Instructions whose lines are asked for at a time: each start of the symboliser costs, and so does each line in memory.
@@ -45,8 +45,7 @@ class _Copies:
 def recorded_code(folders: Sequence[str], kernel: Kernel) -> RecordedCode:
     """The functions of the C files below the folders, and those of headers that were inlined into them."""
     found: dict[SourceFunction, _Copies] = {}
-    edges = kernel.binary.symbols("_stext", "_etext")
-    text = range(edges.get("_stext", 0), edges.get("_etext", 0))
+    text = kernel.text()
     bodies: list[_Body] = []
     for unit in kernel.binary.units():
         if unit.source.startswith(tuple(folders)):
@@ -72,7 +71,7 @@ def _look(found: dict[SourceFunction, _Copies], bodies: Sequence[_Body], kernel:
         for source in body.sources:
             found.setdefault(source, _Copies())
         # A function without instructions of its own, and one that is gone by the time that a workload runs.
-        if not body.code or not any(first in text for first, _ in body.function.ranges):
+        if not body.code or not stays(body.function, text):
             continue
         nodes = nodes_of(body.code, body.function.ranges, kernel.branches, CALLBACK)
         for source in body.sources:

@@ -7,7 +7,6 @@ targets of a second kind: they are delayed, and nobody asks whether they ran.
 """
 
 import re
-import sys
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -77,6 +76,11 @@ class Kernel:
     disassemble: Disassemble
     places: Callable[[Collection[int]], Places]  # of all addresses at once
     branches: Branches
+
+    def text(self) -> range:
+        """The addresses of the code that stays when the boot is over; to the end of all where no symbol says."""
+        edges = self.binary.symbols("_stext", "_etext")
+        return range(edges.get("_stext", 0), edges.get("_etext", 1 << 64))
 
 
 @dataclass(kw_only=True, slots=True)
@@ -187,10 +191,7 @@ class _Aim:
 
 
 def _look(found: _Blocks, instrumented: Collection[str], kernel: Kernel, aim: _Aim) -> None:
-    edges = kernel.binary.symbols("_stext", "_etext")
-    start = edges.get("_stext", 0)
-    # Where the symbol table has no end of it, nothing is known to be freed after the boot.
-    text = range(start, edges.get("_etext", sys.maxsize))
+    text = kernel.text()
     looks: list[tuple[_Walk, list[Function], list[Instruction]]] = []
     for unit in kernel.binary.units():
         if unit.source not in instrumented:
@@ -207,11 +208,16 @@ def _look(found: _Blocks, instrumented: Collection[str], kernel: Kernel, aim: _A
         for function in functions:
             nodes = nodes_of(code, function.ranges, kernel.branches, CALLBACK)
             parts = tuple(stretches(function, code, places))
-            if not any(first in text for first, _ in function.ranges):
+            if not stays(function, text):
                 found.boot |= _changed_places(parts, walk)
                 continue
-            body = _Body(function=function, stretches=parts, nodes=nodes, counts=counts(nodes), start=start)
+            body = _Body(function=function, stretches=parts, nodes=nodes, counts=counts(nodes), start=text.start)
             _take(found, body, walk)
+
+
+def stays(function: Function, text: range) -> bool:
+    """Whether some of its code is there when the boot is over; `text`: Kernel.text()."""
+    return any(first in text for first, _ in function.ranges)
 
 
 def spans_of(functions: Sequence[Function]) -> Iterator[tuple[int, int]]:
