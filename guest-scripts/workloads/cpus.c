@@ -220,19 +220,13 @@ static void setup(void)
 		area_new(&areas[i], AREA_SMALL, FIRST_REGION + i, pages, -1);
 		write_pages(&areas[i], 0, pages);
 	}
-	/* This process has not seen what the supervisor found. */
-	cpus_count = 0;
-	find_cpus();
 }
 
 static void load(void)
 {
 	static struct threads threads;
-	int child;
+	const int child = child_start(spawner, NULL);
 
-	if (!cpus_count)
-		return;
-	child = child_start(spawner, NULL);
 	threads_add(&threads, cyclers, cycler, NULL);
 	threads_add(&threads, 1, switcher, NULL);
 	threads_join(&threads);
