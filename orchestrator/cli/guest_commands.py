@@ -43,10 +43,9 @@ def shell(cell: str, matrix: Path | None, **choice: Any) -> ExitCode:
     """Boot the guest of a CELL and open an SSH session in it.
 
     CELL is a cell's name, its end, or else a part that no other cell has. Its
-    workload starts when you type its command, which
-    is printed. The guest ends with the session. For the guest of an earlier
-    run's cell, give the options of that run: --flavour, --patch, --tree,
-    --kernel.
+    workload starts when you type its command, which is printed. The guest ends
+    with the session. For the guest of an earlier run's cell, give the options
+    of that run: --flavour, --patch, --tree, --kernel.
 
     \b
     Example:

@@ -40,8 +40,8 @@ def doctor(verify: bool, as_json_text: bool) -> ExitCode:
 def clean(everything: bool, keep_gib: int, dry_run: bool) -> ExitCode:
     """Free disk space in the cache: old kernels, or everything.
 
-    Without options: built kernels beyond 2 GiB. It also removes what killed
-    runs left behind.
+    Without --all: the built kernels beyond --keep-gib. It also removes what
+    killed runs left behind.
 
     \b
     Examples:

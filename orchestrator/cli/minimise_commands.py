@@ -26,8 +26,8 @@ def minimise(  # noqa: PLR0913  # click gives each option as an argument
 
     patchrig tries less of each: seconds, threads, numbers of the workload, swap
     devices, settings, delays, CPUs. The smaller value stays if a cell with it
-    shows the same finding. Each trial is a deterministic cell of a run in the folder
-    RUN/minimised/CELL; the smallest of them is printed.
+    shows the same finding. Each trial is a deterministic cell of a run in the
+    folder RUN/minimised/CELL; the smallest of them is printed.
 
     RUN is an id, the start of one, a path, or "latest". CELL is a cell's name,
     its end, or else a part that no other cell has.

@@ -30,8 +30,8 @@ def report(name: str, kcidb: bool, origin: str, mail: bool, tester: str, results
     """Write the report of a RUN in the forms of other tools, into its folder.
 
     Give --kcidb, --mail or both. (`patchrig run` has written summary.txt and
-    report.html already.) RUN is an id, the start of one, a path, or "latest" (the default).
-    Nothing is sent.
+    report.html already.) RUN is an id, the start of one, a path, or "latest"
+    (the default). Nothing is sent.
 
     The mail has Tested-by only if all of this is true, and else says what is
     not: the run was not interrupted, and is no shard; all cells with the series
