@@ -22,11 +22,6 @@ from orchestrator.report.suite_text import change_text, runs_text
 _MOST_CRASHES = 10
 
 
-def junit_text(report: RunReport) -> str:
-    """All of junit_pieces()."""
-    return "".join(junit_pieces(report))
-
-
 def junit_pieces(report: RunReport) -> Iterator[str]:
     """One suite for each build, one case for each workload and repeat.
 

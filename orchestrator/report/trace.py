@@ -44,11 +44,6 @@ class MetadataEvent(TypedDict):
 Event = CompleteEvent | MetadataEvent
 
 
-def trace_text(report: RunReport) -> str:
-    """All of trace_pieces()."""
-    return "".join(trace_pieces(report))
-
-
 def trace_pieces(report: RunReport) -> Iterator[str]:
     """The file, with an event a line."""
     yield f'{{"displayTimeUnit": "ms", "otherData": {json_text({"run": report.id})}, "traceEvents": ['

@@ -13,7 +13,7 @@ from junitparser import JUnitXml
 from orchestrator.cli.judge_commands import judge
 from orchestrator.host.errors import ExitCode
 from orchestrator.judge.scan import crashes_in
-from orchestrator.report.junit import junit_text
+from tests.unit.report_texts import junit_text
 from tests.unit.samples import cell_report, run_report
 
 BAD = "[    1.000000][   T77] BUG: Bad rss-counter state mm:00000000a1b2c3d4 type:MM_SWAPENTS val:1\n"

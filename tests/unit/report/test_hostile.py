@@ -22,17 +22,17 @@ from orchestrator.model.reports import RunReport
 from orchestrator.model.series_diff import ChangedFile
 from orchestrator.report.coverage.figures import annotated_patch, cobertura_text, coverage_of, lcov_text
 from orchestrator.report.coverage.page import page_text
-from orchestrator.report.junit import junit_text, mutation_junit_text
+from orchestrator.report.junit import mutation_junit_text
 from orchestrator.report.mutation_series import mutated_series
 from orchestrator.report.mutation_text import annotated_lines, control_lines, table_lines
 from orchestrator.report.run_page.run_page import run_page_text
 from orchestrator.report.summary import summary_text
 from orchestrator.report.terminal import print_table, say, terminal
 from orchestrator.report.timeline import timeline_svg
-from orchestrator.report.trace import trace_text
 from tests.unit.coverage_samples import FIRST
 from tests.unit.coverage_samples import report as widened_report
 from tests.unit.mutation_samples import hostile_mutation, page_of
+from tests.unit.report_texts import junit_text, trace_text
 from tests.unit.samples import cell, cell_report, crash, explained_crash, guest_run, image, run_report
 
 HOSTILE = "\x1b]0;x\x07\x1b[2J\x9b1m\x7f\r\b\u202e\u200b\u2028\ud800\ufeff\x85\x00<b>&\"'"

@@ -10,9 +10,9 @@ from junitparser import Error, Failure, JUnitXml, Skipped
 
 from orchestrator.model.images import BuildFailure
 from orchestrator.model.outcomes import Outcome
-from orchestrator.report.junit import junit_text
 from orchestrator.report.junit_document import valid_xml
 from tests.conftest import GOLDEN, Golden
+from tests.unit.report_texts import junit_text
 from tests.unit.samples import cell, cell_report, compared_report, crash, guest_run, image, mixed_report, run_report
 
 

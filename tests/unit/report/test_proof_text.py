@@ -7,9 +7,9 @@ from orchestrator.model.configuration import Variant
 from orchestrator.model.interfaces import InterfaceUse
 from orchestrator.model.probes import ChangedSeen, SiteSeen, SiteState
 from orchestrator.model.reports import CellReport
-from orchestrator.report.junit import junit_text
 from orchestrator.report.proof_text import changed_text, interface_lines, reach_by_arch, reach_text, site_text
 from orchestrator.report.summary import summary_text
+from tests.unit.report_texts import junit_text
 from tests.unit.samples import cell, cell_report, guest_run, result, run_report
 
 WAY = "call of f() by g()"

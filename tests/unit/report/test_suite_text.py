@@ -10,9 +10,9 @@ from orchestrator.host.errors import ExitCode
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import RunReport
 from orchestrator.model.subtests import Change, SubtestChange, SuiteComparison, Tally
-from orchestrator.report.junit import junit_text
 from orchestrator.report.suite_text import suite_json, suite_lines
 from orchestrator.report.summary import summary_text
+from tests.unit.report_texts import junit_text
 from tests.unit.samples import cell_report, run_report
 
 ALWAYS, NEVER = Tally(bad=5), Tally(ok=5)

@@ -11,10 +11,10 @@ from orchestrator.model.images import BuildFailure
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.replay_keys import parse_key
 from orchestrator.model.reports import RunReport
-from orchestrator.report.junit import junit_text
 from orchestrator.report.summary import findings, outcome_counts, rows, summary_text
 from tests.conftest import GOLDEN, Golden
 from tests.unit.model.test_replay_keys import KEY
+from tests.unit.report_texts import junit_text
 from tests.unit.samples import cell, cell_report, compared_report, guest_run, image, mixed_report, result, run_report
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from orchestrator.model.phases import Phase, Timing
 from orchestrator.model.reports import RunReport
-from orchestrator.report.trace import trace_text
 from tests.conftest import Golden
 from tests.unit.report.test_timeline import ran, report, spans
+from tests.unit.report_texts import trace_text
 from tests.unit.samples import run_report
 
 GOLDEN = Path(__file__).parents[2] / "golden"
