@@ -143,8 +143,9 @@ void children_start(struct children *children, unsigned int number, void (*body)
 void children_join(struct children *children);
 
 /*
- * Threads or processes that meet: all return at about the same time, or false when the run is over. The memory must
- * be shared (locked_memory) when processes meet.
+ * Threads or processes that meet: all return at about the same time. When the run is over the answer is false, and the
+ * same one for all who meet in a round: if it was true for one, none of them has left. The memory must be shared
+ * (locked_memory) when processes meet.
  */
 struct meeting {
 	unsigned int parties;

@@ -131,25 +131,42 @@ void children_join(struct children *children)
 	children->count = 0;
 }
 
+/* A round number is even. With this bit the meeting of that round was called off, and there is no other. */
+#define CALLED_OFF 1u
+
+/* The first who decides does so for all: nobody does their part of a round in which another one has left. */
+static void end_round(struct meeting *meeting, uint32_t round)
+{
+	uint32_t expected = round;
+
+	atomic_compare_exchange_strong(&meeting->round, &expected, run_over() ? round | CALLED_OFF : round + 2);
+	syscall(SYS_futex, &meeting->round, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+}
+
 /* Spins for a moment, so that those who meet leave within microseconds; then sleeps, for CPUs are few. */
+static void await_others(struct meeting *meeting, uint32_t round)
+{
+	const struct timespec nap = { .tv_nsec = 2000000 };
+
+	for (unsigned int i = 0; atomic_load(&meeting->round) == round; i++) {
+		if (run_over())
+			end_round(meeting, round);
+		else if (i >= 200)
+			syscall(SYS_futex, &meeting->round, FUTEX_WAIT, round, &nap, NULL, 0);
+	}
+}
+
 bool meet(struct meeting *meeting)
 {
 	const uint32_t round = atomic_load(&meeting->round);
-	const struct timespec nap = { .tv_nsec = 2000000 };
 
+	if (round & CALLED_OFF)
+		return false;
 	if (atomic_fetch_add(&meeting->arrived, 1) + 1 == meeting->parties) {
 		atomic_store(&meeting->arrived, 0);
-		atomic_store(&meeting->round, round + 1);
-		syscall(SYS_futex, &meeting->round, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
-		return !run_over();
+		end_round(meeting, round);
+	} else {
+		await_others(meeting, round);
 	}
-	for (int i = 0; i < 200 && atomic_load(&meeting->round) == round; i++)
-		if (run_over())
-			return false;
-	while (atomic_load(&meeting->round) == round) {
-		if (run_over())
-			return false;
-		syscall(SYS_futex, &meeting->round, FUTEX_WAIT, round, &nap, NULL, 0);
-	}
-	return !run_over();
+	return atomic_load(&meeting->round) != (round | CALLED_OFF);
 }

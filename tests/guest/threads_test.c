@@ -112,6 +112,53 @@ static void a_meeting_ends_with_the_run(void)
 	CHECK_NUMBER(shared->operations, 3);
 }
 
+/* Whoever leaves first ends the run at once: the others have met, too. */
+static void meet_and_end_the_run(struct worker *worker)
+{
+	(void)worker;
+	if (!meet(&meeting))
+		return;
+	shared->over = true;
+	operations_add(1);
+}
+
+static void a_meeting_to_which_all_came_is_held_for_all(void)
+{
+	struct threads threads = { 0 };
+
+	for (int i = 0; i < ROUNDS; i++) {
+		start_anew();
+		threads_add(&threads, 4, meet_and_end_the_run, NULL);
+		threads_join(&threads);
+		CHECK_NUMBER(shared->operations, 4);
+	}
+}
+
+static void meet_until_the_end(struct worker *worker)
+{
+	uint64_t *met = worker->argument;
+
+	while (meet(&meeting))
+		met[worker->index]++;
+}
+
+static void all_have_met_equally_often_when_the_run_ends(void)
+{
+	struct threads threads = { 0 };
+
+	for (int i = 0; i < ROUNDS; i++) {
+		uint64_t met[4] = { 0 };
+
+		start_anew();
+		threads_add(&threads, 4, meet_until_the_end, met);
+		sleep_us(i * 5);
+		shared->over = true;
+		threads_join(&threads);
+		for (int j = 1; j < 4; j++)
+			CHECK_NUMBER(met[j], met[0]);
+	}
+}
+
 static void do_nothing(void *argument)
 {
 	(void)argument;
@@ -167,6 +214,8 @@ int main(void)
 	RUN(a_thread_that_is_left_out_leaves_the_others_as_they_are);
 	RUN(nobody_leaves_a_meeting_before_all_have_come);
 	RUN(a_meeting_ends_with_the_run);
+	RUN(a_meeting_to_which_all_came_is_held_for_all);
+	RUN(all_have_met_equally_often_when_the_run_ends);
 	RUN(children_of_one_role_have_numbers);
 	RUN(a_child_that_does_not_end_well_is_an_error);
 	return check_result();
