@@ -24,6 +24,7 @@ from orchestrator.model.cells import Build
 from orchestrator.model.events import Listener, Step
 from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.mutants import MOST_NUMBER, Guard, Mutant, Mutants
+from orchestrator.plan.names import unknown
 from orchestrator.run.delay_targets import fill_tree
 from orchestrator.run.kernels import Building, Kernels
 
@@ -58,6 +59,10 @@ def mutants_of(kernels: Kernels, choice: MutantChoice, listener: Listener) -> Mu
     diff = kernels.diffs.of(kernels.series, _tree(kernels, listener), until=until)
     if isinstance(diff, NotApplied):
         raise UserError(f"the series does not apply: {diff.title}\n{diff.detail}")
+    changed = {function.name for function in diff.functions}
+    for name in choice.only:
+        if name not in changed:
+            raise UserError(f"--only: {unknown('changed function', name, changed)}")
     return select_mutants(diff, operators=choice.operators, only=choice.only)
 
 

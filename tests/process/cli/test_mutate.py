@@ -142,6 +142,15 @@ def test_for_fewer_mutants_nothing_is_built_again(toy: ToyKernel) -> None:
     assert "compiling" not in one.stderr
 
 
+def test_a_function_that_the_series_does_not_change_is_told(toy: ToyKernel) -> None:
+    done = mutate(toy, "--list", "--only", "_strat")
+
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
+        "patchrig: --only: unknown changed function '_strat', did you mean '_start'?; allowed: _start"
+    )
+
+
 def test_a_kernel_that_does_not_compile_without_any_mutant_is_told_as_a_run_tells_it(toy: ToyKernel) -> None:
     toy.write("series.patch", PATCH.replace("slots[1]", "no_such_thing"))
 
