@@ -55,9 +55,15 @@ static uint64_t rise(const struct accounting *before, const struct accounting *n
 {
 	uint64_t was, is;
 
-	if (!figure_value(&before->figures, name, &was) || !figure_value(&now->figures, name, &is) || is < was)
+	if (!figure_value(&now->figures, name, &is))
 		return 0;
-	return is - was;
+	/* The files of zswap come when it is first used: it had nothing before. */
+	if (!figure_value(&before->figures, name, &was)) {
+		if (strncmp(name, "zswap.", strlen("zswap.")))
+			return 0;
+		was = 0;
+	}
+	return is < was ? 0 : is - was;
 }
 
 static bool back(const struct accounting *before, const struct accounting *now)
@@ -130,8 +136,8 @@ static void take(struct accounting *accounting)
 	}
 }
 
-/* Pages in the swap cache and in zswap. */
-static uint64_t pages_in_swap(void)
+/* Pages in the swap cache and in zswap. A kernel that has lost count may say less than zero. */
+static int64_t pages_in_swap(void)
 {
 	struct accounting now = { 0 };
 	uint64_t cached = 0, stored = 0;
@@ -140,7 +146,7 @@ static uint64_t pages_in_swap(void)
 	figures_read(&now.figures);
 	figure_value(&now.figures, "vmstat.nr_swapcached", &cached);
 	figure_value(&now.figures, "zswap.stored_pages", &stored);
-	return cached + stored;
+	return (int64_t)cached + (int64_t)stored;
 }
 
 /*
@@ -151,8 +157,8 @@ static uint64_t pages_in_swap(void)
  */
 static bool swapoff_leaves_swap(void)
 {
-	const uint64_t before = pages_in_swap();
-	uint64_t now = before;
+	const int64_t before = pages_in_swap();
+	int64_t now = before;
 	char *memory;
 
 	if (!shared->devices_count || shared->devices[0].on)

@@ -94,6 +94,14 @@ void area_write(struct area *area, size_t page, uint64_t writer)
 	operations_add(1);
 }
 
+void area_clear(struct area *area, size_t page)
+{
+	oracle_begin(&area->oracle, page, 1);
+	memset(area_page(area, page), 0, PAGE);
+	oracle_end(&area->oracle, page, 1, HOLDS_ZEROS);
+	operations_add(1);
+}
+
 bool area_verify(struct area *area, size_t page, bool thorough)
 {
 	record_history = area->history;

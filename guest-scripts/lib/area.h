@@ -50,6 +50,8 @@ void area_note(struct area *area, const char *what, size_t first, size_t count);
  * Linux 6.19 (docs/found/free-forked.md) that has a workload of its own.
  */
 void area_write(struct area *area, size_t page, uint64_t writer);
+/* Writes zeros, over whatever the page has: only where zswap can have no copy of it. */
+void area_clear(struct area *area, size_t page);
 bool area_verify(struct area *area, size_t page, bool thorough);
 void area_verify_all(struct area *area);
 /* Zeros from here on: MADV_DONTNEED, or a hole in the file. */

@@ -51,6 +51,8 @@ int run_workload(const struct workload *workload, int argc, char **argv);
 /* The time is up. Threads ask at least every few milliseconds. */
 bool run_over(void);
 uint64_t run_seed(void);
+/* How long the load goes on, at most. */
+uint64_t run_load_ns(void);
 /* Within this time a system call returns that waits for nobody: a share of what a swapoff may take, which follows the guest's speed. */
 uint64_t run_patience_ns(void);
 uint64_t now_ns(void);

@@ -51,6 +51,11 @@ uint64_t run_seed(void)
 	return shared->seed;
 }
 
+uint64_t run_load_ns(void)
+{
+	return shared->seconds * 1000000000u;
+}
+
 uint64_t run_patience_ns(void)
 {
 	return shared->swapoff_budget * 1000000000u / PATIENCE_SHARE;

@@ -5,10 +5,13 @@
  *
  *   walkers     fill groups anew, have them paged out, and touch one page. Paged out one by one, the pages of a group come to lie
  *               side by side on the device, zeros among them, and look as if they had been one large folio;
- *   file owners punch holes of any size and place into groups that are in memory or out;
+ *   file owners punch holes of any size and place into groups that are in memory or out, and now and then of a whole group;
+ *   readers     one for each file owner, read a page of a group at the moment in which the owner punches a hole where it is;
  *   lookers     read pages of all of them meanwhile;
- *   a switcher  turns zswap on and off, above synchronous devices. It begins late: 6.12 to 6.19 read large folios in only until
- *               zswap is first used.
+ *   a switcher  turns zswap on and off, above synchronous devices, and lets it refuse what it can't compress: then it has stored
+ *               some pages of a folio when it comes to one that it refuses. It begins late: 6.12 to 6.19 read large folios in only
+ *               until zswap is first used. At that moment nothing is swapped: who reads a large folio then may meet a bug of Linux
+ *               (docs/found/zswap-first-use.md). With --first-in-use 1 they go on.
  */
 #define _GNU_SOURCE
 
@@ -18,6 +21,7 @@
 #include <unistd.h>
 
 #include "area.h"
+#include "cgroup.h"
 #include "paging.h"
 #include "run.h"
 #include "textfile.h"
@@ -25,8 +29,8 @@
 #define LARGE (64u << 10)
 #define OWNERS_MAX 8
 #define ZSWAP "/sys/module/zswap/parameters/"
-/* Until zswap is first switched on, in rounds of the switcher. */
-#define ROUNDS_WITHOUT_ZSWAP 8
+/* Of the load, until zswap is first switched on: one part in so many. */
+#define WITHOUT_ZSWAP 2
 #define ROUND_LEAST 300000
 #define ROUND_MOST 900000
 
@@ -34,40 +38,76 @@ static uint64_t groups = 6;
 static uint64_t walkers = 2;
 static uint64_t owners = 2;
 static uint64_t lookers = 2;
+static uint64_t first_in_use;
 
 static const struct number_option options[] = {
 	{ "groups", &groups },
 	{ "walkers", &walkers },
 	{ "owners", &owners },
 	{ "lookers", &lookers },
+	{ "first-in-use", &first_in_use },
 	{ 0 },
 };
 
 /* Of the walkers, then of the file owners; and for each walker some pages that only take slots. */
 static struct area areas[OWNERS_MAX], fillers[OWNERS_MAX];
-static counter_t *mixed_groups, *aligned_mixed_groups, *whole_groups, *holes, *looks, *switches;
+static counter_t *mixed_groups, *aligned_mixed_groups, *whole_groups, *holes, *looks, *switches, *refused, *encounters;
+
+/* A file owner and its reader, and the page that this one reads. */
+static struct encounter {
+	struct meeting meeting;
+	const struct area *area;
+	size_t page;
+} together[OWNERS_MAX];
+
+/* Of all but the readers: each drops its pages, then zswap is switched on. */
+static struct meeting before_zswap;
+static _Atomic bool zswap_is_due, refusing;
 
 static size_t group_pages(void)
 {
 	return LARGE / PAGE;
 }
 
-/* Each CPU stays with the device that it wrote to last: who stayed with one CPU might never see another device. */
-static void hop(struct rng *rng)
+enum role { WALKER, FILE_OWNER };
+
+static void step_aside(struct area *area, bool *stepped)
 {
+	if (*stepped || !zswap_is_due)
+		return;
+	*stepped = true;
+	if (area)
+		area_drop(area, 0, area->pages);
+	if (meet(&before_zswap))
+		meet(&before_zswap);
+}
+
+/*
+ * Each CPU stays with the device that it wrote to last: who stayed with one CPU might never see another device. And each CPU takes slots
+ * from a cluster of its own: walkers have the even CPUs, so that no page of another role comes to lie between theirs.
+ */
+static void hop(struct rng *rng, enum role role)
+{
+	const long pairs = sysconf(_SC_NPROCESSORS_ONLN) / 2;
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
-	CPU_SET(rng_below(rng, sysconf(_SC_NPROCESSORS_ONLN)), &set);
+	CPU_SET(pairs ? 2 * rng_below(rng, pairs) + role : 0, &set);
 	if (sched_setaffinity(0, sizeof(set), &set))
 		run_fail("sched_setaffinity");
 }
 
-/* Fresh memory, a large folio if one can be had; then records, but for some pages, or none, or all. */
-static void refill(struct area *area, size_t first, struct rng *rng)
-{
-	const uint64_t zeros = rng_below(rng, 4) ? rng_next(rng) & rng_next(rng) : 0;
+/* The first records of a group can't be compressed, and two in its middle. */
+#define NOISE_AT_START 3u
 
+static uint64_t some_pages(struct rng *rng)
+{
+	return rng_below(rng, 4) ? rng_next(rng) & rng_next(rng) : 0;
+}
+
+/* Fresh memory, a large folio if one can be had; then records, but for the pages whose bit is in `zeros`. */
+static void refill(struct area *area, size_t first, uint64_t zeros)
+{
 	area_note(area, "refill", first, group_pages());
 	area_drop(area, first, group_pages());
 	for (size_t i = 0; i < group_pages(); i++)
@@ -126,19 +166,58 @@ static void touch_one(struct area *area, size_t first, struct rng *rng)
 		area_write(area, page, 0);
 }
 
+/*
+ * A page that was read ahead, and is mapped then, keeps its slot. So zeros that are written over it go out to this slot, between the
+ * records of the other pages. Only before zswap is used: later it would have copies of what is overwritten (docs/found/zswap-zero.md).
+ */
+static void have_zeros_in_line(struct area *area, size_t first, struct rng *rng)
+{
+	uint64_t zeros = rng_next(rng) & rng_next(rng);
+
+	refill(area, first, 0);
+	area_note(area, "zeros", first, group_pages());
+	page_out_fully(area_page(area, first), LARGE, 1);
+	for (size_t page = first; page < first + group_pages(); page++, zeros >>= 1) {
+		if (!(zeros & 1))
+			continue;
+		if (madvise(area_page(area, page), PAGE, MADV_WILLNEED))
+			run_error("MADV_WILLNEED", errno);
+		area_verify(area, page, false);
+		area_clear(area, page);
+		page_out(area_page(area, page), PAGE);
+	}
+}
+
+/* Folios of which zswap stores some pages before it comes to the first that it refuses. */
+static void have_refused(struct area *area, size_t first, struct rng *rng)
+{
+	refill(area, first, NOISE_AT_START);
+	count(refused, 1);
+	area_note(area, "refused", first, group_pages());
+	page_out(area_page(area, first), LARGE);
+	touch_one(area, first, rng);
+}
+
 static void walker(struct worker *worker)
 {
 	struct area *area = &areas[worker->index];
 	struct rng *rng = &worker->rng;
 	const size_t step = group_pages();
+	bool stepped = false;
 
 	while (!run_over()) {
-		hop(rng);
+		step_aside(area, &stepped);
+		hop(rng, WALKER);
+		for (size_t first = 0; first < area->pages && refusing && !run_over(); first += step)
+			have_refused(area, first, rng);
 		for (size_t first = 0; first < area->pages && !run_over(); first += step)
 			if (rng_below(rng, 3))
-				refill(area, first, rng);
+				refill(area, first, some_pages(rng));
 		if (rng_below(rng, 2)) {
 			page_out_singly(area, &fillers[worker->index], rng);
+		} else if (!first_in_use && !zswap_is_due && rng_below(rng, 4)) {
+			for (size_t first = 0; first < area->pages && !zswap_is_due && !run_over(); first += step)
+				have_zeros_in_line(area, first, rng);
 		} else {
 			area_note(area, "out", 0, area->pages);
 			page_out(area->base, area->length);
@@ -169,16 +248,66 @@ static void cut(struct area *area, struct rng *rng)
 		area_verify(area, first + i, true);
 }
 
+/* The whole group, so that the kernel frees its slots at one go if they are one folio's, while a page of it is read in by itself. */
+static void cut_while_read(struct area *area, struct encounter *encounter, struct rng *rng)
+{
+	const size_t first = rng_below(rng, groups) * group_pages();
+
+	encounter->area = area;
+	encounter->page = first + rng_below(rng, group_pages());
+	if (rng_below(rng, 4)) {
+		refill(area, first, some_pages(rng));
+		page_out_fully(area_page(area, first), LARGE, 1);
+	}
+	area_note(area, "hole met", first, group_pages());
+	if (!meet(&encounter->meeting))
+		return;
+	if (!rng_below(rng, 4))
+		sleep_us(rng_below(rng, 100));
+	area_drop(area, first, group_pages());
+	if (!meet(&encounter->meeting))
+		return;
+	count(encounters, 1);
+	for (unsigned int i = 0; i < 4; i++)
+		area_verify(area, first + rng_below(rng, group_pages()), true);
+}
+
+/* A fault waits until the hole is done (shmem_fault()); read(2) does not. */
+static void read_page(const struct encounter *encounter, bool by_fault)
+{
+	char bytes[64];
+
+	if (by_fault)
+		area_look(encounter->area, encounter->page, false);
+	else if (pread(encounter->area->fd, bytes, sizeof(bytes), encounter->page * PAGE) != sizeof(bytes))
+		run_error("pread", errno);
+}
+
+static void reader(struct worker *worker)
+{
+	struct encounter *encounter = &together[worker->index];
+
+	while (meet(&encounter->meeting)) {
+		/* A hole takes its time before it comes to the swap entries. */
+		if (rng_below(&worker->rng, 4))
+			sleep_us(rng_below(&worker->rng, 1500));
+		read_page(encounter, !rng_below(&worker->rng, 4));
+		meet(&encounter->meeting);
+	}
+}
+
 static void file_owner(struct worker *worker)
 {
 	struct area *area = &areas[walkers + worker->index];
 	struct rng *rng = &worker->rng;
+	bool stepped = false;
 
 	while (!run_over()) {
-		hop(rng);
+		step_aside(area, &stepped);
+		hop(rng, FILE_OWNER);
 		for (size_t first = 0; first < area->pages && !run_over(); first += group_pages())
 			if (rng_below(rng, 3))
-				refill(area, first, rng);
+				refill(area, first, some_pages(rng));
 		page_out_fully(area->base, area->length, rng_between(rng, 1, 3));
 		for (uint64_t cuts = rng_between(rng, 1, 2 * groups); cuts && !run_over(); cuts--) {
 			cut(area, rng);
@@ -186,12 +315,17 @@ static void file_owner(struct worker *worker)
 		}
 		for (size_t page = 0; page < area->pages && !run_over(); page++)
 			area_verify(area, page, rng_below(rng, 4) == 0);
+		for (uint64_t holes = rng_between(rng, 1, 4 * groups); holes && !run_over(); holes--)
+			cut_while_read(area, &together[worker->index], rng);
 	}
 }
 
 static void looker(struct worker *worker)
 {
+	bool stepped = false;
+
 	while (!run_over()) {
+		step_aside(NULL, &stepped);
 		const struct area *area = &areas[rng_below(&worker->rng, walkers + owners)];
 
 		if (area_look(area, rng_below(&worker->rng, area->pages), false) != LOOK_RACED)
@@ -200,21 +334,57 @@ static void looker(struct worker *worker)
 	}
 }
 
+/* What a page is that zswap can't compress: a page without its own compression, or one that it refuses. */
+static void let_refuse(bool refuse)
+{
+	const struct cgroup own = cgroup_in(CGROUP_ROOT, "workload");
+
+	/* A file of cgroup v2, since 6.8. */
+	if (cgroup_put(&own, "memory.zswap.writeback", refuse ? "0" : "1"))
+		refusing = refuse;
+}
+
+static void sleep_until(uint64_t end)
+{
+	while (now_ns() < end && !run_over())
+		sleep_us(5000);
+}
+
+static void enable_first(void)
+{
+	zswap_is_due = !first_in_use;
+	if (!first_in_use && !meet(&before_zswap))
+		return;
+	run_set(ZSWAP "enabled", "Y");
+	count(switches, 1);
+	if (!first_in_use)
+		meet(&before_zswap);
+}
+
+/* Walkers come to it in the next iteration only. */
+static void await_refused(void)
+{
+	const uint64_t enough = *refused + walkers * groups, end = now_ns() + run_load_ns() / 8;
+
+	while (*refused < enough && now_ns() < end && !run_over())
+		sleep_us(5000);
+}
+
 static void switcher(struct worker *worker)
 {
-	bool on = false;
-
-	for (unsigned int round = 0; !run_over(); round++) {
-		for (const uint64_t end = now_ns() + rng_between(&worker->rng, ROUND_LEAST, ROUND_MOST) * 1000;
-		     now_ns() < end && !run_over();)
-			sleep_us(5000);
-		if (round < ROUNDS_WITHOUT_ZSWAP)
-			continue;
-		on = !on;
+	sleep_until(now_ns() + run_load_ns() / WITHOUT_ZSWAP);
+	if (!run_over())
+		enable_first();
+	for (bool on = true; !run_over(); on = !on) {
+		let_refuse(on && rng_below(&worker->rng, 3));
 		run_set(ZSWAP "enabled", on ? "Y" : "N");
 		count(switches, 1);
+		sleep_until(now_ns() + rng_between(&worker->rng, ROUND_LEAST, ROUND_MOST) * 1000);
+		if (refusing)
+			await_refused();
 	}
 	run_set(ZSWAP "enabled", "N");
+	let_refuse(false);
 }
 
 static void prepare(void)
@@ -232,6 +402,11 @@ static void setup(void)
 	holes = counter("holes");
 	looks = counter("looks_of_others");
 	switches = counter("zswap_switches");
+	refused = counter("groups_to_refuse");
+	encounters = counter("holes_while_read");
+	before_zswap.parties = walkers + owners + lookers + 1;
+	for (uint64_t i = 0; i < owners; i++)
+		together[i].meeting.parties = 2;
 	if (walkers + owners > OWNERS_MAX || !walkers)
 		run_fail("--walkers and --owners");
 	for (uint64_t i = 0; i < walkers + owners; i++) {
@@ -247,6 +422,7 @@ static void load(void)
 
 	threads_add(&threads, walkers, walker, NULL);
 	threads_add(&threads, owners, file_owner, NULL);
+	threads_add(&threads, owners, reader, NULL);
 	threads_add(&threads, lookers, looker, NULL);
 	threads_add(&threads, 1, switcher, NULL);
 	threads_join(&threads);

@@ -43,8 +43,9 @@ def run_bugs(matrix: Path, bugs: BugChoice, output: Output, choice: Mapping[str,
     """`choice`: the fields of Choice that this command has options for."""
     flavours = choice["flavour"] or FLAVOURS
     patched = (str(Variant.PATCHED),)
-    whole = Choice(**{**choice, "flavour": flavours, "variant": patched, "seconds": None, "repeat": 1})
-    request = replace(request_of(matrix, whole), jobs=bugs.jobs, deterministic=bugs.deterministic)
+    chosen = {**choice, "flavour": flavours, "variant": patched, "seconds": None, "repeat": 1}
+    whole = Choice(**chosen, deterministic=bugs.deterministic)
+    request = replace(request_of(matrix, whole), jobs=bugs.jobs)
     refuse_suites(request, "each seeded bug")
     to_try, not_counted = read_bugs(bugs.folder, bugs.ids)
     ledger = Ledger(_new_report(request, output.results, not_counted))

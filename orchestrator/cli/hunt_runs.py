@@ -52,7 +52,7 @@ class HuntChoice:
 def run_hunt_of(asked: HuntChoice, choice: Mapping[str, Any], output: Output, **how: Any) -> ExitCode:
     """Begin a hunt. `choice`: the fields of Choice that this command has options for; `how`: those of Request."""
     patterns = patterns_of(asked.files)
-    request = replace(request_of(None, _whole(choice)), deterministic=asked.deterministic)
+    request = request_of(None, replace(_whole(choice), deterministic=asked.deterministic))
     if patterns and not any(is_widened(cell.build.flavour) for cell in request.cells):
         raise UserError("--in: no flavour of the hunt is widened", hint="--flavour widened")
     with terminal(screen(beside_output=output.as_json)) as listener:

@@ -88,6 +88,7 @@ class Choice:
     repeat: int | None
     widen: str | None
     sandbox: bool
+    deterministic: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

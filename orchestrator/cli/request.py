@@ -31,6 +31,7 @@ def request_for(chosen: ChosenCells, choice: Choice) -> Request:
         choices=chosen.choices,
         lookups=chosen.lookups or Lookups(),
         sandbox=choice.sandbox,
+        deterministic=choice.deterministic,
     )
 
 

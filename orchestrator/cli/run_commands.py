@@ -91,8 +91,8 @@ def run(  # noqa: PLR0913  # click gives each option as an argument
         raise click.UsageError("--mutate: a shard has no score: patchrig mutate")
     output = Output(results=results, junit=junit, as_json=as_json_text, since=since)
     how: dict[str, Any] = {"jobs": jobs, "fail_fast": fail_fast, "dump_memory": dump_memory, "restore": restore}
-    how |= {"deterministic": deterministic} | cluster_options(**{name: choice.pop(name) for name in WHERE})
-    code = reported_runs.run(matrix, Choice(**choice), output, shard=shard, **how)
+    how |= cluster_options(**{name: choice.pop(name) for name in WHERE})
+    code = reported_runs.run(matrix, Choice(**choice, deterministic=deterministic), output, shard=shard, **how)
     if mutate:
         from orchestrator.cli.mutant_runs import score_beside_run
 

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.cli.options import DEFAULT_MATRIX, Choice
+from orchestrator.host.cores import host_cores
 from orchestrator.host.errors import UserError
 from orchestrator.model.cells import Cell
 from orchestrator.model.configuration import Variant
 from orchestrator.model.matrix_choices import MatrixChoices
 from orchestrator.plan.checks import is_version, known_kernels
 from orchestrator.plan.config import Plan, load_kernel_source, load_plan
-from orchestrator.plan.expansion import Selection, expand, left_out, refuse_left_out
+from orchestrator.plan.expansion import Selection, expand, left_out, on_cores, refuse_left_out
 
 if TYPE_CHECKING:
     from orchestrator.run.chosen_plan import ChosenPlan, Wanted
@@ -78,6 +79,7 @@ def _of_matrix(matrix: Path, choice: Choice, selection: Selection) -> ChosenCell
     # Reports name what was tested, and not what the matrix would have tested.
     kernel = str(choice.tree or choice.kernel or plan.matrix.kernel)
     plan = replace(plan, matrix=plan.matrix.model_copy(update={"series": tuple(series), "kernel": kernel}))
+    plan = _for_this_host(plan, choice)
     cells, missing = expand(plan.matrix, plan.workloads), left_out(plan.matrix, plan.workloads)
     refuse_left_out(matrix, selection, cells, missing)
     return ChosenCells(plan=plan, cells=cells, left_out=missing)
@@ -89,7 +91,13 @@ def _without_matrix(choice: Choice, selection: Selection) -> ChosenCells:
     from orchestrator.run.chosen_plan import chosen_plan
 
     with terminal(screen(beside_output=True)) as listener:
-        return cells_of(chosen_plan(wanted_of(choice, selection), listener))
+        found = chosen_plan(wanted_of(choice, selection), listener)
+    return cells_of(replace(found, plan=_for_this_host(found.plan, choice)))
+
+
+def _for_this_host(plan: Plan, choice: Choice) -> Plan:
+    """The CPUs of a deterministic guest share one thread, and its run is to be the same on each host."""
+    return plan if choice.deterministic else replace(plan, workloads=on_cores(plan.workloads, host_cores()))
 
 
 def wanted_of(choice: Choice, selection: Selection) -> "Wanted":

@@ -66,7 +66,7 @@ def _request(matrix: Path | None, choice: Mapping[str, Any]) -> Request:
         "variant": (),
         "repeat": 1,
     }
-    request = request_of(matrix, Choice(**{**choice, **filled}))
+    request = request_of(matrix, Choice(**{**choice, **filled}, deterministic=True))
     variant = Variant.PATCHED if request.series else Variant.BASELINE
     plan = replace(request.plan, matrix=request.plan.matrix.model_copy(update={"variants": (variant,)}))
     cells = tuple(cell for cell in request.cells if cell.build.variant is variant)

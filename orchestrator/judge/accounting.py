@@ -57,6 +57,7 @@ class Figure:
     promise: str
     back: Back = Back.NO_MORE
     files: bool = False  # pages of tmpfs files count, too
+    comes_with_use: bool = False  # before the first use there is no file that has it, and it is 0
 
 
 def _stat(name: str, *, files: bool = False) -> Figure:
@@ -89,8 +90,20 @@ EXACT = (
     ),
     _isolated("anon"),
     _isolated("file"),
-    Figure(name="zswap.stored_pages", what="stored_pages of zswap", unit="pages", promise=_FREED),
-    Figure(name="zswap.pool_total_size", what="pool_total_size of zswap", unit="bytes", promise=_FREED),
+    Figure(
+        name="zswap.stored_pages",
+        what="stored_pages of zswap",
+        unit="pages",
+        promise=_FREED,
+        comes_with_use=True,
+    ),
+    Figure(
+        name="zswap.pool_total_size",
+        what="pool_total_size of zswap",
+        unit="bytes",
+        promise=_FREED,
+        comes_with_use=True,
+    ),
     Figure(
         name="cgroup.memory.swap.current",
         what="memory.swap.current",
@@ -139,14 +152,16 @@ def drifts(cell: Cell, accounting: Accounting | None) -> tuple[Drift, ...]:
 
 
 def _drift(figure: Figure, accounting: Accounting) -> Iterator[Drift]:
-    if figure.name not in accounting.before or figure.name not in accounting.after:
+    was = accounting.before.get(figure.name, 0 if figure.comes_with_use else None)
+    now = accounting.after.get(figure.name)
+    if was is None or now is None:
         return
-    was, now = accounting.before[figure.name], accounting.after[figure.name]
     if figure.back is Back.ZERO:
         if now:
             yield Drift(text=f"{figure.what}: {now} {figure.unit}", promise=figure.promise)
         return
-    if now < was and figure.back is Back.NO_MORE:
+    # Less than nothing: each of them is a count of pages or bytes.
+    if min(was, 0) <= now < was and figure.back is Back.NO_MORE:
         return
     allowed = _left_in_files(figure, accounting)
     if allowed is None or abs(now - was) <= allowed:

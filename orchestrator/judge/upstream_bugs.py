@@ -61,7 +61,7 @@ UPSTREAM_BUGS = (
     ),
     UpstreamBug(
         title=re.compile(r"WARNING in zswap_load"),
-        workloads=frozenset({"large-zero"}),
+        workloads=frozenset({"zswap-first-use"}),
         seen=(6, 19, 6),
         since=(6, 12),
         what="a large folio was read while zswap was enabled for the first time",

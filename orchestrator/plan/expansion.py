@@ -81,6 +81,15 @@ def refuse_idle_delays(matrix: Matrix, selection: Selection) -> None:
         raise UserError("--widen: no flavour of the matrix is widened", hint="--flavour widened")
 
 
+def on_cores(workloads: Sequence[Workload], cores: int) -> tuple[Workload, ...]:
+    """The workloads with guests of as many CPUs as the host has cores, at most; but two may always be asked for.
+
+    Guests with more CPUs than there are cores do less: orchestrator/run/capacity.py.
+    """
+    most = max(cores, 2)
+    return tuple(load.model_copy(update={"cpus": min(load.cpus, most)}) for load in workloads)
+
+
 def expand(matrix: Matrix, workloads: Sequence[Workload], selection: Selection = AS_WRITTEN) -> tuple[Cell, ...]:
     """The cells of the matrix after `selection`, those of one build side by side.
 

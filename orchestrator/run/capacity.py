@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """How many guests this machine carries at once."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from orchestrator.host.cores import host_cores
 from orchestrator.run.order import Job
 
 # QEMU's own memory beside the guest's.
@@ -14,9 +14,6 @@ _QEMU_MIB = 200
 _SPARE_MIB = 1024
 # A compiler with the kernel's headers and debug information, and its share of the linker.
 _COMPILER_MIB = 256
-# Each virtual CPU is a thread of QEMU's. So many on a core are what the time limits and the counters' thresholds are
-# measured with: two guests of four CPUs on two cores.
-_THREADS_A_CORE = 4
 
 
 @dataclass(slots=True)
@@ -27,6 +24,7 @@ class Room:
     memory_mib: int
     jobs: int | None = None  # so many guests, whatever they need: the user's word
     building: bool = False  # a kernel is compiled beside the guests
+    one_thread: bool = False  # all CPUs of a guest take turns in one thread, as those of a deterministic one do
     _guests: list["_Guest"] = field(default_factory=list)
 
     @property
@@ -55,7 +53,8 @@ class Room:
     def _holds(self, guests: Sequence["_Guest"]) -> bool:
         compilers = _compilers_mib(self.cores) if self.building else 0
         memory = sum(guest.memory_mib for guest in guests) + compilers + _SPARE_MIB
-        return sum(cores_of(guest.job) for guest in guests) <= self.cores and memory <= self.memory_mib
+        cores = sum(1 if self.one_thread else cores_of(guest.job) for guest in guests)
+        return cores <= self.cores and memory <= self.memory_mib
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,9 +63,9 @@ class _Guest:
     memory_mib: int
 
 
-def room_here(jobs: int | None) -> Room:
+def room_here(jobs: int | None, *, one_thread: bool = False) -> Room:
     """What this machine has for guests now."""
-    return Room(cores=os.cpu_count() or 1, memory_mib=available_memory_mib(), jobs=jobs)
+    return Room(cores=host_cores(), memory_mib=available_memory_mib(), jobs=jobs, one_thread=one_thread)
 
 
 def memory_of(job: Job) -> int:
@@ -75,8 +74,13 @@ def memory_of(job: Job) -> int:
 
 
 def cores_of(job: Job) -> int:
-    """Cores of the host that the job's guest needs to get on as its limits expect."""
-    return -(-job.workload.cpus // _THREADS_A_CORE)
+    """Cores of the host that the job's guest needs.
+
+    Each virtual CPU is a thread of QEMU's. A CPU that unmaps a page waits until all others have answered its interrupt.
+    Where there are more of these threads than cores, that is until the host lets them run, and a guest does a tenth of
+    the work that it could do: docs/performance.md.
+    """
+    return job.workload.cpus
 
 
 def _compilers_mib(cores: int) -> int:

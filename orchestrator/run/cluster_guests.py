@@ -132,7 +132,10 @@ class ClusterGuests:
                     raise
 
     def _resources(self, cell: Cell, bootable: Bootable) -> Mapping[str, float]:
-        need = {GUESTS: cores_of(cell), MEMORY: memory_of(cell) + root_mib_of(cell, bootable)}
+        need = {
+            GUESTS: 1 if bootable.guests.deterministic else cores_of(cell),
+            MEMORY: memory_of(cell) + root_mib_of(cell, bootable),
+        }
         return demand(need, [worker.resources for worker in self.cluster.workers])
 
     def _order(self, cell: Cell, bootable: Bootable) -> Order:

@@ -128,7 +128,9 @@ def _run_cells(
             working(
                 Work(
                     schedule=schedule,
-                    room=cluster.room(request.jobs) if cluster else room_here(request.jobs),
+                    room=cluster.room(request.jobs)
+                    if cluster
+                    else room_here(request.jobs, one_thread=request.deterministic),
                     steps=Steps(build=cells.start, root_mib=root_mib_of, observe=cells.observe, judge=cells.judge),
                     # Whether there is to be another repeat, the verdict decides.
                     until_judged=request.until_fail,

@@ -116,7 +116,7 @@ class SeededBugRun:
             def observed(trial: Trial[SeededBug], _good: Bootable) -> Attempt:
                 return self._attempt(trial, trial.cells[0], good, store)
 
-            limits = TrialLimits(jobs=self.kernels.request.jobs)
+            limits = TrialLimits(jobs=self.kernels.request.jobs, deterministic=self.kernels.request.deterministic)
             for attempt in run_trials(trials, lambda _bug, _background: good, observed, limits):
                 control = Control(build=self.build, attempt=attempt)
                 self.ledger.add_control(control)
@@ -128,7 +128,9 @@ class SeededBugRun:
     def _try_on(self, good: Bootable, trials: Sequence[Trial[SeededBug]]) -> None:
         """Build each bug's kernel and try it beside the build of the next."""
         watch = LossWatch(what="bugs")
-        limits = TrialLimits(jobs=self.kernels.request.jobs, watch=watch)
+        limits = TrialLimits(
+            jobs=self.kernels.request.jobs, deterministic=self.kernels.request.deterministic, watch=watch
+        )
         for report in run_trials(trials, partial(self._bug_kernel, good), self._try, limits):
             self._record(report)
             if report.attempts:

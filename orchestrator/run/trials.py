@@ -39,6 +39,7 @@ class TrialLimits:
     """When no more trials are begun."""
 
     jobs: int | None = None
+    deterministic: bool = False  # the guests
     watch: LossWatch | None = None
     until: Deadline | None = None  # then those that run end, too
 
@@ -56,7 +57,14 @@ def run_trials(
         root_mib=lambda trial, kernel: max(root_mib_of(cell, kernel) for cell in trial.cells),
     )  # fmt: skip
     schedule = Schedule(builds=builds, jobs=tuple(trials))
-    with working(Work(schedule=schedule, room=room_here(limits.jobs), steps=steps, until=limits.until)) as work:
+    with working(
+        Work(
+            schedule=schedule,
+            room=room_here(limits.jobs, one_thread=limits.deterministic),
+            steps=steps,
+            until=limits.until,
+        )
+    ) as work:
         for ended in work:
             yield from ended.reports
             if limits.watch and (why := limits.watch.why_hopeless()):

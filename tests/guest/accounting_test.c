@@ -52,6 +52,17 @@ static void one_that_does_not_come_back_is_waited_for_up_to_an_end(void)
 	CHECK(now_ns() < START + 11000000000ull);
 }
 
+static void what_came_with_the_first_use_is_waited_for(void)
+{
+	start_anew();
+	accounting_settle(BEFORE_LOAD);
+	kernel_file("/sys/kernel/debug/zswap/stored_pages", "3\n");
+	accounting_settle(AFTER_LOAD);
+	CHECK_NUMBER(after("zswap.stored_pages"), 3);
+	CHECK(now_ns() > START + 10000000000ull);
+	kernel_forget("/sys/kernel/debug/zswap/stored_pages");
+}
+
 static void a_fall_is_not_waited_for(void)
 {
 	start_anew();
@@ -93,13 +104,13 @@ static void one_more_is_left(void)
 	kernel_file("/proc/vmstat", "nr_swapcached 4\nnr_anon_pages 100\n");
 }
 
-static void load_leaves_swap_cache(void (*does)(void))
+static void load_leaves(const char *path, const char *text, void (*does)(void))
 {
 	start_anew();
 	shared->devices_count = 1;
 	strcpy(shared->devices[0].path, "/dev/zram0");
 	accounting_settle(BEFORE_LOAD);
-	kernel_file("/proc/vmstat", "nr_swapcached 3\nnr_anon_pages 100\n");
+	kernel_file(path, text);
 	swapoff_does = does;
 	accounting_settle(AFTER_LOAD);
 	swapoff_does = NULL;
@@ -109,7 +120,7 @@ static void where_swapoff_leaves_pages_in_the_swap_cache_those_are_not_judged(vo
 {
 	uint64_t value;
 
-	load_leaves_swap_cache(a_swapoff_that_fills_the_swap_cache);
+	load_leaves("/proc/vmstat", "nr_swapcached 3\nnr_anon_pages 100\n", a_swapoff_that_fills_the_swap_cache);
 	CHECK(shared->swap_stays && shared->accounting[AFTER_LOAD].taken);
 	CHECK(!figure_value(&shared->accounting[AFTER_LOAD].figures, "vmstat.nr_swapcached", &value));
 	CHECK_NUMBER(after("vmstat.nr_anon_pages"), 100);
@@ -120,9 +131,17 @@ static void where_swapoff_leaves_pages_in_the_swap_cache_those_are_not_judged(vo
 
 static void where_swapoff_brings_pages_back_one_that_is_left_is_judged(void)
 {
-	load_leaves_swap_cache(one_more_is_left);
+	load_leaves("/proc/vmstat", "nr_swapcached 3\nnr_anon_pages 100\n", one_more_is_left);
 	CHECK(!shared->swap_stays);
 	CHECK_NUMBER(after("vmstat.nr_swapcached"), 3);
+}
+
+static void where_it_brings_them_back_a_count_below_zero_is_judged(void)
+{
+	load_leaves("/sys/kernel/debug/zswap/stored_pages", "18446744073709551592\n", one_more_is_left);
+	CHECK(!shared->swap_stays);
+	CHECK_NUMBER(after("zswap.stored_pages"), -24);
+	kernel_forget("/sys/kernel/debug/zswap/stored_pages");
 }
 
 static void a_kernel_that_drops_no_caches_lacks_that(void)
@@ -167,10 +186,12 @@ int main(void)
 	shared_new();
 	RUN(figures_that_are_back_are_not_waited_for);
 	RUN(one_that_does_not_come_back_is_waited_for_up_to_an_end);
+	RUN(what_came_with_the_first_use_is_waited_for);
 	RUN(a_fall_is_not_waited_for);
 	RUN(shared_memory_that_no_file_explains_is_waited_for);
 	RUN(where_swapoff_leaves_pages_in_the_swap_cache_those_are_not_judged);
 	RUN(where_swapoff_brings_pages_back_one_that_is_left_is_judged);
+	RUN(where_it_brings_them_back_a_count_below_zero_is_judged);
 	RUN(a_kernel_that_drops_no_caches_lacks_that);
 	RUN(a_gap_that_stays_is_kept_and_one_that_closes_is_none);
 	RUN(without_swaps_there_is_no_gap);

@@ -41,6 +41,17 @@ static void dropped_pages_are_zeros_in_memory_and_in_files(void)
 	}
 }
 
+static void zeros_that_are_written_are_zeros(void)
+{
+	for (enum area_kind kind = AREA_SMALL; kind < AREA_KINDS; kind++) {
+		start_anew(kind);
+		area_clear(&area, 0);
+		check_all(HOLDS_ZEROS, HOLDS_RECORD);
+		area_write(&area, 0, 0);
+		check_all(HOLDS_RECORD, HOLDS_RECORD);
+	}
+}
+
 static void freed_pages_are_either_and_what_was_zeros_stays_so(void)
 {
 	start_anew(AREA_SMALL);
@@ -146,6 +157,7 @@ int main(void)
 {
 	shared_new();
 	RUN(dropped_pages_are_zeros_in_memory_and_in_files);
+	RUN(zeros_that_are_written_are_zeros);
 	RUN(freed_pages_are_either_and_what_was_zeros_stays_so);
 	RUN(memory_that_is_mapped_anew_is_zeros_and_a_file_is_what_it_was);
 	RUN(pages_go_with_their_mapping);

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from orchestrator.host.cores import host_cores
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError, ToolMissing
 from orchestrator.host.files import write_cached
@@ -260,7 +261,7 @@ def _made(
     dirs: BuildDirs, targets: Sequence[str], progress: BuildCounter | None, until: Deadline, host: HostWatch
 ) -> BuildFailure | int:
     """Run make once; its exit status, or a failure where it used more than a build may."""
-    argv = in_sandbox(make_argv(dirs, *targets, jobs=len(os.sched_getaffinity(0))), dirs)
+    argv = in_sandbox(make_argv(dirs, *targets, jobs=host_cores()), dirs)
     with spawn(argv, log=dirs.log, background=dirs.background) as child:
         ended: int | None = None
         watch = BuildWatch(dirs.limits, child=child.pid, log=dirs.log, folder=dirs.out)

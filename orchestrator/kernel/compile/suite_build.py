@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path, PurePath
 
+from orchestrator.host.cores import host_cores
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError, ToolMissing
 from orchestrator.host.files import write_cached
@@ -205,7 +206,7 @@ def steps(arch: Arch, targets: Sequence[str]) -> tuple[list[str], ...]:
     -i: a test that does not compile keeps no other one from being built and installed.
     """
     source, out = _SEEN / "src", _SEEN / "build"
-    jobs = f"-j{len(os.sched_getaffinity(0))}"
+    jobs = f"-j{host_cores()}"
     common = [f"O={out / 'objects'}", f"ARCH={arch.kbuild}", f"CROSS_COMPILE={arch.compiler_prefix}", jobs]
     return (
         ["cp", "-R", "--preserve=mode,timestamps,links", f"{source / _SELFTESTS}/.", f"{out / 'selftests'}"],

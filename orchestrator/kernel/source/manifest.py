@@ -25,6 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from orchestrator.host.cores import host_cores
 from orchestrator.host.errors import InfraError
 from orchestrator.host.files import flush_file_system, trouble_named
 from orchestrator.host.sealed import read_sealed, write_sealed
@@ -33,7 +34,7 @@ _FORMAT = b"patchrig manifest 1"
 # The coarsest file system notes times in steps of 2 s (FAT).
 _STEP_NS = 2_000_000_000
 _CHUNK = 1 << 20
-_THREADS = len(os.sched_getaffinity(0))
+_THREADS = host_cores()
 
 
 class _Entry(NamedTuple):

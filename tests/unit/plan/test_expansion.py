@@ -17,6 +17,7 @@ from orchestrator.plan.expansion import (
     describe,
     expand,
     left_out,
+    on_cores,
     refuse_left_out,
     selected,
 )
@@ -190,3 +191,10 @@ def test_a_workload_with_a_flavour_of_its_own_runs_on_the_flavour_that_is_asked_
     matrix, loads = selected(PAGES, selection), (workload("numa-policy").model_copy(update={"flavour": "numa"}),)
 
     refuse_left_out(Path("m.yaml"), selection, expand(matrix, loads), left_out(matrix, loads))
+
+
+@pytest.mark.parametrize(("asked", "cores", "given"), [(4, 2, 2), (4, 16, 4), (4, 1, 2), (1, 8, 1), (8, 4, 4)])
+def test_a_guest_has_no_more_cpus_than_its_host_has_cores(asked: int, cores: int, given: int) -> None:
+    (load,) = on_cores([workload("swapin").model_copy(update={"cpus": asked})], cores)
+
+    assert load.cpus == given

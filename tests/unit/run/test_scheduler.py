@@ -32,7 +32,7 @@ def cells(*names: str, arch: str = "x86_64") -> list[Cell]:
 
 
 def room(guests: int) -> Room:
-    return Room(cores=guests, memory_mib=1_000_000)
+    return Room(cores=4 * guests, memory_mib=1_000_000)
 
 
 @dataclass
@@ -95,7 +95,7 @@ def test_guests_run_side_by_side_and_no_more_than_there_is_room_for() -> None:
 
 def test_a_guest_with_a_large_root_waits_until_there_is_room_for_it() -> None:
     log, jobs = Log(), cells("small", "large")
-    here = Room(cores=4, memory_mib=1024 + 2 * memory_of(jobs[0]) + 99)
+    here = Room(cores=16, memory_mib=1024 + 2 * memory_of(jobs[0]) + 99)
 
     def observe(one: Cell, _: str) -> str:
         log.say(f"{name(one)} begins")
