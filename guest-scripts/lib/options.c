@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The command line: what run-workload and the host pass, and the workload's own numbers. */
+#define _GNU_SOURCE
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -35,21 +37,23 @@ static void copy_name(char *to, const char *from, size_t length)
 	to[length] = 0;
 }
 
-/* PATH:PRIORITY:KIND */
+/* PATH:PRIORITY:KIND[:discard] */
 static void add_swap(const char *text)
 {
 	const char *priority = strchr(text, ':');
 	const char *kind = priority ? strchr(priority + 1, ':') : NULL;
+	const char *more = kind ? strchrnul(kind + 1, ':') : NULL;
 	struct shared_device *device = &shared->devices[shared->devices_count];
 	char *end;
 
 	if (!kind || shared->devices_count == DEVICES_MAX)
 		usage("--swap", text);
 	device->priority = (int)strtol(priority + 1, &end, 10);
-	if (end == priority + 1 || end != kind)
+	if (end == priority + 1 || end != kind || (*more && strcmp(more, ":discard")))
 		usage("--swap", text);
 	copy_name(device->path, text, priority - text);
-	copy_name(device->kind, kind + 1, strlen(kind + 1));
+	copy_name(device->kind, kind + 1, more - kind - 1);
+	device->discards = *more;
 	shared->devices_count++;
 }
 
@@ -152,5 +156,5 @@ void parse_options(const struct workload *workload, int argc, char **argv)
 	if (flip)
 		choose_looped(flip);
 	if (!shared->devices_count)
-		usage("needed", "--swap PATH:PRIORITY:KIND");
+		usage("needed", "--swap PATH:PRIORITY:KIND[:discard]");
 }

@@ -28,6 +28,7 @@ struct shared_device {
 	char path[NAME_SIZE];
 	char kind[NAME_SIZE];
 	int priority;
+	bool discards; /* it is told which slots are free again */
 	bool looped; /* a swapoff loop takes it off and on */
 	_Atomic bool on;
 	_Atomic uint64_t leaving_since; /* ns; 0 when no swapoff of it is running */

@@ -92,8 +92,9 @@ uint64_t device_used_kib(unsigned int device)
 bool device_on(unsigned int device, int priority)
 {
 	struct shared_device *d = &shared->devices[device];
+	const int discard = d->discards ? SWAP_FLAG_DISCARD : 0;
 
-	if (swapon(d->path, SWAP_FLAG_PREFER | (priority & SWAP_FLAG_PRIO_MASK))) {
+	if (swapon(d->path, SWAP_FLAG_PREFER | discard | (priority & SWAP_FLAG_PRIO_MASK))) {
 		run_error("swapon", errno);
 		return false;
 	}

@@ -83,16 +83,18 @@ static void step_aside(struct area *area, bool *stepped)
 }
 
 /*
- * Each CPU stays with the device that it wrote to last: who stayed with one CPU might never see another device. And each CPU takes slots
- * from a cluster of its own: walkers have the even CPUs, so that no page of another role comes to lie between theirs.
+ * Each CPU takes slots from a cluster of its own: walkers have the even CPUs for a second, and then the odd ones, so that no page of
+ * another role comes to lie between theirs. And each CPU stays with the device that it wrote to last: who stayed with one CPU might never
+ * see another device.
  */
 static void hop(struct rng *rng, enum role role)
 {
 	const long pairs = sysconf(_SC_NPROCESSORS_ONLN) / 2;
+	const uint64_t half = (now_ns() / 1000000000u + role) % 2;
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
-	CPU_SET(pairs ? 2 * rng_below(rng, pairs) + role : 0, &set);
+	CPU_SET(pairs ? 2 * rng_below(rng, pairs) + half : 0, &set);
 	if (sched_setaffinity(0, sizeof(set), &set))
 		run_fail("sched_setaffinity");
 }
@@ -177,7 +179,7 @@ static void have_zeros_in_line(struct area *area, size_t first, struct rng *rng)
 	refill(area, first, 0);
 	area_note(area, "zeros", first, group_pages());
 	page_out_fully(area_page(area, first), LARGE, 1);
-	for (size_t page = first; page < first + group_pages(); page++, zeros >>= 1) {
+	for (size_t page = first; page < first + group_pages() && !run_over(); page++, zeros >>= 1) {
 		if (!(zeros & 1))
 			continue;
 		if (madvise(area_page(area, page), PAGE, MADV_WILLNEED))

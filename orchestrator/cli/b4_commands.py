@@ -32,7 +32,7 @@ from orchestrator.model.arch import ARCHES
 @click.option("--prep", is_flag=True,
               help="For prep-perpatch-check-cmd: the series up to the patch on standard input, as lines.")  # fmt: skip
 @click.option("--build/--no-build", default=True, help="Whether the kernels are built (default: yes).")
-@click.option("--run", "runs", is_flag=True, help="Also run the cells, with 20 s of load each; see --seconds.")
+@click.option("--run", "runs", is_flag=True, help="Also run the cells, with 10 s of load each; see --seconds.")
 @RESULTS
 def b4_check(prep: bool, build: bool, runs: bool, results: Path, **choice: Any) -> ExitCode:
     """Check a series for `b4 review` or `b4 prep --check`.

@@ -104,7 +104,8 @@ def workload_argv(cell: Cell, limits: Limits) -> list[str]:
     load = cell.workload
     argv = ["run-workload"]
     for device in load.devices:
-        argv += ["--device", f"{device.kind}:{device.size_mib}:{device.priority}:{device.latency_us}"]
+        words = (device.kind, device.size_mib, device.priority, device.latency_us, *("discard",) * device.discard)
+        argv += ["--device", ":".join(map(str, words))]
     for path, value in load.settings.items():
         argv += ["--setting", f"{path}={value}"]
     for file, value in load.cgroup.items():

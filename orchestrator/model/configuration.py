@@ -32,6 +32,8 @@ class SwapDevice(_Schema):
     priority: Annotated[int, Field(ge=0, le=32767)] = 10
     latency_us: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """Completion latency; only null_blk has one."""
+    discard: bool = False
+    """The kernel discards slots that are free again (swapon -d); only null_blk takes that."""
 
 
 Package = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+:~-]+)?$")]

@@ -208,6 +208,9 @@ def _device_problems(device: SwapDevice, at: int) -> Iterator[Problem]:
     if device.latency_us and device.kind is not DeviceKind.NULL_BLK:
         text = f"only {DeviceKind.NULL_BLK} has a latency, {device.kind} has none"
         yield Problem(key=("devices", at, "latency_us"), text=text)
+    if device.discard and device.kind is not DeviceKind.NULL_BLK:
+        text = f"only {DeviceKind.NULL_BLK} takes discards, {device.kind} does not"
+        yield Problem(key=("devices", at, "discard"), text=text)
 
 
 def kernel_problems(source: KernelSource) -> Iterator[Problem]:

@@ -56,14 +56,16 @@ static bool refused(const char *const *words)
 
 static void all_options_are_taken(void)
 {
-	PARSE("--swap", "/dev/vda:-2:virtio-blk", "--swap", "/mnt/1/swap:32767:swapfile", "--seconds", "20", "--seed",
+	PARSE("--swap", "/dev/vda:-2:virtio-blk", "--swap", "/dev/nullb0:32767:null_blk:discard", "--seconds", "20", "--seed",
 	      "0xffffffffffffffff", "--swapoff-budget", "60", "--probes", "/patchrig/swapin.probes",
 	      "--pages", "64", "--without", "0,3,63");
 	CHECK_NUMBER(shared->devices_count, 2);
 	CHECK_TEXT(shared->devices[0].path, "/dev/vda");
 	CHECK_TEXT(shared->devices[0].kind, "virtio-blk");
 	CHECK_NUMBER(shared->devices[0].priority, -2);
-	CHECK_TEXT(shared->devices[1].path, "/mnt/1/swap");
+	CHECK_TEXT(shared->devices[1].path, "/dev/nullb0");
+	CHECK_TEXT(shared->devices[1].kind, "null_blk");
+	CHECK(!shared->devices[0].discards && shared->devices[1].discards);
 	CHECK_NUMBER(shared->devices[1].priority, 32767);
 	CHECK_NUMBER(shared->seconds, 20);
 	CHECK(shared->seed == UINT64_MAX);
@@ -129,6 +131,7 @@ static void a_number_is_a_whole_number_and_no_more(void)
 	CHECK(REFUSED("--swap", "/dev/zram0::zram"));
 	CHECK(REFUSED("--swap", "/dev/zram0:ten:zram"));
 	CHECK(REFUSED("--swap", "/dev/zram0:10x:zram"));
+	CHECK(REFUSED("--swap", "/dev/zram0:10:zram:often"));
 }
 
 static void what_is_not_known_is_refused(void)

@@ -225,6 +225,16 @@ def test_a_null_blk_device_has_its_latency(guest: Guest) -> None:
     assert settings == {"size": "6", "completion_nsec": "200000", "power": "1"}
 
 
+def test_a_null_blk_device_may_take_discards(guest: Guest) -> None:
+    guest.device("nullb3")
+
+    _, said = guest.run("--device", "null_blk:6:10:200:discard", "--", "program")
+
+    assert said.startswith("--swap /dev/nullb3:10:null_blk:discard\n")
+    folder = "sys/kernel/config/nullb/swap0"
+    assert (guest.text(f"{folder}/discard"), guest.text(f"{folder}/completion_nsec")) == ("1", "200000")
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [

@@ -31,6 +31,7 @@ DEVICES = (
     SwapDevice(kind=DeviceKind.ZRAM, size_mib=16),
     SwapDevice(kind=DeviceKind.VIRTIO_BLK, size_mib=32, priority=5),
     SwapDevice(kind=DeviceKind.SWAPFILE, size_mib=8, priority=0),
+    SwapDevice(kind=DeviceKind.NULL_BLK, size_mib=8, discard=True),
 )
 # As guest-scripts/lib/result.c prints it.
 RESULT = """{"type": "result", "operations": 81230, "verified": 40960, "mismatch_count": 1, "mismatches": [{"page": 7,
@@ -61,6 +62,7 @@ def test_the_command_line_carries_everything_that_the_yaml_says() -> None:
         "run-workload",
         *("--device", "null_blk:16:10:500", "--device", "zram:16:10:0"),
         *("--device", "virtio-blk:32:5:0", "--device", "swapfile:8:0:0"),
+        *("--device", "null_blk:8:10:0:discard"),
         *("--setting", "/proc/sys/vm/page-cluster=3", "--cgroup", "memory.high=64M"),
         *("--", "mincore", "--seconds", "20", "--seed", "7", "--swapoff-budget", "45"),
         *("--probes", "/patchrig/mincore.probes", "--threads", "4"),
@@ -68,7 +70,7 @@ def test_the_command_line_carries_everything_that_the_yaml_says() -> None:
 
 
 def test_only_devices_that_qemu_gives_have_a_disk_and_a_swapfile_has_room_for_its_file_system() -> None:
-    virtio, swapfile = disk_sizes(sample(devices=DEVICES))[2:]
+    virtio, swapfile = disk_sizes(sample(devices=DEVICES))[2:4]
 
     assert disk_sizes(sample(devices=DEVICES))[:2] == (0, 0)
     assert virtio == 32
