@@ -6,14 +6,14 @@ from pathlib import Path
 import click
 
 from orchestrator.cli.options import Choice
-from orchestrator.cli.selection import chosen_cells
+from orchestrator.cli.selection import as_run, chosen_cells
 from orchestrator.host.errors import ExitCode
 from orchestrator.host.text import json_text, printable
 from orchestrator.plan.expansion import as_json, describe
 
 
 def print_cells(matrix: Path | None, choice: Choice, *, as_json_text: bool) -> ExitCode:
-    chosen = chosen_cells(matrix, choice)
+    chosen = chosen_cells(matrix, as_run(matrix, choice))
     cells = chosen.cells
     # Beside the list, which scripts read.
     for text in chosen.left_out:

@@ -8,6 +8,7 @@ import click
 
 from orchestrator.cli.options import Choice
 from orchestrator.cli.request import request_of
+from orchestrator.cli.selection import as_run
 from orchestrator.host.errors import ExitCode
 from orchestrator.host.text import json_text, printable
 from orchestrator.model.images import BuildFailure, KernelImage
@@ -18,7 +19,7 @@ from orchestrator.run.kernels import Building, open_kernels
 
 
 def build_kernels(matrix: Path | None, choice: Choice, results: Path, *, as_json_text: bool) -> ExitCode:
-    request = request_of(matrix, choice)
+    request = request_of(matrix, as_run(matrix, choice))
     images = []
     with terminal(screen(beside_output=True)) as listener, open_kernels(request, listener) as kernels:
         # Another build of the same may be at work.

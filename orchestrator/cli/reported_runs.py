@@ -16,7 +16,7 @@ from orchestrator.cli.fetched_series import keep_threads
 from orchestrator.cli.messages import tell
 from orchestrator.cli.options import Choice, Output
 from orchestrator.cli.request import request_of, versions
-from orchestrator.cli.selection import selection_of
+from orchestrator.cli.selection import as_run, selection_of
 from orchestrator.host.errors import Cancelled, ExitCode, InfraError, UserError
 from orchestrator.host.text import json_text
 from orchestrator.model.arch import ARCHES
@@ -59,7 +59,7 @@ class Again:
 
 def run(matrix: Path | None, choice: Choice, output: Output, *, shard: str, **how: Any) -> ExitCode:
     """`how`: the fields of Request that only this command has options for."""
-    part = shard_of(shard) if shard else None
+    part, choice = shard_of(shard) if shard else None, as_run(matrix, choice)
     request = replace(request_of(matrix, choice), shard=part, **how)
     kept = new_plan(request, selection_of(choice), output.junit, output.since)
 

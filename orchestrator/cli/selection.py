@@ -48,6 +48,19 @@ def chosen_cells(matrix: Path | None, choice: Choice) -> ChosenCells:
     return _of_matrix(matrix or DEFAULT_MATRIX, choice, selection)
 
 
+# The kernel as it is, and one that delays tasks where the series changed code, and counts what ran of it.
+_FLAVOURS_OF_SERIES = ("plain", "widened")
+
+
+def as_run(matrix: Path | None, choice: Choice) -> Choice:
+    """The choice with what `patchrig run` adds where it puts the matrix together: a series gets two flavours.
+
+    Not so a suite, whose results don't depend on delays, and a deterministic run, whose seeds are its schedules.
+    """
+    open_to_us = matrix is None and choice.patch and not (choice.flavour or choice.suite or choice.deterministic)
+    return replace(choice, flavour=_FLAVOURS_OF_SERIES) if open_to_us else choice
+
+
 def _fetched(choice: Choice) -> Choice:
     if all(path.exists() or "@" not in str(path) for path in choice.patch):
         return choice

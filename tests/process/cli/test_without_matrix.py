@@ -28,9 +28,9 @@ def kernel(host: Host) -> ToyKernel:
 
 
 def run(kernel: ToyKernel, *words: str) -> subprocess.CompletedProcess[str]:
-    """A run of the one workload that a toy kernel's fake guest knows."""
+    """A run of the one workload that a toy kernel's fake guest knows. The toy has nothing to widen."""
     own = ["--no-sandbox", "--arch", "x86_64", "--workload", str(kernel.folder / "mine/mincore.yaml")]
-    argv = [str(PATCHRIG), "run", *own, "--results", str(kernel.host.results), *words]
+    argv = [str(PATCHRIG), "run", *own, "--flavour", "plain", "--results", str(kernel.host.results), *words]
     return subprocess.run(argv, env=kernel.host.environment, capture_output=True, text=True, check=False, timeout=300)
 
 
@@ -70,6 +70,25 @@ def test_a_plain_tree_is_the_base_and_everything_says_so(kernel: ToyKernel) -> N
     assert f"patchrig reach mm --tree {tree} makes one" in summary(kernel)
     (cell,) = kernel.host.cells()
     assert (cell["cell"]["build"]["variant"], cell["cell"]["build"]["flavour"]) == ("patched", "plain")
+
+
+@pytest.mark.parametrize(
+    ("more", "flavours"),
+    [
+        ([], {"plain", "widened"}),
+        (["--flavour", "kasan"], {"kasan"}),
+        (["--suite", "stress-ng:vm"], {"plain"}),
+    ],
+)
+def test_a_series_gets_a_kernel_that_delays_tasks_in_what_it_changes(
+    kernel: ToyKernel, more: list[str], flavours: set[str]
+) -> None:
+    series = mail(kernel, patch("slots = 2;", "slots = 3;"))
+    argv = [str(PATCHRIG), "list", "--arch", "x86_64", "--tree", str(kernel.folder / "linux"), "--patch", series]
+
+    done = subprocess.run([*argv, "--json", *more], env=kernel.host.environment, capture_output=True, check=True)
+
+    assert {cell["name"].split(".")[1] for cell in json.loads(done.stdout)} == flavours
 
 
 def test_the_suites_that_the_trees_maintainers_list_for_the_changed_files_are_named(kernel: ToyKernel) -> None:
