@@ -59,7 +59,7 @@ MATRIX = MatrixFile()
 VARIANTS = ("baseline", "patched")
 # Those of plan.flavours.
 FLAVOURS = ("plain", "debug", "widened", "reach", "kasan", "kcsan", "kselftest", "kunit", "16k", "64k", "numa",
-            "memcg-v1", "thp-always", "rt")  # fmt: skip
+            "memcg-v1", "thp-always", "rt", "ksm")  # fmt: skip
 DEFAULT_MATRIX = paths.CONFIGS / "swapoff.yaml"
 # The workloads that patchrig chooses from where no matrix is named.
 ALL_WORKLOADS = paths.CONFIGS / "mm.yaml"

@@ -40,6 +40,7 @@ FLAVOURS = {
     # Suites of the tree: a kernel that is larger by a third, and as quick.
     "kselftest": Needs(memory_mib=16),
     "kunit": Needs(memory_mib=16),
+    "ksm": Needs(),
     # The compiler's calls around each access of memory, and a stall of 80 us at every 4000th.
     "kcsan": Needs(memory_mib=16, slower=3.0, less=4.0, without=frozenset({"kasan"})),
     # A page takes longer to write, compress, read and check. Slabs, stacks and page tables are larger; so are the swap

@@ -22,6 +22,7 @@ ARMED = {
     "kcsan": ("KCSAN", "KCSAN_EARLY_ENABLE", "KCSAN_SELFTEST"),
     "widened": ("PATCHRIG_WIDEN",),
     "reach": ("PATCHRIG_REACH",),
+    "ksm": ("KSM",),
     "16k": ("ARM64_16K_PAGES",),
     "64k": ("ARM64_64K_PAGES",),
     "numa": ("NUMA", "NUMA_BALANCING", "NUMA_BALANCING_DEFAULT_ENABLED"),
