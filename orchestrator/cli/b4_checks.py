@@ -77,7 +77,7 @@ def _checks(asked: Asked) -> Iterator[SeriesCheck]:
     yield workloads_check(chosen.choices)
     if not base.fits:
         return
-    request = request_for(cells_of(chosen), choice)
+    request = request_for(cells_of(chosen, choice), choice)
     if asked.build:
         yield _tried(BUILD, lambda: build_check(request, folder / "builds", _silent))
     if asked.runs:

@@ -104,8 +104,7 @@ def _without_matrix(choice: Choice, selection: Selection) -> ChosenCells:
     from orchestrator.run.chosen_plan import chosen_plan
 
     with terminal(screen(beside_output=True)) as listener:
-        found = chosen_plan(wanted_of(choice, selection), listener)
-    return cells_of(replace(found, plan=_for_this_host(found.plan, choice)))
+        return cells_of(chosen_plan(wanted_of(choice, selection), listener), choice)
 
 
 def _for_this_host(plan: Plan, choice: Choice) -> Plan:
@@ -127,9 +126,9 @@ def wanted_of(choice: Choice, selection: Selection) -> "Wanted":
     )
 
 
-def cells_of(found: "ChosenPlan") -> ChosenCells:
+def cells_of(found: "ChosenPlan", choice: Choice) -> ChosenCells:
     """The cells of a matrix that was put together."""
-    plan = found.plan
+    plan = _for_this_host(found.plan, choice)
     cells, missing = expand(plan.matrix, plan.workloads), left_out(plan.matrix, plan.workloads)
     return ChosenCells(
         plan=plan, cells=cells, left_out=missing, choices=found.choices, lookups=found.lookups, revision=found.revision
