@@ -27,6 +27,7 @@ pytestmark = pytest.mark.skipif(find_tool("ccache") is None, reason="ccache is n
 WORKLOADS = ("mincore", "shmem")
 TWO_BUILDS = "arches: [x86_64]\nvariants: [baseline, patched]\n"
 # Nothing but what differs from one run to the next of the same thing.
+STARVED = re.compile(r"\s+this\s+machine\s+starved\s+the\s+guest:.*?that\s+it\s+wanted\s+one", re.DOTALL)
 CHANGING = re.compile(
     r"\d{4}-\d\d-\d\dT\d{4}\d\dZ-[0-9a-f]{4}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00|, \d+ s$|boot seconds: [\d.]+"
     # What else this machine did meanwhile.
@@ -82,12 +83,17 @@ def latest(kernel: ToyKernel) -> Path:
     return (kernel.host.results / "latest").resolve()
 
 
+def _unchanging(text: str) -> str:
+    """Without times and names of runs, and without what a red cell says of the CPU time that its host had for it."""
+    return CHANGING.sub("", STARVED.sub("", text))
+
+
 def junit(folder: Path) -> list[tuple[str, ...]]:
     """Suites and cases without their times."""
     found = []
     for case in ET.parse(folder / "junit.xml").getroot().iter("testcase"):
-        inside = [(child.tag, child.get("message", "")) for child in case if child.tag != "system-out"]
-        out = CHANGING.sub("", case.findtext("system-out") or "")
+        inside = [(child.tag, _unchanging(child.get("message", ""))) for child in case if child.tag != "system-out"]
+        out = _unchanging(case.findtext("system-out") or "")
         found.append((case.get("classname", ""), case.get("name", ""), str(inside), out))
     return found
 
@@ -101,7 +107,7 @@ def stated(folder: Path) -> dict[str, Any]:
         "cells": sorted((cell["folder"], cell["verdict"]["outcome"], cell["cell"]["seed"]) for cell in cells),
         "kernels": sorted((cell["folder"], sorted(cell["kernel"].items())) for cell in cells),
         "junit": junit(folder),
-        "summary": CHANGING.sub("", (folder / "summary.txt").read_text()),
+        "summary": _unchanging((folder / "summary.txt").read_text()),
         "builds": [one["build"] for one in run["builds"]],
         "run": {name: run[name] for name in ("argv", "interrupted", "matrix", "series", "left_out", "cell_count")},
         # The first build of a kernel has logs, and the image cache has none.
