@@ -17,7 +17,7 @@ from orchestrator.model.events import Listener, Notice
 from orchestrator.model.matrix_choices import ChosenWorkload, MatrixChoices
 from orchestrator.model.reach import ReachMap
 from orchestrator.plan.choice import Choice, by_reach, choose
-from orchestrator.plan.config import Plan, load_plan, selected_plan
+from orchestrator.plan.config import Plan, load_matrix, load_plan, selected_plan
 from orchestrator.plan.expansion import Selection
 from orchestrator.plan.maintained_suites import suites_for
 from orchestrator.plan.reach_order import changed_reach, maps_near, nearest_maps
@@ -128,6 +128,7 @@ def _planned(
         variants=(Variant.PATCHED,) if wanted.patches else (Variant.BASELINE,),
         arches=arches,
         workloads=tuple(one.name for one in workloads.chosen),
+        seconds=load_matrix(SHIPPED).seconds,
     )
     if Variant.PATCHED in selection.variants and not wanted.patches:
         raise UserError("the variant patched needs a series", hint="--patch PATH, or --variant baseline")

@@ -88,7 +88,10 @@ def test_a_series_gets_a_kernel_that_delays_tasks_in_what_it_changes(
 
     done = subprocess.run([*argv, "--json", *more], env=kernel.host.environment, capture_output=True, check=True)
 
-    assert {cell["name"].split(".")[1] for cell in json.loads(done.stdout)} == flavours
+    cells = json.loads(done.stdout)
+    assert {cell["name"].split(".")[1] for cell in cells} == flavours
+    # As in configs/mm.yaml, from which the workloads are.
+    assert {cell["seconds"] for cell in cells} == {10}
 
 
 def test_the_suites_that_the_trees_maintainers_list_for_the_changed_files_are_named(kernel: ToyKernel) -> None:
