@@ -336,7 +336,7 @@ static void looker(struct worker *worker)
 	}
 }
 
-/* What a page is that zswap can't compress: a page without its own compression, or one that it refuses. */
+/* Whether zswap refuses pages that it can't compress, or stores them as they are. */
 static void let_refuse(bool refuse)
 {
 	const struct cgroup own = cgroup_in(CGROUP_ROOT, "workload");

@@ -59,7 +59,8 @@ class Again:
 
 def run(matrix: Path | None, choice: Choice, output: Output, *, shard: str, **how: Any) -> ExitCode:
     """`how`: the fields of Request that only this command has options for."""
-    part, choice = shard_of(shard) if shard else None, as_run(matrix, choice)
+    part = shard_of(shard) if shard else None
+    choice = as_run(matrix, choice)
     request = replace(request_of(matrix, choice), shard=part, **how)
     kept = new_plan(request, selection_of(choice), output.junit, output.since)
 

@@ -24,7 +24,7 @@ class Room:
     memory_mib: int
     jobs: int | None = None  # so many guests, whatever they need: the user's word
     building: bool = False  # a kernel is compiled beside the guests
-    one_thread: bool = False  # all CPUs of a guest take turns in one thread, as those of a deterministic one do
+    one_thread: bool = False  # as for cores_of()
     _guests: list["_Guest"] = field(default_factory=list)
 
     @property
@@ -53,7 +53,7 @@ class Room:
     def _holds(self, guests: Sequence["_Guest"]) -> bool:
         compilers = _compilers_mib(self.cores) if self.building else 0
         memory = sum(guest.memory_mib for guest in guests) + compilers + _SPARE_MIB
-        cores = sum(1 if self.one_thread else cores_of(guest.job) for guest in guests)
+        cores = sum(cores_of(guest.job, one_thread=self.one_thread) for guest in guests)
         return cores <= self.cores and memory <= self.memory_mib
 
 
@@ -73,14 +73,14 @@ def memory_of(job: Job) -> int:
     return job.workload.memory_mib + _QEMU_MIB
 
 
-def cores_of(job: Job) -> int:
-    """Cores of the host that the job's guest needs.
+def cores_of(job: Job, *, one_thread: bool = False) -> int:
+    """Cores of the host that a guest needs; one if its CPUs take turns in `one_thread`, as a deterministic one's do.
 
     Each virtual CPU is a thread of QEMU's. A CPU that unmaps a page waits until all others have answered its interrupt.
     Where there are more of these threads than cores, that is until the host lets them run, and a guest does a tenth of
     the work that it could do: docs/performance.md.
     """
-    return job.workload.cpus
+    return 1 if one_thread else job.workload.cpus
 
 
 def _compilers_mib(cores: int) -> int:

@@ -12,12 +12,12 @@ from orchestrator.host.errors import InfraError, UserError
 from orchestrator.kernel.code.interface_files import interface_names
 from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.series.load import BASELINE, Series, load_series
-from orchestrator.model.configuration import Matrix, Variant
+from orchestrator.model.configuration import Matrix, Variant, Workload
 from orchestrator.model.events import Listener, Notice
 from orchestrator.model.matrix_choices import ChosenWorkload, MatrixChoices
 from orchestrator.model.reach import ReachMap
 from orchestrator.plan.choice import Choice, by_reach, choose
-from orchestrator.plan.config import Plan, load_matrix, load_plan, selected_plan
+from orchestrator.plan.config import Plan, load_plan, selected_plan
 from orchestrator.plan.expansion import Selection
 from orchestrator.plan.maintained_suites import suites_for
 from orchestrator.plan.reach_order import changed_reach, maps_near, nearest_maps
@@ -121,14 +121,15 @@ def _planned(
     arches, left_out = (selection.arches, ()) if selection.arches else buildable_arches()
     if not arches:
         raise InfraError("; ".join(f"{arch}: {why}" for arch, why in left_out), hint="patchrig doctor")
-    workloads = _workloads(chosen, series, maps)
+    shipped = load_plan(SHIPPED)
+    workloads = _workloads(shipped.workloads, chosen, series, maps)
     written = Matrix(
         kernel=str(wanted.tree or chosen.kernel),
         series=wanted.patches,
         variants=(Variant.PATCHED,) if wanted.patches else (Variant.BASELINE,),
         arches=arches,
         workloads=tuple(one.name for one in workloads.chosen),
-        seconds=load_matrix(SHIPPED).seconds,
+        seconds=shipped.matrix.seconds,
     )
     if Variant.PATCHED in selection.variants and not wanted.patches:
         raise UserError("the variant patched needs a series", hint="--patch PATH, or --variant baseline")
@@ -143,12 +144,11 @@ def _planned(
     return plan, choices
 
 
-def _workloads(chosen: ChosenBase, series: Series, maps: Sequence[ReachMap]) -> Choice:
+def _workloads(workloads: Sequence[Workload], chosen: ChosenBase, series: Series, maps: Sequence[ReachMap]) -> Choice:
     """By what the series changes on its base; where it does not apply, by what its patches say they change.
 
     Where there are reach maps, of the nearest kernel, they decide.
     """
-    workloads = load_plan(SHIPPED).workloads
     if chosen.diff is None:
         return choose(workloads, [str(file) for file in series.touched])
     functions = [function.name for function in chosen.diff.functions]

@@ -133,7 +133,7 @@ class ClusterGuests:
 
     def _resources(self, cell: Cell, bootable: Bootable) -> Mapping[str, float]:
         need = {
-            GUESTS: 1 if bootable.guests.deterministic else cores_of(cell),
+            GUESTS: cores_of(cell, one_thread=bootable.guests.deterministic),
             MEMORY: memory_of(cell) + root_mib_of(cell, bootable),
         }
         return demand(need, [worker.resources for worker in self.cluster.workers])
