@@ -89,15 +89,18 @@ class Cluster:
         on_begin: Callable[[], None],
         avoid: Collection[str] = (),
         prefer: str = "",
+        only: str = "",
     ) -> tuple[str, T]:
         """Do the work on a worker that has the resources, and return the worker and what the work returns.
 
-        `avoid`: workers that are used only if no other is left. `on_begin` is called each time that a worker begins.
-        Raises WorkerLost, ClusterGone, and Cancelled when the caller's scope is cancelled: the work may then go on.
+        `avoid`: workers that are used only if no other is left; `prefer`: one that is used unless another is idle;
+        `only`: one for which the work waits as long as it is there. `on_begin` is called each time that a worker
+        begins. Raises WorkerLost, ClusterGone, and Cancelled when the caller's scope is cancelled: the work may then
+        go on.
         """
         key = f"{_KEYS}{secrets.token_hex(12)}"
         others = [worker.address for worker in self.workers if worker.address not in avoid]
-        wanted = [prefer] if prefer else (others if avoid else [])
+        wanted = [only or prefer] if only or prefer else (others if avoid else [])
         done = threading.Event()
         with self._lock:
             self._on_begin[key] = on_begin
@@ -106,20 +109,24 @@ class Cluster:
             self._check()
             future = self.client.submit(
                 _begin, self._topic, key, work, arguments, key=key, pure=False, resources=dict(resources),
-                **({"workers": wanted, "allow_other_workers": True} if wanted else {}),
+                **({"workers": wanted, "allow_other_workers": not only} if wanted else {}),
             )  # fmt: skip
             future.add_done_callback(lambda _: done.set())
             with scope().ending(done.set):
-                return self._result(key, future, done)  # type: ignore[no-any-return]  # of _begin()
+                return self._result(key, future, done, only)  # type: ignore[no-any-return]  # of _begin()
         finally:
             with self._lock:
                 self._waits.discard(done)
                 self._on_begin.pop(key, None)
                 self._begun.pop(key, None)
 
-    def _result(self, key: str, future: Any, done: threading.Event) -> Any:
+    def _result(self, key: str, future: Any, done: threading.Event, only: str) -> Any:
         while True:
-            done.wait()
+            while not done.wait(_LOOK_SECONDS if only else None):
+                if only not in {worker.address for worker in self.workers}:
+                    # Dask would wait until it comes back.
+                    future.cancel()
+                    raise WorkerLost(only, "it was lost", begun=self._begun.get(key) == only)
             raise_if_cancelled()
             self._check()
             try:

@@ -110,7 +110,7 @@ class ClusterGuests:
             return kept
         started = partial(self.listener, CellStarted(cell=order.cell))
         # Where it has begun it may have ended by the time that the worker has room for it, and is not run again.
-        prefer = self.begun.pop(order.cell.name, "")
+        only, prefer = self.begun.pop(order.cell.name, ""), ""
         while True:
             try:
                 worker, answer = self.cluster.run(
@@ -120,14 +120,15 @@ class ClusterGuests:
                     on_begin=started,
                     avoid=avoid,
                     prefer=prefer,
+                    only=only,
                 )
                 if isinstance(answer, Receipt):
                     return worker, answer
                 self._ship(worker, answer, order)
-                prefer = worker
+                prefer, only = worker, ""
             except WorkerLost as e:
                 # A cell that waited, or whose files were on their way, has lost nothing.
-                prefer = ""
+                prefer = only = ""
                 if e.begun:
                     raise
 

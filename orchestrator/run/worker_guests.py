@@ -56,6 +56,9 @@ def run_cell(order: Order) -> Receipt | Lacks:
     begun, folder = now(), place / "cells" / order.cell.name
     with in_use(root, Deadline.after(_CACHE_SECONDS, "the cache of the worker")):
         answer = guarded(lambda: _ran(order, root, place), _made(folder))
+    if isinstance(answer, Lacks):
+        # Nothing has begun here: it may run on another worker.
+        shutil.rmtree(folder)
     if not isinstance(answer, End):
         return answer
     observation = Observation(ending=answer.ending, detail=answer.detail, fault=answer.fault, hint=answer.hint)

@@ -4,6 +4,7 @@
 import shlex
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -255,6 +256,8 @@ def test_a_cell_that_a_worker_is_at_work_on_for_a_run_that_was_killed_is_not_beg
     lines = latest(kernel) / CELLS_FILE
     until = Deadline.after(300, "all cells but one")
     until.until(lambda: lines.exists() and lines.read_text().count("\n") == 3)
+    # Ten times a second Dask looks for work that an idle worker can take over.
+    time.sleep(2)
     kernel.host.mark("go")
 
     out, _ = again.communicate(timeout=300)
