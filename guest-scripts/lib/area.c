@@ -16,6 +16,11 @@
 #include "textfile.h"
 #include "uffd.h"
 
+/* Linux 6.13. */
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE 103
+#endif
 #define THP "/sys/kernel/mm/transparent_hugepage/"
 #define HUGE_MOST (8u << 20)
 
@@ -63,7 +68,8 @@ static void advise(struct area *area)
 {
 	const bool large = area->kind != AREA_SMALL && area->kind != AREA_FILE;
 
-	if (madvise(area->base, area->length, large ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) && errno != EINVAL)
+	/* A huge page of a file is made by MADV_COLLAPSE only: one that a read has made may lose what is written (docs/found/). */
+	if (area->kind != AREA_FILE_HUGE && madvise(area->base, area->length, large ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) && errno != EINVAL)
 		run_error(large ? "MADV_HUGEPAGE" : "MADV_NOHUGEPAGE", errno);
 	if (area->uffd >= 0)
 		uffd_register(area->uffd, area->base, area->length);
@@ -76,7 +82,7 @@ void area_new(struct area *area, enum area_kind kind, uint64_t id, size_t pages,
 	memset(area, 0, sizeof(*area));
 	area->kind = kind;
 	area->pages = pages;
-	area->length = kind == AREA_HUGE ? HUGE_ALIGN : pages * PAGE;
+	area->length = 1u << kind & HUGE ? HUGE_ALIGN : pages * PAGE;
 	area->fd = is_file ? memory_file("area", area->length) : -1;
 	area->uffd = is_file ? -1 : uffd;
 	area->base = is_file ? map_file(area->fd, area->length) : private_memory(area->length);
@@ -124,6 +130,22 @@ void area_drop(struct area *area, size_t first, size_t count)
 		run_error("FALLOC_FL_PUNCH_HOLE", errno);
 	}
 	oracle_end(&area->oracle, first, count, HOLDS_ZEROS);
+}
+
+bool area_guard(struct area *area, size_t first, size_t count)
+{
+	uint8_t *const memory = area_page(area, first);
+	bool has;
+
+	oracle_begin(&area->oracle, first, count);
+	has = !madvise(memory, count * PAGE, MADV_GUARD_INSTALL);
+	if (!has && errno != EINVAL)
+		run_error("MADV_GUARD_INSTALL", errno);
+	if (has && madvise(memory, count * PAGE, MADV_GUARD_REMOVE))
+		run_error("MADV_GUARD_REMOVE", errno);
+	for (size_t page = first; page < first + count; page++)
+		oracle_end(&area->oracle, page, 1, has ? HOLDS_ZEROS : oracle_holds(&area->oracle, page));
+	return has;
 }
 
 void area_free(struct area *area, size_t first, size_t count)

@@ -15,12 +15,14 @@ enum area_kind {
 	AREA_HUGE, /* anonymous, one huge page long; the records are at its start */
 	AREA_FILE, /* a memory file */
 	AREA_FILE_LARGE, /* of folios of 64 KiB, where the kernel has them */
+	AREA_FILE_HUGE, /* one huge page long, and a huge page after MADV_COLLAPSE; the records are at its start */
 	AREA_KINDS,
 };
 
 /* Of kinds: 1 << AREA_SMALL, ... */
 #define ANONYMOUS (1u << AREA_SMALL | 1u << AREA_LARGE | 1u << AREA_HUGE)
-#define FILES (1u << AREA_FILE | 1u << AREA_FILE_LARGE)
+#define FILES (1u << AREA_FILE | 1u << AREA_FILE_LARGE | 1u << AREA_FILE_HUGE)
+#define HUGE (1u << AREA_HUGE | 1u << AREA_FILE_HUGE)
 
 struct area {
 	enum area_kind kind;
@@ -56,6 +58,8 @@ bool area_verify(struct area *area, size_t page, bool thorough);
 void area_verify_all(struct area *area);
 /* Zeros from here on: MADV_DONTNEED, or a hole in the file. */
 void area_drop(struct area *area, size_t first, size_t count);
+/* The same for anonymous memory, by a guard that is put there and taken away again. False: the kernel has none. */
+bool area_guard(struct area *area, size_t first, size_t count);
 /* MADV_FREE, anonymous memory only. */
 void area_free(struct area *area, size_t first, size_t count);
 /* Unmapped and mapped again at the same addresses, at once: anonymous memory is zeros then. */

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What can be done with pages: see deeds.h. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include "deeds.h"
 #include "paging.h"
@@ -12,6 +16,15 @@
 /* Linux 6.1. */
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
+#endif
+
+/* Linux 5.14. */
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
+#endif
+#ifndef SYS_process_madvise
+#define SYS_process_madvise 440
 #endif
 
 #define ANY (ANONYMOUS | FILES)
@@ -134,6 +147,33 @@ static void do_recut(struct step *step)
 		area_renew(step->area);
 }
 
+static void do_populate(struct step *step)
+{
+	const int advice = rng_below(&step->rng, 2) ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+
+	advise(step, advice, "MADV_POPULATE");
+}
+
+static void do_guard(struct step *step)
+{
+	if (area_guard(step->area, step->first, step->count))
+		count(counter("guards"), 1);
+}
+
+/* As another process would ask for it. It may do less than it is asked for. */
+static void do_ask(struct step *step)
+{
+	static const int advices[] = { MADV_COLD, MADV_PAGEOUT, MADV_WILLNEED };
+	const struct iovec range = { memory_of(step), step->count * PAGE };
+	const int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+
+	if (self < 0)
+		return;
+	if (syscall(SYS_process_madvise, self, &range, 1, advices[rng_below(&step->rng, 3)], 0) < 0)
+		run_error("process_madvise", errno);
+	close(self);
+}
+
 /* Errors: no huge page is to be had just now, or the kernel makes none here (madvise(2)). */
 static void do_collapse(struct step *step)
 {
@@ -216,7 +256,10 @@ const struct deed deeds[] = {
 	{ "renew", 1, ANY, do_renew, false },
 	{ "shift", 3, ANY, do_shift, false },
 	{ "recut", 1, MOVABLE, do_recut, false },
-	{ "collapse", 2, 1u << AREA_HUGE, do_collapse, false },
+	{ "collapse", 2, HUGE, do_collapse, false },
+	{ "populate", 2, ANY, do_populate, false },
+	{ "guard", 1, ANONYMOUS, do_guard, false },
+	{ "ask", 3, ANY, do_ask, false },
 	{ "merge", 2, ANONYMOUS, do_merge, false },
 	{ "copy", 3, ANONYMOUS, do_copy, false },
 	{ "zeropage", 2, ANONYMOUS, do_zero, false },

@@ -45,6 +45,8 @@ size_t resident_pages(const void *address, size_t length);
 uint64_t pagemap_word(const void *address);
 #define PAGEMAP_PRESENT (1ull << 63)
 #define PAGEMAP_SWAPPED (1ull << 62)
+/* By userfaultfd, against writes. */
+#define PAGEMAP_PROTECTED (1ull << 57)
 
 /* The swap type (slot number of the device in the kernel) of a swapped page's word. */
 static inline unsigned int pagemap_type(uint64_t word)

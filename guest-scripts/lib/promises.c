@@ -11,6 +11,7 @@ struct promise {
 
 static const struct promise PROMISES[] = {
 	{ "MADV_", "madvise(2): none of the reasons that it gives for this errno holds" },
+	{ "process_madvise", "process_madvise(2): none of the reasons that it gives for this errno holds" },
 	{ "mincore", "mincore(2): none of the reasons that it gives for this errno holds" },
 	{ "mlock", "mlock(2): none of the reasons that it gives for this errno holds" },
 	{ "munlock", "munlock(2): none of the reasons that it gives for this errno holds" },

@@ -82,7 +82,7 @@ struct kernel_counters {
 	struct {
 		char name[NAME_SIZE];
 		uint64_t value;
-	} of[48];
+	} of[64];
 };
 
 /* accounting.h */

@@ -15,11 +15,11 @@
 
 #define SERVE_MS 5
 
-int uffd_open(void)
+int uffd_open(uint64_t more)
 {
 	struct uffdio_api api = {
 		.api = UFFD_API,
-		.features = UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_MOVE,
+		.features = UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_MOVE | more,
 	};
 	const int uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 	int why;
@@ -58,7 +58,7 @@ static void lift(int uffd, uint64_t address)
 	}
 }
 
-size_t uffd_serve(int uffd)
+size_t uffd_serve(int uffd, void (*note)(uint64_t address))
 {
 	struct pollfd ready = { .fd = uffd, .events = POLLIN };
 	struct uffd_msg message;
@@ -69,6 +69,8 @@ size_t uffd_serve(int uffd)
 	while (read(uffd, &message, sizeof(message)) == sizeof(message)) {
 		if (message.event != UFFD_EVENT_PAGEFAULT)
 			continue;
+		if (note)
+			note(message.arg.pagefault.address);
 		lift(uffd, message.arg.pagefault.address);
 		served++;
 	}
@@ -118,8 +120,11 @@ void uffd_protect(struct area *area, size_t first, size_t count, bool on)
 		.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0,
 	};
 
-	if (ioctl(area->uffd, UFFDIO_WRITEPROTECT, &protect) && errno != EAGAIN)
-		run_error("UFFDIO_WRITEPROTECT", errno);
+	while (ioctl(area->uffd, UFFDIO_WRITEPROTECT, &protect))
+		if (errno != EAGAIN) {
+			run_error("UFFDIO_WRITEPROTECT", errno);
+			return;
+		}
 }
 
 /*

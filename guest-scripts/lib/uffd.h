@@ -8,12 +8,15 @@
 
 #include "area.h"
 
-/* -1, and why in errno: a kernel that is too old, or without userfaultfd. */
-int uffd_open(void);
+/* `more`: UFFD_FEATURE_..., beside write protection and moves. -1, and why in errno: the kernel is too old, or has no userfaultfd. */
+int uffd_open(uint64_t more);
 /* For write protection only: who touches a missing page gets zeros, as anywhere. */
 void uffd_register(int uffd, void *address, size_t length);
-/* Lets those go on who write to protected pages; to be called again and again while anybody may. The result is how many. */
-size_t uffd_serve(int uffd);
+/*
+ * Lets those go on who write to protected pages; to be called again and again while anybody may. The result is how many.
+ * `note`, where it is not NULL, is called before with the address.
+ */
+size_t uffd_serve(int uffd, void (*note)(uint64_t address));
 
 /* Puts the page's next record in, or zeros. False: somebody's look has put zeros there meanwhile, and that is what it has. */
 bool uffd_copy(struct area *area, size_t page, bool protect);

@@ -15,7 +15,9 @@
 static const char *const VMSTAT[] = {
 	"pswpin",   "pswpout", "swap_ra",	     "swap_ra_hit",	   "swpin_zero",  "swpout_zero", "zswpin",
 	"zswpout",  "zswpwb",  "thp_swpout",	     "thp_swpout_fallback", "pgfault",	  "pgmajfault",	 "pgsteal_proactive",
-	"oom_kill",
+	"oom_kill", "pgmigrate_success",
+	"pgsteal_kswapd", "pgsteal_direct", "workingset_refault_anon", "workingset_refault_file",
+	"thp_fault_alloc", "thp_collapse_alloc", "thp_split_pmd",
 };
 
 static const char *const ZSWAP[] = {

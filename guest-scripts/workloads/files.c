@@ -6,7 +6,8 @@
  *               several devices, and then: punch holes at pages that are in the swap cache still, cut the file, put a new file in its
  *               place, which ends the old one with all that is swapped out of it, or leave it as it is;
  *   readers     read pages by pread(), mostly of a file that its owner is at: the last swapped page of a file comes back, or a
- *               large entry is split, in the middle of all that.
+ *               large entry is split, in the middle of all that;
+ *   a compactor moves pages, in the swap cache and out of it.
  *
  * A quarter of the files have folios of 64 KiB where the kernel has them. All that a file may hold is known at any time.
  */
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "area.h"
+#include "compactor.h"
 #include "paging.h"
 #include "run.h"
 
@@ -218,6 +220,7 @@ static void load(void)
 
 	threads_add(&threads, owners, owner, NULL);
 	threads_add(&threads, readers, reader, NULL);
+	threads_add(&threads, 1, compactor, NULL);
 	threads_join(&threads);
 }
 

@@ -7,7 +7,8 @@
  *   file owners read one page of a group of a memory file whose entry is one large one: shmem_swapin_folio() brings all
  *               of it back, or splits the entry where only a small folio is to be had;
  *   a mover     asks UFFDIO_MOVE for pages whose folio is in the swap cache and large: EBUSY. Once it has left the
- *               cache, the entries move one by one.
+ *               cache, the entries move one by one;
+ *   a compactor moves folios, in the swap cache and out of it.
  * swapoff brings pages back one by one, so groups are given up and filled anew all the time. Whether a group is large
  * again is for the kernel to say; the counters tell how often it was.
  */
@@ -23,6 +24,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "compactor.h"
 #include "move.h"
 #include "paging.h"
 #include "record.h"
@@ -396,6 +398,7 @@ static void load(void)
 		threads_add(&threads, 1, i < walkers ? walker : file_owner, &slices[i]);
 	threads_add(&threads, 1, visitor, NULL);
 	threads_add(&threads, 1, mover, NULL);
+	threads_add(&threads, 1, compactor, NULL);
 	threads_join(&threads);
 }
 

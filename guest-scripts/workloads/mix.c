@@ -6,7 +6,8 @@
  *              at any time what each page may hold (oracle.h), and looks again and again whether it does;
  *   children   of the actors share their pages, swapped out or not, change some, and end;
  *   lookers    read pages of all areas, which maps and pins them, while their owners change, move and unmap them;
- *   a switcher turns zswap on and off, shrinks its pool, sets limits, reclaims, compacts.
+ *   a switcher turns zswap and the multi-gen LRU on and off, changes the compressor, shrinks the pool, sets limits, reclaims,
+ *              compacts.
  *
  * What an actor does next depends on the seed alone: step n of an actor is the same in each run with that seed.
  */
@@ -29,6 +30,7 @@
 /* Of the switcher: 6.12 to 6.19 read large folios in only until zswap is first used. */
 #define ROUNDS_WITHOUT_ZSWAP 6
 #define DEEDS_MAX 32
+#define LRU_GEN "/sys/kernel/mm/lru_gen/enabled"
 #define ZSWAP "/sys/module/zswap/parameters/"
 /* Numbers of regions: of the children's, and so many for each area in turn. */
 #define CHILD_REGIONS 1000
@@ -91,9 +93,9 @@ static void child(void *argument)
 	for (uint64_t steps = rng_below(&rng, 12); steps && !run_over(); steps--) {
 		const uint64_t kind = rng_below(&rng, AREA_KINDS);
 
-		if (kind > AREA_HUGE)
+		if (kind > AREA_HUGE && parent->areas[kind].pages)
 			area_look(&parent->areas[kind], rng_below(&rng, pages), false);
-		else if (areas[kind].pages)
+		else if (kind <= AREA_HUGE && areas[kind].pages)
 			child_step(&areas[kind], &rng);
 		sleep_us(rng_below(&rng, 3000));
 	}
@@ -171,7 +173,7 @@ static void server(struct worker *worker)
 {
 	(void)worker;
 	while (acting)
-		count(lifted, uffd_serve(uffd));
+		count(lifted, uffd_serve(uffd, NULL));
 }
 
 static void act(struct worker *worker)
@@ -208,12 +210,17 @@ static const struct setting settings[] = {
 	{ ZSWAP "enabled", "Y", true },
 	{ ZSWAP "enabled", "Y", true },
 	{ ZSWAP "enabled", "N", true },
+	{ ZSWAP "compressor", "lzo", true },
+	{ ZSWAP "compressor", "lzo-rle", true },
 	{ ZSWAP "shrinker_enabled", "Y", true },
 	{ ZSWAP "shrinker_enabled", "N", true },
 	{ ZSWAP "max_pool_percent", "0", true },
 	{ ZSWAP "max_pool_percent", "20", true },
 	{ "/proc/sys/vm/compact_memory", "1", false },
+	{ "/sys/block/zram0/compact", "1", false },
 	{ "/sys/kernel/mm/ksm/run", "1", false },
+	{ LRU_GEN, "y", false },
+	{ LRU_GEN, "n", false },
 };
 
 #define SETTINGS (sizeof(settings) / sizeof(settings[0]))
@@ -260,7 +267,7 @@ static void actor_new(struct actor *actor, uint64_t id)
 {
 	for (unsigned int kind = 0; kind < AREA_KINDS; kind++) {
 		/* One is enough: all of its pages are swapped out and have to come back, though few have records. */
-		if (kind != AREA_HUGE || (actor == actors && area_huge_is_small()))
+		if (!(1u << kind & HUGE) || (actor == actors && area_huge_is_small()))
 			area_new(&actor->areas[kind], kind, id + kind, pages, uffd_of(kind));
 		for (size_t page = 0; page < actor->areas[kind].pages; page++)
 			area_write(&actor->areas[kind], page, 0);
@@ -291,7 +298,7 @@ static void setup(void)
 	name_counters();
 	if (actors_count > ACTORS_MAX || !actors_count)
 		run_fail("--actors");
-	uffd = uffd_open();
+	uffd = uffd_open(0);
 	if (uffd < 0)
 		run_missing("userfaultfd with UFFD_FEATURE_MOVE and write protection: %m");
 	for (uint64_t i = 0; i < actors_count && uffd >= 0; i++)

@@ -3,8 +3,9 @@
  * shmem_swapin_folio() against swapoff: memory files that are paged out and come back by faults, read() and write().
  *   readers   read records at random offsets while
  *   writers   rewrite them, by write() and through the mapping, and page out what they touched,
- *   pairs     bring the same page in at the same moment: the second finds that the entry has gone, and
- *   a puncher makes holes, by fallocate() and by truncation: what was there must read as zero, not as it was.
+ *   pairs     bring the same page in at the same moment: the second finds that the entry has gone,
+ *   a puncher makes holes, by fallocate() and by truncation: what was there must read as zero, not as it was;
+ *   a compactor moves pages, in the swap cache and out of it.
  */
 #define _GNU_SOURCE
 
@@ -15,6 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "compactor.h"
 #include "paging.h"
 #include "record.h"
 #include "run.h"
@@ -251,6 +253,7 @@ static void load(void)
 	threads_add(&threads, 2, pair, NULL);
 	threads_add(&threads, 1, puncher, NULL);
 	threads_add(&threads, 1, hole_reader, NULL);
+	threads_add(&threads, 1, compactor, NULL);
 	threads_join(&threads);
 }
 

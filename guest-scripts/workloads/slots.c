@@ -157,7 +157,7 @@ static void server(struct worker *worker)
 {
 	(void)worker;
 	while (counting)
-		count(lifted, uffd_serve(uffd));
+		count(lifted, uffd_serve(uffd, NULL));
 }
 
 /*
@@ -244,7 +244,7 @@ static void setup(void)
 	lifted = counter("protections_lifted");
 	if (!pages || pages > PAGES_MAX)
 		run_fail("--pages");
-	uffd = uffd_open();
+	uffd = uffd_open(0);
 	if (uffd < 0) {
 		run_missing("userfaultfd with UFFD_FEATURE_MOVE and write protection: %m");
 		return;

@@ -5,12 +5,14 @@
  *   readers    that verify records while
  *   a writer   rewrites them, half of the time after MADV_DONTNEED: the entry vanishes under a fault,
  *   colliders  that fault the same page at the same moment and count on it: a lost count is stale data,
- *   walkers    that count on all pages in opposite directions while they are paged out, and
- *   a family   that shares swapped pages by fork, verifies the copy and writes to it (copy on write of a swapped page).
+ *   walkers    that count on all pages in opposite directions while they are paged out,
+ *   a family   that shares swapped pages by fork, verifies the copy and writes to it (copy on write of a swapped page), and
+ *   a compactor that moves pages, in the swap cache and out of it.
  */
 #include <stdio.h>
 #include <sys/mman.h>
 
+#include "compactor.h"
 #include "device.h"
 #include "paging.h"
 #include "record.h"
@@ -256,6 +258,7 @@ static void load(void)
 	threads_add(&threads, 1, write_pages, NULL);
 	threads_add(&threads, 2, collide, NULL);
 	threads_add(&threads, 2, walk, NULL);
+	threads_add(&threads, 1, compactor, NULL);
 	threads_join(&threads);
 	child_join(parent);
 }

@@ -60,6 +60,14 @@ UPSTREAM_BUGS = (
         page="docs/found/free-forked.md",
     ),
     UpstreamBug(
+        title=re.compile(r"\d+ pages? ha(?:s|ve) the wrong data.*"),
+        workloads=frozenset({"collapse-dirty"}),
+        seen=(6, 19, 6),
+        since=(6, 19),
+        what="a huge page of a memory file that a read has made loses what is written to it before it is collapsed",
+        page="docs/found/collapse-dirty.md",
+    ),
+    UpstreamBug(
         title=re.compile(r"WARNING in zswap_load"),
         workloads=frozenset({"zswap-first-use"}),
         seen=(6, 19, 6),

@@ -115,7 +115,9 @@ static void all_counters_find_room(void)
 {
 	static const char *const names[] = { "pswpin", "pswpout", "swap_ra", "swap_ra_hit", "swpin_zero", "swpout_zero",
 					     "zswpin", "zswpout", "zswpwb", "thp_swpout", "thp_swpout_fallback", "pgfault",
-					     "pgmajfault", "pgsteal_proactive", "oom_kill" };
+					     "pgmajfault", "pgsteal_proactive", "oom_kill", "pgmigrate_success",
+					     "pgsteal_kswapd", "pgsteal_direct", "workingset_refault_anon",
+					     "workingset_refault_file", "thp_fault_alloc", "thp_collapse_alloc", "thp_split_pmd" };
 	static const char *const zswap[] = { "written_back_pages", "reject_reclaim_fail", "pool_limit_hit", "stored_pages" };
 	static const char *const large[] = { "swpin", "swpin_fallback", "swpout", "swpout_fallback", "shmem_alloc",
 					     "shmem_fallback", "split", "split_failed" };
@@ -140,7 +142,7 @@ static void all_counters_find_room(void)
 		kernel_file(path, STAT);
 	}
 	read_vmstat(text);
-	CHECK_NUMBER(counters.count, 15 + 4 + 8 + 1 + DEVICES_MAX);
+	CHECK_NUMBER(counters.count, 23 + 4 + 8 + 1 + DEVICES_MAX);
 	CHECK_NUMBER(value_of("oom_kill"), 15);
 	CHECK_NUMBER(value_of("reads.kind7"), 11);
 	CHECK_NUMBER(value_of("large.split_failed"), 2);
@@ -155,12 +157,12 @@ static void what_a_kernel_does_not_count_is_told_with_its_place(void)
 	kernel_file("/sys/kernel/debug/zswap/stored_pages", "0\n");
 	read_vmstat("pswpin 0\npswpout 5\n");
 	kernel_counters_lacking(&counters);
-	CHECK_NUMBER(shared->lacking_count, 13 + 3 + 8);
+	CHECK_NUMBER(shared->lacking_count, 21 + 3 + 8);
 	CHECK_TEXT(shared->lacking[0].name, "swap_ra");
 	CHECK_TEXT(shared->lacking[0].why, "/proc/vmstat has no swap_ra");
-	CHECK_TEXT(shared->lacking[13].name, "zswap.written_back_pages");
-	CHECK_TEXT(shared->lacking[16].name, "large.swpin");
-	CHECK_TEXT(shared->lacking[16].why, "/sys/kernel/mm/transparent_hugepage/hugepages-64kB/stats has no swpin");
+	CHECK_TEXT(shared->lacking[21].name, "zswap.written_back_pages");
+	CHECK_TEXT(shared->lacking[24].name, "large.swpin");
+	CHECK_TEXT(shared->lacking[24].why, "/sys/kernel/mm/transparent_hugepage/hugepages-64kB/stats has no swpin");
 }
 
 int main(void)

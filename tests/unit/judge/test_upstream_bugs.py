@@ -70,6 +70,13 @@ def test_a_write_to_memory_max_that_goes_on_is_known_of_the_workload_that_looks_
     assert not note_of(refused, workload="memory-max")
 
 
+def test_lost_data_after_a_collapse_is_known_of_the_workload_that_looks_for_it_only() -> None:
+    lost = Verdict(outcome=Outcome.CORRUPTED, title="1092 pages have the wrong data (wrong)")
+
+    assert note_of(lost, release="7.1.8", workload="collapse-dirty")
+    assert not note_of(lost, release="6.19.6", workload="huge")
+
+
 @pytest.mark.parametrize("bug", UPSTREAM_BUGS, ids=lambda bug: bug.what[:30])
 def test_each_entry_leads_to_a_page_of_the_index_and_to_workloads_that_exist(bug: UpstreamBug) -> None:
     page = PROJECT / bug.page

@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * marks: what user space is told of a page beside its contents: whether it is write-protected by userfaultfd.
+ *
+ *   owners    each has an area of each kind. They write-protect runs of pages and lift that again; in between they do all that
+ *             leaves the protection as it is, or takes it away (deeds.h). They know of each page whether it is protected, and
+ *             look it up in /proc/self/pagemap. A write to a protected page has to be reported first;
+ *   children  of the owners share their pages, swapped out or not, write some, and end;
+ *   lookers   read pages of all areas, which maps and pins them;
+ *   a server  is told of the writes, and lifts the protection;
+ *   a compactor moves pages.
+ */
+#define _GNU_SOURCE
+#include <linux/userfaultfd.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "area.h"
+#include "compactor.h"
+#include "deeds.h"
+#include "paging.h"
+#include "run.h"
+#include "uffd.h"
+
+#define OWNERS_MAX 8
+#define RUN_MOST 16
+#define FORK_ONE_IN 64
+#define CHILD_REGIONS 1000
+#define SHOWN_OF_HISTORY 70
+#define REPORTED "ioctl_userfaultfd(2), UFFDIO_WRITEPROTECT: a write to what is protected is reported before it is done"
+#define SHOWN "pagemap.rst: bit 57 is set for pages that userfaultfd write-protects"
+
+enum mark {
+	MARK_OFF,
+	MARK_ON,
+	MARK_UNKNOWN, /* there may be no page, or another one */
+};
+
+struct field {
+	struct area area;
+	uint8_t *marks; /* enum mark of each page; its owner's */
+	_Atomic uint32_t *reports; /* of writes to each page */
+};
+
+struct owner {
+	struct field fields[AREA_KINDS];
+	struct oracle snapshots[AREA_HUGE + 1]; /* of the child */
+	int child; /* 0: none */
+};
+
+/* What becomes of the marks. */
+enum effect { STAYS, MAY_GO, GOES, GOES_FROM_ALL };
+
+/* Deeds that are not here are not done. */
+static const struct {
+	const char *deed;
+	enum effect effect;
+} effects[] = {
+	{ "pageout", STAYS }, { "out", STAYS }, { "look", STAYS }, { "cold", STAYS }, { "willneed", STAYS },
+	{ "unmap", STAYS }, { "protect", STAYS }, { "mincore", STAYS }, { "collapse", STAYS }, { "free", MAY_GO },
+	/* mlock() of private memory that may be written is a write to it. */
+	{ "lock", MAY_GO }, { "populate", MAY_GO }, { "ask", STAYS }, { "drop", GOES }, { "guard", GOES }, { "renew", GOES_FROM_ALL }, { "shift", GOES_FROM_ALL },
+};
+
+static uint64_t owners_count = 3;
+static uint64_t pages = 48;
+static uint64_t lookers = 1;
+
+static const struct number_option options[] = {
+	{ "owners", &owners_count },
+	{ "pages", &pages },
+	{ "lookers", &lookers },
+	{ 0 },
+};
+
+static struct owner owners[OWNERS_MAX];
+static int uffd;
+static _Atomic uint64_t acting; /* owners that have not ended */
+static counter_t *protected_pages, *reported, *seen_swapped, *seen_mapped, *forks;
+
+static void set(struct field *field, size_t first, size_t number, enum mark mark)
+{
+	memset(field->marks + first, mark, number);
+}
+
+static void check(struct field *field, size_t page)
+{
+	const uint64_t word = pagemap_word(area_page(&field->area, page));
+	const bool is_set = word & PAGEMAP_PROTECTED;
+	const size_t length = strlen(field->area.history);
+	char text[120];
+
+	if (field->marks[page] == MARK_UNKNOWN)
+		return;
+	if (is_set == (field->marks[page] == MARK_ON)) {
+		if (is_set)
+			count(word & PAGEMAP_SWAPPED ? seen_swapped : seen_mapped, 1);
+		return;
+	}
+	snprintf(text, sizeof(text), "pagemap %#llx; kind %u; after%s", (unsigned long long)word, (unsigned int)field->area.kind,
+		 field->area.history + (length > SHOWN_OF_HISTORY ? length - SHOWN_OF_HISTORY : 0));
+	run_mismatch(page, KIND_WRONG, SHOWN, is_set ? "a page that is not protected" : "a protected page", text);
+}
+
+static void check_all(struct field *field)
+{
+	for (size_t page = 0; page < field->area.pages; page++)
+		check(field, page);
+}
+
+/* Anonymous memory: with the page its protection is gone. A file's page may come back with it. */
+static void set_gone(struct field *field, size_t first, size_t number)
+{
+	set(field, first, number, area_is(&field->area, FILES) ? MARK_UNKNOWN : MARK_OFF);
+}
+
+static void write_page(struct field *field, size_t page)
+{
+	const struct identity next = oracle_next(&field->area.oracle, page);
+	const uint32_t before = field->reports[page];
+
+	/* As area_write() does. */
+	if (record_is_zero(&next) && oracle_holds(&field->area.oracle, page) != HOLDS_ZEROS) {
+		area_drop(&field->area, page, 1);
+		set_gone(field, page, 1);
+	}
+	area_write(&field->area, page, 0);
+	if (field->marks[page] == MARK_ON && field->reports[page] == before)
+		run_mismatch(page, KIND_WRONG, REPORTED, "a report of the write", field->area.history);
+	field->marks[page] = MARK_OFF;
+}
+
+static void write_pages(struct field *field, size_t first, size_t number)
+{
+	area_note(&field->area, "write", first, number);
+	for (size_t page = first; page < first + number && !run_over(); page++)
+		write_page(field, page);
+}
+
+static void lift(struct field *field, size_t first, size_t number)
+{
+	area_note(&field->area, "lift", first, number);
+	uffd_protect(&field->area, first, number, false);
+	set(field, first, number, MARK_OFF);
+}
+
+/* Where there is no page, nothing of anonymous memory is protected; a file remembers it. */
+static void protect(struct field *field, size_t first, size_t number)
+{
+	area_note(&field->area, "protect", first, number);
+	uffd_protect(&field->area, first, number, true);
+	for (size_t page = first; page < first + number; page++)
+		if (area_is(&field->area, FILES) || oracle_holds(&field->area.oracle, page) == HOLDS_RECORD)
+			field->marks[page] = MARK_ON;
+		else
+			field->marks[page] = MARK_UNKNOWN;
+	count(protected_pages, number);
+}
+
+/* Put in by userfaultfd, protected at once or not. */
+static void copy(struct field *field, size_t first, size_t number, bool protected)
+{
+	area_note(&field->area, protected ? "copy_protected" : "copy", first, number);
+	for (size_t page = first; page < first + number; page++) {
+		set_gone(field, page, 1);
+		if (uffd_copy(&field->area, page, protected))
+			field->marks[page] = protected ? MARK_ON : MARK_OFF;
+	}
+}
+
+static void apply(struct field *field, enum effect effect, size_t first, size_t number)
+{
+	switch (effect) {
+	case STAYS:
+		break;
+	case MAY_GO:
+		for (size_t page = first; page < first + number; page++)
+			if (field->marks[page] == MARK_ON)
+				field->marks[page] = MARK_UNKNOWN;
+		break;
+	case GOES:
+		set_gone(field, first, number);
+		break;
+	case GOES_FROM_ALL:
+		set(field, 0, field->area.pages, MARK_OFF);
+		break;
+	}
+}
+
+static void child_body(void *argument)
+{
+	struct owner *parent = argument;
+	struct rng rng = rng_stream(run_seed(), CHILD_REGIONS + (uint64_t)(parent - owners));
+
+	for (size_t kind = 0; kind <= AREA_HUGE; kind++) {
+		struct area area = area_of_child(&parent->fields[kind].area, &parent->snapshots[kind]);
+
+		for (size_t page = 0; page < area.pages && !run_over(); page++) {
+			if (rng_below(&rng, 4) == 0)
+				area_write(&area, page, 1);
+			area_verify(&area, page, false);
+		}
+	}
+}
+
+static void reap(struct owner *owner)
+{
+	if (owner->child)
+		child_join(owner->child);
+	owner->child = 0;
+}
+
+static void fork_child(struct owner *owner)
+{
+	reap(owner);
+	for (size_t kind = 0; kind <= AREA_HUGE; kind++)
+		oracle_copy(&owner->snapshots[kind], &owner->fields[kind].area.oracle,
+			    CHILD_REGIONS + (uint64_t)(owner - owners) * AREA_KINDS + kind);
+	owner->child = child_start(child_body, owner);
+	count(forks, 1);
+}
+
+/* One of those that say what becomes of the marks. */
+static const struct deed *choose_deed(struct rng *rng, enum effect *effect)
+{
+	for (;;) {
+		const struct deed *deed = deed_choose(rng);
+
+		for (size_t i = 0; i < sizeof(effects) / sizeof(effects[0]); i++)
+			if (!strcmp(effects[i].deed, deed->name)) {
+				*effect = effects[i].effect;
+				return deed;
+			}
+	}
+}
+
+static void do_deed(struct owner *owner, struct field *field, struct step *step)
+{
+	enum effect effect = STAYS;
+	const struct deed *deed = choose_deed(&step->rng, &effect);
+
+	if (!area_is(&field->area, deed->kinds))
+		return;
+	/* What is freed Linux 6.19 may take from a child that shares it (docs/found/). */
+	if (deed->may_take_shared)
+		reap(owner);
+	area_note(&field->area, deed->name, step->first, step->count);
+	deed->body(step);
+	apply(field, effect, step->first, step->count);
+}
+
+static void do_step(struct owner *owner, struct rng rng)
+{
+	struct step step = { .rng = rng };
+	struct field *field = &owner->fields[rng_below(&step.rng, AREA_KINDS)];
+
+	if (rng_below(&step.rng, FORK_ONE_IN) == 0)
+		fork_child(owner);
+	if (!field->area.pages)
+		return;
+	step.area = &field->area;
+	step.first = rng_below(&step.rng, pages);
+	step.count = rng_between(&step.rng, 1, RUN_MOST);
+	if (step.count > pages - step.first)
+		step.count = pages - step.first;
+	switch (rng_below(&step.rng, 8)) {
+	case 0:
+		write_pages(field, step.first, step.count);
+		break;
+	case 1:
+	case 2:
+		protect(field, step.first, step.count);
+		break;
+	case 3:
+		lift(field, step.first, step.count);
+		break;
+	case 4:
+		copy(field, step.first, step.count, rng_below(&step.rng, 2));
+		break;
+	default:
+		do_deed(owner, field, &step);
+	}
+	check_all(field);
+	operations_add(1);
+}
+
+static void own(struct worker *worker)
+{
+	struct owner *owner = &owners[worker->index];
+
+	while (!run_over())
+		do_step(owner, rng_stream(rng_next(&worker->rng), 0));
+	reap(owner);
+	acting--;
+}
+
+static void look(struct worker *worker)
+{
+	while (!run_over()) {
+		const struct owner *owner = &owners[rng_below(&worker->rng, owners_count)];
+		const struct area *area = &owner->fields[rng_below(&worker->rng, AREA_KINDS)].area;
+
+		if (area->pages)
+			area_look(area, rng_below(&worker->rng, area->pages), false);
+		sleep_us(rng_below(&worker->rng, 1000));
+	}
+}
+
+/* Its owner waits for the answer: nothing about the area changes meanwhile. */
+static void note(uint64_t address)
+{
+	for (uint64_t i = 0; i < owners_count; i++)
+		for (unsigned int kind = 0; kind < AREA_KINDS; kind++) {
+			struct field *field = &owners[i].fields[kind];
+			const uint64_t base = (uintptr_t)field->area.base;
+
+			if (address >= base && address < base + field->area.pages * PAGE)
+				field->reports[(address - base) / PAGE]++;
+		}
+}
+
+static void server(struct worker *worker)
+{
+	(void)worker;
+	while (acting)
+		count(reported, uffd_serve(uffd, note));
+}
+
+static void field_new(struct field *field, unsigned int kind, uint64_t id)
+{
+	area_new(&field->area, kind, id, pages, uffd);
+	/* As with that of an anonymous area: for its deeds it has none, but pages can be protected. */
+	if (1u << kind & FILES) {
+		uffd_register(uffd, field->area.base, field->area.length);
+		field->area.uffd = uffd;
+	}
+	field->marks = locked_memory(pages);
+	field->reports = locked_memory(pages * sizeof(*field->reports));
+	for (size_t page = 0; page < pages; page++)
+		area_write(&field->area, page, 0);
+}
+
+static void setup(void)
+{
+	protected_pages = counter("protected_pages");
+	reported = counter("reported_writes");
+	seen_swapped = counter("protected_and_swapped");
+	seen_mapped = counter("protected_and_mapped");
+	forks = counter("forks");
+	if (owners_count > OWNERS_MAX || !owners_count || !pages)
+		run_fail("--owners and --pages");
+	uffd = uffd_open(UFFD_FEATURE_WP_HUGETLBFS_SHMEM);
+	if (uffd < 0)
+		run_missing("userfaultfd with write protection of files: %m");
+	for (uint64_t i = 0; i < owners_count && uffd >= 0; i++)
+		for (unsigned int kind = 0; kind < AREA_KINDS; kind++) {
+			/* One is enough: all of its pages are swapped out and have to come back, though few have records. */
+			if (!(1u << kind & HUGE) || (i == 0 && area_huge_is_small()))
+				field_new(&owners[i].fields[kind], kind, 1 + i * AREA_KINDS + kind);
+			if (kind <= AREA_HUGE)
+				owners[i].snapshots[kind] = oracle_new(0, pages);
+		}
+}
+
+static void load(void)
+{
+	static struct threads threads;
+
+	if (uffd < 0)
+		return;
+	acting = owners_count;
+	threads_add(&threads, 1, server, NULL);
+	threads_add(&threads, owners_count, own, NULL);
+	threads_add(&threads, lookers, look, NULL);
+	threads_add(&threads, 1, compactor, NULL);
+	threads_join(&threads);
+}
+
+static void verify(void)
+{
+	for (uint64_t i = 0; i < owners_count; i++)
+		for (unsigned int kind = 0; kind < AREA_KINDS; kind++) {
+			check_all(&owners[i].fields[kind]);
+			area_verify_all(&owners[i].fields[kind].area);
+		}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct workload workload = {
+		.options = options,
+		.steady = 1,
+		.prepare = area_allow_large_folios,
+		.setup = setup,
+		.load = load,
+		.verify = verify,
+	};
+
+	return run_workload(&workload, argc, argv);
+}
