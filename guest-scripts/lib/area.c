@@ -120,16 +120,33 @@ void area_verify_all(struct area *area)
 		area_verify(area, page, true);
 }
 
+static void drop_memory(const struct area *area, size_t offset, size_t length)
+{
+	if (area_is(area, ANONYMOUS)) {
+		if (madvise(area->base + offset, length, MADV_DONTNEED))
+			run_error("MADV_DONTNEED", errno);
+	} else if (fallocate(area->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length)) {
+		run_error("FALLOC_FL_PUNCH_HOLE", errno);
+	}
+}
+
 void area_drop(struct area *area, size_t first, size_t count)
 {
 	oracle_begin(&area->oracle, first, count);
-	if (area_is(area, ANONYMOUS)) {
-		if (madvise(area_page(area, first), count * PAGE, MADV_DONTNEED))
-			run_error("MADV_DONTNEED", errno);
-	} else if (fallocate(area->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, first * PAGE, count * PAGE)) {
-		run_error("FALLOC_FL_PUNCH_HOLE", errno);
-	}
+	drop_memory(area, first * PAGE, count * PAGE);
 	oracle_end(&area->oracle, first, count, HOLDS_ZEROS);
+}
+
+void area_drop_all(struct area *area)
+{
+	oracle_begin(&area->oracle, 0, area->pages);
+	drop_memory(area, 0, area->length);
+	oracle_end(&area->oracle, 0, area->pages, HOLDS_ZEROS);
+}
+
+void area_drop_behind(const struct area *area, size_t page)
+{
+	drop_memory(area, page * PAGE, PAGE);
 }
 
 bool area_guard(struct area *area, size_t first, size_t count)

@@ -58,6 +58,9 @@ bool area_verify(struct area *area, size_t page, bool thorough);
 void area_verify_all(struct area *area);
 /* Zeros from here on: MADV_DONTNEED, or a hole in the file. */
 void area_drop(struct area *area, size_t first, size_t count);
+/* All of a mapping that is longer than its records, and one page behind them. */
+void area_drop_all(struct area *area);
+void area_drop_behind(const struct area *area, size_t page);
 /* The same for anonymous memory, by a guard that is put there and taken away again. False: the kernel has none. */
 bool area_guard(struct area *area, size_t first, size_t count);
 /* MADV_FREE, anonymous memory only. */

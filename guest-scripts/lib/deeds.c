@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -27,6 +28,7 @@
 #define SYS_process_madvise 440
 #endif
 
+#define RUN_MOST 16 /* pages of a step */
 #define ANY (ANONYMOUS | FILES)
 
 static uint8_t *memory_of(const struct step *step)
@@ -280,4 +282,23 @@ const struct deed *deed_choose(struct rng *rng)
 	for (i = 0; choice >= deeds[i].weight; i++)
 		choice -= deeds[i].weight;
 	return &deeds[i];
+}
+
+const struct deed *deed_choose_of(struct rng *rng, const char *const *names, size_t count)
+{
+	for (;;) {
+		const struct deed *deed = deed_choose(rng);
+
+		for (size_t i = 0; i < count; i++)
+			if (!strcmp(names[i], deed->name))
+				return deed;
+	}
+}
+
+void step_choose_pages(struct step *step, size_t pages)
+{
+	step->first = rng_below(&step->rng, pages);
+	step->count = rng_between(&step->rng, 1, RUN_MOST);
+	if (step->count > pages - step->first)
+		step->count = pages - step->first;
 }

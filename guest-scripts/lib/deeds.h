@@ -28,6 +28,10 @@ extern const struct deed deeds[];
 extern const size_t deeds_count;
 
 const struct deed *deed_choose(struct rng *rng);
+/* One of those with these names, of which there must be one. */
+const struct deed *deed_choose_of(struct rng *rng, const char *const *names, size_t count);
+/* Some pages of the first `pages` of its area: where they begin, and how many. */
+void step_choose_pages(struct step *step, size_t pages);
 /* Looks at all pages of the step. */
 void step_verify(struct step *step);
 

@@ -131,6 +131,8 @@ void threads_join(struct threads *threads);
 /* fork(); the child runs body(argument) and exits. child_join() notes a child that did not end by itself. */
 int child_start(void (*body)(void *), void *argument);
 void child_join(int child);
+/* The same, and then there is none; nothing where there is none. */
+void child_reap(int *child);
 
 /* Children of one role: body(&number) in each, with numbers from 0. */
 #define CHILDREN_MAX 16

@@ -112,6 +112,13 @@ void child_join(int child)
 		run_error_named("child", "ended early");
 }
 
+void child_reap(int *child)
+{
+	if (*child)
+		child_join(*child);
+	*child = 0;
+}
+
 void children_start(struct children *children, unsigned int number, void (*body)(void *))
 {
 	if (number > CHILDREN_MAX)

@@ -12,8 +12,6 @@
 #define _GNU_SOURCE
 
 #include <errno.h>
-#include <fcntl.h>
-#include <string.h>
 #include <sys/mman.h>
 
 #include "area.h"
@@ -23,7 +21,6 @@
 #include "run.h"
 
 #define OWNERS_MAX 4
-#define RUN_MOST 16
 #define FORK_ONE_IN 12
 #define CHILD_REGIONS 1000
 
@@ -53,22 +50,10 @@ static const char *const deed_names[] = {
 	"lock", "mincore", "collapse", "populate", "guard", "ask",
 };
 
-/* Of the whole mapping: records and the zeros behind them. */
-static void advise_all(const struct area *area, int advice, const char *name)
-{
-	if (madvise(area->base, area->length, advice))
-		run_error(name, errno);
-}
-
 /* Nothing is left of it; the first write of anonymous memory gets a huge page where the kernel has one. */
 static void fill(struct area *area)
 {
-	oracle_begin(&area->oracle, 0, area->pages);
-	if (area->fd < 0)
-		advise_all(area, MADV_DONTNEED, "MADV_DONTNEED");
-	else if (fallocate(area->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, area->length))
-		run_error("FALLOC_FL_PUNCH_HOLE", errno);
-	oracle_end(&area->oracle, 0, area->pages, HOLDS_ZEROS);
+	area_drop_all(area);
 	for (size_t page = 0; page < area->pages && !run_over(); page++)
 		area_write(area, page, 0);
 	count(fills, 1);
@@ -93,18 +78,14 @@ static void protect_all(struct area *area)
 static void free_all(struct area *area)
 {
 	area_free(area, 0, area->pages);
-	advise_all(area, MADV_FREE, "MADV_FREE");
+	if (madvise(area->base, area->length, MADV_FREE))
+		run_error("MADV_FREE", errno);
 }
 
 /* A page of zeros behind the records goes: the huge page is in use in part, and is split when memory is wanted. */
 static void cut(const struct area *area, struct rng *rng)
 {
-	const size_t page = rng_between(rng, area->pages, area->length / PAGE - 1);
-
-	if (area->fd < 0 && madvise(area_page(area, page), PAGE, MADV_DONTNEED))
-		run_error("MADV_DONTNEED", errno);
-	if (area->fd >= 0 && fallocate(area->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, page * PAGE, PAGE))
-		run_error("FALLOC_FL_PUNCH_HOLE", errno);
+	area_drop_behind(area, rng_between(rng, area->pages, area->length / PAGE - 1));
 }
 
 static void child_body(void *argument)
@@ -122,45 +103,24 @@ static void child_body(void *argument)
 		swap_out_all(&area);
 }
 
-static void reap(struct owner *owner)
-{
-	if (owner->child)
-		child_join(owner->child);
-	owner->child = 0;
-}
-
 static void fork_child(struct owner *owner)
 {
-	reap(owner);
+	child_reap(&owner->child);
 	oracle_copy(&owner->snapshot, &owner->anonymous.oracle, CHILD_REGIONS + (uint64_t)(owner - owners));
 	owner->child = child_start(child_body, owner);
 	count(forks, 1);
 }
 
-static const struct deed *choose_deed(struct rng *rng)
-{
-	for (;;) {
-		const struct deed *deed = deed_choose(rng);
-
-		for (size_t i = 0; i < sizeof(deed_names) / sizeof(deed_names[0]); i++)
-			if (!strcmp(deed_names[i], deed->name))
-				return deed;
-	}
-}
-
 static void do_deed(struct owner *owner, struct step *step)
 {
-	const struct deed *deed = choose_deed(&step->rng);
+	const struct deed *deed = deed_choose_of(&step->rng, deed_names, sizeof(deed_names) / sizeof(deed_names[0]));
 
 	if (!area_is(step->area, deed->kinds))
 		return;
 	/* What is freed Linux 6.19 may take from a child that shares it (docs/found/): free-forked is its workload. */
 	if (deed->may_take_shared)
-		reap(owner);
-	step->first = rng_below(&step->rng, pages);
-	step->count = rng_between(&step->rng, 1, RUN_MOST);
-	if (step->count > pages - step->first)
-		step->count = pages - step->first;
+		child_reap(&owner->child);
+	step_choose_pages(step, pages);
 	area_note(step->area, deed->name, step->first, step->count);
 	deed->body(step);
 }
@@ -184,7 +144,7 @@ static void do_step(struct owner *owner, struct rng rng)
 	else if (choice == 6 && area_shift(step.area, rng_below(&step.rng, 2)))
 		count(shifts, 1);
 	else if (choice == 7 && step.area->fd < 0) {
-		reap(owner);
+		child_reap(&owner->child);
 		free_all(step.area);
 	} else
 		do_deed(owner, &step);
@@ -197,7 +157,7 @@ static void own(struct worker *worker)
 
 	while (!run_over())
 		do_step(owner, rng_stream(rng_next(&worker->rng), 0));
-	reap(owner);
+	child_reap(&owner->child);
 }
 
 static void look(struct worker *worker)

@@ -23,7 +23,6 @@
 #include "uffd.h"
 
 #define OWNERS_MAX 8
-#define RUN_MOST 16
 #define FORK_ONE_IN 64
 #define CHILD_REGIONS 1000
 #define SHOWN_OF_HISTORY 70
@@ -203,16 +202,9 @@ static void child_body(void *argument)
 	}
 }
 
-static void reap(struct owner *owner)
-{
-	if (owner->child)
-		child_join(owner->child);
-	owner->child = 0;
-}
-
 static void fork_child(struct owner *owner)
 {
-	reap(owner);
+	child_reap(&owner->child);
 	for (size_t kind = 0; kind <= AREA_HUGE; kind++)
 		oracle_copy(&owner->snapshots[kind], &owner->fields[kind].area.oracle,
 			    CHILD_REGIONS + (uint64_t)(owner - owners) * AREA_KINDS + kind);
@@ -243,7 +235,7 @@ static void do_deed(struct owner *owner, struct field *field, struct step *step)
 		return;
 	/* What is freed Linux 6.19 may take from a child that shares it (docs/found/). */
 	if (deed->may_take_shared)
-		reap(owner);
+		child_reap(&owner->child);
 	area_note(&field->area, deed->name, step->first, step->count);
 	deed->body(step);
 	apply(field, effect, step->first, step->count);
@@ -259,10 +251,7 @@ static void do_step(struct owner *owner, struct rng rng)
 	if (!field->area.pages)
 		return;
 	step.area = &field->area;
-	step.first = rng_below(&step.rng, pages);
-	step.count = rng_between(&step.rng, 1, RUN_MOST);
-	if (step.count > pages - step.first)
-		step.count = pages - step.first;
+	step_choose_pages(&step, pages);
 	switch (rng_below(&step.rng, 8)) {
 	case 0:
 		write_pages(field, step.first, step.count);
@@ -290,7 +279,7 @@ static void own(struct worker *worker)
 
 	while (!run_over())
 		do_step(owner, rng_stream(rng_next(&worker->rng), 0));
-	reap(owner);
+	child_reap(&owner->child);
 	acting--;
 }
 

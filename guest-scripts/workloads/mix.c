@@ -25,7 +25,6 @@
 #include "uffd.h"
 
 #define ACTORS_MAX 8
-#define RUN_MOST 16
 #define FORK_ONE_IN 24
 /* Of the switcher: 6.12 to 6.19 read large folios in only until zswap is first used. */
 #define ROUNDS_WITHOUT_ZSWAP 6
@@ -109,16 +108,9 @@ static uint64_t child_region(const struct actor *actor, size_t kind)
 	return CHILD_REGIONS + (index * AREA_KINDS + kind) * CHILDREN_MOST + actor->children % CHILDREN_MOST;
 }
 
-static void reap(struct actor *actor)
-{
-	if (actor->child)
-		child_join(actor->child);
-	actor->child = 0;
-}
-
 static void fork_child(struct actor *actor)
 {
-	reap(actor);
+	child_reap(&actor->child);
 	actor->children++;
 	for (size_t i = 0; i <= AREA_HUGE; i++)
 		oracle_copy(&actor->snapshots[i], &actor->areas[i].oracle, child_region(actor, i));
@@ -154,11 +146,8 @@ static void do_step(struct actor *actor, struct rng rng)
 		return;
 	/* What is freed Linux 6.19 may take from a child that shares it (docs/found/): free-forked is its workload. */
 	if (deed->may_take_shared)
-		reap(actor);
-	step.first = rng_below(&step.rng, pages);
-	step.count = rng_between(&step.rng, 1, RUN_MOST);
-	if (step.count > pages - step.first)
-		step.count = pages - step.first;
+		child_reap(&actor->child);
+	step_choose_pages(&step, pages);
 	area_note(step.area, deed->name, step.first, step.count);
 	deed->body(&step);
 	count(done[deed - deeds], 1);
@@ -183,7 +172,7 @@ static void act(struct worker *worker)
 	/* However many numbers a step takes, the next one has its own. */
 	while (!run_over())
 		do_step(actor, rng_stream(rng_next(&worker->rng), 0));
-	reap(actor);
+	child_reap(&actor->child);
 	acting--;
 }
 

@@ -11,9 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -25,7 +23,6 @@
 #include "textfile.h"
 
 #define OWNERS_MAX 8
-#define RUN_MOST 16
 #define PIECE (128u << 10)
 #define LRU_GEN "/sys/kernel/mm/lru_gen/enabled"
 #define SWAPPINESS "/proc/sys/vm/swappiness"
@@ -55,29 +52,15 @@ static const char *const deed_names[] = {
 	"write", "look", "willneed", "drop", "free", "unmap", "protect", "lock", "mincore", "populate",
 };
 
-static const struct deed *choose_deed(struct rng *rng)
-{
-	for (;;) {
-		const struct deed *deed = deed_choose(rng);
-
-		for (size_t i = 0; i < sizeof(deed_names) / sizeof(deed_names[0]); i++)
-			if (!strcmp(deed_names[i], deed->name))
-				return deed;
-	}
-}
-
 static void do_step(struct area *own, struct rng rng)
 {
 	struct step step = { .rng = rng };
-	const struct deed *deed = choose_deed(&step.rng);
+	const struct deed *deed = deed_choose_of(&step.rng, deed_names, sizeof(deed_names) / sizeof(deed_names[0]));
 
 	step.area = &own[rng_below(&step.rng, KINDS)];
 	if (!area_is(step.area, deed->kinds) || !step.area->pages)
 		return;
-	step.first = rng_below(&step.rng, pages);
-	step.count = rng_between(&step.rng, 1, RUN_MOST);
-	if (step.count > pages - step.first)
-		step.count = pages - step.first;
+	step_choose_pages(&step, pages);
 	area_note(step.area, deed->name, step.first, step.count);
 	deed->body(&step);
 	operations_add(1);

@@ -77,11 +77,64 @@ static void each_deed_is_chosen_sooner_or_later_and_the_same_with_the_same_seed(
 	CHECK_NUMBER(seen, (1u << deeds_count) - 1);
 }
 
+static void one_of_some_deeds_is_one_of_these(void)
+{
+	static const char *const names[] = { "drop", "lock" };
+	struct rng rng = rng_stream(6, 6);
+	unsigned int drops = 0, locks = 0;
+
+	for (unsigned int i = 0; i < 200; i++) {
+		const struct deed *deed = deed_choose_of(&rng, names, 2);
+
+		drops += !strcmp(deed->name, "drop");
+		locks += !strcmp(deed->name, "lock");
+	}
+	CHECK(drops && locks);
+	CHECK_NUMBER(drops + locks, 200);
+}
+
+static void the_pages_of_a_step_are_pages_of_its_area(void)
+{
+	struct step step = { .rng = rng_stream(8, 8) };
+
+	for (unsigned int i = 0; i < 1000; i++) {
+		step_choose_pages(&step, PAGES);
+		CHECK(step.count && step.first + step.count <= PAGES);
+	}
+}
+
+static void all_of_an_area_may_be_dropped_and_what_is_behind_its_records(void)
+{
+	static const unsigned int kinds[] = { AREA_HUGE, AREA_FILE_HUGE };
+
+	start_anew();
+	for (size_t i = 0; i < 2; i++) {
+		struct area *area = &areas[kinds[i]];
+		uint8_t *behind = area_page(area, PAGES);
+
+		for (size_t page = 0; page < PAGES; page++)
+			area_write(area, page, 0);
+		behind[0] = behind[PAGE] = 1;
+		area_drop_behind(area, PAGES);
+		CHECK_NUMBER(behind[0], 0);
+		CHECK_NUMBER(behind[PAGE], 1);
+		area_verify_all(area);
+		area_drop_all(area);
+		CHECK_NUMBER(behind[PAGE], 0);
+		area_verify_all(area);
+	}
+	CHECK_NUMBER(shared->mismatches_total, 0);
+	CHECK_NUMBER(shared->errors_count, 0);
+}
+
 int main(void)
 {
 	shared_new();
 	RUN(no_order_of_deeds_makes_the_oracle_wrong);
 	RUN(each_deed_is_for_some_kind_of_area_and_has_its_weight);
 	RUN(each_deed_is_chosen_sooner_or_later_and_the_same_with_the_same_seed);
+	RUN(one_of_some_deeds_is_one_of_these);
+	RUN(the_pages_of_a_step_are_pages_of_its_area);
+	RUN(all_of_an_area_may_be_dropped_and_what_is_behind_its_records);
 	return check_result();
 }
