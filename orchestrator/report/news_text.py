@@ -19,7 +19,8 @@ def news_lines(report: RunReport) -> Iterator[str]:
         return
     old = len(news.known) + len(news.known_subtests)
     compared = f"{news.runs} earlier run{'s' if news.runs > 1 else ''}, the newest {news.since}"
-    yield f"{len(news.new)} new, {old} old, compared with {compared}:"
+    listed = bool(news.new or news.known_subtests)
+    yield f"{len(news.new)} new, {old} old, compared with {compared}{':' if listed else ''}"
     for one in news.new[:_MOST]:
         cells = f"{len(one.cells)} cells" if len(one.cells) > 1 else one.cells[0]
         yield f"  NEW ({one.why}): {one.outcome}: {one.title} ({cells})"
