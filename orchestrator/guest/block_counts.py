@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from orchestrator.guest.ssh import Guest, GuestUnreachable
 from orchestrator.host.deadline import Deadline
-from orchestrator.model.blocks import Block, BlockCount, CoverageMap, DelaySettings, Executed, Piece
+from orchestrator.model.blocks import Block, BlockCount, Counted, CoverageMap, DelaySettings, Piece
 
 # Where kernels/overlays/widened has its files, and where run-workload looks for what it tells it.
 DEBUGFS = "/sys/kernel/debug/patchrig"
@@ -85,29 +85,33 @@ def widen_argument(settings: DelaySettings, seed: int, preferred: Sequence[str] 
     return f"{':'.join(map(str, numbers))}:{only}"
 
 
-def executed_of(text: str) -> Executed:
+def counted_of(text: str) -> Counted:
     """The kernel's list of the blocks that ran. Raises ValueError where it is none."""
-    found = {}
+    executed, early = {}, {}
     for line in text.splitlines():
         count = _COUNT.fullmatch(line)
         if count is None:
             raise ValueError(f"no count of a block: {line[:100]!r}")
-        hits, sleeps, spins, refused = map(int, count.groups()[1:])
-        found[int(count[1], 16)] = BlockCount(hits=hits, sleeps=sleeps, spins=spins, refused=refused)
-    return found
+        hits, sleeps, spins, refused, before = map(int, count.groups(default="0")[1:])
+        offset = int(count[1], 16)
+        if hits:
+            executed[offset] = BlockCount(hits=hits, sleeps=sleeps, spins=spins, refused=refused)
+        if before:
+            early[offset] = before
+    return Counted(executed=executed, early=early)
 
 
-def executed_blocks(guest: Guest, until: Deadline, *, recorded: bool = False) -> Executed | None:
+def counted_blocks(guest: Guest, until: Deadline, *, recorded: bool = False) -> Counted | None:
     """Which blocks ran; None when the guest does not say, which is no verdict of its own.
 
     `recorded`: its kernel records the blocks of whole folders.
     """
     try:
         said = guest.run(_READ_RECORDED if recorded else _READ_COUNTS, until)
-        return executed_of(said.text) if said.status == 0 else None
+        return counted_of(said.text) if said.status == 0 else None
     except (GuestUnreachable, ValueError):
         return None
 
 
-# Offset, function, and numbers of at most 64 bits.
-_COUNT = re.compile(r"\s*([0-9a-f]{1,16})\s+\S+" + 4 * r"\s+(\d{1,20})" + r"\s*", re.ASCII)
+# Offset, function, and numbers of at most 64 bits; a kernel that records whole folders has none for what ran early.
+_COUNT = re.compile(r"\s*([0-9a-f]{1,16})\s+\S+" + 4 * r"\s+(\d{1,20})" + r"(?:\s+(\d{1,20}))?\s*", re.ASCII)

@@ -8,10 +8,10 @@ import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from orchestrator.guest.block_counts import executed_of
+from orchestrator.guest.block_counts import counted_of
 from orchestrator.guest.workload import Progress, ProtocolReader, Watched
 from orchestrator.host.deadline import POLL_SECONDS, Deadline, pause_seconds
-from orchestrator.model.blocks import Executed
+from orchestrator.model.blocks import Counted
 from orchestrator.model.guests import Ending
 
 _STAMPS = r"^(?:\[[^\]]*\] ?)*patchrig: "
@@ -74,10 +74,10 @@ class ConsoleReport:
     def _complain(self, text: str) -> None:
         self.trouble = self.trouble or text
 
-    def executed(self) -> Executed | None:
+    def counted(self) -> Counted | None:
         """The blocks that ran; None where the guest did not tell, or not in a way that makes sense."""
         try:
-            return executed_of(self.blocks) if self.blocks else None
+            return counted_of(self.blocks) if self.blocks else None
         except ValueError:
             return None
 

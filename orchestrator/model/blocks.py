@@ -2,7 +2,7 @@
 """Which machine code came of what a series changed, and what of that ran: values that cross stages."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -102,6 +102,17 @@ NOTHING = BlockCount(hits=0)
 Executed = Mapping[int, BlockCount]
 """Block offset -> its counts; a block that did not run is not in it."""
 
+Early = Mapping[int, int]
+"""Block offset -> how often it ran before the load began: in the boot, and while devices and settings were prepared."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Counted:
+    """What an instrumented guest says of its blocks."""
+
+    executed: Executed = field(default_factory=dict)
+    early: Early = field(default_factory=dict)
+
 
 def summed(counts: Iterable[BlockCount]) -> BlockCount:
     """Counts of several blocks, or of one in several guests, added up."""
@@ -109,3 +120,17 @@ def summed(counts: Iterable[BlockCount]) -> BlockCount:
     for count in counts:
         total = BlockCount(*(one + other for one, other in zip(total, count, strict=True)))
     return total
+
+
+def added(many: Iterable[Executed]) -> dict[int, BlockCount]:
+    """Counts of the same kernel added up."""
+    total: dict[int, BlockCount] = {}
+    for one in many:
+        for offset, count in one.items():
+            total[offset] = summed((total.get(offset, NOTHING), count))
+    return total
+
+
+def ever_executed(executed: Executed, early: Early) -> dict[int, BlockCount]:
+    """All that ran since the guest began to boot."""
+    return added((executed, {offset: BlockCount(hits=hits) for offset, hits in early.items()}))

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import PlainSerializer
 
-from orchestrator.model.blocks import Executed
+from orchestrator.model.blocks import Early, Executed
 from orchestrator.model.interfaces import InterfaceUse
 from orchestrator.model.probes import ChangedSeen, SiteSeen
 from orchestrator.model.stacks import StackFrame
@@ -138,6 +138,7 @@ class Observation:
     standstill: Standstill | None = None  # None: it got on, or this host does not tell
     suite: SuiteResult | None = None  # None: the workload is no test suite
     executed: Executed | None = None  # None: not an instrumented kernel, or the guest was gone before it could be asked
+    early: Early = field(default_factory=dict)
     mutant_counts: Mapping[int, int] | None = None  # mutant -> how often its place ran; None: the guest did not say
     sites: tuple[SiteSeen, ...] = ()  # those of the workload
     changed: ChangedSeen | None = None  # None: a baseline, or no result

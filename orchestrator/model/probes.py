@@ -87,9 +87,15 @@ class ChangedSeen:
     not_reached: tuple[str, ...]
     no_code: tuple[str, ...] = ()  # this kernel has no machine code of them
     unknown: tuple[str, ...] = ()  # nobody could look: no probe was possible, or there were too many
+    early: tuple[str, ...] = ()  # those of `not_reached` that ran before the load began, as in the boot
     meant: tuple[str, ...] = ()  # those in files that the workload is meant to reach
     why_unknown: Mapping[str, str] = field(default_factory=dict)  # one of `unknown` -> the reason
 
     @property
     def observed(self) -> int:
         return len(self.ran) + len(self.not_reached)
+
+    @property
+    def never_ran(self) -> tuple[str, ...]:
+        """Those of `not_reached` that did not run before the load began either."""
+        return tuple(name for name in self.not_reached if name not in self.early)

@@ -28,7 +28,8 @@ def changed_text(changed: ChangedSeen) -> str:
     parts = [f"changed functions: {len(changed.ran)} of {changed.observed} ran"]
     if not changed.observed:
         parts = ["changed functions: not known whether any ran"]
-    parts += [f"not reached: {names_text(changed.not_reached)}"] if changed.not_reached else []
+    parts += [f"not reached: {names_text(changed.never_ran)}"] if changed.never_ran else []
+    parts += [f"ran before the load began only: {names_text(changed.early)}"] if changed.early else []
     parts += [f"{len(changed.no_code)} without code in this kernel"] if changed.no_code else []
     return "; ".join([*parts, *_unknown_texts(changed)])
 
@@ -99,8 +100,8 @@ def reach_by_arch(cells: Iterable[CellReport]) -> tuple[ArchReach, ...]:
 
 
 def ran_anywhere(cells: Iterable[CellReport]) -> frozenset[str]:
-    """Changed functions that ran in some cell, on any arch."""
-    return frozenset(name for reach in reach_by_arch(cells) for name in reach.changed.ran)
+    """Changed functions that ran in some cell, on any arch, under load or before."""
+    return frozenset(name for reach in reach_by_arch(cells) for name in (*reach.changed.ran, *reach.changed.early))
 
 
 def together(group: Sequence[ChangedSeen]) -> ChangedSeen | None:
@@ -113,11 +114,13 @@ def together(group: Sequence[ChangedSeen]) -> ChangedSeen | None:
     # In one flavour it may have code, in another none.
     unknown = {name for one in group for name in one.unknown} - ran - seen
     rest = set(names) - ran - seen - unknown
+    early = {name for one in group for name in one.early} & seen
     return ChangedSeen(
         ran=tuple(name for name in names if name in ran),
         not_reached=tuple(name for name in names if name in seen),
         unknown=tuple(name for name in names if name in unknown),
         no_code=tuple(name for name in names if name in rest),
+        early=tuple(name for name in names if name in early),
         why_unknown={name: why for one in group for name, why in one.why_unknown.items() if name in unknown},
     )
 
@@ -133,6 +136,7 @@ def reach_text(reach: ArchReach) -> str:
         text = f"{reach.arch}: no cell could tell which of the changed functions ran"
     else:
         text = f"{reach.arch}: {len(changed.ran)} of {changed.observed} changed functions ran in some cell"
-    text += f"; REACHED BY NO CELL: {', '.join(changed.not_reached)}" if changed.not_reached else ""
+    text += f"; REACHED BY NO CELL: {', '.join(changed.never_ran)}" if changed.never_ran else ""
+    text += f"; ran before the load began only: {names_text(changed.early)}" if changed.early else ""
     text += f"; without code in these kernels: {names_text(changed.no_code)}" if changed.no_code else ""
     return "; ".join([text, *_unknown_texts(changed)])

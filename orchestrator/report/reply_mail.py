@@ -58,5 +58,5 @@ def _not_reached(report: RunReport) -> Iterator[str]:
     seen = together([reach.changed for reach in reach_by_arch(report.cells)])
     if seen is None or not seen.ran:
         yield "no cell is known to have run a function that the series changes"
-    elif seen.not_reached:
-        yield f"no cell ran {names_text(seen.not_reached)}"
+    elif seen.never_ran:
+        yield f"no cell ran {names_text(seen.never_ran)}"

@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from orchestrator.guest import ssh
-from orchestrator.guest.block_counts import executed_blocks
+from orchestrator.guest.block_counts import counted_blocks
 from orchestrator.guest.evidence import Evidence, collect
 from orchestrator.guest.mutant import passed_places, tell_mutant
 from orchestrator.guest.workload import REFERENCE_SPEED, Progress, Watched, is_gone, watch, workload_argv
 from orchestrator.host.deadline import Deadline, now, raise_if_cancelled
 from orchestrator.host.errors import InfraError, OutOfTime
 from orchestrator.host.text import beginning_of
-from orchestrator.model.blocks import Executed
+from orchestrator.model.blocks import Counted
 from orchestrator.model.cells import Cell
 from orchestrator.model.events import CellProgress, Listener, Notice, PhaseBegan
 from orchestrator.model.guests import Ending, Fault, Observation, Standstill
@@ -80,7 +80,7 @@ class _Case:
     guest_seconds: float = 0.0
     watched: Watched | None = None
     flooded: str = ""
-    executed: Executed | None = None
+    counted: Counted | None = None
     mutant_counts: Mapping[int, int] | None = None
     evidence: Evidence | None = None
     standstill: Standstill | None = None
@@ -105,7 +105,8 @@ class _Case:
             stuck=seen.stuck if seen else (),
             moved=dict(seen.moved or {}) if seen else {},
             standstill=self.standstill,
-            executed=self.executed,
+            executed=self.counted.executed if self.counted else None,
+            early=self.counted.early if self.counted else {},
             mutant_counts=self.mutant_counts,
         )
 
@@ -146,7 +147,7 @@ def _unattended_run(case: _Case) -> End:
     case.begin(Phase.BOOT)
     seen = run_unattended(case.cell, case.bootable, case.spec, case.folder, case.listener)
     case.speed, case.boot_seconds, case.guest_seconds = seen.speed, seen.boot_seconds, seen.guest_seconds
-    case.watched, case.executed, case.flooded = seen.watched, seen.executed, seen.flooded
+    case.watched, case.counted, case.flooded = seen.watched, seen.counted, seen.flooded
     return seen.end
 
 
@@ -294,7 +295,7 @@ def _work(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest) -> End:
     end = end_of(watched, vm)
     records = needs_of(cell.build.flavour).records
     if (cell.widening or records) and vm.alive():
-        case.executed = executed_blocks(guest, _modest("the executed blocks"), recorded=records)
+        case.counted = counted_blocks(guest, _modest("the executed blocks"), recorded=records)
     if cell.mutant is not None and vm.alive():
         case.mutant_counts = passed_places(guest, cell.mutant, _modest("the places of mutants"))
         # A guest that hangs may not answer; one that reported and then has another number was not this mutant.

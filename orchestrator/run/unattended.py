@@ -8,7 +8,7 @@ from orchestrator.guest.console_report import ConsoleWatch
 from orchestrator.guest.workload import Progress, Watched
 from orchestrator.host.deadline import POLL_SECONDS, Deadline, now, pause_seconds
 from orchestrator.host.errors import OutOfTime
-from orchestrator.model.blocks import Executed
+from orchestrator.model.blocks import Counted
 from orchestrator.model.cells import Cell
 from orchestrator.model.events import CellProgress, Listener, PhaseBegan
 from orchestrator.model.guests import Ending, Fault
@@ -34,7 +34,7 @@ class UnattendedCell:
 
     end: End
     watched: Watched | None = None
-    executed: Executed | None = None
+    counted: Counted | None = None
     flooded: str = ""
     resets: bool = False  # it said that this is its end
     speed: float | None = None
@@ -86,7 +86,7 @@ def _watched(cell: Cell, vm: Vm, flood: Flood, listener: Listener) -> Unattended
     return UnattendedCell(
         end=End(ending=watched.ending),
         watched=watched,
-        executed=watch.report.executed(),
+        counted=watch.report.counted(),
         flooded=flood.text(),
         resets=bool(watch.report.how),
         guest_seconds=now() - began,

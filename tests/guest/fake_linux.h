@@ -18,6 +18,7 @@
 
 typedef uint16_t u16;
 typedef uint32_t u32;
+#define U32_MAX UINT32_MAX
 typedef uint64_t u64;
 typedef int64_t s64;
 
@@ -128,6 +129,7 @@ struct static_key {
 	bool on;
 };
 #define DEFINE_STATIC_KEY_FALSE(name) struct static_key name
+#define DEFINE_STATIC_KEY_TRUE(name) struct static_key name = { true }
 #define static_branch_unlikely(key) ((key)->on)
 #define static_key_enabled(key) ((key)->on)
 #define static_branch_enable(key) ((key)->on = true)

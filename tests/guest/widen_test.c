@@ -23,6 +23,7 @@
 
 static struct task_struct task, swapoff_task;
 static struct file blocks_handle, race_handle;
+static bool early_used;
 
 static void free_all(void)
 {
@@ -60,6 +61,11 @@ static void all_as_at_boot(void)
 	seed = 1;
 	kthreads = true;
 	patchrig_on.on = false;
+	patchrig_early.on = true;
+	/* It is large, and most tests leave it alone. */
+	if (early_used)
+		memset(early, 0, sizeof(early));
+	early_used = false;
 	widen_init();
 }
 
@@ -105,6 +111,7 @@ static void start_anew(void)
 
 static void reach(u32 offset)
 {
+	early_used |= patchrig_early.on;
 	fake_return_address = (unsigned long)_stext + offset;
 	__sanitizer_cov_trace_pc();
 }
@@ -808,10 +815,55 @@ static void what_ran_is_shown_by_block_and_by_function(void)
 	memset(&seq, 0, sizeof(seq));
 	for (void *block = blocks_start(&seq, &position); block; block = blocks_next(&seq, block, &position))
 		blocks_show(&seq, block);
-	CHECK_TEXT(seq.text, "10 f 1 1 0 0\n20 f 2 0 0 0\n");
+	CHECK_TEXT(seq.text, "10 f 1 1 0 0 0\n20 f 2 0 0 0 0\n");
 	memset(&seq, 0, sizeof(seq));
 	targets_fops(&seq, NULL);
 	CHECK_TEXT(seq.text, "f 4 2 3 1 0 0\nother 2 0 0 0 0 0\n");
+}
+
+static void what_ran_before_the_switch_is_shown_apart(void)
+{
+	static struct seq_file seq;
+	loff_t position = 0;
+
+	nobody_in_the_way();
+	all_as_at_boot();
+	open_blocks();
+	reach(ENTRY);
+	reach(AFTER);
+	reach(AFTER);
+	reach(0x11);
+	CHECK(write_blocks("10 f g\n20 f -\n30 f a\n40 f q\n") > 0);
+	reach(ENTRY);
+	CHECK_NUMBER(on_set(NULL, 1), 0);
+	reach(ENTRY);
+	reach(BEFORE);
+	CHECK_NUMBER(on_set(NULL, 0), 0);
+	reach(ENTRY);
+	memset(&seq, 0, sizeof(seq));
+	for (void *block = blocks_start(&seq, &position); block; block = blocks_next(&seq, block, &position))
+		blocks_show(&seq, block);
+	CHECK_TEXT(seq.text, "10 f 1 0 0 0 2\n20 f 1 0 0 0 0\n30 f 0 0 0 0 2\n");
+}
+
+/* No block is taken for another one where many share a place, and none is looked for in vain for long. */
+static void a_block_that_has_no_room_before_the_switch_is_not_counted(void)
+{
+	const u32 taken = hash_32(ENTRY, EARLY_BITS);
+
+	nobody_in_the_way();
+	all_as_at_boot();
+	for (u32 i = 0; i < EARLY_STEPS; i++)
+		early[(taken + i) & ((1u << EARLY_BITS) - 1)].offset = 0x1000 + i;
+	reach(ENTRY);
+	CHECK_NUMBER(early_hits(ENTRY), 0);
+	early[(taken + 3) & ((1u << EARLY_BITS) - 1)].offset = 0;
+	reach(ENTRY);
+	reach(ENTRY);
+	CHECK_NUMBER(early_hits(ENTRY), 2);
+	early[(taken + 3) & ((1u << EARLY_BITS) - 1)].hits = U32_MAX;
+	reach(ENTRY);
+	CHECK_NUMBER(early_hits(ENTRY), U32_MAX);
 }
 
 #define PLACE_A 0x50u
@@ -1079,6 +1131,8 @@ int main(void)
 	RUN(there_may_be_16_races_at_once);
 	RUN(the_cutoff_is_set_once);
 	RUN(what_ran_is_shown_by_block_and_by_function);
+	RUN(what_ran_before_the_switch_is_shown_apart);
+	RUN(a_block_that_has_no_room_before_the_switch_is_not_counted);
 	RUN(a_task_is_held_at_one_place_until_another_task_comes_by_at_the_other);
 	RUN(who_meets_nobody_goes_on_in_time);
 	RUN(the_same_place_is_no_meeting);

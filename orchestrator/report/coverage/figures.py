@@ -2,7 +2,7 @@
 """Which of the changed lines ran: figures, an annotated patch, lcov and Cobertura. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
 from orchestrator.host.text import printable
@@ -12,8 +12,11 @@ from orchestrator.model.blocks import (
     BlockCount,
     ChangedLine,
     CoverageMap,
+    Early,
     Executed,
     LineState,
+    added,
+    ever_executed,
     summed,
 )
 from orchestrator.model.images import BuildFailure
@@ -31,8 +34,10 @@ MARKS = {
 }
 NOT_RUN = "#####"
 NOT_COUNTED = "~"
+AT_BOOT = "boot"
 MEANINGS = {
     NOT_RUN: "did not run",
+    AT_BOOT: "ran before the load began only",
     NOT_COUNTED: "did not run in the inlined copies that can be counted",
     MARKS[LineState.NO_CODE]: "has no code",
     MARKS[LineState.NOT_INSTRUMENTED]: "is not instrumented",
@@ -52,20 +57,26 @@ class LineCount:
     by_workload: Mapping[str, int]
     # It could not be told from its neighbours in some of the functions that it was inlined into.
     partly: bool = False
+    early: bool = False  # it ran before a load began: in the boot, or while devices and settings were prepared
 
     @property
     def workloads(self) -> tuple[str, ...]:
         return tuple(self.by_workload)
 
     @property
+    def ran(self) -> bool:
+        """Under load, or before it began."""
+        return self.count > 0 or self.early
+
+    @property
     def missed(self) -> bool:
-        """It has code that can be counted, and no workload reached it."""
-        return self.counts and not self.count
+        """It has code that can be counted, and it never ran."""
+        return self.counts and not self.ran
 
     @property
     def counts(self) -> bool:
         """Whether its silence would tell anything."""
-        return self.line.state is LineState.CODE and (self.count > 0 or not self.partly)
+        return self.line.state is LineState.CODE and (self.ran or not self.partly)
 
     @property
     def shown(self) -> str:
@@ -73,8 +84,8 @@ class LineCount:
         if self.line.state is not LineState.CODE:
             return MARKS[self.line.state]
         if self.partly:
-            return f"{self.count}+" if self.count else NOT_COUNTED
-        return str(self.count) if self.count else NOT_RUN
+            return f"{self.count}+" if self.count else AT_BOOT if self.early else NOT_COUNTED
+        return str(self.count) if self.count else AT_BOOT if self.early else NOT_RUN
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,10 +108,17 @@ class BuildCoverage:
     by_workload: Mapping[str, Executed]
     sites: tuple[SiteCount, ...]
     unknown: int  # cells that could not say what they ran
+    early: Early = field(default_factory=dict)  # of the guest that ran a block most often before its load
 
     @property
     def executed(self) -> Executed:
+        """What ran under load."""
         return added(self.by_workload.values())
+
+    @property
+    def ever(self) -> Executed:
+        """What ran under load, or before."""
+        return ever_executed(self.executed, self.early)
 
 
 def coverage_of(report: RunReport) -> tuple[BuildCoverage, ...]:
@@ -112,18 +130,9 @@ def coverage_of(report: RunReport) -> tuple[BuildCoverage, ...]:
     )
 
 
-def added(many: Iterable[Executed]) -> dict[int, BlockCount]:
-    """Counts of the same kernel added up."""
-    total: dict[int, BlockCount] = {}
-    for one in many:
-        for offset, count in one.items():
-            total[offset] = summed((total.get(offset, NOTHING), count))
-    return total
-
-
 def line_counts(coverage: BuildCoverage) -> tuple[LineCount, ...]:
     """Each changed line of a C file, in the order of the diff."""
-    executed = coverage.executed
+    executed, ever = coverage.executed, coverage.ever
     partly = _partly_counted(coverage.map.lines)
     return tuple(
         LineCount(
@@ -131,6 +140,7 @@ def line_counts(coverage: BuildCoverage) -> tuple[LineCount, ...]:
             count=_count(line, executed),
             by_workload={name: own for name, counts in coverage.by_workload.items() if (own := _count(line, counts))},
             partly=(line.file, line.line) in partly,
+            early=bool(coverage.early) and _count(line, ever) > _count(line, executed),
         )
         for line in coverage.map.lines
     )
@@ -138,7 +148,7 @@ def line_counts(coverage: BuildCoverage) -> tuple[LineCount, ...]:
 
 def target_counts(coverage: BuildCoverage) -> tuple[TargetCount, ...]:
     """Each changed function, by name."""
-    executed = coverage.executed
+    executed, ever = coverage.executed, coverage.ever
     own = {file.path for file in coverage.map.diff}
     groups = by_target(_changed_blocks(coverage.map))
     return tuple(
@@ -146,7 +156,7 @@ def target_counts(coverage: BuildCoverage) -> tuple[TargetCount, ...]:
             name=name,
             blocks=len(blocks),
             ran=sum(block.offset in executed for block in blocks),
-            missed=_places(block for block in blocks if block.offset not in executed and block.file in own),
+            missed=_places(block for block in blocks if block.offset not in ever and block.file in own),
             total=summed(executed.get(block.offset, NOTHING) for block in blocks),
         )
         for name, blocks in sorted(groups.items())
@@ -180,11 +190,13 @@ def headline(coverage: BuildCoverage) -> str:
             "nothing that the series changes is instrumented in this kernel: nothing was counted, and nothing widened"
         )
     coded = [one for one in lines if one.counts]
-    ran = sum(one.count > 0 for one in coded)
+    ran = sum(one.ran for one in coded)
     executed = coverage.executed
     blocks = sum(block.offset in executed for block in own)
     said = f"{ran} of {len(coded)} changed lines with code ran, {blocks} of {len(own)} blocks"
-    untold = sum(one.partly and not one.count for one in lines)
+    early = sum(one.ran and not one.count for one in coded)
+    said += f"; {early} of the lines ran before the load began only" if early else ""
+    untold = sum(one.partly and not one.ran for one in lines)
     others = [f"{untold} did not run where they can be told from their neighbours"] if untold else []
     others += [f"{count} {text}" for state, text in _OTHERS.items() if (count := _in_state(lines, state))]
     unknown = [could_not_say(coverage.unknown)] if coverage.unknown else []
@@ -236,7 +248,7 @@ def _annotated(line: DiffLine, counted: LineCount | None) -> Annotated:
     text = f"{line.kind}{printable(line.text)}"
     if counted is None:
         return Annotated(text=f"{'':>9} {text}")
-    mark = "not-run" if counted.missed else "ran" if counted.count else ""
+    mark = "not-run" if counted.missed else "ran" if counted.ran else ""
     return Annotated(text=f"{counted.shown:>9} {text}", mark=mark)
 
 
@@ -266,9 +278,9 @@ def _lcov(coverage: BuildCoverage) -> Iterator[str]:
     for path, lines in _by_file(coverage).items():
         yield f"TN:{''.join(c if c.isalnum() else '_' for c in coverage.build)}"
         yield f"SF:{printable(path)}"
-        yield from (f"DA:{one.line.line},{one.count}" for one in lines)
+        yield from (f"DA:{one.line.line},{max(one.count, int(one.early))}" for one in lines)
         yield f"LF:{len(lines)}"
-        yield f"LH:{sum(one.count > 0 for one in lines)}"
+        yield f"LH:{sum(one.ran for one in lines)}"
         yield "end_of_record"
 
 
@@ -297,19 +309,19 @@ def _cobertura_class(classes: ElementTree.Element, path: str, lines: Sequence[Li
     ElementTree.SubElement(element, "methods")
     numbered = ElementTree.SubElement(element, "lines")
     for one in lines:
-        said = {"number": str(one.line.line), "hits": str(one.count), "branch": "false"}
+        said = {"number": str(one.line.line), "hits": str(max(one.count, int(one.early))), "branch": "false"}
         ElementTree.SubElement(numbered, "line", said)
 
 
 def _rates(lines: Sequence[LineCount]) -> dict[str, str]:
-    covered = sum(one.count > 0 for one in lines)
+    covered = sum(one.ran for one in lines)
     counts = {"lines-covered": str(covered), "lines-valid": str(len(lines))}
     return {**_part_rates(lines), **counts, "branches-covered": "0", "branches-valid": "0"}
 
 
 def _part_rates(lines: Sequence[LineCount]) -> dict[str, str]:
     # Where nothing was counted, nothing is proved.
-    rate = sum(one.count > 0 for one in lines) / len(lines) if lines else 0.0
+    rate = sum(one.ran for one in lines) / len(lines) if lines else 0.0
     return {"line-rate": f"{rate:.4f}", "branch-rate": "0", "complexity": "0"}
 
 
@@ -327,16 +339,19 @@ def _by_file(coverage: BuildCoverage) -> dict[str, list[LineCount]]:
 def _build_coverage(name: str, found: CoverageMap, every: Iterable[CellReport]) -> BuildCoverage:
     cells = [cell for cell in every if cell.cell.build.name == name]
     by_workload: dict[str, dict[int, BlockCount]] = {}
+    early: dict[int, int] = {}
     for cell in cells:
         known = by_workload.setdefault(cell.cell.workload.name, {})
         if cell.run is not None and cell.run.executed is not None:
             by_workload[cell.cell.workload.name] = added((known, cell.run.executed))
+            early.update({at: max(hits, early.get(at, 0)) for at, hits in cell.run.early.items()})
     return BuildCoverage(
         build=name,
         map=found,
         by_workload=by_workload,
         sites=tuple(site_counts(found, cells, by_workload)),
         unknown=sum(cell.run is None or cell.run.executed is None for cell in cells),
+        early=early,
     )
 
 

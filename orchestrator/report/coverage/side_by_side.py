@@ -113,7 +113,7 @@ class _Column:
         return Mark(
             shown=counted.shown,
             meaning=MEANINGS.get(counted.shown, ""),
-            kind="missed" if counted.missed else "ran" if counted.count else "",
+            kind="missed" if counted.missed else "ran" if counted.ran else "",
             by_workload=tuple(counted.by_workload.items()),
         )
 

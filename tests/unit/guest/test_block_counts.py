@@ -9,8 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.guest.block_counts import blocks_text, executed_of, widen_argument
-from orchestrator.model.blocks import Block, BlockCount, ChangedLine, CoverageMap, DelaySettings, LineState, Piece
+from orchestrator.guest.block_counts import blocks_text, counted_of, widen_argument
+from orchestrator.model.blocks import (
+    Block,
+    BlockCount,
+    ChangedLine,
+    Counted,
+    CoverageMap,
+    DelaySettings,
+    LineState,
+    Piece,
+)
 
 
 def whole(blocks: Sequence[Block], *changed: int) -> CoverageMap:
@@ -90,17 +99,28 @@ def test_what_a_workload_prefers_gives_way_to_what_the_user_chose() -> None:
 
 
 def test_what_ran_is_read_back() -> None:
-    assert executed_of("1a2b do_swap_page 40 3 0 1\n") == {0x1A2B: BlockCount(hits=40, sleeps=3, spins=0, refused=1)}
-    assert executed_of("") == {}
+    ran = {0x1A2B: BlockCount(hits=40, sleeps=3, spins=0, refused=1)}
+
+    assert counted_of("1a2b do_swap_page 40 3 0 1\n") == Counted(executed=ran)
+    assert counted_of("1a2b do_swap_page 40 3 0 1 0\n") == Counted(executed=ran)
+    assert counted_of("") == Counted()
 
 
-@pytest.mark.parametrize("text", ["cat: can't open", "1a2b f 40 3 0", "xyz f 1 2 3 4", "1 f 1 2 3 many"])
+def test_what_ran_before_the_load_only_did_not_run_under_it() -> None:
+    counted = counted_of("1a swap_init 0 0 0 0 2\n2b swapon 3 0 0 0 4\n")
+
+    assert counted == Counted(executed={0x2B: BlockCount(hits=3)}, early={0x1A: 2, 0x2B: 4})
+
+
+@pytest.mark.parametrize(
+    "text", ["cat: can't open", "1a2b f 40 3 0", "1a2b f 40 3 0 1 2 5", "xyz f 1 2 3 4", "1 f 1 2 3 many"]
+)
 def test_anything_else_is_no_count(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        executed_of(text)
+        counted_of(text)
 
 
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
     with suppress(ValueError):
-        assert isinstance(executed_of(text), dict)
+        assert isinstance(counted_of(text), Counted)

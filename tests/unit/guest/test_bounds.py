@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from orchestrator.guest.block_counts import executed_of
+from orchestrator.guest.block_counts import counted_of
 from orchestrator.guest.evidence import growth, running_tasks, stuck_tasks
 from orchestrator.guest.protocol import LONGEST_LINE
 from orchestrator.guest.workload import REFERENCE_SPEED, SLOWEST, Progress, ProtocolReader, limits_for
@@ -191,7 +191,7 @@ def test_times_and_counters_of_nonsense_say_nothing() -> None:
 )
 def test_counts_of_blocks_that_make_no_sense_are_none(line: str) -> None:
     with pytest.raises(ValueError, match="no count of a block"):
-        executed_of(line)
+        counted_of(line)
 
 
 @given(st.text() | st.just(f"task:x state:D stack:1 pid:{DIGITS} tgid:1 ppid:1 flags:0x1\n f+0x{DIGITS}/0x1"))

@@ -36,9 +36,9 @@ def test_blocks_are_kept_apart() -> None:
     said = report.take([piece(0, "x\n"), piece(1, "1f40 swapoff 7 1 0 0\n", stream="blocks")])
 
     assert said == "x\n"
-    executed = report.executed()
-    assert executed is not None
-    assert executed[0x1F40].hits == 7
+    counted = report.counted()
+    assert counted is not None
+    assert counted.executed[0x1F40].hits == 7
 
 
 @pytest.mark.parametrize(

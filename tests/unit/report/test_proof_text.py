@@ -7,7 +7,14 @@ from orchestrator.model.configuration import Variant
 from orchestrator.model.interfaces import InterfaceUse
 from orchestrator.model.probes import ChangedSeen, SiteSeen, SiteState
 from orchestrator.model.reports import CellReport
-from orchestrator.report.proof_text import changed_text, interface_lines, reach_by_arch, reach_text, site_text
+from orchestrator.report.proof_text import (
+    changed_text,
+    interface_lines,
+    ran_anywhere,
+    reach_by_arch,
+    reach_text,
+    site_text,
+)
 from orchestrator.report.summary import summary_text
 from tests.unit.report_texts import junit_text
 from tests.unit.samples import cell, cell_report, guest_run, result, run_report
@@ -67,6 +74,19 @@ def test_changed_functions_are_counted_where_somebody_could_look() -> None:
     )
     many = ChangedSeen(ran=(), not_reached=tuple(f"f{at}" for at in range(20)))
     assert changed_text(many).endswith("f11 and 8 more")
+
+
+def test_what_ran_before_the_load_only_is_not_called_unreached() -> None:
+    one = ChangedSeen(ran=("a",), not_reached=("b", "f", "g"), early=("f", "b"))
+    other = ChangedSeen(ran=("b",), not_reached=("a", "f", "g"), early=("f",))
+
+    (reach,) = reach_by_arch((report(one), report(other)))
+
+    assert changed_text(one) == ("changed functions: 1 of 4 ran; not reached: g; ran before the load began only: f, b")
+    assert reach_text(reach) == (
+        "x86_64: 2 of 4 changed functions ran in some cell; REACHED BY NO CELL: g; ran before the load began only: f"
+    )
+    assert ran_anywhere((report(one), report(other))) == {"a", "b", "f"}
 
 
 def test_what_was_not_observed_is_listed_by_its_reason() -> None:

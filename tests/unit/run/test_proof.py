@@ -119,6 +119,22 @@ def test_an_instrumented_kernel_tells_by_its_blocks_and_lines() -> None:
     assert set(gone.why_unknown.values()) == {"the guest sent no counts"}
 
 
+def test_what_ran_before_the_load_began_only_was_not_reached_and_is_told() -> None:
+    located = Located(
+        sites={}, changed=tuple(function(name, first=at) for name, at in (("f", 1), ("g", 20), ("h", 40)))
+    )
+    blocks = tuple(
+        Block(offset=at, target=name, inside=name, file="mm/a.c", line=line)
+        for at, name, line in ((16, "f", 3), (32, "g", 25), (48, "h", 45))
+    )
+    coverage = CoverageMap(side="new", diff=(), lines=(), blocks=blocks)
+    run = replace(guest_run(), executed={16: BlockCount(hits=3)}, early={16: 1, 32: 2})
+
+    changed = changed_of(with_proof(run, WORKLOAD, located, coverage))
+
+    assert (changed.ran, changed.not_reached, changed.early, changed.never_ran) == (("f",), ("g", "h"), ("g",), ("h",))
+
+
 def test_without_a_result_or_without_places_nothing_is_said() -> None:
     located = Located(sites={}, changed=(function("f"),))
     hung = guest_run(Ending.SSH_LOST)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.guest.block_counts import executed_of
+from orchestrator.guest.block_counts import counted_of
 from orchestrator.host.paths import OVERLAYS
 from orchestrator.kernel.code.recorded import recorded_code
 from orchestrator.model.reach import CodeFunction, Recorded, SourceFunction
@@ -62,7 +62,7 @@ def test_what_a_real_run_reaches_is_what_its_source_says(program: Path) -> None:
     with programs.opened(program) as kernel:
         code = recorded_code(["mm/"], kernel)
 
-    executed = executed_of(subprocess.run([str(program)], check=False, capture_output=True, text=True).stdout)
+    executed = counted_of(subprocess.run([str(program)], check=False, capture_output=True, text=True).stdout).executed
     ran = functions_run(code, executed)
 
     lookup = ran[SourceFunction("mm/lookup.c", "lookup")]

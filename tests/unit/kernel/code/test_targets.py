@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import pytest
 
-from orchestrator.guest.block_counts import blocks_text, executed_of
+from orchestrator.guest.block_counts import blocks_text, counted_of
 from orchestrator.host.elf import open_binary
 from orchestrator.host.paths import OVERLAYS
 from orchestrator.kernel.code.c_functions import extents_at
@@ -418,7 +418,7 @@ def test_counts_of_a_real_run_are_those_of_the_source(program: Path) -> None:
         pytest.skip(f"this host does not run {program.name}")
     found = whole(program)
 
-    executed = executed_of(subprocess.run([str(program)], check=False, capture_output=True, text=True).stdout)
+    executed = counted_of(subprocess.run([str(program)], check=False, capture_output=True, text=True).stdout).executed
 
     counts = {(one.line.file, one.line.line): one.count for one in line_counts(counted(found, executed))}
     assert counts["mm/lookup.c", line_of(LOOKUP, "if (!tryget")] == 70

@@ -9,9 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from orchestrator.cli.coverage_commands import coverage
-from orchestrator.model.blocks import Block, BlockCount, ChangedLine, CoverageMap, LineState, Partner, Piece
+from orchestrator.model.blocks import Block, BlockCount, ChangedLine, CoverageMap, LineState, Partner, Piece, added
 from orchestrator.report.coverage.figures import (
-    added,
     annotated_patch,
     cobertura_text,
     coverage_of,
@@ -55,6 +54,23 @@ def test_what_no_workload_reached_is_named_and_what_has_no_code_is_not() -> None
         "2 of 3 changed lines with code ran, 2 of 3 blocks; 2 have no code; 1 are not instrumented; 1 are not built"
     )
     assert "NOT RUN by any workload: mm/mincore.c:84: put_swap_entry(entry, si);" in summary_text(report(FIRST))
+
+
+def test_what_ran_before_the_load_began_only_has_a_mark_of_its_own() -> None:
+    first, second = (widened_cell(one, workload=name) for one, name in ((FIRST, "mincore"), (SECOND, "shmem")))
+    assert first.run
+    first = replace(first, run=replace(first.run, early={0x10: 3, 0x30: 1}))
+    (one,) = coverage_of(run_report(first, second, builds=(widened_image(),)))
+
+    counts = {counted.line.line: (counted.shown, counted.missed) for counted in line_counts(one)}
+
+    assert counts[84] == ("boot", False)
+    assert counts[82] == ("45", False)
+    assert headline(one).startswith(
+        "3 of 3 changed lines with code ran, 2 of 3 blocks; 1 of the lines ran before the load began only; 2 have"
+    )
+    assert "DA:84,1\n" in lcov_text([one])
+    assert not_run(one) == ()
 
 
 def test_a_cell_that_could_not_say_is_told_and_proves_nothing() -> None:

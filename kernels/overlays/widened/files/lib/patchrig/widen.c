@@ -11,7 +11,8 @@
  *                      no time may be lost. 'p' is a block of a partner, a function that the series does not change and
  *                      that works on the same state; 'P' the one with which that begins. 'A' and 'B' are the two places
  *                      of a claimed race (sites.h), and 'AB' is a block of both.
- *                      read: "OFFSET FUNCTION HITS SLEEPS SPINS REFUSED" of each block that ran
+ *                      read: "OFFSET FUNCTION HITS SLEEPS SPINS REFUSED EARLY" of each block that ran; EARLY is how often
+ *                      it ran before the switch
  *   patchrig/targets   read: the same per function, with its number of blocks and how many of them ran
  *   patchrig/chance    how likely a delay is, in millionths for each execution of a block
  *   patchrig/partner_percent   chances at the blocks of partners, as a share of those elsewhere; 0: none
@@ -69,6 +70,9 @@
 /* An offset, the longest name that the kernel gives a function, and a flag. */
 #define LINE_LENGTH (KSYM_NAME_LEN + 16)
 #define TURNS_BITS 10
+/* Twice the blocks that may be named: the objects have more than those. */
+#define EARLY_BITS 17
+#define EARLY_STEPS 64
 #define DELAYED_BITS 12
 #define RACERS_MAX 16
 #define MILLION 1000000
@@ -117,12 +121,20 @@ struct block {
 	atomic64_t hits;
 };
 
+/* A block that ran before anybody said which ones matter; an offset of 0 is a free place. */
+struct early {
+	u32 offset, hits;
+};
+
 struct line {
 	char text[LINE_LENGTH];
 	size_t used;
 };
 
 static DEFINE_STATIC_KEY_FALSE(patchrig_on);
+/* From the first block of the boot until the first switch. */
+static DEFINE_STATIC_KEY_TRUE(patchrig_early);
+static struct early early[1 << EARLY_BITS];
 /* Held while the blocks or the switch change; what the callback reads is settled before it is switched on. */
 static DEFINE_MUTEX(patchrig_lock);
 
@@ -169,6 +181,43 @@ static notrace struct block *find(u32 offset)
 		if (blocks[places[at] - 1].offset == offset)
 			return &blocks[places[at] - 1];
 	return NULL;
+}
+
+/* Where a block is, or where it would be; NULL where too many others are in its way. */
+static notrace struct early *early_place(u32 offset)
+{
+	u32 at = hash_32(offset, EARLY_BITS);
+
+	for (int step = 0; step < EARLY_STEPS; step++, at = (at + 1) & ((1u << EARLY_BITS) - 1)) {
+		const u32 there = READ_ONCE(early[at].offset);
+
+		if (!there || there == offset)
+			return &early[at];
+	}
+	return NULL;
+}
+
+/* Anywhere in the boot, with nothing but memory. Two CPUs at one block may count it once. */
+static notrace void early_reached(u32 offset)
+{
+	struct early *place;
+
+	while ((place = early_place(offset))) {
+		const u32 there = cmpxchg(&place->offset, 0, offset);
+
+		if (there && there != offset)
+			continue;
+		if (READ_ONCE(place->hits) < U32_MAX)
+			WRITE_ONCE(place->hits, place->hits + 1);
+		return;
+	}
+}
+
+static u32 early_hits(u32 offset)
+{
+	const struct early *place = early_place(offset);
+
+	return place && place->offset == offset ? place->hits : 0;
 }
 
 /* splitmix64 */
@@ -506,6 +555,8 @@ void notrace __sanitizer_cov_trace_pc(void)
 
 		block_reached((u32)(_RET_IP_ - (unsigned long)_stext));
 		user_access_restore(access);
+	} else if (static_branch_unlikely(&patchrig_early)) {
+		early_reached((u32)(_RET_IP_ - (unsigned long)_stext));
 	}
 }
 EXPORT_SYMBOL(__sanitizer_cov_trace_pc);
@@ -620,10 +671,11 @@ static int blocks_show(struct seq_file *seq, void *at)
 {
 	const struct block *block = at;
 	const u64 hits = atomic64_read(&block->hits);
+	const u32 before = early_hits(block->offset);
 
-	if (hits)
-		seq_printf(seq, "%x %s %llu %d %d %d\n", block->offset, targets[block->target], hits,
-			   atomic_read(&block->sleeps), atomic_read(&block->spins), atomic_read(&block->refused));
+	if (hits || before)
+		seq_printf(seq, "%x %s %llu %d %d %d %u\n", block->offset, targets[block->target], hits,
+			   atomic_read(&block->sleeps), atomic_read(&block->spins), atomic_read(&block->refused), before);
 	return 0;
 }
 
@@ -702,8 +754,10 @@ static int on_set(void *unused, u64 value)
 	if (value && !static_key_enabled(&patchrig_on)) {
 		if (!places)
 			error = fill_places();
-		if (!error)
+		if (!error) {
+			static_branch_disable(&patchrig_early);
 			static_branch_enable(&patchrig_on);
+		}
 	} else if (!value && static_key_enabled(&patchrig_on)) {
 		static_branch_disable(&patchrig_on);
 		if (sites[0].count && sites[1].count)
