@@ -359,7 +359,7 @@ static void setup(void)
 	for (uint64_t i = 0; i < owners_count && uffd >= 0; i++)
 		for (unsigned int kind = 0; kind < AREA_KINDS; kind++) {
 			/* One is enough: all of its pages are swapped out and have to come back, though few have records. */
-			if (!(1u << kind & HUGE) || (i == 0 && area_huge_is_small()))
+			if (!(1u << kind & (HUGE | PRIVATE)) || (1u << kind & HUGE && i == 0 && area_huge_is_small()))
 				field_new(&owners[i].fields[kind], kind, 1 + i * AREA_KINDS + kind);
 			if (kind <= AREA_HUGE)
 				owners[i].snapshots[kind] = oracle_new(0, pages);
