@@ -31,7 +31,7 @@ static const char *const EXACT[] = {
 	"meminfo.SwapTotal", "meminfo.SwapFree", "vmstat.nr_swapcached", "vmstat.nr_isolated_anon", "vmstat.nr_isolated_file",
 	"zswap.stored_pages", "zswap.pool_total_size", "cgroup.memory.swap.current", "cgroup.memory.zswap.current",
 	"cgroup.stat.anon", "cgroup.stat.rss", "cgroup.stat.swapcached", "cgroup.stat.zswapped", "cgroup.stat.swap",
-	"cgroup.mapped_pages",
+	"cgroup.stat.anon_thp", "cgroup.mapped_pages",
 };
 
 /* What is counted of swapped pages, other than on the devices. */
@@ -77,7 +77,8 @@ static bool back(const struct accounting *before, const struct accounting *now)
 		if (rise(before, now, EXACT[i]))
 			return false;
 	return rise(before, now, "cgroup.unmapped_pages") <= files_kib * 1024 / PAGE &&
-	       rise(before, now, "cgroup.stat.shmem") <= files_kib * 1024;
+	       rise(before, now, "cgroup.stat.shmem") <= files_kib * 1024 &&
+	       rise(before, now, "cgroup.stat.shmem_thp") <= files_kib * 1024;
 }
 
 /*

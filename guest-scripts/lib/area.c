@@ -23,6 +23,7 @@
 #endif
 #define THP "/sys/kernel/mm/transparent_hugepage/"
 #define HUGE_MOST (8u << 20)
+#define PIN_TRIES 100
 
 void area_allow_large_folios(void)
 {
@@ -66,7 +67,7 @@ void area_note(struct area *area, const char *what, size_t first, size_t count)
 /* What a new mapping of its addresses needs; EINVAL: a kernel without huge pages, which is as good. */
 static void advise(struct area *area)
 {
-	const bool large = area->kind != AREA_SMALL && area->kind != AREA_FILE;
+	const bool large = !area_is(area, 1u << AREA_SMALL | 1u << AREA_FILE | PRIVATE);
 
 	/* A huge page of a file is made by MADV_COLLAPSE only: one that a read has made may lose what is written (docs/found/). */
 	if (area->kind != AREA_FILE_HUGE && madvise(area->base, area->length, large ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) && errno != EINVAL)
@@ -77,7 +78,7 @@ static void advise(struct area *area)
 
 void area_new(struct area *area, enum area_kind kind, uint64_t id, size_t pages, int uffd)
 {
-	const bool is_file = 1u << kind & FILES;
+	const bool is_file = 1u << kind & (FILES | PRIVATE);
 
 	memset(area, 0, sizeof(*area));
 	area->kind = kind;
@@ -85,7 +86,10 @@ void area_new(struct area *area, enum area_kind kind, uint64_t id, size_t pages,
 	area->length = 1u << kind & HUGE ? HUGE_ALIGN : pages * PAGE;
 	area->fd = is_file ? memory_file("area", area->length) : -1;
 	area->uffd = is_file ? -1 : uffd;
-	area->base = is_file ? map_file(area->fd, area->length) : private_memory(area->length);
+	if (is_file)
+		area->base = kind == AREA_PRIVATE ? map_file_privately(area->fd, area->length) : map_file(area->fd, area->length);
+	else
+		area->base = private_memory(area->length);
 	area->oracle = oracle_new(id, pages);
 	advise(area);
 }
@@ -98,6 +102,46 @@ void area_write(struct area *area, size_t page, uint64_t writer)
 		area_drop(area, page, 1);
 	oracle_write(&area->oracle, page, area_page(area, page), writer);
 	operations_add(1);
+}
+
+/* 6.19 takes an entry that went and came back for a lack of memory, which is EFAULT here: so it is tried again. */
+static bool copy_by_pins(uint8_t *to, uint8_t *from, size_t length)
+{
+	size_t done = 0;
+
+	for (unsigned int tries = 0; done < length && tries < PIN_TRIES; tries++) {
+		const struct iovec source = { from + done, length - done }, target = { to + done, length - done };
+		const ssize_t got = process_vm_writev(getpid(), &source, 1, &target, 1, 0);
+
+		if (got > 0)
+			done += got;
+		else if (got == 0 || errno != EFAULT)
+			return false;
+	}
+	return done == length;
+}
+
+void area_write_pinned(struct area *area, size_t first, size_t count)
+{
+	uint8_t *const source = mmap(NULL, count * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (source == MAP_FAILED)
+		run_fail("mmap of records");
+	for (size_t i = 0; i < count; i++) {
+		const struct identity next = oracle_next(&area->oracle, first + i);
+
+		if (record_is_zero(&next) && oracle_holds(&area->oracle, first + i) != HOLDS_ZEROS)
+			area_drop(area, first + i, 1);
+		record_write(source + i * PAGE, &next, 0);
+	}
+	page_out_fully(source, count * PAGE, 1);
+	oracle_begin(&area->oracle, first, count);
+	if (!copy_by_pins(area_page(area, first), source, count * PAGE))
+		run_error("process_vm_writev", errno);
+	for (size_t i = 0; i < count; i++)
+		oracle_end_written(&area->oracle, first + i);
+	munmap(source, count * PAGE);
+	operations_add(count);
 }
 
 void area_clear(struct area *area, size_t page)
@@ -120,14 +164,18 @@ void area_verify_all(struct area *area)
 		area_verify(area, page, true);
 }
 
+static void punch(const struct area *area, size_t offset, size_t length)
+{
+	if (fallocate(area->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length))
+		run_error("FALLOC_FL_PUNCH_HOLE", errno);
+}
+
 static void drop_memory(const struct area *area, size_t offset, size_t length)
 {
-	if (area_is(area, ANONYMOUS)) {
-		if (madvise(area->base + offset, length, MADV_DONTNEED))
-			run_error("MADV_DONTNEED", errno);
-	} else if (fallocate(area->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length)) {
-		run_error("FALLOC_FL_PUNCH_HOLE", errno);
-	}
+	if (area_is(area, FILES))
+		punch(area, offset, length);
+	else if (madvise(area->base + offset, length, MADV_DONTNEED))
+		run_error("MADV_DONTNEED", errno);
 }
 
 void area_drop(struct area *area, size_t first, size_t count)
@@ -135,6 +183,19 @@ void area_drop(struct area *area, size_t first, size_t count)
 	oracle_begin(&area->oracle, first, count);
 	drop_memory(area, first * PAGE, count * PAGE);
 	oracle_end(&area->oracle, first, count, HOLDS_ZEROS);
+}
+
+void area_cut(struct area *area, size_t keep)
+{
+	oracle_begin(&area->oracle, keep, area->pages - keep);
+	if (ftruncate(area->fd, keep * PAGE) || ftruncate(area->fd, area->length))
+		run_error("ftruncate", errno);
+	oracle_end(&area->oracle, keep, area->pages - keep, HOLDS_ZEROS);
+}
+
+void area_punch_below(struct area *area, size_t first, size_t count)
+{
+	punch(area, first * PAGE, count * PAGE);
 }
 
 void area_drop_all(struct area *area)
@@ -177,9 +238,11 @@ void area_free(struct area *area, size_t first, size_t count)
 
 static void *map_over(struct area *area, uint8_t *at, size_t length)
 {
+	const int how = area_is(area, FILES) ? MAP_SHARED : MAP_PRIVATE;
+
 	if (area->fd >= 0)
-		return mmap(at, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, area->fd, at - area->base);
-	return mmap(at, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		return mmap(at, length, PROT_READ | PROT_WRITE, how | MAP_FIXED, area->fd, at - area->base);
+	return mmap(at, length, PROT_READ | PROT_WRITE, how | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 }
 
 void area_renew(struct area *area)
@@ -270,7 +333,7 @@ struct area area_of_child(const struct area *area, const struct oracle *snapshot
 	struct area child = *area;
 
 	child.uffd = -1;
-	if (area_is(area, ANONYMOUS))
+	if (!area_is(area, FILES))
 		child.oracle = *snapshot;
 	return child;
 }

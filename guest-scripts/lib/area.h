@@ -13,6 +13,7 @@ enum area_kind {
 	AREA_SMALL, /* anonymous, small pages */
 	AREA_LARGE, /* anonymous, folios of 64 KiB where the kernel has them */
 	AREA_HUGE, /* anonymous, one huge page long; the records are at its start */
+	AREA_PRIVATE, /* a private mapping of a memory file, which stays all zeros: what is written is anonymous memory */
 	AREA_FILE, /* a memory file */
 	AREA_FILE_LARGE, /* of folios of 64 KiB, where the kernel has them */
 	AREA_FILE_HUGE, /* one huge page long, and a huge page after MADV_COLLAPSE; the records are at its start */
@@ -23,13 +24,18 @@ enum area_kind {
 #define ANONYMOUS (1u << AREA_SMALL | 1u << AREA_LARGE | 1u << AREA_HUGE)
 #define FILES (1u << AREA_FILE | 1u << AREA_FILE_LARGE | 1u << AREA_FILE_HUGE)
 #define HUGE (1u << AREA_HUGE | 1u << AREA_FILE_HUGE)
+#define PRIVATE (1u << AREA_PRIVATE)
+/* Of files, mapped in either way, that may be cut off: huge pages have enough to bear. */
+#define CUTTABLE (PRIVATE | 1u << AREA_FILE | 1u << AREA_FILE_LARGE)
+/* The kinds of which a child has pages of its own are the first ones. */
+#define AREA_KINDS_OWN (AREA_PRIVATE + 1)
 
 struct area {
 	enum area_kind kind;
 	uint8_t *_Atomic base;
 	size_t pages; /* those with records */
 	size_t length; /* bytes that are mapped */
-	int fd; /* of a file */
+	int fd; /* of a file, or -1 */
 	int uffd; /* that it is registered with, or -1 */
 	_Atomic uint32_t remaps; /* odd while other addresses become its own */
 	struct oracle oracle;
@@ -52,12 +58,21 @@ void area_note(struct area *area, const char *what, size_t first, size_t count);
  * Linux 6.19 (docs/found/free-forked.md) that has a workload of its own.
  */
 void area_write(struct area *area, size_t page, uint64_t writer);
+/*
+ * The next records of some pages, by process_vm_writev(): the kernel pins the pages, copies, marks them dirty and lets go. What it copies
+ * is paged out before, so that the pages are pinned while it comes back.
+ */
+void area_write_pinned(struct area *area, size_t first, size_t count);
 /* Writes zeros, over whatever the page has: only where zswap can have no copy of it. */
 void area_clear(struct area *area, size_t page);
 bool area_verify(struct area *area, size_t page, bool thorough);
 void area_verify_all(struct area *area);
-/* Zeros from here on: MADV_DONTNEED, or a hole in the file. */
+/* Zeros from here on: MADV_DONTNEED, or a hole in the file if that is mapped shared. */
 void area_drop(struct area *area, size_t first, size_t count);
+/* The file is cut off after `keep` pages and made as long as before: zeros from here on, in each mapping and in those of children. */
+void area_cut(struct area *area, size_t keep);
+/* A hole in the file of a private mapping: what was written to the mapping stays. */
+void area_punch_below(struct area *area, size_t first, size_t count);
 /* All of a mapping that is longer than its records, and one page behind them. */
 void area_drop_all(struct area *area);
 void area_drop_behind(const struct area *area, size_t page);
@@ -75,7 +90,7 @@ bool area_recut(struct area *area, size_t keep);
 /* One page, read by process_vm_readv(), which maps and pins it; nothing is judged that changes meanwhile. */
 enum look area_look(const struct area *area, size_t page, bool thorough);
 
-/* For a child that is forked next: the same memory; anonymous pages as they are now, with records of its own region. */
+/* For a child that is forked next: the same memory; pages that are its own as they are now, with records of its own region. */
 struct area area_of_child(const struct area *area, const struct oracle *snapshot);
 
 #endif

@@ -29,7 +29,7 @@
 #endif
 
 #define RUN_MOST 16 /* pages of a step */
-#define ANY (ANONYMOUS | FILES)
+#define ANY (ANONYMOUS | PRIVATE | FILES)
 
 static uint8_t *memory_of(const struct step *step)
 {
@@ -52,6 +52,15 @@ static void do_write(struct step *step)
 {
 	for (size_t i = 0; i < step->count; i++)
 		area_write(step->area, step->first + i, 0);
+}
+
+/* What may be reclaimed without a write meanwhile is the more worth a look. */
+static void do_pin(struct step *step)
+{
+	if (area_is(step->area, ANONYMOUS) && rng_below(&step->rng, 2))
+		area_free(step->area, step->first, step->count);
+	area_write_pinned(step->area, step->first, step->count);
+	step_verify(step);
 }
 
 static void do_pageout(struct step *step)
@@ -83,6 +92,18 @@ static void do_drop(struct step *step)
 static void do_free(struct step *step)
 {
 	area_free(step->area, step->first, step->count);
+}
+
+static void do_cut(struct step *step)
+{
+	area_cut(step->area, step->first);
+	step_verify(step);
+}
+
+static void do_punch_below(struct step *step)
+{
+	area_punch_below(step->area, step->first, step->count);
+	step_verify(step);
 }
 
 /* Of a file: its pages stay, and only the mapping forgets them. */
@@ -244,6 +265,7 @@ static void do_look(struct step *step)
 
 const struct deed deeds[] = {
 	{ "write", 16, ANY, do_write, false },
+	{ "pin", 5, ANY, do_pin, true },
 	{ "pageout", 14, ANY, do_pageout, false },
 	{ "out", 8, ANY, do_out, false },
 	{ "look", 8, ANY, do_look, false },
@@ -251,6 +273,8 @@ const struct deed deeds[] = {
 	{ "willneed", 4, ANY, do_willneed, false },
 	{ "drop", 4, ANY, do_drop, false },
 	{ "free", 6, ANONYMOUS, do_free, true },
+	{ "cut", 2, CUTTABLE, do_cut, true },
+	{ "punchbelow", 2, PRIVATE, do_punch_below, false },
 	{ "unmap", 3, FILES, do_unmap, false },
 	{ "protect", 3, ANY, do_protect, false },
 	{ "lock", 2, ANY, do_lock, false },

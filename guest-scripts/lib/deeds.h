@@ -21,7 +21,7 @@ struct deed {
 	unsigned int weight; /* how often it is chosen, relative to the others */
 	unsigned int kinds; /* of areas */
 	void (*body)(struct step *);
-	bool may_take_shared; /* MADV_FREE: from children, too, in some kernels */
+	bool may_take_shared; /* from children, too: a cut of their file, or MADV_FREE in some kernels */
 };
 
 extern const struct deed deeds[];

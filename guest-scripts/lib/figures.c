@@ -23,7 +23,7 @@ static const char *const ZSWAP[] = { "stored_pages", "pool_total_size" };
 /* Of cgroup v2; v1 has the same figures in its memory.stat. */
 static const char *const CGROUP[] = { "memory.swap.current", "memory.zswap.current" };
 /* In this order: v2 and v1 call the first one differently; `swap` is v1's alone. */
-static const char *const CGROUP_STAT[] = { "anon", "rss", "shmem", "swapcached", "zswapped", "swap" };
+static const char *const CGROUP_STAT[] = { "anon", "rss", "shmem", "swapcached", "zswapped", "swap", "anon_thp", "shmem_thp" };
 
 void figure_add(struct kernel_counters *figures, const char *name, uint64_t value)
 {

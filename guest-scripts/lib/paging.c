@@ -91,6 +91,11 @@ void *map_file(int fd, size_t length)
 	return map_aligned(length, MAP_SHARED, fd);
 }
 
+void *map_file_privately(int fd, size_t length)
+{
+	return map_aligned(length, MAP_PRIVATE, fd);
+}
+
 int memory_file(const char *name, size_t length)
 {
 	const int fd = memfd_create(name, MFD_CLOEXEC);

@@ -22,6 +22,8 @@ void *reserved_addresses(size_t length);
 bool is_one_mapping(const void *address, size_t length);
 /* MAP_SHARED of a memfd, aligned to HUGE_ALIGN, untouched. */
 void *map_file(int fd, size_t length);
+/* MAP_PRIVATE of one, aligned in the same way: what is written there is anonymous memory, and not in the file. */
+void *map_file_privately(int fd, size_t length);
 /* A memfd of this length, all holes. */
 int memory_file(const char *name, size_t length);
 

@@ -22,7 +22,7 @@ static const struct promise PROMISES[] = {
 	{ "pwrite", "POSIX.1, write(): a file below its size limit can be written while there is memory" },
 	{ "FALLOC_FL_PUNCH_HOLE", "fallocate(2): none of the reasons that it gives for this errno holds" },
 	{ "ftruncate", "truncate(2): none of the reasons that it gives for this errno holds" },
-	{ "process_vm_readv", "process_vm_readv(2): EFAULT is for memory that is not there, no other reason holds" },
+	{ "process_vm_", "process_vm_readv(2): EFAULT is for memory that is not there, no other reason holds" },
 	{ "UFFDIO_MOVE", "ioctl_userfaultfd(2), UFFDIO_MOVE: EBUSY is for a page that is pinned or not exclusive, EEXIST for a "
 			 "target that is mapped, ENOENT for a hole in the source; none is so" },
 	{ "UFFDIO_COPY", "ioctl_userfaultfd(2), UFFDIO_COPY: none of the reasons that it gives for this errno holds" },

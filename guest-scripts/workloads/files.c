@@ -102,10 +102,7 @@ static void cut(struct area *file, struct rng *rng)
 	const size_t keep = rng_below(rng, file->pages);
 
 	area_note(file, "cut", keep, file->pages - keep);
-	oracle_begin(&file->oracle, keep, file->pages - keep);
-	if (ftruncate(file->fd, keep * PAGE) || ftruncate(file->fd, file->length))
-		run_error("ftruncate", errno);
-	oracle_end(&file->oracle, keep, file->pages - keep, HOLDS_ZEROS);
+	area_cut(file, keep);
 	area_verify(file, keep, true);
 	count(cuts, 1);
 }

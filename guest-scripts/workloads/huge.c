@@ -46,7 +46,7 @@ static counter_t *fills, *whole_outs, *shifts, *forks, *looks;
 
 /* Those of deeds.h that need no other area, and no userfaultfd. */
 static const char *const deed_names[] = {
-	"write", "pageout", "out", "look", "cold", "willneed", "drop", "free", "unmap", "protect",
+	"write", "pin", "pageout", "out", "look", "cold", "willneed", "drop", "free", "unmap", "protect",
 	"lock", "mincore", "collapse", "populate", "guard", "ask",
 };
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Swap devices that fail: null_blk with bad blocks that a saboteur switches on and off, under swapoff.
- *   victims      fault anonymous pages that can't be read: do_swap_page() must answer with a bus error, and
+ *   victims      fault anonymous pages that can't be read: do_swap_page() must answer with a bus error. Now and then they fork, and
+ *                what is lost to them must not look like anything else to the child; and
  *   file owners  read pages of a tmpfs file that can't be read: shmem_swapin_folio() must answer with EIO.
  * Writes fail at such times, too; then the page just stays in memory. swapoff (Linux 6.19) gives up a page that it can't
  * read and returns 0: a poison marker takes the place of the entry, in the page table or in the file.
@@ -15,11 +16,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "device.h"
@@ -44,6 +49,7 @@
 #define PATIENCE 200000
 /* Long enough for a swapoff to meet the pages first. */
 #define LEFT_ALONE 60000
+#define FORK_ONE_IN 2
 /* The last number of a swap type; devices come first. An entry of it is a marker, no page (Linux 6.19, swapops.h). */
 #define MARKER_TYPE 31
 
@@ -63,6 +69,7 @@ struct slice {
 	struct region region;
 	uint32_t *written; /* for each page: the epoch just before it was written */
 	bool *lost; /* for each page: not to be read again */
+	bool *spoiled; /* for each page: it broke off while it was written, and may hold anything */
 	int fd; /* of a file; -1 for anonymous memory */
 	unsigned int files;
 };
@@ -73,7 +80,7 @@ static _Atomic uint32_t epoch;
 static uint64_t sectors[DEVICES_MAX];
 static struct slice slices[SLICES_MAX];
 static counter_t *spells, *bus_errors, *eio_reads, *eio_faults, *markers, *readable, *files_spoiled, *failed_writes, *read_after_all;
-static counter_t *emptied;
+static counter_t *emptied, *child_reads, *child_losses;
 
 static uint64_t sectors_of(unsigned int device)
 {
@@ -203,7 +210,9 @@ static void write_page(struct slice *slice, size_t page)
 	if (guarded(write_body, &touch)) {
 		slice->written[page] = before;
 		slice->lost[page] = false;
+		slice->spoiled[page] = false;
 	} else {
+		slice->spoiled[page] = true;
 		judge_loss(slice, page, "a write to memory that no error hit", "SIGBUS");
 		count(failed_writes, 1);
 	}
@@ -261,6 +270,47 @@ static bool strand(struct slice *slice, struct rng *rng)
 	return !run_over();
 }
 
+/* It touches nothing: its own stack is no more locked than what it shares, and could be lost. */
+static void wait_to_be_killed(void *unused)
+{
+	(void)unused;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;)
+		pause();
+}
+
+static void read_page_of_child(struct slice *slice, size_t page, pid_t child)
+{
+	const uint32_t ticket = region_ticket(&slice->region, page);
+	uint64_t copy[PAGE / 8];
+	const struct iovec to = { copy, PAGE }, from = { region_page(&slice->region, page), PAGE };
+	const ssize_t got = process_vm_readv(child, &to, 1, &from, 1, 0);
+
+	if (got == PAGE) {
+		region_verify_copy(&slice->region, page, ticket, copy, true);
+		count(child_reads, 1);
+	} else if (got < 0 && errno == EFAULT) {
+		if (!slice->lost[page])
+			judge_loss(slice, page, "a read of memory of a child that no error hit", "EFAULT");
+		count(child_losses, 1);
+	} else {
+		run_error("process_vm_readv", got < 0 ? errno : ENODATA);
+	}
+}
+
+/* What is lost to this process is lost to its child, too, or it is what was written: be it that a swapoff gave it up before. */
+static void read_child(struct slice *slice)
+{
+	const pid_t child = child_start(wait_to_be_killed, NULL);
+
+	for (size_t page = 0; page < slice_pages && !run_over(); page++)
+		if (!slice->spoiled[page])
+			read_page_of_child(slice, page, child);
+	kill(child, SIGKILL);
+	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 static void victim(struct worker *worker)
 {
 	struct slice *slice = worker->argument;
@@ -277,6 +327,8 @@ static void victim(struct worker *worker)
 		for (size_t i = 0; i < slice_pages && !run_over(); i++)
 			if (!slice->lost[order[i]])
 				read_memory(slice, order[i], bus_errors);
+		if (rng_below(&worker->rng, FORK_ONE_IN) == 0)
+			read_child(slice);
 	}
 }
 
@@ -416,6 +468,7 @@ static void slice_new(struct slice *slice, uint64_t id, bool is_file)
 	slice->region = region_over(memory, id, slice_pages);
 	slice->written = locked_memory(slice_pages * sizeof(*slice->written));
 	slice->lost = locked_memory(slice_pages * sizeof(*slice->lost));
+	slice->spoiled = locked_memory(slice_pages * sizeof(*slice->spoiled));
 	slice->fd = -1;
 	if (is_file)
 		new_file(slice);
@@ -436,6 +489,8 @@ static void setup(void)
 	failed_writes = counter("failed_writes");
 	read_after_all = counter("read_after_eio");
 	emptied = counter("emptied_while_bad");
+	child_reads = counter("child_reads");
+	child_losses = counter("child_losses");
 	guard_bus_errors();
 	if (victims + owners > SLICES_MAX)
 		run_fail("--victims and --owners");

@@ -5,7 +5,8 @@
  *   owners    each has an area of each kind. They write-protect runs of pages and lift that again; in between they do all that
  *             leaves the protection as it is, or takes it away (deeds.h). They know of each page whether it is protected, and
  *             look it up in /proc/self/pagemap. A write to a protected page has to be reported first;
- *   children  of the owners share their pages, swapped out or not, write some, and end;
+ *   children  of the owners share their pages, swapped out or not, write some, and end. Nobody has registered their memory: none of
+ *             their pages is protected;
  *   lookers   read pages of all areas, which maps and pins them;
  *   a server  is told of the writes, and lifts the protection;
  *   a compactor moves pages.
@@ -28,6 +29,7 @@
 #define SHOWN_OF_HISTORY 70
 #define REPORTED "ioctl_userfaultfd(2), UFFDIO_WRITEPROTECT: a write to what is protected is reported before it is done"
 #define SHOWN "pagemap.rst: bit 57 is set for pages that userfaultfd write-protects"
+#define NOT_INHERITED "userfaultfd(2): only with UFFD_FEATURE_EVENT_FORK the memory of a child is registered; pagemap.rst, bit 57"
 
 enum mark {
 	MARK_OFF,
@@ -186,6 +188,17 @@ static void apply(struct field *field, enum effect effect, size_t first, size_t 
 	}
 }
 
+static void check_of_child(const struct area *area, size_t page)
+{
+	const uint64_t word = pagemap_word(area_page(area, page));
+	char text[60];
+
+	if (!(word & PAGEMAP_PROTECTED))
+		return;
+	snprintf(text, sizeof(text), "pagemap %#llx; kind %u", (unsigned long long)word, (unsigned int)area->kind);
+	run_mismatch(page, KIND_WRONG, NOT_INHERITED, "a page of a child, not protected", text);
+}
+
 static void child_body(void *argument)
 {
 	struct owner *parent = argument;
@@ -195,9 +208,11 @@ static void child_body(void *argument)
 		struct area area = area_of_child(&parent->fields[kind].area, &parent->snapshots[kind]);
 
 		for (size_t page = 0; page < area.pages && !run_over(); page++) {
+			check_of_child(&area, page);
 			if (rng_below(&rng, 4) == 0)
 				area_write(&area, page, 1);
 			area_verify(&area, page, false);
+			check_of_child(&area, page);
 		}
 	}
 }
@@ -344,7 +359,7 @@ static void setup(void)
 	for (uint64_t i = 0; i < owners_count && uffd >= 0; i++)
 		for (unsigned int kind = 0; kind < AREA_KINDS; kind++) {
 			/* One is enough: all of its pages are swapped out and have to come back, though few have records. */
-			if (!(1u << kind & HUGE) || (i == 0 && area_huge_is_small()))
+			if (!(1u << kind & (HUGE | PRIVATE)) || (1u << kind & HUGE && i == 0 && area_huge_is_small()))
 				field_new(&owners[i].fields[kind], kind, 1 + i * AREA_KINDS + kind);
 			if (kind <= AREA_HUGE)
 				owners[i].snapshots[kind] = oracle_new(0, pages);

@@ -50,7 +50,7 @@ struct actor {
 	struct area areas[AREA_KINDS];
 	/* A second one of each whose pages can be moved: UFFDIO_MOVE takes them there and back. */
 	struct area others[AREA_LARGE + 1];
-	struct oracle snapshots[AREA_HUGE + 1]; /* of the child */
+	struct oracle snapshots[AREA_KINDS_OWN]; /* of the child */
 	int child; /* 0: none */
 	unsigned int children;
 };
@@ -85,16 +85,16 @@ static void child(void *argument)
 {
 	struct actor *parent = argument;
 	struct rng rng = rng_stream(run_seed(), CHILD_REGIONS + parent->snapshots[0].region);
-	struct area areas[AREA_HUGE + 1];
+	struct area areas[AREA_KINDS_OWN];
 
-	for (size_t i = 0; i <= AREA_HUGE; i++)
+	for (size_t i = 0; i < AREA_KINDS_OWN; i++)
 		areas[i] = area_of_child(&parent->areas[i], &parent->snapshots[i]);
 	for (uint64_t steps = rng_below(&rng, 12); steps && !run_over(); steps--) {
 		const uint64_t kind = rng_below(&rng, AREA_KINDS);
 
-		if (kind > AREA_HUGE && parent->areas[kind].pages)
+		if (kind >= AREA_KINDS_OWN && parent->areas[kind].pages)
 			area_look(&parent->areas[kind], rng_below(&rng, pages), false);
-		else if (kind <= AREA_HUGE && areas[kind].pages)
+		else if (kind < AREA_KINDS_OWN && areas[kind].pages)
 			child_step(&areas[kind], &rng);
 		sleep_us(rng_below(&rng, 3000));
 	}
@@ -112,7 +112,7 @@ static void fork_child(struct actor *actor)
 {
 	child_reap(&actor->child);
 	actor->children++;
-	for (size_t i = 0; i <= AREA_HUGE; i++)
+	for (size_t i = 0; i < AREA_KINDS_OWN; i++)
 		oracle_copy(&actor->snapshots[i], &actor->areas[i].oracle, child_region(actor, i));
 	actor->child = child_start(child, actor);
 	count(forks, 1);
@@ -262,7 +262,7 @@ static void actor_new(struct actor *actor, uint64_t id)
 			area_write(&actor->areas[kind], page, 0);
 		if (kind <= AREA_LARGE)
 			area_new(&actor->others[kind], kind, id + AREA_KINDS + kind, pages, uffd);
-		if (kind <= AREA_HUGE)
+		if (kind < AREA_KINDS_OWN)
 			actor->snapshots[kind] = oracle_new(0, pages);
 	}
 }

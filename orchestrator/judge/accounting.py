@@ -116,8 +116,8 @@ EXACT = (
         unit="bytes",
         promise="cgroup-v2.rst: the memory that zswap uses for the cgroup; no device is on",
     ),
-    *(_stat(name) for name in ("anon", "rss", "swapcached", "zswapped", "swap")),
-    _stat("shmem", files=True),
+    *(_stat(name) for name in ("anon", "rss", "swapcached", "zswapped", "swap", "anon_thp")),
+    *(_stat(name, files=True) for name in ("shmem", "shmem_thp")),
     Figure(
         name=UNMAPPED,
         what="the number of the load's pages that nobody maps",

@@ -73,11 +73,11 @@ static void a_fall_is_not_waited_for(void)
 	CHECK_NUMBER(now_ns(), START);
 }
 
-static void cgroup_has(unsigned int shmem)
+static void cgroup_has(const char *name, unsigned int bytes)
 {
-	char text[40];
+	char text[60];
 
-	snprintf(text, sizeof(text), "anon 0\nshmem %u\n", shmem);
+	snprintf(text, sizeof(text), "anon 0\n%s %u\n", name, bytes);
 	kernel_file("/sys/fs/cgroup/workload/memory.stat", text);
 	strcpy(shared->cgroup, "/sys/fs/cgroup/workload");
 }
@@ -86,12 +86,27 @@ static void cgroup_has(unsigned int shmem)
 static void shared_memory_that_no_file_explains_is_waited_for(void)
 {
 	start_anew();
-	cgroup_has(0);
+	cgroup_has("shmem", 0);
 	accounting_settle(BEFORE_LOAD);
-	cgroup_has(4096);
+	cgroup_has("shmem", 4096);
 	accounting_settle(AFTER_LOAD);
 	CHECK_NUMBER(after("cgroup.stat.shmem"), 4096);
 	CHECK(now_ns() > START + 10000000000ull);
+}
+
+/* Of anonymous memory and of files; the pages themselves may be gone. */
+static void huge_pages_that_are_still_counted_are_waited_for(void)
+{
+	static const char *const names[] = { "anon_thp", "shmem_thp" };
+
+	for (unsigned int i = 0; i < 2; i++) {
+		start_anew();
+		cgroup_has(names[i], 0);
+		accounting_settle(BEFORE_LOAD);
+		cgroup_has(names[i], 2097152);
+		accounting_settle(AFTER_LOAD);
+		CHECK(now_ns() > START + 10000000000ull);
+	}
 }
 
 static void a_swapoff_that_fills_the_swap_cache(void)
@@ -189,6 +204,7 @@ int main(void)
 	RUN(what_came_with_the_first_use_is_waited_for);
 	RUN(a_fall_is_not_waited_for);
 	RUN(shared_memory_that_no_file_explains_is_waited_for);
+	RUN(huge_pages_that_are_still_counted_are_waited_for);
 	RUN(where_swapoff_leaves_pages_in_the_swap_cache_those_are_not_judged);
 	RUN(where_swapoff_brings_pages_back_one_that_is_left_is_judged);
 	RUN(where_it_brings_them_back_a_count_below_zero_is_judged);

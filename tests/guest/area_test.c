@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Mappings with an oracle, on the host's kernel: after each call the pages hold what the oracle says. */
+#define _GNU_SOURCE
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "area.h"
 #include "check.h"
@@ -123,6 +125,74 @@ static void zeros_are_written_to_pages_that_were_dropped(void)
 	check_all(HOLDS_RECORD, HOLDS_RECORD);
 }
 
+/* Twice: at some generations one of these pages is zeros. */
+static void what_is_written_by_way_of_a_pin_is_there(void)
+{
+	for (enum area_kind kind = AREA_SMALL; kind < AREA_KINDS; kind++) {
+		start_anew(kind);
+		area_drop(&area, 0, 1);
+		for (unsigned int i = 0; i < 2; i++) {
+			const uint32_t written = area.oracle.expected[1].written;
+
+			area_write_pinned(&area, 0, PAGES);
+			CHECK_NUMBER(area.oracle.expected[1].written, written + 1);
+			check_all(HOLDS_RECORD, HOLDS_RECORD);
+		}
+	}
+}
+
+static void a_write_by_way_of_a_pin_that_fails_is_an_error(void)
+{
+	start_anew(AREA_SMALL);
+	CHECK(!mprotect(area.base, area.length, PROT_READ));
+	area_write_pinned(&area, 0, 1);
+	CHECK_NUMBER(shared->errors_count, 1);
+	CHECK_TEXT(shared->errors[0].call, "process_vm_writev");
+}
+
+static void a_file_that_is_cut_is_zeros_from_there_on_however_it_is_mapped(void)
+{
+	for (enum area_kind kind = AREA_SMALL; kind < AREA_KINDS; kind++) {
+		if (!(CUTTABLE & 1u << kind))
+			continue;
+		start_anew(kind);
+		area_cut(&area, PAGES / 2);
+		check_all(HOLDS_RECORD, HOLDS_ZEROS);
+		area_cut(&area, 0);
+		check_all(HOLDS_ZEROS, HOLDS_ZEROS);
+	}
+}
+
+static void a_hole_in_its_file_leaves_what_was_written_to_a_private_mapping(void)
+{
+	start_anew(AREA_PRIVATE);
+	area_drop(&area, 0, 1);
+	area_punch_below(&area, 0, PAGES);
+	check_all(HOLDS_ZEROS, HOLDS_RECORD);
+}
+
+static void a_private_mapping_writes_nothing_to_its_file(void)
+{
+	uint8_t read[16];
+
+	start_anew(AREA_PRIVATE);
+	CHECK_NUMBER(pread(area.fd, read, sizeof(read), 0), sizeof(read));
+	for (size_t i = 0; i < sizeof(read); i++)
+		CHECK_NUMBER(read[i], 0);
+	area_renew(&area);
+	check_all(HOLDS_ZEROS, HOLDS_ZEROS);
+}
+
+static void a_child_has_pages_of_its_own_of_all_but_shared_files(void)
+{
+	const struct oracle snapshot = oracle_new(2, PAGES);
+
+	for (enum area_kind kind = AREA_SMALL; kind < AREA_KINDS; kind++) {
+		start_anew(kind);
+		CHECK((area_of_child(&area, &snapshot).oracle.region == 2) == (kind < AREA_KINDS_OWN));
+	}
+}
+
 static void others_see_what_the_owner_wrote(void)
 {
 	start_anew(AREA_SMALL);
@@ -164,6 +234,12 @@ int main(void)
 	RUN(a_mapping_in_pieces_is_not_shifted);
 	RUN(what_is_cut_off_comes_back_as_zeros);
 	RUN(zeros_are_written_to_pages_that_were_dropped);
+	RUN(what_is_written_by_way_of_a_pin_is_there);
+	RUN(a_write_by_way_of_a_pin_that_fails_is_an_error);
+	RUN(a_file_that_is_cut_is_zeros_from_there_on_however_it_is_mapped);
+	RUN(a_hole_in_its_file_leaves_what_was_written_to_a_private_mapping);
+	RUN(a_private_mapping_writes_nothing_to_its_file);
+	RUN(a_child_has_pages_of_its_own_of_all_but_shared_files);
 	RUN(others_see_what_the_owner_wrote);
 	RUN(others_judge_nothing_that_is_not_to_be_read);
 	RUN(a_history_keeps_what_was_last);

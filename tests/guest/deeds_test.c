@@ -56,7 +56,7 @@ static void no_order_of_deeds_makes_the_oracle_wrong(void)
 static void each_deed_is_for_some_kind_of_area_and_has_its_weight(void)
 {
 	for (size_t i = 0; i < deeds_count; i++) {
-		CHECK(deeds[i].kinds && !(deeds[i].kinds & ~(ANONYMOUS | FILES)));
+		CHECK(deeds[i].kinds && !(deeds[i].kinds & ~(ANONYMOUS | PRIVATE | FILES)));
 		CHECK(deeds[i].weight && deeds[i].body && deeds[i].name[0]);
 		for (size_t j = 0; j < i; j++)
 			CHECK(strcmp(deeds[i].name, deeds[j].name));

@@ -103,6 +103,7 @@ static void the_cgroup_has_files_and_lines_of_its_own(void)
 	CHECK_NUMBER(value_of("cgroup.memory.zswap.current"), -1);
 	CHECK_NUMBER(value_of("cgroup.stat.anon"), 8192);
 	CHECK_NUMBER(value_of("cgroup.stat.shmem"), 53248);
+	CHECK_NUMBER(value_of("cgroup.stat.anon_thp"), 7);
 	CHECK_NUMBER(value_of("cgroup.stat.swapcached"), 0);
 	CHECK_NUMBER(value_of("cgroup.stat.rss"), -1);
 	CHECK_TEXT(why("cgroup.stat.rss"), CGROUP "/memory.stat does not have it");

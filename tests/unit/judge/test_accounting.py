@@ -119,11 +119,12 @@ def test_the_pages_that_were_left_are_shown() -> None:
 
 def test_pages_of_files_that_were_left_are_no_leak() -> None:
     left = {UNMAPPED: 16, "cgroup.stat.shmem": 65_536, "vmstat.nr_shmem": 16, "vmstat.nr_file_pages": 16}
+    left |= {"cgroup.stat.shmem_thp": 65_536}
 
     assert texts(grown(left | {"files.tmpfs_kib": 64})) == []
     assert texts(grown(left | {"files.mounts": 1})) == []
-    assert len(texts(grown(left))) == 2
-    assert len(texts(grown(left | {"files.tmpfs_kib": 60}))) == 2
+    assert len(texts(grown(left))) == 3
+    assert len(texts(grown(left | {"files.tmpfs_kib": 60}))) == 3
     # Files explain no anonymous page, no swap and no counter below zero.
     assert texts(grown({"cgroup.stat.anon": 4096, "files.mounts": 1})) != []
 
