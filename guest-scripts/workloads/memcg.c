@@ -154,6 +154,7 @@ struct tenant {
 	unsigned int slot;
 	struct cgroup home;
 	struct region anon, huge;
+	uint8_t *hoard; /* what a hog fills */
 	bool cuts_huge, is_hog;
 	struct rng rng;
 };
@@ -222,13 +223,13 @@ static void use_kernel(struct tenant *self)
 
 static void hog(struct tenant *self)
 {
-	uint8_t *memory = private_memory(hog_pages * PAGE);
+	uint8_t *const memory = self->hoard;
 
 	for (size_t i = 0; i < 2 * hog_pages && !run_over(); i++) {
 		*(uint64_t *)(memory + i % hog_pages * PAGE) = i + self->slot + 1;
 		operations_add(1);
 	}
-	munmap(memory, hog_pages * PAGE);
+	madvise(memory, hog_pages * PAGE, MADV_DONTNEED);
 }
 
 static void move_house(struct tenant *self)
@@ -424,6 +425,8 @@ static void landlord(void *argument)
 	tenant.rng = rng_stream(run_seed(), 500 + tenant.slot);
 	/* Untouched here, so that each tenant begins with pages of its own; tables are charged to nobody in the tree. */
 	tenant.anon = region_over(private_memory(anon_pages * PAGE), REGION_ANON, anon_pages);
+	/* Mapped here: to a tenant at its limit mmap() may say ENOMEM, as a VMA is charged, too. */
+	tenant.hoard = private_memory(hog_pages * PAGE);
 	/* With pages of 64 KiB a huge one has 512 MiB. */
 	tenant.cuts_huge = HUGE_ALIGN <= 4u << 20;
 	if (tenant.cuts_huge) {
