@@ -80,7 +80,7 @@ static _Atomic uint32_t epoch;
 static uint64_t sectors[DEVICES_MAX];
 static struct slice slices[SLICES_MAX];
 static counter_t *spells, *bus_errors, *eio_reads, *eio_faults, *markers, *readable, *files_spoiled, *failed_writes, *read_after_all;
-static counter_t *emptied, *child_reads, *child_losses;
+static counter_t *emptied, *child_reads, *child_losses, *children_lost;
 
 static uint64_t sectors_of(unsigned int device)
 {
@@ -270,7 +270,24 @@ static bool strand(struct slice *slice, struct rng *rng)
 	return !run_over();
 }
 
-/* It touches nothing: its own stack is no more locked than what it shares, and could be lost. */
+/*
+ * It touches next to nothing: its own stack is no more locked than what it shares, and could be lost before it waits. Then the
+ * kernel kills it, as it can't take a signal that it blocks.
+ */
+static pid_t start_fragile_child(void (*body)(void *))
+{
+	sigset_t faults, before;
+	pid_t child;
+
+	sigemptyset(&faults);
+	sigaddset(&faults, SIGBUS);
+	sigaddset(&faults, SIGSEGV);
+	pthread_sigmask(SIG_BLOCK, &faults, &before);
+	child = child_start(body, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return child;
+}
+
 static void wait_to_be_killed(void *unused)
 {
 	(void)unused;
@@ -279,7 +296,8 @@ static void wait_to_be_killed(void *unused)
 		pause();
 }
 
-static void read_page_of_child(struct slice *slice, size_t page, pid_t child)
+/* False: the child is gone. */
+static bool read_page_of_child(struct slice *slice, size_t page, pid_t child)
 {
 	const uint32_t ticket = region_ticket(&slice->region, page);
 	uint64_t copy[PAGE / 8];
@@ -293,19 +311,23 @@ static void read_page_of_child(struct slice *slice, size_t page, pid_t child)
 		if (!slice->lost[page])
 			judge_loss(slice, page, "a read of memory of a child that no error hit", "EFAULT");
 		count(child_losses, 1);
+	} else if (got < 0 && errno == ESRCH) {
+		count(children_lost, 1);
+		return false;
 	} else {
 		run_error("process_vm_readv", got < 0 ? errno : ENODATA);
 	}
+	return true;
 }
 
 /* What is lost to this process is lost to its child, too, or it is what was written: be it that a swapoff gave it up before. */
 static void read_child(struct slice *slice)
 {
-	const pid_t child = child_start(wait_to_be_killed, NULL);
+	const pid_t child = start_fragile_child(wait_to_be_killed);
 
 	for (size_t page = 0; page < slice_pages && !run_over(); page++)
-		if (!slice->spoiled[page])
-			read_page_of_child(slice, page, child);
+		if (!slice->spoiled[page] && !read_page_of_child(slice, page, child))
+			break;
 	kill(child, SIGKILL);
 	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
 		;
@@ -491,6 +513,7 @@ static void setup(void)
 	emptied = counter("emptied_while_bad");
 	child_reads = counter("child_reads");
 	child_losses = counter("child_losses");
+	children_lost = counter("children_lost");
 	guard_bus_errors();
 	if (victims + owners > SLICES_MAX)
 		run_fail("--victims and --owners");
