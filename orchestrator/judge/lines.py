@@ -27,6 +27,7 @@ ESCAPE = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b\n]*(?:\x0
 # Colours, as `cat -v` and syslog daemons write them.
 COLOUR = re.compile(r"(?:\^\[|#033|\\x1b|\\033)\[[0-9;]{0,20}m")
 COLOUR_SIGNS = ("^[[", "#033[", "\\x1b[", "\\033[")
+PAGE_SIGNS = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&#x27;", "'"), ("&#39;", "'"), ("&amp;", "&"))
 # A program's name and number at the end of what stands before a stamp: the stamp is the program's own.
 PROGRAM = re.compile(r"\S\[\d{1,10}\]: $")
 PROGRAM_WIDTH = 16
@@ -184,6 +185,10 @@ def without_codes(text: str) -> str:
         text = ESCAPE.sub("", text)
     if any(sign in text for sign in COLOUR_SIGNS):
         text = COLOUR.sub("", text)
+    # Text that was copied out of a page's source.
+    if "&lt;" in text or "&gt;" in text:
+        for sign, plain in PAGE_SIGNS:
+            text = text.replace(sign, plain)
     # A terminal would show only what follows the last carriage return; the serial log keeps all of it.
     text = text.replace("\r", "").replace("\0", "")
     # Web pages and East Asian mails have other spaces.

@@ -24,6 +24,7 @@ from orchestrator.judge.infrastructure import (
     SCHEDULING,
     SLEEPS,
     SOCKET_LOCKS,
+    SYSFS,
     TICKS,
     TRANSFERS,
     UNINITIALISED,
@@ -107,7 +108,27 @@ NOWHERE: tuple[Source, ...] = ()
 WATCHDOG = r"(?:(?:NMI )?watchdog: |rcu: )?"
 LOCK_REPORT = r"(?:\[ )?(?:INFO|WARNING|BUG): (?:\[ )?"
 
+TRAPS = (
+    "general protection fault|divide error|invalid opcode|stack segment|int3|synchronous [a-z ]+"
+    "|Kernel access of bad area|Exception in kernel mode|Machine check"
+)
+
 OOPSES = (
+    # Until v4.5.
+    Pattern(
+        kind=K.KASAN,
+        line=re.compile(rf"BUG: KASan: use after free in {FUNCTION}"),
+        title="KASAN: use-after-free",
+        sources=LINE_FIRST,
+        detail=re.compile(r"(?P<detail>Read|Write) of size"),
+    ),
+    Pattern(
+        kind=K.KASAN,
+        line=re.compile(rf"BUG: KASan: out of bounds (?:access|on stack) in {FUNCTION}"),
+        title="KASAN: out-of-bounds",
+        sources=LINE_FIRST,
+        detail=re.compile(r"(?P<detail>Read|Write) of size"),
+    ),
     Pattern(
         kind=K.KASAN,
         line=re.compile(rf"BUG: KASAN: {OUTER}(?:double-free or )?(?P<bug>(?:invalid|double)-free) in {FUNCTION}"),
@@ -258,6 +279,14 @@ OOPSES = (
         title="stack segment fault",
         follows=frozenset({K.KASAN}),
     ),
+    # arm64's word for an access of a program's: the exception came from user space, says its syndrome.
+    Pattern(
+        kind=K.OTHER,
+        line=re.compile(r"Unhandled fault: .* \(0x[89]2[0-9a-f]{6}\) at "),
+        title="Unhandled fault of a program",
+        severity=NOTE,
+        sources=NOWHERE,
+    ),
     Pattern(
         kind=K.OOPS,
         line=re.compile(
@@ -267,6 +296,7 @@ OOPSES = (
         title="{what}",
         follows=frozenset({K.OOPS}),
     ),
+    Pattern(kind=K.OOPS, line=re.compile(r"(?P<what>PANIC: early exception) 0x"), title="{what}"),
     # v5.8's spelling.
     Pattern(kind=K.OOPS, line=re.compile(r"divide_error: [0-9a-f]{4} \[#"), title="divide error"),
     # 32-bit arm; of a program's accesses it says which program.
@@ -296,7 +326,11 @@ OOPSES = (
     ),
     Pattern(
         kind=K.OOPS,
-        line=re.compile(r"(?P<what>Internal error|Oops|stack guard page)(?:: |\b.*\[#)"),
+        # Programs write both words, too: an oops has its number, or what stands before that.
+        line=re.compile(
+            r"(?P<what>Internal error|Oops|stack guard page)(?:\b.*\[#"
+            rf"|: (?:[0-9a-f]{{4,16}}|Oops(?: - [\w ]+)?: [0-9a-f]+|[\w -]*: [0-9a-f]{{8,16}}|{TRAPS})(?:,| [A-Z]|$))"
+        ),
         title="{what}",
         follows=frozenset({K.OOPS, K.BUG, K.KASAN, K.LIST}),
     ),
@@ -304,7 +338,7 @@ OOPSES = (
     Pattern(
         kind=K.OOPS,
         line=re.compile(
-            r"(?P<what>[A-Z]?[a-z]+(?: [a-z]+){0,5}(?=: [0-9a-f]{4}(?: ilc:\d)? \[#\d)"
+            r"(?P<what>[A-Z]?[a-z]+(?:[ -][a-z]+){0,5}(?=: [0-9a-f]{4}(?: ilc:\d)? \[#\d)"
             r"|(?:Kernel|Unhandled kernel|Reserved instruction|Break instruction)(?: [A-Za-z]+){1,4}(?= ?\[#\d+\]:?$))"
         ),
         title="{what}",
@@ -367,6 +401,20 @@ OBJECTS = (
         line=re.compile(r"BUG (?P<cache>[\w:.-]+) \(.*\): (?P<what>[A-Z][\w ]+)"),
         title="BUG: slab {cache}: {what}",
         sources=TRACE_ONLY,
+    ),
+    # The SLAB allocator, until v6.7.
+    Pattern(
+        kind=K.SLUB,
+        line=re.compile(r"Slab corruption \(.*\): (?P<cache>\S+) start="),
+        title="BUG: slab {cache}: corruption",
+        sources=NOWHERE,
+    ),
+    Pattern(
+        kind=K.SLUB,
+        line=re.compile(r"slab error in \w+\(\): cache `(?P<cache>[^']+)': (?P<what>\S.*)"),
+        title="BUG: slab {cache}: {what}",
+        sources=TRACE_ONLY,
+        skip=(*GENERAL, FREEING),
     ),
     Pattern(
         kind=K.SLUB,
@@ -432,6 +480,16 @@ OBJECTS = (
         title="memory leak",
         sources=TRACE_ONLY,
         skip=(*GENERAL, CONSTRUCTORS),
+    ),
+    # What /sys/kernel/debug/kmemleak has of an object; the console with kmemleak.verbose=1.
+    Pattern(
+        kind=K.LEAK,
+        line=re.compile(r"unreferenced object (?:\(percpu\) )?0x[0-9a-f]+ \(size \d+\):"),
+        title="memory leak",
+        sources=TRACE_ONLY,
+        skip=(*GENERAL, CONSTRUCTORS),
+        follows=frozenset({K.LEAK}),
+        within=AFTER_WARNING,
     ),
     Pattern(
         kind=K.LEAK,
@@ -692,7 +750,10 @@ STALLS = (
     Pattern(kind=K.LOCKUP, line=re.compile(r"BUG: workqueue lockup"), title="BUG: workqueue lockup", sources=NOWHERE),
     Pattern(
         kind=K.LOCKUP,
-        line=re.compile(WATCHDOG + r"(?:CPU ?\d+:? )?(?:Watchdog detected hard|(?:self-)?detected hard|Hard) LOCKUP"),
+        line=re.compile(
+            WATCHDOG
+            + r"(?:(?:Watchdog )?CPU[ :]?\d+:? )?(?:Watchdog detected hard|(?:self-)?detected [Hh]ard|Hard) LOCKUP"
+        ),
         title="hard lockup",
         sources=STALLED_AT,
         named=WORK,
@@ -779,8 +840,19 @@ OTHERS = (
     ),
     Pattern(
         kind=K.OTHER,
+        line=re.compile(r"(?P<what>sysfs: cannot create duplicate filename)"),
+        title="{what}",
+        sources=TRACE_ONLY,
+        skip=(*GENERAL, SYSFS),
+        follows=frozenset({K.WARNING}),
+        within=AFTER_WARNING,
+    ),
+    Pattern(
+        kind=K.OTHER,
         line=re.compile(r"kobject_add_internal failed for .* (?:with -EEXIST|don't try)"),
         title="WARNING: kobject bug",
+        follows=frozenset({K.OTHER}),
+        within=60,
     ),
     Pattern(
         kind=K.OTHER,
@@ -803,6 +875,16 @@ OTHERS = (
         sources=TRACE_ONLY,
         detail=re.compile(r"(?P<detail>(?!-+\[)\S.*)"),
     ),
+    # ZFS stops a thread for ever at what it did not expect.
+    Pattern(
+        kind=K.BUG,
+        line=re.compile(
+            rf"PANIC at \S+:\d+:{FUNCTION}\(\)|SPLError: [\d:]+\(\S+:\d+:(?P<place>{NAME})\(\)\) SPL PANIC"
+        ),
+        title="SPL panic",
+        sources=LINE_FIRST,
+    ),
+    Pattern(kind=K.BUG, line=re.compile(r"PANIC: (?P<why>\S.*)"), title="PANIC: {why}", sources=TRACE_ONLY, prose=True),
     Pattern(
         kind=K.PANIC,
         line=re.compile(r"(?:trusty|trusty_\w+): *(?:.* )?(?P<why>(?:panic|ASSERT FAILED)\b.*)"),
@@ -848,15 +930,22 @@ NOTES = (
     ),
     Pattern(
         kind=K.OTHER,
-        line=re.compile(r"(?P<what>Memory cgroup out of memory|Out of memory): Kill"),
+        line=re.compile(r"(?P<what>Memory cgroup out of memory|Out of memory)(?: \(oom_kill_allocating_task\))?: Kill"),
         title="{what}",
         severity=NOTE,
         sources=NOWHERE,
     ),
     Pattern(
         kind=K.OTHER,
-        line=re.compile(r".{1,40}: page allocation failure: order:(?P<order>\d+)"),
+        line=re.compile(r".{1,40}: page allocation failure[:.] order:(?P<order>\d+)"),
         title="page allocation failure of order {order}",
+        severity=NOTE,
+        sources=NOWHERE,
+    ),
+    Pattern(
+        kind=K.OTHER,
+        line=re.compile(r"irq \d+: nobody cared"),
+        title="an interrupt that no handler took",
         severity=NOTE,
         sources=NOWHERE,
     ),
@@ -924,8 +1013,8 @@ CHECK_PLACES = (
 # Each line that begins a report has one of these in it: plain words are what makes much text quick to search.
 WORDS = (
     "BUG", "WARNING", "INFO:", "KASAN:", "UBSAN:", "nable to handle kernel", "Insufficient stack space",
-    "ernel stack overflow", "PANIC: double fault", "general protection fault", "divide error", "stack segment",
-    "segment not present", "invalid TSS", "alignment check", "int3", "control protection exception",
+    "ernel stack overflow", "PANIC: ", "PANIC at ", "SPL PANIC", "general protection fault", "divide error",
+    "stack segment", "segment not present", "invalid TSS", "alignment check", "int3", "control protection exception",
     "coprocessor segment overrun", "Unhandled fault", "Unhandled prefetch", "SError Interrupt on CPU", "Bad mode in",
     "Internal error",
     "Missing ENDBR", "CFI failure", "invalid opcode", "Oops", "stack guard page", "unchecked MSR access",
@@ -934,10 +1023,12 @@ WORDS = (
     "error on swap-device", "Decompression error", "non-static key", "DEBUG_LOCKS_WARN_ON", "in preemptible",
     "bad: scheduling", "switch within RCU", "blocked for more than", "in I/O wait for more than", "die for more than",
     "kthread starved", "kthread timer wakeup", "CSD lock", "ard LOCKUP", "[#", "Kernel panic", "already registered",
-    "kobject_add_internal", "unregister_netdevice: waiting", "VFS: Close", "VFS: Busy inodes", "panicked at",
-    "trusty", "FAULT_INJECTION", "ut of memory", "page allocation failure", "hogged CPU", "fatal error: ",
-    "panic: runtime", "SYZFAIL", "Linux version ", "Booting Linux on physical", "ODEBUG: ", "turning off the lock",
-    "kmemleak: ", "Alignment trap", "divide_error", "SeaBIOS (version", "UEFI firmware (version", "U-Boot 20",
+    "kobject_add_internal", "unregister_netdevice: waiting", "duplicate filename", "unreferenced object",
+    "slab error in", "VFS: Close", "VFS: Busy inodes", "panicked at",
+    "trusty", "FAULT_INJECTION", "ut of memory", "page allocation failure", "nobody cared", "hogged CPU",
+    "fatal error: ", "panic: runtime", "SYZFAIL", "Linux version ", "Booting Linux on physical", "ODEBUG: ",
+    "turning off the lock", "kmemleak: ", "Alignment trap", "divide_error", "SeaBIOS (version",
+    "UEFI firmware (version", "U-Boot 20",
 )  # fmt: skip
 
 # The beginning of a boot: a splat where something ran before, which only its reader knows.

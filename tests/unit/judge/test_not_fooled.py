@@ -43,6 +43,31 @@ def test_this_is_no_complaint(text: str) -> None:
     assert found(text) == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Internal error: could not open the cache",
+        "Internal error: Oops, connection lost",
+        "Oops: something went wrong, please retry",
+        "Oops: 12 files were not found",
+        "panic: VERIFY(ioflag == 0) failed",
+        "PANIC: could not write to file",
+        '{"log":"Internal error: no such session\\n","stream":"stderr"}',
+    ],
+)
+def test_a_program_that_failed_is_no_fault_of_the_kernels(text: str) -> None:
+    """In a log without time stamps any line may be the kernel's."""
+    assert list(find_crashes([text, "Traceback (most recent call last):"])) == []
+
+
+def test_a_fault_of_a_program_is_noted_and_the_kernels_own_fails() -> None:
+    fault = "Unhandled fault: synchronous external abort (0x{}) at 0x0000007f87888000"
+
+    severities = [crash.severity for crash in found(fault.format("92000210"), fault.format("96000210"))]
+
+    assert severities == [Severity.NOTE, Severity.FATAL]
+
+
 def test_a_name_that_tears_a_hang_apart_does_not_hide_it() -> None:
     (crash,) = found("INFO: task a", "b:18 blocked for more than 143 seconds.", "      Not tainted 6.19.0 #1")
 
