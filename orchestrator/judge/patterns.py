@@ -71,6 +71,9 @@ class Pattern:
     behind: re.Pattern[str] | None = None  # no splat unless one of the few lines before is like this
     all_callers: bool = False  # the report is written by several CPUs
     prose: bool = False  # may be said of anything: only a stack below makes it a splat
+    common: bool = (
+        False  # words of programs, too: in a line that does not name the kernel, only a stack makes it a splat
+    )
     silent: bool = False  # no splat at all: known so that it is not taken for one, or for a part of one
     bare_trace: bool = False  # the frames follow without "Call Trace:"
     part: re.Pattern[str] | None = None  # a line above each of several stacks, all of which belong to the report
@@ -456,6 +459,13 @@ OBJECTS = (
         line=re.compile(r"page dumped because: (?P<what>VM_BUG_ON\w*|VM_WARN_ON\w*)"),
         title="{what}",
         follows=frozenset({K.MEMORY, K.KASAN}),
+    ),
+    Pattern(
+        kind=K.MEMORY,
+        line=re.compile(r"(?P<what>pagealloc: (?:memory corruption|single bit error))"),
+        title="{what}",
+        sources=TRACE_ONLY,
+        skip=(*GENERAL, PAGE_CACHE),
     ),
     Pattern(
         kind=K.MEMORY,
@@ -891,7 +901,7 @@ OTHERS = (
         title="trusty: {why}",
         sources=NOWHERE,
     ),
-    Pattern(kind=K.BUG, line=re.compile(rf"BUG: {OUTER}(?P<what>\S.*)"), title="BUG: {what}"),
+    Pattern(kind=K.BUG, line=re.compile(rf"BUG: {OUTER}(?P<what>\S.*)"), title="BUG: {what}", common=True),
     Pattern(
         kind=K.OTHER,
         # A kernel's own word for something odd. Boot has its share of harmless ones.
@@ -939,6 +949,13 @@ NOTES = (
         kind=K.OTHER,
         line=re.compile(r".{1,40}: page allocation failure[:.] order:(?P<order>\d+)"),
         title="page allocation failure of order {order}",
+        severity=NOTE,
+        sources=NOWHERE,
+    ),
+    Pattern(
+        kind=K.OTHER,
+        line=re.compile(r".{1,40}: (?P<what>vmalloc: allocation failure|vmalloc error|page allocation stalls)\b"),
+        title="{what}",
         severity=NOTE,
         sources=NOWHERE,
     ),
@@ -1025,7 +1042,8 @@ WORDS = (
     "kthread starved", "kthread timer wakeup", "CSD lock", "ard LOCKUP", "[#", "Kernel panic", "already registered",
     "kobject_add_internal", "unregister_netdevice: waiting", "duplicate filename", "unreferenced object",
     "slab error in", "VFS: Close", "VFS: Busy inodes", "panicked at",
-    "trusty", "FAULT_INJECTION", "ut of memory", "page allocation failure", "nobody cared", "hogged CPU",
+    "trusty", "FAULT_INJECTION", "ut of memory", "page allocation failure", "page allocation stalls",
+    "vmalloc: allocation failure", "vmalloc error", "pagealloc: ", "nobody cared", "hogged CPU",
     "fatal error: ", "panic: runtime", "SYZFAIL", "Linux version ", "Booting Linux on physical", "ODEBUG: ",
     "turning off the lock", "kmemleak: ", "Alignment trap", "divide_error", "SeaBIOS (version",
     "UEFI firmware (version", "U-Boot 20",

@@ -71,7 +71,7 @@ class Watch:
                 report.add(line)
         if opened:
             self._open.append(opened)
-            self._fatal_seen = self._fatal_seen or opened.pattern.severity is Severity.FATAL
+            self._fatal_seen = self._fatal_seen or (opened.pattern.severity is Severity.FATAL and not opened.doubtful)
         self.remember(line)
         if not self._open or not (self._open[0].complete or len(self._open) > MOST_OPEN):
             return ()
@@ -106,6 +106,7 @@ class Watch:
     def _follows(self, pattern: Pattern, line: Line) -> bool:
         return any(
             report.pattern.kind in pattern.follows
+            and not report.doubtful
             and not (report.pattern.alone and pattern.kind is CrashKind.BUG)
             and (report.pattern.severity is Severity.FATAL or pattern.severity is not Severity.FATAL)
             and report.lines < pattern.within
@@ -132,6 +133,7 @@ class Watch:
         crash = report.crash()
         if report.silent:
             return
+        self._fatal_seen = self._fatal_seen or crash.severity is Severity.FATAL
         count = self._given.get(crash.title, 0)
         if count < SAME_TITLE and (count or len(self._given) < MOST_TITLES):
             self._given[crash.title] = count + 1

@@ -60,6 +60,28 @@ def test_a_program_that_failed_is_no_fault_of_the_kernels(text: str) -> None:
     assert list(find_crashes([text, "Traceback (most recent call last):"])) == []
 
 
+SAYS_BUG = "BUG: expected 3 pages, got 2"
+STACK = ["Call Trace:", " <TASK>", " demo_take+0x1/0x2", " </TASK>"]
+
+
+def test_a_tests_own_bug_is_none_of_the_kernels() -> None:
+    crashes = list(find_crashes(["running test 1", SAYS_BUG, "not ok 1", "kernel BUG at mm/demo.c:12!", *STACK]))
+
+    assert [(crash.title, crash.follow_up) for crash in crashes] == [("kernel BUG in demo_take", False)]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [[SAYS_BUG, *STACK], [f"[   12.000000] {SAYS_BUG}"], [f"Nov  1 10:00:00 host kernel: {SAYS_BUG}"],
+     [f"4,7,1000000,-;{SAYS_BUG}"], [f"<4>[   12.000000] {SAYS_BUG}"]],
+    ids=["stack", "stamp", "syslog", "kmsg", "level"],
+)  # fmt: skip
+def test_the_kernels_own_bug_is_found_whatever_it_says(lines: list[str]) -> None:
+    (crash,) = find_crashes(lines)
+
+    assert (crash.kind, crash.severity) == (CrashKind.BUG, Severity.FATAL)
+
+
 def test_a_fault_of_a_program_is_noted_and_the_kernels_own_fails() -> None:
     fault = "Unhandled fault: synchronous external abort (0x{}) at 0x0000007f87888000"
 
