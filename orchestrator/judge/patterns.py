@@ -198,7 +198,7 @@ OOPSES = (
     ),
     Pattern(
         kind=K.UBSAN,
-        line=re.compile(r"UBSAN: (?P<bug>[\w -]+?) in \S+"),
+        line=re.compile(r"UBSAN: (?P<bug>[\w -]+?) in \S+:\d"),
         title="UBSAN: {bug}",
         sources=TRACE_ONLY,
     ),
@@ -240,7 +240,7 @@ OOPSES = (
     Pattern(
         kind=K.OOPS,
         line=re.compile(
-            r"(?:Insufficient stack space to handle exception|kernel stack overflow|Kernel stack overflow)"
+            r"Insufficient stack space to handle exception|[Kk]ernel stack overflow(?: \(| in process |[.!]?$)"
         ),
         title="kernel stack overflow",
         sources=(Source.BELOW_DISPATCHER, Source.TRACE),
@@ -292,10 +292,13 @@ OOPSES = (
     ),
     Pattern(
         kind=K.OOPS,
-        line=re.compile(
-            r"(?:8<--- cut here ---)?"
-            r"(?P<what>Unhandled (?:fault|prefetch abort)|SError Interrupt on CPU|Bad mode in \w+ ?\w* handler)"
-        ),
+        line=re.compile(r"(?:8<--- cut here ---)?(?P<what>Unhandled (?:fault|prefetch abort)|SError Interrupt on CPU)"),
+        title="{what}",
+        follows=frozenset({K.OOPS}),
+    ),
+    Pattern(
+        kind=K.OOPS,
+        line=re.compile(r"(?P<what>Bad mode in \w+ ?\w* handler) detected"),
         title="{what}",
         follows=frozenset({K.OOPS}),
     ),
@@ -486,7 +489,7 @@ OBJECTS = (
     ),
     Pattern(
         kind=K.LEAK,
-        line=re.compile(r"BUG: memory leak"),
+        line=re.compile(r"BUG: memory leak *$"),
         title="memory leak",
         sources=TRACE_ONLY,
         skip=(*GENERAL, CONSTRUCTORS),
@@ -651,7 +654,7 @@ LOCKING = (
     ),
     Pattern(
         kind=K.ATOMIC,
-        line=re.compile(r"(?:BUG: )?using (?P<what>[\w]+\(?\)?) in preemptible"),
+        line=re.compile(r"(?:BUG: )?using (?P<what>[\w]+\(?\)?) in preemptible \["),
         title="BUG: using {what} in preemptible code",
         sources=TRACE_ONLY,
         skip=(*GENERAL, PREEMPTION),
