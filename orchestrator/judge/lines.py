@@ -171,7 +171,7 @@ def _pieces(raw: str, deep: int = 0) -> Iterator[tuple[Prefix, str]]:
 def _texts(prefix: Prefix, text: str) -> Sequence[str]:
     """The lines of one message."""
     if not prefix.record:
-        return (text.rstrip() if prefix.stamped else text,)
+        return (text.rstrip(),)
     return [part.rstrip() for part in without_codes(unescaped(text)).split("\n")]
 
 

@@ -206,7 +206,7 @@ OOPSES = (
     Pattern(
         kind=K.OOPS,
         line=re.compile(
-            r"BUG: (?:unable to handle )?(?:[Kk]ernel )?NULL pointer dereference"
+            r"BUG: (?:unable to handle )?(?:[Kk]ernel )?NULL pointer dereference(?:[,:.]| at| on|$)"
             r"|(?:CPU \d+ )?Unable to handle kernel NULL pointer"
         ),
         title="BUG: unable to handle kernel NULL pointer dereference",
@@ -214,7 +214,8 @@ OOPSES = (
     Pattern(
         kind=K.OOPS,
         line=re.compile(
-            r"BUG: (?:unable to handle (?:kernel )?(?:paging request|page fault)|Unable to handle kernel data access)"
+            r"BUG: (?:unable to handle (?:kernel )?(?:paging request|page fault)(?:[,:.]| at| for|$)"
+            r"|Unable to handle kernel data access)"
             r"|(?:CPU \d+ )?Unable to handle kernel"
             r" (?:paging request|write to read-only|read from unreadable|execut\w+ from)"
         ),
@@ -227,7 +228,9 @@ OOPSES = (
     ),
     Pattern(
         kind=K.OOPS,
-        line=re.compile(r"(?:BUG: |CPU \d+ )?[Uu]nable to handle kernel\b"),
+        line=re.compile(
+            r"(?:BUG: |CPU \d+ )?[Uu]nable to handle kernel\b.*(?: at |address|dereference in virtual|unaligned|fetch)"
+        ),
         title="BUG: unable to handle kernel access",
     ),
     Pattern(
@@ -595,7 +598,7 @@ LOCKING = (
     ),
     Pattern(
         kind=K.RCU,
-        line=re.compile(LOCK_REPORT + r"suspicious RCU usage"),
+        line=re.compile(LOCK_REPORT + r"suspicious RCU usage[.!]?(?: \]|$)"),
         title="WARNING: suspicious RCU usage",
         sources=TRACE_ONLY,
         skip=(*GENERAL, RCU),
@@ -647,7 +650,9 @@ LOCKING = (
     ),
     Pattern(
         kind=K.ATOMIC,
-        line=re.compile(r"BUG: (?P<what>sleeping function called from invalid context|scheduling while atomic)"),
+        line=re.compile(
+            r"BUG: (?P<what>sleeping function called from invalid context|scheduling while atomic)(?:[,:.]| at|$)"
+        ),
         title="BUG: {what}",
         sources=TRACE_ONLY,
         skip=(*GENERAL, SCHEDULING),
@@ -711,7 +716,9 @@ STALLS = (
     ),
     Pattern(
         kind=K.STALL,
-        line=re.compile(WATCHDOG + r"INFO: rcu\w*(?: self-detected stall| detected (?:expedited )?stalls?)"),
+        line=re.compile(
+            WATCHDOG + r"INFO: rcu\w*(?: self-detected stall| detected (?:expedited )?stalls?)(?:[,:.]| on| \{|$)"
+        ),
         title="INFO: rcu detected stall",
         sources=STALLED_AT,
         named=WORK,
@@ -733,7 +740,7 @@ STALLS = (
     ),
     Pattern(
         kind=K.LOCKUP,
-        line=re.compile(WATCHDOG + r"BUG: soft lockup"),
+        line=re.compile(WATCHDOG + r"BUG ?: soft lockup(?:[,:.]| -|$)"),
         title="BUG: soft lockup",
         sources=STALLED_AT,
         named=WORK,

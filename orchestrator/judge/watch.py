@@ -35,7 +35,8 @@ def find_crashes(lines: Iterable[str]) -> Iterator[Crash]:
 
 def may_complain(raw: str) -> bool:
     """Whether a console line, stamps and all, can begin a report; True where only what came before can tell."""
-    return any(_ANY.match(text) or BOOT.match(text) or FIRMWARE_BANNER.match(text) for text in possible_messages(raw))
+    texts = (text.rstrip() for text in possible_messages(raw))
+    return any(_ANY.match(text) or BOOT.match(text) or FIRMWARE_BANNER.match(text) for text in texts)
 
 
 class Watch:

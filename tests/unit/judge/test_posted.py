@@ -53,6 +53,28 @@ def test_the_first_bracket_may_be_lost_where_the_copy_begins() -> None:
     assert (crash.title, crash.line) == ("BUG: unable to handle kernel paging request in demo_read", 2)
 
 
+@pytest.mark.parametrize(
+    ("line", "title"),
+    [
+        ("watchdog: BUG : soft lockup - CPU#7 stuck for 1280s! [demo:24406]", "BUG: soft lockup"),
+        ("BUG: soft lockup", "BUG: soft lockup"),
+        (
+            "BUG: unable to handle kernel NULL pointer dereference",
+            "BUG: unable to handle kernel NULL pointer dereference",
+        ),
+        ("INFO: rcu_sched self-detected stall on CPU", "INFO: rcu detected stall"),
+        ("INFO: rcu_sched detected stalls on CPUs/tasks: { 2}", "INFO: rcu detected stall"),
+        ("[ INFO: suspicious RCU usage. ]", "WARNING: suspicious RCU usage"),
+        ("BUG: scheduling while atomic", "BUG: scheduling while atomic"),
+    ],
+)
+def test_a_first_line_that_was_typed_or_cut_is_one(line: str, title: str) -> None:
+    assert only(f"I see this:\n{line}\n").title == title
+    # As a terminal pads it.
+    assert only(f"I see this:\n{line:79}\n").title == title
+    assert only(f"[    1.000000] {line:79}\n").title == title
+
+
 @pytest.mark.parametrize("cut", ["Oops: 0002", "Oops: general protection fault", "Internal error: Oops: 96000004"])
 def test_an_oops_whose_number_was_cut_off_is_one(cut: str) -> None:
     assert only(f"{cut}\nRIP: 0010:demo_read+0x12/0x40\n").function == "demo_read"
