@@ -54,6 +54,7 @@ class Line:
     caller: str  # "T123", "C0", or "" where the kernel does not tell
     seconds: float | None  # None: this log has no time stamps
     named: bool = True  # the line itself says that the kernel wrote it
+    kept: bool = False  # by a log daemon, which named the author
 
 
 class Reader:
@@ -101,7 +102,7 @@ class Reader:
             unknown = prefix.author is Author.UNKNOWN and not (self.stamps_seen or prefix.stamped)
             if prefix.author is Author.KERNEL or unknown:
                 for part in _texts(prefix, said):
-                    yield Line(number, part, prefix.caller, prefix.seconds, named=not unknown)
+                    yield Line(number, part, prefix.caller, prefix.seconds, named=not unknown, kept=prefix.tagged)
             self.stamps_seen = self.stamps_seen or prefix.stamped
 
     def _after_host(self, text: str) -> str:

@@ -229,7 +229,8 @@ OOPSES = (
     Pattern(
         kind=K.OOPS,
         line=re.compile(
-            r"(?:BUG: |CPU \d+ )?[Uu]nable to handle kernel\b.*(?: at |address|dereference in virtual|unaligned|fetch)"
+            r"(?:BUG: |CPU \d+ )?[Uu]nable to handle kernel"
+            r"(?:$|\b.*(?: at |address|dereference in virtual|unaligned|fetch))"
         ),
         title="BUG: unable to handle kernel access",
     ),
@@ -1063,6 +1064,10 @@ WORDS = (
 BOOT = re.compile(r"(?:Linux version |Booting Linux on physical CPU )")
 FIRMWARE_BANNER = re.compile(r"SeaBIOS \(version |UEFI firmware \(version |U-Boot 20\d\d\.")
 REBOOT = Pattern(kind=CrashKind.REBOOT, line=BOOT, title="unexpected kernel reboot", sources=())
+# What a daemon keeps goes over many boots, most of which were asked for.
+NEXT_BOOT = Pattern(
+    kind=CrashKind.REBOOT, line=BOOT, title="the next boot in a daemon's log", severity=Severity.NOTE, sources=()
+)
 # Something ran before: a kernel without time stamps, perhaps, or just another program on the same line.
 FIRMWARE = Pattern(
     kind=CrashKind.REBOOT, line=FIRMWARE_BANNER, title="unexpected kernel reboot", severity=Severity.NOTE, sources=()

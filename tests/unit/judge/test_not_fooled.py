@@ -96,6 +96,18 @@ def test_the_kernels_own_bug_is_found_whatever_it_says(lines: list[str]) -> None
     assert (crash.kind, crash.severity) == (CrashKind.BUG, Severity.FATAL)
 
 
+@pytest.mark.parametrize(
+    ("before", "severity"), [("Nov  1 10:00:00 host kernel: ", Severity.NOTE), ("2025-11-01T10:00:00 ", Severity.FATAL)]
+)
+def test_a_log_that_a_daemon_keeps_goes_over_many_boots(before: str, severity: Severity) -> None:
+    """On a console, a boot after a boot was a crash."""
+    stamps = ("[  841.000000] usb 1-1: gone", "[    0.000000] Linux version 6.19.0", "[    0.100000] up")
+
+    (crash,) = find_crashes(f"{before}{stamp}" for stamp in stamps)
+
+    assert (crash.kind, crash.severity) == (CrashKind.REBOOT, severity)
+
+
 def test_a_fault_of_a_program_is_noted_and_the_kernels_own_fails() -> None:
     fault = "Unhandled fault: synchronous external abort (0x{}) at 0x0000007f87888000"
 

@@ -58,6 +58,7 @@ def test_the_first_bracket_may_be_lost_where_the_copy_begins() -> None:
     [
         ("watchdog: BUG : soft lockup - CPU#7 stuck for 1280s! [demo:24406]", "BUG: soft lockup"),
         ("BUG: soft lockup", "BUG: soft lockup"),
+        ("BUG: unable to handle kernel", "BUG: unable to handle kernel access"),
         (
             "BUG: unable to handle kernel NULL pointer dereference",
             "BUG: unable to handle kernel NULL pointer dereference",
