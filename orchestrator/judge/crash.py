@@ -117,7 +117,7 @@ class Report:
         self._trace(line.text)
         # How many stacks are still to come is not known.
         done = self.trace_done and not self.pattern.part
-        patience = LINES_AFTER if self.pattern.prose else IDLE_LINES
+        patience = LINES_AFTER if self.doubtful else IDLE_LINES
         enough = done or not self.pattern.sources or self.idle >= patience
         if self.lines >= REPORT_LINES or (enough and self.lines >= LINES_AFTER) or _END.match(line.text):
             self.complete = True
@@ -125,7 +125,12 @@ class Report:
     @property
     def silent(self) -> bool:
         """Whether it is no splat, after all."""
-        return self.pattern.silent or (self.pattern.prose and not self.frames)
+        return self.pattern.silent or (self.doubtful and not self.frames)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether it needs a stack to be a splat."""
+        return self.pattern.prose or (self.pattern.common and not self.first.named)
 
     def mine(self, line: Line) -> bool:
         return self.pattern.all_callers or not line.caller or line.caller == self.first.caller

@@ -31,7 +31,7 @@ def splats_text(allow: Iterable[Allowed]) -> str:
 
 
 def _verb(pattern: Pattern, titles: Sequence[str]) -> str:
-    if pattern.severity is not Severity.FATAL or pattern.kind in GOES_ON:
+    if pattern.severity is not Severity.FATAL or pattern.prose or pattern.kind in GOES_ON:
         return "passes"
     return "allowed" if any(_may_be(pattern, title) for title in titles) else "fails"
 

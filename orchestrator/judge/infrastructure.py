@@ -55,6 +55,7 @@ REPORTING = Family(
     dying=r"""v?panic\w* nmi_panic (?:arch_|notify_)?die(?:_\w+)? \w*make_(?:task_)?dead oops_\w+ crash_kexec\w*
         add_taint get_taint check_panic_on_warn assert(?:fail|_fail) warn(?:_\w+)? \w*_warn_slowpath\w* report_\w+
         (?:generic_)?(?:fixup|handle|report|find)_bug\w* bug_handler is_valid_bugaddr \w*_warn_saturate schedule_bug""",
+    zfs=r"spl_(?:dumpstack|panic|debug_\w+) v?cmn_err\w* zfs_panic_recover",
     sanitizers=r"""(?:\w+_)?(?:k[a-z]+|ub|hw?a|a|t|m)san_\w+ kfence_\w+ sanitizer_\w+ check_memory_region\w*
         memory_is_poisoned\w* read_word_at_a_time quarantine_\w+ \w*val_to_string handle_(?:\w+_)?overflow
         (?:un)?poison_\w+ kernel_(?:un)?poison_\w+
@@ -62,7 +63,7 @@ REPORTING = Family(
         stack_chk_fail\w* memcmp_pages""",
     detectors=r"""kmemleak_\w+ create_object\w* delete_object\w* (?:slab_)?(?:debug|object)_\w*(?:object|err)\w*
         debug_check_\w+ debug_objects?_\w+ \w+_is_static_object should_fail\w* fail_dump fault_create\w*
-        slab_(?:err|fix|bug) bad_page\w* free_page_is_bad\w* (?:re)?set_page_owner\w*
+        slab_(?:err(?:or)?|fix|bug) cache_free_debugcheck\w* bad_page\w* free_page_is_bad\w* (?:re)?set_page_owner\w*
         might_(?:sleep|fault|resched|alloc)\w* cant_\w+ \w*assert_(?:\w+_)?(?:held|locked)\w* lockdep_\w+
         check_preemption_disabled (?:debug_)?smp_processor_id this_cpu_preempt_check page_owner_\w+ seqprop_\w+
         debug_(?:timer|work|hrtimer|rcu|percpu)_\w+ perf_trace_\w+""",
@@ -177,6 +178,12 @@ PROC = Family(
     proc=r"proc_\w+",
 )
 
+# Entries of sysfs, made for others.
+SYSFS = Family(
+    sysfs=r"""sysfs_\w+ internal_create_group\w* kobject_\w+ device_(?:create|register)\w*
+        (?:bus_add|bus_register|driver_register)\w*""",
+)
+
 # Objects that know of debugobjects, and who frees memory with such an object in it.
 OBJECT_USERS = Family(
     objects=r"""debug_\w+ (?:\w+_)?rcu\w* (?:\w*hr|del_|mod_|add_|init_)?timer_\w+ (?:\w+_)?work_\w+ percpu_\w+
@@ -272,7 +279,7 @@ PREEMPTION = Family(
 # Whatever makes an object for somebody else: a leak is who lost it.
 CONSTRUCTORS = Family(
     allocating=r"\w*alloc\w* \w*(?:mem|str)n?dup\w* kmem\w* mmap\w* create_object \w*slab\w* kv?asprintf\w*",
-    preallocating=r"idr_get\w* list_lru_init\w* pcpu_create\w* \w*_preload\w*",
+    preallocating=r"idr_(?:pre_)?get\w* list_lru_init\w* pcpu_create\w* \w*_preload\w*",
 )
 
 # RCU's own functions, and who frees by it.

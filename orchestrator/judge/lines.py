@@ -27,6 +27,7 @@ ESCAPE = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b\n]*(?:\x0
 # Colours, as `cat -v` and syslog daemons write them.
 COLOUR = re.compile(r"(?:\^\[|#033|\\x1b|\\033)\[[0-9;]{0,20}m")
 COLOUR_SIGNS = ("^[[", "#033[", "\\x1b[", "\\033[")
+PAGE_SIGNS = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&#x27;", "'"), ("&#39;", "'"), ("&amp;", "&"))
 # A program's name and number at the end of what stands before a stamp: the stamp is the program's own.
 PROGRAM = re.compile(r"\S\[\d{1,10}\]: $")
 PROGRAM_WIDTH = 16
@@ -52,6 +53,8 @@ class Line:
     text: str
     caller: str  # "T123", "C0", or "" where the kernel does not tell
     seconds: float | None  # None: this log has no time stamps
+    named: bool = True  # the line itself says that the kernel wrote it
+    kept: bool = False  # by a log daemon, which named the author
 
 
 class Reader:
@@ -99,7 +102,7 @@ class Reader:
             unknown = prefix.author is Author.UNKNOWN and not (self.stamps_seen or prefix.stamped)
             if prefix.author is Author.KERNEL or unknown:
                 for part in _texts(prefix, said):
-                    yield Line(number, part, prefix.caller, prefix.seconds)
+                    yield Line(number, part, prefix.caller, prefix.seconds, named=not unknown, kept=prefix.tagged)
             self.stamps_seen = self.stamps_seen or prefix.stamped
 
     def _after_host(self, text: str) -> str:
@@ -169,7 +172,7 @@ def _pieces(raw: str, deep: int = 0) -> Iterator[tuple[Prefix, str]]:
 def _texts(prefix: Prefix, text: str) -> Sequence[str]:
     """The lines of one message."""
     if not prefix.record:
-        return (text.rstrip() if prefix.stamped else text,)
+        return (text.rstrip(),)
     return [part.rstrip() for part in without_codes(unescaped(text)).split("\n")]
 
 
@@ -184,6 +187,10 @@ def without_codes(text: str) -> str:
         text = ESCAPE.sub("", text)
     if any(sign in text for sign in COLOUR_SIGNS):
         text = COLOUR.sub("", text)
+    # Text that was copied out of a page's source.
+    if "&lt;" in text or "&gt;" in text:
+        for sign, plain in PAGE_SIGNS:
+            text = text.replace(sign, plain)
     # A terminal would show only what follows the last carriage return; the serial log keeps all of it.
     text = text.replace("\r", "").replace("\0", "")
     # Web pages and East Asian mails have other spaces.

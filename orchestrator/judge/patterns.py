@@ -24,6 +24,7 @@ from orchestrator.judge.infrastructure import (
     SCHEDULING,
     SLEEPS,
     SOCKET_LOCKS,
+    SYSFS,
     TICKS,
     TRANSFERS,
     UNINITIALISED,
@@ -70,6 +71,9 @@ class Pattern:
     behind: re.Pattern[str] | None = None  # no splat unless one of the few lines before is like this
     all_callers: bool = False  # the report is written by several CPUs
     prose: bool = False  # may be said of anything: only a stack below makes it a splat
+    common: bool = (
+        False  # words of programs, too: in a line that does not name the kernel, only a stack makes it a splat
+    )
     silent: bool = False  # no splat at all: known so that it is not taken for one, or for a part of one
     bare_trace: bool = False  # the frames follow without "Call Trace:"
     part: re.Pattern[str] | None = None  # a line above each of several stacks, all of which belong to the report
@@ -107,7 +111,27 @@ NOWHERE: tuple[Source, ...] = ()
 WATCHDOG = r"(?:(?:NMI )?watchdog: |rcu: )?"
 LOCK_REPORT = r"(?:\[ )?(?:INFO|WARNING|BUG): (?:\[ )?"
 
+TRAPS = (
+    "general protection fault|divide error|invalid opcode|stack segment|int3|synchronous [a-z ]+"
+    "|Kernel access of bad area|Exception in kernel mode|Machine check"
+)
+
 OOPSES = (
+    # Until v4.5.
+    Pattern(
+        kind=K.KASAN,
+        line=re.compile(rf"BUG: KASan: use after free in {FUNCTION}"),
+        title="KASAN: use-after-free",
+        sources=LINE_FIRST,
+        detail=re.compile(r"(?P<detail>Read|Write) of size"),
+    ),
+    Pattern(
+        kind=K.KASAN,
+        line=re.compile(rf"BUG: KASan: out of bounds (?:access|on stack) in {FUNCTION}"),
+        title="KASAN: out-of-bounds",
+        sources=LINE_FIRST,
+        detail=re.compile(r"(?P<detail>Read|Write) of size"),
+    ),
     Pattern(
         kind=K.KASAN,
         line=re.compile(rf"BUG: KASAN: {OUTER}(?:double-free or )?(?P<bug>(?:invalid|double)-free) in {FUNCTION}"),
@@ -174,7 +198,7 @@ OOPSES = (
     ),
     Pattern(
         kind=K.UBSAN,
-        line=re.compile(r"UBSAN: (?P<bug>[\w -]+?) in \S+"),
+        line=re.compile(r"UBSAN: (?P<bug>[\w -]+?) in \S+:\d"),
         title="UBSAN: {bug}",
         sources=TRACE_ONLY,
     ),
@@ -182,7 +206,7 @@ OOPSES = (
     Pattern(
         kind=K.OOPS,
         line=re.compile(
-            r"BUG: (?:unable to handle )?(?:[Kk]ernel )?NULL pointer dereference"
+            r"BUG: (?:unable to handle )?(?:[Kk]ernel )?NULL pointer dereference(?:[,:.]| at| on|$)"
             r"|(?:CPU \d+ )?Unable to handle kernel NULL pointer"
         ),
         title="BUG: unable to handle kernel NULL pointer dereference",
@@ -190,7 +214,8 @@ OOPSES = (
     Pattern(
         kind=K.OOPS,
         line=re.compile(
-            r"BUG: (?:unable to handle (?:kernel )?(?:paging request|page fault)|Unable to handle kernel data access)"
+            r"BUG: (?:unable to handle (?:kernel )?(?:paging request|page fault)(?:[,:.]| at| for|$)"
+            r"|Unable to handle kernel data access)"
             r"|(?:CPU \d+ )?Unable to handle kernel"
             r" (?:paging request|write to read-only|read from unreadable|execut\w+ from)"
         ),
@@ -203,7 +228,10 @@ OOPSES = (
     ),
     Pattern(
         kind=K.OOPS,
-        line=re.compile(r"(?:BUG: |CPU \d+ )?[Uu]nable to handle kernel\b"),
+        line=re.compile(
+            r"(?:BUG: |CPU \d+ )?[Uu]nable to handle kernel"
+            r"(?:$|\b.*(?: at |address|dereference in virtual|unaligned|fetch))"
+        ),
         title="BUG: unable to handle kernel access",
     ),
     Pattern(
@@ -216,7 +244,7 @@ OOPSES = (
     Pattern(
         kind=K.OOPS,
         line=re.compile(
-            r"(?:Insufficient stack space to handle exception|kernel stack overflow|Kernel stack overflow)"
+            r"Insufficient stack space to handle exception|[Kk]ernel stack overflow(?: \(| in process |[.!]?$)"
         ),
         title="kernel stack overflow",
         sources=(Source.BELOW_DISPATCHER, Source.TRACE),
@@ -258,15 +286,27 @@ OOPSES = (
         title="stack segment fault",
         follows=frozenset({K.KASAN}),
     ),
+    # arm64's word for an access of a program's: the exception came from user space, says its syndrome.
+    Pattern(
+        kind=K.OTHER,
+        line=re.compile(r"Unhandled fault: .* \(0x[89]2[0-9a-f]{6}\) at "),
+        title="Unhandled fault of a program",
+        severity=NOTE,
+        sources=NOWHERE,
+    ),
     Pattern(
         kind=K.OOPS,
-        line=re.compile(
-            r"(?:8<--- cut here ---)?"
-            r"(?P<what>Unhandled (?:fault|prefetch abort)|SError Interrupt on CPU|Bad mode in \w+ ?\w* handler)"
-        ),
+        line=re.compile(r"(?:8<--- cut here ---)?(?P<what>Unhandled (?:fault|prefetch abort)|SError Interrupt on CPU)"),
         title="{what}",
         follows=frozenset({K.OOPS}),
     ),
+    Pattern(
+        kind=K.OOPS,
+        line=re.compile(r"(?P<what>Bad mode in \w+ ?\w* handler) detected"),
+        title="{what}",
+        follows=frozenset({K.OOPS}),
+    ),
+    Pattern(kind=K.OOPS, line=re.compile(r"(?P<what>PANIC: early exception) 0x"), title="{what}"),
     # v5.8's spelling.
     Pattern(kind=K.OOPS, line=re.compile(r"divide_error: [0-9a-f]{4} \[#"), title="divide error"),
     # 32-bit arm; of a program's accesses it says which program.
@@ -296,7 +336,11 @@ OOPSES = (
     ),
     Pattern(
         kind=K.OOPS,
-        line=re.compile(r"(?P<what>Internal error|Oops|stack guard page)(?:: |\b.*\[#)"),
+        # Programs write both words, too: an oops has its number, or what stands before that.
+        line=re.compile(
+            r"(?P<what>Internal error|Oops|stack guard page)(?:\b.*\[#"
+            rf"|: (?:[0-9a-f]{{4,16}}|Oops(?: - [\w ]+)?: [0-9a-f]+|[\w -]*: [0-9a-f]{{8,16}}|{TRAPS})(?:,| [A-Z]|$))"
+        ),
         title="{what}",
         follows=frozenset({K.OOPS, K.BUG, K.KASAN, K.LIST}),
     ),
@@ -304,7 +348,7 @@ OOPSES = (
     Pattern(
         kind=K.OOPS,
         line=re.compile(
-            r"(?P<what>[A-Z]?[a-z]+(?: [a-z]+){0,5}(?=: [0-9a-f]{4}(?: ilc:\d)? \[#\d)"
+            r"(?P<what>[A-Z]?[a-z]+(?:[ -][a-z]+){0,5}(?=: [0-9a-f]{4}(?: ilc:\d)? \[#\d)"
             r"|(?:Kernel|Unhandled kernel|Reserved instruction|Break instruction)(?: [A-Za-z]+){1,4}(?= ?\[#\d+\]:?$))"
         ),
         title="{what}",
@@ -368,6 +412,20 @@ OBJECTS = (
         title="BUG: slab {cache}: {what}",
         sources=TRACE_ONLY,
     ),
+    # The SLAB allocator, until v6.7.
+    Pattern(
+        kind=K.SLUB,
+        line=re.compile(r"Slab corruption \(.*\): (?P<cache>\S+) start="),
+        title="BUG: slab {cache}: corruption",
+        sources=NOWHERE,
+    ),
+    Pattern(
+        kind=K.SLUB,
+        line=re.compile(r"slab error in \w+\(\): cache `(?P<cache>[^']+)': (?P<what>\S.*)"),
+        title="BUG: slab {cache}: {what}",
+        sources=TRACE_ONLY,
+        skip=(*GENERAL, FREEING),
+    ),
     Pattern(
         kind=K.SLUB,
         line=re.compile(rf"INFO: (?P<what>Allocated|Freed) in (?:{ADDRESS})*(?P<owner>{NAME})(?:{OFFSET})? age="),
@@ -411,6 +469,13 @@ OBJECTS = (
     ),
     Pattern(
         kind=K.MEMORY,
+        line=re.compile(r"(?P<what>pagealloc: (?:memory corruption|single bit error))"),
+        title="{what}",
+        sources=TRACE_ONLY,
+        skip=(*GENERAL, PAGE_CACHE),
+    ),
+    Pattern(
+        kind=K.MEMORY,
         line=re.compile(r"usercopy: Kernel memory (?:over\w+|exposure) attempt"),
         title="BUG: bad usercopy",
     ),
@@ -428,10 +493,20 @@ OBJECTS = (
     ),
     Pattern(
         kind=K.LEAK,
-        line=re.compile(r"BUG: memory leak"),
+        line=re.compile(r"BUG: memory leak *$"),
         title="memory leak",
         sources=TRACE_ONLY,
         skip=(*GENERAL, CONSTRUCTORS),
+    ),
+    # What /sys/kernel/debug/kmemleak has of an object; the console with kmemleak.verbose=1.
+    Pattern(
+        kind=K.LEAK,
+        line=re.compile(r"unreferenced object (?:\(percpu\) )?0x[0-9a-f]+ \(size \d+\):"),
+        title="memory leak",
+        sources=TRACE_ONLY,
+        skip=(*GENERAL, CONSTRUCTORS),
+        follows=frozenset({K.LEAK}),
+        within=AFTER_WARNING,
     ),
     Pattern(
         kind=K.LEAK,
@@ -524,7 +599,7 @@ LOCKING = (
     ),
     Pattern(
         kind=K.RCU,
-        line=re.compile(LOCK_REPORT + r"suspicious RCU usage"),
+        line=re.compile(LOCK_REPORT + r"suspicious RCU usage[.!]?(?: \]|$)"),
         title="WARNING: suspicious RCU usage",
         sources=TRACE_ONLY,
         skip=(*GENERAL, RCU),
@@ -576,14 +651,16 @@ LOCKING = (
     ),
     Pattern(
         kind=K.ATOMIC,
-        line=re.compile(r"BUG: (?P<what>sleeping function called from invalid context|scheduling while atomic)"),
+        line=re.compile(
+            r"BUG: (?P<what>sleeping function called from invalid context|scheduling while atomic)(?:[,:.]| at|$)"
+        ),
         title="BUG: {what}",
         sources=TRACE_ONLY,
         skip=(*GENERAL, SCHEDULING),
     ),
     Pattern(
         kind=K.ATOMIC,
-        line=re.compile(r"(?:BUG: )?using (?P<what>[\w]+\(?\)?) in preemptible"),
+        line=re.compile(r"(?:BUG: )?using (?P<what>[\w]+\(?\)?) in preemptible \["),
         title="BUG: using {what} in preemptible code",
         sources=TRACE_ONLY,
         skip=(*GENERAL, PREEMPTION),
@@ -640,7 +717,9 @@ STALLS = (
     ),
     Pattern(
         kind=K.STALL,
-        line=re.compile(WATCHDOG + r"INFO: rcu\w*(?: self-detected stall| detected (?:expedited )?stalls?)"),
+        line=re.compile(
+            WATCHDOG + r"INFO: rcu\w*(?: self-detected stall| detected (?:expedited )?stalls?)(?:[,:.]| on| \{|$)"
+        ),
         title="INFO: rcu detected stall",
         sources=STALLED_AT,
         named=WORK,
@@ -662,7 +741,7 @@ STALLS = (
     ),
     Pattern(
         kind=K.LOCKUP,
-        line=re.compile(WATCHDOG + r"BUG: soft lockup"),
+        line=re.compile(WATCHDOG + r"BUG ?: soft lockup(?:[,:.]| -|$)"),
         title="BUG: soft lockup",
         sources=STALLED_AT,
         named=WORK,
@@ -692,7 +771,10 @@ STALLS = (
     Pattern(kind=K.LOCKUP, line=re.compile(r"BUG: workqueue lockup"), title="BUG: workqueue lockup", sources=NOWHERE),
     Pattern(
         kind=K.LOCKUP,
-        line=re.compile(WATCHDOG + r"(?:CPU ?\d+:? )?(?:Watchdog detected hard|(?:self-)?detected hard|Hard) LOCKUP"),
+        line=re.compile(
+            WATCHDOG
+            + r"(?:(?:Watchdog )?CPU[ :]?\d+:? )?(?:Watchdog detected hard|(?:self-)?detected [Hh]ard|Hard) LOCKUP"
+        ),
         title="hard lockup",
         sources=STALLED_AT,
         named=WORK,
@@ -779,8 +861,19 @@ OTHERS = (
     ),
     Pattern(
         kind=K.OTHER,
+        line=re.compile(r"(?P<what>sysfs: cannot create duplicate filename)"),
+        title="{what}",
+        sources=TRACE_ONLY,
+        skip=(*GENERAL, SYSFS),
+        follows=frozenset({K.WARNING}),
+        within=AFTER_WARNING,
+    ),
+    Pattern(
+        kind=K.OTHER,
         line=re.compile(r"kobject_add_internal failed for .* (?:with -EEXIST|don't try)"),
         title="WARNING: kobject bug",
+        follows=frozenset({K.OTHER}),
+        within=60,
     ),
     Pattern(
         kind=K.OTHER,
@@ -803,13 +896,23 @@ OTHERS = (
         sources=TRACE_ONLY,
         detail=re.compile(r"(?P<detail>(?!-+\[)\S.*)"),
     ),
+    # ZFS stops a thread for ever at what it did not expect.
+    Pattern(
+        kind=K.BUG,
+        line=re.compile(
+            rf"PANIC at \S+:\d+:{FUNCTION}\(\)|SPLError: [\d:]+\(\S+:\d+:(?P<place>{NAME})\(\)\) SPL PANIC"
+        ),
+        title="SPL panic",
+        sources=LINE_FIRST,
+    ),
+    Pattern(kind=K.BUG, line=re.compile(r"PANIC: (?P<why>\S.*)"), title="PANIC: {why}", sources=TRACE_ONLY, prose=True),
     Pattern(
         kind=K.PANIC,
         line=re.compile(r"(?:trusty|trusty_\w+): *(?:.* )?(?P<why>(?:panic|ASSERT FAILED)\b.*)"),
         title="trusty: {why}",
         sources=NOWHERE,
     ),
-    Pattern(kind=K.BUG, line=re.compile(rf"BUG: {OUTER}(?P<what>\S.*)"), title="BUG: {what}"),
+    Pattern(kind=K.BUG, line=re.compile(rf"BUG: {OUTER}(?P<what>\S.*)"), title="BUG: {what}", common=True),
     Pattern(
         kind=K.OTHER,
         # A kernel's own word for something odd. Boot has its share of harmless ones.
@@ -848,15 +951,29 @@ NOTES = (
     ),
     Pattern(
         kind=K.OTHER,
-        line=re.compile(r"(?P<what>Memory cgroup out of memory|Out of memory): Kill"),
+        line=re.compile(r"(?P<what>Memory cgroup out of memory|Out of memory)(?: \(oom_kill_allocating_task\))?: Kill"),
         title="{what}",
         severity=NOTE,
         sources=NOWHERE,
     ),
     Pattern(
         kind=K.OTHER,
-        line=re.compile(r".{1,40}: page allocation failure: order:(?P<order>\d+)"),
+        line=re.compile(r".{1,40}: page allocation failure[:.] order:(?P<order>\d+)"),
         title="page allocation failure of order {order}",
+        severity=NOTE,
+        sources=NOWHERE,
+    ),
+    Pattern(
+        kind=K.OTHER,
+        line=re.compile(r".{1,40}: (?P<what>vmalloc: allocation failure|vmalloc error|page allocation stalls)\b"),
+        title="{what}",
+        severity=NOTE,
+        sources=NOWHERE,
+    ),
+    Pattern(
+        kind=K.OTHER,
+        line=re.compile(r"irq \d+: nobody cared"),
+        title="an interrupt that no handler took",
         severity=NOTE,
         sources=NOWHERE,
     ),
@@ -924,8 +1041,8 @@ CHECK_PLACES = (
 # Each line that begins a report has one of these in it: plain words are what makes much text quick to search.
 WORDS = (
     "BUG", "WARNING", "INFO:", "KASAN:", "UBSAN:", "nable to handle kernel", "Insufficient stack space",
-    "ernel stack overflow", "PANIC: double fault", "general protection fault", "divide error", "stack segment",
-    "segment not present", "invalid TSS", "alignment check", "int3", "control protection exception",
+    "ernel stack overflow", "PANIC: ", "PANIC at ", "SPL PANIC", "general protection fault", "divide error",
+    "stack segment", "segment not present", "invalid TSS", "alignment check", "int3", "control protection exception",
     "coprocessor segment overrun", "Unhandled fault", "Unhandled prefetch", "SError Interrupt on CPU", "Bad mode in",
     "Internal error",
     "Missing ENDBR", "CFI failure", "invalid opcode", "Oops", "stack guard page", "unchecked MSR access",
@@ -934,16 +1051,23 @@ WORDS = (
     "error on swap-device", "Decompression error", "non-static key", "DEBUG_LOCKS_WARN_ON", "in preemptible",
     "bad: scheduling", "switch within RCU", "blocked for more than", "in I/O wait for more than", "die for more than",
     "kthread starved", "kthread timer wakeup", "CSD lock", "ard LOCKUP", "[#", "Kernel panic", "already registered",
-    "kobject_add_internal", "unregister_netdevice: waiting", "VFS: Close", "VFS: Busy inodes", "panicked at",
-    "trusty", "FAULT_INJECTION", "ut of memory", "page allocation failure", "hogged CPU", "fatal error: ",
-    "panic: runtime", "SYZFAIL", "Linux version ", "Booting Linux on physical", "ODEBUG: ", "turning off the lock",
-    "kmemleak: ", "Alignment trap", "divide_error", "SeaBIOS (version", "UEFI firmware (version", "U-Boot 20",
+    "kobject_add_internal", "unregister_netdevice: waiting", "duplicate filename", "unreferenced object",
+    "slab error in", "VFS: Close", "VFS: Busy inodes", "panicked at",
+    "trusty", "FAULT_INJECTION", "ut of memory", "page allocation failure", "page allocation stalls",
+    "vmalloc: allocation failure", "vmalloc error", "pagealloc: ", "nobody cared", "hogged CPU",
+    "fatal error: ", "panic: runtime", "SYZFAIL", "Linux version ", "Booting Linux on physical", "ODEBUG: ",
+    "turning off the lock", "kmemleak: ", "Alignment trap", "divide_error", "SeaBIOS (version",
+    "UEFI firmware (version", "U-Boot 20",
 )  # fmt: skip
 
 # The beginning of a boot: a splat where something ran before, which only its reader knows.
 BOOT = re.compile(r"(?:Linux version |Booting Linux on physical CPU )")
 FIRMWARE_BANNER = re.compile(r"SeaBIOS \(version |UEFI firmware \(version |U-Boot 20\d\d\.")
 REBOOT = Pattern(kind=CrashKind.REBOOT, line=BOOT, title="unexpected kernel reboot", sources=())
+# What a daemon keeps goes over many boots, most of which were asked for.
+NEXT_BOOT = Pattern(
+    kind=CrashKind.REBOOT, line=BOOT, title="the next boot in a daemon's log", severity=Severity.NOTE, sources=()
+)
 # Something ran before: a kernel without time stamps, perhaps, or just another program on the same line.
 FIRMWARE = Pattern(
     kind=CrashKind.REBOOT, line=FIRMWARE_BANNER, title="unexpected kernel reboot", severity=Severity.NOTE, sources=()

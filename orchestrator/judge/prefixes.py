@@ -104,6 +104,8 @@ AFTER_DATE = frozenset({DATED})
 
 KERNELS = (
     Form(line=STAMP, first="[<", after=ANYWHERE, then=MARKED, stamp=True),
+    # Its first sign is lost where a copy begins behind it.
+    Form(line=re.compile(rf"{STAMP_SECONDS}\](?:{CALLER})? ?"), first="0", then=MARKED, stamp=True),
     # RFC 3164's and /proc/kmsg's number, before or behind what a daemon adds.
     Form(line=re.compile(r"<(?P<level>\d{1,3})>"), first="<", after=ANYWHERE),
     # Where printk.time=0 leaves the caller alone, or dmesg wrote another stamp before it.
@@ -151,8 +153,18 @@ OTHER_STAMPS = (
         then=DATED,
     ),
     # The CPU, or the CPU and the task.
-    Form(line=re.compile(r" ?\[(?:[Cc]|[Cc][Pp][Uu])?\d{1,3}(?:: *[^\[\]]{1,32})?\] ?"), first="[ ", after=NOT_FIRST),
-    Form(line=re.compile(r"[-. ]?\(\d{1,3}\)(?:\[\d[^\[\]]{0,32}\])? ?"), first="-(. ", after=NOT_FIRST),
+    Form(
+        line=re.compile(r" ?(?:[A-Z](?=\[\d))?\[(?:[Cc]|[Cc][Pp][Uu])?\d{1,3}(?:: *[^\[\]]{1,32})?\] ?"),
+        first="[ a",
+        after=NOT_FIRST,
+    ),
+    Form(
+        line=re.compile(r"[-. ]?\(\d{1,3}\)(?:\[\d[^\[\]]{0,32}\](?:\[name:[^\[\]]{1,48}\])?)? ?"),
+        first="-(. ",
+        after=NOT_FIRST,
+    ),
+    Form(line=re.compile(r"\[pid:\d{1,10},cpu\d{1,3}[^\[\]]{0,32}\] ?"), first="[", after=NOT_FIRST),
+    Form(line=re.compile(r" ?\(CPU:\d{1,3}-pid:\d{1,10}:[^()]{1,32}\) ?"), first="( ", after=NOT_FIRST),
     Form(line=re.compile(r"\([^()]{0,24}\d\d:\d\d:\d\d[^()]{0,16}\) ?"), first="(", then=DATED),
     Form(line=re.compile(r"[cC]\d{1,2} +\d{1,7} "), after=NOT_FIRST),
 )
@@ -256,7 +268,7 @@ def _by_place_and_sign() -> dict[tuple[LinePart, str], tuple[Form, ...]]:
 
 _NEXT = _by_place_and_sign()
 # How the forms begin that come after a stamp, besides the kernel's name.
-_GOES_ON = re.compile(r" ?\[|<\d|[-. ]?\(\d|[cC]\d|\ufeff")
+_GOES_ON = re.compile(r" ?\[|[A-Z]\[|<\d|[-. ]?\((?:\d|CPU:)|[cC]\d|\ufeff")
 
 
 def prefix_of(text: str, at: int = 0) -> Prefix:

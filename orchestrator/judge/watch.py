@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from orchestrator.judge.crash import LINES_BEFORE, LONGEST_TEXT, Report, ends
 from orchestrator.judge.frames import find_task
 from orchestrator.judge.lines import Line, kernel_lines, possible_messages
-from orchestrator.judge.patterns import BOOT, FIRMWARE, FIRMWARE_BANNER, PATTERNS, REBOOT, Pattern
+from orchestrator.judge.patterns import BOOT, FIRMWARE, FIRMWARE_BANNER, NEXT_BOOT, PATTERNS, REBOOT, Pattern
 from orchestrator.model.crashes import Crash, CrashKind, Severity
 
 # Reports that are put together at the same time: one of each CPU, and some that never came to an end.
@@ -35,7 +35,8 @@ def find_crashes(lines: Iterable[str]) -> Iterator[Crash]:
 
 def may_complain(raw: str) -> bool:
     """Whether a console line, stamps and all, can begin a report; True where only what came before can tell."""
-    return any(_ANY.match(text) or BOOT.match(text) or FIRMWARE_BANNER.match(text) for text in possible_messages(raw))
+    texts = (text.rstrip() for text in possible_messages(raw))
+    return any(_ANY.match(text) or BOOT.match(text) or FIRMWARE_BANNER.match(text) for text in texts)
 
 
 class Watch:
@@ -71,7 +72,7 @@ class Watch:
                 report.add(line)
         if opened:
             self._open.append(opened)
-            self._fatal_seen = self._fatal_seen or opened.pattern.severity is Severity.FATAL
+            self._fatal_seen = self._fatal_seen or (opened.pattern.severity is Severity.FATAL and not opened.doubtful)
         self.remember(line)
         if not self._open or not (self._open[0].complete or len(self._open) > MOST_OPEN):
             return ()
@@ -92,7 +93,7 @@ class Watch:
             return self._report(FIRMWARE, line)
         if BOOT.match(line.text) and self._seconds > 1.0 and line.seconds is not None and line.seconds < 1.0:
             self._seconds = 0.0  # "Booting Linux" and "Linux version" are of one boot.
-            return self._report(REBOOT, line)
+            return self._report(NEXT_BOOT if line.kept else REBOOT, line)
         if not _ANY.match(line.text):
             return None
         for pattern in PATTERNS:
@@ -106,6 +107,7 @@ class Watch:
     def _follows(self, pattern: Pattern, line: Line) -> bool:
         return any(
             report.pattern.kind in pattern.follows
+            and not report.doubtful
             and not (report.pattern.alone and pattern.kind is CrashKind.BUG)
             and (report.pattern.severity is Severity.FATAL or pattern.severity is not Severity.FATAL)
             and report.lines < pattern.within
@@ -132,6 +134,7 @@ class Watch:
         crash = report.crash()
         if report.silent:
             return
+        self._fatal_seen = self._fatal_seen or crash.severity is Severity.FATAL
         count = self._given.get(crash.title, 0)
         if count < SAME_TITLE and (count or len(self._given) < MOST_TITLES):
             self._given[crash.title] = count + 1

@@ -190,7 +190,9 @@ def pattern_of(line: str) -> Pattern | None:
 
 def fails_by_the_judge(line: str) -> bool:
     pattern = pattern_of(line)
-    return pattern is not None and pattern.severity is Severity.FATAL and pattern.kind not in GOES_ON
+    if pattern is None or pattern.prose:
+        return False
+    return pattern.severity is Severity.FATAL and pattern.kind not in GOES_ON
 
 
 def looks_ahead(line: str) -> bool:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The forms in which consoles reach people: a kernel's lines -> the lines of such a log."""
 
+import html
 import json
 
 # A template for one line; fields() has what may stand in it.
@@ -14,6 +15,7 @@ def fields(number: int, text: str) -> dict[str, str]:
     return {
         "text": text,
         "json": json.dumps(text),
+        "html": html.escape(text),
         "yaml": text.replace("'", "''"),
         "json_line": json.dumps(f"{text}\n"),
         # As /dev/kmsg escapes it.
@@ -44,7 +46,13 @@ STAMPED: dict[str, Form] = {
     "colours-without-escape": "[32m[{stamp}] [0m{text}",
     "mediatek": "<4>[{stamp}]-(1)[312:cat]{text}",
     "samsung": "<4>[{stamp}]  [2:            cat:  312] {text}",
+    "samsung-level": "<4>[{stamp}]I[2:            cat:  312] {text}",
+    "mediatek-file": "<4>[{stamp}]-(1)[312:cat][name:traps&]{text}",
+    "huawei": "<4>[{stamp}s][2025:11:01 {clock}][pid:312,cpu2,cat]{text}",
+    "huawei-in-irq": "<4>[{stamp}s][pid:312,cpu2,in irq]{text}",
     "qualcomm": "[{stamp}] c2    312 {text}",
+    "qualcomm-task": "[{stamp}] (CPU:2-pid:312:cat) {text}",
+    "web-page": "[{stamp}] {html}",
     "rsyslog": "Nov  1 {clock} host kernel: [{stamp}] {text}",
     "logread": "Sat Nov  1 {clock} 2025 kern.alert kernel: [{stamp}] {text}",
     "busybox": "Nov  1 {clock} router kern.warn kernel: [{stamp}] {text}",

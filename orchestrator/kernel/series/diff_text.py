@@ -16,6 +16,8 @@ _FILE_HEADERS = (
     b"diff --git ", b"index ", b"--- ", b"+++ ", b"old mode ", b"new mode ", b"new file mode ", b"deleted file mode ",
     b"rename ", b"copy ", b"similarity index ", b"dissimilarity index ",
 )  # fmt: skip
+# What every diff has, and no file's content changes the ends of.
+_OWN_LINES = re.compile(rb"^(?:diff --git |\+\+\+ |@@ -\d)[^\n]*\n", re.MULTILINE)
 # What a line of a hunk takes off the counts in its header: of the old file, of the new file.
 _TAKES = {b" ": (1, 1), b"\n": (1, 1), b"-": (1, 0), b"+": (0, 1), b"\\": (0, 0)}
 _BINARY = re.compile(rb"(?:literal|delta) \d+\n?$")
@@ -54,11 +56,21 @@ def split_lines(text: bytes) -> list[bytes]:
 
 
 def normal_line_ends(text: bytes) -> bytes:
-    r"""LF for CRLF, when all lines end so. A few CRLF among LF are content: a patch to a file that has them."""
+    r"""LF for CRLF, when all lines end so, or all that are the diff's own: who sends it on adds lines with LF.
+
+    Other CRLF among LF are content: a patch to a file that has them.
+    """
     lines = text.count(b"\n")
     if not lines:
         return text.rstrip(b"\r")
-    return text.replace(b"\r\n", b"\n") if lines and lines == text.count(b"\r\n") else text
+    with_return = text.count(b"\r\n")
+    all_end_so = lines == with_return or (with_return and _own_lines_end_so(text))
+    return text.replace(b"\r\n", b"\n") if all_end_so else text
+
+
+def _own_lines_end_so(text: bytes) -> bool:
+    own = _OWN_LINES.findall(text)
+    return bool(own) and all(line.endswith(b"\r\n") for line in own)
 
 
 def has_diff(text: bytes) -> bool:

@@ -38,6 +38,12 @@ _CHANGE_ID = re.compile(rb"^change-id: (\S{1,200})[ \t]*$", re.MULTILINE)
 _PREREQUISITE = re.compile(rb"^prerequisite-patch-id: [0-9a-f]{40,64}\s*$", re.MULTILINE)
 _STAT = re.compile(rb"^ (\d+) files? changed(?:, (\d+) insertions?\(\+\))?(?:, (\d+) deletions?\(-\))?$", re.MULTILINE)
 _IN_BODY_FROM = re.compile(r"\s*From: (.+)")
+# RFC 9580, 7: lines that begin with a dash are signed with "- " before them.
+_CLEAR_SIGNED = re.compile(
+    rb"^-----BEGIN PGP SIGNED MESSAGE-----\n(?:[A-Za-z-]+: [^\n]*\n)*\n(?P<text>.*?\n)"
+    rb"-----BEGIN PGP SIGNATURE-----\n.*?^-----END PGP SIGNATURE-----$",
+    re.MULTILINE | re.DOTALL,
+)
 _NO_PATCH_PART = frozenset({"text/html", "application/pgp-signature", "application/pgp-keys", "text/calendar"})
 
 
@@ -206,10 +212,14 @@ def _text_of(part: Message) -> bytes:
     if part.get_content_type() in _NO_PATCH_PART:
         return b""
     payload = part.get_payload(decode=True)
-    text = normal_line_ends(payload) if isinstance(payload, bytes) else b""
+    text = _unsigned(normal_line_ends(payload)) if isinstance(payload, bytes) else b""
     if str(part.get_param("format", "")).lower() == "flowed":
         return unflowed(text, delete_space=str(part.get_param("delsp", "")).lower() == "yes")
     return text
+
+
+def _unsigned(text: bytes) -> bytes:
+    return _CLEAR_SIGNED.sub(lambda found: re.sub(rb"^- ", b"", found["text"], flags=re.MULTILINE), text)
 
 
 def unflowed(text: bytes, *, delete_space: bool) -> bytes:

@@ -30,6 +30,11 @@ _PACKED: tuple[tuple[bytes, Callable[[BytesIO], _Readable]], ...] = (
 _OTHER = (
     (b"\x28\xb5\x2f\xfd", "compressed with zstd", "zstd -d {path}"),
     (b"PK\x03\x04", "a zip file", "unzip {path} -d series; --patch series"),
+    (
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        "a message of Outlook's",
+        "msgconvert {path}  # Debian: libemail-outlook-message-perl",
+    ),
     (b"\xff\xfe", "UTF-16 text", "iconv -f utf-16 -t utf-8 {path}"),
     (b"\xfe\xff", "UTF-16 text", "iconv -f utf-16 -t utf-8 {path}"),
     (b"# v2 git bundle", "a git bundle", "git fetch {path}; --patch A..B --tree DIR"),

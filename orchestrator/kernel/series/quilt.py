@@ -46,12 +46,18 @@ def read_folder(folder: Path) -> Folder:
     if (folder / "series").is_file():
         return Folder(files=_quilt_order(folder), ordered=True)
     places = (folder / "cur", folder / "new") if _is_maildir(folder) else (folder,)
-    files = sorted((one for place in places for one in place.iterdir() if one.is_file()), key=lambda one: one.name)
+    files = sorted((one for place in places for one in place.iterdir() if one.is_file()), key=_by_numbers)
     found = [one for one in files if _is_maildir(folder) or _named_like_a_patch(one)]
     if not found:
         raise UserError(f"{folder} has no patches ({', '.join(sorted(PATCH_SUFFIXES))}); a series is {FORMS}")
     others = tuple(one.name for one in files if one not in found and not one.name.startswith("."))
     return Folder(files=tuple(Listed(path=one) for one in found), others=others)
+
+
+def _by_numbers(file: Path) -> list[tuple[int, str]]:
+    """By name, in which 9 comes before 10."""
+    parts = re.split(r"([0-9]+)", file.name)
+    return [(int(part), part) if at % 2 else (0, part) for at, part in enumerate(parts)]
 
 
 def _is_maildir(folder: Path) -> bool:

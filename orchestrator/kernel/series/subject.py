@@ -15,7 +15,10 @@ _REPLY = re.compile(
 # Any other word before the bracket is no part of how git writes a patch: somebody's mail program put it there.
 _WORD_BEFORE = re.compile(r"\w+:\s*(?=\[)")
 _BRACKET = re.compile(r"\[([^\]\[]*)\]\s*")
-_NUMBER = re.compile(r"(?<![\w./])(\d{1,6})\s*/\s*(\d{1,6})(?![\w./])")
+# Mercurial writes "1 of 3".
+_NUMBER = re.compile(r"(?<![\w./])(\d{1,6})(?:\s*/\s*|\s+of\s+)(\d{1,6})(?![\w./])", re.IGNORECASE)
+# Without its square brackets, as somebody's mail program or hand leaves it: only a number tells.
+_NO_BRACKET = re.compile(r"[({]?((?:RFC )?PATCH\b[^][(){}:/]*\b\d{1,6}/\d{1,6})[)}]?:?\s+", re.IGNORECASE)
 _VERSION = re.compile(r"(?:(?<![A-Za-z0-9])|(?<=PATCH)|(?<=RFC))V(\d{1,4}(?:\.\d{1,4})?)(?![\w.])", re.IGNORECASE)
 _WORD = re.compile(r"PATCH|\bRFC\b|\bRESEND\b|\bREPOST\b", re.IGNORECASE)
 
@@ -47,6 +50,8 @@ def parse_subject(text: str) -> Subject:
             reply = True
         elif found := _BRACKET.match(rest):
             marks += [found[1]] * _is_mark(found[1])
+        elif not marks and (found := _NO_BRACKET.match(rest)):
+            marks.append(found[1])
         elif not marks and (found := _WORD_BEFORE.match(rest)) and _mark_follows(rest[found.end() :]):
             reply = True
         else:

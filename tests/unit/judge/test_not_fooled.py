@@ -43,6 +43,79 @@ def test_this_is_no_complaint(text: str) -> None:
     assert found(text) == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Internal error: could not open the cache",
+        "Internal error: Oops, connection lost",
+        "Oops: something went wrong, please retry",
+        "Oops: 12 files were not found",
+        "panic: VERIFY(ioflag == 0) failed",
+        "BUG: memory leak in test_free()",
+        # Titles of splats, in a list of them.
+        "BUG: unable to handle kernel NULL pointer dereference in demo_take | general protection fault in demo_put",
+        "BUG: unable to handle kernel paging request in demo_take",
+        "INFO: rcu detected stall in sys_swapoff",
+        "BUG: soft lockup in sys_swapoff",
+        "BUG: sleeping function called from invalid context in demo_take",
+        "BUG: scheduling while atomic in demo_take",
+        "WARNING: suspicious RCU usage in demo_take",
+        "UBSAN: enabled in this build",
+        "UBSAN: what we look at",
+        "Kernel stack overflow is found by a guard page since v4.9.",
+        "using it in preemptible code is what the check is for",
+        "Bad mode in the handler",
+        "PANIC: could not write to file",
+        '{"log":"Internal error: no such session\\n","stream":"stderr"}',
+    ],
+)
+def test_a_program_that_failed_is_no_fault_of_the_kernels(text: str) -> None:
+    """In a log without time stamps any line may be the kernel's."""
+    assert list(find_crashes([text, "Traceback (most recent call last):"])) == []
+
+
+SAYS_BUG = "BUG: expected 3 pages, got 2"
+STACK = ["Call Trace:", " <TASK>", " demo_take+0x1/0x2", " </TASK>"]
+
+
+def test_a_tests_own_bug_is_none_of_the_kernels() -> None:
+    crashes = list(find_crashes(["running test 1", SAYS_BUG, "not ok 1", "kernel BUG at mm/demo.c:12!", *STACK]))
+
+    assert [(crash.title, crash.follow_up) for crash in crashes] == [("kernel BUG in demo_take", False)]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [[SAYS_BUG, *STACK], [f"[   12.000000] {SAYS_BUG}"], [f"Nov  1 10:00:00 host kernel: {SAYS_BUG}"],
+     [f"4,7,1000000,-;{SAYS_BUG}"], [f"<4>[   12.000000] {SAYS_BUG}"]],
+    ids=["stack", "stamp", "syslog", "kmsg", "level"],
+)  # fmt: skip
+def test_the_kernels_own_bug_is_found_whatever_it_says(lines: list[str]) -> None:
+    (crash,) = find_crashes(lines)
+
+    assert (crash.kind, crash.severity) == (CrashKind.BUG, Severity.FATAL)
+
+
+@pytest.mark.parametrize(
+    ("before", "severity"), [("Nov  1 10:00:00 host kernel: ", Severity.NOTE), ("2025-11-01T10:00:00 ", Severity.FATAL)]
+)
+def test_a_log_that_a_daemon_keeps_goes_over_many_boots(before: str, severity: Severity) -> None:
+    """On a console, a boot after a boot was a crash."""
+    stamps = ("[  841.000000] usb 1-1: gone", "[    0.000000] Linux version 6.19.0", "[    0.100000] up")
+
+    (crash,) = find_crashes(f"{before}{stamp}" for stamp in stamps)
+
+    assert (crash.kind, crash.severity) == (CrashKind.REBOOT, severity)
+
+
+def test_a_fault_of_a_program_is_noted_and_the_kernels_own_fails() -> None:
+    fault = "Unhandled fault: synchronous external abort (0x{}) at 0x0000007f87888000"
+
+    severities = [crash.severity for crash in found(fault.format("92000210"), fault.format("96000210"))]
+
+    assert severities == [Severity.NOTE, Severity.FATAL]
+
+
 def test_a_name_that_tears_a_hang_apart_does_not_hide_it() -> None:
     (crash,) = found("INFO: task a", "b:18 blocked for more than 143 seconds.", "      Not tainted 6.19.0 #1")
 

@@ -45,6 +45,42 @@ def test_a_footnote_or_a_stamp_that_was_left_out_may_stand_before_it(before: str
     assert only(f"{before}{FAULT}").title == "BUG: unable to handle kernel paging request in demo_read"
 
 
+def test_the_first_bracket_may_be_lost_where_the_copy_begins() -> None:
+    stamps = (f"[{88 + number}.000001] {line}\n" for number, line in enumerate(FAULT.splitlines()))
+
+    crash = only("It says:\n" + "".join(stamps).removeprefix("["))
+
+    assert (crash.title, crash.line) == ("BUG: unable to handle kernel paging request in demo_read", 2)
+
+
+@pytest.mark.parametrize(
+    ("line", "title"),
+    [
+        ("watchdog: BUG : soft lockup - CPU#7 stuck for 1280s! [demo:24406]", "BUG: soft lockup"),
+        ("BUG: soft lockup", "BUG: soft lockup"),
+        ("BUG: unable to handle kernel", "BUG: unable to handle kernel access"),
+        (
+            "BUG: unable to handle kernel NULL pointer dereference",
+            "BUG: unable to handle kernel NULL pointer dereference",
+        ),
+        ("INFO: rcu_sched self-detected stall on CPU", "INFO: rcu detected stall"),
+        ("INFO: rcu_sched detected stalls on CPUs/tasks: { 2}", "INFO: rcu detected stall"),
+        ("[ INFO: suspicious RCU usage. ]", "WARNING: suspicious RCU usage"),
+        ("BUG: scheduling while atomic", "BUG: scheduling while atomic"),
+    ],
+)
+def test_a_first_line_that_was_typed_or_cut_is_one(line: str, title: str) -> None:
+    assert only(f"I see this:\n{line}\n").title == title
+    # As a terminal pads it.
+    assert only(f"I see this:\n{line:79}\n").title == title
+    assert only(f"[    1.000000] {line:79}\n").title == title
+
+
+@pytest.mark.parametrize("cut", ["Oops: 0002", "Oops: general protection fault", "Internal error: Oops: 96000004"])
+def test_an_oops_whose_number_was_cut_off_is_one(cut: str) -> None:
+    assert only(f"{cut}\nRIP: 0010:demo_read+0x12/0x40\n").function == "demo_read"
+
+
 def test_a_stamp_that_was_left_out_behind_the_kernels_name() -> None:
     text = "> kernel: ... INFO: task demo:56 blocked for more than 120 seconds.\n> ...\n>  Call Trace:\n"
     text += ">  __schedule+0x2bc/0x895\n>  schedule+0x36/0x7c\n>  demo_destroy+0x12/0x18\n"

@@ -173,6 +173,7 @@ def test_a_file_that_is_too_large_is_refused_unread_or_packed(tmp_path: Path) ->
         (gzip.compress(DIFF.encode())[:-9], "damaged compressed"),
         (b"\x28\xb5\x2f\xfd" + bytes(9), "zstd"),
         (b"PK\x03\x04" + bytes(9), "zip"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504) + DIFF.encode(), "Outlook"),
         (DIFF.encode("utf-16"), "UTF-16"),
         (b"<!DOCTYPE html><pre>" + DIFF.encode(), "web page"),
         (bytes(257) + b"ustar" + bytes(250), "tar file"),
@@ -181,7 +182,7 @@ def test_a_file_that_is_too_large_is_refused_unread_or_packed(tmp_path: Path) ->
         (os.urandom(64).replace(b"\n", b"") + b"\n", "no patch"),
         (b"", "no patch"),
     ],
-    ids=["cut", "zstd", "zip", "utf-16", "html", "tar", "nul", "nuls", "random", "empty"],
+    ids=["cut", "zstd", "zip", "outlook", "utf-16", "html", "tar", "nul", "nuls", "random", "empty"],
 )
 def test_what_is_no_text_of_a_patch_is_refused(content: bytes, said: str, tmp_path: Path) -> None:
     (tmp_path / "x.patch").write_bytes(content)

@@ -86,10 +86,44 @@ def test_base64_of_a_body_with_crlf_gives_lf(tmp_path: Path) -> None:
     assert patch.diff.text.decode() == DIFF
 
 
+@pytest.mark.parametrize(("before", "behind"), [("My fix.\n\n", ""), ("", "\n"), ("", "_____\nA list's footer.\n")])
+def test_a_diff_with_crlf_between_lines_with_lf_gives_lf(before: str, behind: str, tmp_path: Path) -> None:
+    (patch,) = pieces((before + DIFF.replace("\n", "\r\n") + behind).encode(), tmp_path)
+
+    assert patch.diff.text.decode() == DIFF
+
+
+def test_one_mail_of_a_mailbox_may_have_crlf() -> None:
+    raw = mbox(mail("[PATCH 1/2] a", DIFF), mail("[PATCH 2/2] b", OTHER).replace(b"\n", b"\r\n"))
+
+    assert [patch.diff.decode() for patch in parse_series(raw, "x.mbox").patches] == [DIFF, OTHER]
+
+
 def test_a_carriage_return_inside_an_lf_patch_is_content() -> None:
     text = DIFF.replace("-second = 1; /* häß */\n", "-second\r\n").encode()
 
     assert normal_line_ends(text) == text
+
+
+def test_a_patch_of_a_file_that_has_crlf_keeps_it() -> None:
+    head, hunk, lines = DIFF.partition("@@ -1,3 +1,3 @@\n")
+    text = (head + hunk + lines.replace("\n", "\r\n")).encode()
+
+    assert normal_line_ends(text) == text
+
+
+def test_a_clear_signed_mail_gives_the_diff_that_was_signed(tmp_path: Path) -> None:
+    escaped = "".join("- " * line.startswith("-") + line + "\n" for line in DIFF.splitlines())
+    raw = (
+        "From: A <a@localhost>\nSubject: [PATCH] x\n\n"
+        "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nWhy.\n- ---\n\n"
+        f"{escaped}\n-----BEGIN PGP SIGNATURE-----\n\niQIzBAEB\n-----END PGP SIGNATURE-----\n"
+    ).encode()
+
+    (patch,) = pieces(raw, tmp_path)
+
+    assert patch.diff.text.decode() == DIFF
+    assert not patch.diff.strays
 
 
 def test_an_attached_patch_is_found_and_the_html_copy_is_not(tmp_path: Path) -> None:
@@ -214,6 +248,15 @@ def test_a_folder_is_read_in_the_order_of_its_numbers(tmp_path: Path) -> None:
     (folder / "0000-b.patch").write_bytes(mail("[PATCH 2/2] b", OTHER))
     (folder / "0001-a.patch").write_bytes(mail("[PATCH 1/2] a", DIFF))
     (folder / "README.md").write_text("not a patch\n")
+
+    assert load(tmp_path, folder) == ["mm/swap.c", "mm/other.c"]
+
+
+def test_a_folder_without_numbers_in_its_subjects_is_read_in_the_order_of_its_names_numbers(tmp_path: Path) -> None:
+    folder = tmp_path / "patches"
+    folder.mkdir()
+    for name, subject, diff in (("9-a", "first", DIFF), ("10-b", "second", OTHER)):
+        (folder / f"{name}.patch").write_bytes(mail(f"[PATCH] {subject}", diff))
 
     assert load(tmp_path, folder) == ["mm/swap.c", "mm/other.c"]
 

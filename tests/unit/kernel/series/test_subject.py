@@ -26,6 +26,11 @@ from orchestrator.kernel.series.subject import parse_subject
         ("[PATCH v6.12 v2 1/2] x", "2", "1/2", "x"),
         ("[PATCH RESEND v2 1/2] x", "2", "1/2", "x"),
         ("[RESEND][PATCH 2 / 3] x", "1", "2/3", "x"),
+        ("[PATCH 1 of 2 v3] x", "3", "1/2", "x"),
+        ("[PATCH V3 01 of 12 RFC] x", "3", "1/12", "x"),
+        ("PATCH 1/2: x", "1", "1/2", "x"),
+        ("[linux-mm] (PATCH v2 1/2) x", "2", "1/2", "x"),
+        ("{RFC PATCH 1/2} x", "1", "1/2", "x"),
         ("[RFC v2] x", "2", "", "x"),
         ("[PATCH][next] x: Re: y", "1", "", "x: Re: y"),
         ("  [PATCH\n 1/2]  a\tb\x1b[2J", "1", "1/2", "a b[2J"),
@@ -53,7 +58,18 @@ def test_a_reply(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["mm: x", "[syzbot] [mm?] bug", "[GIT PULL] mm", "[linux-mm] hello", "x [PATCH] y", "[", ""]
+    "text",
+    [
+        "mm: x",
+        "[syzbot] [mm?] bug",
+        "[GIT PULL] mm",
+        "[linux-mm] hello",
+        "x [PATCH] y",
+        "PATCH: x",
+        "(PATCH) x",
+        "[",
+        "",
+    ],
 )
 def test_neither(text: str) -> None:
     found = parse_subject(text)
