@@ -31,6 +31,7 @@ from orchestrator.plan.delays import parse_delays
 from orchestrator.plan.division import shard_of
 from orchestrator.report.changed_reach import reach_json
 from orchestrator.report.kept_replay import REPLAY_FILE
+from orchestrator.report.reached_elsewhere import excused, unproved
 from orchestrator.report.store import Store, copy_junit, find_cell, find_run, load_run, open_run
 from orchestrator.report.suite_text import suite_json
 from orchestrator.report.terminal import print_table, say, screen, terminal
@@ -205,19 +206,22 @@ def _report_json(report: RunReport) -> dict[str, object]:
 
 
 def _known(report: RunReport, cell: CellReport) -> dict[str, str]:
-    known = report.news.known if report.news else {}
+    known = excused(report)
     return {"known": known[cell.cell.name]} if cell.cell.name in known else {}
 
 
 def exit_code(report: RunReport) -> ExitCode:
-    """1 for a red cell or a worse subtest, unless it is known; else 3 if a cell was lost or none ended; else 0.
+    """1 for a red cell or a worse subtest that is not excused, or where nothing of the series ran; else 3 or 0.
+
+    3 if a cell was lost, or none ended.
 
     A shard may have no cell at all: what it found out is that nothing was left for it.
     """
     news = report.news or News(since="", runs=0)
     outcomes = {cell.verdict.outcome for cell in report.cells}
     red = [cell for cell in report.cells if not cell.verdict.outcome.good and cell.verdict.outcome is not Outcome.LOST]
-    if any(cell.cell.name not in news.known for cell in red):
+    known = excused(report)
+    if any(cell.cell.name not in known for cell in red) or unproved(report):
         return ExitCode.BAD_KERNEL
     worse = (f"{suite.name} {one.path}" for suite in report.suites for one in suite.of(Change.REGRESSED))
     if any(name not in news.known_subtests for name in worse):

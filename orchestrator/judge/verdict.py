@@ -263,14 +263,15 @@ def _not_exercised(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> 
     del crashes
     if run.result is None:
         return None
-    short = (*shortfalls(cell, run, run.result), *series_not_reached(cell, run))
+    unreached = series_not_reached(cell, run)
+    short = (*shortfalls(cell, run, run.result), *unreached)
     if run.suite is not None and not run.suite.ran:
         short = (f"no subtest ran ({len(run.suite.subtests)} were skipped or have no result)", *short)
     if run.result.missing:
         short = (f"the guest could not provide: {run.result.missing}", *short)
     if not short:
         return None
-    return Verdict(outcome=Outcome.NOT_EXERCISED, title=short[0], reasons=short[1:])
+    return Verdict(outcome=Outcome.NOT_EXERCISED, title=short[0], reasons=short[1:], unreached=short == unreached)
 
 
 def _unproved(cell: Cell, run: Observation, crashes: tuple[Crash, ...]) -> Verdict | None:

@@ -38,3 +38,4 @@ class Verdict:
     outcome: Outcome
     title: str
     reasons: tuple[str, ...] = ()
+    unreached: bool = False  # not-exercised for one reason only: it ran nothing of what the series changes

@@ -11,7 +11,7 @@ from orchestrator.host.text import one_line, printable
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import RunReport
 from orchestrator.model.subtests import Change
-from orchestrator.report.news_text import is_old, is_old_subtest
+from orchestrator.report.news_text import is_excused, is_old_subtest
 from orchestrator.report.suite_text import change_text
 from orchestrator.report.summary import Finding, by_build, findings, outcome_counts, summary_text
 
@@ -45,7 +45,7 @@ def _subtests(report: RunReport) -> Iterator[tuple[str, str]]:
 
 def _finding(report: RunReport, finding: Finding) -> tuple[str, str]:
     kind = "warning" if finding.outcome is Outcome.LOST else "error"
-    kind = "notice" if is_old(report.news, finding.cells) else kind
+    kind = "notice" if is_excused(report, finding.cells) else kind
     more = f" and {len(finding.cells) - 1} more" if len(finding.cells) > 1 else ""
     return kind, _command(kind, f"{finding.outcome}: {finding.cells[0].cell.name}{more}", finding.title)
 

@@ -10,7 +10,7 @@ from orchestrator.host.text import json_text, one_line
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import RunReport
 from orchestrator.model.subtests import Change
-from orchestrator.report.news_text import is_old, is_old_subtest
+from orchestrator.report.news_text import is_excused, is_old_subtest
 from orchestrator.report.suite_text import change_text
 from orchestrator.report.summary import Finding, crash_of, findings
 
@@ -46,7 +46,7 @@ def code_quality_text(report: RunReport) -> str:
 def _finding(report: RunReport, finding: Finding) -> dict[str, object]:
     names = [cell.cell.name for cell in finding.cells]
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    severity = "info" if is_old(report.news, finding.cells) else _SEVERITY.get(finding.outcome, "major")
+    severity = "info" if is_excused(report, finding.cells) else _SEVERITY.get(finding.outcome, "major")
     text = f"{finding.outcome}: {finding.title} ({names[0]}{more})"
     return _entry(str(finding.outcome), text, f"{finding.outcome} {finding.title}", severity, _place(report, finding))
 

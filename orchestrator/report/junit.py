@@ -17,6 +17,7 @@ from orchestrator.report.crash_entries import crash_entries, tally_text
 from orchestrator.report.crash_text import crash_lines
 from orchestrator.report.junit_document import Case, Kind, Problem, Suite, counted, document, suite_of
 from orchestrator.report.proof_text import proof_lines
+from orchestrator.report.reached_elsewhere import excused, unproved
 from orchestrator.report.suite_text import change_text, runs_text
 
 _MOST_CRASHES = 10
@@ -34,6 +35,10 @@ def junit_pieces(report: RunReport) -> Iterator[str]:
     context = _Context.of(report)
     made = [_suite(report, name, cells, context) for name, cells in suites.items()]
     made += [_subtest_suite(report, suite) for suite in report.suites]
+    if why := unproved(report):
+        problem = Problem(kind=Kind.FAILURE, message=why, type=Outcome.NOT_EXERCISED)
+        case = Case(name="changed functions", classname="series", problem=problem)
+        made.append(suite_of("series", report.started, [case], {}))
     return document(made)
 
 
@@ -42,12 +47,12 @@ class _Context:
     """What a case says beside its own cell: whose each splat is, and which failures are known."""
 
     whose: Mapping[str, str]  # title of a splat -> text
-    known: Mapping[str, str]  # cell that fails as others did before -> since when
+    known: Mapping[str, str]  # cell that does not fail the run -> why
 
     @classmethod
     def of(cls, report: RunReport) -> "_Context":
         whose = {entry.title: tally_text(entry) for entry in crash_entries(report.cells)}
-        return cls(whose, report.news.known if report.news else {})
+        return cls(whose, excused(report))
 
 
 def sensitivity_junit_text(report: Sensitivity) -> str:

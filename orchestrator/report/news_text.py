@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.model.history import News
 from orchestrator.model.reports import CellReport, RunReport
+from orchestrator.report.reached_elsewhere import excused, reached_by_others
 
 _MOST = 20
 
@@ -30,9 +31,10 @@ def news_lines(report: RunReport) -> Iterator[str]:
         yield f"  {why}: {name}"
 
 
-def finding_news(news: News | None, cells: Sequence[CellReport]) -> Iterator[str]:
-    """Whether what these cells show is new or old; nothing where that is not asked."""
-    names = {cell.cell.name for cell in cells}
+def finding_news(report: RunReport, cells: Sequence[CellReport]) -> Iterator[str]:
+    """Whether what these cells show is new or old, and why it does not fail the run; nothing where neither is known."""
+    news, names = report.news, {cell.cell.name for cell in cells}
+    yield from sorted({why for name, why in reached_by_others(report.cells).items() if name in names})[:3]
     if news is None or not news.runs:
         return
     for one in news.new:
@@ -42,9 +44,10 @@ def finding_news(news: News | None, cells: Sequence[CellReport]) -> Iterator[str
     yield from sorted({why for name, why in news.known.items() if name in names})[:3]
 
 
-def is_old(news: News | None, cells: Sequence[CellReport]) -> bool:
-    """Whether earlier runs had what all of these cells show; False where that was not asked."""
-    return news is not None and all(cell.cell.name in news.known for cell in cells)
+def is_excused(report: RunReport, cells: Sequence[CellReport]) -> bool:
+    """Whether none of these cells fails the run."""
+    known = excused(report)
+    return all(cell.cell.name in known for cell in cells)
 
 
 def is_old_subtest(news: News | None, name: str) -> bool:

@@ -29,6 +29,7 @@ from orchestrator.report.proof_text import (
     site_text,
     together,
 )
+from orchestrator.report.reached_elsewhere import unproved
 from orchestrator.report.suite_text import suite_lines
 
 WIDTH = 78
@@ -186,7 +187,8 @@ def _head(report: RunReport) -> str:
 
 
 def _news(report: RunReport) -> str:
-    return "\n".join(_wrapped(line.strip(), indent="  " * line.startswith("  ")) for line in news_lines(report))
+    lines = filter(None, (unproved(report), *news_lines(report)))
+    return "\n".join(_wrapped(line.strip(), indent="  " * line.startswith("  ")) for line in lines)
 
 
 def _table(name: str, cells: Sequence[CellReport], report: RunReport) -> str:
@@ -225,7 +227,7 @@ def _failed_builds(report: RunReport) -> Iterator[str]:
 def _finding(report: RunReport, finding: Finding, compared: Comparisons) -> str:
     count = len(finding.cells)
     lines = [_wrapped(f"{finding.outcome.upper()} ({count} {'cell' if count == 1 else 'cells'}): {finding.title}")]
-    lines += [_wrapped(text, indent="  ") for text in finding_news(report.news, finding.cells)]
+    lines += [_wrapped(text, indent="  ") for text in finding_news(report, finding.cells)]
     lines += [_wrapped(text, indent="  ") for text in whose(finding, compared)]
     lines += without_baseline(report, finding, compared)
     lines += [_wrapped(reason, indent="  ") for reason in finding.cells[0].verdict.reasons[:_MOST_REASONS]]

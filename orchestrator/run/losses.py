@@ -38,7 +38,8 @@ class LossWatch:
             # What a guest or a bug of ours did says nothing of the next cell; what this machine did may.
             fault = report.run.fault if report.run else None
             self.add(lost=outcome is Outcome.LOST and fault not in _ONE_CELLS)
-        if not outcome.good:
+        # Whether another cell runs what this one did not, the end of the run will tell.
+        if not outcome.good and not report.verdict.unreached:
             self.bad = self.bad or f"{report.cell.name}: {outcome}"
         if is_finding(report):
             self.finding = self.finding or f"{report.cell.name}: {outcome}"

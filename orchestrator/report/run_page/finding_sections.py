@@ -90,7 +90,7 @@ def _section(report: RunReport, number: int, finding: Finding, compared: Compari
         facts=tuple(
             _cut(
                 [
-                    *finding_news(report.news, finding.cells),
+                    *finding_news(report, finding.cells),
                     *whose(finding, compared),
                     *cell.verdict.reasons[:_MOST_REASONS],
                 ]

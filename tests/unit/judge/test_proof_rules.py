@@ -118,8 +118,10 @@ def test_the_baseline_has_no_series_to_reach() -> None:
 def test_the_reason_names_what_was_not_reached() -> None:
     names = tuple(f"f{at}" for at in range(10))
 
-    title = verdict(of(*ASKED), changed=seen(not_reached=names, meant=names)).title
+    found = verdict(of(*ASKED), changed=seen(not_reached=names, meant=names))
 
+    title = found.title
+    assert found.unreached
     assert title.startswith("no function that the series changes was seen to run; this workload is meant to reach: f0,")
     assert title.endswith("f7 and 2 more")
 

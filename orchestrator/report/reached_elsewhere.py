@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the cells of a run prove together about the functions that a series changes (pure)."""
+
+from collections.abc import Iterable, Mapping
+
+from orchestrator.model.reports import CellReport, RunReport
+from orchestrator.report.proof_text import names_text, reach_by_arch
+
+
+def excused(report: RunReport) -> Mapping[str, str]:
+    """Cells that are not good and do not fail the run, and why: others ran what they should, or earlier runs had it."""
+    return {**reached_by_others(report.cells), **(report.news.known if report.news else {})}
+
+
+def reached_by_others(cells: Iterable[CellReport]) -> dict[str, str]:
+    """Cells that ran none of the changed functions that they are meant to reach, where other cells of their arch did.
+
+    A file has many functions, and a workload that is meant for the file need not run each of them.
+    """
+    every = list(cells)
+    unreached = [cell for cell in every if cell.verdict.unreached]
+    ran = {reach.arch: frozenset(reach.changed.ran) for reach in reach_by_arch(every)} if unreached else {}
+    found = {}
+    for cell in unreached:
+        meant = cell.run.changed.meant if cell.run and cell.run.changed else ()
+        if names := [name for name in meant if name in ran.get(cell.cell.build.arch, ())]:
+            found[cell.cell.name] = f"does not fail the run, as other cells ran {names_text(names)}"
+    return found
+
+
+def unproved(report: RunReport) -> str:
+    """Why a run without a bad cell says nothing of its series: no cell ran anything of it. "" where one did.
+
+    Only what was observed is claimed: where a function could not be observed, it may have run.
+    """
+    if report.shard or report.interrupted:
+        return ""
+    changed = [reach.changed for reach in reach_by_arch(report.cells)]
+    if any(one.ran or one.early or one.unknown for one in changed) or not any(one.not_reached for one in changed):
+        return ""
+    return "No cell ran a function that the series changes: this run proves nothing about it."
