@@ -26,7 +26,6 @@ from typing import Any
 from benchmarks import many_cells, measurements
 from orchestrator.host.deadline import now
 from orchestrator.model.cells import Cell
-from orchestrator.model.guests import Ending, Observation, WorkloadResult
 from orchestrator.model.phases import Phase
 from orchestrator.report.store import Store
 from orchestrator.run import matrix
@@ -56,19 +55,7 @@ class FakeCluster:
         stopwatch, started = Stopwatch(cell.name), now()
         for phase in (Phase.BOOT, Phase.WORKLOAD):
             stopwatch.begin(phase)
-        counters = {name: 12_345 for name in [*cell.workload.exercised, *(f"site.s{n}.calls" for n in range(20))]}
-        result = WorkloadResult(
-            operations=81_230, verified=40_960, mismatch_count=0, mismatches=(), errors=(), swapoffs=57,
-            swapoff_longest_ms=812.5, swapoff_stuck=False, counters=counters,
-        )  # fmt: skip
-        run = Observation(
-            ending=Ending.REPORTED,
-            result=result,
-            exit_status=0,
-            boot_seconds=2.1,
-            guest_seconds=20.0,
-            accelerator="tcg",
-        )
+        run = many_cells.observation_of(tuple(cell.workload.exercised))
         return Observed(observation=run, folder=folder, started=started, stopwatch=stopwatch)
 
 
