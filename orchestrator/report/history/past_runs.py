@@ -38,6 +38,25 @@ def past_run(report: RunReport) -> PastRun:
     )
 
 
+def as_read(run: PastRun) -> PastRun | None:
+    """A past_run() as read_past_run() has it of its folder, but for the order of the cells; None where that differs."""
+    known: dict[CellIdentity, CellIdentity] = {}
+    with suppress(ValueError):
+        cells = tuple(
+            cell._replace(
+                identity=known.setdefault(cell.identity, cell.identity),
+                title=_text(cell.title),
+                splats=tuple(map(_text, cell.splats)),
+                seconds=_number(cell.seconds),
+                load_seconds=_number(cell.load_seconds),
+            )
+            for cell in run.cells
+        )
+        if all(_text(word) == word for identity in known for word in identity):
+            return run._replace(cells=cells)
+    return None
+
+
 def read_past_run(folder: Path) -> PastRun | None:
     """Of a run's folder; None where run.json can't be read. A cell whose line can't be read is left out."""
     values = run_values(folder)
