@@ -150,8 +150,7 @@ class Cluster:
     def call(self, worker: str, work: Callable[..., T], *arguments: object) -> T:
         """Do something short on this worker, now, and return what it returns. Raises WorkerLost and ClusterGone."""
         raise_if_cancelled()
-        self._look_again()
-        if worker not in {known.address for known in self.workers}:
+        if not self._is_there(worker):
             # Dask would try for half a minute to reach it.
             raise WorkerLost(worker, "it was lost", begun=True)
         answer = self._answers(work, arguments, [worker]).get(worker)
@@ -202,11 +201,15 @@ class Cluster:
         )
         return bool(self._workers)
 
-    def _look_again(self) -> None:
-        """look(), unless somebody did so just now: the answer is as long as there are workers."""
+    def _is_there(self, worker: str) -> bool:
+        """Whether the cluster has this worker. The answer is as long as there are workers: threads share a look."""
         with self._looking:
-            if now() - self._looked > _JUST_NOW_SECONDS:
+            if now() - self._looked > _JUST_NOW_SECONDS or not self._knows(worker):
                 self.look()
+            return self._knows(worker)
+
+    def _knows(self, worker: str) -> bool:
+        return any(known.address == worker for known in self.workers)
 
     def watch(self, closing: threading.Event) -> None:
         """Look again and again until `closing` is set, and end all waits where the cluster is gone."""
