@@ -26,7 +26,7 @@ def counted_runs(results: Path, *, before: str = "", ended: RunReport | None = N
     """
     found: list[PastRun] = []
     cells = 0
-    for run in past_runs(results, before=before, ended=as_read(past_run(ended)) if ended else None):
+    for run in past_runs(results, before=before, ended=as_read(ended) if ended else None):
         if len(found) == MOST_RUNS or cells > MOST_CELLS:
             break
         if run.command in COUNTED and run.cells:
