@@ -8,6 +8,7 @@ A line that can't be read costs its own cell, which then is `lost`, with the rea
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -37,6 +38,7 @@ _OBSERVATION = TypeAdapter(Observation)
 _RESULT = TypeAdapter(WorkloadResult)
 # As with_sum() writes it, to the byte: what is behind the checksum is covered by nothing else.
 _SUM = re.compile(rb', "sha256": "([0-9a-f]{64})"\n?\}\n?\Z')
+_HUGE_NUMBER = re.compile(rb"[0-9]{%d}" % (sys.int_info.default_max_str_digits + 1))
 _UNREADABLE = "unreadable"
 _MOST_DIGITS = 55
 
@@ -76,10 +78,10 @@ class LineWriter:
 
 def dumped(adapter: TypeAdapter[T], value: T, **how: Any) -> str:
     """What json_text() makes of a value, but for its spaces, in a quarter of the time; `how` as for pydantic."""
-    # pydantic writes UTF-8: what is not in ASCII, or no UTF-8, is for json_text().
+    # pydantic writes UTF-8, which json_text() escapes, and numbers that Python can't read, for which it raises.
     with suppress(PydanticSerializationError):
         text = adapter.dump_json(value, **how)
-        if text.isascii() and b"\x7f" not in text:
+        if text.isascii() and b"\x7f" not in text and not _HUGE_NUMBER.search(text):
             return text.decode()
     indent = how.pop("indent", None)
     return json_text(adapter.dump_python(value, mode="json", **how), indent=indent)
