@@ -14,11 +14,12 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from orchestrator.cli.main import cli
+from orchestrator.cli.main import cli, collect_garbage_seldom
 from orchestrator.host.deadline import now
 from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.series.load import BASELINE, Series
@@ -80,7 +81,13 @@ def fake_observe(cell: Cell, *_: Any, folder: Path, **__: Any) -> Observed:
         stopwatch.begin(phase)
     (folder / "console.log").write_text("[    0.000000] Linux version 6.19.6\n" * 20)
     (folder / "workload.log").write_text("{}\n")
-    counters = {name: 12_345 for name in [*cell.workload.exercised, *(f"site.s{number}.calls" for number in range(20))]}
+    run = observation_of(tuple(cell.workload.exercised))
+    return Observed(observation=run, folder=folder, started=started, stopwatch=stopwatch)
+
+
+@cache
+def observation_of(exercised: tuple[str, ...]) -> Observation:
+    """What was seen of a guest that passed, with these counters and those of 20 sites."""
     result = WorkloadResult(
         operations=81_230,
         verified=40_960,
@@ -90,30 +97,31 @@ def fake_observe(cell: Cell, *_: Any, folder: Path, **__: Any) -> Observed:
         swapoffs=57,
         swapoff_longest_ms=812.5,
         swapoff_stuck=False,
-        counters=counters,
+        counters=dict.fromkeys([*exercised, *(f"site.s{number}.calls" for number in range(20))], 12_345),
     )
-    run = Observation(
+    return Observation(
         ending=Ending.REPORTED, result=result, exit_status=0, boot_seconds=2.1, guest_seconds=20.0, accelerator="tcg"
     )
-    return Observed(observation=run, folder=folder, started=started, stopwatch=stopwatch)
 
 
 def fake_judge(cell: Cell, observed: Observed, *_: Any) -> CellReport:
     red = cell.repeat % EVERY_RED == 1
-    title = f"KASAN: use-after-free Read in f{cell.repeat // EVERY_RED % SPLATS}"
-    crash = Crash(
-        kind=CrashKind.KASAN, title=title, function="f", line=7, severity=Severity.FATAL, text="BUG: KASAN\n" * 40
-    )
+    title = f"KASAN: use-after-free Read in f{cell.repeat // EVERY_RED % SPLATS}" if red else "81230 operations"
     observed.stopwatch.begin(Phase.JUDGE)
     return CellReport(
         cell=cell,
-        verdict=Verdict(outcome=Outcome.CRASHED if red else Outcome.PASSED, title=title if red else "81230 operations"),
+        verdict=Verdict(outcome=Outcome.CRASHED if red else Outcome.PASSED, title=title),
         run=observed.observation,
-        crashes=(crash,) if red else (),
+        crashes=(crash_of(title),) if red else (),
         seconds=24.5,
         kernel={"release": "6.19.6", "source": "60f1" * 16},
         spans=observed.stopwatch.stop(),
     )
+
+
+def crash_of(title: str) -> Crash:
+    text = "BUG: KASAN\n" * 40
+    return Crash(kind=CrashKind.KASAN, title=title, function="f", line=7, severity=Severity.FATAL, text=text)
 
 
 def fake_bootable(
@@ -159,6 +167,7 @@ def without_guests(folder: Path) -> Iterator[None]:
 
 def timed(*argv: str) -> dict[str, float]:
     """What a command takes, its output thrown away: seconds by the clock, and of a CPU."""
+    collect_garbage_seldom()  # as the program does
     start, used = time.monotonic(), time.process_time()
     with Path("/dev/null").open("w") as nowhere, redirect_stdout(nowhere):
         cli.main(list(argv), standalone_mode=False)

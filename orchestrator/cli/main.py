@@ -135,12 +135,17 @@ _UMASK = 0o022
 _OBJECTS_BEFORE_COLLECTION = 50_000
 
 
+def collect_garbage_seldom() -> None:
+    """For the whole process."""
+    gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
+
+
 def main() -> NoReturn:
     # A title may hold any character, and the user's terminal may have an encoding without it.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
+    collect_garbage_seldom()
     signals.install()
     # The user of the sandbox has to read sources and images, whatever our own umask is. Other users of this machine are
     # kept out by the folders around them: the cache's, and that of each run.

@@ -154,7 +154,7 @@ def _stored(opened: AbstractContextManager[Store], output: Output, work: Work) -
         # A kernel that is bad is so, whatever else this machine did.
         if trouble and exit_code(report) is not ExitCode.BAD_KERNEL:
             raise trouble
-    refresh_index(output.results)
+    refresh_index(output.results, report)
     return report, trouble
 
 
@@ -174,10 +174,10 @@ def show_json(report: RunReport, output: Output) -> None:
         click.echo(json_text(_report_json(report), indent=2))
 
 
-def refresh_index(results: Path) -> None:
-    """The page of all runs, which decides on nothing."""
+def refresh_index(results: Path, ended: RunReport | None = None) -> None:
+    """The page of all runs, which decides on nothing; `ended`: one of them that need not be read."""
     try:
-        write_index(results)
+        write_index(results, ended)
     except InfraError as trouble:
         tell(trouble)
 

@@ -3,6 +3,7 @@
 
 import asyncio
 import logging
+import math
 import secrets
 import sys
 import threading
@@ -17,7 +18,7 @@ import asyncssh
 import distributed
 from distributed.scheduler import KilledWorker
 
-from orchestrator.host.deadline import Deadline, raise_if_cancelled, scope
+from orchestrator.host.deadline import Deadline, now, raise_if_cancelled, scope
 from orchestrator.host.errors import ClusterGone, InfraError, OutOfTime, UserError, WorkerLost
 
 T = TypeVar("T")
@@ -27,6 +28,7 @@ _CONNECT_SECONDS = 30.0
 # Time for workers that start together with the run, or that a batch system starts again.
 _WORKERS_SECONDS = 120.0
 _LOOK_SECONDS = 2.0
+_JUST_NOW_SECONDS = 0.2
 _RESULT_SECONDS = 10.0
 _HINT = "patchrig resume RUN  # when the cluster is back; --cluster tcp://HOST:PORT if it is at another address"
 
@@ -73,6 +75,8 @@ class Cluster:
     _on_begin: dict[str, Callable[[], None]] = field(default_factory=dict)
     _waits: set[threading.Event] = field(default_factory=set)
     _workers: tuple[Worker, ...] = ()
+    _looked: float = -math.inf  # when we last did
+    _looking: threading.Lock = field(default_factory=threading.Lock)
     _gone: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -99,8 +103,7 @@ class Cluster:
         go on.
         """
         key = f"{_KEYS}{secrets.token_hex(12)}"
-        others = [worker.address for worker in self.workers if worker.address not in avoid]
-        wanted = [only or prefer] if only or prefer else (others if avoid else [])
+        wanted = [only or prefer] if only or prefer else self._others(avoid)
         done = threading.Event()
         with self._lock:
             self._on_begin[key] = on_begin
@@ -119,6 +122,10 @@ class Cluster:
                 self._waits.discard(done)
                 self._on_begin.pop(key, None)
                 self._begun.pop(key, None)
+
+    def _others(self, avoid: Collection[str]) -> list[str]:
+        """All workers but those to avoid; none where there is nothing to avoid."""
+        return [worker.address for worker in self.workers if worker.address not in avoid] if avoid else []
 
     def _result(self, key: str, future: Any, done: threading.Event, only: str) -> Any:
         while True:
@@ -143,8 +150,7 @@ class Cluster:
     def call(self, worker: str, work: Callable[..., T], *arguments: object) -> T:
         """Do something short on this worker, now, and return what it returns. Raises WorkerLost and ClusterGone."""
         raise_if_cancelled()
-        self.look()
-        if worker not in {known.address for known in self.workers}:
+        if not self._is_there(worker):
             # Dask would try for half a minute to reach it.
             raise WorkerLost(worker, "it was lost", begun=True)
         answer = self._answers(work, arguments, [worker]).get(worker)
@@ -183,15 +189,27 @@ class Cluster:
     def look(self) -> bool:
         """See which workers there are, and whether there is any. Raises ClusterGone."""
         try:
-            workers = self.client.scheduler_info()["workers"] if self.client.status == "running" else None
+            # All of them: some releases of Dask tell of five where nobody says how many.
+            workers = self.client.scheduler_info(n_workers=-1)["workers"] if self.client.status == "running" else None
         except (OSError, CancelledError, ValueError):
             workers = None
         if workers is None:
             raise ClusterGone("the scheduler does not answer any more", hint=_HINT)
+        self._looked = now()
         self._workers = tuple(
             Worker(address=address, resources=dict(known["resources"])) for address, known in workers.items()
         )
         return bool(self._workers)
+
+    def _is_there(self, worker: str) -> bool:
+        """Whether the cluster has this worker. The answer is as long as there are workers: threads share a look."""
+        with self._looking:
+            if now() - self._looked > _JUST_NOW_SECONDS or not self._knows(worker):
+                self.look()
+            return self._knows(worker)
+
+    def _knows(self, worker: str) -> bool:
+        return any(known.address == worker for known in self.workers)
 
     def watch(self, closing: threading.Event) -> None:
         """Look again and again until `closing` is set, and end all waits where the cluster is gone."""

@@ -8,11 +8,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from xml.etree.ElementTree import indent, tostring
 
 from junit_xml import TestCase, TestSuite
 
 from orchestrator.host.text import printable
+
+_CASES_AT_ONCE = 100
 
 
 class Kind(StrEnum):
@@ -124,11 +127,18 @@ def _suite(suite: Suite) -> Iterator[str]:
         for name, value in suite.properties.items():
             yield f"\t\t\t<property{_attributes({'name': name, 'value': value})}/>\n"
         yield "\t\t</properties>\n"
-    yield from map(_case, suite.cases)
+    cases = iter(suite.cases)
+    while some := [_made(case) for case in islice(cases, _CASES_AT_ONCE)]:
+        # junit-xml writes whole documents only: a suite of some cases, of which the cases are taken.
+        element = TestSuite("", some).build_xml_doc()
+        indent(element, "\t", level=1)
+        text = tostring(element, "unicode")
+        # Within texts ">" is escaped, so " />" is the end of an element without content.
+        yield text[text.index("\n") + 1 : text.rindex("\n") + 1].replace(" />", "/>")
     yield "\t</testsuite>\n"
 
 
-def _case(case: Case) -> str:
+def _made(case: Case) -> TestCase:
     made = TestCase(
         valid_xml(case.name),
         classname=valid_xml(case.classname),
@@ -144,11 +154,7 @@ def _case(case: Case) -> str:
                 made.add_error_info(message, text, of_type)
             case Kind.SKIPPED:
                 made.add_skipped_info(message, text)
-    # junit-xml writes whole documents only: a suite for each case, of which the case is taken.
-    element = TestSuite("", [made]).build_xml_doc().find("testcase")
-    indent(element, "\t", level=2)
-    # Within texts ">" is escaped, so this is the end of an element without content.
-    return f"\t\t{tostring(element, 'unicode')}\n".replace(" />", "/>")
+    return made
 
 
 def _attributes(values: Mapping[str, object]) -> str:

@@ -2,6 +2,7 @@
 """Which cells ran side by side (pure)."""
 
 from collections.abc import Iterable
+from heapq import heappop, heappush
 
 from orchestrator.model.reports import CellReport
 
@@ -9,9 +10,16 @@ from orchestrator.model.reports import CellReport
 def guest_lanes(cells: Iterable[CellReport]) -> list[list[CellReport]]:
     """The cells that ran on as few lanes as there were guests at once; those on one lane ran after one another."""
     lanes: list[list[CellReport]] = []
+    # Heaps: a thousand workers have thousands of lanes, and each cell of a million looks for one.
+    busy: list[tuple[float, int]] = []  # when a lane is free again, and its number
+    free: list[int] = []  # the first of them is taken
     for cell in sorted((cell for cell in cells if cell.spans), key=lambda cell: cell.spans[0].start):
-        free = next((lane for lane in lanes if lane[-1].spans[-1].end <= cell.spans[0].start), None)
-        if free is None:
-            lanes.append(free := [])
-        free.append(cell)
+        while busy and busy[0][0] <= cell.spans[0].start:
+            heappush(free, heappop(busy)[1])
+        if not free:
+            lanes.append([])
+            free.append(len(lanes) - 1)
+        number = heappop(free)
+        lanes[number].append(cell)
+        heappush(busy, (cell.spans[-1].end, number))
     return lanes

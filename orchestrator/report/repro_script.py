@@ -4,6 +4,7 @@
 import re
 import shlex
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from itertools import chain, zip_longest
 
 # What looks like a shell variable in a kernel command line is the guest's.
@@ -63,6 +64,7 @@ def _lines(argv: tuple[str, ...]) -> list[str]:
     return lines
 
 
+@lru_cache(maxsize=4096)  # most words are those of the last cell
 def _quoted(word: str) -> str:
     parts = _DISK.split(word)
     if len(parts) == 1:

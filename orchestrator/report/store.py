@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from orchestrator.host.deadline import now
 from orchestrator.host.errors import Cancelled, InfraError, UserError
@@ -35,7 +34,16 @@ from orchestrator.report.junit import junit_pieces
 from orchestrator.report.kernel_inputs import unlike
 from orchestrator.report.run_files import append, at_work, write_whole, writing
 from orchestrator.report.run_page.run_page import REPORT_FILE, run_page_text
-from orchestrator.report.stored import CELL_COUNT, CELLS_FILE, RUN, RUN_FILE, LineWriter, unreadable, with_sum
+from orchestrator.report.stored import (
+    CELL_COUNT,
+    CELLS_FILE,
+    RUN,
+    RUN_FILE,
+    LineWriter,
+    result_text,
+    unreadable,
+    with_sum,
+)
 from orchestrator.report.stored import load_run as load_run
 from orchestrator.report.summary import summary_text
 from orchestrator.report.timeline import timeline_svg
@@ -147,34 +155,34 @@ class Store:
     def add_cells(self, cells: Sequence[CellReport]) -> None:
         """Record finished cells. When this returns, their lines are on the disk."""
         filed = [self._filed(cell) for cell in cells]
-        values = [self._lines.values(cell) for cell in filed]
-        for cell, value in zip(filed, values, strict=True):
-            if value["run"] and value["run"]["result"]:
-                self._keep_result(cell, value["run"])
         # All that may raise for what is in a report comes before its line: such a cell is recorded again, as lost.
+        for cell in filed:
+            self._keep_result(cell)
         compact = [self._compactor.compact(cell) for cell in filed]
         with self._disk:
-            lines = "".join(map(self._lines.line, filed, values))
-            append(self.folder / CELLS_FILE, lines)
+            append(self.folder / CELLS_FILE, "".join(map(self._lines.line, filed)))
         with self._lock:
             self._cells += compact
 
     def _filed(self, cell: CellReport) -> CellReport:
         """The report as it is kept: times since the run began, and the folder where the cell has one."""
         place = f"cells/{cell.cell.name}"
-        folder = self.folder / place
-        kept = folder.exists()
-        if not kept and cell.run is not None and cell.run.result is not None:
-            kept = bool(self._made(folder))
+        # _keep_result() makes it where it is missing.
+        kept = (cell.run is not None and cell.run.result is not None) or (self.folder / place).exists()
         return replace(cell, folder=place if kept else "", spans=self._since_start(cell.spans))
 
-    def _keep_result(self, cell: CellReport, run: Mapping[str, Any]) -> None:
-        """Write the result, with its proof, into the cell's folder; `run` is the JSON of the cell's observation."""
-        result = {name: value for name, value in run["result"].items() if name != "changed"}
-        text = json_text(result | {"sites": run["sites"], "changed": run["changed"]}, indent=2)
+    def _keep_result(self, cell: CellReport) -> None:
+        """Write the result of a cell that has one, with its proof, into the cell's folder."""
+        if cell.run is None or cell.run.result is None:
+            return
+        text = result_text(cell.run, cell.run.result).encode()
         # No replacement in one step: the cell's line has all of it too.
         with writing(file := self.folder / cell.folder / RESULT_FILE):
-            file.write_text(text, encoding="utf-8")
+            try:
+                file.write_bytes(text)
+            except FileNotFoundError:
+                self._made(file.parent)
+                file.write_bytes(text)
 
     def _since_start(self, spans: Sequence[Span]) -> tuple[Span, ...]:
         # Where one phase ends the next begins: the same number, and once in memory.
@@ -226,8 +234,7 @@ class Store:
 
     def _made(self, folder: Path) -> Path:
         with writing(folder):
-            if not folder.is_dir():
-                folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
         return folder
 
 

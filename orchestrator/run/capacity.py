@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """How many guests this machine carries at once."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.host.cores import host_cores
@@ -16,6 +16,14 @@ _SPARE_MIB = 1024
 _COMPILER_MIB = 256
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Share:
+    """What one guest has of a room."""
+
+    cores: int
+    memory_mib: int
+
+
 @dataclass(slots=True)
 class Room:
     """The cores and the memory (MiB) that guests may have together, and what they have of it."""
@@ -25,42 +33,48 @@ class Room:
     jobs: int | None = None  # so many guests, whatever they need: the user's word
     building: bool = False  # a kernel is compiled beside the guests
     one_thread: bool = False  # as for cores_of()
-    _guests: list["_Guest"] = field(default_factory=list)
+    _guests: int = 0
+    _cores_taken: int = 0
+    _memory_taken: int = 0
 
     @property
     def most(self) -> int:
         """No more guests than this at any time."""
         return self.jobs or self.cores
 
-    def take(self, job: Job, *, root_mib: int = 0) -> bool:
-        """Whether there is room for the job's guest, which then has it. One guest always fits.
+    def take(self, job: Job, root_mib: Callable[[], int] = lambda: 0) -> Share | None:
+        """What the job's guest has from now on; None where there is no room for it. One guest always fits.
 
-        `root_mib`: what it needs for its root beside what its workload asks for.
+        `root_mib`: what it needs for its root beside what its workload asks for, where anybody counts that.
         """
-        guest = _Guest(job=job, memory_mib=memory_of(job) + root_mib)
-        together = [*self._guests, guest]
-        fits = len(together) <= self.jobs if self.jobs else self._holds(together)
-        if fits or not self._guests:
-            self._guests.append(guest)
-            return True
-        return False
+        share = _NOT_COUNTED if self.jobs else self._share(job, root_mib())
+        if self._guests and not self._holds(share):
+            return None
+        self._count(share, 1)
+        return share
 
-    def give_back(self, job: Job) -> None:
-        """The job's guest has ended."""
-        # By identity: repeats may be equal, and a comparison of all that a workload says takes its time.
-        del self._guests[next(index for index, one in enumerate(self._guests) if one.job is job)]
+    def give_back(self, share: Share) -> None:
+        """The guest that had it has ended."""
+        self._count(share, -1)
 
-    def _holds(self, guests: Sequence["_Guest"]) -> bool:
+    def _share(self, job: Job, root_mib: int) -> Share:
+        return Share(cores=cores_of(job, one_thread=self.one_thread), memory_mib=memory_of(job) + root_mib)
+
+    def _count(self, share: Share, guests: int) -> None:
+        self._guests += guests
+        self._cores_taken += guests * share.cores
+        self._memory_taken += guests * share.memory_mib
+
+    def _holds(self, share: Share) -> bool:
+        """Whether there is room for it beside what the guests have."""
+        if self.jobs:
+            return self._guests < self.jobs
         compilers = _compilers_mib(self.cores) if self.building else 0
-        memory = sum(guest.memory_mib for guest in guests) + compilers + _SPARE_MIB
-        cores = sum(cores_of(guest.job, one_thread=self.one_thread) for guest in guests)
-        return cores <= self.cores and memory <= self.memory_mib
+        memory = self._memory_taken + share.memory_mib + compilers + _SPARE_MIB
+        return self._cores_taken + share.cores <= self.cores and memory <= self.memory_mib
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Guest:
-    job: Job
-    memory_mib: int
+_NOT_COUNTED = Share(cores=0, memory_mib=0)
 
 
 def room_here(jobs: int | None, *, one_thread: bool = False) -> Room:

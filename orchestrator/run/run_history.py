@@ -9,7 +9,7 @@ from orchestrator.model.history import History, News, PastRun
 from orchestrator.model.reports import RunReport
 from orchestrator.report.history.database import past_runs
 from orchestrator.report.history.index_page import INDEX_FILE, index_text
-from orchestrator.report.history.past_runs import COUNTED, past_run
+from orchestrator.report.history.past_runs import COUNTED, as_read, past_run
 from orchestrator.report.run_files import write_whole
 from orchestrator.report.store import find_run
 
@@ -19,11 +19,14 @@ MOST_RUNS = 500
 MOST_CELLS = 200_000
 
 
-def counted_runs(results: Path, *, before: str = "") -> tuple[PastRun, ...]:
-    """The newest runs that count, the oldest first; `before`: only those that began before this one."""
+def counted_runs(results: Path, *, before: str = "", ended: RunReport | None = None) -> tuple[PastRun, ...]:
+    """The newest runs that count, the oldest first; `before`: only those that began before this one.
+
+    `ended`: a run of the folder that is in memory, and need not be read.
+    """
     found: list[PastRun] = []
     cells = 0
-    for run in past_runs(results, before=before):
+    for run in past_runs(results, before=before, ended=as_read(ended) if ended else None):
         if len(found) == MOST_RUNS or cells > MOST_CELLS:
             break
         if run.command in COUNTED and run.cells:
@@ -32,9 +35,9 @@ def counted_runs(results: Path, *, before: str = "") -> tuple[PastRun, ...]:
     return tuple(reversed(found))
 
 
-def read_history(results: Path) -> History:
-    """What all runs of the folder tell together."""
-    return history_of(counted_runs(results))
+def read_history(results: Path, ended: RunReport | None = None) -> History:
+    """What all runs of the folder tell together; `ended` as for counted_runs()."""
+    return history_of(counted_runs(results, ended=ended))
 
 
 def runs_up_to(results: Path, name: str) -> tuple[PastRun, ...]:
@@ -57,9 +60,12 @@ def what_is_new(report: RunReport, before: tuple[PastRun, ...]) -> News:
     return news_of(past_run(report), tuple(run for run in before if run.id != report.folder.name))
 
 
-def write_index(results: Path) -> History:
-    """Write index.html of a results folder anew; returns what is on it. Raises InfraError."""
-    history = read_history(results)
+def write_index(results: Path, ended: RunReport | None = None) -> History:
+    """Write index.html of a results folder anew; returns what is on it. Raises InfraError.
+
+    `ended` as for counted_runs().
+    """
+    history = read_history(results, ended)
     # As a run's folder is, it is nobody else's to read.
     write_whole(results / INDEX_FILE, index_text(history), mode=0o600)
     return history

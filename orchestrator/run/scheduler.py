@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from orchestrator.host import signals
 from orchestrator.host.deadline import CancelScope, Deadline
 from orchestrator.host.errors import Cancelled
-from orchestrator.run.capacity import Room
+from orchestrator.run.capacity import Room, Share
 from orchestrator.run.order import B, J, Schedule
 
 K = TypeVar("K")  # what the jobs of a build start from
@@ -83,7 +84,7 @@ class Work(Generic[B, J, K, O, R]):
     _kernels: dict[B, K] = field(default_factory=dict)
     _ready: list[int] = field(default_factory=list)  # a heap
     _jobs: dict[Future[Any], int] = field(default_factory=dict)  # those that run, or are judged
-    _guests: set[int] = field(default_factory=set)  # jobs that have their room
+    _guests: dict[int, Share] = field(default_factory=dict)  # jobs that have their room
     _stop: Stop | None = None
     _trouble: BaseException | None = None
 
@@ -140,10 +141,11 @@ class Work(Generic[B, J, K, O, R]):
         while self._ready and len(self._jobs) < self._most_jobs and not self._stop:
             job = self.schedule.jobs[self._ready[0]]
             kernel = self._kernels[job.build]
-            if not self.room.take(job, root_mib=self.steps.root_mib(job, kernel)):
+            share = self.room.take(job, partial(self.steps.root_mib, job, kernel))
+            if share is None:
                 return
             index = heapq.heappop(self._ready)
-            self._guests.add(index)
+            self._guests[index] = share
             running = self.threads.submit(self.scope.run, self._job, index, job, kernel)
             self._jobs[running] = index
             running.add_done_callback(self._news.put)
@@ -205,9 +207,8 @@ class Work(Generic[B, J, K, O, R]):
         return (ended.result(),)
 
     def _give_back(self, index: int) -> None:
-        if index in self._guests:
-            self._guests.remove(index)
-            self.room.give_back(self.schedule.jobs[index])
+        if share := self._guests.pop(index, None):
+            self.room.give_back(share)
 
 
 @contextmanager

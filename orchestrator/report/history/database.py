@@ -42,11 +42,13 @@ _WAIT_SECONDS = 10.0
 _DAMAGED = (sqlite3.Error, ValueError, TypeError, OverflowError)
 
 
-def past_runs(results: Path, *, before: str = "", matrix: Path | None = None) -> Iterator[PastRun]:
+def past_runs(
+    results: Path, *, before: str = "", matrix: Path | None = None, ended: PastRun | None = None
+) -> Iterator[PastRun]:
     """The runs below a results folder, the newest first.
 
-    `before`: only those that began before this one. `matrix`: only those of this file, an absolute path. A folder that
-    can't be read is passed over.
+    `before`: only those that began before this one. `matrix`: only those of this file, an absolute path. `ended`: a run
+    that is known, and as its folder has it. A folder that can't be read is passed over.
     """
     stamps = _stamps(results)
     with _opened(results) as database:
@@ -55,7 +57,10 @@ def past_runs(results: Path, *, before: str = "", matrix: Path | None = None) ->
         for name in sorted((name for name in stamps if not before or name < before), reverse=True):
             if matrix and not _may_be_of(database, name, stamps[name], matrix):
                 continue
-            run = _kept(database, name, stamps[name]) or _read(database, results / name, stamps[name])
+            run = _kept(database, name, stamps[name])
+            if run is None:
+                run = ended if ended and ended.id == name else read_past_run(results / name)
+                _keep(database, run, stamps[name])
             if run and (matrix is None or Path(run.matrix_path).resolve() == matrix):
                 yield run
 
@@ -208,13 +213,11 @@ def _sum(run: PastRun) -> str:
     return digest.hexdigest()
 
 
-def _read(database: sqlite3.Connection, folder: Path, stamp: str) -> PastRun | None:
-    run = read_past_run(folder)
+def _keep(database: sqlite3.Connection, run: PastRun | None, stamp: str) -> None:
     if run is not None:
         with suppress(sqlite3.Error):
             _drop(database, run.id)
             _store(database, run, stamp)
-    return run
 
 
 def _store(database: sqlite3.Connection, run: PastRun, stamp: str) -> None:

@@ -4,7 +4,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,27 @@ def past_run(report: RunReport) -> PastRun:
         regressed=tuple(f"{suite.name} {one.path}" for suite in report.suites for one in suite.of(Change.REGRESSED)),
         series_files=_files_text(report.series),
         finished=_finished(report.interrupted, report.seconds),
+    )
+
+
+def as_read(report: RunReport) -> PastRun | None:
+    """past_run() as read_past_run() has it of the folder, but for the order of the cells; None where that differs."""
+    known: dict[CellIdentity, CellIdentity] = {}
+    with suppress(ValueError):
+        cells = tuple(_as_read(_past_cell(cell, report.series_title), known) for cell in report.cells)
+        if all(_text(word) == word for identity in known for word in identity):
+            return past_run(replace(report, cells=()))._replace(cells=cells)
+    return None
+
+
+def _as_read(cell: PastCell, known: dict[CellIdentity, CellIdentity]) -> PastCell:
+    """`known`: the identities so far, which repeats share."""
+    return cell._replace(
+        identity=known.setdefault(cell.identity, cell.identity),
+        title=_text(cell.title),
+        splats=tuple(map(_text, cell.splats)),
+        seconds=_number(cell.seconds),
+        load_seconds=_number(cell.load_seconds),
     )
 
 
@@ -140,8 +161,8 @@ def _regressed(values: Mapping[str, Any]) -> Iterator[str]:
 def _text(value: object) -> str:
     if not isinstance(value, str) or len(value) > _LONGEST:
         raise ValueError(f"no text of a run: {value!r:.80}")
-    # Half of a surrogate pair, as a console may hold it, is no text for a database.
-    return value.encode("utf-8", errors="backslashreplace").decode()
+    # Half of a surrogate pair, as a console may hold it, is no text for a database. Text in ASCII is in memory once.
+    return value if value.isascii() else value.encode("utf-8", errors="backslashreplace").decode()
 
 
 def _number(value: object) -> float:

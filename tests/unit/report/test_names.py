@@ -13,6 +13,7 @@ from orchestrator.report.store import load_run, open_run
 from tests.unit.samples import VERSIONS, cell_report, image
 
 FILES = ("cells.jsonl", "run.json")
+SPACES = {"cells.jsonl": "", "run.json": " "}  # behind a colon
 FLAVOURS = ["../../../x", "..", "a/b", "", "/x", "-x", "x\\u0000"]
 
 
@@ -20,12 +21,12 @@ FLAVOURS = ["../../../x", "..", "a/b", "", "/x", "-x", "x\\u0000"]
     ("file", "old", "new"),
     [
         *(
-            (file, '"flavour": "plain"', f'"flavour": "{name}"')
-            for file in ("cells.jsonl", "run.json")
+            (file, f'"flavour":{space}"plain"', f'"flavour": "{name}"')
+            for file, space in SPACES.items()
             for name in FLAVOURS
         ),
-        *((file, '"arch": "x86_64"', '"arch": "../x86_64"') for file in ("cells.jsonl", "run.json")),
-        ("cells.jsonl", '"name": "mincore"', '"name": "../mincore"'),
+        *((file, f'"arch":{space}"x86_64"', '"arch": "../x86_64"') for file, space in SPACES.items()),
+        ("cells.jsonl", '"name":"mincore"', '"name": "../mincore"'),
     ],
 )
 def test_a_name_that_leaves_the_folder_is_refused(tmp_path: Path, file: str, old: str, new: str) -> None:

@@ -2,22 +2,22 @@
 """Runs that were damaged, cut short or made by a stranger: each line costs its own cell, and no name leads out."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from orchestrator.cli.main import cli
 from orchestrator.host.errors import UserError
-from orchestrator.host.text import json_text
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.report.earlier import read_earlier
 from orchestrator.report.store import find_cell
-from orchestrator.report.stored import CELL, cell_lines, load_run, unreadable, with_sum
+from orchestrator.report.stored import CELL, cell_lines, dumped, joined, load_run, unreadable, with_sum
 from tests.unit.report.test_store import opened
 from tests.unit.samples import cell, cell_report, guest_run, image
 
@@ -45,7 +45,25 @@ def test_a_line_has_all_of_its_cell_also_of_a_workload_that_has_the_name_of_anot
 
     lines = list(cell_lines(reports))
 
-    assert lines == [f"{with_sum(json_text(CELL.dump_python(one, mode='json')))}\n" for one in reports]
+    for line, one in zip(lines, reports, strict=True):
+        values = json.loads(line)
+        text = line.rpartition(', "sha256"')[0] + "}"
+        assert line == f"{with_sum(text)}\n"
+        assert list(json.loads(text).items()) == list(CELL.dump_python(one, mode="json").items())
+        assert list(values["cell"]) == [field.name for field in fields(one.cell)]
+
+
+@given(text=st.text(st.characters(exclude_categories=())))
+def test_any_character_of_a_stranger_is_written_in_ascii_and_read_back(text: str) -> None:
+    adapter, values = TypeAdapter(dict[str, str]), {"text": text, text: ""}
+
+    flat, indented = dumped(adapter, values), dumped(adapter, values, indent=2)
+
+    assert json.loads(flat) == json.loads(indented) == values
+    assert (flat + indented).replace("\n", "").isprintable()
+    assert (flat + indented).isascii()
+    assert json.loads(joined(flat, '{"last":1}')) == values | {"last": 1}
+    assert joined(indented, indented).startswith(f"{indented[:-2]},\n  ")
 
 
 def damaged(folder: Path, second: bytes) -> RunReport:
@@ -84,7 +102,7 @@ def test_a_bad_line_costs_its_own_cell_and_is_seen(line: bytes, why: str, tmp_pa
 def test_a_line_whose_numbers_were_changed_is_lost_under_its_own_name(tmp_path: Path) -> None:
     folder = finished(tmp_path)
 
-    report = damaged(folder, lines_of(folder)[1].replace(b'"operations": 81230', b'"operations": 81231'))
+    report = damaged(folder, lines_of(folder)[1].replace(b'"operations":81230', b'"operations":81231'))
 
     (lost,) = unreadable(report)
     assert lost.cell == cell(workload="shmem")
@@ -207,7 +225,7 @@ def test_coverage_says_which_cells_it_could_not_count(tmp_path: Path) -> None:
 def test_earlier_runs_that_can_not_be_read_decide_on_nothing(tmp_path: Path) -> None:
     folder = finished(tmp_path)
     lines = [b"\xff\n", bytes(10), b"[" * 100_000, b'{"seconds": 1e999}', b"5", *lines_of(folder)[:1]]
-    endless = lines_of(folder)[1].replace(b'"seconds": 24.5', b'"seconds": Infinity')
+    endless = lines_of(folder)[1].replace(b'"seconds":24.5', b'"seconds":Infinity')
     (folder / "cells.jsonl").write_bytes(b"\n".join((*lines, endless, b"")))
 
     known = read_earlier(tmp_path, matrix_path="a b.yaml", before="")

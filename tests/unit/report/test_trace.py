@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from orchestrator.model.phases import Phase, Timing
 from orchestrator.model.reports import RunReport
+from orchestrator.report.lanes import guest_lanes
 from tests.conftest import Golden
 from tests.unit.report.test_timeline import ran, report, spans
 from tests.unit.report_texts import trace_text
@@ -78,6 +79,21 @@ def test_there_are_as_many_lanes_of_guests_as_ran_at_once() -> None:
         "guest 1": ["swapin", "mincore"],
         "guest 2": ["shmem", "large", "io-error"],
     }
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 5)), max_size=20))
+def test_a_cell_is_on_the_first_lane_that_is_free_when_it_begins(times: list[tuple[int, int]]) -> None:
+    cells = [ran(f"w{at}", start, seconds=seconds) for at, (start, seconds) in enumerate(times)]
+    ends: list[float] = []  # of each lane
+    expected: list[list[str]] = []
+
+    for cell in sorted(cells, key=lambda cell: cell.spans[0].start):
+        free = [lane for lane, end in enumerate(ends) if end <= cell.spans[0].start]
+        lane = free[0] if free else len(ends)
+        ends[lane : lane + 1] = [cell.spans[-1].end]
+        expected[lane:] = [[*(expected[lane] if free else []), cell.cell.name], *expected[lane + 1 :]]
+
+    assert [[cell.cell.name for cell in lane] for lane in guest_lanes(cells)] == expected
 
 
 def test_the_source_and_each_build_have_a_lane_of_their_own() -> None:

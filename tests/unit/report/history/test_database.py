@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from orchestrator.model.history import PastRun
 from orchestrator.model.outcomes import Outcome
 from orchestrator.report.history.database import DATABASE_FILE, past_runs
-from orchestrator.report.history.past_runs import read_past_run
+from orchestrator.report.history.past_runs import as_read, read_past_run
 from tests.unit.report.history.test_past_runs import reports, stored
 from tests.unit.samples import cell, cell_report
 
@@ -45,6 +45,18 @@ def test_the_runs_come_newest_first_and_the_same_from_folders_and_database(tmp_p
     assert first == second == by_folders(root)
     assert [run.id for run in first] == ["3", "2", "1"]
     assert (count(root, "run"), count(root, "observation")) == (3, 15)
+
+
+def test_a_run_that_is_in_memory_is_kept_without_a_look_into_its_folder(tmp_path: Path) -> None:
+    report = stored(tmp_path, "1", *reports())
+    ended = as_read(report)
+    assert ended is not None
+    content = (tmp_path / "1" / "cells.jsonl").read_bytes()
+    (tmp_path / "1" / "cells.jsonl").write_bytes(b"\n" * len(content))
+
+    assert list(past_runs(tmp_path, ended=ended)) == [ended]
+    assert list(past_runs(tmp_path)) == [ended]
+    assert count(tmp_path, "observation") == 5
 
 
 def test_a_run_is_not_read_again_unless_its_files_changed(tmp_path: Path) -> None:
