@@ -106,6 +106,7 @@ _KINDS: Mapping[str, tuple[re.Pattern[str], Callable[[tuple[str, ...]], Workload
     "kunit": (_GLOB, _kunit),
     "stress-ng": (_STRESSOR, _stress_ng),
 }
+SUITE_KINDS = tuple(_KINDS)
 _EXAMPLES = {"kselftest": "kselftest:mm,cgroup", "kunit": "kunit:damon*", "stress-ng": "stress-ng:vm,swap"}
 # Suites that one may expect, and why they are not there.
 _ABSENT = {

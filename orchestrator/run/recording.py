@@ -153,8 +153,10 @@ def series_reach(request: Request, kernels: Kernels, listener: Listener) -> Chan
 def _hint(request: Request) -> str:
     # What patchrig chose was chosen from all workloads.
     matrix = "mm" if request.choices else str(request.plan.path)
+    suites = [suite_name(load) for load in request.plan.workloads]
+    matrix_or_suites = [matrix, *(word for name in suites for word in ("--suite", name))] if all(suites) else [matrix]
     which = ["--tree", str(request.tree)] if request.tree else ["--kernel", request.plan.matrix.kernel]
-    return shlex.join(["patchrig", "reach", matrix, *which])
+    return shlex.join(["patchrig", "reach", *matrix_or_suites, *which])
 
 
 def changes_of(diff: SeriesDiff) -> Changes:
