@@ -47,7 +47,7 @@ def reach(  # noqa: PLR0913  # click gives each option as an argument
     suite: tuple[str, ...], seconds: int | None, folders: str, asked: str, again: bool, sandbox: bool, restore: bool,
     jobs: int | None, results: Path, as_json_text: bool,
 ) -> ExitCode:  # fmt: skip
-    """Record which functions of the kernel each workload of MATRIX, or each suite, runs.
+    """Record which kernel functions each workload of MATRIX, or each suite, runs.
 
     Each of them runs once on the kernel without the series, with all of mm/
     instrumented. What it ran is kept in the cache; `patchrig run` then begins
