@@ -139,6 +139,8 @@ def test_a_suite_is_recorded_beside_the_workloads_and_named_where_only_it_reache
     kernel.write("linux/tools/testing/kunit/kunit_parser.py", PARSER.replace(" PRINTER", ", printer"))
     kernel.write("linux/tools/testing/kunit/kunit_printer.py", PRINTER)
     kernel.host.scenario(SUITE, answers=said(*FIRST))
+    without = json.loads(kernel.run("--suite", "kunit:mm", "--json").stdout)["reach"]["hint"]
+    assert "matrix.yaml --suite kunit:mm --tree " in without
 
     done = reach(kernel, "--suite", "kunit:mm", "--json")
 
@@ -149,7 +151,7 @@ def test_a_suite_is_recorded_beside_the_workloads_and_named_where_only_it_reache
     assert "kunit:mm " in reach(kernel, "--of", "handle_fault").stdout
     guests = len(kernel.host.guests())
     assert reach(kernel, "--suite", "kunit:mm", "--seconds", "99").returncode == 0
-    assert len(kernel.host.guests()) == guests == 1
+    assert len(kernel.host.guests()) == guests == 2
     kernel.host.scenario(passing())
 
     run = kernel.run("--json")
