@@ -27,13 +27,15 @@ class _Recorded:
 
     runs: str  # "12 of 19 changed functions"
     some: bool
-    alone: frozenset[SourceFunction]  # that no workload of the run runs
+    alone: frozenset[SourceFunction]  # that no workload of the run runs, as far as the maps have these
+    sure: bool  # they have all
     seconds: float
     whole: bool  # it came to its end
 
     @property
     def reason(self) -> str:
-        return f"runs {self.runs}" + (f", {len(self.alone)} of which no workload of this run runs" * bool(self.alone))
+        by = "workload" if self.sure else "recorded workload"
+        return f"runs {self.runs}" + (f", {len(self.alone)} of which no {by} of this run runs" * bool(self.alone))
 
     @property
     def in_full(self) -> str:
@@ -52,10 +54,11 @@ def choose_suites(
 ) -> SuiteChoice:
     """Choose the suites that run changed functions which no workload of the run runs, by the maps; name all others.
 
-    One that took long, or did not come to its end, is only named. So is any suite of a kind that is not in `kinds`.
+    One that took long, or did not come to its end, is only named. So is any suite of a kind that is not in `kinds`, and
+    all of them where the maps lack a workload of the run, which may run the same.
     """
     recorded = _recorded(list(dict.fromkeys(workloads)), changes, maps)
-    fit = {name: one for name, one in recorded.items() if one.whole and one.seconds <= MOST_SECONDS}
+    fit = {name: one for name, one in recorded.items() if one.sure and one.whole and one.seconds <= MOST_SECONDS}
     chosen = list(_chosen({name: one for name, one in fit.items() if name.partition(":")[0] in kinds}))
     others = (ChosenSuite(name=name, reason="") for name, one in recorded.items() if one.some)
     by_name = {one.name: one for one in (*others, *proposed)}
@@ -70,8 +73,8 @@ def choose_suites(
 def _recorded(workloads: Sequence[str], changes: Changes, maps: Sequence[ReachMap]) -> Mapping[str, _Recorded]:
     suites = {one.workload: one.suite for map_ in maps for one in map_.workloads if one.suite}
     of_run = changed_reach(workloads, changes, maps)
-    # Where no map has a workload of the run, nobody knows what only the suites run.
-    alone = of_run.elsewhere if any(one.mapped for one in of_run.ranked) else ()
+    mapped = [one.mapped for one in of_run.ranked]
+    alone = of_run.elsewhere if any(mapped) else ()
     found = {}
     for one in changed_reach(sorted(suites), changes, maps).ranked:
         name = suites[one.workload]
@@ -80,6 +83,7 @@ def _recorded(workloads: Sequence[str], changes: Changes, maps: Sequence[ReachMa
             runs=one.reason,
             some=bool(one.reached),
             alone=frozenset(function for function, names in alone if name in names),
+            sure=all(mapped),
             seconds=max(run.guest_seconds for run in runs),
             whole=all(run.outcome in DID_ALL for run in runs),
         )

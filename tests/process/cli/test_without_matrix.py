@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.host.process import find_tool
+from orchestrator.plan.config import load_matrix
+from orchestrator.run.chosen_plan import SHIPPED
 from orchestrator.run.reach_maps import keep_map
 from tests.process import fake_host
 from tests.process.fake_host import PATCHRIG, Host, passing
@@ -120,11 +122,11 @@ def listed(kernel: ToyKernel, *more: str) -> tuple[set[tuple[str, str]], str]:
 
 def keep_suite(kernel: ToyKernel, seconds: float) -> None:
     """A map of a kernel near to the toy, in which a suite alone runs what the series changes."""
-    places = {"swapin": ["swap.c:other"], "kunit-mm": ["swap.c:_start"]}
-    map_ = reach_map(places, source="7" * 64, folders=("",))
-    swapin, suite = map_.workloads
+    loads = {name: ["swap.c:other"] for name in load_matrix(SHIPPED).workloads}
+    map_ = reach_map({**loads, "kunit-mm": ["swap.c:_start"]}, source="7" * 64, folders=("",))
+    *others, suite = map_.workloads
     suite = replace(suite, suite="kunit:mm", outcome="subtests-failed", guest_seconds=seconds)
-    keep_map(Path(kernel.host.environment["PATCHRIG_CACHE"]), replace(map_, workloads=(swapin, suite)))
+    keep_map(Path(kernel.host.environment["PATCHRIG_CACHE"]), replace(map_, workloads=(*others, suite)))
 
 
 def test_a_suite_that_alone_runs_what_the_series_changes_is_chosen_and_is_not_delayed(kernel: ToyKernel) -> None:

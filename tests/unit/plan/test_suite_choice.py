@@ -32,7 +32,7 @@ def choice(*maps: ReachMap, kinds: tuple[str, ...] = SUITE_KINDS) -> SuiteChoice
     return choose_suites(PROPOSED, ["swapin", "shmem"], CHANGES, maps, kinds=kinds)
 
 
-ONE = {"swapin": ["mm/a.c:one"], "kselftest:mm": ["mm/a.c:one", "mm/a.c:two"]}
+ONE = {"swapin": ["mm/a.c:one"], "shmem": [], "kselftest:mm": ["mm/a.c:one", "mm/a.c:two"]}
 
 
 def test_a_suite_that_runs_what_no_workload_does_is_chosen() -> None:
@@ -70,7 +70,7 @@ def test_one_that_did_not_come_to_its_end_stays_a_proposal(outcome: str, runs: b
 
 
 def test_of_suites_that_add_the_same_the_quickest_is_chosen() -> None:
-    quick = recorded({"swapin": ["mm/a.c:one"], "kunit:mm": ["mm/a.c:two"]}, seconds=5)
+    quick = recorded({"kunit:mm": ["mm/a.c:two"]}, seconds=5)
     more = recorded({"stress-ng:vm": ["mm/b.c:three", "mm/b.c:four"]}, seconds=400)
 
     found = choice(recorded(ONE), quick, more)
@@ -96,6 +96,13 @@ def test_where_no_workload_of_the_run_was_recorded_nobody_knows_what_a_suite_add
 
     assert found.chosen == ()
     assert found.proposed[0].reason == "MEMORY; runs 1 of 4 changed functions"
+
+
+def test_where_a_workload_of_the_run_was_not_recorded_it_may_run_the_same() -> None:
+    found = choice(recorded({name: places for name, places in ONE.items() if name != "shmem"}))
+
+    assert found.chosen == ()
+    assert ", 1 of which no recorded workload of this run runs; took 1 min" in found.proposed[0].reason
 
 
 def test_without_a_map_all_stay_as_they_are_proposed() -> None:
