@@ -64,7 +64,8 @@ COMMANDS = {
         "Break what a series changes, and see what the workloads notice.",
     ),
     "reach": Command(
-        "orchestrator.cli.reach_commands:reach", "Record which functions of the kernel each workload of MATRIX runs."
+        "orchestrator.cli.reach_commands:reach",
+        "Record which kernel functions each workload of MATRIX, or each suite, runs.",
     ),
     "replay": Command(
         "orchestrator.cli.replay_commands:replay", "Run a CELL of a --deterministic RUN again and compare the consoles."

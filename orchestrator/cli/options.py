@@ -89,6 +89,7 @@ class Choice:
     widen: str | None
     sandbox: bool
     deterministic: bool = False
+    suites_by_reach: bool = False  # suites that run what no workload does are chosen, too
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

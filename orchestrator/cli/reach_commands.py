@@ -18,6 +18,7 @@ from orchestrator.cli.options import (
     Choice,
     Output,
     kernel_option,
+    suite_option,
     tree_option,
 )
 from orchestrator.host.errors import ExitCode
@@ -29,6 +30,7 @@ from orchestrator.host.errors import ExitCode
 @kernel_option("Map kernels/NAME.yaml, or a version such as 6.12.100, instead of the matrix's kernel.")
 @ARCH
 @WORKLOAD
+@suite_option("A test suite instead of the matrix's workloads")
 @click.option("--seconds", type=click.IntRange(1), help="Load seconds of each workload instead of the matrix's.")
 @click.option(
     "--in", "folders", default="", metavar="DIR,...", help="Folders of the kernel that are recorded (default: mm/)."
@@ -42,18 +44,18 @@ from orchestrator.host.errors import ExitCode
 @AS_JSON
 def reach(  # noqa: PLR0913  # click gives each option as an argument
     matrix: Path, tree: Path | None, kernel: str | None, arch: tuple[str, ...], workload: tuple[str, ...],
-    seconds: int | None, folders: str, asked: str, again: bool, sandbox: bool, restore: bool,
+    suite: tuple[str, ...], seconds: int | None, folders: str, asked: str, again: bool, sandbox: bool, restore: bool,
     jobs: int | None, results: Path, as_json_text: bool,
 ) -> ExitCode:  # fmt: skip
-    """Record which functions of the kernel each workload of MATRIX runs.
+    """Record which kernel functions each workload of MATRIX, or each suite, runs.
 
-    Each workload runs once on the kernel without the series, with all of mm/
+    Each of them runs once on the kernel without the series, with all of mm/
     instrumented. What it ran is kept in the cache; `patchrig run` then begins
     with the workloads that run most of what the series changes, and lists the
     changed functions that nothing runs. Without MATRIX, configs/mm.yaml is used:
     it has all workloads that a run without a matrix chooses from.
 
-    Exit code 0: each workload is in the map. 1: one is not, and a cell is red,
+    Exit code 0: each of them is in the map. 1: one is not, and a cell is red,
     or a kernel was not built. 2: the command line or a file is wrong. 3: one is
     not, and no cell is red (a guest was lost); or the host failed. 130: you
     interrupted the run.
@@ -61,6 +63,7 @@ def reach(  # noqa: PLR0913  # click gives each option as an argument
     \b
     Examples:
       patchrig reach --kernel 7.1 --arch x86_64
+      patchrig reach --kernel 7.1 --suite kselftest:mm
       patchrig reach --of do_swap_page
       patchrig reach --of mm/zswap.c --json
     """
@@ -76,7 +79,7 @@ def reach(  # noqa: PLR0913  # click gives each option as an argument
         arch=arch,
         flavour=(reach_runs.FLAVOUR,),
         workload=workload,
-        suite=(),
+        suite=suite,
         variant=("baseline",),
         seconds=seconds,
         seed=None,

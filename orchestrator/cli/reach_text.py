@@ -23,7 +23,7 @@ def map_lines(map_: ReachMap) -> Iterator[str]:
     yield f"  {'workload':<20}{'functions':>10}{'lines':>10}{'only by it':>12}{'seconds':>9}  outcome"
     for one in map_.workloads:
         lines, alone = _lines(one), len(only_by(one, map_))
-        yield f"  {one.workload[:19]:<20}{len(one.ran):>10}{lines:>10}{alone:>12}{one.seconds:>9}  {one.outcome}"
+        yield f"  {one.called[:19]:<20}{len(one.ran):>10}{lines:>10}{alone:>12}{one.seconds:>9}  {one.outcome}"
     total = totals(map_)
     yield (
         f"  together {total['functions_run']} of {total['functions']} functions and "
@@ -70,6 +70,8 @@ def map_json(map_: ReachMap, missing: Sequence[NotRecorded] = ()) -> dict[str, o
             "only": len(only_by(one, map_)),
             "seconds": one.seconds,
             "outcome": one.outcome,
+            "suite": one.suite or None,
+            "guest_seconds": round(one.guest_seconds, 1),
         }
         for one in map_.workloads
     ]
@@ -109,13 +111,13 @@ def _said(function: SourceFunction, map_: ReachMap) -> str:
     extent = map_.functions[function]
     if extent.recorded is not Recorded.YES:
         return _WHY[extent.recorded]
-    shares = [f"{load} {blocks}" for load, blocks in _ran(function, map_).items()]
+    shares = [f"{name} {blocks}" for name, blocks in _ran(function, map_).items()]
     return f"{', '.join(shares)} of {extent.blocks} blocks" if shares else "no workload"
 
 
 def _ran(function: SourceFunction, map_: ReachMap) -> dict[str, int]:
-    """Workload -> blocks, most first."""
-    found = {one.workload: one.ran[function].blocks for one in map_.workloads if function in one.ran}
+    """Workload, as the command line calls it -> blocks, most first."""
+    found = {one.called: one.ran[function].blocks for one in map_.workloads if function in one.ran}
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 

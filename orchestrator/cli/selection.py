@@ -55,10 +55,13 @@ _FLAVOURS_OF_SERIES = ("plain", "widened")
 def as_run(matrix: Path | None, choice: Choice) -> Choice:
     """The choice with what `patchrig run` adds where it puts the matrix together: a series gets two flavours.
 
-    Not so a suite, whose results don't depend on delays, and a deterministic run, whose seeds are its schedules.
+    Not so a suite, whose results don't depend on delays, and a deterministic run, whose seeds are its schedules. Suites
+    are added to workloads that patchrig chooses, and to none that are given.
     """
     open_to_us = matrix is None and choice.patch and not (choice.flavour or choice.suite or choice.deterministic)
-    return replace(choice, flavour=_FLAVOURS_OF_SERIES) if open_to_us else choice
+    if not open_to_us:
+        return choice
+    return replace(choice, flavour=_FLAVOURS_OF_SERIES, suites_by_reach=not choice.workload)
 
 
 def _fetched(choice: Choice) -> Choice:
@@ -122,6 +125,7 @@ def wanted_of(choice: Choice, selection: Selection) -> "Wanted":
         tree=choice.tree,
         kernel=choice.kernel or "",
         selection=selection,
+        suites_by_reach=choice.suites_by_reach,
         sandbox=choice.sandbox,
     )
 

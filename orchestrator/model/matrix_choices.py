@@ -64,6 +64,7 @@ class MatrixChoices:
     workloads: tuple[ChosenWorkload, ...] = ()
     unreached: tuple[str, ...] = ()  # changed files that no workload runs by the reach maps, or else is meant for
     left_out: tuple[tuple[str, str], ...] = ()  # arch, what this host lacks for it
+    chosen_suites: tuple[ChosenSuite, ...] = ()  # by the reach maps; they run beside the workloads
     suites: tuple[ChosenSuite, ...] = ()  # not run: building one takes minutes
 
     def lines(self) -> Iterator[str]:
@@ -78,9 +79,12 @@ class MatrixChoices:
             yield f"{'further ' * bool(meant)}workloads: {', '.join(names)}: {reason}"
         if self.unreached:
             yield f"no workload is known to reach {listed(self.unreached)}"
+        if self.chosen_suites:
+            chosen = ", ".join(f"{one.name} ({one.reason})" for one in self.chosen_suites)
+            yield f"suites that run what no workload of this run does: {chosen}"
         if self.suites:
             named = ", ".join(f"--suite {one.name} ({one.reason})" for one in self.suites[:_MOST_LISTED])
-            yield f"the kernel's own suites for what the series changes run with {named}"
+            yield f"{'further ' * bool(self.chosen_suites)}suites for what the series changes run with {named}"
         for arch, why in self.left_out:
             yield f"{arch} is left out: {why}"
 

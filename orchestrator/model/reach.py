@@ -6,8 +6,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from orchestrator.model.outcomes import Outcome
+
 DEFAULT_FOLDERS = ("mm/",)
 """Folders of the kernel source whose code is recorded unless the command line names others."""
+
+DID_ALL = (Outcome.PASSED, Outcome.SUBTESTS_FAILED)
+"""Outcomes of cells that came to the end of what they are meant to do, best first."""
 
 
 class Recorded(StrEnum):
@@ -58,6 +63,7 @@ class KernelIdentity:
     arch: str
     build: str  # SHA-256 of all that decides about the code: source, config, overlay
     flavour: str = "reach"  # each flavour has a map of its own: reach+numa runs other code
+    selftests: tuple[str, ...] = ()  # folders of kselftest whose `config` it has, too: others make another kernel
 
 
 class Ran(NamedTuple):
@@ -69,13 +75,20 @@ class Ran(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorkloadReach:
-    """What one workload ran on one kernel."""
+    """What one workload, or suite, ran on one kernel."""
 
     workload: str
     content: str  # SHA-256 of the workload's YAML file and program: another one is another load
     seconds: int  # of all runs together
-    outcome: str  # of the cell; of several, "passed" where one did
+    outcome: str  # of the cell; of several, the best of DID_ALL
     ran: Mapping[SourceFunction, Ran]
+    suite: str = ""  # as --suite takes it; "": it is no suite
+    guest_seconds: float = 0.0  # that the longest run took
+
+    @property
+    def called(self) -> str:
+        """What the command line calls it."""
+        return self.suite or self.workload
 
 
 class Extent(NamedTuple):

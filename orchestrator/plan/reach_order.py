@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
-from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reach import (
+    DID_ALL,
     ChangedReach,
     RankedWorkload,
     ReachMap,
@@ -70,7 +70,8 @@ def changed_reach(
     mapped = {one.workload for map_ in maps for one in map_.workloads}
     sure = {function: ran for function, ran in runs.items() if ran is not None}
     missed = {function: ran for function, ran in sure.items() if not ran & set(workloads)}
-    passed = {one.workload for map_ in maps for one in map_.workloads if one.outcome == Outcome.PASSED}
+    passed = {one.workload for map_ in maps for one in map_.workloads if one.outcome in DID_ALL}
+    called = {one.workload: one.called for map_ in maps for one in map_.workloads}
     thin = tuple(load for load in dict.fromkeys(workloads) if load in mapped - passed)
     return ChangedReach(
         hint=hint if not own else f"{hint} --again" if thin else "",
@@ -80,7 +81,9 @@ def changed_reach(
         changed=len(changes.functions),
         ranked=_ranked(workloads, mapped, sure, likely, len(changes.functions)),
         unreached=tuple(function for function, ran in missed.items() if not ran),
-        elsewhere=tuple((function, tuple(sorted(ran))) for function, ran in missed.items() if ran),
+        elsewhere=tuple(
+            (function, tuple(sorted(called[one] for one in ran))) for function, ran in missed.items() if ran
+        ),
         unseen=tuple(unseen.values()),
     )
 

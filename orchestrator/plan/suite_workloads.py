@@ -42,6 +42,13 @@ def suite_workload(text: str) -> Workload:
     return make(tuple(parts))
 
 
+def suite_name(workload: Workload) -> str:
+    """What --suite calls a suite's workload; "" for a workload that is no suite."""
+    script, *arguments = workload.command or ("",)
+    parts = {"suite-kselftest": workload.selftests, "suite-kunit": workload.kunit, "suite-stress-ng": arguments[2:]}
+    return f"{script.removeprefix('suite-')}:{','.join(parts[script])}" if parts.get(script) else ""
+
+
 def _name(kind: str, parts: tuple[str, ...]) -> str:
     """A workload's name: lower-case letters, digits and hyphens; another suite has another one."""
     plain = "-".join(part.replace("*", "-any-").replace("?", "-one-") for part in parts).lower()
@@ -99,6 +106,7 @@ _KINDS: Mapping[str, tuple[re.Pattern[str], Callable[[tuple[str, ...]], Workload
     "kunit": (_GLOB, _kunit),
     "stress-ng": (_STRESSOR, _stress_ng),
 }
+SUITE_KINDS = tuple(_KINDS)
 _EXAMPLES = {"kselftest": "kselftest:mm,cgroup", "kunit": "kunit:damon*", "stress-ng": "stress-ng:vm,swap"}
 # Suites that one may expect, and why they are not there.
 _ABSENT = {

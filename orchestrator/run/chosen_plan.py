@@ -14,13 +14,15 @@ from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.series.load import BASELINE, Series, load_series
 from orchestrator.model.configuration import Matrix, Variant, Workload
 from orchestrator.model.events import Listener, Notice
-from orchestrator.model.matrix_choices import ChosenWorkload, MatrixChoices
+from orchestrator.model.matrix_choices import ChosenSuite, ChosenWorkload, MatrixChoices
 from orchestrator.model.reach import ReachMap
 from orchestrator.plan.choice import Choice, by_reach, choose
 from orchestrator.plan.config import Plan, load_plan, selected_plan
 from orchestrator.plan.expansion import Selection
 from orchestrator.plan.maintained_suites import suites_for
 from orchestrator.plan.reach_order import changed_reach, maps_near, nearest_maps
+from orchestrator.plan.suite_choice import SuiteChoice, choose_suites
+from orchestrator.plan.suite_workloads import SUITE_KINDS, suite_workload
 from orchestrator.run.buildable import buildable_arches
 from orchestrator.run.kernel_sources import known_sources, source_named
 from orchestrator.run.kernels import Lookups
@@ -33,6 +35,7 @@ from orchestrator.run.series_base import ChosenBase, Trials
 # Its workloads are those that may be chosen: the others find bugs of one kernel.
 SHIPPED = paths.CONFIGS / "mm.yaml"
 _SECONDS = 7200.0
+_NOT_WITH = {"widened": "the results of a suite don't depend on delays"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +47,7 @@ class Wanted:
     tree: Path | None = None
     kernel: str = ""
     selection: Selection = field(default_factory=Selection)
+    suites_by_reach: bool = False  # those that run what no workload does are chosen, too
     sandbox: bool = True
     cache: Path = field(default_factory=paths.cache_root)
     downloads: bool = True
@@ -87,7 +91,8 @@ def chosen_plan(wanted: Wanted, listener: Listener) -> ChosenPlan:
     plan, choices = _planned(wanted, chosen, series, maps)
     if series.patches and not wanted.selection.suites:
         maintainers = maintainers_of(chosen, wanted.tree, cache=wanted.cache, until=until)
-        choices = replace(choices, suites=suites_for(maintainers, [str(file) for file in series.touched]))
+        proposed = suites_for(maintainers, [str(file) for file in series.touched])
+        plan, choices = _with_suites(plan, choices, _suites(wanted, chosen, plan, proposed, maps))
     for line in choices.lines():
         listener(Notice(text=line))
     lookups = Lookups(diffs=diffs, version=chosen.version if chosen.diff else "", maps=maps)
@@ -142,6 +147,26 @@ def _planned(
         left_out=left_out,
     )
     return plan, choices
+
+
+def _suites(
+    wanted: Wanted, chosen: ChosenBase, plan: Plan, proposed: tuple[ChosenSuite, ...], maps: Sequence[ReachMap]
+) -> SuiteChoice:
+    if chosen.diff is None:
+        return SuiteChoice(proposed=proposed)
+    kinds = [kind for kind in SUITE_KINDS if wanted.sandbox or kind != "kselftest"] if wanted.suites_by_reach else []
+    nearest = nearest_maps(maps, source="", version=chosen.version)
+    names = [workload.name for workload in plan.workloads]
+    return choose_suites(proposed, names, changes_of(chosen.diff), nearest, kinds=kinds)
+
+
+def _with_suites(plan: Plan, choices: MatrixChoices, suites: SuiteChoice) -> tuple[Plan, MatrixChoices]:
+    names = tuple(one.name for one in suites.chosen)
+    loads = (suite_workload(name).model_copy(update={"not_with": _NOT_WITH}) for name in names)
+    matrix = plan.matrix.model_copy(update={"workloads": (*plan.matrix.workloads, *names)})
+    unreached = tuple(file for file in choices.unreached if file not in suites.reached)
+    choices = replace(choices, chosen_suites=suites.chosen, suites=suites.proposed, unreached=unreached)
+    return replace(plan, matrix=matrix, workloads=(*plan.workloads, *loads)), choices
 
 
 def _workloads(workloads: Sequence[Workload], chosen: ChosenBase, series: Series, maps: Sequence[ReachMap]) -> Choice:

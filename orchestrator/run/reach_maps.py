@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from orchestrator.guest.archive import program_path
+from orchestrator.guest.archive import SCRIPTS, program_path
 from orchestrator.host import paths
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.lock import locked
@@ -16,8 +16,8 @@ from orchestrator.host.sealed import read_sealed, write_sealed
 from orchestrator.judge.frames import plain_name
 from orchestrator.model.blocks import Executed
 from orchestrator.model.configuration import Workload
-from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reach import (
+    DID_ALL,
     Extent,
     KernelIdentity,
     Ran,
@@ -42,6 +42,8 @@ class _StoredWorkload:
     seconds: int
     outcome: str
     ran: tuple[tuple[int, int, tuple[int, ...]], ...]  # number of the function, blocks, lines
+    suite: str = ""
+    guest_seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,15 +101,20 @@ def _together(before: WorkloadReach | None, now: WorkloadReach) -> WorkloadReach
         blocks, lines = ran.get(function, _NOTHING)
         # Which blocks they were is not kept: at least as many as in one of the runs.
         ran[function] = Ran(max(blocks, again.blocks), tuple(sorted({*lines, *again.lines})))
-    outcome = Outcome.PASSED if Outcome.PASSED in (before.outcome, now.outcome) else now.outcome
-    return replace(now, seconds=before.seconds + now.seconds, outcome=str(outcome), ran=ran)
+    outcome = next((one for one in DID_ALL if one in (before.outcome, now.outcome)), now.outcome)
+    seconds, longest = before.seconds + now.seconds, max(before.guest_seconds, now.guest_seconds)
+    return replace(now, seconds=seconds, outcome=str(outcome), ran=ran, guest_seconds=longest)
 
 
 def content_of(workload: Workload, scripts: Path = paths.GUEST_SCRIPTS) -> str:
-    """What decides what a workload does: its YAML file, its program, and the library that all programs share."""
+    """What decides what a workload does: its YAML file, its program, and the library that all programs share.
+
+    A suite's program runs a script, which counts, too.
+    """
     digest = hashlib.sha256(workload.model_dump_json().encode())
     program = program_path(workload, scripts / workload.name, scripts)
-    for file in (program, scripts / "run-workload", *sorted((scripts / "lib").glob("*.[ch]"))):
+    script = [scripts / name for name in workload.command[:1] if name in SCRIPTS]
+    for file in (program, *script, scripts / "run-workload", *sorted((scripts / "lib").glob("*.[ch]"))):
         digest.update(b"\0" + file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
 
@@ -148,7 +155,7 @@ def _merged(
 
 
 def _file(cache: Path, kernel: KernelIdentity, folders: Collection[str]) -> Path:
-    which = hashlib.sha256("\0".join(sorted(folders)).encode()).hexdigest()
+    which = hashlib.sha256("\0".join((*sorted(folders), *kernel.selftests)).encode()).hexdigest()
     return cache / FOLDER / f"{kernel.source[:16]}.{kernel.flavour}.{kernel.arch}.{which[:8]}.sealed"
 
 
@@ -176,9 +183,14 @@ def _stored(map_: ReachMap) -> _Stored:
 
 
 def _stored_workload(one: WorkloadReach, numbers: Mapping[SourceFunction, int]) -> _StoredWorkload:
-    ran = tuple((numbers[function], ran.blocks, ran.lines) for function, ran in one.ran.items())
     return _StoredWorkload(
-        workload=one.workload, content=one.content, seconds=one.seconds, outcome=one.outcome, ran=ran
+        workload=one.workload,
+        content=one.content,
+        seconds=one.seconds,
+        outcome=one.outcome,
+        ran=tuple((numbers[function], ran.blocks, ran.lines) for function, ran in one.ran.items()),
+        suite=one.suite,
+        guest_seconds=one.guest_seconds,
     )
 
 
@@ -193,8 +205,15 @@ def _loaded(stored: _Stored) -> ReachMap:
 
 
 def _loaded_workload(one: _StoredWorkload, names: list[SourceFunction]) -> WorkloadReach:
-    ran = {names[number]: Ran(blocks, lines) for number, blocks, lines in one.ran}
-    return WorkloadReach(workload=one.workload, content=one.content, seconds=one.seconds, outcome=one.outcome, ran=ran)
+    return WorkloadReach(
+        workload=one.workload,
+        content=one.content,
+        seconds=one.seconds,
+        outcome=one.outcome,
+        ran={names[number]: Ran(blocks, lines) for number, blocks, lines in one.ran},
+        suite=one.suite,
+        guest_seconds=one.guest_seconds,
+    )
 
 
 def maps_of(maps: Iterable[ReachMap], *, version: str = "", arches: Iterable[str] = ()) -> tuple[ReachMap, ...]:

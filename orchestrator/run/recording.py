@@ -21,6 +21,7 @@ from orchestrator.model.reach import ChangedReach, KernelIdentity, ReachMap, Sou
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.model.series_diff import ChangedFile, SeriesDiff
 from orchestrator.plan.reach_order import Changes, changed_reach, nearest_maps
+from orchestrator.plan.suite_workloads import suite_name
 from orchestrator.run.delay_targets import fill_tree
 from orchestrator.run.kernels import Kernels, Request
 from orchestrator.run.reach_maps import content_of, extents, functions_run, keep_map, kept_map, kept_maps
@@ -49,6 +50,7 @@ def identities(builds: Sequence[Build], kernels: Kernels) -> dict[Build, KernelI
                 arch=build.arch,
                 build=kernels.key(build, Path(scratch) / "log", until),
                 flavour=build.flavour,
+                selftests=kernels.targets(build),
             )
             for build in builds
         }
@@ -59,13 +61,18 @@ def not_in_maps(
 ) -> tuple[Cell, ...]:
     """The cells whose workload is in no map as it is now, or was recorded for a shorter time."""
     known = {build: kept_map(cache, kernel, folders) for build, kernel in kernels.items()}
-    return tuple(cell for cell in cells if not _is_in(cell, known[cell.build]))
+    missing = {cell.name for cell in cells if not _is_in(cell, known[cell.build])}
+    # Their kernel has the options that all of their folders ask for: with fewer of them it would be another one.
+    together = {cell.build for cell in cells if cell.workload.selftests and cell.name in missing}
+    return tuple(cell for cell in cells if cell.name in missing or cell.build in together)
 
 
 def _is_in(cell: Cell, map_: ReachMap | None) -> bool:
-    content = content_of(cell.workload)
+    content, command = content_of(cell.workload), cell.workload.command
+    # A command that is not told the seconds ends when it has done all.
+    timed = not command or "{seconds}" in " ".join(command)
     return map_ is not None and any(
-        one.workload == cell.workload.name and one.content == content and one.seconds >= cell.seconds
+        one.workload == cell.workload.name and one.content == content and (one.seconds >= cell.seconds or not timed)
         for one in map_.workloads
     )
 
@@ -105,6 +112,8 @@ def _keep(image: KernelImage, kernel: KernelIdentity, cells: Sequence[CellReport
             seconds=cell.cell.seconds,
             outcome=str(cell.verdict.outcome),
             ran=functions_run(code, cell.run.executed),
+            suite=suite_name(cell.cell.workload),
+            guest_seconds=cell.run.guest_seconds,
         )
         for cell in cells
         if cell.run and cell.run.executed
@@ -144,8 +153,10 @@ def series_reach(request: Request, kernels: Kernels, listener: Listener) -> Chan
 def _hint(request: Request) -> str:
     # What patchrig chose was chosen from all workloads.
     matrix = "mm" if request.choices else str(request.plan.path)
+    suites = [suite_name(load) for load in request.plan.workloads]
+    matrix_or_suites = [matrix, *(word for name in suites for word in ("--suite", name))] if all(suites) else [matrix]
     which = ["--tree", str(request.tree)] if request.tree else ["--kernel", request.plan.matrix.kernel]
-    return shlex.join(["patchrig", "reach", matrix, *which])
+    return shlex.join(["patchrig", "reach", *matrix_or_suites, *which])
 
 
 def changes_of(diff: SeriesDiff) -> Changes:

@@ -35,9 +35,17 @@ def executed(*offsets: int) -> dict[int, BlockCount]:
     return {offset: BlockCount(hits=1) for offset in offsets}
 
 
-def workload_reach(name: str, *offsets: int, content: str = "c", seconds: int = 10) -> WorkloadReach:
+def workload_reach(name: str, *offsets: int, content: str = "c", seconds: int = 10, suite: str = "") -> WorkloadReach:
     ran = functions_run(CODE, executed(*offsets))
-    return WorkloadReach(workload=name, content=content, seconds=seconds, outcome="passed", ran=ran)
+    return WorkloadReach(
+        workload=name,
+        content=content,
+        seconds=seconds,
+        outcome="passed",
+        ran=ran,
+        suite=suite,
+        guest_seconds=seconds + 0.5,
+    )
 
 
 def sample_map(*workloads: WorkloadReach, identity: KernelIdentity = IDENTITY) -> ReachMap:

@@ -8,8 +8,10 @@ import pytest
 
 from orchestrator.host.process import find_tool
 from tests.process import fake_host
-from tests.process.fake_host import PATCHRIG, Host, passing
+from tests.process.cli.test_suites import suite
+from tests.process.fake_host import PATCHRIG, Host, passing, result_line
 from tests.process.instrumented_toy import instrument
+from tests.process.run.test_suite_results import PARSER, PRINTER
 from tests.process.toy_kernel import LOAD, ToyKernel
 
 host = fake_host.host
@@ -49,6 +51,9 @@ def said(*offsets: int) -> dict[str, str]:
 
 # handle_fault() has 32 bytes at least, with its callbacks, and begins the text.
 FIRST = range(0x18)
+# Of a suite, which counts what it does otherwise than a workload.
+COUNTS = {"before": {"operations": 0}, "after": {"operations": 2}}
+SUITE = [*suite("ok 1 a", "not ok 2 b")[:-2], ["say", result_line(counters=COUNTS)], ["exit", 1]]
 
 
 def test_what_guests_ran_becomes_a_map_that_is_kept(kernel: ToyKernel) -> None:
@@ -128,3 +133,29 @@ def test_a_run_says_what_nothing_reaches_and_begins_with_what_reaches_most(kerne
     assert "mm/fault.c: drop_slot\n" in summary
     cells = sorted(kernel.host.cells(), key=lambda cell: cell["spans"][0]["start"])
     assert [cell["cell"]["workload"]["name"] for cell in cells] == ["shmem", "mincore"]
+
+
+def test_a_suite_is_recorded_beside_the_workloads_and_named_where_only_it_reaches_a_function(kernel: ToyKernel) -> None:
+    kernel.write("linux/tools/testing/kunit/kunit_parser.py", PARSER.replace(" PRINTER", ", printer"))
+    kernel.write("linux/tools/testing/kunit/kunit_printer.py", PRINTER)
+    kernel.host.scenario(SUITE, answers=said(*FIRST))
+    without = json.loads(kernel.run("--suite", "kunit:mm", "--json").stdout)["reach"]["hint"]
+    assert "matrix.yaml --suite kunit:mm --tree " in without
+
+    done = reach(kernel, "--suite", "kunit:mm", "--json")
+
+    assert done.returncode == 0, done.stderr
+    (map_,) = json.loads(done.stdout)
+    (one,) = map_["workloads"]
+    assert (one["workload"], one["suite"], one["outcome"]) == ("kunit-mm", "kunit:mm", "subtests-failed")
+    assert "kunit:mm " in reach(kernel, "--of", "handle_fault").stdout
+    guests = len(kernel.host.guests())
+    assert reach(kernel, "--suite", "kunit:mm", "--seconds", "99").returncode == 0
+    assert len(kernel.host.guests()) == guests == 2
+    kernel.host.scenario(passing())
+
+    run = kernel.run("--json")
+
+    assert json.loads(run.stdout)["reach"]["unreached"] == [{"file": "mm/fault.c", "name": "drop_slot"}]
+    summary = " ".join((kernel.host.results / "latest" / "summary.txt").read_text().split())
+    assert "not by the workloads of this run: mm/fault.c: handle_fault, which kunit:mm would reach" in summary

@@ -3,14 +3,19 @@
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from orchestrator.host.process import find_tool
+from orchestrator.plan.config import load_matrix
+from orchestrator.run.chosen_plan import SHIPPED
+from orchestrator.run.reach_maps import keep_map
 from tests.process import fake_host
 from tests.process.fake_host import PATCHRIG, Host, passing
 from tests.process.toy_kernel import SWAP_C, ToyKernel, patch
+from tests.unit.plan.test_reach_order import reach_map
 
 host = fake_host.host
 
@@ -103,6 +108,57 @@ def test_the_suites_that_the_trees_maintainers_list_for_the_changed_files_are_na
 
     assert done.returncode == 0, done.stderr
     assert "with --suite kselftest:slots (SLOTS)" in summary(kernel)
+
+
+def listed(kernel: ToyKernel, *more: str) -> tuple[set[tuple[str, str]], str]:
+    """Flavour and workload of each cell of a run, and what was said of the choice."""
+    series = mail(kernel, patch("slots = 2;", "slots = 3;"))
+    argv = [str(PATCHRIG), "list", "--arch", "x86_64", "--tree", str(kernel.folder / "linux"), "--patch", series]
+    environment = kernel.host.environment | {"COLUMNS": "1000"}
+    done = subprocess.run([*argv, "--json", *more], env=environment, capture_output=True, text=True, check=True)
+    cells = {(cell["flavour"], cell["workload"]["name"]) for cell in json.loads(done.stdout)}
+    return cells, " ".join(done.stderr.split())
+
+
+def keep_suite(kernel: ToyKernel, seconds: float) -> None:
+    """A map of a kernel near to the toy, in which a suite alone runs what the series changes."""
+    loads = {name: ["swap.c:other"] for name in load_matrix(SHIPPED).workloads}
+    map_ = reach_map({**loads, "kunit-mm": ["swap.c:_start"]}, source="7" * 64, folders=("",))
+    *others, suite = map_.workloads
+    suite = replace(suite, suite="kunit:mm", outcome="subtests-failed", guest_seconds=seconds)
+    keep_map(Path(kernel.host.environment["PATCHRIG_CACHE"]), replace(map_, workloads=(*others, suite)))
+
+
+def test_a_suite_that_alone_runs_what_the_series_changes_is_chosen_and_is_not_delayed(kernel: ToyKernel) -> None:
+    keep_suite(kernel, 90)
+
+    cells, said = listed(kernel)
+
+    assert {flavour for flavour, load in cells if load == "kunit-mm"} == {"plain+kunit"}
+    assert {("plain", "swapin"), ("widened", "swapin")} <= cells
+    reason = "runs 1 of 1 changed functions, 1 of which no workload of this run runs"
+    assert f"suites that run what no workload of this run does: kunit:mm ({reason})" in said
+    assert "left out: kunit-mm: not with widened: the results of a suite don't depend on delays" in said
+
+
+@pytest.mark.parametrize("more", [["--workload", "swapin"], ["--flavour", "plain"], ["--suite", "stress-ng:vm"]])
+def test_options_that_say_what_is_run_add_no_suite(kernel: ToyKernel, more: list[str]) -> None:
+    keep_suite(kernel, 90)
+
+    cells, said = listed(kernel, *more)
+
+    assert "kunit-mm" not in {load for _, load in cells}
+    assert "suites that run what" not in said
+
+
+def test_a_suite_that_takes_long_is_only_named(kernel: ToyKernel) -> None:
+    keep_suite(kernel, 1500)
+
+    cells, said = listed(kernel)
+
+    assert "kunit-mm" not in {load for _, load in cells}
+    assert "run with --suite kunit:mm (runs 1 of 1 changed functions, 1 of" in said
+    assert "; took 25 min when it was recorded)" in said
 
 
 def test_a_tree_without_a_series_is_a_baseline(kernel: ToyKernel) -> None:

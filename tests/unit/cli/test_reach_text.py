@@ -26,9 +26,10 @@ def test_the_table_has_a_row_for_each_workload_and_what_only_it_runs() -> None:
 def test_scripts_get_the_table_and_what_is_missing() -> None:
     found = map_json(MAP, [NotRecorded(cell="a.b", why="crashed: KASAN")])
 
+    passed = {"outcome": "passed", "suite": None, "guest_seconds": 10.5}
     assert found["workloads"] == [
-        {"workload": "shmem", "functions": 1, "lines": 1, "only": 0, "seconds": 10, "outcome": "passed"},
-        {"workload": "swapin", "functions": 2, "lines": 3, "only": 1, "seconds": 10, "outcome": "passed"},
+        {"workload": "shmem", "functions": 1, "lines": 1, "only": 0, "seconds": 10, **passed},
+        {"workload": "swapin", "functions": 2, "lines": 3, "only": 1, "seconds": 10, **passed},
     ]
     assert (found["functions_run"], found["missing"]) == (2, [{"cell": "a.b", "why": "crashed: KASAN"}])
 
@@ -38,6 +39,13 @@ def test_a_function_is_shown_with_the_workloads_that_run_most_of_it_first() -> N
 
     assert list(of_lines("do_swap_page", MAP)) == ["6.19.6 x86_64", line]
     assert list(of_lines("do_swap_page()", MAP))[1:] == [line]
+
+
+def test_a_suite_is_shown_as_the_command_line_calls_it() -> None:
+    map_ = sample_map(workload_reach("kselftest-mm", 0x10, suite="kselftest:mm"))
+
+    assert list(map_lines(map_))[2].split()[0] == "kselftest:mm"
+    assert list(of_lines("do_swap_page", map_))[1] == "  mm/memory.c: do_swap_page(): kselftest:mm 1 of 3 blocks"
 
 
 def test_a_file_is_shown_function_by_function() -> None:

@@ -3,7 +3,7 @@
 
 from dataclasses import replace
 
-from orchestrator.model.matrix_choices import Base, ChosenWorkload, MatrixChoices, Tried
+from orchestrator.model.matrix_choices import Base, ChosenSuite, ChosenWorkload, MatrixChoices, Tried
 from orchestrator.report.stored import RUN
 from orchestrator.report.summary import summary_text
 from tests.unit.samples import run_report
@@ -34,6 +34,21 @@ def test_each_choice_is_a_line_with_its_reason() -> None:
         "further workloads: swapin, mincore: the series changes mm/",
         "no workload is known to reach mm/vmscan.c",
         "arm64 is left out: this host has no qemu-system-aarch64; apt-get install qemu-system-arm",
+    ]
+
+
+def test_suites_that_run_come_before_those_that_are_only_named() -> None:
+    suites = (ChosenSuite(name="kselftest:mm", reason="MM"),)
+    chosen = (ChosenSuite(name="kunit:mm", reason="runs 2 of 9 changed functions"),)
+
+    assert (
+        "suites for what the series changes run with --suite kselftest:mm (MM)"
+        in replace(CHOICES, suites=suites).lines()
+    )
+    lines = list(replace(CHOICES, suites=suites, chosen_suites=chosen).lines())
+    assert lines[-3:-1] == [
+        "suites that run what no workload of this run does: kunit:mm (runs 2 of 9 changed functions)",
+        "further suites for what the series changes run with --suite kselftest:mm (MM)",
     ]
 
 

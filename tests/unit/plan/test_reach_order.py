@@ -218,3 +218,21 @@ def test_a_map_of_another_kernel_says_so_and_keeps_the_hint() -> None:
     found = changed_reach(["swapin"], changes("mm/a.c:one"), [map_], source="7" * 64, hint="patchrig reach x")
 
     assert (found.same_source, found.maps, found.hint) == (False, ("6.12.107 x86_64",), "patchrig reach x")
+
+
+def test_a_suite_is_named_as_the_command_line_calls_it_where_only_it_runs_a_function() -> None:
+    map_ = reach_map({"swapin": ["mm/a.c:one"], "kunit-mm": ["mm/a.c:two"]})
+    swapin, suite = map_.workloads
+    suite = replace(suite, suite="kunit:mm", outcome="subtests-failed")
+    wanted = changes("mm/a.c:one", "mm/a.c:two")
+
+    found = changed_reach(["swapin"], wanted, [replace(map_, workloads=(swapin, suite))], source=SOURCE)
+
+    assert found.elsewhere == ((function("mm/a.c:two"), ("kunit:mm",)),)
+
+
+def test_a_suite_with_bad_subtests_did_what_it_is_meant_to_do() -> None:
+    map_ = reach_map({"swapin": ["mm/a.c:one"], "kunit-mm": ["mm/a.c:two"]})
+    loads = tuple(replace(one, outcome="subtests-failed") for one in map_.workloads)
+
+    assert changed_reach(["kunit-mm"], changes(), [replace(map_, workloads=loads)]).thin == ()

@@ -11,7 +11,7 @@ from orchestrator.model.configuration import Matrix, Results, Variant
 from orchestrator.plan.checks import known_flavours, workload_problems
 from orchestrator.plan.config import load_plan
 from orchestrator.plan.expansion import Selection, expand
-from orchestrator.plan.suite_workloads import suite_workload
+from orchestrator.plan.suite_workloads import suite_name, suite_workload
 
 SUITES = (
     "kselftest:mm",
@@ -30,6 +30,13 @@ def test_a_suite_is_a_workload_that_a_yaml_file_could_have_said(text: str) -> No
     assert list(workload_problems(workload, workload.name, (GUEST_SCRIPTS,), known_flavours())) == []
     assert workload.results is Results.KTAP
     assert (GUEST_SCRIPTS / workload.command[0]).is_file()
+
+
+def test_a_suite_is_called_as_on_the_command_line_and_no_other_workload_is() -> None:
+    assert [suite_name(suite_workload(text)) for text in SUITES] == list(SUITES)
+    load = suite_workload("stress-ng:vm")
+    assert suite_name(load.model_copy(update={"command": ("stress-ng", "--vm", "2")})) == ""
+    assert suite_name(load.model_copy(update={"command": ()})) == ""
 
 
 def test_no_two_suites_have_one_name() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from orchestrator.model.configuration import DeviceKind, SwapDevice, Workload
 from orchestrator.model.reach import Extent, Ran, Recorded, SourceFunction
+from orchestrator.plan.suite_workloads import suite_workload
 from orchestrator.run.cache_check import damaged
 from orchestrator.run.reach_maps import content_of, extents, functions_run, keep_map, kept_map, kept_maps, maps_of
 from tests.unit.reach_samples import CODE, IDENTITY, executed, sample_map, workload_reach
@@ -141,3 +142,39 @@ def test_another_program_library_or_setting_is_another_load(tmp_path: Path) -> N
         (tmp_path / name).write_text("changed")
         seen.add(content_of(load, tmp_path))
     assert len(seen) == 5
+
+
+def test_the_script_of_a_suite_decides_on_what_it_does(tmp_path: Path) -> None:
+    for name in ("run-workload", "workloads/command.c", "suite-kunit", "suite-kselftest"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    suite = suite_workload("kunit:mm")
+    before = content_of(suite, tmp_path)
+
+    (tmp_path / "suite-kselftest").write_text("changed")
+    assert content_of(suite, tmp_path) == before
+    (tmp_path / "suite-kunit").write_text("changed")
+    assert content_of(suite, tmp_path) != before
+    assert content_of(suite_workload("kunit:damon*"), tmp_path) != content_of(suite, tmp_path)
+
+
+def test_kernels_with_the_options_of_other_selftests_have_maps_of_their_own(tmp_path: Path) -> None:
+    both = replace(IDENTITY, flavour="reach+kselftest", selftests=("cgroup", "mm"))
+    keep_map(tmp_path, sample_map(workload_reach("kselftest-mm", 0x10), identity=replace(both, selftests=("mm",))))
+
+    keep_map(tmp_path, sample_map(workload_reach("kselftest-cgroup", 0x40), identity=both))
+
+    found = {one.workload for map_ in kept_maps(tmp_path) for one in map_.workloads}
+    assert found == {"kselftest-mm", "kselftest-cgroup"}
+
+
+def test_of_two_runs_of_a_suite_the_longer_and_the_better_one_count(tmp_path: Path) -> None:
+    first = replace(workload_reach("kunit-mm", 0x10, suite="kunit:mm"), outcome="subtests-failed", guest_seconds=90.0)
+    keep_map(tmp_path, sample_map(first))
+
+    keep_map(tmp_path, sample_map(replace(first, outcome="hung", guest_seconds=40.0)))
+
+    found = kept_map(tmp_path, IDENTITY, ["mm/"])
+    assert found
+    (one,) = found.workloads
+    assert (one.suite, one.outcome, one.guest_seconds) == ("kunit:mm", "subtests-failed", 90.0)
