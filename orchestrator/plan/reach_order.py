@@ -34,21 +34,24 @@ class Changes:
     new_files: frozenset[str] = frozenset()
 
 
-def maps_near(maps: Sequence[ReachMap], version: str) -> tuple[ReachMap, ...]:
-    """The maps of all sources with the version that is nearest."""
-    # Where nothing was recorded, that nothing is reached means nothing.
-    maps = [one for one in maps if one.workloads]
-    nearest = min((_distance(one.kernel.version, version) for one in maps), default=())
-    return tuple(one for one in maps if _distance(one.kernel.version, version) == nearest)
-
-
 def nearest_maps(maps: Sequence[ReachMap], *, source: str, version: str) -> tuple[ReachMap, ...]:
-    """The maps of this source; where there are none, of that with the nearest version, the first of several."""
-    own = tuple(one for one in maps if one.workloads and one.kernel.source == source)
-    if own:
-        return own
-    near = maps_near(maps, version)
-    return tuple(one for one in near if one.kernel.source == near[0].kernel.source)
+    """The maps of this source, or else of the nearest version; of further ones the workloads that those before lack.
+
+    So a map of one workload does not hide that of all workloads on another kernel. Of several sources with one
+    version the first counts.
+    """
+
+    def rank(one: ReachMap) -> tuple[bool, tuple[int, ...]]:
+        return one.kernel.source != source, _distance(one.kernel.version, version)
+
+    chosen: list[ReachMap] = []
+    for of in dict.fromkeys(one.kernel.source for one in sorted(maps, key=rank)):
+        known = {load.workload for map_ in chosen for load in map_.workloads}
+        for one in (map_ for map_ in maps if map_.kernel.source == of):
+            # Where nothing was recorded, that nothing is reached means nothing.
+            if fresh := tuple(load for load in one.workloads if load.workload not in known):
+                chosen.append(replace(one, workloads=fresh))
+    return tuple(chosen)
 
 
 def changed_reach(

@@ -20,7 +20,7 @@ from orchestrator.plan.choice import Choice, by_reach, choose
 from orchestrator.plan.config import Plan, load_plan, selected_plan
 from orchestrator.plan.expansion import Selection
 from orchestrator.plan.maintained_suites import suites_for
-from orchestrator.plan.reach_order import changed_reach, maps_near, nearest_maps
+from orchestrator.plan.reach_order import changed_reach, nearest_maps
 from orchestrator.plan.suite_choice import SuiteChoice, choose_suites
 from orchestrator.plan.suite_workloads import SUITE_KINDS, suite_workload
 from orchestrator.run.buildable import buildable_arches
@@ -87,7 +87,7 @@ def chosen_plan(wanted: Wanted, listener: Listener) -> ChosenPlan:
     diffs = SeriesDiffs()
     chosen = chosen_base(wanted, series, listener, until, diffs)
     # Where the series does not apply, maps tell nothing.
-    maps = maps_near(kept_maps(wanted.cache), chosen.version) if chosen.diff else ()
+    maps = nearest_maps(kept_maps(wanted.cache), source="", version=chosen.version) if chosen.diff else ()
     plan, choices = _planned(wanted, chosen, series, maps)
     if series.patches and not wanted.selection.suites:
         maintainers = maintainers_of(chosen, wanted.tree, cache=wanted.cache, until=until)

@@ -212,6 +212,20 @@ def test_of_other_sources_the_nearest_version_is_taken_with_all_its_arches() -> 
     assert nearest_maps([], source=SOURCE, version="7.1.8") == ()
 
 
+def test_a_map_of_few_workloads_does_not_hide_those_of_another_kernel() -> None:
+    thin = reach_map({"mincore": ["mm/a.c:one"]})
+    whole = reach_map({"mincore": [], "swapin": ["mm/a.c:one"]}, source="1" * 64, version="6.12.107")
+    far = reach_map({"swapin": [], "large": ["mm/a.c:one"]}, source="2" * 64, version="7.1.8")
+
+    found = nearest_maps([far, whole, thin], source=SOURCE, version="6.19.6")
+
+    assert [(one.kernel.version, [load.workload for load in one.workloads]) for one in found] == [
+        ("6.19.6", ["mincore"]),
+        ("6.12.107", ["swapin"]),
+        ("7.1.8", ["large"]),
+    ]
+
+
 def test_a_map_of_another_kernel_says_so_and_keeps_the_hint() -> None:
     map_ = reach_map({"swapin": ["mm/a.c:one"]}, version="6.12.107")
 
