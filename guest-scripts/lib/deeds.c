@@ -181,6 +181,8 @@ static void do_guard(struct step *step)
 {
 	if (area_guard(step->area, step->first, step->count))
 		count(counter("guards"), 1);
+	else
+		step->unknown = true; /* before 6.13 */
 }
 
 /* As another process would ask for it. It may do less than it is asked for. */

@@ -14,6 +14,7 @@ struct step {
 	struct area *other; /* where its pages can be moved to; for areas that are MOVABLE */
 	size_t first, count;
 	struct rng rng;
+	bool unknown; /* the kernel does not know what the deed asked for: all is as before */
 };
 
 struct deed {

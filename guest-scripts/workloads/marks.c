@@ -253,7 +253,8 @@ static void do_deed(struct owner *owner, struct field *field, struct step *step)
 		child_reap(&owner->child);
 	area_note(&field->area, deed->name, step->first, step->count);
 	deed->body(step);
-	apply(field, effect, step->first, step->count);
+	if (!step->unknown)
+		apply(field, effect, step->first, step->count);
 }
 
 static void do_step(struct owner *owner, struct rng rng)
