@@ -70,8 +70,8 @@ def changed_reach(
     for function, caller in callers.items():
         unseen[function] = replace(unseen[function], caller=caller.name if caller else "")
     likely = {function: known.runs(caller) or frozenset() for function, caller in callers.items() if caller}
-    mapped = {one.workload for map_ in maps for one in map_.workloads}
     sure = {function: ran for function, ran in runs.items() if ran is not None}
+    mapped = known.mapped(sure)
     missed = {function: ran for function, ran in sure.items() if not ran & set(workloads)}
     passed = {one.workload for map_ in maps for one in map_.workloads if one.outcome in DID_ALL}
     called = {one.workload: one.called for map_ in maps for one in map_.workloads}
@@ -121,10 +121,26 @@ class _Maps:
             elif len(others) == 1:
                 yield map_, others[0]
 
+    def mapped(self, functions: Iterable[SourceFunction]) -> set[str]:
+        """The workloads that run one of the functions, or of which the maps say that they run none.
+
+        Where maps of several sources are used, that of a workload may lack a function that another has.
+        """
+        silent = {load.workload for map_ in self.maps for load in map_.workloads}
+        run: set[str] = set()
+        for function in functions:
+            sources = {map_.kernel.source for map_, _ in self._recorded(function)}
+            silent &= {load.workload for map_ in self.maps if map_.kernel.source in sources for load in map_.workloads}
+            run |= self.runs(function) or frozenset()
+        return silent | run
+
+    def _recorded(self, function: SourceFunction) -> list[tuple[ReachMap, SourceFunction]]:
+        return [(m, at) for m, at in self.places(function) if m.functions[at].recorded is Recorded.YES]
+
     def runs(self, function: SourceFunction) -> frozenset[str] | None:
         """The workloads that run a function on some arch; None where no map can tell."""
         if function not in self.asked:
-            places = [(m, at) for m, at in self.places(function) if m.functions[at].recorded is Recorded.YES]
+            places = self._recorded(function)
             self.asked[function] = frozenset(load for m, at in places for load in m.runs(at)) if places else None
         return self.asked[function]
 

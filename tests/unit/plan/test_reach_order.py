@@ -226,6 +226,19 @@ def test_a_map_of_few_workloads_does_not_hide_those_of_another_kernel() -> None:
     ]
 
 
+def test_a_workload_whose_map_lacks_a_function_is_not_said_to_leave_it_out() -> None:
+    own = reach_map({"mincore": ["mm/a.c:new"]})
+    other = reach_map({"swapin": ["mm/a.c:old"], "large": []}, source="2" * 64, version="7.1.8")
+
+    found = changed_reach(["mincore", "swapin", "large"], changes("mm/a.c:new"), [own, other], source=SOURCE)
+
+    assert [(one.workload, one.reached, one.mapped) for one in found.ranked] == [
+        ("mincore", 1, True),
+        ("swapin", 0, False),
+        ("large", 0, False),
+    ]
+
+
 def test_a_map_of_another_kernel_says_so_and_keeps_the_hint() -> None:
     map_ = reach_map({"swapin": ["mm/a.c:one"]}, version="6.12.107")
 
