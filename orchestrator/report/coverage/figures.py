@@ -182,17 +182,19 @@ def not_run(coverage: BuildCoverage) -> tuple[LineCount, ...]:
 
 def headline(coverage: BuildCoverage) -> str:
     """ "41 of 43 changed lines with code ran, 350 of 402 blocks; 12 lines have no code"."""
-    lines = line_counts(coverage)
-    if not lines:
+    lines, own = line_counts(coverage), _changed_blocks(coverage.map)
+    if not lines and not own:
         return "the series changes no C code: nothing to count or to widen"
-    if not (own := _changed_blocks(coverage.map)):
+    executed = coverage.executed
+    blocks = sum(block.offset in executed for block in own)
+    if not lines:
+        return f"the series adds no line of C code; {blocks} of {len(own)} blocks of the functions that it changes ran"
+    if not own:
         return (
             "nothing that the series changes is instrumented in this kernel: nothing was counted, and nothing widened"
         )
     coded = [one for one in lines if one.counts]
     ran = sum(one.ran for one in coded)
-    executed = coverage.executed
-    blocks = sum(block.offset in executed for block in own)
     said = f"{ran} of {len(coded)} changed lines with code ran, {blocks} of {len(own)} blocks"
     early = sum(one.ran and not one.count for one in coded)
     said += f"; {early} of the lines ran before the load began only" if early else ""

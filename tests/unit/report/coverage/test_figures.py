@@ -89,6 +89,12 @@ def test_a_series_without_c_code_says_so() -> None:
     assert headline(one) == "the series changes no C code: nothing to count or to widen"
 
 
+def test_a_series_that_only_takes_lines_away_has_blocks_of_its_functions() -> None:
+    (one,) = coverage_of(report(FIRST, coverage=replace(MAP, lines=())))
+
+    assert headline(one) == "the series adds no line of C code; 2 of 3 blocks of the functions that it changes ran"
+
+
 def test_where_nothing_is_instrumented_that_is_said_and_no_rate_is_good() -> None:
     (one,) = coverage_of(report(FIRST, coverage=replace(MAP, blocks=())))
 
