@@ -11,6 +11,8 @@ from orchestrator.model.matrix_choices import Base, MatrixChoices, listed
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import RunReport
 from orchestrator.plan.expansion import builds_of
+from orchestrator.report.news_text import is_excused
+from orchestrator.report.reached_elsewhere import unproved
 from orchestrator.report.summary import findings, outcome_counts
 from orchestrator.run.kernels import Building, Request, open_kernels
 
@@ -73,14 +75,15 @@ def _failure_lines(image: BuildFailure) -> tuple[str, ...]:
 
 
 def run_check(report: RunReport) -> SeriesCheck:
-    """What a run came to: the series is good only where a cell passed and none is red or lost. Pure."""
+    """What a run came to: good only where a cell passed, none is lost, and what is red does not fail the run. Pure."""
     outcomes = {cell.verdict.outcome for cell in report.cells}
-    red = [finding for finding in findings(report.cells) if finding.outcome is not Outcome.LOST]
+    found = [one for one in findings(report.cells) if one.outcome is not Outcome.LOST]
+    bad = [*(one.title for one in found if not is_excused(report, one.cells)), *filter(None, (unproved(report),))]
     counts = outcome_counts(report.cells)
     lines = tuple(f"{one.outcome}: {one.title}: {one.cells[0].cell.name}" for one in findings(report.cells))
     lines += (f"results: {report.folder}",)
-    if red:
-        summary = f"{counts}: {red[0].title}"
+    if bad:
+        summary = f"{counts}: {bad[0]}"
         return SeriesCheck(name=RUN, status=Status.FAIL, summary=summary, details=lines)
     good = Outcome.PASSED in outcomes and Outcome.LOST not in outcomes and not report.interrupted
     return SeriesCheck(name=RUN, status=Status.PASS if good else Status.WARN, summary=counts, details=lines)

@@ -5,11 +5,13 @@ from dataclasses import replace
 
 from orchestrator.cli.reported_runs import exit_code
 from orchestrator.host.errors import ExitCode
+from orchestrator.model.check_results import Status
 from orchestrator.model.outcomes import Outcome, Verdict
 from orchestrator.model.probes import ChangedSeen
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.report.reached_elsewhere import excused, reached_by_others, unproved
 from orchestrator.report.summary import summary_text
+from orchestrator.run.series_checks import run_check
 from tests.unit.report_texts import junit_text
 from tests.unit.samples import cell, cell_report, guest_run, run_report
 
@@ -42,6 +44,7 @@ def test_a_workload_that_ran_none_of_the_changed_functions_is_excused_where_anot
     assert "does not fail the run, as other cells ran f" in summary_text(both)
     assert "<failure" not in junit_text(both)
     assert "<skipped" in junit_text(both)
+    assert run_check(both).status is Status.PASS
 
 
 def test_alone_or_beside_another_arch_or_other_functions_it_fails_the_run() -> None:
@@ -65,6 +68,7 @@ def test_a_run_in_which_nothing_of_the_series_ran_is_no_success() -> None:
     assert unproved(quiet) == "No cell ran a function that the series changes: this run proves nothing about it."
     assert exit_code(quiet) is ExitCode.BAD_KERNEL
     assert unproved(quiet) in " ".join(summary_text(quiet).split())
+    assert (run_check(quiet).status, run_check(of(LARGE)).status) == (Status.FAIL, Status.FAIL)
     assert 'classname="series"' in junit_text(quiet)
 
 
