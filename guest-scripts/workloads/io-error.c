@@ -296,6 +296,14 @@ static void wait_to_be_killed(void *unused)
 		pause();
 }
 
+/* It was killed for what it lost, or by the OOM killer, who takes the memory away first. */
+static bool is_gone(pid_t child)
+{
+	siginfo_t end = { 0 };
+
+	return waitid(P_PID, child, &end, WEXITED | WNOHANG | WNOWAIT) || end.si_pid;
+}
+
 /* False: the child is gone. */
 static bool read_page_of_child(struct slice *slice, size_t page, pid_t child)
 {
@@ -303,19 +311,20 @@ static bool read_page_of_child(struct slice *slice, size_t page, pid_t child)
 	uint64_t copy[PAGE / 8];
 	const struct iovec to = { copy, PAGE }, from = { region_page(&slice->region, page), PAGE };
 	const ssize_t got = process_vm_readv(child, &to, 1, &from, 1, 0);
+	const int error = got < 0 ? errno : 0;
 
 	if (got == PAGE) {
 		region_verify_copy(&slice->region, page, ticket, copy, true);
 		count(child_reads, 1);
-	} else if (got < 0 && errno == EFAULT) {
+	} else if (error == ESRCH || (error == EFAULT && is_gone(child))) {
+		count(children_lost, 1);
+		return false;
+	} else if (error == EFAULT) {
 		if (!slice->lost[page])
 			judge_loss(slice, page, "a read of memory of a child that no error hit", "EFAULT");
 		count(child_losses, 1);
-	} else if (got < 0 && errno == ESRCH) {
-		count(children_lost, 1);
-		return false;
 	} else {
-		run_error("process_vm_readv", got < 0 ? errno : ENODATA);
+		run_error("process_vm_readv", error ? error : ENODATA);
 	}
 	return true;
 }

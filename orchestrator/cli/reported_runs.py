@@ -152,7 +152,7 @@ def _stored(opened: AbstractContextManager[Store], output: Output, work: Work) -
             if report.cells or not isinstance(why, UserError):
                 show_report(report, output)
         # A kernel that is bad is so, whatever else this machine did.
-        if trouble and exit_code(report) is not ExitCode.BAD_KERNEL:
+        if trouble and not _is_bad(report):
             raise trouble
     refresh_index(output.results, report)
     return report, trouble
@@ -183,12 +183,13 @@ def refresh_index(results: Path, ended: RunReport | None = None) -> None:
 
 
 def _report_json(report: RunReport) -> dict[str, object]:
+    known = excused(report)
     cells = [
         {
             "cell": cell.cell.name,
             "outcome": str(cell.verdict.outcome),
             "title": cell.verdict.title,
-            **_known(report, cell),
+            **({"known": known[cell.cell.name]} if cell.cell.name in known else {}),
         }
         for cell in report.cells
     ]
@@ -205,11 +206,6 @@ def _report_json(report: RunReport) -> dict[str, object]:
     }
 
 
-def _known(report: RunReport, cell: CellReport) -> dict[str, str]:
-    known = excused(report)
-    return {"known": known[cell.cell.name]} if cell.cell.name in known else {}
-
-
 def exit_code(report: RunReport) -> ExitCode:
     """1 for a red cell or a worse subtest that is not excused, or where nothing of the series ran; else 3 or 0.
 
@@ -217,17 +213,23 @@ def exit_code(report: RunReport) -> ExitCode:
 
     A shard may have no cell at all: what it found out is that nothing was left for it.
     """
-    news = report.news or News(since="", runs=0)
-    outcomes = {cell.verdict.outcome for cell in report.cells}
-    red = [cell for cell in report.cells if not cell.verdict.outcome.good and cell.verdict.outcome is not Outcome.LOST]
-    known = excused(report)
-    if any(cell.cell.name not in known for cell in red) or unproved(report):
-        return ExitCode.BAD_KERNEL
-    worse = (f"{suite.name} {one.path}" for suite in report.suites for one in suite.of(Change.REGRESSED))
-    if any(name not in news.known_subtests for name in worse):
+    if _is_bad(report) or unproved(report):
         return ExitCode.BAD_KERNEL
     if report.shard and not report.cells and not report.interrupted:
         return ExitCode.OK
     # A run without a single cell that came to its end has found out nothing.
-    ended = outcomes & {Outcome.PASSED, Outcome.SUBTESTS_FAILED} or red
+    outcomes = {cell.verdict.outcome for cell in report.cells}
+    ended = outcomes & {Outcome.PASSED, Outcome.SUBTESTS_FAILED} or any(map(_is_red, report.cells))
     return ExitCode.OK if ended and Outcome.LOST not in outcomes else ExitCode.INFRA
+
+
+def _is_bad(report: RunReport) -> bool:
+    """Whether a kernel is: a red cell or a worse subtest that is not excused."""
+    known, news = excused(report), report.news or News(since="", runs=0)
+    worse = (f"{suite.name} {one.path}" for suite in report.suites for one in suite.of(Change.REGRESSED))
+    red = (cell.cell.name for cell in report.cells if _is_red(cell))
+    return any(name not in known for name in red) or any(name not in news.known_subtests for name in worse)
+
+
+def _is_red(cell: CellReport) -> bool:
+    return not cell.verdict.outcome.good and cell.verdict.outcome is not Outcome.LOST

@@ -63,7 +63,7 @@ def changed_reach(
     """
     if not maps:
         return ChangedReach(changed=len(changes.functions), hint=hint)
-    known, own = _Maps.of(maps), all(one.kernel.source == source for one in maps)
+    known, own = _Maps.of(maps), _all_of_source(maps, workloads, source)
     runs = {function: known.runs(function) for function in changes.functions}
     unseen = {function: _unseen(function, changes, known) for function, ran in runs.items() if ran is None}
     callers = {function: _caller(function, changes, known) for function in unseen}
@@ -89,6 +89,12 @@ def changed_reach(
         ),
         unseen=tuple(unseen.values()),
     )
+
+
+def _all_of_source(maps: Iterable[ReachMap], workloads: Collection[str], source: str) -> bool:
+    """Whether what the maps have of these workloads was recorded on this source; False where they have none of them."""
+    used = [one.kernel.source for one in maps if any(load.workload in workloads for load in one.workloads)]
+    return bool(used) and all(one == source for one in used)
 
 
 def _distance(version: str, other: str) -> tuple[int, ...]:

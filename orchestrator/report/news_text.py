@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.model.history import News
 from orchestrator.model.reports import CellReport, RunReport
-from orchestrator.report.reached_elsewhere import excused, reached_by_others
+from orchestrator.report.reached_elsewhere import reached_by_others
 
 _MOST = 20
 
@@ -34,7 +34,8 @@ def news_lines(report: RunReport) -> Iterator[str]:
 def finding_news(report: RunReport, cells: Sequence[CellReport]) -> Iterator[str]:
     """Whether what these cells show is new or old, and why it does not fail the run; nothing where neither is known."""
     news, names = report.news, {cell.cell.name for cell in cells}
-    yield from sorted({why for name, why in reached_by_others(report.cells).items() if name in names})[:3]
+    if any(cell.verdict.unreached for cell in cells):
+        yield from sorted({why for name, why in reached_by_others(report.cells).items() if name in names})[:3]
     if news is None or not news.runs:
         return
     for one in news.new:
@@ -46,8 +47,12 @@ def finding_news(report: RunReport, cells: Sequence[CellReport]) -> Iterator[str
 
 def is_excused(report: RunReport, cells: Sequence[CellReport]) -> bool:
     """Whether none of these cells fails the run."""
-    known = excused(report)
-    return all(cell.cell.name in known for cell in cells)
+    known = report.news.known if report.news else {}
+    left = [cell for cell in cells if cell.cell.name not in known]
+    if not all(cell.verdict.unreached for cell in left):
+        return False
+    others = reached_by_others(report.cells) if left else {}
+    return all(cell.cell.name in others for cell in left)
 
 
 def is_old_subtest(news: News | None, name: str) -> bool:

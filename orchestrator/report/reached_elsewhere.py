@@ -3,6 +3,8 @@
 
 from collections.abc import Iterable, Mapping
 
+from orchestrator.model.configuration import Variant
+from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.report.proof_text import names_text, reach_by_arch
 
@@ -19,7 +21,9 @@ def reached_by_others(cells: Iterable[CellReport]) -> dict[str, str]:
     """
     every = list(cells)
     unreached = [cell for cell in every if cell.verdict.unreached]
-    ran = {reach.arch: frozenset(reach.changed.ran) for reach in reach_by_arch(every)} if unreached else {}
+    arches = {cell.cell.build.arch for cell in unreached}
+    others = (cell for cell in every if cell.cell.build.arch in arches)
+    ran = {reach.arch: frozenset(reach.changed.ran) for reach in reach_by_arch(others)}
     found = {}
     for cell in unreached:
         meant = cell.run.changed.meant if cell.run and cell.run.changed else ()
@@ -31,11 +35,16 @@ def reached_by_others(cells: Iterable[CellReport]) -> dict[str, str]:
 def unproved(report: RunReport) -> str:
     """Why a run without a bad cell says nothing of its series: no cell ran anything of it. "" where one did.
 
-    Only what was observed is claimed: where a function could not be observed, it may have run.
+    Only what was observed is claimed: where a function or a cell could not be observed, it may have run.
     """
-    if report.shard or report.interrupted:
+    patched = [cell for cell in report.cells if cell.cell.build.variant is Variant.PATCHED]
+    if report.shard or report.interrupted or not all(map(_was_observed, patched)):
         return ""
     changed = [reach.changed for reach in reach_by_arch(report.cells)]
     if any(one.ran or one.early or one.unknown for one in changed) or not any(one.not_reached for one in changed):
         return ""
-    return "No cell ran a function that the series changes: this run proves nothing about it."
+    return "No cell was seen to run a function that the series changes: this run proves nothing about it."
+
+
+def _was_observed(cell: CellReport) -> bool:
+    return cell.run is not None and cell.run.changed is not None and cell.verdict.outcome is not Outcome.LOST

@@ -21,6 +21,7 @@ from orchestrator.model.configuration import Matrix, Workload
 from orchestrator.plan.checks import is_file_name
 from orchestrator.plan.config import load_matrix, selected_plan
 from orchestrator.plan.expansion import Selection, expand
+from orchestrator.plan.suite_workloads import suite_name
 from orchestrator.report.run_files import write_whole
 from orchestrator.report.stored import read_object, with_sum
 from orchestrator.run.kernels import Kernels, Request
@@ -219,8 +220,9 @@ def other_workloads(kept: KeptPlan, now: Sequence[Workload]) -> Iterator[str]:
 
 
 def unplaced(load: Workload) -> Workload:
-    """A workload without the folder of its program."""
-    return load.model_copy(update={"program": PurePosixPath(load.program.name)})
+    """A workload without the folder of its program, and a suite without the flavours that a chosen one leaves out."""
+    left_out = {} if suite_name(load) else load.not_with
+    return load.model_copy(update={"program": PurePosixPath(load.program.name), "not_with": left_out})
 
 
 def other_fields(what: str, before: Matrix, now: Matrix, *, beside: Collection[str] = ()) -> Iterator[str]:

@@ -239,6 +239,16 @@ def test_a_workload_whose_map_lacks_a_function_is_not_said_to_leave_it_out() -> 
     ]
 
 
+def test_a_whole_map_of_this_kernel_stays_one_beside_others_that_have_further_workloads() -> None:
+    own = reach_map({"swapin": ["mm/a.c:one"]})
+    old = reach_map({"swapin": [], "kselftest-mm": ["mm/a.c:one"]}, source="1" * 64, version="6.12.107")
+    maps = nearest_maps([old, own], source=SOURCE, version="6.19.6")
+
+    found = changed_reach(["swapin"], changes("mm/a.c:one"), maps, source=SOURCE, hint="patchrig reach x")
+
+    assert (found.same_source, found.hint) == (True, "")
+
+
 def test_a_map_of_another_kernel_says_so_and_keeps_the_hint() -> None:
     map_ = reach_map({"swapin": ["mm/a.c:one"]}, version="6.12.107")
 

@@ -98,6 +98,16 @@ def test_a_comment_changes_nothing(matrix: Path) -> None:
     assert list(other_matrix(plan)) == []
 
 
+def test_a_suite_that_was_chosen_without_delays_is_the_same(matrix: Path) -> None:
+    matrix.write_text(matrix.read_text().replace("[mine, swapin]", "['kselftest:mm']"))
+    plan = kept(matrix)
+    (suite,) = plan.request.plan.workloads
+    chosen = suite.model_copy(update={"not_with": {"widened": "its results don't depend on delays"}})
+    request = replace(plan.request, plan=replace(plan.request.plan, workloads=(chosen,)))
+
+    assert list(other_matrix(replace(plan, request=request))) == []
+
+
 def test_keys_workloads_and_programs_that_changed_are_named(matrix: Path) -> None:
     plan = kept(matrix)
     (matrix.parent / "workloads" / "mine.c").write_text("int main(void) { return 1; }\n")
