@@ -56,6 +56,10 @@ def test_a_line_has_all_of_its_cell_also_of_a_workload_that_has_the_name_of_anot
 @given(text=st.text(st.characters(exclude_categories=())))
 def test_any_character_of_a_stranger_is_written_in_ascii_and_read_back(text: str) -> None:
     adapter, values = TypeAdapter(dict[str, str]), {"text": text, text: ""}
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        # Half of a surrogate pair is kept in a value; in a name pydantic writes other characters for it.
+        values = adapter.dump_python(values, mode="json")
+        assert values["text"] == text
 
     flat, indented = dumped(adapter, values), dumped(adapter, values, indent=2)
 
