@@ -195,10 +195,10 @@ class Cluster:
             workers = None
         if workers is None:
             raise ClusterGone("the scheduler does not answer any more", hint=_HINT)
-        self._looked = now()
         self._workers = tuple(
             Worker(address=address, resources=dict(known["resources"])) for address, known in workers.items()
         )
+        self._looked = now()
         return bool(self._workers)
 
     def _is_there(self, worker: str) -> bool:

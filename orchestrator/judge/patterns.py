@@ -71,9 +71,7 @@ class Pattern:
     behind: re.Pattern[str] | None = None  # no splat unless one of the few lines before is like this
     all_callers: bool = False  # the report is written by several CPUs
     prose: bool = False  # may be said of anything: only a stack below makes it a splat
-    common: bool = (
-        False  # words of programs, too: in a line that does not name the kernel, only a stack makes it a splat
-    )
+    common: bool = False  # words of programs, too: as prose, where the line does not name the kernel
     silent: bool = False  # no splat at all: known so that it is not taken for one, or for a part of one
     bare_trace: bool = False  # the frames follow without "Call Trace:"
     part: re.Pattern[str] | None = None  # a line above each of several stacks, all of which belong to the report

@@ -131,6 +131,6 @@ def added(many: Iterable[Executed]) -> dict[int, BlockCount]:
     return total
 
 
-def ever_executed(executed: Executed, early: Early) -> dict[int, BlockCount]:
-    """All that ran since the guest began to boot."""
-    return added((executed, {offset: BlockCount(hits=hits) for offset, hits in early.items()}))
+def early_executed(early: Early) -> Executed:
+    """What ran before the load began, as counts of blocks."""
+    return {offset: BlockCount(hits=hits) for offset, hits in early.items()}

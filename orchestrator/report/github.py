@@ -11,7 +11,8 @@ from orchestrator.host.text import one_line, printable
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import RunReport
 from orchestrator.model.subtests import Change
-from orchestrator.report.news_text import is_excused, is_old_subtest
+from orchestrator.report.news_text import is_old_subtest
+from orchestrator.report.reached_elsewhere import is_excused
 from orchestrator.report.suite_text import change_text
 from orchestrator.report.summary import Finding, by_build, findings, outcome_counts, summary_text
 

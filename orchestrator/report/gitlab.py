@@ -10,7 +10,8 @@ from orchestrator.host.text import json_text, one_line
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import RunReport
 from orchestrator.model.subtests import Change
-from orchestrator.report.news_text import is_excused, is_old_subtest
+from orchestrator.report.news_text import is_old_subtest
+from orchestrator.report.reached_elsewhere import is_excused
 from orchestrator.report.suite_text import change_text
 from orchestrator.report.summary import Finding, crash_of, findings
 

@@ -5,13 +5,15 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.model.history import News
 from orchestrator.model.reports import CellReport, RunReport
-from orchestrator.report.reached_elsewhere import reached_by_others
+from orchestrator.report.reached_elsewhere import reached_by_others, unproved
 
 _MOST = 20
 
 
 def news_lines(report: RunReport) -> Iterator[str]:
-    """A head, and a line for each failure that is new; nothing of a run that was compared with none."""
+    """That the run proves nothing, if so; a head, and a line for each new failure, if it was compared with others."""
+    if why := unproved(report):
+        yield why
     news = report.news
     if news is None:
         return
@@ -43,16 +45,6 @@ def finding_news(report: RunReport, cells: Sequence[CellReport]) -> Iterator[str
             yield f"NEW: {one.why}"
             break
     yield from sorted({why for name, why in news.known.items() if name in names})[:3]
-
-
-def is_excused(report: RunReport, cells: Sequence[CellReport]) -> bool:
-    """Whether none of these cells fails the run."""
-    known = report.news.known if report.news else {}
-    left = [cell for cell in cells if cell.cell.name not in known]
-    if not all(cell.verdict.unreached for cell in left):
-        return False
-    others = reached_by_others(report.cells) if left else {}
-    return all(cell.cell.name in others for cell in left)
 
 
 def is_old_subtest(news: News | None, name: str) -> bool:

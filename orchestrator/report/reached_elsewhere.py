@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the cells of a run prove together about the functions that a series changes (pure)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from orchestrator.model.configuration import Variant
 from orchestrator.model.outcomes import Outcome
@@ -12,6 +12,16 @@ from orchestrator.report.proof_text import names_text, reach_by_arch
 def excused(report: RunReport) -> Mapping[str, str]:
     """Cells that are not good and do not fail the run, and why: others ran what they should, or earlier runs had it."""
     return {**reached_by_others(report.cells), **(report.news.known if report.news else {})}
+
+
+def is_excused(report: RunReport, cells: Sequence[CellReport]) -> bool:
+    """Whether none of these cells fails the run."""
+    known = report.news.known if report.news else {}
+    # Most findings are neither: no look at all cells for them.
+    if not all(cell.cell.name in known or cell.verdict.unreached for cell in cells):
+        return False
+    names = excused(report)
+    return all(cell.cell.name in names for cell in cells)
 
 
 def reached_by_others(cells: Iterable[CellReport]) -> dict[str, str]:

@@ -29,7 +29,6 @@ from orchestrator.report.proof_text import (
     site_text,
     together,
 )
-from orchestrator.report.reached_elsewhere import unproved
 from orchestrator.report.suite_text import suite_lines
 
 WIDTH = 78
@@ -187,8 +186,7 @@ def _head(report: RunReport) -> str:
 
 
 def _news(report: RunReport) -> str:
-    lines = filter(None, (unproved(report), *news_lines(report)))
-    return "\n".join(_wrapped(line.strip(), indent="  " * line.startswith("  ")) for line in lines)
+    return "\n".join(_wrapped(line.strip(), indent="  " * line.startswith("  ")) for line in news_lines(report))
 
 
 def _table(name: str, cells: Sequence[CellReport], report: RunReport) -> str:

@@ -35,7 +35,6 @@ from orchestrator.model.reports import RunReport
 from orchestrator.report.bugs_report import bug_rows, bugs_by_build, conclusions
 from orchestrator.report.crash_entries import Comparisons, crash_entries, tally_text
 from orchestrator.report.news_text import news_lines
-from orchestrator.report.reached_elsewhere import unproved
 from orchestrator.report.suite_text import suite_lines
 from orchestrator.report.summary import by_build, findings, outcome_counts, rows, without_baseline
 
@@ -89,7 +88,7 @@ def print_table(report: RunReport, console: Console) -> None:
         console.print()
     _print_crashes(report, console)
     say(console, outcome_counts(report.cells))
-    for line in filter(None, (unproved(report), *news_lines(report))):
+    for line in news_lines(report):
         say(console, line)
     # Of the worst finding that a kernel is to blame for; summary.txt has one for each.
     compared = Comparisons(report.cells)

@@ -155,9 +155,8 @@ def _suites(
     if chosen.diff is None:
         return SuiteChoice(proposed=proposed)
     kinds = [kind for kind in SUITE_KINDS if wanted.sandbox or kind != "kselftest"] if wanted.suites_by_reach else []
-    nearest = nearest_maps(maps, source="", version=chosen.version)
     names = [workload.name for workload in plan.workloads]
-    return choose_suites(proposed, names, changes_of(chosen.diff), nearest, kinds=kinds)
+    return choose_suites(proposed, names, changes_of(chosen.diff), maps, kinds=kinds)
 
 
 def _with_suites(plan: Plan, choices: MatrixChoices, suites: SuiteChoice) -> tuple[Plan, MatrixChoices]:
@@ -179,6 +178,5 @@ def _workloads(workloads: Sequence[Workload], chosen: ChosenBase, series: Series
     functions = [function.name for function in chosen.diff.functions]
     interfaces = interface_names(chosen.diff).shown
     choice = choose(workloads, [file.path for file in chosen.diff.files], functions, interfaces)
-    nearest = nearest_maps(maps, source="", version=chosen.version)
     changes = changes_of(chosen.diff)
-    return by_reach(choice, changed_reach(choice.order, changes, nearest), changes.functions)
+    return by_reach(choice, changed_reach(choice.order, changes, maps), changes.functions)

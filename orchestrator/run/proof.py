@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from orchestrator.guest.probe_lists import MOST_CHANGED, is_meant, probed
-from orchestrator.model.blocks import CoverageMap, Executed, LineState, Piece, ever_executed
+from orchestrator.model.blocks import CoverageMap, Executed, LineState, Piece, early_executed
 from orchestrator.model.configuration import Workload
 from orchestrator.model.guests import Observation, WorkloadResult
 from orchestrator.model.probes import ChangedSeen, Located, LocatedFunction, LocatedSite, SiteSeen, SiteState
@@ -26,7 +26,7 @@ def with_proof(
         return run
     sites = tuple(_site_seen(site, run.result) for site in located.sites.get(workload.name, ()))
     ran = _by_blocks(located, coverage, run.executed) if coverage else _by_probes(located, workload, run.result)
-    early = _by_blocks(located, coverage, _all_counts(run)) if coverage else ()
+    early = _by_blocks(located, coverage, early_executed(run.early)) if coverage and run.early else ()
     changed = _changed_seen(located, workload, ran, early) if located.changed else None
     return replace(run, sites=sites, changed=changed)
 
@@ -46,10 +46,8 @@ def _site_seen(site: LocatedSite, result: WorkloadResult) -> SiteSeen:
     )
 
 
-def _changed_seen(
-    located: Located, workload: Workload, states: Sequence[State], with_early: Sequence[State]
-) -> ChangedSeen:
-    """By the state of each function under load, and that with all that ran before; the latter may be empty."""
+def _changed_seen(located: Located, workload: Workload, states: Sequence[State], early: Sequence[State]) -> ChangedSeen:
+    """By the state of each function under load, and by that before it; of the latter there may be none."""
     lists: dict[str, list[str]] = {"ran": [], "not_reached": [], "no_code": [], "unknown": []}
     for one, state in zip(located.changed, states, strict=True):
         name = "unknown" if isinstance(state, str) else "ran" if state else "not_reached"
@@ -62,8 +60,8 @@ def _changed_seen(
         unknown=tuple(lists["unknown"]),
         early=tuple(
             one.label
-            for one, under_load, ever in zip(located.changed, states, with_early, strict=False)
-            if under_load is False and ever is True
+            for one, under_load, before in zip(located.changed, states, early, strict=False)
+            if under_load is False and before is True
         ),
         meant=tuple(one.label for one in located.changed if is_meant(workload, one)),
         why_unknown={label: why[label] for label in lists["unknown"]},
@@ -101,11 +99,6 @@ def _by_blocks(located: Located, coverage: CoverageMap, executed: Executed | Non
         counts.setdefault(file, []).append((line, count))
     at_boot = {(line.file, line.line) for line in coverage.lines if line.state is LineState.BOOT_ONLY}
     return [_ran(one, counts.get(one.file, ()), at_boot) for one in located.changed]
-
-
-def _all_counts(run: Observation) -> Executed | None:
-    """What ran, under load or before; None where the guest sent no counts."""
-    return None if run.executed is None else ever_executed(run.executed, run.early)
 
 
 def _ran(function: LocatedFunction, counts: Iterable[tuple[int, int]], at_boot: Collection[tuple[str, int]]) -> State:

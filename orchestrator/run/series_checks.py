@@ -11,8 +11,7 @@ from orchestrator.model.matrix_choices import Base, MatrixChoices, listed
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.reports import RunReport
 from orchestrator.plan.expansion import builds_of
-from orchestrator.report.news_text import is_excused
-from orchestrator.report.reached_elsewhere import unproved
+from orchestrator.report.reached_elsewhere import is_excused, unproved
 from orchestrator.report.summary import findings, outcome_counts
 from orchestrator.run.kernels import Building, Request, open_kernels
 

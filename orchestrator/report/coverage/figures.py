@@ -16,7 +16,7 @@ from orchestrator.model.blocks import (
     Executed,
     LineState,
     added,
-    ever_executed,
+    early_executed,
     summed,
 )
 from orchestrator.model.images import BuildFailure
@@ -115,11 +115,6 @@ class BuildCoverage:
         """What ran under load."""
         return added(self.by_workload.values())
 
-    @property
-    def ever(self) -> Executed:
-        """What ran under load, or before."""
-        return ever_executed(self.executed, self.early)
-
 
 def coverage_of(report: RunReport) -> tuple[BuildCoverage, ...]:
     """One for each instrumented build of the run; none of a hunt's, whose counts are not of what a series changed."""
@@ -132,7 +127,7 @@ def coverage_of(report: RunReport) -> tuple[BuildCoverage, ...]:
 
 def line_counts(coverage: BuildCoverage) -> tuple[LineCount, ...]:
     """Each changed line of a C file, in the order of the diff."""
-    executed, ever = coverage.executed, coverage.ever
+    executed, early = coverage.executed, early_executed(coverage.early)
     partly = _partly_counted(coverage.map.lines)
     return tuple(
         LineCount(
@@ -140,7 +135,7 @@ def line_counts(coverage: BuildCoverage) -> tuple[LineCount, ...]:
             count=_count(line, executed),
             by_workload={name: own for name, counts in coverage.by_workload.items() if (own := _count(line, counts))},
             partly=(line.file, line.line) in partly,
-            early=bool(coverage.early) and _count(line, ever) > _count(line, executed),
+            early=_count(line, early) > 0,
         )
         for line in coverage.map.lines
     )
@@ -148,7 +143,8 @@ def line_counts(coverage: BuildCoverage) -> tuple[LineCount, ...]:
 
 def target_counts(coverage: BuildCoverage) -> tuple[TargetCount, ...]:
     """Each changed function, by name."""
-    executed, ever = coverage.executed, coverage.ever
+    executed = coverage.executed
+    seen = executed.keys() | coverage.early.keys()
     own = {file.path for file in coverage.map.diff}
     groups = by_target(_changed_blocks(coverage.map))
     return tuple(
@@ -156,7 +152,7 @@ def target_counts(coverage: BuildCoverage) -> tuple[TargetCount, ...]:
             name=name,
             blocks=len(blocks),
             ran=sum(block.offset in executed for block in blocks),
-            missed=_places(block for block in blocks if block.offset not in ever and block.file in own),
+            missed=_places(block for block in blocks if block.offset not in seen and block.file in own),
             total=summed(executed.get(block.offset, NOTHING) for block in blocks),
         )
         for name, blocks in sorted(groups.items())

@@ -10,7 +10,6 @@ from orchestrator.model.reports import RunReport
 from orchestrator.report.coverage.figures import PAGE_FILE, BuildCoverage, headline
 from orchestrator.report.crash_entries import crash_entries
 from orchestrator.report.news_text import news_lines
-from orchestrator.report.reached_elsewhere import unproved
 from orchestrator.report.run_facts import run_facts
 from orchestrator.report.run_page.finding_sections import anchors_of, sections
 from orchestrator.report.run_page.not_reached import not_reached
@@ -49,7 +48,7 @@ def run_page_text(report: RunReport, *, timeline: str, coverage: Sequence[BuildC
         outcome=outcome_counts(report.cells),
         facts=tuple(run_facts(report, [one for one in report.builds if isinstance(one, KernelImage)])),
         choices=report.choices.lines() if report.choices else (),
-        news=tuple(filter(None, (unproved(report), *news_lines(report)))),
+        news=tuple(news_lines(report)),
         grid=verdict_grid(report.cells, anchors_of(wrong)),
         sections=parts,
         more_sections=len(wrong) - len(parts),
