@@ -19,7 +19,7 @@ from orchestrator.host.paths import scratch_folder
 from orchestrator.host.process import run
 from orchestrator.host.sealed import read_sealed, write_sealed
 from orchestrator.kernel.source.download import PlaceFailed, download
-from orchestrator.kernel.source.pool_index import PoolFile, dsc_file, index_sha256, newest_first, pool_files
+from orchestrator.kernel.source.pool_index import PoolFile, dsc_file, index_sha256, newest_first, newest_of, pool_files
 from orchestrator.kernel.source.tarball import debian_mirrors
 from orchestrator.model.events import Listener, Step
 
@@ -45,7 +45,7 @@ class Pool:
     keyrings: Path = KEYRINGS
 
     def find(self, version: str) -> PoolFile:
-        """The source of a version; of "7.2", where there is no such, that of the newest 7.2.N.
+        """The source of a version; of "7.2", where there is no such, that of the newest 7.2.N, or else 7.2-rcN.
 
         Raises UserError where no signed index has it.
         """
@@ -57,9 +57,8 @@ class Pool:
             found |= {one.version: one for one in files}
             if version in found:
                 return self._keep(found[version])
-        # A release alone stands for the newest of its stable kernels.
-        stable = newest_first(one for one in found if one.startswith(f"{version}."))
-        return self._keep(found[stable[0]] if stable else self._by_dsc(version, newest_first(found)))
+        newest = newest_of(version, found)
+        return self._keep(found[newest] if newest else self._by_dsc(version, newest_first(found)))
 
     def _kept(self, version: str) -> Path:
         return self.cache / "sources" / f".pool-{version}.sealed"

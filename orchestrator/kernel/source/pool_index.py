@@ -50,6 +50,14 @@ def newest_first(versions: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(versions, key=_numbers, reverse=True))
 
 
+def newest_of(release: str, versions: Iterable[str]) -> str:
+    """The newest stable kernel of a release ("7.2"), or else its newest candidate; "" where there is neither."""
+    known = newest_first(versions)
+    stable = [one for one in known if one.startswith(f"{release}.")]
+    candidates = [one for one in known if one.startswith(f"{release}~rc")]
+    return next(iter([*stable, *candidates]), "")
+
+
 def _numbers(version: str) -> tuple[tuple[int, ...], bool, tuple[int, ...]]:
     release, _, candidate = version.partition("~rc")
     return tuple(map(int, release.split("."))), not candidate, tuple(map(int, candidate.split()))
