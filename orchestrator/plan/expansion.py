@@ -183,6 +183,12 @@ def builds_of(cells: Sequence[Cell]) -> tuple[Build, ...]:
     return tuple(dict.fromkeys(cell.build for cell in cells))
 
 
+def workloads_on(build: Build, cells: Sequence[Cell], workloads: Sequence[Workload]) -> tuple[Workload, ...]:
+    """Those of the workloads that have a cell on the build, as they were loaded: expand() fits them to a flavour."""
+    names = {cell.workload.name for cell in cells if cell.build == build}
+    return tuple(load for load in workloads if load.name in names)
+
+
 def describe(cell: Cell) -> str:
     """One line for `patchrig list`."""
     devices = ", ".join(f"{device.kind} {device.size_mib} MiB" for device in cell.workload.devices)

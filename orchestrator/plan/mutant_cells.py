@@ -9,7 +9,6 @@ from orchestrator.model.cells import Build, Cell
 from orchestrator.model.configuration import Matrix, Workload
 from orchestrator.model.mutants import MOST_NUMBER, Guard, Mutant
 from orchestrator.plan.bug_cells import control_cell
-from orchestrator.plan.flavours import unfit
 
 # Load seconds of a cell where the command line does not say. A hundred mutants are to be tried within minutes.
 SECONDS = 5
@@ -21,9 +20,8 @@ def control_cells(
 ) -> tuple[Cell, ...]:
     """Each workload once, in a guest that is none of the mutants. A mutant's cells differ by the number alone."""
     length = seconds or min(SECONDS, matrix.seconds)
-    fit = [load for load in workloads if not unfit(load, build.flavour)]
     none = no_mutant(mutants)
-    return tuple(replace(control_cell(build, load, matrix, length), seconds=length, mutant=none) for load in fit)
+    return tuple(replace(control_cell(build, load, matrix, length), seconds=length, mutant=none) for load in workloads)
 
 
 def no_mutant(mutants: Sequence[Mutant]) -> int:

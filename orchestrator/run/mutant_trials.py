@@ -20,7 +20,7 @@ from orchestrator.model.events import Listener, Notice
 from orchestrator.model.images import BuildFailure
 from orchestrator.model.mutants import Guard, Mutant, Mutants
 from orchestrator.model.mutation import ControlTry, MutantReport, MutantStatus, MutantTry
-from orchestrator.plan.expansion import builds_of
+from orchestrator.plan.expansion import builds_of, workloads_on
 from orchestrator.plan.mutant_cells import cells_of_mutant, control_cells, reaching, trial_order
 from orchestrator.report.mutation_report import MUTANTS_FILE, MutationLedger, control_ended, mutant_ended
 from orchestrator.report.store import Store
@@ -37,6 +37,7 @@ from orchestrator.run.snapshots import snapshots
 from orchestrator.run.trials import Trial, TrialLimits, run_cell, run_trials
 
 BUDGET = "the budget"
+_USED_UP = f"{BUDGET} was used up"
 _READING_SECONDS = 1800.0
 _OPERATORS = {operator.name: operator for operator in OPERATORS}
 # What the kernel with all guarded mutants is known by, beside those of one mutant each.
@@ -68,6 +69,9 @@ def _measure(kernels: Kernels, found: Mutants, ledger: MutationLedger, listener:
     until: Deadline | None = None
     for build in builds_of(kernels.request.cells):
         left = ledger.not_noticed()
+        if until and until.passed():
+            ledger.add_untried(build, _USED_UP, left)
+            continue
         run = MutantRun(kernels=kernels, build=build, found=found, ledger=ledger, listener=listener)
         made = run.build_all(left)
         if made is None:
@@ -95,7 +99,8 @@ class MutantRun:
     def __post_init__(self) -> None:
         request, plan = self.kernels.request, self.kernels.request.plan
         seconds = self.ledger.load_seconds
-        self.controls = control_cells(self.build, plan.workloads, plan.matrix, self.found.in_kernel, seconds)
+        loads = workloads_on(self.build, request.cells, plan.workloads)
+        self.controls = control_cells(self.build, loads, plan.matrix, self.found.in_kernel, seconds)
         allow, sandbox = plan.matrix.allow, self.kernels.sandbox
         guests = Guests(keys=new_keys(), allow=allow, stop_at_crash=True, sandbox=sandbox)
         self.files = BootFiles(
@@ -213,7 +218,7 @@ class MutantRun:
             self._record(report)
             if report.tries:
                 watch.add(lost=report.fault_here)
-        why = f"{BUDGET} was used up" if until and until.passed() else "it did not get a turn"
+        why = _USED_UP if until and until.passed() else "it did not get a turn"
         self.ledger.add_untried(self.build, why, mutants)
         watch.check(f"less {self.ledger.folder / MUTANTS_FILE}; patchrig doctor")
 

@@ -112,7 +112,24 @@ def leaves(node: Node | None) -> bool:
     return node is not None and node.type in _LEAVE
 
 
+def is_loop_body(node: Node) -> bool:
+    """Whether the node is run by a macro without a semicolon before it, as the statement below `for_each_node(n)` is.
+
+    The parser takes the macro for a call that lacks its semicolon, and what the macro runs for the next statement.
+    """
+    last = _code_before(node)
+    while last is not None and last.children:
+        last = last.children[-1]
+    return last is not None and last.is_missing and last.type == ";"
+
+
 def sibling_before(node: Node) -> Node | None:
+    """The statement before this one; None where that is no statement of its own, or this one is none."""
+    before = _code_before(node)
+    return None if is_loop_body(node) or (before is not None and is_loop_body(before)) else before
+
+
+def _code_before(node: Node) -> Node | None:
     before = node.prev_named_sibling
     while before is not None and before.type == "comment":
         before = before.prev_named_sibling
@@ -120,9 +137,10 @@ def sibling_before(node: Node) -> Node | None:
 
 
 def siblings_after(node: Node) -> Iterator[Node]:
-    behind = node.next_named_sibling
+    """The statements after this one; of a macro and the statement that it runs, only the macro."""
+    behind = None if is_loop_body(node) else node.next_named_sibling
     while behind is not None:
-        if behind.type != "comment":
+        if behind.type != "comment" and not is_loop_body(behind):
             yield behind
         behind = behind.next_named_sibling
 

@@ -13,6 +13,7 @@ from orchestrator.kernel.mutants.c_tree import (
     called,
     child,
     condition_of,
+    is_loop_body,
     is_statement_place,
     nodes_below,
     one_line,
@@ -179,7 +180,7 @@ def _covering(body: Body, run: Run) -> list[Node]:
 def _guarded(body: Body, run: Run, sides: _Sides) -> Change | None:
     statements = _covering(body, run)
     bad = not statements or not all(is_statement_place(one) and not one.has_error for one in statements)
-    if bad or any(_has_label(one) for one in statements):
+    if bad or is_loop_body(statements[0]) or any(_has_label(one) for one in statements):
         return None
     first, last = statements[0], statements[-1]
     above = _unchanged(body, sides, body.line(first) - 1, -1)

@@ -35,6 +35,8 @@ static int tryget_thing(struct thing *x) { step("get", x->refs); return !x->gone
 static void put_thing(struct thing *x) { step("put", x->refs); x->refs--; }
 static void lock_thing(struct thing *x) { step("lock", x->n); }
 static void unlock_thing(struct thing *x) { step("unlock", x->n); }
+static void put_other(struct thing *x) { step("put other", x->n); }
+#define for_each_thing(i, x) for ((i) = 0; (i) < (x)->n; (i)++)
 static int use(struct thing *x, int n) { step("use", n); return x->list[n & 3]; }
 """
 CODE = (HERE / "whole.txt").read_text()
