@@ -42,6 +42,4 @@ def other_versions_named(cache: Path, listener: Listener, until: Deadline) -> It
         versions = Pool(cache=cache, listener=listener, until=until).versions()
         if not versions:
             raise
-        raise NoPlace(
-            f"{error}\nDebian's pool has, among others: {', '.join(versions[:16])}", hint=error.hint
-        ) from error
+        raise NoPlace(f"{error}\nDebian's pool has, among others: {', '.join(versions)}", hint=error.hint) from error

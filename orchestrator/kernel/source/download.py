@@ -71,6 +71,16 @@ def download(url: str, part: Path, *, on_event: Listener, until: Deadline) -> No
     raise PlaceFailed(reason)
 
 
+def is_there(url: str, until: Deadline) -> bool:
+    """Whether the place has the file: nothing of it is downloaded."""
+    with _session() as session:
+        try:
+            reply = session.head(url, allow_redirects=True, timeout=min(SILENCE_SECONDS, until.left()))
+        except (requests.RequestException, HTTPError):
+            return False
+        return reply.ok
+
+
 @contextmanager
 def _session() -> Iterator[requests.Session]:
     with requests.Session() as session:

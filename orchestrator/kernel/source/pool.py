@@ -7,9 +7,9 @@ a suite's InRelease, that has the hash of the suite's index, and that the hash o
 
 import json
 import lzma
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 
 from orchestrator.host.deadline import Deadline
@@ -18,8 +18,8 @@ from orchestrator.host.files import sha256_of
 from orchestrator.host.paths import scratch_folder
 from orchestrator.host.process import run
 from orchestrator.host.sealed import read_sealed, write_sealed
-from orchestrator.kernel.source.download import PlaceFailed, download
-from orchestrator.kernel.source.pool_index import PoolFile, dsc_file, index_sha256, newest_first, newest_of, pool_files
+from orchestrator.kernel.source.download import PlaceFailed, download, is_there
+from orchestrator.kernel.source.pool_index import PoolFile, dsc_file, index_sha256, newest_first, of_release, pool_files
 from orchestrator.kernel.source.tarball import debian_mirrors
 from orchestrator.model.events import Listener, Step
 
@@ -31,6 +31,7 @@ _PACKAGE_KEYS = ("debian-keyring.gpg", "debian-maintainers.gpg", *_ARCHIVE_KEYS)
 _SMALL = ("stable-backports", "oldstable-backports", "experimental")
 _SUITES = (*_SMALL, "stable", "unstable", "testing", "oldstable", "stable-security", "oldstable-security")
 _INDEX = "main/source/Sources.xz"
+_SHOWN = 16
 _APT_HELPER = Path("/usr/lib/apt/apt-helper")
 _DSC_FOLDER = "pool/main/l/linux"
 
@@ -47,6 +48,7 @@ class Pool:
     def find(self, version: str) -> PoolFile:
         """The source of a version; of "7.2", where there is no such, that of the newest 7.2.N, or else 7.2-rcN.
 
+        An index may list what has left the pool: of a release, the newest that is still there is taken.
         Raises UserError where no signed index has it.
         """
         version = version.replace("-rc", "~rc")
@@ -57,8 +59,14 @@ class Pool:
             found |= {one.version: one for one in files}
             if version in found:
                 return self._keep(found[version])
-        newest = newest_of(version, found)
-        return self._keep(found[newest] if newest else self._by_dsc(version, newest_first(found)))
+        known = [found[one] for one in of_release(version, found)]
+        chosen = next(self._still_there(known), next(iter(known), None))
+        return self._keep(chosen or self._by_dsc(version, newest_first(found)))
+
+    def _still_there(self, files: Iterable[PoolFile]) -> Iterator[PoolFile]:
+        with scratch_folder() as scratch:
+            sites = self._mirrors(Path(scratch))
+        return (one for one in files if any(is_there(f"{site}/{one.path}", self.until) for site in sites))
 
     def _kept(self, version: str) -> Path:
         return self.cache / "sources" / f".pool-{version}.sealed"
@@ -70,8 +78,10 @@ class Pool:
         return file
 
     def versions(self) -> tuple[str, ...]:
-        """The versions in apt's own indexes and in those that are quick to get; none without a mirror."""
-        return newest_first({one.version for files in self._indexes(_SMALL) for one in files})
+        """Those that are still there of apt's own indexes and of those that are quick to get; none without a mirror."""
+        known = {one.version: one for files in self._indexes(_SMALL) for one in files}
+        newest = [known[version] for version in newest_first(known)]
+        return tuple(one.version for one in islice(self._still_there(newest), _SHOWN))
 
     def _indexes(self, suites: Sequence[str]) -> Iterator[tuple[PoolFile, ...]]:
         with scratch_folder() as scratch:

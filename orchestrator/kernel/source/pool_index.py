@@ -50,12 +50,12 @@ def newest_first(versions: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(versions, key=_numbers, reverse=True))
 
 
-def newest_of(release: str, versions: Iterable[str]) -> str:
-    """The newest stable kernel of a release ("7.2"), or else its newest candidate; "" where there is neither."""
+def of_release(release: str, versions: Iterable[str]) -> tuple[str, ...]:
+    """The stable kernels of a release ("7.2"), newest first, and then its candidates."""
     known = newest_first(versions)
     stable = [one for one in known if one.startswith(f"{release}.")]
     candidates = [one for one in known if one.startswith(f"{release}~rc")]
-    return next(iter([*stable, *candidates]), "")
+    return (*stable, *candidates)
 
 
 def _numbers(version: str) -> tuple[tuple[int, ...], bool, tuple[int, ...]]:

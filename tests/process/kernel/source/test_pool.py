@@ -70,6 +70,11 @@ class Mirror:
         target.parent.mkdir(parents=True)
         target.write_bytes(packed)
 
+    def archive(self, version: str) -> None:
+        place = self.folder / f"pool/main/l/linux/linux_{version}.orig.tar.xz"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(b"")
+
     def pool(self) -> Pool:
         until = Deadline.after(120, "a test's pool")
         return Pool(cache=self.cache, listener=lambda _: None, until=until, keyrings=self.keyrings)
@@ -149,8 +154,20 @@ def test_a_hash_that_can_not_be_verified_is_refused_and_the_file_to_write_is_sho
     assert "debian: pool/main/l/linux/linux_5.9.1.orig.tar.xz" in str(refused.value)
 
 
-def test_the_versions_of_the_pool_are_listed_newest_first(mirror: Mirror) -> None:
+def test_the_versions_that_are_still_there_are_listed_newest_first(mirror: Mirror) -> None:
     mirror.trust("debian-archive-keyring.gpg")
-    mirror.suite("stable-backports", INDEX + "\n" + INDEX.replace("6.12.9", "6.12.10"))
+    mirror.suite("stable-backports", "\n".join(INDEX.replace("6.12.9", one) for one in ("6.12.8", "6.12.9", "6.12.10")))
+    mirror.archive("6.12.10")
+    mirror.archive("6.12.8")
 
-    assert mirror.pool().versions() == ("6.12.10", "6.12.9")
+    assert mirror.pool().versions() == ("6.12.10", "6.12.8")
+
+
+def test_of_a_release_the_newest_that_is_still_there_is_taken(mirror: Mirror) -> None:
+    mirror.trust("debian-archive-keyring.gpg")
+    mirror.suite("stable", "\n".join(INDEX.replace("6.12.9", one) for one in ("6.12.9", "6.12.10", "6.13~rc2")))
+
+    assert mirror.pool().find("6.12").version == "6.12.10"
+    mirror.archive("6.12.9")
+    assert mirror.pool().find("6.12").version == "6.12.9"
+    assert mirror.pool().find("6.13").version == "6.13~rc2"

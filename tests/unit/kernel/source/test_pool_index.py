@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Debian's indexes and .dsc files: which kernel sources they list, and with which hash."""
 
-from orchestrator.kernel.source.pool_index import PoolFile, dsc_file, index_sha256, newest_first, newest_of, pool_files
+from orchestrator.kernel.source.pool_index import PoolFile, dsc_file, index_sha256, newest_first, of_release, pool_files
 
 A, B = "a" * 64, "b" * 64
 INDEX = f"""\
@@ -62,9 +62,9 @@ def test_versions_are_in_the_order_of_their_numbers() -> None:
     assert newest_first(given) == ("7.3", "7.3~rc7", "6.12.10", "6.12.9", "6.1")
 
 
-def test_a_release_stands_for_its_newest_stable_kernel_or_else_its_newest_candidate() -> None:
+def test_of_a_release_there_are_its_stable_kernels_and_then_its_candidates() -> None:
     known = ("7.3~rc7", "7.3~rc10", "7.2~rc9", "7.2.9", "7.2.13", "7.20.1")
 
-    assert newest_of("7.2", known) == "7.2.13"
-    assert newest_of("7.3", known) == "7.3~rc10"
-    assert newest_of("7", ("6.1",)) == ""
+    assert of_release("7.2", known) == ("7.2.13", "7.2.9", "7.2~rc9")
+    assert of_release("7.3", known) == ("7.3~rc10", "7.3~rc7")
+    assert of_release("7", ("6.1",)) == ()
