@@ -71,6 +71,13 @@ class Budget(click.ParamType):  # type: ignore[type-arg]  # generic in some vers
     "in random order, and the score is an estimate from those that were tried.",
 )
 @click.option(
+    "--tries",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Run each mutant in at most N workloads, those that most likely notice it first (default: in all that pass "
+    "its place; with --budget in 5).",
+)
+@click.option(
     "--repro",
     "again",
     metavar="MUTANT",
@@ -83,8 +90,8 @@ class Budget(click.ParamType):  # type: ignore[type-arg]  # generic in some vers
 @AS_JSON
 def mutate(  # noqa: PLR0913  # one parameter an option
     matrix: Path | None, listed: bool, built: bool, patches: Path | None, operators: str, only: tuple[str, ...],
-    seconds: int | None, budget: float | None, again: str | None, jobs: int | None, results: Path,
-    junit: Path | None, as_json_text: bool, **choice: Any,
+    seconds: int | None, budget: float | None, tries: int | None, again: str | None, jobs: int | None,
+    results: Path, junit: Path | None, as_json_text: bool, **choice: Any,
 ) -> ExitCode:  # fmt: skip
     """Break what a series changes, and see what the workloads notice.
 
@@ -123,5 +130,5 @@ def mutate(  # noqa: PLR0913  # one parameter an option
         return show_mutants(matrix, {"operators": names_in(operators), "only": only}, choice, shown)
     from orchestrator.cli.mutant_runs import MutantRunChoice, mutant_choice, run_mutants
 
-    asked = MutantRunChoice(seconds=seconds, budget=budget, jobs=jobs)
+    asked = MutantRunChoice(seconds=seconds, budget=budget, tries=tries, jobs=jobs)
     return run_mutants(matrix, mutant_choice(names_in(operators), only), asked, output, choice)

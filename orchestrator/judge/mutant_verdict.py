@@ -37,8 +37,8 @@ def try_of(report: CellReport, folder: str, noise: Mapping[str, str]) -> MutantT
     )
 
 
-def status_of_tries(tries: Sequence[MutantTry]) -> tuple[MutantStatus, str]:
-    """What the cells of one mutant add up to, and why in one line."""
+def status_of_tries(tries: Sequence[MutantTry], *, of: int = 0) -> tuple[MutantStatus, str]:
+    """What the cells of one mutant add up to, and why in one line. `of`: how many workloads pass its place."""
     if noticed := [one for one in tries if one.noticed]:
         attempt = noticed[0].attempt
         return MutantStatus.NOTICED, f"{attempt.workload}: {attempt.outcome}: {attempt.title}"
@@ -52,7 +52,8 @@ def status_of_tries(tries: Sequence[MutantTry]) -> tuple[MutantStatus, str]:
         return MutantStatus.NOT_TRIED, "each workload that reaches it shows the same without any mutant"
     if all(one.passed == 0 for one in judged):
         return MutantStatus.NOT_REACHED, "only the control passed its place"
-    return MutantStatus.SURVIVED, ", ".join(f"{one.attempt.workload} {one.attempt.outcome}" for one in tries)
+    cells = ", ".join(f"{one.attempt.workload} {one.attempt.outcome}" for one in tries)
+    return MutantStatus.SURVIVED, cells + (f" ({len(tries)} of {of} workloads)" if len(tries) < of else "")
 
 
 # What decides about a mutant that several builds have; the first that any of them says.

@@ -65,7 +65,7 @@ class MutantReport:
     status: MutantStatus
     title: str = ""  # what noticed it, or why nothing could
     hint: str = ""  # of a survivor
-    workloads: tuple[str, ...] = ()  # those that pass its place, most often first; () also where nothing tells
+    workloads: tuple[str, ...] = ()  # those that pass its place, as they take their turns; () also where nothing tells
     tries: tuple[MutantTry, ...] = ()
 
     @property
@@ -86,6 +86,7 @@ class Mutation(TrialsReport):
 
     load_seconds: int = 0  # of each cell, the control's as well
     budget: float | None = None  # seconds on the host
+    tries: int | None = None  # workloads that a mutant is run in at most; None: all that pass its place
     statements: int = 0  # changed statements and conditions of the series
     left_out: int = 0  # changes that no operator was allowed to break
     mutants: tuple[Mutant, ...] = ()

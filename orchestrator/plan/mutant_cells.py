@@ -2,7 +2,7 @@
 """Mutants to the cells that may notice them: the workload that passes their place most often comes first (pure)."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 
 from orchestrator.model.cells import Build, Cell
@@ -12,6 +12,8 @@ from orchestrator.plan.bug_cells import control_cell
 
 # Load seconds of a cell where the command line does not say. A hundred mutants are to be tried within minutes.
 SECONDS = 5
+# With a budget, workloads that a mutant is run in at most: else the time goes to few survivors.
+TRIES_OF_A_SAMPLE = 5
 Passed = Mapping[str, Mapping[int, int]]  # workload -> mutant -> how often the control passed its place
 
 
@@ -45,6 +47,18 @@ def reaching(mutant: Mutant, mutants: Sequence[Mutant], passed: Passed) -> tuple
             return tuple(passed)
     counts = {name: max(counted.get(number, 0) for number in numbers) for name, counted in passed.items()}
     return tuple(sorted((name for name in counts if counts[name]), key=lambda name: -counts[name]))
+
+
+def most_promising(
+    mutant: Mutant, names: Sequence[str], workloads: Sequence[Workload], red: Container[str]
+) -> tuple[str, ...]:
+    """These workloads, in the order in which the mutant is run in them.
+
+    First those that are meant for its file: others pass the place, too, but don't look at what is done there. Last
+    those that are `red` without any mutant.
+    """
+    meant = {load.name for load in workloads if mutant.file in load.files}
+    return tuple(sorted(names, key=lambda name: (name in red, name not in meant)))
 
 
 def cells_of_mutant(mutant: Mutant, controls: Sequence[Cell], workloads: Sequence[str]) -> tuple[Cell, ...]:

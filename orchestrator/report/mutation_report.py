@@ -21,8 +21,8 @@ PREFIX = "mutate-"
 
 _ATTEMPT, _MUTATION = TypeAdapter(Attempt), TypeAdapter(Mutation)
 _OF_THE_REPORT = {
-    "id", "folder", "argv", "started", "seconds", "load_seconds", "budget", "interrupted", "versions", "statements",
-    "left_out",
+    "id", "folder", "argv", "started", "seconds", "load_seconds", "budget", "tries", "interrupted", "versions",
+    "statements", "left_out",
 }  # fmt: skip
 
 
@@ -38,6 +38,10 @@ class MutationLedger(TrialLedger[Mutation]):
     @property
     def budget(self) -> float | None:
         return self._report.budget
+
+    @property
+    def tries(self) -> int | None:
+        return self._report.tries
 
     @property
     def load_seconds(self) -> int:

@@ -21,7 +21,7 @@ from orchestrator.model.images import BuildFailure
 from orchestrator.model.mutants import Guard, Mutant, Mutants
 from orchestrator.model.mutation import ControlTry, MutantReport, MutantStatus, MutantTry
 from orchestrator.plan.expansion import builds_of, workloads_on
-from orchestrator.plan.mutant_cells import cells_of_mutant, control_cells, reaching, trial_order
+from orchestrator.plan.mutant_cells import cells_of_mutant, control_cells, most_promising, reaching, trial_order
 from orchestrator.report.mutation_report import MUTANTS_FILE, MutationLedger, control_ended, mutant_ended
 from orchestrator.report.store import Store
 from orchestrator.run.bootable import Bootable, BootFiles, Guests, vm_spec
@@ -70,7 +70,8 @@ def _measure(kernels: Kernels, found: Mutants, ledger: MutationLedger, listener:
     for build in builds_of(kernels.request.cells):
         left = ledger.not_noticed()
         if until and until.passed():
-            ledger.add_untried(build, _USED_UP, left)
+            listener(Notice(text=f"{build.name} is not built: {_USED_UP}"))
+            ledger.add_untried(build, _USED_UP)
             continue
         run = MutantRun(kernels=kernels, build=build, found=found, ledger=ledger, listener=listener)
         made = run.build_all(left)
@@ -188,7 +189,7 @@ class MutantRun:
             )
 
     def _try(self, bootable: Bootable, store: Store, mutants: Sequence[Mutant], until: Deadline | None) -> None:
-        reached = {mutant.number: reaching(mutant, self.found.in_kernel, self.passed) for mutant in mutants}
+        reached = {mutant.number: self._reaching(mutant) for mutant in mutants}
         for mutant in mutants:
             if self.passed and not reached[mutant.number]:
                 why = f"none of {len(self.passed)} workloads passes its place"
@@ -197,7 +198,7 @@ class MutantRun:
         seed, by_name = self.kernels.request.plan.matrix.seed, {bug_name(mutant): mutant for mutant in wanted}
         trials = [
             Trial(build=_kernel_of(mutant), name=bug_name(mutant),
-                  cells=cells_of_mutant(mutant, self.controls, reached[mutant.number]))
+                  cells=cells_of_mutant(mutant, self.controls, reached[mutant.number][: self.ledger.tries]))
             for mutant in trial_order(wanted, seed, sampled=self.ledger.budget is not None)
         ]  # fmt: skip
 
@@ -222,6 +223,11 @@ class MutantRun:
         self.ledger.add_untried(self.build, why, mutants)
         watch.check(f"less {self.ledger.folder / MUTANTS_FILE}; patchrig doctor")
 
+    def _reaching(self, mutant: Mutant) -> tuple[str, ...]:
+        """The workloads that pass the mutant's place, in the order in which it is run in them."""
+        names = reaching(mutant, self.found.in_kernel, self.passed)
+        return most_promising(mutant, names, [cell.workload for cell in self.controls], self.noise)
+
     def _tried(self, mutant: Mutant, trial: Trial[int], kernel: Bootable, store: Store) -> MutantReport:
         tries: list[MutantTry] = []
         for cell in trial.cells:
@@ -229,8 +235,8 @@ class MutantRun:
             tries.append(try_of(report, self._place(store, cell), self.noise))
             if tries[-1].noticed or tries[-1].interrupted:
                 break
-        status, title = status_of_tries(tries)
-        workloads = tuple(cell.workload.name for cell in trial.cells)
+        workloads = self._reaching(mutant)
+        status, title = status_of_tries(tries, of=len(workloads))
         report_of = replace(self._report(mutant, status, title), tries=tuple(tries), workloads=workloads)
         if status is not MutantStatus.SURVIVED:
             return report_of

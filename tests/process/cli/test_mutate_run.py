@@ -125,12 +125,15 @@ def test_when_the_budget_is_used_up_the_score_is_that_of_a_sample(toy: ToyKernel
     hanging = {"2": slow, "3": slow, "4": slow}
     toy.host.scenario(passing(), mutants={"passed": PASSED, "runs": hanging})
 
-    done = mutate(toy, "--json", "--budget", "20s", "--jobs", "1")
+    done = mutate(toy, "--json", "--budget", "20s", "--jobs", "1", "--flavour", "plain", "--flavour", "debug")
 
     assert statuses(done.stdout) == {1: "build failed", 2: "not tried", 3: "not tried", 4: "not tried"}, done.stderr
     assert done.returncode == 3
     assert json.loads(done.stdout)["score"]["sample"] is True
     assert json.loads(done.stdout)["budget"] == 20.0
+    assert json.loads(done.stdout)["tries"] == 5
+    assert "patched.debug.x86_64 is not built: the budget was used up" in done.stderr
+    assert [folder.name for folder in only_run(toy).glob("*.x86_64")] == ["plain.x86_64"]
     titles = {one["title"] for one in json.loads(done.stdout)["mutants"]}
     assert "the budget was used up" in titles
     toy.host.await_no_guest()

@@ -91,6 +91,13 @@ def test_of_several_builds_the_one_that_noticed_decides_and_one_that_is_lost_lea
     assert [one.status for one in found] == [MutantStatus.NOTICED, MutantStatus.LOST, MutantStatus.SURVIVED]
 
 
+def test_a_survivor_says_in_how_many_of_the_workloads_it_ran() -> None:
+    tries = [tried(ended(Outcome.PASSED))] * 2
+
+    assert status_of_tries(tries, of=7)[1].endswith(" passed (2 of 7 workloads)")
+    assert status_of_tries(tries, of=2)[1].endswith(" passed")
+
+
 def test_the_score_counts_what_nothing_reaches_and_not_what_has_no_effect() -> None:
     statuses = [MutantStatus.NOTICED] * 3 + [MutantStatus.SURVIVED, MutantStatus.NOT_REACHED, MutantStatus.NO_EFFECT]
 

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from orchestrator.model.configuration import Matrix
 from orchestrator.model.mutants import MOST_NUMBER, Edit, Guard, Mutant
-from orchestrator.plan.mutant_cells import cells_of_mutant, control_cells, no_mutant, reaching, trial_order
+from orchestrator.plan.mutant_cells import (
+    cells_of_mutant,
+    control_cells,
+    most_promising,
+    no_mutant,
+    reaching,
+    trial_order,
+)
 from tests.unit.samples import cell
 
 LOADS = tuple(cell(workload=name).workload for name in ("mincore", "shmem", "swapin"))
@@ -29,6 +36,17 @@ def test_the_workload_that_passes_a_place_most_often_comes_first_and_the_others_
     assert reaching(mutant(1), (), passed) == ("shmem", "mincore")
     assert reaching(mutant(2), (), passed) == ("swapin", "shmem")
     assert reaching(mutant(3), (), passed) == ()
+
+
+def test_those_that_are_meant_for_its_file_come_first_and_red_ones_last() -> None:
+    loads = [
+        load.model_copy(update={"files": ("mm/a.c",) if load.name != "mincore" else ("mm/b.c",)}) for load in LOADS
+    ]
+
+    assert most_promising(mutant(1), ("mincore", "swapin", "shmem"), loads, ()) == ("swapin", "shmem", "mincore")
+    assert most_promising(mutant(1), ("swapin", "mincore", "shmem"), loads, {"swapin": "crashed"}) == (
+        "shmem", "mincore", "swapin",
+    )  # fmt: skip
 
 
 def test_without_a_counter_of_its_own_a_mutant_has_those_of_its_function() -> None:

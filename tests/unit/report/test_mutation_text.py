@@ -79,6 +79,14 @@ def test_one_line_for_a_cover_letter() -> None:
     )
 
 
+def test_the_line_says_where_a_mutant_ran_in_few_of_the_workloads() -> None:
+    other = replace(CONTROL, attempt=replace(ATTEMPT, workload="shmem"))
+    report = replace(mutation(*VERDICTS), control=(CONTROL, other), tries=1)
+
+    assert "; 2 workloads of 5 s on plain x86_64, each mutant in 1 at most." in cover_letter_line(report, SCORE)
+    assert "at most" not in cover_letter_line(replace(report, tries=2), SCORE)
+
+
 def test_junit_and_json_have_a_case_for_each_mutant() -> None:
     xml = JUnitXml.fromstring(mutation_junit_text(mutation(*VERDICTS)).encode())
     found = as_json(mutation(*VERDICTS))
