@@ -298,8 +298,11 @@ static void pair_new(struct pair *pair, uint64_t id)
 
 static void prepare(void)
 {
-	/* move_pages_ptes() waits for a folio only where it found it locked; then it starts again. */
-	branch_probe("retried_moves", "__folio_lock", "", "move_pages");
+	/*
+	 * move_pages_ptes() waits for a folio only where it found it locked; then it starts again. Since v7.2 it is inlined
+	 * into the ioctl, which waits for no folio elsewhere that is asked for here.
+	 */
+	branch_probe("retried_moves", "__folio_lock", "", "move_pages|userfaultfd_ioctl");
 }
 
 static void setup(void)

@@ -66,7 +66,8 @@ static void hits_are_counted_below_the_caller_only(void)
 	kernel_file(TRIGGER("all"), "");
 	kernel_file(HIST("below"), histogram);
 	kernel_file(HIST("all"), histogram);
-	branch_probe("below", "__read_swap_cache_async", "ret==0", "swapin_readahead");
+	kernel_file("/proc/kallsyms", "ffffffff81000000 T _stext\nffffffff81234560 t swapin_readahead\n");
+	branch_probe("below", "__read_swap_cache_async", "ret==0", "gone|swapin_readahead");
 	branch_probe("all", "__read_swap_cache_async", "", "");
 	branches_start();
 	CHECK_TEXT(kernel_text(TRIGGER("below")), BELOW);
@@ -94,6 +95,9 @@ static void a_branch_that_can_not_be_counted_stays_at_0(void)
 	branch_probe("none", "no_such_function", "", "");
 	branches_end();
 	CHECK_NUMBER(*counter("none"), 0);
+	branch_probe("inlined", "__read_swap_cache_async", "", "gone|readahead");
+	CHECK_NUMBER(*counter("inlined"), 0);
+	CHECK_TEXT(shared->lacking[1].why, "this kernel has no function gone|readahead");
 	CHECK_TEXT(shared->missing, "");
 }
 
