@@ -21,7 +21,7 @@ from orchestrator.host.text import json_text
 from orchestrator.judge.mutant_verdict import score_of, whole_verdicts
 from orchestrator.model.configuration import Variant
 from orchestrator.model.mutation import MutantStatus, Mutation, Score
-from orchestrator.plan.mutant_cells import SECONDS, TRIES_OF_A_SAMPLE
+from orchestrator.plan.mutant_cells import SECONDS, TRIES
 from orchestrator.report.mutation_page import PAGE_FILE, mutation_page_text
 from orchestrator.report.mutation_report import MUTANTS_FILE, PREFIX, MutationLedger, as_json
 from orchestrator.report.mutation_series import mutated_series
@@ -49,7 +49,7 @@ class MutantRunChoice:
 
     seconds: int | None = None
     budget: float | None = None
-    tries: int | None = None
+    tries: int = TRIES
     jobs: int | None = None
     beside: bool = False  # what is printed belongs to a run whose JSON goes to standard output
 
@@ -144,7 +144,7 @@ def _new_report(request: Request, asked: MutantRunChoice, results: Path) -> Muta
         versions=versions(sorted({cell.build.arch for cell in request.cells})),
         load_seconds=asked.seconds or min(SECONDS, request.plan.matrix.seconds),
         budget=asked.budget,
-        tries=asked.tries or (TRIES_OF_A_SAMPLE if asked.budget else None),
+        tries=asked.tries,
     )
 
 

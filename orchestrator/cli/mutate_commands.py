@@ -73,9 +73,11 @@ class Budget(click.ParamType):  # type: ignore[type-arg]  # generic in some vers
 @click.option(
     "--tries",
     type=click.IntRange(1),
+    default=3,
+    show_default=True,
     metavar="N",
-    help="Run each mutant in at most N workloads, those that most likely notice it first (default: in all that pass "
-    "its place; with --budget in 5).",
+    help="Run each mutant in at most N of the workloads that pass its place: first in those that are meant for its "
+    "file.",
 )
 @click.option(
     "--repro",
@@ -90,7 +92,7 @@ class Budget(click.ParamType):  # type: ignore[type-arg]  # generic in some vers
 @AS_JSON
 def mutate(  # noqa: PLR0913  # one parameter an option
     matrix: Path | None, listed: bool, built: bool, patches: Path | None, operators: str, only: tuple[str, ...],
-    seconds: int | None, budget: float | None, tries: int | None, again: str | None, jobs: int | None,
+    seconds: int | None, budget: float | None, tries: int, again: str | None, jobs: int | None,
     results: Path, junit: Path | None, as_json_text: bool, **choice: Any,
 ) -> ExitCode:  # fmt: skip
     """Break what a series changes, and see what the workloads notice.

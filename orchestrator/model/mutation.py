@@ -86,7 +86,7 @@ class Mutation(TrialsReport):
 
     load_seconds: int = 0  # of each cell, the control's as well
     budget: float | None = None  # seconds on the host
-    tries: int | None = None  # workloads that a mutant is run in at most; None: all that pass its place
+    tries: int = 0  # workloads that a mutant is run in at most
     statements: int = 0  # changed statements and conditions of the series
     left_out: int = 0  # changes that no operator was allowed to break
     mutants: tuple[Mutant, ...] = ()

@@ -12,8 +12,8 @@ from orchestrator.plan.bug_cells import control_cell
 
 # Load seconds of a cell where the command line does not say. A hundred mutants are to be tried within minutes.
 SECONDS = 5
-# With a budget, workloads that a mutant is run in at most: else the time goes to few survivors.
-TRIES_OF_A_SAMPLE = 5
+# Workloads that a mutant is run in at most, where the command line does not say: most of the time goes to survivors.
+TRIES = 3
 Passed = Mapping[str, Mapping[int, int]]  # workload -> mutant -> how often the control passed its place
 
 

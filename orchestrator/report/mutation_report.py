@@ -40,7 +40,7 @@ class MutationLedger(TrialLedger[Mutation]):
         return self._report.budget
 
     @property
-    def tries(self) -> int | None:
+    def tries(self) -> int:
         return self._report.tries
 
     @property

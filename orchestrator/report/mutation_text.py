@@ -108,7 +108,7 @@ def cover_letter_line(report: Mutation, score: Score) -> str:
     missed = ", ".join(f"{score.counts[status]} {status}" for status in MISSED if status in score.counts)
     of = f"{score.tried} mutants of a sample" if score.sample else f"{score.whole} mutants"
     plural = "" if len(workloads) == 1 else "s"
-    each = f", each mutant in {report.tries} at most" if report.tries and report.tries < len(workloads) else ""
+    each = f", each mutant in {report.tries} at most" if 0 < report.tries < len(workloads) else ""
     return (
         f"Mutation testing with patchrig: {score.noticed} of {of} noticed"
         f"{f' ({missed})' if missed else ''}; {len(workloads)} workload{plural} of {report.load_seconds} s on "

@@ -61,7 +61,7 @@ class Guests:
     keys: RunKeys
     kvm: frozenset[str] = frozenset()  # the arches whose guests run under KVM here
     allow: tuple[Allowed, ...] = ()
-    stop_at_crash: bool = False  # a workload ends at the first splat that is fatal
+    stop_when_red: bool = False  # only the outcome counts: a workload ends at the first fatal splat, or hung swapoff
     patience: Patience = field(default_factory=Patience)
     dump_memory: bool = False  # keep the whole memory of a guest that hangs
     snapshots: Snapshots = field(default_factory=Snapshots)  # of guests that are restored and not booted

@@ -34,6 +34,8 @@ from orchestrator.vm.qemu import Ready, Snapshot, Vm, boot, starts_without_kerne
 # A host that is busy at the wrong moment spoils a guest's clock, and is seldom so twice.
 _BOOTS_MOST = 3
 _MODEST = 10.0
+# A mutant's load must get on within this part of the usual time: that of the control did, in a guest like it.
+_SOONER = 3
 _WORTH_A_LOOK = (Ending.SWAPOFF_STUCK, Ending.NO_PROGRESS, Ending.TIMED_OUT, Ending.SSH_LOST, Ending.PROGRAM_DIED)
 
 
@@ -273,10 +275,12 @@ def _work(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest) -> End:
     cell = case.cell
     case.boot_seconds = now() - case.started
     limits = limits_of(cell, ready.speed)
+    if cell.mutant is not None:
+        limits = replace(limits, no_progress=limits.no_progress / _SOONER)
     pulse, begun = Pulse(vm), now()
     flood = Flood(*case.logs.values())
     allow = (*case.guests.allow, *cell.workload.allow)
-    crashed = CrashSeen(case.folder / "console.log", allow) if case.guests.stop_at_crash else None
+    crashed = CrashSeen(case.folder / "console.log", allow) if case.guests.stop_when_red else None
 
     def on_progress(at: Progress) -> None:
         pulse.beat(at.operations)
@@ -301,7 +305,8 @@ def _work(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest) -> End:
         # A guest that hangs may not answer; one that reported and then has another number was not this mutant.
         if case.mutant_counts is None and end.ending is Ending.REPORTED:
             return End(ending=Ending.LOST, detail=f"the guest no longer has mutant {cell.mutant}", fault=Fault.GUEST)
-    if watched.ending in _WORTH_A_LOOK and vm.alive():
+    told = case.guests.stop_when_red and watched.ending is Ending.SWAPOFF_STUCK
+    if watched.ending in _WORTH_A_LOOK and not told and vm.alive():
         case.begin(Phase.EVIDENCE)
         return _with_evidence(case, end, vm, pulse)
     return end

@@ -103,7 +103,7 @@ class MutantRun:
         loads = workloads_on(self.build, request.cells, plan.workloads)
         self.controls = control_cells(self.build, loads, plan.matrix, self.found.in_kernel, seconds)
         allow, sandbox = plan.matrix.allow, self.kernels.sandbox
-        guests = Guests(keys=new_keys(), allow=allow, stop_at_crash=True, sandbox=sandbox)
+        guests = Guests(keys=new_keys(), allow=allow, stop_when_red=True, sandbox=sandbox)
         self.files = BootFiles(
             folder=self._made(self._folder / "guest"),
             guests=guests,

@@ -75,7 +75,7 @@ class SeededBugRun:
         folder.mkdir(parents=True, exist_ok=True)
         allow, sandbox = request.plan.matrix.allow, self.kernels.sandbox
         guests = Guests(
-            keys=new_keys(), allow=allow, stop_at_crash=True, sandbox=sandbox, deterministic=request.deterministic
+            keys=new_keys(), allow=allow, stop_when_red=True, sandbox=sandbox, deterministic=request.deterministic
         )
         workloads = tuple(cell.workload for cell in self.controls)
         self.files = BootFiles(

@@ -131,7 +131,7 @@ def test_when_the_budget_is_used_up_the_score_is_that_of_a_sample(toy: ToyKernel
     assert done.returncode == 3
     assert json.loads(done.stdout)["score"]["sample"] is True
     assert json.loads(done.stdout)["budget"] == 20.0
-    assert json.loads(done.stdout)["tries"] == 5
+    assert json.loads(done.stdout)["tries"] == 3
     assert "patched.debug.x86_64 is not built: the budget was used up" in done.stderr
     assert [folder.name for folder in only_run(toy).glob("*.x86_64")] == ["plain.x86_64"]
     titles = {one["title"] for one in json.loads(done.stdout)["mutants"]}
