@@ -4,6 +4,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from orchestrator.host.errors import UserError
 
@@ -12,6 +13,13 @@ OF_SOME_KERNELS = frozenset(
     {
         "ARM64_USE_LSE_ATOMICS",  # none in Linux 7.1
         "NUMA_MIGRATION",  # since Linux 7.1 NUMA_BALANCING depends on it
+        "ZRAM_BACKEND_LZO",  # since Linux 6.12; before, zram takes what the crypto API has
+    }
+)
+# What a symbol depends on in older kernels only: asked for where the symbol is not granted without it.
+_IN_OLDER_KERNELS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "KPROBES": {"MODULES": "y"},  # until Linux 6.9
     }
 )
 _SET = re.compile(r"^CONFIG_(\w+)=(\S.*)$")
@@ -78,6 +86,11 @@ def not_granted(requested: Mapping[str, str], config: Mapping[str, str]) -> tupl
         for symbol, asked in sorted(requested.items())
         if not _same(asked, config.get(symbol, "n"))
     )
+
+
+def asked_for_too(refused: Iterable[NotGranted]) -> dict[str, str]:
+    """What an older kernel has to be asked for, too, so that it grants what it refused."""
+    return merge(_IN_OLDER_KERNELS.get(one.symbol, {}) for one in refused)
 
 
 def _setting(line: str) -> tuple[str, str] | None:

@@ -17,7 +17,7 @@ from orchestrator.host.untrusted import BadFile, open_plain, read_plain_text
 from orchestrator.kernel.compile.build_log import Suspicion, first_error, suspicions
 from orchestrator.kernel.compile.build_progress import BuildCounter
 from orchestrator.kernel.compile.host_fault import HostWatch
-from orchestrator.kernel.compile.kconfig import OF_SOME_KERNELS, config_text, not_granted, parse_config
+from orchestrator.kernel.compile.kconfig import OF_SOME_KERNELS, asked_for_too, config_text, not_granted, parse_config
 from orchestrator.kernel.compile.kconfig_dependencies import Definition, definitions, why_not
 from orchestrator.kernel.compile.limits import BuildLimits, BuildWatch, build_limits
 from orchestrator.kernel.compile.wishes import NO_WISHES, note_refused
@@ -167,11 +167,11 @@ def configure(
 
     What is only wished may be refused: the build's log says so.
     """
-    # Not olddefconfig on a .config that lies there: what is not asked for is off, whatever was built here before.
-    write_cached(dirs.request, config_text({**wished, **asked}).encode())
-    if failure := _make(dirs, ["allnoconfig"], None, until):
-        return failure
-    config = parse_config(read_plain_text(dirs.out, ".config", most_bytes=CONFIG_BYTES))
+    config = _config_of(dirs, {**wished, **asked}, until)
+    if not isinstance(config, BuildFailure) and (more := asked_for_too(not_granted(asked, config))):
+        config = _config_of(dirs, {**wished, **asked, **more}, until)
+    if isinstance(config, BuildFailure):
+        return config
     note_refused(dirs.log, not_granted({name: value for name, value in wished.items() if name not in asked}, config))
     refused = not_granted(asked, config)
     if not refused:
@@ -183,6 +183,15 @@ def configure(
         return None
     lines = [f"{symbol.title} ({why_not(symbol.symbol, found, config)})" for symbol in refused]
     return _failed(dirs, lines[0], "\n".join(lines))
+
+
+def _config_of(dirs: BuildDirs, request: Mapping[str, str], until: Deadline) -> dict[str, str] | BuildFailure:
+    """What kconfig makes of a request."""
+    # Not olddefconfig on a .config that lies there: what is not asked for is off, whatever was built here before.
+    write_cached(dirs.request, config_text(request).encode())
+    if failure := _make(dirs, ["allnoconfig"], None, until):
+        return failure
+    return parse_config(read_plain_text(dirs.out, ".config", most_bytes=CONFIG_BYTES))
 
 
 CONFIG_BYTES = 4 << 20

@@ -230,6 +230,18 @@ def test_a_symbol_that_only_other_kernels_have_need_not_be_granted(lab: Lab) -> 
     assert failure.title == "CONFIG_NUMA_MIGRATION: asked for y, became n (unmet: NUMA (NUMA=n))"
 
 
+def test_an_older_kernel_gets_modules_where_its_kprobes_depend_on_them(lab: Lab) -> None:
+    # Until Linux 6.9.
+    modules = 'config MODULES\n\tbool "Modules"\n\nconfig KPROBES\n\tbool "Kprobes"\n\tdepends on MODULES\n'
+    lab.write("Kconfig", f"{KCONFIG}\n{modules}")
+    lab.fragment("base", "CONFIG_SWAP=y\nCONFIG_KPROBES=y\n")
+
+    image = lab.build()
+
+    assert isinstance(image, KernelImage)
+    assert "CONFIG_MODULES=y" in image.config.read_text()
+
+
 def test_a_symbol_that_no_kernel_is_known_to_have_stops_the_build(lab: Lab) -> None:
     lab.fragment("base", "CONFIG_SWAP=y\nCONFIG_NUMA_MIGRATION=y\nCONFIG_NO_SUCH=y\n")
 

@@ -7,7 +7,14 @@ import pytest
 
 from orchestrator.host.errors import UserError
 from orchestrator.host.paths import KCONFIG
-from orchestrator.kernel.compile.kconfig import config_text, merge, not_granted, parse_config, parse_fragment
+from orchestrator.kernel.compile.kconfig import (
+    asked_for_too,
+    config_text,
+    merge,
+    not_granted,
+    parse_config,
+    parse_fragment,
+)
 from orchestrator.kernel.compile.kconfig_dependencies import definitions, is_on, split_terms, unmet_terms, why_not
 
 CONFIG = 'CONFIG_SWAP=y\nCONFIG_HZ=1000\nCONFIG_NAME="patchrig"\n# CONFIG_ZSWAP is not set\nCONFIG_OLD=m\n'
@@ -100,6 +107,13 @@ def test_what_is_not_granted_has_what_was_asked_and_what_it_became() -> None:
         "CONFIG_OLD: asked for y, became m",
         "CONFIG_ZSWAP: asked for y, became n",
     ]
+
+
+def test_an_older_kernel_is_asked_for_what_its_kprobes_depend_on() -> None:
+    asked = {"KPROBES": "y", "SWAP": "y"}
+
+    assert asked_for_too(not_granted(asked, {"SWAP": "y"})) == {"MODULES": "y"}
+    assert asked_for_too(not_granted(asked, {"KPROBES": "y"})) == {}
 
 
 def test_the_same_number_in_another_spelling_is_granted() -> None:
