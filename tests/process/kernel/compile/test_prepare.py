@@ -40,6 +40,7 @@ allnoconfig:
 	@mkdir -p $(O)/include/config
 	@echo 6.19.6 > $(O)/include/config/kernel.release
 	@grep -vE 'ZSWAP|NUMA_MIGRATION|NO_SUCH' $(KCONFIG_ALLCONFIG) > $(O)/.config || true
+	@grep -q 'MODULES' $(O)/.config || sed -i /KPROBES/d $(O)/.config
 
 vmlinux: $(addprefix $(O)/,$(objects))
 	@$(CC) -nostdlib -static -Wl,--build-id -o $(O)/vmlinux $^
