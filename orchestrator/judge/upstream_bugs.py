@@ -80,6 +80,7 @@ UPSTREAM_BUGS = (
         workloads=frozenset({"memory-max"}),
         seen=(6, 19, 6),
         since=(5, 9),
+        fixed=(7, 2),
         what="who lowers memory.max is kept for ever if another task raises it meanwhile",
         page="docs/found/memory-max.md",
     ),

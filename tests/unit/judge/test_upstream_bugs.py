@@ -66,6 +66,7 @@ def test_a_write_to_memory_max_that_goes_on_is_known_of_the_workload_that_looks_
 
     assert note_of(goes_on, release="6.19.6", workload="memory-max")
     assert note_of(goes_on, release="7.1.8", workload="memory-max")
+    assert not note_of(goes_on, release="7.2.6", workload="memory-max")
     refused = Verdict(outcome=Outcome.FAILED, title="write to memory.max failed with EINVAL")
     assert not note_of(refused, workload="memory-max")
 
