@@ -133,11 +133,23 @@ def repeated(boots: Sequence[tuple[int, str]], known: Sequence[Known], parts: Se
     return found
 
 
+class _RunFolder:
+    """That of the run which begins next: the rig has had others, and `latest` names one of them until then."""
+
+    def __init__(self, results: Path) -> None:
+        self._latest = results / "latest"
+        self._before = self._latest.resolve()
+
+    def find(self) -> Path | None:
+        folder = self._latest.resolve()
+        return None if folder == self._before else folder
+
+
 class _Watch:
     """Notes when cells end: on the workers' disks, and in the run's folder."""
 
-    def __init__(self, rig: Rig, dask: Dask) -> None:
-        self._rig, self._dask = rig, dask
+    def __init__(self, folder: "_RunFolder", dask: Dask) -> None:
+        self._folder, self._dask = folder, dask
         self._known: dict[tuple[str, str], Known] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._look_on, daemon=True)
@@ -156,11 +168,13 @@ class _Watch:
 
     def _look_on(self) -> None:
         while not self._ended.wait(_LOOK_SECONDS):
+            if not (run := self._folder.find()):
+                continue
             for worker in WORKERS:
-                for file in self._dask.cache(worker).glob("cluster/runs/*/receipts/*.json"):
+                for file in self._dask.cache(worker).glob(f"cluster/runs/{run.name}/receipts/*.json"):
                     self._note(file.stem, worker)
             with suppress(OSError):
-                for cell in _recorded(self._rig.results / "latest" / CELLS_FILE):
+                for cell in _recorded(run / CELLS_FILE):
                     self._note(cell, "")
 
     def _note(self, cell: str, worker: str) -> None:
@@ -183,11 +197,12 @@ class _Night:
     def __init__(self, rig: Rig, dask: Dask) -> None:
         self._rig, self._dask = rig, dask
         self._parts: list[Part] = []
+        self._folder = _RunFolder(rig.results)
         (rig.folder / "boots").write_text("")
 
     def play(self, kills: int) -> int:
         """Kill so many times at most; returns how many are left because the run was over before."""
-        with _Watch(self._rig, self._dask) as watch:
+        with _Watch(self._folder, self._dask) as watch:
             call = self._begin("run")
             while kills:
                 victim = self._rig.random.choice(VICTIMS)
@@ -249,9 +264,9 @@ class _Night:
             ran = call.ended(_LIMIT_SECONDS)
             if ran.code not in (0, 3):
                 self._rig.wrong(f"the scheduler was killed: {ran.end()}")
-        run = (self._rig.results / "latest" / "plan.json").exists()
+        run = self._folder.find()
         # Killed before it had planned anything, it is no run yet.
-        return self._begin("resume" if run else "run")
+        return self._begin("resume" if run and (run / "plan.json").exists() else "run")
 
     def _to_its_end(self, call: Call) -> Ran:
         ran = call.ended(_LIMIT_SECONDS)
@@ -263,7 +278,7 @@ class _Night:
     def _check(self, ran: Ran, known: Sequence[Known]) -> None:
         if ran.code != 0:
             self._rig.wrong(f"after the kills: {ran.end()}")
-        lines = self._rig.results / "latest" / CELLS_FILE
+        lines = (self._folder.find() or self._rig.results) / CELLS_FILE
         recorded = list(_recorded(lines)) if lines.exists() else []
         if len(recorded) != _CELLS or len(set(recorded)) != _CELLS:
             self._rig.wrong(f"{len(recorded)} lines for {len(set(recorded))} of {_CELLS} cells: {sorted(recorded)}")
