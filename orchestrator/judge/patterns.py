@@ -87,6 +87,8 @@ AT_FUNCTION = re.compile(
 K = CrashKind
 # Where a WARN()'s own text comes after its first line, it comes at once.
 AFTER_WARNING = 3
+# So many lines SLUB prints of an object: where it was allocated and freed, and its bytes.
+SLUB_REPORT = 120
 NOTE = Severity.NOTE
 COVERAGE = Severity.COVERAGE
 TRACE_ONLY = (Source.TRACE,)
@@ -330,7 +332,7 @@ OOPSES = (
         kind=K.OOPS,
         line=re.compile(r"Internal error: (?:Oops - BUG|Oops - Undefined|BRK)|(?:Oops: )?invalid opcode: [0-9a-f]{4}"),
         title="invalid opcode",
-        follows=frozenset({K.OOPS, K.BUG, K.LIST, K.MEMORY, K.KASAN, K.REFCOUNT, K.SLUB}),
+        follows=frozenset({K.OOPS, K.BUG, K.LIST, K.MEMORY, K.KASAN, K.REFCOUNT, K.SLUB, K.UBSAN}),
     ),
     Pattern(
         kind=K.OOPS,
@@ -406,7 +408,26 @@ OBJECTS = (
     Pattern(
         kind=K.SLUB,
         # KASAN reports through the same printer, in small letters, and has said it all before.
-        line=re.compile(r"BUG (?P<cache>[\w:.-]+) \(.*\): (?P<what>[A-Z][\w ]+)"),
+        # Until v5.8 a cache had the name of its cgroup behind its own: "dentry(33:system.slice)".
+        line=re.compile(r"BUG (?P<cache>[\w:.-]+)(?:\(\S*\))? \(.*\): (?P<what>[A-Z][\w ]+)"),
+        title="BUG: slab {cache}: {what}",
+        sources=TRACE_ONLY,
+    ),
+    # Since v6.16 a report of SLUB's ends with a WARN(), below the bytes of the object.
+    Pattern(
+        kind=K.WARNING,
+        line=re.compile(
+            rf"WARNING: {OUTER}(?:CPU: \d+ PID: -?\d+ at |(?:\[.*\] )?)(?P<file>\S*mm/slub\.c):\d+ (?:at )?{FUNCTION}"
+        ),
+        title="WARNING",
+        sources=(Source.LINE, Source.COUNTER, Source.TRACE),
+        follows=frozenset({K.SLUB}),
+        within=SLUB_REPORT,
+    ),
+    # Since v5.17 it is a WARN().
+    Pattern(
+        kind=K.SLUB,
+        line=re.compile(r"kmem_cache_destroy (?P<cache>[\w:.-]+): (?P<what>Slab cache still has objects)$"),
         title="BUG: slab {cache}: {what}",
         sources=TRACE_ONLY,
     ),
@@ -443,6 +464,13 @@ OBJECTS = (
     Pattern(
         kind=K.MEMORY,
         line=re.compile(r"BUG: (?P<what>Bad rss-counter state|non-zero (?:pgtables_bytes|nr_p[tmu]\w+))"),
+        title="BUG: {what}",
+        sources=NOWHERE,
+    ),
+    Pattern(
+        kind=K.MEMORY,
+        # A line for each entry, without a trace: "mm/pgtable-generic.c:54: bad pmd 00000000f7f1d68a(80000002e03009e2)".
+        line=re.compile(r"\S+\.[ch]:\d+: (?P<what>bad p(?:[mgu4]d|te)) [(0-9a-f]"),
         title="BUG: {what}",
         sources=NOWHERE,
     ),
@@ -485,7 +513,10 @@ OBJECTS = (
     ),
     Pattern(
         kind=K.SWAP,
-        line=re.compile(r"(?P<what>(?:Read|Write)-error on swap-device|Decompression error from zswap)"),
+        line=re.compile(
+            r"(?:zswap: )?(?P<what>(?:Read|Write)-error on swap-device|Decompression error from zswap"
+            r"|zram: Decompression failed)"
+        ),
         title="{what}",
         sources=NOWHERE,
     ),
@@ -611,9 +642,23 @@ LOCKING = (
     ),
     Pattern(
         kind=K.LOCKDEP,
+        # A lock in memory that lockdep does not know; DEBUG_LOCKS_WARN_ON(1) comes next.
+        line=re.compile(r"BUG: key \S+ (?P<what>has not been registered|not in \.data)"),
+        title="BUG: key {what}",
+        skip=(*CHECKED, SYSFS),
+    ),
+    Pattern(
+        kind=K.LOCKDEP,
+        line=re.compile(r"BUG: (?P<what>looking up invalid subclass)"),
+        title="BUG: {what}",
+        sources=TRACE_ONLY,
+        skip=(*CHECKED, LOCKISH),
+    ),
+    Pattern(
+        kind=K.LOCKDEP,
         line=re.compile(r"DEBUG_LOCKS_WARN_ON\("),
         title="WARNING: locking bug",
-        follows=frozenset({K.WARNING}),
+        follows=frozenset({K.WARNING, K.LOCKDEP}),
         within=AFTER_WARNING,
         skip=CHECKED,
     ),
@@ -655,6 +700,12 @@ LOCKING = (
         title="BUG: {what}",
         sources=TRACE_ONLY,
         skip=(*GENERAL, SCHEDULING),
+    ),
+    Pattern(
+        kind=K.ATOMIC,
+        line=re.compile(r"BUG: (?P<what>assuming (?:atomic|non migratable) context) at "),
+        title="BUG: {what}",
+        sources=TRACE_ONLY,
     ),
     Pattern(
         kind=K.ATOMIC,
@@ -826,14 +877,14 @@ ENDINGS = (
         ),
         title="WARNING",
         sources=(Source.LINE, Source.COUNTER, Source.TRACE),
-        follows=frozenset({K.REFCOUNT, K.LIST, K.ODEBUG, K.LOCKDEP, K.OTHER, K.ATOMIC}),
+        follows=frozenset({K.REFCOUNT, K.LIST, K.ODEBUG, K.LOCKDEP, K.OTHER, K.ATOMIC, K.MEMORY}),
         skip=(*GENERAL, TRANSFERS),
     ),
     Pattern(
         kind=K.WARNING,
         line=re.compile(rf"WARNING: {OUTER}CPU: \d+ PID: -?\d+ at (?P<file>\S+?):\d+"),
         title="WARNING",
-        follows=frozenset({K.REFCOUNT, K.LIST, K.ODEBUG, K.LOCKDEP, K.OTHER}),
+        follows=frozenset({K.REFCOUNT, K.LIST, K.ODEBUG, K.LOCKDEP, K.OTHER, K.MEMORY}),
         skip=(*GENERAL, TRANSFERS),
     ),
     Pattern(
@@ -1054,8 +1105,8 @@ WORDS = (
     "trusty", "FAULT_INJECTION", "ut of memory", "page allocation failure", "page allocation stalls",
     "vmalloc: allocation failure", "vmalloc error", "pagealloc: ", "nobody cared", "hogged CPU",
     "fatal error: ", "panic: runtime", "SYZFAIL", "Linux version ", "Booting Linux on physical", "ODEBUG: ",
-    "turning off the lock", "kmemleak: ", "Alignment trap", "divide_error", "SeaBIOS (version",
-    "UEFI firmware (version", "U-Boot 20",
+    "turning off the lock", "kmemleak: ", ": bad p", "still has objects", "zram: Decompression failed",
+    "Alignment trap", "divide_error", "SeaBIOS (version", "UEFI firmware (version", "U-Boot 20",
 )  # fmt: skip
 
 # The beginning of a boot: a splat where something ran before, which only its reader knows.

@@ -16,6 +16,8 @@ MOST_OPEN = 16
 # An endless loop of one splat fills a disk, not our memory.
 SAME_TITLE = 10
 MOST_TITLES = 1000
+# What ends with its own trace is over before one of these.
+OF_ITS_OWN = (CrashKind.BUG, CrashKind.WARNING)
 _GROUP_NAME = re.compile(r"\(\?P<\w+>")
 # One search tells the many harmless lines from the few that are worth trying each pattern on.
 _ANY = re.compile("|".join(f"(?:{_GROUP_NAME.sub('(?:', pattern.line.pattern)})" for pattern in PATTERNS))
@@ -108,7 +110,7 @@ class Watch:
         return any(
             report.pattern.kind in pattern.follows
             and not report.doubtful
-            and not (report.pattern.alone and pattern.kind is CrashKind.BUG)
+            and not (report.pattern.alone and pattern.kind in OF_ITS_OWN)
             and (report.pattern.severity is Severity.FATAL or pattern.severity is not Severity.FATAL)
             and report.lines < pattern.within
             and report.mine(line)
