@@ -53,8 +53,9 @@ REPORTING = Family(
     unwinding=r"""walk_stack\w* stack_trace_\w+ save_stack\w* save_trace\w* arch_stack_walk\w* print_context_stack\w*
         return_address""",
     dying=r"""v?panic\w* nmi_panic (?:arch_|notify_)?die(?:_\w+)? \w*make_(?:task_)?dead oops_\w+ crash_kexec\w*
-        add_taint get_taint check_panic_on_warn assert(?:fail|_fail) warn(?:_\w+)? \w*_warn_slowpath\w* report_\w+
-        (?:generic_)?(?:fixup|handle|report|find)_bug\w* bug_handler is_valid_bugaddr \w*_warn_saturate schedule_bug""",
+        add_taint get_taint check_panic_on_warn assert(?:fail|_fail) ass(?:fail|warn) warn(?:_\w+)? \w*_warn_slowpath\w*
+        report_\w+ (?:generic_)?(?:fixup|handle|report|find)_bug\w* bug_handler is_valid_bugaddr \w*_warn_saturate
+        schedule_bug""",
     zfs=r"spl_(?:dumpstack|panic|debug_\w+) v?cmn_err\w* zfs_panic_recover",
     sanitizers=r"""(?:\w+_)?(?:k[a-z]+|ub|hw?a|a|t|m)san_\w+ kfence_\w+ sanitizer_\w+ check_memory_region\w*
         memory_is_poisoned\w* read_word_at_a_time quarantine_\w+ \w*val_to_string handle_(?:\w+_)?overflow
@@ -72,7 +73,7 @@ REPORTING = Family(
 
 # What handles an exception of the CPU, and by that a WARN(), a BUG() and a bad access.
 EXCEPTIONS = Family(
-    x86=r"""exc_invalid_op\w* (?:asm_|noist_|idtentry_)exc_\w+
+    x86=r"""exc_(?:invalid_op|general_protection)\w* (?:asm_|noist_|idtentry_)exc_\w+
         (?:asm_|do_|trace_|early_)*(?:invalid_op|int3|divide_error|overflow|bounds|simd_\w+|coprocessor_\w+)
         do_error_trap do_trap\w* error_(?:entry|code|exit|return) \w*invalid_op math_error kernelmode_fixup_or_oops
         page_fault_oops fixup_exception\w* handle_stack_overflow ex_handler_\w+""",
@@ -107,8 +108,8 @@ ENTRY = Family(
 LIBRARY = Family(
     slab=r"""\w*kmem_cache_\w+ kmem_\w+ slab_\w+ (?:alloc\w*|free|new|discard|deactivate|flush|grow|setup)_slabs?
         (?:check|print)_(?:slab|object|bytes)\w* free_(?:to_partial_list|debug_processing|consistency_checks)
-        alloc_debug_processing (?:do_|sock_|devm_)?k[vmzc]+alloc\w* krealloc\w* \w+_noprof
-        shutdown_cache kv?z?free(?:_(?:sensitive|const|bulk))? kvmemdup k?(?:v?mem|str)n?dup\w*""",
+        \w*freepointer\w* freelist_\w+ alloc_debug_processing (?:do_|sock_|devm_)?k[vmzc]+alloc\w* krealloc\w*
+        \w+_noprof shutdown_cache kv?z?free(?:_(?:sensitive|const|bulk))? kvmemdup k?(?:v?mem|str)n?dup\w*""",
     vmalloc=r"v[mz]?alloc\w*",
     pages=r"""(?:\w+_)?alloc_pages?(?:_\w+)? alloc_contig_\w+ alloc_frozen_\w+ folio_unlock
         folio_alloc(?:_noprof|_mpol\w*)? \w*page_frag_alloc\w* filemap_(?:alloc|get)_folio\w* find_or_create_page

@@ -85,6 +85,9 @@ AT_FUNCTION = re.compile(
     rf"|\s*(?:{ADDRESS})+(?P<bare>{NAME})(?:{OFFSET}|{DECODED})"
 )
 K = CrashKind
+# What may end in a BUG(), and what may end in the trap that a BUG() is.
+BUGGY = frozenset({K.BUG, K.LIST, K.MEMORY, K.SLUB, K.REFCOUNT, K.OTHER, K.ODEBUG, K.OOPS})
+DYING = BUGGY | {K.KASAN, K.UBSAN}
 # Where a WARN()'s own text comes after its first line, it comes at once.
 AFTER_WARNING = 3
 # So many lines SLUB prints of an object: where it was allocated and freed, and its bytes.
@@ -332,7 +335,7 @@ OOPSES = (
         kind=K.OOPS,
         line=re.compile(r"Internal error: (?:Oops - BUG|Oops - Undefined|BRK)|(?:Oops: )?invalid opcode: [0-9a-f]{4}"),
         title="invalid opcode",
-        follows=frozenset({K.OOPS, K.BUG, K.LIST, K.MEMORY, K.KASAN, K.REFCOUNT, K.SLUB, K.UBSAN}),
+        follows=DYING,
     ),
     Pattern(
         kind=K.OOPS,
@@ -352,7 +355,7 @@ OOPSES = (
             r"|(?:Kernel|Unhandled kernel|Reserved instruction|Break instruction)(?: [A-Za-z]+){1,4}(?= ?\[#\d+\]:?$))"
         ),
         title="{what}",
-        follows=frozenset({K.OOPS, K.BUG, K.LIST, K.MEMORY, K.KASAN, K.REFCOUNT, K.SLUB, K.WARNING, K.UBSAN}),
+        follows=DYING | {K.WARNING},
     ),
     Pattern(
         kind=K.OOPS,
@@ -851,7 +854,7 @@ ENDINGS = (
         title="kernel BUG",
         skip=(*GENERAL, BUFFERS),
         # A panic of Rust's ends in a BUG().
-        follows=frozenset({K.BUG, K.LIST, K.MEMORY, K.SLUB, K.REFCOUNT, K.OTHER, K.ODEBUG, K.OOPS}),
+        follows=BUGGY,
     ),
     Pattern(
         kind=K.BUG,
@@ -859,7 +862,7 @@ ENDINGS = (
         line=re.compile(rf"Kernel BUG at (?:{NAME}{OFFSET}|\[?<?[0-9a-f]{{8,16}})"),
         title="kernel BUG",
         skip=(*GENERAL, BUFFERS),
-        follows=frozenset({K.BUG, K.LIST, K.MEMORY, K.SLUB, K.REFCOUNT, K.OTHER, K.ODEBUG, K.OOPS}),
+        follows=BUGGY,
     ),
     Pattern(
         kind=K.PANIC,
@@ -880,9 +883,25 @@ ENDINGS = (
         follows=frozenset({K.REFCOUNT, K.LIST, K.ODEBUG, K.LOCKDEP, K.OTHER, K.ATOMIC, K.MEMORY}),
         skip=(*GENERAL, TRANSFERS),
     ),
+    # Of a trap, which knows no file: a CFI failure where those are only warned of.
     Pattern(
         kind=K.WARNING,
-        line=re.compile(rf"WARNING: {OUTER}CPU: \d+ PID: -?\d+ at (?P<file>\S+?):\d+"),
+        line=re.compile(
+            rf"WARNING: {OUTER}CPU: \d+ PID: -?\d+ at (?P<function>{NAME}){OFFSET}(?: \[[\w-]+\])?(?:\(\))?$"
+        ),
+        title="WARNING",
+        sources=(Source.LINE, Source.COUNTER, Source.TRACE),
+        follows=frozenset({K.OOPS, K.UBSAN}),
+        within=AFTER_WARNING,
+        skip=(*GENERAL, TRANSFERS),
+    ),
+    Pattern(
+        kind=K.WARNING,
+        # A log may end in the middle of the place, and a mail may break the line before it.
+        line=re.compile(
+            rf"WARNING: {OUTER}(?:CPU: \d+ PID: -?\d+ at (?P<file>\S+?)(?::\d+|:?$)"
+            r"|(?:\[.*\] )?(?P<path>[\w./+-]+\.[chS]):\d+ at *$)"
+        ),
         title="WARNING",
         follows=frozenset({K.REFCOUNT, K.LIST, K.ODEBUG, K.LOCKDEP, K.OTHER, K.MEMORY}),
         skip=(*GENERAL, TRANSFERS),
@@ -1097,7 +1116,7 @@ WORDS = (
     "Missing ENDBR", "CFI failure", "invalid opcode", "Oops", "stack guard page", "unchecked MSR access",
     " corruption", "refcount_t: ", "percpu ref (", "percpu_ref underflow", "corrupted stack end",
     "VM_FAULT_OOM leaked", "page dumped because: VM_", "usercopy: Kernel", "swap file entry", "swap offset entry",
-    "error on swap-device", "Decompression error", "non-static key", "DEBUG_LOCKS_WARN_ON", "in preemptible",
+    "error on swap-device", "Decompression ", "non-static key", "DEBUG_LOCKS_WARN_ON", "in preemptible",
     "bad: scheduling", "switch within RCU", "blocked for more than", "in I/O wait for more than", "die for more than",
     "kthread starved", "kthread timer wakeup", "CSD lock", "ard LOCKUP", "[#", "Kernel panic", "already registered",
     "kobject_add_internal", "unregister_netdevice: waiting", "duplicate filename", "unreferenced object",
@@ -1105,7 +1124,7 @@ WORDS = (
     "trusty", "FAULT_INJECTION", "ut of memory", "page allocation failure", "page allocation stalls",
     "vmalloc: allocation failure", "vmalloc error", "pagealloc: ", "nobody cared", "hogged CPU",
     "fatal error: ", "panic: runtime", "SYZFAIL", "Linux version ", "Booting Linux on physical", "ODEBUG: ",
-    "turning off the lock", "kmemleak: ", ": bad p", "still has objects", "zram: Decompression failed",
+    "turning off the lock", "kmemleak: ", ": bad p", "still has objects",
     "Alignment trap", "divide_error", "SeaBIOS (version", "UEFI firmware (version", "U-Boot 20",
 )  # fmt: skip
 
@@ -1116,6 +1135,11 @@ REBOOT = Pattern(kind=CrashKind.REBOOT, line=BOOT, title="unexpected kernel rebo
 # What a daemon keeps goes over many boots, most of which were asked for.
 NEXT_BOOT = Pattern(
     kind=CrashKind.REBOOT, line=BOOT, title="the next boot in a daemon's log", severity=Severity.NOTE, sources=()
+)
+# The kernel's last words where user space asked for another boot.
+RESTART = re.compile(r"reboot: (?:Restarting system|Power down|System halted)")
+ASKED_BOOT = Pattern(
+    kind=CrashKind.REBOOT, line=BOOT, title="a reboot that was asked for", severity=Severity.NOTE, sources=()
 )
 # Something ran before: a kernel without time stamps, perhaps, or just another program on the same line.
 FIRMWARE = Pattern(

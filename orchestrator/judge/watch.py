@@ -8,7 +8,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from orchestrator.judge.crash import LINES_BEFORE, LONGEST_TEXT, Report, ends
 from orchestrator.judge.frames import find_task
 from orchestrator.judge.lines import Line, kernel_lines, possible_messages
-from orchestrator.judge.patterns import BOOT, FIRMWARE, FIRMWARE_BANNER, NEXT_BOOT, PATTERNS, REBOOT, Pattern
+from orchestrator.judge.patterns import (
+    ASKED_BOOT,
+    BOOT,
+    FIRMWARE,
+    FIRMWARE_BANNER,
+    NEXT_BOOT,
+    PATTERNS,
+    REBOOT,
+    RESTART,
+    Pattern,
+)
 from orchestrator.model.crashes import Crash, CrashKind, Severity
 
 # Reports that are put together at the same time: one of each CPU, and some that never came to an end.
@@ -95,7 +105,8 @@ class Watch:
             return self._report(FIRMWARE, line)
         if BOOT.match(line.text) and self._seconds > 1.0 and line.seconds is not None and line.seconds < 1.0:
             self._seconds = 0.0  # "Booting Linux" and "Linux version" are of one boot.
-            return self._report(NEXT_BOOT if line.kept else REBOOT, line)
+            asked = any(RESTART.match(text) for text in self._before)
+            return self._report(ASKED_BOOT if asked else NEXT_BOOT if line.kept else REBOOT, line)
         if not _ANY.match(line.text):
             return None
         for pattern in PATTERNS:

@@ -4,7 +4,7 @@
 import pytest
 
 from orchestrator.judge.scan import crashes_in
-from orchestrator.model.crashes import Crash
+from orchestrator.model.crashes import Crash, Severity
 
 TRACE = ("CPU: 1 PID: 77 Comm: demo Not tainted 6.9.0 #1", "Call Trace:", " <TASK>")
 
@@ -158,3 +158,65 @@ def test_a_stall_in_the_thread_of_an_interrupt_is_that_of_its_handler() -> None:
     )
 
     assert crash.function == "demo_handler"
+
+
+def test_a_boot_after_the_kernels_last_words_was_asked_for() -> None:
+    boot = "[    0.000000] Linux version 6.9.0\n[    4.000000] demo: ready\n"
+    last = "[    9.000000] reboot: Restarting system\n"
+
+    def severities(text: str) -> list[Severity]:
+        return [crash.severity for crash in crashes_in([text.encode()])]
+
+    assert severities(boot + last + boot) == [Severity.NOTE]
+    assert severities(boot + boot) == [Severity.FATAL]
+
+
+def test_the_function_that_a_warning_without_a_file_names() -> None:
+    assert judged(
+        "WARNING: CPU: 2 PID: 77 at demo_show+0x24/0x60 [demo]",
+        "RIP: 0010:demo_show+0x24/0x60",
+        *TRACE,
+        " demo_read+0x1/0x2",
+    ) == [("warning", "WARNING in demo_show")]
+
+
+def test_a_cfi_failure_that_only_warns_is_one_splat() -> None:
+    assert judged(
+        "CFI failure at demo_show+0x24/0x60 (target: demo_state+0x0/0x70; expected type: 0x8651b1de)",
+        "WARNING: CPU: 2 PID: 77 at demo_show+0x24/0x60",
+        *TRACE,
+        " demo_read+0x1/0x2",
+    ) == [("oops", "CFI failure in demo_show")]
+
+
+def test_a_log_may_end_in_the_middle_of_a_warnings_place() -> None:
+    assert judged("WARNING: CPU: 2 PID: 77 at mm/dem") == [("warning", "WARNING")]
+
+
+def test_busy_inodes_are_one_splat_with_their_bug_and_its_trap() -> None:
+    assert judged(
+        "VFS: Busy inodes after unmount of vda (ext4)",
+        "kernel BUG at fs/super.c:652!",
+        "Oops: invalid opcode: 0000 [#1] SMP",
+        *TRACE,
+        " demo_kill_sb+0x1/0x2",
+    ) == [("other", "VFS: Busy inodes after unmount")]
+
+
+@pytest.mark.parametrize("helper", ["assfail", "prefetch_freepointer", "exc_general_protection"])
+def test_helpers_are_not_to_blame(helper: str) -> None:
+    assert judged("kernel BUG at fs/demo.c:12!", f"RIP: 0010:{helper}+0x1/0x2", *TRACE, " demo_x+0x1/0x2") == [
+        ("bug", "kernel BUG in demo_x")
+    ]
+
+
+def test_a_mail_may_break_a_warning_before_its_function() -> None:
+    text = (
+        ">> [ 5152.797586] WARNING: mm/demo.c:60 at\n"
+        ">> demo_cancel+0x110/0x134, CPU#24: kworker/24:3/1074770\n"
+        ">> [ 5152.797800] NIP [c0000000006a2f10] demo_cancel+0x110/0x134\n"
+    )
+
+    (crash,) = crashes_in([text.encode()])
+
+    assert crash.title == "WARNING in demo_cancel"
