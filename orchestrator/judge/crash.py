@@ -86,6 +86,7 @@ class Report:
     lines: int = 0
     named: list[str] = field(default_factory=list)
     checked_for: tuple[Family, ...] = ()  # infrastructure besides the pattern's, by the file with the check
+    unfinished: str = ""  # a line that a mail program broke before the place
     detail: str = ""
     counter: str = ""
     task: str = ""
@@ -140,8 +141,9 @@ class Report:
         pattern = self.pattern
         if pattern.detail and not self.detail and (found := pattern.detail.match(text)):
             self.detail = _scrub(found["detail"])
-        if pattern.named and len(self.named) < pattern.names and (found := pattern.named.match(text)):
+        if pattern.named and len(self.named) < pattern.names and (found := pattern.named.match(self.unfinished + text)):
             self.named.append(plain_name(next(filter(None, found.groupdict().values()), "")))
+        self.unfinished = f"{text} " if text.endswith(" at:") else ""
         # Below several stacks it comes later.
         if not self.task and (self.lines <= LINES_AFTER or pattern.part):
             self.task = find_task(text)
@@ -315,6 +317,8 @@ class Report:
             for name in self._candidates(source, groups):
                 if name and not any(skip.match(name) for skip in self._skip(source)):
                     return name
+        if self.pattern.kind is CrashKind.LOCKDEP and self.named and not self.frames:
+            return self.named[0]  # A report without a stack: where the lock is taken is all that it tells.
         # Nothing but an entry from an exception or into a thread: then that is all that is known of the place.
         bare = self._callers() if Source.TRACE in self.pattern.sources and TICKS not in self.pattern.skip else []
         return next((name for entry in (ENTRY, EXCEPTIONS) for name in bare if entry.match(name)), "")
@@ -367,7 +371,7 @@ def ends(report: Report, pattern: Pattern) -> bool:
     if report.trace_done or report.pattern.severity is not Severity.FATAL:
         return True
     # The report was cut short by a crash of the same task: its trace will be the crash's.
-    if report.first.caller and report.lines < CUT_SHORT and pattern.kind is CrashKind.OOPS:
+    if report.lines < CUT_SHORT and not report.frames and pattern.kind is CrashKind.OOPS:
         return False
     # With panic_on_warn and the like, the trace of the splat comes after the panic's own line.
     return pattern.severity is Severity.FATAL and pattern.kind is not CrashKind.PANIC

@@ -41,8 +41,10 @@ _BEFORE = rf"\s*(?:<[A-Z#0-9]+> *)?\(?{ADDRESS}*(?P<guess>\? *)?(?::\w+:)?"
 FRAME = re.compile(rf"{_BEFORE}(?P<function>{NAME})(?:{OFFSET}|{DECODED})")
 INLINED = re.compile(rf"\s*{ADDRESS}*(?P<function>{NAME}) \S+:\d+ \[inline\]")
 # 32-bit arm prints callee and caller on one line.
+_MODULE = r"(?: \[[\w-]+\])?"
 ARM_FRAME = re.compile(
-    rf"\s*(?:{ADDRESS}\((?P<function>{NAME})(?:{OFFSET})?\)|(?P<plain>{NAME})) from (?:{ADDRESS}\(?)?(?P<caller>{NAME})"
+    rf"\s*(?:{ADDRESS}\((?P<function>{NAME})(?:{OFFSET})?{_MODULE}\)|(?P<plain>{NAME}){_MODULE})"
+    rf" from (?:{ADDRESS}\(?)?(?P<caller>{NAME})"
 )
 # What may stand between the frames of one trace: stack switches and the registers of an interrupted context.
 NEUTRAL = re.compile(

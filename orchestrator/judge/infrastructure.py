@@ -53,14 +53,15 @@ REPORTING = Family(
     unwinding=r"""walk_stack\w* stack_trace_\w+ save_stack\w* save_trace\w* arch_stack_walk\w* print_context_stack\w*
         return_address""",
     dying=r"""v?panic\w* nmi_panic (?:arch_|notify_)?die(?:_\w+)? \w*make_(?:task_)?dead oops_\w+ crash_kexec\w*
-        add_taint get_taint check_panic_on_warn assert(?:fail|_fail) warn(?:_\w+)? \w*_warn_slowpath\w* report_\w+
-        (?:generic_)?(?:fixup|handle|report|find)_bug\w* bug_handler is_valid_bugaddr \w*_warn_saturate schedule_bug""",
+        add_taint get_taint check_panic_on_warn assert(?:fail|_fail) ass(?:fail|warn) warn(?:_\w+)? \w*_warn_slowpath\w*
+        report_\w+ (?:generic_)?(?:fixup|handle|report|find)_bug\w* bug_handler is_valid_bugaddr \w*_warn_saturate
+        schedule_bug""",
     zfs=r"spl_(?:dumpstack|panic|debug_\w+) v?cmn_err\w* zfs_panic_recover",
     sanitizers=r"""(?:\w+_)?(?:k[a-z]+|ub|hw?a|a|t|m)san_\w+ kfence_\w+ sanitizer_\w+ check_memory_region\w*
         memory_is_poisoned\w* read_word_at_a_time quarantine_\w+ \w*val_to_string handle_(?:\w+_)?overflow
         (?:un)?poison_\w+ kernel_(?:un)?poison_\w+
         check_(?:heap_|stack_|kernel_text_|bogus_|page_span)?(?:object|address)\w* usercopy_\w+ \w*fortify_\w+
-        stack_chk_fail\w* memcmp_pages""",
+        stack_chk_fail\w* memcmp_pages mte_check_\w+""",
     detectors=r"""kmemleak_\w+ create_object\w* delete_object\w* (?:slab_)?(?:debug|object)_\w*(?:object|err)\w*
         debug_check_\w+ debug_objects?_\w+ \w+_is_static_object should_fail\w* fail_dump fault_create\w*
         slab_(?:err(?:or)?|fix|bug) cache_free_debugcheck\w* bad_page\w* free_page_is_bad\w* (?:re)?set_page_owner\w*
@@ -72,7 +73,7 @@ REPORTING = Family(
 
 # What handles an exception of the CPU, and by that a WARN(), a BUG() and a bad access.
 EXCEPTIONS = Family(
-    x86=r"""exc_invalid_op\w* (?:asm_|noist_|idtentry_)exc_\w+
+    x86=r"""exc_(?:invalid_op|general_protection)\w* (?:asm_|noist_|idtentry_)exc_\w+
         (?:asm_|do_|trace_|early_)*(?:invalid_op|int3|divide_error|overflow|bounds|simd_\w+|coprocessor_\w+)
         do_error_trap do_trap\w* error_(?:entry|code|exit|return) \w*invalid_op math_error kernelmode_fixup_or_oops
         page_fault_oops fixup_exception\w* handle_stack_overflow ex_handler_\w+""",
@@ -81,7 +82,7 @@ EXCEPTIONS = Family(
         \w*serror\w* call_\w*_hook \w*brk_handler \w*_brk64 (?:die_)?kernel_fault do_kernel_fault
         debug_exception_\w+ handle_bad_stack panic_bad_stack bad_stack""",
     arm=r"do_DataAbort do_PrefetchAbort do_undefinstr (?:dabt|pabt|und|irq|fiq)_(?:svc|usr|invalid)\w* und_fault",
-    riscv=r"handle_exception do_trap_\w+ die_kernel_fault restore_all",
+    riscv=r"handle_exception do_trap_\w+ die_kernel_fault restore_all new_vmalloc_restore_context\w*",
     powerpc=r"""interrupt_(?:return|exit)\w*
         (?:data|instruction|program|system|hardware|decrementer|alignment)_\w*common\w* program_check_exception
         do_program_check\w* \w+_access_exception bad_page_fault hash__do_page_fault ret_from_except\w* data_access\w*
@@ -107,8 +108,8 @@ ENTRY = Family(
 LIBRARY = Family(
     slab=r"""\w*kmem_cache_\w+ kmem_\w+ slab_\w+ (?:alloc\w*|free|new|discard|deactivate|flush|grow|setup)_slabs?
         (?:check|print)_(?:slab|object|bytes)\w* free_(?:to_partial_list|debug_processing|consistency_checks)
-        alloc_debug_processing (?:do_|sock_|devm_)?k[vmzc]+alloc\w* krealloc\w* \w+_noprof
-        kv?z?free(?:_(?:sensitive|const|bulk))? kvmemdup k?(?:v?mem|str)n?dup\w*""",
+        \w*freepointer\w* freelist_\w+ alloc_debug_processing (?:do_|sock_|devm_)?k[vmzc]+alloc\w* krealloc\w*
+        \w+_noprof shutdown_cache kv?z?free(?:_(?:sensitive|const|bulk))? kvmemdup k?(?:v?mem|str)n?dup\w*""",
     vmalloc=r"v[mz]?alloc\w*",
     pages=r"""(?:\w+_)?alloc_pages?(?:_\w+)? alloc_contig_\w+ alloc_frozen_\w+ folio_unlock
         folio_alloc(?:_noprof|_mpol\w*)? \w*page_frag_alloc\w* filemap_(?:alloc|get)_folio\w* find_or_create_page
@@ -180,7 +181,7 @@ PROC = Family(
 
 # Entries of sysfs, made for others.
 SYSFS = Family(
-    sysfs=r"""sysfs_\w+ internal_create_group\w* kobject_\w+ device_(?:create|register)\w*
+    sysfs=r"""(?:sys|kern)fs_\w+ internal_create_group\w* kobject_\w+ device_(?:create|register)\w*
         (?:bus_add|bus_register|driver_register)\w*""",
 )
 
@@ -330,7 +331,8 @@ DISPATCHERS = Family(
     received_packets=r"netif_receive_skb\w*",
     softirqs=r"""call_timer_fn run_timer\w* hrtimer_run_\w+ run_hrtimer do_softirq\w* irq_exit
         handle_softirqs run_ksoftirqd \w*rcu_do_batch tasklet_(?:hi_)?action\w*""",
-    threads=r"process_one_work kthread cpu_startup_entry start_secondary smpboot_thread_fn",
+    threads=r"""process_one_work kthread kthread_worker_fn cpu_startup_entry start_secondary smpboot_thread_fn
+        irq_thread\w* irq_forced_thread_fn""",
     memory=r"do_fault mmap_region call_mmap do_mmap\w* do_page_fault page_fault",
 )
 

@@ -85,8 +85,13 @@ AT_FUNCTION = re.compile(
     rf"|\s*(?:{ADDRESS})+(?P<bare>{NAME})(?:{OFFSET}|{DECODED})"
 )
 K = CrashKind
+# What may end in a BUG(), and what may end in the trap that a BUG() is.
+BUGGY = frozenset({K.BUG, K.LIST, K.MEMORY, K.SLUB, K.REFCOUNT, K.OTHER, K.ODEBUG, K.OOPS})
+DYING = BUGGY | {K.KASAN, K.UBSAN}
 # Where a WARN()'s own text comes after its first line, it comes at once.
 AFTER_WARNING = 3
+# So many lines SLUB prints of an object: where it was allocated and freed, and its bytes.
+SLUB_REPORT = 120
 NOTE = Severity.NOTE
 COVERAGE = Severity.COVERAGE
 TRACE_ONLY = (Source.TRACE,)
@@ -330,7 +335,7 @@ OOPSES = (
         kind=K.OOPS,
         line=re.compile(r"Internal error: (?:Oops - BUG|Oops - Undefined|BRK)|(?:Oops: )?invalid opcode: [0-9a-f]{4}"),
         title="invalid opcode",
-        follows=frozenset({K.OOPS, K.BUG, K.LIST, K.MEMORY, K.KASAN, K.REFCOUNT, K.SLUB}),
+        follows=DYING,
     ),
     Pattern(
         kind=K.OOPS,
@@ -350,7 +355,7 @@ OOPSES = (
             r"|(?:Kernel|Unhandled kernel|Reserved instruction|Break instruction)(?: [A-Za-z]+){1,4}(?= ?\[#\d+\]:?$))"
         ),
         title="{what}",
-        follows=frozenset({K.OOPS, K.BUG, K.LIST, K.MEMORY, K.KASAN, K.REFCOUNT, K.SLUB, K.WARNING, K.UBSAN}),
+        follows=DYING | {K.WARNING},
     ),
     Pattern(
         kind=K.OOPS,
@@ -406,7 +411,26 @@ OBJECTS = (
     Pattern(
         kind=K.SLUB,
         # KASAN reports through the same printer, in small letters, and has said it all before.
-        line=re.compile(r"BUG (?P<cache>[\w:.-]+) \(.*\): (?P<what>[A-Z][\w ]+)"),
+        # Until v5.8 a cache had the name of its cgroup behind its own: "dentry(33:system.slice)".
+        line=re.compile(r"BUG (?P<cache>[\w:.-]+)(?:\(\S*\))? \(.*\): (?P<what>[A-Z][\w ]+)"),
+        title="BUG: slab {cache}: {what}",
+        sources=TRACE_ONLY,
+    ),
+    # Since v6.16 a report of SLUB's ends with a WARN(), below the bytes of the object.
+    Pattern(
+        kind=K.WARNING,
+        line=re.compile(
+            rf"WARNING: {OUTER}(?:CPU: \d+ PID: -?\d+ at |(?:\[.*\] )?)(?P<file>\S*mm/slub\.c):\d+ (?:at )?{FUNCTION}"
+        ),
+        title="WARNING",
+        sources=(Source.LINE, Source.COUNTER, Source.TRACE),
+        follows=frozenset({K.SLUB}),
+        within=SLUB_REPORT,
+    ),
+    # Since v5.17 it is a WARN().
+    Pattern(
+        kind=K.SLUB,
+        line=re.compile(r"kmem_cache_destroy (?P<cache>[\w:.-]+): (?P<what>Slab cache still has objects)$"),
         title="BUG: slab {cache}: {what}",
         sources=TRACE_ONLY,
     ),
@@ -443,6 +467,13 @@ OBJECTS = (
     Pattern(
         kind=K.MEMORY,
         line=re.compile(r"BUG: (?P<what>Bad rss-counter state|non-zero (?:pgtables_bytes|nr_p[tmu]\w+))"),
+        title="BUG: {what}",
+        sources=NOWHERE,
+    ),
+    Pattern(
+        kind=K.MEMORY,
+        # A line for each entry, without a trace: "mm/pgtable-generic.c:54: bad pmd 00000000f7f1d68a(80000002e03009e2)".
+        line=re.compile(r"\S+\.[ch]:\d+: (?P<what>bad p(?:[mgu4]d|te)) [(0-9a-f]"),
         title="BUG: {what}",
         sources=NOWHERE,
     ),
@@ -485,7 +516,10 @@ OBJECTS = (
     ),
     Pattern(
         kind=K.SWAP,
-        line=re.compile(r"(?P<what>(?:Read|Write)-error on swap-device|Decompression error from zswap)"),
+        line=re.compile(
+            r"(?:zswap: )?(?P<what>(?:Read|Write)-error on swap-device|Decompression error from zswap"
+            r"|zram: Decompression failed)"
+        ),
         title="{what}",
         sources=NOWHERE,
     ),
@@ -611,9 +645,23 @@ LOCKING = (
     ),
     Pattern(
         kind=K.LOCKDEP,
+        # A lock in memory that lockdep does not know; DEBUG_LOCKS_WARN_ON(1) comes next.
+        line=re.compile(r"BUG: key \S+ (?P<what>has not been registered|not in \.data)"),
+        title="BUG: key {what}",
+        skip=(*CHECKED, SYSFS),
+    ),
+    Pattern(
+        kind=K.LOCKDEP,
+        line=re.compile(r"BUG: (?P<what>looking up invalid subclass)"),
+        title="BUG: {what}",
+        sources=TRACE_ONLY,
+        skip=(*CHECKED, LOCKISH),
+    ),
+    Pattern(
+        kind=K.LOCKDEP,
         line=re.compile(r"DEBUG_LOCKS_WARN_ON\("),
         title="WARNING: locking bug",
-        follows=frozenset({K.WARNING}),
+        follows=frozenset({K.WARNING, K.LOCKDEP}),
         within=AFTER_WARNING,
         skip=CHECKED,
     ),
@@ -655,6 +703,12 @@ LOCKING = (
         title="BUG: {what}",
         sources=TRACE_ONLY,
         skip=(*GENERAL, SCHEDULING),
+    ),
+    Pattern(
+        kind=K.ATOMIC,
+        line=re.compile(r"BUG: (?P<what>assuming (?:atomic|non migratable) context) at "),
+        title="BUG: {what}",
+        sources=TRACE_ONLY,
     ),
     Pattern(
         kind=K.ATOMIC,
@@ -800,7 +854,7 @@ ENDINGS = (
         title="kernel BUG",
         skip=(*GENERAL, BUFFERS),
         # A panic of Rust's ends in a BUG().
-        follows=frozenset({K.BUG, K.LIST, K.MEMORY, K.SLUB, K.REFCOUNT, K.OTHER, K.ODEBUG, K.OOPS}),
+        follows=BUGGY,
     ),
     Pattern(
         kind=K.BUG,
@@ -808,7 +862,7 @@ ENDINGS = (
         line=re.compile(rf"Kernel BUG at (?:{NAME}{OFFSET}|\[?<?[0-9a-f]{{8,16}})"),
         title="kernel BUG",
         skip=(*GENERAL, BUFFERS),
-        follows=frozenset({K.BUG, K.LIST, K.MEMORY, K.SLUB, K.REFCOUNT, K.OTHER, K.ODEBUG, K.OOPS}),
+        follows=BUGGY,
     ),
     Pattern(
         kind=K.PANIC,
@@ -826,14 +880,30 @@ ENDINGS = (
         ),
         title="WARNING",
         sources=(Source.LINE, Source.COUNTER, Source.TRACE),
-        follows=frozenset({K.REFCOUNT, K.LIST, K.ODEBUG, K.LOCKDEP, K.OTHER, K.ATOMIC}),
+        follows=frozenset({K.REFCOUNT, K.LIST, K.ODEBUG, K.LOCKDEP, K.OTHER, K.ATOMIC, K.MEMORY}),
+        skip=(*GENERAL, TRANSFERS),
+    ),
+    # Of a trap, which knows no file: a CFI failure where those are only warned of.
+    Pattern(
+        kind=K.WARNING,
+        line=re.compile(
+            rf"WARNING: {OUTER}CPU: \d+ PID: -?\d+ at (?P<function>{NAME}){OFFSET}(?: \[[\w-]+\])?(?:\(\))?$"
+        ),
+        title="WARNING",
+        sources=(Source.LINE, Source.COUNTER, Source.TRACE),
+        follows=frozenset({K.OOPS, K.UBSAN}),
+        within=AFTER_WARNING,
         skip=(*GENERAL, TRANSFERS),
     ),
     Pattern(
         kind=K.WARNING,
-        line=re.compile(rf"WARNING: {OUTER}CPU: \d+ PID: -?\d+ at (?P<file>\S+?):\d+"),
+        # A log may end in the middle of the place, and a mail may break the line before it.
+        line=re.compile(
+            rf"WARNING: {OUTER}(?:CPU: \d+ PID: -?\d+ at (?P<file>\S+?)(?::\d+|:?$)"
+            r"|(?:\[.*\] )?(?P<path>[\w./+-]+\.[chS]):\d+ at *$)"
+        ),
         title="WARNING",
-        follows=frozenset({K.REFCOUNT, K.LIST, K.ODEBUG, K.LOCKDEP, K.OTHER}),
+        follows=frozenset({K.REFCOUNT, K.LIST, K.ODEBUG, K.LOCKDEP, K.OTHER, K.MEMORY}),
         skip=(*GENERAL, TRANSFERS),
     ),
     Pattern(
@@ -1046,7 +1116,7 @@ WORDS = (
     "Missing ENDBR", "CFI failure", "invalid opcode", "Oops", "stack guard page", "unchecked MSR access",
     " corruption", "refcount_t: ", "percpu ref (", "percpu_ref underflow", "corrupted stack end",
     "VM_FAULT_OOM leaked", "page dumped because: VM_", "usercopy: Kernel", "swap file entry", "swap offset entry",
-    "error on swap-device", "Decompression error", "non-static key", "DEBUG_LOCKS_WARN_ON", "in preemptible",
+    "error on swap-device", "Decompression ", "non-static key", "DEBUG_LOCKS_WARN_ON", "in preemptible",
     "bad: scheduling", "switch within RCU", "blocked for more than", "in I/O wait for more than", "die for more than",
     "kthread starved", "kthread timer wakeup", "CSD lock", "ard LOCKUP", "[#", "Kernel panic", "already registered",
     "kobject_add_internal", "unregister_netdevice: waiting", "duplicate filename", "unreferenced object",
@@ -1054,8 +1124,8 @@ WORDS = (
     "trusty", "FAULT_INJECTION", "ut of memory", "page allocation failure", "page allocation stalls",
     "vmalloc: allocation failure", "vmalloc error", "pagealloc: ", "nobody cared", "hogged CPU",
     "fatal error: ", "panic: runtime", "SYZFAIL", "Linux version ", "Booting Linux on physical", "ODEBUG: ",
-    "turning off the lock", "kmemleak: ", "Alignment trap", "divide_error", "SeaBIOS (version",
-    "UEFI firmware (version", "U-Boot 20",
+    "turning off the lock", "kmemleak: ", ": bad p", "still has objects",
+    "Alignment trap", "divide_error", "SeaBIOS (version", "UEFI firmware (version", "U-Boot 20",
 )  # fmt: skip
 
 # The beginning of a boot: a splat where something ran before, which only its reader knows.
@@ -1065,6 +1135,11 @@ REBOOT = Pattern(kind=CrashKind.REBOOT, line=BOOT, title="unexpected kernel rebo
 # What a daemon keeps goes over many boots, most of which were asked for.
 NEXT_BOOT = Pattern(
     kind=CrashKind.REBOOT, line=BOOT, title="the next boot in a daemon's log", severity=Severity.NOTE, sources=()
+)
+# The kernel's last words where user space asked for another boot.
+RESTART = re.compile(r"reboot: (?:Restarting system|Power down|System halted)")
+ASKED_BOOT = Pattern(
+    kind=CrashKind.REBOOT, line=BOOT, title="a reboot that was asked for", severity=Severity.NOTE, sources=()
 )
 # Something ran before: a kernel without time stamps, perhaps, or just another program on the same line.
 FIRMWARE = Pattern(

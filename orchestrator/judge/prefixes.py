@@ -129,6 +129,15 @@ KERNELS = (
         then=MARKED,
     ),
     Form(line=re.compile(rf"(?:{FACILITY} +)?kernel(?:\[[^\]\s]{{0,20}}\])?: ?"), word="kernel", then=MARKED),
+    # Talos: node, facility and level with colons, the date in brackets.
+    Form(
+        line=re.compile(
+            rf"(?:{HOST}: +)?(?P<facility>{DAEMONS}): +(?:emerg|alert|crit|err|warning|notice|info|debug): \[{ISO}\]: ?"
+        ),
+        first="a0",
+        word=": [",
+        then=MARKED,
+    ),
     # dmesg --decode
     Form(
         line=re.compile(rf"(?P<facility>{DAEMONS}) *:(?:emerg|alert|crit|err|warn|notice|info|debug) *: ?"),

@@ -8,7 +8,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from orchestrator.judge.crash import LINES_BEFORE, LONGEST_TEXT, Report, ends
 from orchestrator.judge.frames import find_task
 from orchestrator.judge.lines import Line, kernel_lines, possible_messages
-from orchestrator.judge.patterns import BOOT, FIRMWARE, FIRMWARE_BANNER, NEXT_BOOT, PATTERNS, REBOOT, Pattern
+from orchestrator.judge.patterns import (
+    ASKED_BOOT,
+    BOOT,
+    FIRMWARE,
+    FIRMWARE_BANNER,
+    NEXT_BOOT,
+    PATTERNS,
+    REBOOT,
+    RESTART,
+    Pattern,
+)
 from orchestrator.model.crashes import Crash, CrashKind, Severity
 
 # Reports that are put together at the same time: one of each CPU, and some that never came to an end.
@@ -16,6 +26,8 @@ MOST_OPEN = 16
 # An endless loop of one splat fills a disk, not our memory.
 SAME_TITLE = 10
 MOST_TITLES = 1000
+# What ends with its own trace is over before one of these.
+OF_ITS_OWN = (CrashKind.BUG, CrashKind.WARNING)
 _GROUP_NAME = re.compile(r"\(\?P<\w+>")
 # One search tells the many harmless lines from the few that are worth trying each pattern on.
 _ANY = re.compile("|".join(f"(?:{_GROUP_NAME.sub('(?:', pattern.line.pattern)})" for pattern in PATTERNS))
@@ -93,7 +105,8 @@ class Watch:
             return self._report(FIRMWARE, line)
         if BOOT.match(line.text) and self._seconds > 1.0 and line.seconds is not None and line.seconds < 1.0:
             self._seconds = 0.0  # "Booting Linux" and "Linux version" are of one boot.
-            return self._report(NEXT_BOOT if line.kept else REBOOT, line)
+            asked = any(RESTART.match(text) for text in self._before)
+            return self._report(ASKED_BOOT if asked else NEXT_BOOT if line.kept else REBOOT, line)
         if not _ANY.match(line.text):
             return None
         for pattern in PATTERNS:
@@ -108,7 +121,7 @@ class Watch:
         return any(
             report.pattern.kind in pattern.follows
             and not report.doubtful
-            and not (report.pattern.alone and pattern.kind is CrashKind.BUG)
+            and not (report.pattern.alone and pattern.kind in OF_ITS_OWN)
             and (report.pattern.severity is Severity.FATAL or pattern.severity is not Severity.FATAL)
             and report.lines < pattern.within
             and report.mine(line)

@@ -137,6 +137,8 @@ UNSTAMPED: dict[str, Form] = {
     "date-japanese": "2025年11月1日 {clock} {text}",
     "lava-old-yaml": "- {{dt: '2025-11-01T{clock}', lvl: target, msg: '{yaml}'}}",
     "spaces-of-a-web-page": "[Sat\xa0Nov\xa0\xa01\xa0{clock}\xa02025]\xa0{text}",
+    "talos": "kern: warning: [2025-11-01T{clock}.123456789Z]: {text}",
+    "talos-node": "node-5.example.org: kern:    crit: [2025-11-01T{clock}.123456789Z]: {text}",
     "date-in-stamp": "[{stamp} / 11-01 {clock}.524][1] {text}",
 }  # fmt: skip
 
@@ -187,6 +189,7 @@ PROGRAMS: dict[str, Form] = {
     "console": "[{stamp}] myprog[5]: {text}",
     "console-caller": "[{stamp}][ T3919] myprog: {text}",
     "console-own-stamp": "[{stamp}] qemu[5]: [{stamp}] {text}",
+    "talos": "node-5.example.org: user: warning: [2025-11-01T{clock}.123456789Z]: {text}",
     "level": "2025-11-01 {clock},123 ERROR {text}",
     "sentence": "the log has: {text}",
     "quoted-text": 'time="2025-11-01T{clock}" level=warning msg="{text}"',

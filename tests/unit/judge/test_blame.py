@@ -51,6 +51,8 @@ def test_a_console_as_people_posted_it_blames_the_right_function(name: str, righ
         ("<toy::Device as kernel::Ops>::open+0x1a/0x40", Frame(function="<toy::Device as kernel::Ops>::open")),
         ("toy::device::open (drivers/toy/device.rs:12)", Frame(function="toy::device::open")),
         (" foo from bar+0x1d8/0x8a0", Frame(function="foo", caller="bar")),
+        (" foo [demo] from bar+0x1d8/0x8a0 [demo]", Frame(function="foo", caller="bar")),
+        ("[<bf31d998>] (foo [demo]) from [<bf31e184>] (bar+0xb0/0x370 [demo])", Frame(function="foo", caller="bar")),
         ("Modules linked in: foo (P) bar", None),
         ("Hardware name: QEMU (v1.0:12)", None),
         ("swapin (77) used greatest stack depth: 1234 bytes left", None),
