@@ -5,10 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
+#include "area-ways.h"
 #include "deeds.h"
 #include "paging.h"
 #include "run.h"
@@ -24,12 +23,11 @@
 #define MADV_POPULATE_READ 22
 #define MADV_POPULATE_WRITE 23
 #endif
-#ifndef SYS_process_madvise
-#define SYS_process_madvise 440
-#endif
 
 #define RUN_MOST 16 /* pages of a step */
 #define ANY (ANONYMOUS | PRIVATE | FILES)
+#define LARGE_ANONYMOUS (1u << AREA_LARGE | 1u << AREA_HUGE)
+#define LARGE (LARGE_ANONYMOUS | 1u << AREA_FILE_LARGE | 1u << AREA_FILE_HUGE)
 
 static uint8_t *memory_of(const struct step *step)
 {
@@ -189,14 +187,36 @@ static void do_guard(struct step *step)
 static void do_ask(struct step *step)
 {
 	static const int advices[] = { MADV_COLD, MADV_PAGEOUT, MADV_WILLNEED };
-	const struct iovec range = { memory_of(step), step->count * PAGE };
-	const int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	const int error = advise_process(getpid(), memory_of(step), step->count * PAGE, advices[rng_below(&step->rng, 3)]);
 
-	if (self < 0)
-		return;
-	if (syscall(SYS_process_madvise, self, &range, 1, advices[rng_below(&step->rng, 3)], 0) < 0)
-		run_error("process_madvise", errno);
-	close(self);
+	if (error)
+		run_error("process_madvise", error);
+}
+
+static void do_poke(struct step *step)
+{
+	area_poke(step->area, step->first, step->count);
+	step_verify(step);
+}
+
+static void do_splice(struct step *step)
+{
+	area_splice(step->area, step->first, step->count);
+	step_verify(step);
+}
+
+static void do_report(struct step *step)
+{
+	area_report(step->area);
+}
+
+static void do_split(struct step *step)
+{
+	if (area_is(step->area, LARGE_ANONYMOUS) && rng_below(&step->rng, 3) == 0)
+		step->unknown = !area_rebuild_of_pieces(step->area, &step->rng);
+	else
+		step->unknown = !area_split(step->area, step->first, step->count, &step->rng);
+	step_verify(step);
 }
 
 /* Errors: no huge page is to be had just now, or the kernel makes none here (madvise(2)). */
@@ -288,6 +308,10 @@ const struct deed deeds[] = {
 	{ "populate", 2, ANY, do_populate, false },
 	{ "guard", 1, ANONYMOUS, do_guard, false },
 	{ "ask", 3, ANY, do_ask, false },
+	{ "poke", 3, ANY, do_poke, false },
+	{ "splice", 3, ANY, do_splice, false },
+	{ "report", 1, ANONYMOUS, do_report, false },
+	{ "split", 3, LARGE, do_split, false },
 	{ "merge", 2, ANONYMOUS, do_merge, false },
 	{ "copy", 3, ANONYMOUS, do_copy, false },
 	{ "zeropage", 2, ANONYMOUS, do_zero, false },

@@ -25,6 +25,9 @@ static const char *const CGROUP[] = { "memory.swap.current", "memory.zswap.curre
 /* In this order: v2 and v1 call the first one differently; `swap` is v1's alone. */
 static const char *const CGROUP_STAT[] = { "anon", "rss", "shmem", "swapcached", "zswapped", "swap", "anon_thp", "shmem_thp" };
 
+/* Of all cgroups. They go some time after they were removed: what it says is for the reader. */
+static const char *const CGROUPS[] = { "nr_dying_descendants" };
+
 void figure_add(struct kernel_counters *figures, const char *name, uint64_t value)
 {
 	for (unsigned int i = 0; i < figures->count; i++)
@@ -189,6 +192,7 @@ static void read_cgroup(struct kernel_counters *figures)
 {
 	char path[300];
 
+	read_lines(figures, "cgroups.", "/sys/fs/cgroup/cgroup.stat", CGROUPS, SIZE(CGROUPS));
 	if (!shared->cgroup[0]) {
 		figure_lacking("cgroup", "the load has no memory cgroup of its own");
 		return;

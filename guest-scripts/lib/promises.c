@@ -22,6 +22,9 @@ static const struct promise PROMISES[] = {
 	{ "pwrite", "POSIX.1, write(): a file below its size limit can be written while there is memory" },
 	{ "FALLOC_FL_PUNCH_HOLE", "fallocate(2): none of the reasons that it gives for this errno holds" },
 	{ "ftruncate", "truncate(2): none of the reasons that it gives for this errno holds" },
+	{ "vmsplice", "vmsplice(2): none of the reasons that it gives for this errno holds" },
+	{ "read of a pipe", "pipe(7): what was written to a pipe can be read from it" },
+	{ "pwrite of /proc/self/mem", "proc_pid_mem(5): a page that is mapped and may be written can be accessed" },
 	{ "process_vm_", "process_vm_readv(2): EFAULT is for memory that is not there, no other reason holds" },
 	{ "UFFDIO_MOVE", "ioctl_userfaultfd(2), UFFDIO_MOVE: EBUSY is for a page that is pinned or not exclusive, EEXIST for a "
 			 "target that is mapped, ENOENT for a hole in the source; none is so" },
@@ -36,6 +39,8 @@ static const struct promise PROMISES[] = {
 	{ "a read of memory", "mmap(2), sigaction(2): memory whose device had no error can be read" },
 	{ "a write to memory", "mmap(2), sigaction(2): memory whose device had no error can be written" },
 	{ "rmdir of an empty cgroup", "cgroup-v2.rst: a cgroup without children and live processes can be removed" },
+	{ "nr_dying_descendants", "cgroup-v2.rst, cgroup.stat: a cgroup that was removed is destroyed after some time; no process, page, file "
+				  "or swap of it is left in use" },
 	{ "memory.swap.current", "cgroup-v2.rst: swap in use, which memory.swap.max limits; a new cgroup has none" },
 	{ "memory.zswap.current", "cgroup-v2.rst: memory that zswap uses for it; a new cgroup has none" },
 	{ "memory.current", "cgroup-v2.rst: memory in use by the cgroup and its descendants; a new one has none" },

@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "cgroup.h"
+#include "dying-cgroups.h"
 #include "kernel-memory.h"
 #include "paging.h"
 #include "record.h"
@@ -663,6 +664,20 @@ static void check_back_to_zero(const char *file)
 		run_error_named(file, "not zero with nothing left");
 }
 
+/* All of them were removed, and nothing of theirs is left in use. */
+static void check_destroyed(void)
+{
+	uint64_t before = 0, left;
+	char seen[64];
+
+	dying_cgroups(&top, &before);
+	count(counter("dying_cgroups"), before);
+	left = dying_cgroups_left(&top, REMOVE_MS);
+	snprintf(seen, sizeof(seen), "%" PRIu64 " of %" PRIu64 " were not destroyed", left, before);
+	if (left)
+		run_error_named("nr_dying_descendants", seen);
+}
+
 static void verify(void)
 {
 	share_verify_all(&shared_file);
@@ -673,6 +688,7 @@ static void verify(void)
 	check_back_to_zero("memory.zswap.current");
 	for (unsigned int i = 0; i < ARMS; i++)
 		remove_empty(&arms[i]);
+	check_destroyed();
 	remove_empty(&top);
 }
 

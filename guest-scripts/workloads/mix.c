@@ -4,7 +4,7 @@
  *
  *   actors     each has an area of each kind and does one thing after another with a few of its pages (deeds.h). It knows
  *              at any time what each page may hold (oracle.h), and looks again and again whether it does;
- *   children   of the actors share their pages, swapped out or not, change some, and end;
+ *   children   of the actors share their pages, swapped out or not, change some, have some of the actor's paged out, and end;
  *   lookers    read pages of all areas, which maps and pins them, while their owners change, move and unmap them;
  *   a switcher turns zswap and the multi-gen LRU on and off, changes the compressor, shrinks the pool, sets limits, reclaims,
  *              compacts.
@@ -15,9 +15,10 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-#include "area.h"
+#include "area-ways.h"
 #include "deeds.h"
 #include "paging.h"
 #include "run.h"
@@ -26,6 +27,9 @@
 
 #define ACTORS_MAX 8
 #define FORK_ONE_IN 24
+/* Of the forks: so many children at once, which end at once. */
+#define STORM_ONE_IN 3
+#define STORM 4
 /* Of the switcher: 6.12 to 6.19 read large folios in only until zswap is first used. */
 #define ROUNDS_WITHOUT_ZSWAP 6
 #define DEEDS_MAX 32
@@ -59,13 +63,21 @@ static struct actor actors[ACTORS_MAX];
 static int uffd;
 static _Atomic uint64_t acting; /* actors that have not ended */
 static counter_t *done[DEEDS_MAX]; /* of each deed */
-static counter_t *looks, *raced_looks, *forks, *switches, *lifted;
+static counter_t *looks, *raced_looks, *forks, *storms, *switches, *lifted;
+
+/* The parent may have anything there by now, or nothing, or be gone: whatever the call says is right. */
+static void ask_parent(const struct area *area, size_t first, size_t count, struct rng *rng)
+{
+	static const int advices[] = { MADV_PAGEOUT, MADV_PAGEOUT, MADV_COLD, MADV_WILLNEED };
+
+	advise_process(getppid(), area_page(area, first), count * PAGE, advices[rng_below(rng, 4)]);
+}
 
 static void child_step(struct area *area, struct rng *rng)
 {
 	const size_t first = rng_below(rng, area->pages), count = 1 + rng_below(rng, area->pages - first);
 
-	switch (rng_below(rng, 5)) {
+	switch (rng_below(rng, 6)) {
 	case 0:
 		page_out(area_page(area, first), count * PAGE);
 		break;
@@ -74,6 +86,9 @@ static void child_step(struct area *area, struct rng *rng)
 		break;
 	case 2:
 		area_drop(area, first, 1);
+		break;
+	case 3:
+		ask_parent(area, first, count, rng);
 		break;
 	}
 	for (size_t i = first; i < first + count && i < first + 8; i++)
@@ -106,6 +121,23 @@ static uint64_t child_region(const struct actor *actor, size_t kind)
 	const size_t index = actor - actors;
 
 	return CHILD_REGIONS + (index * AREA_KINDS + kind) * CHILDREN_MOST + actor->children % CHILDREN_MOST;
+}
+
+static void leave(void *unused)
+{
+	(void)unused;
+}
+
+/* All entries are counted once more for each of them, and given back, on several CPUs at once. */
+static void storm(void)
+{
+	int left[STORM];
+
+	for (size_t i = 0; i < STORM; i++)
+		left[i] = child_start(leave, NULL);
+	for (size_t i = 0; i < STORM; i++)
+		child_join(left[i]);
+	count(storms, 1);
 }
 
 static void fork_child(struct actor *actor)
@@ -142,6 +174,8 @@ static void do_step(struct actor *actor, struct rng rng)
 
 	if (forks_now)
 		fork_child(actor);
+	if (forks_now && rng_below(&step.rng, STORM_ONE_IN) == 0)
+		storm();
 	if (!choose_area(&step, actor, deed->kinds))
 		return;
 	/* What is freed Linux 6.19 may take from a child that shares it (docs/found/): free-forked is its workload. */
@@ -276,6 +310,7 @@ static void name_counters(void)
 		done[i] = counter(name);
 	}
 	forks = counter("forks");
+	storms = counter("storms");
 	looks = counter("looks_of_others");
 	raced_looks = counter("looks_that_raced");
 	lifted = counter("protections_lifted");

@@ -8,7 +8,10 @@
  * After it the ledger must balance: each record is in exactly one area, and the page that it left is a hole.
  *
  * Prodders ask for pages (MADV_WILLNEED) while they are moved. The readers of the last pair read them through
- * process_vm_readv(), which maps and pins them: only there EBUSY is legal.
+ * process_vm_readv(), which maps and pins them: only there EBUSY is legal. A pager pages them out again at once, so that an entry which
+ * a move has looked at may come back to its place with another folio.
+ *
+ * For a part of the time a filler takes the slots that are left on all devices: a page that goes out gets one that was freed just now.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -21,7 +24,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "area.h"
 #include "branch.h"
+#include "device.h"
 #include "move.h"
 #include "paging.h"
 #include "record.h"
@@ -31,6 +36,13 @@
 #define CHUNK_MAX 16
 /* More than the latency of the devices: what was asked for has been read. */
 #define READ_US 5000
+/* Of the filler, in microseconds. It is the shorter part of the time: on a full device most pages can't be paged out. */
+#define ROOMY_LEAST 600000
+#define ROOMY_MOST 1800000
+#define FULL_LEAST 200000
+#define FULL_MOST 600000
+#define REFILL 20000
+#define DEVICE (2u << 20)
 
 struct pair {
 	struct region region; /* its base is the first area; the records are where `here` says */
@@ -45,16 +57,20 @@ enum state { STATE_OUT, STATE_CACHED, STATE_LOCKED, STATE_FRESH, STATES };
 static uint64_t area_pages = 128;
 static uint64_t pairs_count = 3;
 static uint64_t prodders = 1;
+static uint64_t pagers = 1;
 
 static const struct number_option options[] = {
 	{ "pages", &area_pages },
 	{ "pairs", &pairs_count },
 	{ "prodders", &prodders },
+	{ "pagers", &pagers },
 	{ 0 },
 };
 
 static struct pair *pairs;
 static int uffd;
+static struct area filler;
+static counter_t *full_rounds, *paged_again;
 static counter_t *moved, *moved_swapped, *untold_moves, *again, *busy, *remote_reads, *missing_reads;
 
 static uint8_t *place(const struct pair *pair, unsigned int area, size_t page)
@@ -253,6 +269,56 @@ static void reader(struct worker *worker)
 	}
 }
 
+/* Where the page is, or was a moment ago: it may be a hole by then. */
+static void pager(struct worker *worker)
+{
+	const struct pair *pair = worker->argument;
+
+	while (!run_over()) {
+		const size_t page = rng_below(&worker->rng, area_pages);
+
+		page_out(place(pair, atomic_load(&pair->here[page]), page), PAGE);
+		count(paged_again, 1);
+		sleep_us(rng_below(&worker->rng, 1000));
+	}
+}
+
+/* The longer ones end with the run. */
+static void rest(uint64_t us)
+{
+	const uint64_t end = now_ns() + us * 1000;
+
+	while (!run_over() && now_ns() < end)
+		sleep_us(5000);
+}
+
+/* What a swapoff brings back goes out again: to the other devices, or as soon as there is room. */
+static void fill_devices(struct rng *rng)
+{
+	const uint64_t end = now_ns() + rng_between(rng, FULL_LEAST, FULL_MOST) * 1000;
+
+	for (size_t page = 0; page < filler.pages && !run_over(); page++)
+		area_write(&filler, page, 0);
+	while (!run_over() && now_ns() < end) {
+		page_out(filler.base, filler.length);
+		sleep_us(REFILL);
+	}
+	/* What did not go out found no room. */
+	if (resident_pages(filler.base, filler.length))
+		count(full_rounds, 1);
+}
+
+static void fill(struct worker *worker)
+{
+	while (!run_over()) {
+		rest(rng_between(&worker->rng, ROOMY_LEAST, ROOMY_MOST));
+		fill_devices(&worker->rng);
+		for (size_t page = 0; page < filler.pages && !run_over(); page += rng_between(&worker->rng, 1, 64))
+			area_verify(&filler, page, false);
+		area_drop(&filler, 0, filler.pages);
+	}
+}
+
 static void uffd_open(void)
 {
 	/* SIGBUS for a missing page: a lost record ends the run with an error and not with a thread that waits for ever. */
@@ -314,6 +380,8 @@ static void setup(void)
 	busy = counter("move_ebusy");
 	remote_reads = counter("remote_reads");
 	missing_reads = counter("remote_reads_missing");
+	full_rounds = counter("full_rounds");
+	paged_again = counter("paged_again");
 	pairs = locked_memory(PAIRS_MAX * sizeof(*pairs));
 	if (pairs_count > PAIRS_MAX || !pairs_count)
 		run_fail("--pairs");
@@ -321,6 +389,8 @@ static void setup(void)
 	for (uint64_t i = 0; i < pairs_count; i++)
 		pair_new(&pairs[i], i + 1);
 	pairs[pairs_count - 1].read = true;
+	/* More than there are slots: each device has a header. */
+	area_new(&filler, AREA_SMALL, PAIRS_MAX + 1, device_count() * (DEVICE / PAGE), -1);
 }
 
 static void load(void)
@@ -331,6 +401,8 @@ static void load(void)
 		threads_add(&threads, 1, mover, &pairs[i]);
 	threads_add(&threads, prodders, prodder, NULL);
 	threads_add(&threads, 1, reader, &pairs[pairs_count - 1]);
+	threads_add(&threads, pagers, pager, &pairs[pairs_count - 1]);
+	threads_add(&threads, 1, fill, NULL);
 	threads_join(&threads);
 }
 
@@ -353,6 +425,7 @@ static void verify(void)
 {
 	for (uint64_t i = 0; i < pairs_count; i++)
 		verify_pair(&pairs[i]);
+	area_verify_all(&filler);
 }
 
 int main(int argc, char **argv)
