@@ -218,7 +218,8 @@ bool area_rebuild_of_pieces(struct area *area, struct rng *rng)
 
 	if (access(SPLIT, W_OK))
 		return false;
-	area_drop_all(area);
+	/* Not only its pages, but its page tables go: so the next fault can have a huge page. */
+	area_renew(area);
 	/* From here on no page of it comes to the swap cache: those that it gets now have been locked from their beginning. */
 	if (mlock(area->base, area->length)) {
 		run_error("mlock", errno);

@@ -24,6 +24,19 @@ uint64_t device_used_kib(unsigned int device);
 bool device_on(unsigned int device, int priority);
 bool device_off(unsigned int device);
 
+/* For who calls swapon() by itself: that was done. */
+void device_has_come(unsigned int device);
+/*
+ * For who calls swapoff() by itself: it is watched from one call to the next. The first one gives what the second one takes. `off`: the
+ * device was swapped off.
+ */
+struct leave {
+	uint64_t since;
+	int window; /* of delay injection */
+};
+struct leave device_leaves(unsigned int device);
+void device_has_left(unsigned int device, struct leave leave, bool off);
+
 /*
  * Puts this thread ahead of the load, whose threads outnumber the CPUs: otherwise a swapoff takes seconds, and there are
  * few of them. The swapoff loops are.

@@ -89,6 +89,11 @@ uint64_t device_used_kib(unsigned int device)
 	return used;
 }
 
+void device_has_come(unsigned int device)
+{
+	shared->devices[device].on = true;
+}
+
 bool device_on(unsigned int device, int priority)
 {
 	struct shared_device *d = &shared->devices[device];
@@ -187,34 +192,47 @@ bool kernel_injects_delays(void)
 	return delays_injected;
 }
 
-bool device_off(unsigned int device)
+struct leave device_leaves(unsigned int device)
 {
 	struct shared_device *d = &shared->devices[device];
-	const uint64_t start = now_ns();
-	int status, window;
+	struct leave leave = { .since = now_ns() };
 
 	d->leaving_task = gettid();
-	d->leaving_since = start;
+	d->leaving_since = leave.since;
 	if (delays_injected)
 		sleep_us(NOTICE);
-	window = open(WINDOW, O_RDONLY | O_CLOEXEC);
+	leave.window = open(WINDOW, O_RDONLY | O_CLOEXEC);
 	/* Before it: who is to be held until its end has read an entry of the device, and swapoff is quick. */
-	if (window >= 0)
+	if (leave.window >= 0)
 		sleep_us(ARRIVAL);
-	status = leave(d);
-	if (window >= 0)
-		close(window);
+	return leave;
+}
+
+void device_has_left(unsigned int device, struct leave leave, bool off)
+{
+	struct shared_device *d = &shared->devices[device];
+
+	if (leave.window >= 0)
+		close(leave.window);
 	d->leaving_since = 0;
-	if (status) {
-		run_error("swapoff", status);
-		return false;
-	}
+	if (!off)
+		return;
 	d->on = false;
-	note_duration(now_ns() - start);
+	note_duration(now_ns() - leave.since);
 	/* Only those that had somebody to race with count. */
 	if (shared->phase == PHASE_RUNNING && !shared->over)
 		atomic_fetch_add(&shared->swapoffs, 1);
-	return true;
+}
+
+bool device_off(unsigned int device)
+{
+	const struct leave leaving = device_leaves(device);
+	const int status = leave(&shared->devices[device]);
+
+	device_has_left(device, leaving, !status);
+	if (status)
+		run_error("swapoff", status);
+	return !status;
 }
 
 static bool one_is_leaving(void)
