@@ -50,9 +50,14 @@ static const char *const deed_names[] = {
 	"lock", "mincore", "collapse", "populate", "guard", "ask", "poke", "splice", "report", "split",
 };
 
-/* Nothing is left of it; the first write of anonymous memory gets a huge page where the kernel has one. */
-static void fill(struct area *area)
+/*
+ * Nothing is left of it. Where it is mapped anew, no table of small pages is left either: then the first write of anonymous memory gets a
+ * huge page where the kernel has one.
+ */
+static void fill(struct area *area, bool anew)
 {
+	if (anew)
+		area_renew(area);
 	area_drop_all(area);
 	for (size_t page = 0; page < area->pages && !run_over(); page++)
 		area_write(area, page, 0);
@@ -134,7 +139,7 @@ static void do_step(struct owner *owner, struct rng rng)
 		fork_child(owner);
 	step.area = rng_below(&step.rng, 2) ? &owner->anonymous : &owner->file;
 	if (choice < 2)
-		fill(step.area);
+		fill(step.area, choice);
 	else if (choice < 4)
 		swap_out_all(step.area);
 	else if (choice == 4)
@@ -191,8 +196,8 @@ static void setup(void)
 		area_new(&owners[i].anonymous, AREA_HUGE, 1 + 2 * i, pages, -1);
 		area_new(&owners[i].file, AREA_FILE_HUGE, 2 + 2 * i, pages, -1);
 		owners[i].snapshot = oracle_new(0, pages);
-		fill(&owners[i].anonymous);
-		fill(&owners[i].file);
+		fill(&owners[i].anonymous, false);
+		fill(&owners[i].file, false);
 	}
 }
 

@@ -14,8 +14,10 @@
 #define _GNU_SOURCE
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "area-ways.h"
@@ -27,9 +29,10 @@
 
 #define ACTORS_MAX 8
 #define FORK_ONE_IN 24
-/* Of the forks: so many children at once, which end at once. */
+/* Of the forks: so many children at once, which end at once, and a process that is killed while it forks. */
 #define STORM_ONE_IN 3
 #define STORM 4
+#define KILLED_AFTER 4000 /* microseconds, at most */
 /* Of the switcher: 6.12 to 6.19 read large folios in only until zswap is first used. */
 #define ROUNDS_WITHOUT_ZSWAP 6
 #define DEEDS_MAX 32
@@ -63,7 +66,7 @@ static struct actor actors[ACTORS_MAX];
 static int uffd;
 static _Atomic uint64_t acting; /* actors that have not ended */
 static counter_t *done[DEEDS_MAX]; /* of each deed */
-static counter_t *looks, *raced_looks, *forks, *storms, *switches, *lifted;
+static counter_t *looks, *raced_looks, *forks, *storms, *killed_forkers, *switches, *lifted;
 
 /* The parent may have anything there by now, or nothing, or be gone: whatever the call says is right. */
 static void ask_parent(const struct area *area, size_t first, size_t count, struct rng *rng)
@@ -140,6 +143,30 @@ static void storm(void)
 	count(storms, 1);
 }
 
+static void fork_again_and_again(void *unused)
+{
+	(void)unused;
+	while (!run_over()) {
+		const pid_t child = fork();
+
+		if (!child)
+			_exit(0);
+		if (child > 0)
+			waitpid(child, NULL, 0);
+	}
+}
+
+/* It is killed in the middle of a fork, mostly: of the new process there is a part, which a swapoff finds. */
+static void kill_forker(struct rng *rng)
+{
+	const int child = child_start(fork_again_and_again, NULL);
+
+	sleep_us(rng_below(rng, KILLED_AFTER));
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	count(killed_forkers, 1);
+}
+
 static void fork_child(struct actor *actor)
 {
 	child_reap(&actor->child);
@@ -174,8 +201,10 @@ static void do_step(struct actor *actor, struct rng rng)
 
 	if (forks_now)
 		fork_child(actor);
-	if (forks_now && rng_below(&step.rng, STORM_ONE_IN) == 0)
+	if (forks_now && rng_below(&step.rng, STORM_ONE_IN) == 0) {
 		storm();
+		kill_forker(&step.rng);
+	}
 	if (!choose_area(&step, actor, deed->kinds))
 		return;
 	/* What is freed Linux 6.19 may take from a child that shares it (docs/found/): free-forked is its workload. */
@@ -311,6 +340,7 @@ static void name_counters(void)
 	}
 	forks = counter("forks");
 	storms = counter("storms");
+	killed_forkers = counter("killed_forkers");
 	looks = counter("looks_of_others");
 	raced_looks = counter("looks_that_raced");
 	lifted = counter("protections_lifted");
