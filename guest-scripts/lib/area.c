@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -24,6 +25,7 @@
 #define THP "/sys/kernel/mm/transparent_hugepage/"
 #define HUGE_MOST (8u << 20)
 #define PIN_TRIES 100
+#define NOT_REGISTERED "userfaultfd(2): without UFFD_FEATURE_EVENT_REMAP a range that mremap() moves is registered no longer; pagemap.rst"
 
 void area_allow_large_folios(void)
 {
@@ -86,6 +88,7 @@ void area_new(struct area *area, enum area_kind kind, uint64_t id, size_t pages,
 	area->length = 1u << kind & HUGE ? HUGE_ALIGN : pages * PAGE;
 	area->fd = is_file ? memory_file("area", area->length) : -1;
 	area->uffd = is_file ? -1 : uffd;
+	area->across = !area_is(area, HUGE);
 	if (is_file)
 		area->base = kind == AREA_PRIVATE ? map_file_privately(area->fd, area->length) : map_file(area->fd, area->length);
 	else
@@ -259,6 +262,22 @@ void area_renew(struct area *area)
 		oracle_end(&area->oracle, page, 1, is_file ? oracle_holds(&area->oracle, page) : HOLDS_ZEROS);
 }
 
+/* A mapping that was moved is registered nowhere, until it is registered again. */
+static void check_unprotected(const struct area *area)
+{
+	char seen[64];
+
+	for (size_t page = 0; page < area->pages; page++) {
+		const uint64_t word = pagemap_word(area_page(area, page));
+
+		if (!(word & PAGEMAP_PROTECTED))
+			continue;
+		snprintf(seen, sizeof(seen), "pagemap %" PRIx64, word);
+		run_mismatch(page, KIND_WRONG, NOT_REGISTERED, "no page is write-protected after mremap()", seen);
+		return;
+	}
+}
+
 bool area_shift(struct area *area, bool leave)
 {
 	uint8_t *const from = area->base, *to;
@@ -266,11 +285,13 @@ bool area_shift(struct area *area, bool leave)
 	/* mremap() of what a call on a part of it has split fails, or moves the first piece only. */
 	if (!is_one_mapping(from, area->length))
 		return false;
-	to = reserved_addresses(area->length);
+	to = area->across ? reserved_addresses_across(area->length) : reserved_addresses(area->length);
+	area->across = !area->across && !area_is(area, HUGE);
 	atomic_fetch_add(&area->remaps, 1);
 	if (mremap(from, area->length, area->length, MREMAP_MAYMOVE | MREMAP_FIXED | (leave ? MREMAP_DONTUNMAP : 0), to) != to)
 		run_fail("mremap");
 	area->base = to;
+	check_unprotected(area);
 	if (leave && munmap(from, area->length))
 		run_error("munmap", errno);
 	advise(area);

@@ -37,6 +37,7 @@ struct area {
 	size_t length; /* bytes that are mapped */
 	int fd; /* of a file, or -1 */
 	int uffd; /* that it is registered with, or -1 */
+	bool across; /* area_shift() takes it next to where two page tables map it */
 	_Atomic uint32_t remaps; /* odd while other addresses become its own */
 	struct oracle oracle;
 	char history[120]; /* what was done with it last */
@@ -82,7 +83,7 @@ bool area_guard(struct area *area, size_t first, size_t count);
 void area_free(struct area *area, size_t first, size_t count);
 /* Unmapped and mapped again at the same addresses, at once: anonymous memory is zeros then. */
 void area_renew(struct area *area);
-/* To other addresses, by mremap(); with `leave` the old ones stay mapped, and empty, until they are unmapped. False: not possible. */
+/* To other addresses, by mremap(), every second time across the border of a page table; with `leave` the old ones stay mapped, and empty, until they are unmapped. False: not possible. */
 bool area_shift(struct area *area, bool leave);
 /* Anonymous memory: cut after `keep` pages and made as long as before. False: not possible. */
 bool area_recut(struct area *area, size_t keep);

@@ -38,6 +38,16 @@ void *reserved_addresses(size_t length)
 	return aligned;
 }
 
+void *reserved_addresses_across(size_t length)
+{
+	uint8_t *const memory = reserved_addresses(2 * HUGE_ALIGN);
+	uint8_t *const start = memory + HUGE_ALIGN - length / PAGE / 2 * PAGE;
+
+	munmap(memory, start - memory);
+	munmap(start + length, memory + 2 * HUGE_ALIGN - start - length);
+	return start;
+}
+
 bool is_one_mapping(const void *address, size_t length)
 {
 	const uint64_t first = (uintptr_t)address;

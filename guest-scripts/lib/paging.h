@@ -18,6 +18,8 @@ void *locked_memory(size_t length);
 void *private_memory(size_t length);
 /* Addresses of their own for a mapping of this length, aligned to HUGE_ALIGN: PROT_NONE, to be mapped over. */
 void *reserved_addresses(size_t length);
+/* The same for at most HUGE_ALIGN, half of them before such a border: two page tables map them, and a large folio may lie in both. */
+void *reserved_addresses_across(size_t length);
 /* The whole range is one mapping: neither split nor with a gap. */
 bool is_one_mapping(const void *address, size_t length);
 /* MAP_SHARED of a memfd, aligned to HUGE_ALIGN, untouched. */

@@ -579,10 +579,13 @@ static void drop_caches(struct worker *worker)
 		put_text("/proc/sys/vm/drop_caches", what[rng_below(&worker->rng, 4)]);
 		if (i % 8 == 7)
 			put_text("/sys/module/zswap/parameters/enabled", i / 8 % 2 ? "Y" : "N");
+		/* Until the next round it is full: it writes back, from one cgroup after another, also from those that are being removed. */
+		put_text("/sys/module/zswap/parameters/max_pool_percent", i % 8 == 3 ? "0" : "20");
 		if (i % 16 == 15)
 			put_text("/sys/kernel/mm/lru_gen/enabled", i / 16 % 2 ? "y" : "n");
 		count(drops, 1);
 	}
+	put_text("/sys/module/zswap/parameters/max_pool_percent", "20");
 }
 
 /* --- the frame --- */

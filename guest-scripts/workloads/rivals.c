@@ -2,7 +2,7 @@
 /*
  * rivals: several tasks swap the same device on, and off, at the same time, while its pages are in use.
  *
- *   rivals    two for each device. Both call swapon(), and one of them must have it; both call swapoff(), and one of them must have done it;
+ *   rivals    two for each device. Both call swapon(), and one of them must have it; both call swapoff(), and one must have done it;
  *   a meddler swaps on what is no swap area: damaged headers, a file with a hole, other files. It must be refused. Now and then it has a
  *             file of many extents, and swaps it on and off: a file whose blocks lie between those of the first keeps what it had;
  *   owners    write records, page them out, and read them;

@@ -89,6 +89,20 @@ static void pages_go_with_their_mapping(void)
 		}
 }
 
+static void every_second_shift_is_across_the_border_of_a_page_table(void)
+{
+	for (unsigned int i = 0; i < 4; i++) {
+		if (!i)
+			start_anew(AREA_LARGE);
+		CHECK(area_shift(&area, false));
+		CHECK_NUMBER((uintptr_t)area_page(&area, i % 2 ? 0 : PAGES / 2) % HUGE_ALIGN, 0);
+		check_all(HOLDS_RECORD, HOLDS_RECORD);
+	}
+	start_anew(AREA_HUGE);
+	CHECK(area_shift(&area, false));
+	CHECK_NUMBER((uintptr_t)area.base % HUGE_ALIGN, 0);
+}
+
 static void a_mapping_in_pieces_is_not_shifted(void)
 {
 	start_anew(AREA_SMALL);
@@ -231,6 +245,7 @@ int main(void)
 	RUN(freed_pages_are_either_and_what_was_zeros_stays_so);
 	RUN(memory_that_is_mapped_anew_is_zeros_and_a_file_is_what_it_was);
 	RUN(pages_go_with_their_mapping);
+	RUN(every_second_shift_is_across_the_border_of_a_page_table);
 	RUN(a_mapping_in_pieces_is_not_shifted);
 	RUN(what_is_cut_off_comes_back_as_zeros);
 	RUN(zeros_are_written_to_pages_that_were_dropped);
