@@ -65,7 +65,8 @@ struct contest {
 	uint64_t late;
 	int status;
 	_Atomic uint32_t asked, answered;
-	_Atomic bool ended;
+	/* Either of the two may have been left out (--without). */
+	_Atomic bool begun, ended, has_second;
 };
 
 static struct contest contests[RIVALLED_MOST];
@@ -98,7 +99,8 @@ static void second_rival(struct worker *worker)
 {
 	struct contest *contest = &contests[worker->index];
 
-	while (!contest->ended) {
+	contest->has_second = true;
+	while (!contest->ended && !(run_over() && !contest->begun)) {
 		if (contest->asked == contest->answered) {
 			sleep_us(ATTENTION);
 			continue;
@@ -118,6 +120,11 @@ static int contend(struct contest *contest, bool on, struct rng *rng)
 	contest->on = on;
 	contest->discards = rng_below(rng, 2);
 	contest->late = rng_below(rng, 2) ? rng_below(rng, LATE_MOST) : 0;
+	if (!contest->has_second) {
+		contest->status = on ? EBUSY : EINVAL;
+		operations_add(1);
+		return contend_now(contest);
+	}
 	atomic_fetch_add(&contest->asked, 1);
 	sleep_us(ATTENTION + late);
 	status = contend_now(contest);
@@ -193,6 +200,7 @@ static void first_rival(struct worker *worker)
 	struct rng *rng = &worker->rng;
 	bool fair = true;
 
+	contest->begun = true;
 	run_ahead();
 	while (!run_over() && fair) {
 		rest(rng_between(rng, ON_LEAST, ON_MOST));
