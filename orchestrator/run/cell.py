@@ -305,8 +305,8 @@ def _work(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest) -> End:
         # A guest that hangs may not answer; one that reported and then has another number was not this mutant.
         if case.mutant_counts is None and end.ending is Ending.REPORTED:
             return End(ending=Ending.LOST, detail=f"the guest no longer has mutant {cell.mutant}", fault=Fault.GUEST)
-    told = case.guests.stop_when_red and watched.ending is Ending.SWAPOFF_STUCK
-    if watched.ending in _WORTH_A_LOOK and not told and vm.alive():
+    reported = case.guests.stop_when_red and watched.ending is Ending.SWAPOFF_STUCK
+    if watched.ending in _WORTH_A_LOOK and not reported and vm.alive():
         case.begin(Phase.EVIDENCE)
         return _with_evidence(case, end, vm, pulse)
     return end

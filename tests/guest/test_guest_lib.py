@@ -219,7 +219,7 @@ def test_a_guest_sees_the_splats_that_the_judge_sees(programs: Programs, tmp_pat
 def test_a_splat_that_is_allowed_does_not_fail_a_guest_and_others_do(programs: Programs, tmp_path: Path) -> None:
     oom = "Huh VM_FAULT_OOM leaked out to the #PF handler. Retrying PF"
     bug, warning = "BUG: Bad page state in process a", "WARNING: CPU: 1 PID: 2 at mm/swapfile.c:12 foo+0x1/0x2"
-    others = [f"harmless {number}" for number in range(60)]
+    others = [f"harmless {number}" for number in range(120)]
     refs = "percpu ref (swap_users_ref_free) <= 0 (-1) after switching to atomic"
 
     assert failing(programs, tmp_path, [oom]) == {oom}
