@@ -63,6 +63,7 @@ class MatrixChoices:
     base: Base
     workloads: tuple[ChosenWorkload, ...] = ()
     unreached: tuple[str, ...] = ()  # changed files that no workload runs by the reach maps, or else is meant for
+    inert: str = ""  # why no cell can show what the series does
     left_out: tuple[tuple[str, str], ...] = ()  # arch, what this host lacks for it
     chosen_suites: tuple[ChosenSuite, ...] = ()  # by the reach maps; they run beside the workloads
     suites: tuple[ChosenSuite, ...] = ()  # not run: building one takes minutes
@@ -77,6 +78,8 @@ class MatrixChoices:
                 others.setdefault(one.reason, []).append(one.name)
         for reason, names in others.items():
             yield f"{'further ' * bool(meant)}workloads: {', '.join(names)}: {reason}"
+        if self.inert:
+            yield self.inert
         if self.unreached:
             yield f"no workload is known to reach {listed(self.unreached)}"
         if self.chosen_suites:

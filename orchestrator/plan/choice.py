@@ -21,6 +21,8 @@ _NEAR_SWAP = (
 )
 _COMPILED = frozenset({".c", ".S", ".rs"})
 _HEADERS = frozenset({".h"})
+# Their programs run on the host or in user space: no part of an image is made of them.
+_OUTSIDE_OF_THE_KERNEL = ("Documentation/", "LICENSES/", "scripts/", "tools/", "samples/")
 _NAMED = 3
 
 
@@ -34,6 +36,7 @@ class Choice:
     reached: frozenset[str] = frozenset()  # files that are reached by measurement, whatever the workloads say
     missed: frozenset[str] = frozenset()  # and those that are not
     users: frozenset[str] = frozenset()  # workloads that use interface files of the series
+    inert: str = ""  # why no cell can show what the series does; "" where it changes code of the kernel
 
     @property
     def unreached(self) -> tuple[str, ...]:
@@ -71,7 +74,8 @@ def choose(
         chosen += [ChosenWorkload(name=load.name, reason=why) for load in others]
     files = {load.name: load.files for load in workloads}
     names = frozenset(load.name for load in users)
-    return Choice(chosen=tuple(chosen), code=tuple(_code(changed_files)), files=files, users=names)
+    code = tuple(_code(changed_files))
+    return Choice(chosen=tuple(chosen), code=code, files=files, users=names, inert=_inert(changed_files))
 
 
 def by_reach(choice: Choice, reach: ChangedReach, functions: Collection[SourceFunction] = ()) -> Choice:
@@ -141,3 +145,16 @@ def _code(files: Collection[str]) -> list[str]:
     """What a compiler reads: sources, and headers only where there is nothing else, as they belong to many."""
     sources = sorted(file for file in files if PurePosixPath(file).suffix in _COMPILED)
     return sources or sorted(file for file in files if PurePosixPath(file).suffix in _HEADERS)
+
+
+def _inert(files: Collection[str]) -> str:
+    """What the cells of a series without kernel code can't show; "" for any other."""
+    if _code([file for file in files if not file.startswith(_OUTSIDE_OF_THE_KERNEL)]):
+        return ""
+    if not files:
+        return "the series as a whole changes nothing: its patches take each other back"
+    beside = [file for file in files if file.startswith(_OUTSIDE_OF_THE_KERNEL)]
+    if len(beside) == len(files):
+        return f"the series changes nothing that a kernel is built from: only {listed(tuple(sorted(files)), _NAMED)}"
+    named = listed(tuple(sorted(file for file in files if file not in beside)), _NAMED)
+    return f"the series changes no C, assembly or Rust code: the cells show only whether a kernel with {named} works"

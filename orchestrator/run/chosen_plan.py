@@ -144,6 +144,7 @@ def _planned(
         base=chosen.base,
         workloads=tuple(named) if selection.workloads else workloads.chosen,
         unreached=() if selection.workloads else workloads.unreached,
+        inert=workloads.inert if series.patches else "",
         left_out=left_out,
     )
     return plan, choices

@@ -11,10 +11,12 @@ _ONE_LINE = re.compile(r"^[A-Za-z_].*\).*\{.*\}\s*$")
 # `static inline int f(int x) {`: headers that user space shares are written in that way, too.
 _OPENED_BEHIND = re.compile(r"^[A-Za-z_].*\)[^;={}]*\{\s*$")
 # Where the lines above a body no longer belong to its head.
-_NOT_HEAD = re.compile(r"^\s*$|^#|[;}]\s*$|\*/\s*$")
+_NOT_HEAD = re.compile(r"^\s*$|[;}]\s*$|\*/\s*$")
+_COMMENT = re.compile(r"/\*.*?\*/")
 _NAME = re.compile(r"([A-Za-z_]\w*)\s*\(")
 # SYSCALL_DEFINE2(swapon, ...) and its like: the name is what they are given.
 _DEFINED = re.compile(r"(?:COMPAT_)?SYSCALL_DEFINE\d\s*\(\s*(\w+)")
+_MADE = re.compile(r"^\s*(?:(?:NOTRACE_)?BPF_CALL_\d|DEFINE_IDTENTRY\w*)\s*\(\s*(\w+)")
 _ATTRIBUTES = frozenset({"__attribute__", "__acquires", "__releases", "__must_hold", "__aligned", "__section"})
 
 
@@ -83,13 +85,26 @@ def _extent(lines: Sequence[str], body: int, head_end: int, last: int) -> Extent
 def _head(lines: Sequence[str], body: int) -> int:
     """The line number of the first line of the head whose body opens at line number `body`."""
     first = body
-    while first > 1 and not _NOT_HEAD.search(lines[first - 2]):
+    # Some heads have an empty line behind them.
+    while first > 1 and not lines[first - 2].strip():
         first -= 1
-    return first
+    # Those of which #ifdef has several are one: up to the line before all of them.
+    several = first > 1 and lines[first - 2].startswith("#endif")
+    end = first
+    while first > 1 and not _ends_head(lines[first - 2], several=several):
+        first -= 1
+    return body if first == end else first
+
+
+def _ends_head(line: str, *, several: bool) -> bool:
+    """Whether a line is no part of the head below it: code with a comment behind it is one, a comment alone is not."""
+    return bool(_NOT_HEAD.search(_COMMENT.sub("", line))) or (line.startswith("#") and not several)
 
 
 def _name(head: Sequence[str]) -> str:
     text = " ".join(head)
     if defined := _DEFINED.search(text):
         return f"sys_{defined[1]}"
+    if made := _MADE.search(text):
+        return made[1]
     return next((name for name in _NAME.findall(text) if name not in _ATTRIBUTES), "")

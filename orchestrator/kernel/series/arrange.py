@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which mails of a mailbox or folder are the series, and in which order: all of one version, and nothing else. Pure."""
 
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ def arrange(pieces: Sequence[Piece], shown: str, *, version: str = "", alone: bo
     left_out: list[LeftOut] = []
     patches = _patches(pieces, left_out)
     if not patches:
-        raise _nothing(shown, left_out)
+        raise _nothing(shown, left_out, pieces)
     wanted = _one_version(patches, shown, version, left_out)
     patches = _without_copies([one for one in patches if _version(one) in ("", wanted)], left_out)
     patches = _numbered_alone(patches, shown, left_out)
@@ -139,14 +140,22 @@ def _fix_up(piece: Piece, numbered: set[str]) -> str:
     return ""
 
 
-def _nothing(shown: str, left_out: Sequence[LeftOut]) -> UserError:
+def _nothing(shown: str, left_out: Sequence[LeftOut], pieces: Sequence[Piece]) -> UserError:
     diffs = [one for one in left_out if one.diff]
     if diffs:
         return UserError(
             f"{shown} has no patch: {diffs[0].what!r} is {diffs[0].why}",
             hint="to test such a diff, save it by itself: a file that begins with its line `diff --git`",
         )
-    return UserError(f"{shown} is no patch: no diff in it")
+    return lacking(shown, pieces)
+
+
+def lacking(shown: str, pieces: Iterable[Piece], forms: str = "") -> UserError:
+    """The error for something without any diff; `forms`: what would be a series."""
+    found = next((piece.instead for piece in pieces if piece.instead and not piece.subject.reply), None)
+    if found:
+        return UserError(f"{shown} is no patch: it is {found.what}", hint=found.command.format(path=shlex.quote(shown)))
+    return UserError(f"{shown} is no patch: no diff in it" + (f"; a series is {forms}" if forms else ""))
 
 
 def _version(piece: Piece) -> str:
@@ -158,7 +167,8 @@ def _one_version(patches: Sequence[Piece], shown: str, version: str, left_out: l
     listed = ", ".join(f"v{one} ({count} patches)" for one, count in sorted(found.items(), key=_by_version))
     if version and found:
         if version not in found:
-            raise UserError(f"{shown} has no v{version}; it has {listed}")
+            newest = max(found, key=lambda one: _by_version((one, 0)))
+            raise UserError(f"{shown} has no v{version}; it has {listed}", hint=f"--series-version {newest}")
         left_out += [
             LeftOut(what=one.what, why=f"v{_version(one)} of the series")
             for one in patches
@@ -243,7 +253,11 @@ def _missing(missing: Sequence[int], total: int, beside: Sequence[Piece], shown:
     more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
     empty = [one for one in beside if one.subject.number in missing and not one.subject.reply]
     if empty:
-        return UserError(f"{shown}: {empty[0].what!r} has no diff in it: sent as HTML, or cut off?")
+        what = empty[0].instead.what if empty[0].instead else "cut off?"
+        return UserError(
+            f"{shown}: {empty[0].what!r} has no diff in it: {what}",
+            hint=f"less {shlex.quote(shown)}; b4 am MESSAGE-ID fetches the whole series",
+        )
     return UserError(
         f"{shown}: {named}{more} {'is' if len(missing) == 1 else 'are'} missing",
         hint="b4 am MESSAGE-ID fetches the whole series; to test a part, name its files in a file `series` beside them",

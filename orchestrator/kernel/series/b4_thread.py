@@ -18,7 +18,8 @@ from orchestrator.host.paths import scratch_folder
 from orchestrator.host.process import find_tool, last_lines, run
 from orchestrator.kernel.series.packed import read_packed
 
-_ID = re.compile(r"[^\s<>@]+@[^\s<>@]+")
+# stash@{0} is a commit.
+_ID = re.compile(r"[^\s<>@]+@(?!\{)[^\s<>@]+")
 # A Path has only one of the slashes after the colon.
 _LINK = re.compile(r"https?:/+[^/\s]+/([^\s?#]+)")
 _UNKNOWN = re.compile(r"No messages found|Could not find|error: 404\b|\b404 Not Found")

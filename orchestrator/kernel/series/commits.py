@@ -2,6 +2,7 @@
 """A git range A..B of the user's tree as patches, whatever its settings; nothing is written into the repository."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,15 @@ def read_range(text: str, tree: Path | None, *, folder: Path, log: Path, until: 
     return _Reader(text, tree, folder, log, until).read()
 
 
+def is_commit(text: str, tree: Path, *, log: Path, until: Deadline) -> bool:
+    """Whether a text names one commit of a tree's repository, such as HEAD, topic, v6.19 or COMMIT^!."""
+    name = text.removesuffix("^!")
+    if not is_git_checkout(tree, log=log, until=until):
+        return False
+    argv = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    return git(argv, tree, log=log, until=until).status == 0
+
+
 class _Reader:
     def __init__(self, text: str, tree: Path, folder: Path, log: Path, until: Deadline) -> None:
         first, _, last = text.partition("..")
@@ -89,8 +99,21 @@ class _Reader:
     def _known(self, *arguments: str) -> str:
         done = self._git(*arguments)
         if done.status != 0 or not done.output.strip():
-            raise UserError(f"{self.text} is no range of commits in {self.tree}:\n{last_lines(done.output, 3)}")
+            raise self._unknown(last_lines(done.output, 3))
         return done.output.split()[-1]
+
+    def _unknown(self, detail: str) -> UserError:
+        where = shlex.quote(str(self.tree))
+        if self._lines("rev-parse", "--is-shallow-repository") == ["true"]:
+            return UserError(
+                f"{self.text} is no range of commits in {self.tree}, which is a shallow clone:\n{detail}",
+                hint=f"git -C {where} fetch --unshallow --tags",
+            )
+        names = " ".join(map(shlex.quote, (self.first, self.last)))
+        return UserError(
+            f"{self.text} is no range of commits in {self.tree}:\n{detail}",
+            hint=f"git -C {where} rev-parse {names}  # says which of them it does not know",
+        )
 
     def _listed(self, commits: str) -> list[tuple[str, str, str]]:
         said = self.folder / "said"
@@ -136,7 +159,12 @@ class _Reader:
     def _must(self, *arguments: str, env: dict[str, str] | None = None) -> str:
         done = self._git(*arguments, env=env)
         if done.status != 0:
-            raise UserError(f"git can't read {self.text} of {self.tree}:\n{last_lines(done.output, 3)}")
+            where, part = shlex.quote(str(self.tree)), shlex.quote(self.text)
+            fetch = f"git -C {where} log -p {part} > /dev/null  # fetches what a partial clone lacks"
+            raise UserError(
+                f"git can't read {self.text} of {self.tree}:\n{last_lines(done.output, 3)}",
+                hint=fetch if "promisor" in done.output else f"git -C {where} fsck",
+            )
         return done.output
 
     def _lines(self, *arguments: str, env: dict[str, str] | None = None) -> Sequence[str]:

@@ -165,6 +165,7 @@ class _Scan:
         if pair and not self.in_git_header:
             self._end_segment(at)
             self.found.segments.append((at, at))
+            self.found.headers.append(self.lines[at + 1])
         return pair
 
     def _starts(self, at: int, prefix: bytes) -> bool:

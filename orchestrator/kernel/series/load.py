@@ -3,6 +3,7 @@
 
 import hashlib
 import io
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,8 +17,8 @@ from unidiff.patch import PatchSet
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError, UserError
 from orchestrator.host.paths import scratch_folder
-from orchestrator.kernel.series.arrange import Arranged, LeftOut, arrange, check_versions, groups_of
-from orchestrator.kernel.series.commits import read_range
+from orchestrator.kernel.series.arrange import Arranged, LeftOut, arrange, check_versions, groups_of, lacking
+from orchestrator.kernel.series.commits import is_commit, read_range
 from orchestrator.kernel.series.diff_paths import FileChange, GitScratch, reading_of, reversed_names, strip_of
 from orchestrator.kernel.series.diff_text import DiffText, done_in, find_diff
 from orchestrator.kernel.series.mail import NOTHING_NOTED, NotedBase, Piece, pieces_in
@@ -27,6 +28,7 @@ from orchestrator.kernel.series.subject import parse_subject
 from orchestrator.model.series_diff import ChangedFile, DiffLine
 
 _PARSE_SECONDS = 300.0
+_LIKE_A_COMMIT = re.compile(r"[0-9a-f]{7,40}|HEAD(?:[~^]\d*)*|v\d+\.\d+(?:\.\d+)?(?:-rc\d+)?")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -182,6 +184,14 @@ class _Loader:
         return "\0".join((*self.sources[:count], str(self.tree or ""), first.author, first.subject))
 
     def add(self, path: Path) -> None:
+        try:
+            self._add(path)
+        except UserError as error:
+            if error.hint or not path.exists():
+                raise
+            raise UserError(str(error), hint=_look_at(path)) from error
+
+    def _add(self, path: Path) -> None:
         self.sources.append(str(path.resolve() if path.exists() else path))
         if path.is_dir():
             self._end_singles()
@@ -191,6 +201,8 @@ class _Loader:
         elif ".." in str(path):
             self._end_singles()
             self._add_range(str(path))
+        elif self.tree and is_commit(str(path), self.tree, log=self.place.log, until=self.place.until):
+            raise _one_commit(str(path), self.tree)
         else:
             raise UserError(f"{path} does not exist; a series is {FORMS}", hint=_look_around(path))
 
@@ -245,7 +257,7 @@ class _Loader:
     def _pieces(self, raw: bytes, name: str, shown: str, *, empty: bool = False) -> tuple[Piece, ...]:
         pieces = pieces_in(raw, name, self.place)
         if not empty and not any(piece.diff.text or piece.is_mail for piece in pieces):
-            raise UserError(f"{shown} is no patch: no diff in it; a series is {FORMS}")
+            raise lacking(shown, pieces, FORMS)
         return pieces
 
     def _end_singles(self) -> None:
@@ -300,8 +312,26 @@ class _Loader:
         )
 
 
+def _one_commit(name: str, tree: Path) -> UserError:
+    last = name.removesuffix("^!")
+    one = shlex.join(["--patch", f"{last}^..{last}", "--tree", str(tree)])
+    return UserError(
+        f"{name} is a commit of {tree}, and a series is a range of commits",
+        hint=f"{one}  # this commit alone; --patch BASE..{shlex.quote(last)}: all since BASE",
+    )
+
+
+def _look_at(path: Path) -> str:
+    """What to type where a path is there, and is no series."""
+    if path.name == "series" and path.is_file():
+        return shlex.join(["--patch", str(path.parent)])
+    return shlex.join([*(["less"] if path.is_file() else ["ls", "-l"]), str(path)])
+
+
 def _look_around(path: Path) -> str:
-    """The command that lists the folder in which the user may find what was meant."""
+    """The command that lists the folder in which the user may find what was meant, or that names a commit."""
+    if _LIKE_A_COMMIT.fullmatch(name := str(path)):
+        return f"--patch {name}^..{name} --tree DIR  # if it is a commit"
     return shlex.join(["ls", str(next(folder for folder in path.parents if folder.is_dir()))])
 
 

@@ -19,6 +19,7 @@ from orchestrator.host.errors import InfraError, UserError
 from orchestrator.host.process import last_lines
 from orchestrator.kernel.series.diff_paths import GitScratch
 from orchestrator.kernel.series.diff_text import DiffText, find_diff, has_diff, normal_line_ends
+from orchestrator.kernel.series.no_diff import HTML, NoDiff, no_diff_in
 from orchestrator.kernel.series.subject import Subject, bare_line, parse_subject
 from orchestrator.kernel.source.git import git_on_files
 
@@ -37,7 +38,13 @@ _BASE_COMMIT = re.compile(
 _CHANGE_ID = re.compile(rb"^change-id: (\S{1,200})[ \t]*$", re.MULTILINE)
 _PREREQUISITE = re.compile(rb"^prerequisite-patch-id: [0-9a-f]{40,64}\s*$", re.MULTILINE)
 _STAT = re.compile(rb"^ (\d+) files? changed(?:, (\d+) insertions?\(\+\))?(?:, (\d+) deletions?\(-\))?$", re.MULTILINE)
-_IN_BODY_FROM = re.compile(r"\s*From: (.+)")
+# The headers that a patch has below its mail's own: at the top of the text, or below a scissors line.
+_IN_BODY = re.compile(r"\s*((?:(?:From|Subject|Date): .+\n(?:[ \t]+\S.*\n)*)+)\s*\n")
+_SCISSORS = re.compile(
+    rb"^(?=.*-)(?:[-\s]|>8|8<|>%|%<|cut here)*(?:>8|8<|>%|%<)(?:[-\s]|>8|8<|>%|%<|cut here)*$", re.MULTILINE
+)
+# A text in one of these is no superset of ASCII: what a diff looks like can be seen in the decoded text alone.
+_NO_ASCII = frozenset({"utf-7", "utf-16", "utf-16le", "utf-16be", "utf-32", "utf-32le", "utf-32be"})
 # RFC 9580, 7: lines that begin with a dash are signed with "- " before them.
 _CLEAR_SIGNED = re.compile(
     rb"^-----BEGIN PGP SIGNED MESSAGE-----\n(?:[A-Za-z-]+: [^\n]*\n)*\n(?P<text>.*?\n)"
@@ -73,6 +80,7 @@ class Piece:
     is_mail: bool = False
     noted: NotedBase = NOTHING_NOTED
     stat: tuple[int, int, int] | None = None  # files, lines added and removed, as the mail itself says
+    instead: NoDiff | None = None  # what it is, where it has no diff
 
     @property
     def what(self) -> str:
@@ -122,7 +130,8 @@ def split_mailbox(raw: bytes, name: str, place: GitScratch) -> tuple[bytes, ...]
 def _pieces_of(message: bytes, name: str) -> Iterator[Piece]:
     if not _is_mail(message):
         diff = find_diff(message, prose=False)
-        yield Piece(name=name, subject=Subject(title=""), diff=diff, noted=_base(message, name))
+        instead = None if diff.text else no_diff_in(message)
+        yield Piece(name=name, subject=Subject(title=""), diff=diff, noted=_base(message, name), instead=instead)
         return
     if message.count(b"\nContent-Type:") > _MOST_PARTS:
         raise UserError(f"{name} has a mail of more than {_MOST_PARTS} parts")
@@ -139,6 +148,9 @@ def _pieces_of_mail(mail: Message, name: str) -> Iterator[Piece]:
     # Files of git format-patch, attached: each is a patch with a place of its own.
     files = [body for body in bodies if has_diff(body) and _is_mail(_without_separator(body))]
     outer = _piece(mail, bodies, name)
+    if not outer.diff.text:
+        html = not b"".join(bodies).strip() and any(part.get_content_type() == "text/html" for part in parts)
+        outer = replace(outer, instead=HTML if html else no_diff_in(b"\n".join(bodies)))
     if files and not (outer.subject.patch and len(files) == 1):
         yield _piece(mail, [body for body in bodies if body not in files], name)
         for body in files:
@@ -172,11 +184,14 @@ def _piece(mail: Message, bodies: list[bytes], name: str) -> Piece:
     subject = parse_subject(_decoded(mail, "Subject"))
     if mail["X-Patchwork-Id"] and not subject.reply:
         subject = replace(subject, patch=True)
+    own = _own_headers(bodies)
+    if (inner := parse_subject(own.get("Subject", ""))).title and not subject.reply:
+        subject = replace(subject, title=inner.title) if subject.patch else inner
     return Piece(
         name=name,
         subject=subject,
         diff=_diff_of(bodies),
-        author=_author(mail, bodies),
+        author=bare_line(own.get("From", "") or _decoded(mail, "From")),
         message_id=next(iter(_ids(mail, "Message-ID")), ""),
         answers=tuple(dict.fromkeys([*_ids(mail, "In-Reply-To"), *_ids(mail, "References")])),
         is_mail=True,
@@ -212,6 +227,9 @@ def _text_of(part: Message) -> bytes:
     if part.get_content_type() in _NO_PATCH_PART:
         return b""
     payload = part.get_payload(decode=True)
+    charset = str(part.get_content_charset("")).lower()
+    if isinstance(payload, bytes) and charset in _NO_ASCII:
+        payload = payload.decode(charset, "replace").encode()
     text = _unsigned(normal_line_ends(payload)) if isinstance(payload, bytes) else b""
     if str(part.get_param("format", "")).lower() == "flowed":
         return unflowed(text, delete_space=str(part.get_param("delsp", "")).lower() == "yes")
@@ -257,10 +275,13 @@ def _place(subject: Subject, name: str) -> str:
     return f"patch {subject.place}" if subject.place else name
 
 
-def _author(mail: Message, bodies: list[bytes]) -> str:
-    first = bodies[0].decode("utf-8", "replace") if bodies else ""
-    inside = _IN_BODY_FROM.match(first)
-    return bare_line(inside[1] if inside else _decoded(mail, "From"))
+def _own_headers(bodies: list[bytes]) -> dict[str, str]:
+    """The headers that the patch itself has in the text of its mail, as git am --scissors reads them."""
+    first = bodies[0].split(b"\ndiff --git ", 1)[0] if bodies else b""
+    cut = list(_SCISSORS.finditer(first))
+    found = _IN_BODY.match(first[cut[-1].end() if cut else 0 :].decode("utf-8", "replace"))
+    lines = re.sub(r"\n[ \t]+", " ", found[1]).splitlines() if found else []
+    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
 
 
 def _ids(mail: Message, name: str) -> list[str]:

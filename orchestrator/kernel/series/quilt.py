@@ -2,6 +2,8 @@
 """Folders of patches: quilt's `series` file, a Maildir, or files in the order of their names."""
 
 import re
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -49,9 +51,20 @@ def read_folder(folder: Path) -> Folder:
     files = sorted((one for place in places for one in place.iterdir() if one.is_file()), key=_by_numbers)
     found = [one for one in files if _is_maildir(folder) or _named_like_a_patch(one)]
     if not found:
-        raise UserError(f"{folder} has no patches ({', '.join(sorted(PATCH_SUFFIXES))}); a series is {FORMS}")
+        names = ", ".join(sorted(PATCH_SUFFIXES))
+        raise UserError(f"{folder} has no patches ({names}); a series is {FORMS}", hint=_instead_of(folder, files))
     others = tuple(one.name for one in files if one not in found and not one.name.startswith("."))
     return Folder(files=tuple(Listed(path=one) for one in found), others=others)
+
+
+def _instead_of(folder: Path, files: Sequence[Path]) -> str:
+    """What to type where a folder has no file that is named like a patch."""
+    if (folder / "patches" / "series").is_file():
+        return shlex.join(["--patch", str(folder / "patches")])
+    if files:
+        named = shlex.join(["--patch", str(files[0])])
+        return f"{named}  # one --patch for each file; or give the files names that end in .patch"
+    return shlex.join(["ls", "-l", str(folder)])
 
 
 def _by_numbers(file: Path) -> list[tuple[int, str]]:

@@ -18,6 +18,7 @@ from orchestrator.kernel.source.git import git_on_files
 _APPLY = ("apply", "--verbose", "--whitespace=nowarn")
 _LARGEST_REJECT = 16 << 20
 _FAILED_AT = re.compile(r"^error: patch failed: (.+):(\d+)$", re.MULTILINE)
+_NO_CONTENT = re.compile(r"^error: cannot apply binary patch to '(.+)' without full index line$", re.MULTILINE)
 _FAILED_FILE = re.compile(r"^error: (.+?): (.+)$", re.MULTILINE)
 _CORRUPT = re.compile(
     r"^error: (?:corrupt patch at (?:.*:)?(?:line )?\d+|.*patch fragment without header.*)$", re.MULTILINE
@@ -117,6 +118,11 @@ def _check_known(series: Series, before: dict[str, tuple[int, ...]], after: dict
 def _what_failed(
     patch: Patch, kept: Path, done: Finished, *, folder: Path, log_dir: Path, until: Deadline
 ) -> NotApplied:
+    # With the files as they were: --reject leaves those that it could do changed.
+    if _git_apply(replace(patch, reverse=not patch.reverse), kept, folder, log_dir, until, "--check").status == 0:
+        file = str(patch.changes[0].path) if patch.changes else ""
+        reason, log = "what it changes is there already", log_dir / "apply.log"
+        return NotApplied(patch=patch.name, file=file, hunk=None, reason=reason, detail=reason, log=log)
     again = _git_apply(patch, kept, folder, log_dir, until, "--reject")
     rejects = list(_keep_rejects(again.output, folder, log_dir / "rejects"))
     file, hunk = first_reject(again.output)
@@ -150,6 +156,8 @@ def first_error(output: str) -> tuple[str, str]:
     if m := _CORRUPT.search(output):
         # Not fixed with --recount: a mail that was cut off would then be tested as if it were whole.
         return "", f"{m[0].removeprefix('error: ')}: edited by hand, or cut off?"
+    if m := _NO_CONTENT.search(output):
+        return m[1], "the patch does not have its binary content; git format-patch --binary makes one that has it"
     if m := _FAILED_AT.search(output):
         return m[1], f"does not apply at line {m[2]}"
     if m := _FAILED_FILE.search(output):

@@ -3,6 +3,8 @@
 
 from pathlib import PurePosixPath
 
+import pytest
+
 from orchestrator.model.configuration import DeviceKind, SwapDevice, Workload
 from orchestrator.model.reach import ChangedReach, RankedWorkload, SourceFunction, Unseen, UnseenFunction
 from orchestrator.plan.choice import Choice, by_reach, choose
@@ -192,3 +194,25 @@ def test_no_map_takes_the_user_of_new_interface_files_away() -> None:
     choice = by_reach(choose((SHMEM, knobs), ["mm/shmem.c"], (), ("memory.a",)), ChangedReach(ranked=ranked))
 
     assert names(choice) == ["knobs", "shmem"]
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (["Documentation/mm/ksm.rst"], "changes nothing that a kernel is built from: only Documentation/mm/ksm.rst"),
+        (["tools/testing/selftests/mm/ksm_tests.c"], "changes nothing that a kernel is built from"),
+        (
+            ["mm/Kconfig", "Documentation/mm/ksm.rst"],
+            "no C, assembly or Rust code: the cells show only whether a kernel",
+        ),
+        (["arch/arm64/boot/dts/qcom/sm8550.dtsi"], "no C, assembly or Rust code"),
+        ([], "the series as a whole changes nothing"),
+        (["mm/ksm.c", "Documentation/mm/ksm.rst"], ""),
+        (["include/linux/swap.h"], ""),
+    ],
+)
+def test_a_series_without_kernel_code_is_said_to_show_nothing(files: list[str], said: str) -> None:
+    choice = choose(ALL, files)
+
+    assert said in choice.inert
+    assert bool(choice.inert) == bool(said)

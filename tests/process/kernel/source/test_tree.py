@@ -164,6 +164,29 @@ def test_a_patch_of_a_file_that_is_not_there_says_so(lab: Lab) -> None:
     assert problem.title == "1.patch: mm/nosuch.c: No such file or directory"
 
 
+@pytest.mark.parametrize("diffs", [[CHANGE_A], [CHANGE_B, ADD_AND_REMOVE]])
+def test_what_the_tree_has_already_is_said_to_be_there(diffs: list[str], lab: Lab) -> None:
+    tree = lab.tmp_path / "mine"
+    write_tree(tree)
+    (tree / "mm/b.c").write_text("int b = 2;\n")
+    (tree / "a.c").write_text(FILES["a.c"].replace("line 2\n", "LINE 2\n", 1))
+
+    problem = lab.state(series(*diffs), from_tree(tree, log=lab.logs / "list.log"))
+
+    assert isinstance(problem, NotApplied)
+    assert (problem.number, problem.reason) == (1, "what it changes is there already")
+    assert "is there already" in problem.brief
+
+
+def test_a_binary_file_without_its_content_says_what_makes_a_patch_that_has_it(lab: Lab) -> None:
+    diff = "diff --git a/a.c b/a.c\nindex 1234567..2345678 100644\nBinary files a/a.c and b/a.c differ\n"
+
+    problem = lab.state(series(diff))
+
+    assert isinstance(problem, NotApplied)
+    assert "git format-patch --binary" in problem.title
+
+
 def test_a_patch_that_was_cut_off_is_not_applied_in_part(lab: Lab) -> None:
     problem = lab.state(series("".join(CHANGE_A.splitlines(keepends=True)[:-1])))
 

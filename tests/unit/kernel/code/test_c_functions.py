@@ -3,6 +3,7 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -116,3 +117,29 @@ def test_any_text_gives_extents_in_order(text: str) -> None:
     assert all(one.first <= one.last for one in extents_at(range(1, 9), text))
     assert all(one.first <= one.last <= len(text.splitlines()) for one in found)
     assert all(before.last < after.last for before, after in pairwise(found))
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        ("static void __slab_free(struct kmem_cache *s, int cnt,\n\t\t\tunsigned long addr)\n\n", "__slab_free"),
+        ("static void f(struct rq *rq)\n\t__acquires(rq->lock) /* and more */\n", "f"),
+        ("int check(int a,\n\t/* what it points to */ int b, /* old */\n\tint c)\n", "check"),
+        (
+            "#ifdef CONFIG_BACKWARDS\nSYSCALL_DEFINE5(clone, int, a)\n#else\nSYSCALL_DEFINE5(clone, long, a)\n#endif\n",
+            "sys_clone",
+        ),
+        ("BPF_CALL_2(bpf_skb_load, int, a, int, b)\n", "bpf_skb_load"),
+        ("DEFINE_IDTENTRY_RAW_ERRORCODE(exc_page_fault)\n", "exc_page_fault"),
+    ],
+)
+def test_a_head_that_is_written_in_an_unusual_way_has_its_name(head: str, name: str) -> None:
+    (found,) = function_extents(f"int before;\n/*\n * What it does.\n */\n{head}{{\n\tg();\n}}\n")
+
+    assert (found.name, found.first) == (name, 5)
+
+
+def test_a_brace_with_nothing_above_it_is_no_head_of_what_ends_there() -> None:
+    (found,) = function_extents("int x;\n\n{\n}\n")
+
+    assert (found.name, found.first) == ("", 3)
