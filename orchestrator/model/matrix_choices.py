@@ -63,6 +63,7 @@ class MatrixChoices:
     base: Base
     workloads: tuple[ChosenWorkload, ...] = ()
     unreached: tuple[str, ...] = ()  # changed files that no workload runs by the reach maps, or else is meant for
+    unrun: tuple[str, ...] = ()  # changed functions, with reasons, where no reach map knows what runs one of them
     inert: str = ""  # why no cell can show what the series does
     left_out: tuple[tuple[str, str], ...] = ()  # arch, what this host lacks for it
     chosen_suites: tuple[ChosenSuite, ...] = ()  # by the reach maps; they run beside the workloads
@@ -78,10 +79,7 @@ class MatrixChoices:
                 others.setdefault(one.reason, []).append(one.name)
         for reason, names in others.items():
             yield f"{'further ' * bool(meant)}workloads: {', '.join(names)}: {reason}"
-        if self.inert:
-            yield self.inert
-        if self.unreached:
-            yield f"no workload is known to reach {listed(self.unreached)}"
+        yield from self._not_reached()
         if self.chosen_suites:
             chosen = ", ".join(f"{one.name} ({one.reason})" for one in self.chosen_suites)
             yield f"suites that run what no workload of this run does: {chosen}"
@@ -90,6 +88,15 @@ class MatrixChoices:
             yield f"{'further ' * bool(self.chosen_suites)}suites for what the series changes run with {named}"
         for arch, why in self.left_out:
             yield f"{arch} is left out: {why}"
+
+    def _not_reached(self) -> Iterator[str]:
+        if self.inert:
+            yield self.inert
+        if self.unrun:
+            reasons = "; ".join(self.unrun[:_MOST_LISTED])
+            yield f"by the reach maps no workload is known to run what the series changes: {reasons}"
+        if self.unreached:
+            yield f"no workload is known to reach {listed(self.unreached)}"
 
 
 _MOST_LISTED = 8

@@ -4,7 +4,7 @@
 A workload says in its YAML file what it is meant for: `files`, and the functions of its `sites`.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
@@ -36,6 +36,7 @@ class Choice:
     reached: frozenset[str] = frozenset()  # files that are reached by measurement, whatever the workloads say
     missed: frozenset[str] = frozenset()  # and those that are not
     users: frozenset[str] = frozenset()  # workloads that use interface files of the series
+    unrun: tuple[str, ...] = ()  # changed functions, each with a reason, where no map knows a workload that runs one
     inert: str = ""  # why no cell can show what the series does; "" where it changes code of the kernel
 
     @property
@@ -85,7 +86,7 @@ def by_reach(choice: Choice, reach: ChangedReach, functions: Collection[SourceFu
     chosen by its files; so does one that did too little while it was recorded. `functions` are the changed ones.
     """
     if not any(one.reached or one.likely for one in reach.ranked):
-        return choice
+        return replace(choice, unrun=tuple(_unrun(reach)) if reach.maps else ())
     by_files = {one.name: one for one in choice.chosen}
     # No map knows what they do with files of this series.
     chosen = [one for one in choice.chosen if one.name in choice.users]
@@ -104,6 +105,12 @@ def by_reach(choice: Choice, reach: ChangedReach, functions: Collection[SourceFu
     meant = {file for name in unmeasured if name in by_files for file in choice.files.get(name, ())}
     files = frozenset(function.file for function in missed) - run - meant
     return replace(choice, chosen=tuple(chosen), reached=run, missed=files)
+
+
+def _unrun(reach: ChangedReach) -> Iterator[str]:
+    yield from (f"{one.name}() ran in no workload" for one in reach.unreached)
+    yield from (f"{one.name}() ran only in {listed(loads, _NAMED)}" for one, loads in reach.elsewhere)
+    yield from (f"{one.function.name}(): {one.why}" for one in reach.unseen)
 
 
 _Shared = tuple[tuple[str, ...], tuple[str, ...]]

@@ -82,7 +82,7 @@ def changed_reach(
         maps=tuple(sorted({f"{one.kernel.version} {one.kernel.arch}" for one in maps})),
         same_source=own,
         changed=len(changes.functions),
-        ranked=_ranked(workloads, mapped, sure, likely, len(changes.functions)),
+        ranked=_ranked(workloads, mapped, sure, likely, known.blocks(sure, workloads), len(changes.functions)),
         unreached=tuple(function for function, ran in missed.items() if not ran),
         elsewhere=tuple(
             (function, tuple(sorted(called[one] for one in ran))) for function, ran in missed.items() if ran
@@ -150,6 +150,17 @@ class _Maps:
             self.asked[function] = frozenset(load for m, at in places for load in m.runs(at)) if places else None
         return self.asked[function]
 
+    def blocks(self, functions: Iterable[SourceFunction], workloads: Iterable[str]) -> Mapping[str, int]:
+        """How many blocks of these functions each workload runs; of several maps, in the one that has most."""
+        most = dict.fromkeys(workloads, 0)
+        for function in functions:
+            there = dict.fromkeys(most, 0)
+            for map_, at in self._recorded(function):
+                ran = ((load.workload, load.ran[at].blocks) for load in map_.workloads if at in load.ran)
+                there.update((name, max(count, there[name])) for name, count in ran if name in there)
+            most = {name: count + there[name] for name, count in most.items()}
+        return most
+
 
 def _by_name(functions: Iterable[SourceFunction]) -> Mapping[str, Sequence[SourceFunction]]:
     named: dict[str, list[SourceFunction]] = {}
@@ -188,21 +199,26 @@ def _caller(function: SourceFunction, changes: Changes, maps: _Maps) -> SourceFu
     return None
 
 
-def _ranked(
+def _ranked(  # all that is known of the workloads
     workloads: Sequence[str],
     mapped: Collection[str],
     sure: Mapping[SourceFunction, Collection[str]],
     likely: Mapping[SourceFunction, Collection[str]],
+    blocks: Mapping[str, int],
     changed: int,
 ) -> tuple[RankedWorkload, ...]:
-    """Next is the workload with most functions that none before it runs; at last those without a map, and the rest."""
+    """Next is the workload with most functions that none before it runs; at last those without a map, and the rest.
+
+    Of those that run as many functions, the one that runs more of their blocks.
+    """
     reached = {load: {function for function, ran in sure.items() if load in ran} for load in workloads}
     maybe = {load: {function for function, ran in likely.items() if load in ran} for load in workloads}
     left, covered, found = list(dict.fromkeys(workloads)), set[SourceFunction](), []
 
-    def rank(load: str) -> tuple[int, bool, int, int]:
+    def rank(load: str) -> tuple[int, bool, int, int, int]:
         fresh = (reached[load] | maybe[load]) - covered
-        return len(fresh), load not in mapped, len(reached[load]) + len(maybe[load]), -left.index(load)
+        functions = len(reached[load]) + len(maybe[load])
+        return len(fresh), load not in mapped, functions, blocks[load], -left.index(load)
 
     while left:
         load = max(left, key=rank)

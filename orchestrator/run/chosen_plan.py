@@ -144,6 +144,7 @@ def _planned(
         base=chosen.base,
         workloads=tuple(named) if selection.workloads else workloads.chosen,
         unreached=() if selection.workloads else workloads.unreached,
+        unrun=() if selection.workloads else workloads.unrun,
         inert=workloads.inert if series.patches else "",
         left_out=left_out,
     )

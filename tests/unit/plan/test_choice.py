@@ -133,6 +133,26 @@ def test_maps_that_know_nothing_of_a_series_change_nothing() -> None:
     assert by_reach(by_files, ChangedReach()) == by_files
 
 
+def test_where_the_maps_know_of_nothing_that_runs_a_changed_function_each_is_named_with_the_reason() -> None:
+    one, two, three = (SourceFunction("mm/shmem.c", name) for name in ("f", "g", "h"))
+    reach = ChangedReach(
+        maps=("7.1.8 x86_64",),
+        ranked=(ranked("swapin"), ranked("shmem")),
+        unreached=(one,),
+        elsewhere=((two, ("kselftest:mm",)),),
+        unseen=(UnseenFunction(function=three, why=Unseen.OUTSIDE),),
+    )
+
+    choice = by_reach(choose(ALL, ["mm/shmem.c"]), reach, [one, two, three])
+
+    assert names(choice)[0] == "shmem"
+    assert choice.unrun == (
+        "f() ran in no workload",
+        "g() ran only in kselftest:mm",
+        "h(): outside the folders of the map",
+    )
+
+
 def test_what_was_measured_also_tells_which_changed_files_nothing_reaches() -> None:
     one, two, three, four, five = (
         SourceFunction(f"mm/{file}.c", "f") for file in ("memory", "shmem", "vmscan", "slub", "zswap")

@@ -100,6 +100,17 @@ def test_where_workloads_reach_the_same_their_order_stays() -> None:
     assert order(changed_reach(["b", "a"], changes("mm/a.c:one"), [map_])) == ["b", "a"]
 
 
+def test_of_workloads_that_reach_as_many_functions_the_one_that_runs_more_of_them_goes_first() -> None:
+    map_ = reach_map({"little": ["mm/a.c:one"], "much": ["mm/a.c:one"]})
+    much = replace(map_.workloads[1], ran={function("mm/a.c:one"): Ran(4, (7, 8))})
+
+    found = changed_reach(
+        ["little", "much"], changes("mm/a.c:one"), [replace(map_, workloads=(map_.workloads[0], much))]
+    )
+
+    assert order(found) == ["much", "little"]
+
+
 def test_a_workload_that_is_in_no_map_goes_before_those_that_add_nothing() -> None:
     map_ = reach_map({"old": ["mm/a.c:one"], "idle": []})
 
