@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
-from orchestrator.model.configuration import Workload
+from orchestrator.model.configuration import DeviceKind, Workload
 from orchestrator.model.matrix_choices import ChosenWorkload, listed
-from orchestrator.model.reach import ChangedReach, SourceFunction
+from orchestrator.model.reach import ChangedReach, SourceFunction, Unseen
 
 # Swap is a part of memory management: what changes below these may break it, though no workload names the file.
 _NEAR_SWAP = (
@@ -19,6 +19,12 @@ _NEAR_SWAP = (
     *(f"include/linux/{name}" for name in ("shmem_fs", "swap", "userfaultfd", "vm", "xarray", "zswap")),
     *("drivers/block/zram/", "fs/proc/task_mmu.c", "fs/userfaultfd.c", "lib/xarray.c"),
 )
+# Drivers that a workload's own swap devices run; no YAML file names them.
+_DRIVERS: Mapping[DeviceKind, tuple[str, ...]] = {
+    DeviceKind.ZRAM: ("drivers/block/zram/zram_drv.c", "drivers/block/zram/zcomp.c"),
+    DeviceKind.NULL_BLK: ("drivers/block/null_blk/main.c",),
+    DeviceKind.VIRTIO_BLK: ("drivers/block/virtio_blk.c",),
+}
 _COMPILED = frozenset({".c", ".S", ".rs"})
 _HEADERS = frozenset({".h"})
 # Their programs run on the host or in user space: no part of an image is made of them.
@@ -73,7 +79,7 @@ def choose(
     if why := _why_the_others(changed_files, any_first=bool(chosen)):
         others = (load for load, shared in meant if shared == _NOTHING and not load.flavour)
         chosen += [ChosenWorkload(name=load.name, reason=why) for load in others]
-    files = {load.name: load.files for load in workloads}
+    files = {load.name: _files_of(load) for load in workloads}
     names = frozenset(load.name for load in users)
     code = tuple(_code(changed_files))
     return Choice(chosen=tuple(chosen), code=code, files=files, users=names, inert=_inert(changed_files))
@@ -111,6 +117,9 @@ def _unrun(reach: ChangedReach) -> Iterator[str]:
     yield from (f"{one.name}() ran in no workload" for one in reach.unreached)
     yield from (f"{one.name}() ran only in {listed(loads, _NAMED)}" for one, loads in reach.elsewhere)
     yield from (f"{one.function.name}(): {one.why}" for one in reach.unseen)
+    outside = {f"{one.function.file.split('/')[0]}/" for one in reach.unseen if one.why is Unseen.OUTSIDE}
+    if outside:
+        yield f"patchrig reach --in {','.join(sorted({'mm/', *outside}))} records further folders"
 
 
 _Shared = tuple[tuple[str, ...], tuple[str, ...]]
@@ -121,9 +130,15 @@ def _shared(workload: Workload, files: Collection[str], functions: Collection[st
     """The changed files and functions that a workload is meant for."""
     sites = dict.fromkeys(name for ways in workload.sites.values() for way in ways for name in way.functions)
     return (
-        tuple(file for file in workload.files if file in files),
+        tuple(file for file in _files_of(workload) if file in files),
         tuple(function for function in sites if function in functions),
     )
+
+
+def _files_of(workload: Workload) -> tuple[str, ...]:
+    """The files that a workload is meant to reach, and the drivers of its swap devices."""
+    drivers = (file for device in workload.devices for file in _DRIVERS.get(device.kind, ()))
+    return tuple(dict.fromkeys((*workload.files, *drivers)))
 
 
 def _uses(interfaces: Sequence[str]) -> str:

@@ -155,7 +155,8 @@ def lacking(shown: str, pieces: Iterable[Piece], forms: str = "") -> UserError:
     found = next((piece.instead for piece in pieces if piece.instead and not piece.subject.reply), None)
     if found:
         return UserError(f"{shown} is no patch: it is {found.what}", hint=found.command.format(path=shlex.quote(shown)))
-    return UserError(f"{shown} is no patch: no diff in it" + (f"; a series is {forms}" if forms else ""))
+    text = f"{shown} is no patch: no diff in it" + (f"; a series is {forms}" if forms else "")
+    return UserError(text, hint=f"less {shlex.quote(shown)}")
 
 
 def _version(piece: Piece) -> str:

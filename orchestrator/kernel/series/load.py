@@ -28,6 +28,7 @@ from orchestrator.kernel.series.subject import parse_subject
 from orchestrator.model.series_diff import ChangedFile, DiffLine
 
 _PARSE_SECONDS = 300.0
+_LINK = re.compile(r"(https?):/+(.+)")
 _LIKE_A_COMMIT = re.compile(r"[0-9a-f]{7,40}|HEAD(?:[~^]\d*)*|v\d+\.\d+(?:\.\d+)?(?:-rc\d+)?")
 
 
@@ -187,7 +188,7 @@ class _Loader:
         try:
             self._add(path)
         except UserError as error:
-            if error.hint or not path.exists():
+            if (error.hint and path.name != "series") or not path.exists():
                 raise
             raise UserError(str(error), hint=_look_at(path)) from error
 
@@ -238,7 +239,8 @@ class _Loader:
         found = read_range(text, self.tree, folder=folder, log=self.place.log, until=self.place.until)
         if self.base and found.base != self.base:
             raise UserError(
-                f"{text} starts from {found.base[:12]}, another range from {self.base[:12]}: give one range"
+                f"{text} starts from {found.base[:12]}, another range from {self.base[:12]}: give one range",
+                hint=f"--patch {self.base[:12]}..{shlex.quote(text.rpartition('..')[2].lstrip('.') or 'HEAD')}",
             )
         self.base = found.base
         for at, commit in enumerate(found.commits, start=1):
@@ -330,6 +332,9 @@ def _look_at(path: Path) -> str:
 
 def _look_around(path: Path) -> str:
     """The command that lists the folder in which the user may find what was meant, or that names a commit."""
+    if link := _LINK.match(str(path)):
+        # A Path has only one of the slashes behind the colon.
+        return f"curl -fLo series.patch {shlex.quote(f'{link[1]}://{link[2]}')}; --patch series.patch"
     if _LIKE_A_COMMIT.fullmatch(name := str(path)):
         return f"--patch {name}^..{name} --tree DIR  # if it is a commit"
     return shlex.join(["ls", str(next(folder for folder in path.parents if folder.is_dir()))])

@@ -77,6 +77,16 @@ def test_what_is_outside_of_memory_management_runs_only_what_is_meant_for_it() -
     assert choice.unreached == ("net/core/dev.c",)
 
 
+def test_a_workload_is_meant_for_the_drivers_of_its_swap_devices() -> None:
+    disk = workload("disk").model_copy(update={"devices": (SwapDevice(kind=DeviceKind.NULL_BLK, size_mib=64),)})
+
+    choice = choose((disk, SWAPIN), ["drivers/block/zram/zram_drv.c"])
+
+    assert choice.chosen[0].name == "swapin"
+    assert choice.chosen[0].reason == "drivers/block/zram/zram_drv.c"
+    assert choice.unreached == ()
+
+
 def test_where_none_is_meant_for_it_all_run_and_say_so() -> None:
     choice = choose(ALL, ["drivers/gpu/drm/x.c", "tools/mm/slabinfo.c"])
 
@@ -134,7 +144,7 @@ def test_maps_that_know_nothing_of_a_series_change_nothing() -> None:
 
 
 def test_where_the_maps_know_of_nothing_that_runs_a_changed_function_each_is_named_with_the_reason() -> None:
-    one, two, three = (SourceFunction("mm/shmem.c", name) for name in ("f", "g", "h"))
+    one, two, three = (SourceFunction(f"{top}/shmem.c", name) for top, name in (("mm", "f"), ("mm", "g"), ("fs", "h")))
     reach = ChangedReach(
         maps=("7.1.8 x86_64",),
         ranked=(ranked("swapin"), ranked("shmem")),
@@ -150,6 +160,7 @@ def test_where_the_maps_know_of_nothing_that_runs_a_changed_function_each_is_nam
         "f() ran in no workload",
         "g() ran only in kselftest:mm",
         "h(): outside the folders of the map",
+        "patchrig reach --in fs/,mm/ records further folders",
     )
 
 

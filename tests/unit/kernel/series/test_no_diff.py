@@ -193,6 +193,26 @@ def test_a_range_that_a_shallow_clone_lacks_says_so(tmp_path: Path) -> None:
     assert hint == f"git -C {tmp_path / 'shallow'} fetch --unshallow --tags"
 
 
+def test_two_ranges_are_told_to_be_one(tmp_path: Path) -> None:
+    tree = _repository(tmp_path)
+    for subject in ("y", "z"):
+        _git("commit", "-q", "--allow-empty", "-m", subject, cwd=tree)
+    until = Deadline.after(60, "a test")
+    ranges = [Path("HEAD~2..HEAD~1"), Path("HEAD~1..topic")]
+
+    hint = refused(lambda: load_series(ranges, tree=tree, log=tmp_path / "log", until=until))[1]
+
+    assert hint.endswith("..topic")
+
+
+def test_a_link_that_is_not_of_lore_is_told_to_be_downloaded(tmp_path: Path) -> None:
+    link, until = Path("https://example.org/linux/commit/1.patch"), Deadline.after(60, "a test")
+
+    hint = refused(lambda: load_series([link], tree=None, log=tmp_path / "log", until=until))[1]
+
+    assert hint == "curl -fLo series.patch https://example.org/linux/commit/1.patch; --patch series.patch"
+
+
 def test_what_a_range_does_not_know_is_asked_of_git(tmp_path: Path) -> None:
     tree = _repository(tmp_path)
 
