@@ -106,7 +106,7 @@ class _Reader:
         where = shlex.quote(str(self.tree))
         if self._lines("rev-parse", "--is-shallow-repository") == ["true"]:
             return UserError(
-                f"{self.text} is no range of commits in {self.tree}, which is a shallow clone:\n{detail}",
+                f"{self.text} is no range of commits in {self.tree}, which is a shallow repository:\n{detail}",
                 hint=f"git -C {where} fetch --unshallow --tags",
             )
         names = " ".join(map(shlex.quote, (self.first, self.last)))
@@ -160,7 +160,7 @@ class _Reader:
         done = self._git(*arguments, env=env)
         if done.status != 0:
             where, part = shlex.quote(str(self.tree)), shlex.quote(self.text)
-            fetch = f"git -C {where} log -p {part} > /dev/null  # fetches what a partial clone lacks"
+            fetch = f"git -C {where} log -p {part} > /dev/null  # fetches what a partial repository lacks"
             raise UserError(
                 f"git can't read {self.text} of {self.tree}:\n{last_lines(done.output, 3)}",
                 hint=fetch if "promisor" in done.output else f"git -C {where} fsck",

@@ -181,7 +181,7 @@ def test_a_commit_is_told_how_to_be_a_range(name: str, tmp_path: Path) -> None:
     assert hint.startswith(shlex.join(["--patch", f"{last}^..{last}", "--tree", str(tree)]))
 
 
-def test_a_range_that_a_shallow_clone_lacks_says_so(tmp_path: Path) -> None:
+def test_a_range_that_a_shallow_repository_lacks_says_so(tmp_path: Path) -> None:
     _git("init", "-q", "full", cwd=tmp_path)
     for subject in ("a", "b", "c"):
         _git("commit", "-q", "--allow-empty", "-m", subject, cwd=tmp_path / "full")
@@ -189,7 +189,7 @@ def test_a_range_that_a_shallow_clone_lacks_says_so(tmp_path: Path) -> None:
 
     message, hint = refused(lambda: load(Path("HEAD~2..HEAD"), tmp_path / "shallow"))
 
-    assert "a shallow clone" in message
+    assert "a shallow repository" in message
     assert hint == f"git -C {tmp_path / 'shallow'} fetch --unshallow --tags"
 
 
