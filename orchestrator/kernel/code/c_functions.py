@@ -82,10 +82,18 @@ def _extent(lines: Sequence[str], body: int, head_end: int, last: int) -> Extent
 
 def _head(lines: Sequence[str], body: int) -> int:
     """The line number of the first line of the head whose body opens at line number `body`."""
-    first = body
-    while first > 1 and not _NOT_HEAD.search(lines[first - 2]):
+    below = body
+    while below > 1 and lines[body - 1].rstrip() == "{" and not lines[below - 2].strip():
+        below -= 1
+    first = below
+    while first > 1 and not _NOT_HEAD.search(lines[first - 2]) and not _is_continued(lines, first - 2):
         first -= 1
-    return first
+    return first if first < below else body
+
+
+def _is_continued(lines: Sequence[str], at: int) -> bool:
+    """Whether the line at this index belongs to a directive that begins above it."""
+    return at > 0 and lines[at - 1].endswith("\\")
 
 
 def _name(head: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from orchestrator.kernel.code.c_functions import function_extents
 from orchestrator.kernel.mutants.guards import Piece, guarded
 from orchestrator.model.mutants import Guard, Mutant
 
@@ -12,6 +13,8 @@ from orchestrator.model.mutants import Guard, Mutant
 _PLACE = re.compile(r"(?:^|[\s(])(?:\.{0,2}/)?([\w./+-]+\.[chS]):(\d+):(?:(\d+):)? ?(.*)")
 _ERROR = re.compile(r"(?:fatal )?error: |undefined reference to|multiple definition of")
 _NOTE = re.compile(r"note: ")
+# What gcc prints above an error in an inline function, innermost first.
+_INLINED = re.compile(r"^\s+inlined from .* at (?:\.{0,2}/)?([\w./+-]+\.[chS]):(\d+):(\d+)[,:]$")
 # gcc counts columns as a terminal shows them.
 _TAB = 8
 
@@ -28,21 +31,40 @@ class _Stretch:
 def blamed(log: str, texts: Mapping[str, str], mutants: Sequence[Mutant]) -> frozenset[int]:
     """The mutants that a build's errors are about; where a line alone is named, all on that line.
 
-    An error inside a macro is told from the notes below it, which say where the macro is used.
+    An error inside a macro is told from the notes below it, which say where the macro is used. If no error is on the
+    line of a mutant, all mutants of the functions with errors are blamed: gcc reports a missing return at the end of a
+    function. If there are none either, all of the files with errors.
     """
     layouts = dict(_layouts(texts, mutants))
-    found: set[int] = set()
-    for places in _errors(log):
-        for path, line, column in places:
-            file = next((name for name in layouts if path == name or path.endswith(f"/{name}")), "")
-            found |= _at(layouts.get(file, {}).get(line, ()), column)
-    return frozenset(found)
+    files = [
+        (file, line, column)
+        for places in _errors(log)
+        for path, line, column in places
+        if (file := next((name for name in layouts if path == name or path.endswith(f"/{name}")), ""))
+    ]
+    exact = {one for file, line, column in files for one in _at(layouts[file].get(line, ()), column)}
+    if exact:
+        return frozenset(exact)
+    near = {one for file, line, _ in files for one in _in_function(layouts[file], texts[file], line)}
+    named = {file for file, _, _ in files}
+    return frozenset(near or {one.mutant for file in named for here in layouts[file].values() for one in here})
+
+
+def _in_function(layout: Mapping[int, Sequence[_Stretch]], text: str, line: int) -> Iterator[int]:
+    around = next((one for one in function_extents(text) if one.first <= line <= one.last), None)
+    if around is not None:
+        for at in range(around.first, around.last + 1):
+            yield from (one.mutant for one in layout.get(at, ()))
 
 
 def _errors(log: str) -> Iterator[list[tuple[str, int, int]]]:
-    """The places of each error: its own, and those of its notes."""
+    """The places of each error: its own, those of its notes, and where the function with it was inlined."""
     places: list[tuple[str, int, int]] = []
+    inlined: list[tuple[str, int, int]] = []
     for text in log.splitlines():
+        if above := _INLINED.match(text):
+            inlined.append((above[1], int(above[2]), int(above[3])))
+            continue
         place = _PLACE.search(text)
         if place is None:
             continue
@@ -51,7 +73,8 @@ def _errors(log: str) -> Iterator[list[tuple[str, int, int]]]:
             yield places
             places = []
         if is_error or (is_note and places):
-            places.append((place[1], int(place[2]), int(place[3] or 0)))
+            places += [(place[1], int(place[2]), int(place[3] or 0)), *inlined]
+        inlined = []
     if places:
         yield places
 
