@@ -82,6 +82,10 @@ def is_statement_place(node: Node) -> bool:
     above = node.parent
     if above is None or above.type not in _HOLDERS or node.type == "declaration":
         return False
+    before = _code_before(node)
+    if before is not None and before.type == "declaration" and is_loop_body(node):
+        # struct thing __maybe_unused *x = y;
+        return False
     # The last statement of ({ ... }) is its value.
     is_value = above.parent is not None and above.parent.type == "parenthesized_expression"
     return not is_value or next(siblings_after(node), None) is not None
