@@ -36,47 +36,59 @@ def blamed(log: str, texts: Mapping[str, str], mutants: Sequence[Mutant]) -> fro
     function. If there are none either, all of the files with errors.
     """
     layouts = dict(_layouts(texts, mutants))
-    files = [
-        (file, line, column)
-        for places in _errors(log)
-        for path, line, column in places
-        if (file := next((name for name in layouts if path == name or path.endswith(f"/{name}")), ""))
-    ]
-    exact = {one for file, line, column in files for one in _at(layouts[file].get(line, ()), column)}
+    # Where a function was inlined says something only if the function is in another file.
+    errors = [list(_in_files(own, layouts)) or list(_in_files(inlined, layouts)) for own, inlined in _errors(log)]
+    exact = {one for places in errors for one in _first(_at(layouts[f].get(line, ()), at) for f, line, at in places)}
     if exact:
         return frozenset(exact)
-    near = {one for file, line, _ in files for one in _in_function(layouts[file], texts[file], line)}
-    named = {file for file, _, _ in files}
+    near = {
+        one for places in errors for one in _first(_in_function(layouts[f], texts[f], line) for f, line, _ in places)
+    }
+    named = {file for places in errors for file, _, _ in places}
     return frozenset(near or {one.mutant for file in named for here in layouts[file].values() for one in here})
 
 
-def _in_function(layout: Mapping[int, Sequence[_Stretch]], text: str, line: int) -> Iterator[int]:
+def _in_files(places: Iterable[tuple[str, int, int]], files: Iterable[str]) -> Iterator[tuple[str, int, int]]:
+    for path, line, column in places:
+        file = next((name for name in files if path == name or path.endswith(f"/{name}")), "")
+        if file:
+            yield file, line, column
+
+
+def _first(found: Iterable[set[int]]) -> set[int]:
+    """What the first place says that says anything: of functions inlined into each other, the inner one."""
+    return next((one for one in found if one), set())
+
+
+def _in_function(layout: Mapping[int, Sequence[_Stretch]], text: str, line: int) -> set[int]:
     around = next((one for one in function_extents(text) if one.first <= line <= one.last), None)
-    if around is not None:
-        for at in range(around.first, around.last + 1):
-            yield from (one.mutant for one in layout.get(at, ()))
+    lines = range(around.first, around.last + 1) if around is not None else ()
+    return {one.mutant for at in lines for one in layout.get(at, ())}
 
 
-def _errors(log: str) -> Iterator[list[tuple[str, int, int]]]:
-    """The places of each error: its own, those of its notes, and where the function with it was inlined."""
+def _errors(log: str) -> Iterator[tuple[list[tuple[str, int, int]], list[tuple[str, int, int]]]]:
+    """The places of each error: its own and those of its notes; and where the function with it was inlined."""
     places: list[tuple[str, int, int]] = []
+    above: list[tuple[str, int, int]] = []
     inlined: list[tuple[str, int, int]] = []
     for text in log.splitlines():
-        if above := _INLINED.match(text):
-            inlined.append((above[1], int(above[2]), int(above[3])))
+        if found := _INLINED.match(text):
+            above.append((found[1], int(found[2]), int(found[3])))
             continue
         place = _PLACE.search(text)
         if place is None:
             continue
         is_error, is_note = _ERROR.match(place[4]), _NOTE.match(place[4])
         if not is_note and places:
-            yield places
+            yield places, inlined
             places = []
+        if is_error:
+            inlined = above
         if is_error or (is_note and places):
-            places += [(place[1], int(place[2]), int(place[3] or 0)), *inlined]
-        inlined = []
+            places.append((place[1], int(place[2]), int(place[3] or 0)))
+        above = []
     if places:
-        yield places
+        yield places, inlined
 
 
 def _at(stretches: Iterable[_Stretch], column: int) -> set[int]:

@@ -83,3 +83,18 @@ def test_an_error_where_no_mutant_is_blames_those_of_its_function_and_then_those
     assert blamed(ends.format(8) + "mm/sample.c:3:9: error: this\n", both.texts, both.mutants) == {
         m.number for m in both.mutants if m.function == "f"
     }
+
+
+def test_of_two_functions_of_which_one_is_inlined_into_the_other_the_inner_one_is_to_blame() -> None:
+    two = select_mutants(series(body("+	put_thing(x);") + body("+	put_other(x);").replace(" f(", " g(")))
+    log = (
+        "    inlined from `f' at mm/sample.c:{}:2,\n    inlined from `g' at mm/sample.c:{}:2:\n"
+        "././include/linux/compiler_types.h:706:45: error: call to `__compiletime_assert_5'\n"
+    )
+
+    assert blamed(
+        log.format(7, 8) + "mm/sample.c:4:2: note: in expansion of macro `min'\n", two.texts, two.mutants
+    ) == {one.number for one in two.mutants if one.function == "f"}
+    for lines in ((4, 8), (3, 7)):
+        inner = {one.number for one in two.mutants if one.function == "f"}
+        assert blamed(log.format(*lines), two.texts, two.mutants) == inner
