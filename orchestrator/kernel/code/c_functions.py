@@ -86,19 +86,23 @@ def _head(lines: Sequence[str], body: int) -> int:
     """The line number of the first line of the head whose body opens at line number `body`."""
     first = body
     # Some heads have an empty line behind them.
-    while first > 1 and not lines[first - 2].strip():
+    while first > 1 and lines[body - 1].rstrip() == "{" and not lines[first - 2].strip():
         first -= 1
     # Those of which #ifdef has several are one: up to the line before all of them.
     several = first > 1 and lines[first - 2].startswith("#endif")
     end = first
-    while first > 1 and not _ends_head(lines[first - 2], several=several):
+    while first > 1 and not _ends_head(lines, first - 2, several=several):
         first -= 1
-    return body if first == end else first
+    return first if first < end else body
 
 
-def _ends_head(line: str, *, several: bool) -> bool:
-    """Whether a line is no part of the head below it: code with a comment behind it is one, a comment alone is not."""
-    return bool(_NOT_HEAD.search(_COMMENT.sub("", line))) or (line.startswith("#") and not several)
+def _ends_head(lines: Sequence[str], at: int, *, several: bool) -> bool:
+    """Whether the line at this index is no part of the head below it.
+
+    Code with a comment behind it is one, a comment alone is not, and neither is the last line of a directive.
+    """
+    directive = lines[at].startswith("#") or (at > 0 and lines[at - 1].endswith("\\"))
+    return bool(_NOT_HEAD.search(_COMMENT.sub("", lines[at]))) or (directive and not several)
 
 
 def _name(head: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The syntax tree of one function's body, as tree-sitter reads C without a preprocessor (pure)."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +22,8 @@ _HOLDERS = frozenset(
         *("while_statement", "for_statement", "do_statement", "preproc_if", "preproc_ifdef", "preproc_else"),
     }
 )
+_DECLARATORS = ("init_declarator", "pointer_declarator", "array_declarator", "declaration", "parameter_declaration")
+_WORD = re.compile(r"[A-Za-z_]\w*")
 _DIRECTIVES = ("preproc_",)
 _LEAVE = frozenset({"return_statement", "goto_statement", "break_statement", "continue_statement"})
 
@@ -36,7 +39,15 @@ def nodes_below(node: Node, without: Collection[str] = ()) -> Iterator[Node]:
         one = waiting.pop()
         if one.type not in without:
             yield one
-            waiting.extend(reversed(one.children))
+            waiting.extend(reversed(_of_the_compiler(one)))
+
+
+def _of_the_compiler(node: Node) -> list[Node]:
+    """What is directly below a node, without the condition of an `#if`."""
+    if node.type not in ("preproc_if", "preproc_elif"):
+        return node.children
+    condition = node.child_by_field_name("condition")
+    return [one for one in node.children if one != condition]
 
 
 def text_of_node(node: Node) -> str:
@@ -68,7 +79,16 @@ def is_sound(node: Node) -> bool:
 
 def is_statement_place(node: Node) -> bool:
     """Whether a block may stand in the place of this statement."""
-    return node.parent is not None and node.parent.type in _HOLDERS and node.type != "declaration"
+    above = node.parent
+    if above is None or above.type not in _HOLDERS or node.type == "declaration":
+        return False
+    before = _code_before(node)
+    if before is not None and before.type == "declaration" and is_loop_body(node):
+        # struct thing __maybe_unused *x = y;
+        return False
+    # The last statement of ({ ... }) is its value.
+    is_value = above.parent is not None and above.parent.type == "parenthesized_expression"
+    return not is_value or next(siblings_after(node), None) is not None
 
 
 def child(node: Node, name: str) -> Node | None:
@@ -202,6 +222,15 @@ class Body:
                 yield node
 
     @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of parameters and of the variables that are declared without a macro."""
+        found = set(_WORD.findall(self.head))
+        for node in nodes_below(self.root):
+            if node.type in _DECLARATORS:
+                found.update(text_of_node(one) for one in node.children_by_field_name("declarator"))
+        return frozenset(found)
+
+    @cached_property
     def unsound(self) -> tuple[Node, ...]:
         """The nodes on changed lines that the parser did not understand, or had to complete."""
         found = (node for node in nodes_below(self.root) if node.type == "ERROR" or node.is_missing)
@@ -214,7 +243,7 @@ def body_of(file: str, text: str, extent: Extent, new_lines: Collection[int]) ->
     lines = source.split(b"\n")
     before = sum(len(line) + 1 for line in lines[: extent.first - 1])
     own = b"\n".join(lines[extent.first - 1 : extent.last])
-    opens = _opening_brace(own)
+    opens = opening_brace(own)
     if opens < 0:
         return None
     root = parsed(_HEAD + own[opens:])
@@ -230,7 +259,7 @@ def body_of(file: str, text: str, extent: Extent, new_lines: Collection[int]) ->
     )
 
 
-def _opening_brace(text: bytes) -> int:
+def opening_brace(text: bytes) -> int:
     """Where the body begins: the brace in column 0, or the first one behind the head."""
     at = text.find(b"\n{")
     return at + 1 if at >= 0 else text.find(b"{")

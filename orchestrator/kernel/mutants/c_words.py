@@ -45,13 +45,18 @@ _ENDS = {
     "del": {"add"},
     "free": {"alloc"},
 }
+# Of these a second one changes nothing.
+_ONCE_IS_ALL = frozenset({"clear", "cancel", "stop", "restore"})
 # They end in a word of a release and move data.
 _NO_RELEASE = re.compile(r"^(?:__)?put_user$|^put_unaligned|^seq_put|^(?:set|clear)_bit$|^clear_(?:page|highpage)")
 # Messages, assertions, trace points and statistics: a kernel without them is as good.
 _WITHOUT_MEANING = re.compile(
     r"^_?(?:printk|pr_|dev_(?:dbg|info|warn|err|notice)|netdev_(?:dbg|info|warn|err)|net_\w*ratelimited|seq_p|sysfs_emit"
     r"|WARN|BUG|VM_WARN|VM_BUG|BUILD_BUG|DEBUG_|dump_|lockdep_|might_|trace_|static_assert|kmemleak_|kasan_|kcsan_"
-    r"|kmsan_|instrument_|data_race|ASSERT|debug_)"
+    r"|kmsan_|instrument_|data_race|ASSERT|debug_|NL_SET_|GENL_SET_ERR|dprintk|verbose$|bpf_log$|btf_verifier_log"
+    r"|(?:btrfs|xfs|f2fs|drbd|rbd|nfs|fuse|nvme)_(?:emerg|alert|crit|err|warn|warning|notice|info|debug|dbg|log)\w*$"
+    r"|(?:ext4|jbd2|fat|isofs)_(?:msg|warning|debug)|(?:info|warn|error)f$)"
+    r"|(?:^|_)(?:INC|ADD|DEC|SUB|UPD)_?STATS?(?:_|$)|STATS?_(?:INC|ADD|DEC|SUB)|_MIB_"
     r"|^_*(?:count|inc|mod|add|dec)_\w*(?:event|stat|state)s?$|_stats?(?:_(?:inc|add|dec))?$|^_*count_"
     r"|^(?:psi|delayacct|task_io|workingset_age|vmstat)_"
 )
@@ -72,7 +77,7 @@ WEAKER: dict[str, str | None] = {
     "smp_load_acquire": "READ_ONCE(*({0}))",
     "smp_store_release": "WRITE_ONCE(*({0}), {1})",
     "smp_store_mb": "WRITE_ONCE({0}, {1})",
-    "rcu_assign_pointer": "RCU_INIT_POINTER({0}, {1})",
+    "rcu_assign_pointer": "RCU_INIT_POINTER({0}, (typeof({0}))({1}))",
     "rcu_dereference": "rcu_dereference_raw({0})",
     "set_bit": "__set_bit({0}, {1})",
     "clear_bit": "__clear_bit({0}, {1})",
@@ -114,8 +119,15 @@ def words(name: str) -> list[str]:
     return [word for word in name.lower().split("_") if word]
 
 
+def _verbs(name: str) -> set[str]:
+    """The words that say what a function does: `wake_up` takes no semaphore up."""
+    found = words(name)
+    moves = {"up", "down"} if found[:1] in (["up"], ["down"]) or found[-1:] in (["read"], ["write"]) else set()
+    return set(found) - {"up", "down"} | moves & set(found)
+
+
 def is_acquire(name: str) -> bool:
-    return bool(_ACQUIRE & set(words(name))) and not is_release(name)
+    return bool(_ACQUIRE & _verbs(name)) and not is_release(name) and words(name)[-1:] != ["init"]
 
 
 def is_lock(name: str) -> bool:
@@ -123,7 +135,12 @@ def is_lock(name: str) -> bool:
 
 
 def is_release(name: str) -> bool:
-    return bool(_RELEASE & set(words(name))) and not _NO_RELEASE.match(name)
+    return bool(_RELEASE & _verbs(name)) and not _NO_RELEASE.match(name)
+
+
+def may_repeat(release: str) -> bool:
+    """Whether a second release does no more than the first, and nobody could notice."""
+    return _RELEASE & _verbs(release) <= _ONCE_IS_ALL
 
 
 def ends(release: str, acquire: str) -> bool:

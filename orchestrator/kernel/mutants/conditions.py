@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Operators on conditions, comparisons and results (pure)."""
 
+import re
 from collections.abc import Iterator
 
 from tree_sitter import Node
@@ -30,6 +31,7 @@ from orchestrator.kernel.mutants.c_words import (
 )
 from orchestrator.kernel.mutants.changes import Change, of_condition, of_expression
 
+_WARNS = re.compile(r"\s*(?:(?:un)?likely\()?(?:VM_)?WARN_ON\w*\(")
 _LOOPS = ("while_statement", "do_statement", "for_statement")
 _COMPARISONS = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
 _LOGICAL = frozenset({"==", "!=", "<", "<=", ">", ">=", "&&", "||"})
@@ -46,12 +48,13 @@ def negated(body: Body) -> Iterator[Change]:
 
 def forced_true(body: Body) -> Iterator[Change]:
     for node in _branches(body):
-        yield of_condition(body, node, _forced(node, "1"))
+        if _expected(node) != "1":
+            yield of_condition(body, node, _forced(node, "1"))
 
 
 def forced_false(body: Body) -> Iterator[Change]:
     for node in (*_branches(body), *_conditions(body, *_LOOPS)):
-        if not _decides_over_one(node):
+        if not _decides_over_one(node) and _expected(node) != "0":
             yield of_condition(body, node, _forced(node, "0"))
 
 
@@ -59,7 +62,7 @@ def failure_ignored(body: Body) -> Iterator[Change]:
     """The branch that is taken when a try-get, a trylock or an allocation fails is never taken."""
     for statement in refusals(body):
         condition = condition_of(statement)
-        if condition is not None and _may_change(body, condition):
+        if condition is not None and _may_change(body, condition) and _expected(condition) != "0":
             yield of_condition(body, condition, _forced(condition, "0"))
 
 
@@ -82,7 +85,7 @@ def recheck_dropped(body: Body) -> Iterator[Change]:
     for statement in body.with_condition("if_statement"):
         condition, before = condition_of(statement), sibling_before(statement)
         locks = is_lock(called(before)) and not is_release(called(before))
-        if condition is not None and locks and _may_change(body, condition):
+        if condition is not None and locks and _may_change(body, condition) and _expected(condition) != "0":
             yield of_condition(body, condition, _forced(condition, "0"))
 
 
@@ -91,8 +94,10 @@ def off_by_one(body: Body) -> Iterator[Change]:
         operator = child(node, "operator")
         other = _COMPARISONS.get(operator.type) if operator is not None else None
         left, right = child(node, "left"), child(node, "right")
-        if other and left is not None and right is not None and body.is_new(node) and not _is_skipped(node):
-            yield of_expression(body, node, f"({one_line(left)}) {other} ({one_line(right)})")
+        if not other or left is None or right is None or not body.is_new(node) or _is_skipped(node):
+            continue
+        if (first := one_line(left)) and (second := one_line(right)):
+            yield of_expression(body, node, f"({first}) {other} ({second})")
 
 
 def wrong_error(body: Body) -> Iterator[Change]:
@@ -135,7 +140,9 @@ def _branches(body: Body) -> Iterator[Node]:
 def _conditions(body: Body, *kinds: str) -> Iterator[Node]:
     for node in body.with_condition(*kinds):
         condition = condition_of(node)
-        if condition is not None and _may_change(body, condition):
+        # That of `a ?: b` is a value as well, of any type.
+        is_value = node.type == "conditional_expression" and child(node, "consequence") is None
+        if condition is not None and not is_value and _may_change(body, condition):
             yield condition
 
 
@@ -175,15 +182,31 @@ def _may_change(body: Body, condition: Node) -> bool:
 
 
 def _is_skipped(node: Node) -> bool:
-    """Whether the node is part of a message, an assertion or a statistic, or of a list that C wants to be constant."""
+    """Whether the node is part of a message, an assertion or a statistic, or has to be constant."""
     # From the node's parent on: in `if (WARN_ON(x))` the branch has a meaning of its own.
     below, above = node, node.parent
     while above is not None:
         label = above.type == "case_statement" and child(above, "value") == below
-        if label or (above.type == "call_expression" and is_meaningless(called(above))):
+        if label or _is_constant(above, below) or (above.type == "call_expression" and is_meaningless(called(above))):
             return True
         below, above = above, above.parent
     return False
+
+
+def _expected(condition: Node) -> str:
+    """What a condition is in each kernel that is right; "" where nothing says so."""
+    text = one_line(condition)
+    if _WARNS.match(text) and condition.type == "call_expression":
+        return "0"
+    return "1" if text.startswith("!") and condition.type == "unary_expression" and _WARNS.match(text, 1) else ""
+
+
+def _is_constant(above: Node, below: Node) -> bool:
+    """Whether the compiler has to know a node's value, by the node above it."""
+    if above.type == "declaration":
+        return any(one.type == "storage_class_specifier" and one.text == b"static" for one in above.children)
+    size = above.type == "array_declarator" and child(above, "size") == below
+    return size or above.type in ("subscript_designator", "enumerator", "bitfield_clause") or "asm" in above.type
 
 
 def _forced(node: Node, value: str) -> str:

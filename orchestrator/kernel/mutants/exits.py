@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Operators on the ways out of a function: its gotos, and what they pass on their way (pure)."""
 
+import re
 from collections.abc import Iterator
 
 from tree_sitter import Node
@@ -9,6 +10,7 @@ from orchestrator.kernel.mutants.c_tree import (
     Body,
     called,
     child,
+    is_loop_body,
     is_statement_place,
     nodes_below,
     one_line,
@@ -18,6 +20,10 @@ from orchestrator.kernel.mutants.c_tree import (
 from orchestrator.kernel.mutants.c_words import is_acquire, is_release, is_retry
 from orchestrator.kernel.mutants.changes import LONGEST_COPY, Change, of_statement
 from orchestrator.kernel.mutants.conditions import refusals
+
+_VOID = re.compile(r"\bvoid\s+(?:__\w+\s+)*\w+\s*\(")
+_LOOPS = ("while_statement", "for_statement", "do_statement")
+_LISTS = ("compound_statement", "case_statement")
 
 
 def exit_without_release(body: Body) -> Iterator[Change]:
@@ -32,6 +38,10 @@ def exit_without_release(body: Body) -> Iterator[Change]:
         target = labels.get(_target(node))
         later = any(one.start_byte < node.start_byte for one in acquires)
         if target is None or not later or target.start_byte < node.start_byte or not is_statement_place(node):
+            continue
+        block = target.parent
+        if block is None or not block.start_byte <= node.start_byte < block.end_byte:
+            # What the block declares is not known where the goto is.
             continue
         behind = [target, *siblings_after(target)]
         releases = [one for statement in behind for one in nodes_below(statement) if _is_new_release(body, one)]
@@ -58,13 +68,28 @@ def goto_swapped(body: Body) -> Iterator[Change]:
 def retry_dropped(body: Body) -> Iterator[Change]:
     """What should be tried again is not; a goto back, or to a label that says so, and a continue."""
     labels = _labels(body)
+    # gcc refuses a function that would end without the value that it returns.
+    gives = not _VOID.search(body.head)
     for node in body.of_type("goto_statement", "continue_statement"):
-        if not body.is_fresh(node) or not is_statement_place(node):
+        if not body.is_fresh(node) or not is_statement_place(node) or (gives and _is_end(node)):
             continue
         target = labels.get(_target(node))
         back = target is not None and target.start_byte < node.start_byte
         if back or node.type == "continue_statement" or is_retry(_target(node)):
             yield of_statement(body, node, "")
+
+
+def _is_end(node: Node) -> bool:
+    """Whether nothing of the function comes behind a statement."""
+    above = node.parent
+    while above is not None:
+        more = above.type in _LISTS and next(siblings_after(node), None) is not None
+        # An if without else goes on below it, whatever it decides over.
+        without_else = above.type == "if_statement" and child(above, "alternative") is None
+        if more or without_else or above.type in _LOOPS or is_loop_body(node):
+            return False
+        node, above = above, above.parent
+    return True
 
 
 def _labels(body: Body) -> dict[str, Node]:

@@ -5,14 +5,16 @@ While patchrig_mutant is 0, or the number of no mutant, each guard chooses the c
 moves: all that is added stands on the line where a node began. Each guard also counts that its place was passed.
 """
 
+from bisect import bisect_left, insort
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.kernel.code.c_functions import function_extents
+from orchestrator.kernel.mutants.c_tree import opening_brace
 from orchestrator.model.mutants import Edit, Guard, Mutant
 
-# In front of each function with a mutant, as no header can be counted on. C allows it to be repeated.
-_DECLARED = "extern unsigned int patchrig_mutant; extern volatile unsigned int patchrig_reached[]; "
+# Behind the brace of each function with a mutant, as no header can be counted on, and a head may be a macro.
+_DECLARED = " extern unsigned int patchrig_mutant; extern volatile unsigned int patchrig_reached[];"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,18 +64,28 @@ def _outermost(edits: Sequence[Edit]) -> list[Edit]:
 def crossing(mutants: Sequence[Mutant]) -> frozenset[int]:
     """Mutants with an edit that has a part, but not all, of an edit of an earlier one: they can't be nested."""
     bad: set[int] = set()
-    kept: list[Edit] = []
+    # A file may have ten thousand edits. Those that a new one crosses begin or end within it.
+    by_start: list[tuple[int, int]] = []
+    by_end: list[tuple[int, int]] = []
     for mutant in mutants:
-        if any(_cross(edit, other) for edit in mutant.edits for other in kept):
+        if any(_crosses(edit, by_start, by_end) for edit in mutant.edits):
             bad.add(mutant.number)
-        else:
-            kept += mutant.edits
+            continue
+        for edit in mutant.edits:
+            insort(by_start, (edit.start, edit.end))
+            insort(by_end, (edit.end, edit.start))
     return frozenset(bad)
 
 
-def _cross(one: Edit, other: Edit) -> bool:
-    first, second = sorted((one, other), key=lambda edit: (edit.start, -edit.end))
-    return first.start < second.start < first.end < second.end
+def _crosses(edit: Edit, by_start: Sequence[tuple[int, int]], by_end: Sequence[tuple[int, int]]) -> bool:
+    begin = _between(by_start, edit.start, edit.end)
+    end = _between(by_end, edit.start, edit.end)
+    return any(other > edit.end for _, other in begin) or any(other < edit.start for _, other in end)
+
+
+def _between(ordered: Sequence[tuple[int, int]], low: int, high: int) -> Sequence[tuple[int, int]]:
+    """Those whose first number lies between these two, and is neither."""
+    return ordered[bisect_left(ordered, (low + 1, 0)) : bisect_left(ordered, (high, 0))]
 
 
 def _plain(edit: Edit) -> str:
@@ -83,13 +95,16 @@ def _plain(edit: Edit) -> str:
 
 
 def _declarations(text: str, edits: Collection[Edit]) -> Iterator[Edit]:
-    starts = [0]
-    for line in text.split("\n"):
-        starts.append(starts[-1] + len(line.encode()) + 1)
+    source, starts = text.encode(), [0]
+    for line in source.split(b"\n"):
+        starts.append(starts[-1] + len(line) + 1)
+    places = sorted(edit.start for edit in edits)
     for extent in function_extents(text):
         first, end = starts[extent.first - 1], starts[extent.last]
-        if any(first <= edit.start < end for edit in edits):
-            yield Edit(start=first, end=first, text=_DECLARED, guard=Guard.OWN_BUILD)
+        at = bisect_left(places, first)
+        if at < len(places) and places[at] < end:
+            opened = first + opening_brace(source[first:end]) + 1
+            yield Edit(start=opened, end=opened, text=_DECLARED, guard=Guard.OWN_BUILD)
 
 
 _Numbered = tuple[int, Edit]

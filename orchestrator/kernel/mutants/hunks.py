@@ -22,6 +22,7 @@ from orchestrator.kernel.mutants.c_tree import (
 )
 from orchestrator.kernel.mutants.c_words import is_meaningless
 from orchestrator.kernel.mutants.changes import LONGEST_COPY, Change, of_statement
+from orchestrator.kernel.mutants.declarations import belongs_to_block
 from orchestrator.model.mutants import Edit, Guard, NotMutated
 from orchestrator.model.series_diff import ChangedFile, DiffLine
 
@@ -96,6 +97,8 @@ def guards_restored(file: ChangedFile, bodies: Sequence[Body]) -> Iterator[tuple
         conditions = [one_line(one) for one in _removed_guards(run)]
         statement = next((one for one in _covering(body, run) if body.line(one) >= run.first), None)
         if statement is None or statement.type == "if_statement" or not is_statement_place(statement):
+            continue
+        if belongs_to_block(body, statement):
             continue
         text = one_line(statement)
         for condition in conditions:
@@ -180,7 +183,9 @@ def _covering(body: Body, run: Run) -> list[Node]:
 def _guarded(body: Body, run: Run, sides: _Sides) -> Change | None:
     statements = _covering(body, run)
     bad = not statements or not all(is_statement_place(one) and not one.has_error for one in statements)
-    if bad or is_loop_body(statements[0]) or any(_has_label(one) for one in statements):
+    if bad or is_loop_body(statements[0]):
+        return None
+    if any(_has_label(one) or belongs_to_block(body, one) for one in statements):
         return None
     first, last = statements[0], statements[-1]
     above = _unchanged(body, sides, body.line(first) - 1, -1)
@@ -188,7 +193,7 @@ def _guarded(body: Body, run: Run, sides: _Sides) -> Change | None:
     if not above or not below:
         return None
     old = "\n".join(sides.old[sides.old_number[above] : sides.old_number[below] - 1])
-    text = _statements(old)
+    text = _statements(old, body)
     new = " ".join(one_line(one) for one in statements)
     if text is None or len(text) > LONGEST_COPY or not new or " ".join(new.split()) == text:
         return None
@@ -206,14 +211,15 @@ def _unchanged(body: Body, sides: _Sides, line: int, step: int) -> int:
     return line if line in sides.old_number else 0
 
 
-def _statements(text: str) -> str | None:
+def _statements(text: str, body: Body) -> str | None:
     """Statements on one line; None where they are not whole, declare something, or have labels."""
     root = parsed(b"void f(void){\n" + text.encode() + b"\n}")
     function = root.children[0] if root.children else None
     block = child(function, "body") if function is not None else None
     if root.has_error or len(root.children) != 1 or block is None:
         return None
-    if _has_label(block) or any(one.type == "declaration" for one in block.named_children):
+    bound = (one.type == "declaration" or belongs_to_block(body, one) for one in block.named_children)
+    if _has_label(block) or any(bound):
         return None
     parts = [one_line(one) for one in block.named_children if one.type != "comment"]
     return " ".join(parts) if all(parts) else None
@@ -276,10 +282,10 @@ def _declared(lines: Sequence[DiffLine], *, outside: bool = False) -> list[str]:
     """The names that lines declare, as far as lines alone tell; `outside`: no parameters, and none inside functions."""
     root = parsed("\n".join(line.text for line in lines).encode())
     named = (node for node in nodes_below(root, _INSIDE if outside else ()) if node.type in _NAMES)
-    return [text_of_node(node) for node in named if _declares(node)]
+    return [text_of_node(node) for node in named if _belongs_to_block(node)]
 
 
-def _declares(node: Node) -> bool:
+def _belongs_to_block(node: Node) -> bool:
     above = node.parent
     if above is None or above.type not in _DECLARES:
         return False

@@ -28,8 +28,10 @@ from orchestrator.kernel.mutants.c_words import (
     is_meaningless,
     is_release,
     is_statistic,
+    may_repeat,
 )
 from orchestrator.kernel.mutants.changes import Change, copied, of_expression, of_statement, statement_edit, together
+from orchestrator.kernel.mutants.declarations import belongs_to_block
 
 _RESCHEDULES = frozenset({"cond_resched", "cond_resched_lock", "cond_resched_rcu", "schedule", "cpu_relax"})
 
@@ -42,7 +44,8 @@ def release_dropped(body: Body) -> Iterator[Change]:
 def release_doubled(body: Body) -> Iterator[Change]:
     for node in _releases(body):
         # An unlock of what is not locked is seen at once, by anybody.
-        if text := "" if "unlock" in called(node) else copied(node):
+        unseen = "unlock" in called(node) or may_repeat(called(node))
+        if not unseen and (text := copied(node)):
             yield of_statement(body, node, f"{text} {text}")
 
 
@@ -53,6 +56,8 @@ def release_early(body: Body) -> Iterator[Change]:
         if before is None or before.type != "expression_statement" or not is_statement_place(before):
             continue
         if is_release(called(before)) or not is_sound(before) or is_meaningless(called(before)):
+            continue
+        if belongs_to_block(body, before):
             continue
         if (first := copied(node)) and (second := copied(before)):
             yield of_statement(body, before, f"{first} {second}", last=node)
@@ -133,7 +138,7 @@ def order_weakened(body: Body) -> Iterator[Change]:
         if name not in WEAKER or not body.is_new(call):
             continue
         weaker = WEAKER[name]
-        if weaker is not None and weaker.count("{") > len(given):
+        if weaker is not None and f"{{{len(given)}}}" in weaker:
             continue
         text = "" if weaker is None else weaker.format(*given)
         statement = call.parent
@@ -178,7 +183,7 @@ def _calls(body: Body) -> Iterator[Node]:
     """The statements that are one call, of something that matters."""
     for node in body.of_type("expression_statement"):
         name = called(node)
-        if name and is_statement_place(node) and not is_meaningless(name):
+        if name and is_statement_place(node) and not is_meaningless(name) and not belongs_to_block(body, node):
             yield node
 
 

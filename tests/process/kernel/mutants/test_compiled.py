@@ -126,3 +126,40 @@ def test_git_applies_what_is_made_as_a_patch(tmp_path: Path) -> None:
         (tmp_path / FILE).write_bytes(old)
         subprocess.run(["git", "apply", "-"], input=patch, cwd=tmp_path, check=True, timeout=LIMIT)
         assert (tmp_path / FILE).read_bytes() == expected
+
+
+# What the code of UNUSUAL is made of, in the kernel's ways of writing.
+MACROS = """
+#define LIST_HEAD(name) struct item name = { NULL, 0 }
+#define for_each_item(y, head) for (struct item *y = (head); y; y = y->next)
+#define guard(kind) guard_at(kind, __LINE__)
+#define guard_at(kind, line) guard_named(kind, line)
+#define guard_named(kind, line) struct thing *held##line __attribute__((cleanup(unlock_##kind))) = lock_##kind##_of
+#define scoped_guard(kind, x) \\
+	for (struct thing *held __attribute__((cleanup(unlock_##kind))) = lock_##kind##_of(x), *once = x; once; once = NULL)
+#define fallthrough __attribute__((__fallthrough__))
+#define A_LIMIT 2
+#define DEFINE_THING2(name, type1, a, type2, b) static int name(type1 a, type2 b)
+static struct thing *lock_thing_of(struct thing *x) { lock_thing(x); return x; }
+static void unlock_thing_at(struct thing **x) { unlock_thing(*x); }
+#define unlock_thing unlock_thing_at
+"""
+UNUSUAL = (HERE / "unusual.txt").read_text()
+
+
+@pytest.mark.timeout(600)
+def test_unusual_c_compiles_with_each_mutant_and_does_the_same_with_none(tmp_path: Path) -> None:
+    found = select_mutants(series(UNUSUAL))
+    here = [one for one in found.mutants if one.guard is not Guard.OWN_BUILD]
+    text = b"".join(piece.text for piece in guarded(found.texts[FILE], here)).decode()
+    variables = "unsigned int patchrig_mutant;\nvolatile unsigned int patchrig_reached[4096];\n"
+    whole = compiled(f"{MACROS}{variables}{text}", tmp_path, "guarded", "patchrig_mutant = strtoul(argv[3], NULL, 10)")
+
+    assert does(whole, "0") == does(compiled(f"{MACROS}{found.texts[FILE]}", tmp_path, "original"))
+    assert {one.function for one in here} > {"blank_line", "guarded", "again", "computed", "switched", "expressions"}
+    for one in here:
+        alone = tmp_path / "alone.c"
+        alone.write_text(f"{BEFORE}{MACROS}{broken(found.texts[FILE], one)}")
+        argv = ["gcc", "-fsyntax-only", "-w", "-Werror=return-type", str(alone)]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=LIMIT)
+        assert done.returncode == 0, (one, done.stderr)

@@ -88,6 +88,22 @@ def test_functions_are_found_by_the_braces_of_their_bodies() -> None:
     ]
 
 
+def test_a_blank_line_above_the_brace_does_not_take_the_head_away() -> None:
+    text = "int g(void)\n{\n}\n\nstatic void f(struct thing *x,\n\t      int n)\n\n{\n}\n\n{\n}\n"
+
+    assert [(one.name, one.first, one.last) for one in function_extents(text)] == [
+        ("g", 1, 3),
+        ("f", 5, 9),
+        ("", 11, 12),
+    ]
+
+
+def test_a_directive_of_several_lines_is_no_head() -> None:
+    text = "#if defined(A) || \\\n    defined(B)\nstatic int f(void)\n{\n}\n#endif\n"
+
+    assert [(one.name, one.first, one.last) for one in function_extents(text)] == [("f", 3, 5)]
+
+
 def test_a_line_of_a_function_tells_where_all_of_it_is() -> None:
     head, body, one_line, syscall = extents_at([17, 22, 30, 34], TEXT)
 

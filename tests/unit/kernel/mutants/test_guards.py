@@ -3,6 +3,7 @@
 
 import re
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,7 +34,7 @@ LINES = (
     "	put_thing(x);",
     "	return 0;",
 )  # fmt: skip
-DECLARED = "extern unsigned int patchrig_mutant; extern volatile unsigned int patchrig_reached[]; "
+DECLARED = " extern unsigned int patchrig_mutant; extern volatile unsigned int patchrig_reached[];"
 
 
 def chosen(number: int) -> str:
@@ -105,7 +106,7 @@ def test_a_statement_and_a_condition_are_guarded_each_in_its_way() -> None:
     lines = made(b"".join(piece.text for piece in guarded(found.texts[FILE], found.mutants))).split("\n")
 
     first, second = (one.number for one in found.mutants)
-    assert lines[0] == f"{DECLARED}static int f(struct thing *x)"
+    assert lines[:2] == ["static int f(struct thing *x)", f"{{{DECLARED}"]
     assert lines[2] == f"	if (({chosen(first)} ? !!(!(x->a > 1)) : !!(x->a > 1)))"
     assert lines[3] == f"		{{ if ({chosen(second)}) {{  }} else {{ use(x); }} }}"
 
@@ -134,6 +135,52 @@ def test_edits_that_cross_are_told_from_those_that_are_nested() -> None:
     assert not crossing(nested)
     assert crossing([*nested, mutant(5, edit(4, 7))]) == {5}
     assert crossing([mutant(1, edit(0, 4)), mutant(2, edit(8, 9), edit(3, 6)), mutant(3, edit(5, 7))]) == {2}
+
+
+spans = st.tuples(st.integers(0, 20), st.integers(1, 8)).map(lambda one: (one[0], one[0] + one[1]))
+
+
+@settings(max_examples=200)
+@given(st.lists(st.lists(spans, min_size=1, max_size=2), max_size=8))
+def test_a_mutant_crosses_if_an_edit_has_a_part_of_one_that_was_kept(
+    every: list[list[tuple[int, int]]],
+) -> None:
+    found, kept = set(), list[tuple[int, int]]()
+    for number, own in enumerate(every, start=1):
+        if any(a < c < b < d or c < a < d < b for a, b in own for c, d in kept):
+            found.add(number)
+        else:
+            kept += own
+
+    made = [
+        mutant(number, *(Edit(start=start, end=end, text="", guard=Guard.STATEMENT) for start, end in own))
+        for number, own in enumerate(every, start=1)
+    ]
+    assert crossing(made) == found
+
+
+@pytest.mark.parametrize(
+    "head", ["static int f(struct thing *x)\n\n{\n", "int f(x) struct thing *x;\n{\n", "int f(void) /* A */\n{\n"]
+)
+def test_what_a_guard_needs_is_declared_behind_the_brace_whatever_the_head_is(head: str) -> None:
+    text = f"#if A || \\\n    B\n{head}\tx->a = 1;\n}}\n#endif\n"
+    at = text.index("x->a")
+    edit = Edit(start=at, end=at + len("x->a = 1;"), text="", guard=Guard.STATEMENT)
+
+    whole = made(b"".join(piece.text for piece in guarded(text, [mutant(1, edit)])))
+
+    assert whole.startswith(f"#if A || \\\n    B\n{head.rstrip()}{DECLARED}\n")
+
+
+def test_what_lasts_until_the_end_of_its_block_is_in_no_guard() -> None:
+    found = mutants(
+        body("-	mutex_lock(&x->m);\n+	guard(mutex)(&x->m);\n 	use(x);\n 	return 0;"), "omit-hunk"
+    )
+    back = mutants(
+        body("-	guard(mutex)(&x->m);\n+	mutex_lock(&x->m);\n 	use(x);\n 	return 0;"), "omit-hunk"
+    )
+
+    assert [one.guard for one in (*found, *back)] == [Guard.OWN_BUILD, Guard.OWN_BUILD]
 
 
 def test_of_an_edit_within_another_of_the_same_mutant_the_outer_one_is_made() -> None:
