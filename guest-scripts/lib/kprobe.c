@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "kprobe.h"
 #include "textfile.h"
@@ -51,17 +52,35 @@ bool kprobe_add_entry(const char *name, const char *place)
 	return put_text(TRACING "kprobe_events", text);
 }
 
+/* With the key that kernels before v6.3 have for the call stack. */
+static const char *as_before(const char *histogram)
+{
+	static char text[PATH_SIZE];
+	const char *key = strstr(histogram, "common_stacktrace");
+
+	snprintf(text, sizeof(text), "%.*s%s", key ? (int)(key - histogram) : 0, histogram,
+		 key ? key + strlen("common_") : histogram);
+	return text;
+}
+
+static bool before_v6_3;
+
 bool kprobe_count(const char *name, const char *histogram)
 {
 	/* The event's own "enable" stays off: it would only fill the trace buffer, too. */
-	return put_text(event_file(name, "trigger"), histogram);
+	if (!before_v6_3 && put_text(event_file(name, "trigger"), histogram))
+		return true;
+	if ((!before_v6_3 && errno != EINVAL) || !put_text(event_file(name, "trigger"), as_before(histogram)))
+		return false;
+	before_v6_3 = true;
+	return true;
 }
 
 bool kprobe_rest(const char *name, const char *histogram)
 {
-	char text[PATH_SIZE];
+	char text[PATH_SIZE + 2];
 
-	snprintf(text, sizeof(text), "!%s", histogram);
+	snprintf(text, sizeof(text), "!%s", before_v6_3 ? as_before(histogram) : histogram);
 	return put_text(event_file(name, "trigger"), text);
 }
 

@@ -299,7 +299,8 @@ static void read_histogram(FILE *file, unsigned int probe)
 
 		if (line[0] == '#' && strstr(line, "trigger info"))
 			failed = strstr(line, " if ") != NULL;
-		if (strstr(line, "{ common_stacktrace"))
+		/* "{ stacktrace:" before v6.3. */
+		if (line[0] == '{')
 			used = 0;
 		if (used + strlen(line) < sizeof(stack)) {
 			strcpy(stack + used, line);

@@ -273,6 +273,9 @@ static enum watched supervise(const struct workload *workload)
 	if (!load_pid)
 		load_main(workload);
 	end = wait_or_blame(phase_reached, PHASE_READY, "setup");
+	/* A load without what it is made of would report as errors what follows from that. */
+	if (end == WATCHED_DONE && shared->missing[0])
+		return end;
 	if (end == WATCHED_DONE)
 		end = run_load();
 	if (end == WATCHED_DONE)
