@@ -43,8 +43,6 @@ static const struct promise PROMISES[] = {
 	{ "a read of memory", "mmap(2), sigaction(2): memory whose device had no error can be read" },
 	{ "a write to memory", "mmap(2), sigaction(2): memory whose device had no error can be written" },
 	{ "rmdir of an empty cgroup", "cgroup-v2.rst: a cgroup without children and live processes can be removed" },
-	{ "nr_dying_descendants", "cgroup-v2.rst, cgroup.stat: a cgroup that was removed is destroyed after some time; no process, page, file "
-				  "or swap of it is left in use" },
 	{ "memory.swap.current", "cgroup-v2.rst: swap in use, which memory.swap.max limits; a new cgroup has none" },
 	{ "memory.zswap.current", "cgroup-v2.rst: memory that zswap uses for it; a new cgroup has none" },
 	{ "memory.current", "cgroup-v2.rst: memory in use by the cgroup and its descendants; a new one has none" },

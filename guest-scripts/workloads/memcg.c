@@ -40,6 +40,7 @@
 #define LEAVES 2
 #define REMOVE_MS 60000
 #define GONE_MS 20000
+#define DYING_MS 3000
 #define PRESS_WAITS 100
 
 static uint64_t share_pages = 96, anon_pages = 128, hog_pages = 1024, file_pages = 64, rounds = 8;
@@ -667,18 +668,14 @@ static void check_back_to_zero(const char *file)
 		run_error_named(file, "not zero with nothing left");
 }
 
-/* All of them were removed, and nothing of theirs is left in use. */
-static void check_destroyed(void)
+/* All of them were removed, and nothing of theirs is left in use. No promise says when the kernel destroys them. */
+static void count_dying(void)
 {
-	uint64_t before = 0, left;
-	char seen[64];
+	uint64_t before = 0;
 
 	dying_cgroups(&top, &before);
 	count(counter("dying_cgroups"), before);
-	left = dying_cgroups_left(&top, REMOVE_MS);
-	snprintf(seen, sizeof(seen), "%" PRIu64 " of %" PRIu64 " were not destroyed", left, before);
-	if (left)
-		run_error_named("nr_dying_descendants", seen);
+	count(counter("dying_cgroups_left"), dying_cgroups_left(&top, DYING_MS));
 }
 
 static void verify(void)
@@ -691,7 +688,7 @@ static void verify(void)
 	check_back_to_zero("memory.zswap.current");
 	for (unsigned int i = 0; i < ARMS; i++)
 		remove_empty(&arms[i]);
-	check_destroyed();
+	count_dying();
 	remove_empty(&top);
 }
 

@@ -11,7 +11,6 @@ static void a_call_has_its_promise(void)
 	CHECK(strstr(promise_of("swapon"), "swapon(2)"));
 	CHECK(strstr(promise_of("memory.swap.current"), "memory.swap.max"));
 	CHECK(strstr(promise_of("memory.high"), "default"));
-	CHECK(strstr(promise_of("nr_dying_descendants"), "cgroup.stat"));
 	CHECK(strstr(promise_of("read of a pipe"), "pipe(7)"));
 	CHECK(strstr(promise_of("write to memory.max"), "no longer set"));
 	CHECK(strstr(promise_of("write to /sys/fs/cgroup/a/memory.max"), "errno.h"));
