@@ -15,6 +15,7 @@
 #define STATISTICS "cgroup.stat"
 #define DYING "nr_dying_descendants"
 #define PAUSE_US 50000
+#define AGAIN 60
 #define REMOVE_MS 10000
 
 bool dying_cgroups(const struct cgroup *cgroup, uint64_t *number)
@@ -80,8 +81,8 @@ uint64_t dying_cgroups_left(const struct cgroup *cgroup, unsigned int ms)
 	if (!dying_cgroups(cgroup, &left))
 		return 0;
 	for (unsigned int looks = 0; left && now_ns() < end; looks++) {
-		/* What it has begun is done by workers and after grace periods. */
-		if (looks % 8 == 0)
+		/* What it has begun is done by workers and after grace periods; each time it leaves a cgroup of its own behind. */
+		if (looks % AGAIN == 0)
 			release_all(cgroup);
 		operations_add(1);
 		sleep_us(PAUSE_US);

@@ -40,7 +40,7 @@
 #define LEAVES 2
 #define REMOVE_MS 60000
 #define GONE_MS 20000
-#define DYING_MS 3000
+#define DYING_MS 6000
 #define PRESS_WAITS 100
 
 static uint64_t share_pages = 96, anon_pages = 128, hog_pages = 1024, file_pages = 64, rounds = 8;
