@@ -16,10 +16,12 @@ OF_SOME_KERNELS = frozenset(
         "ZRAM_BACKEND_LZO",  # since Linux 6.12; before, zram takes what the crypto API has
     }
 )
-# What a symbol depends on in older kernels only: asked for where the symbol is not granted without it.
+# What an older kernel needs, too: asked for where a symbol is not granted without it.
 _IN_OLDER_KERNELS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
-        "KPROBES": {"MODULES": "y"},  # until Linux 6.9
+        # Until Linux 6.9 kprobes depend on modules, and without BASE_FULL nodes of an XArray are too small for a huge page
+        # (a WARN() in xas_split_alloc()).
+        "KPROBES": {"MODULES": "y", "BASE_FULL": "y"},
     }
 )
 _SET = re.compile(r"^CONFIG_(\w+)=(\S.*)$")

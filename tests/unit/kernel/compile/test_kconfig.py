@@ -112,7 +112,7 @@ def test_what_is_not_granted_has_what_was_asked_and_what_it_became() -> None:
 def test_an_older_kernel_is_asked_for_what_its_kprobes_depend_on() -> None:
     asked = {"KPROBES": "y", "SWAP": "y"}
 
-    assert asked_for_too(not_granted(asked, {"SWAP": "y"})) == {"MODULES": "y"}
+    assert asked_for_too(not_granted(asked, {"SWAP": "y"})) == {"MODULES": "y", "BASE_FULL": "y"}
     assert asked_for_too(not_granted(asked, {"KPROBES": "y"})) == {}
 
 
