@@ -19,8 +19,8 @@ OF_SOME_KERNELS = frozenset(
 # What an older kernel needs, too: asked for where a symbol is not granted without it.
 _IN_OLDER_KERNELS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
-        # Until Linux 6.9 kprobes depend on modules, and without BASE_FULL nodes of an XArray are too small for a huge page
-        # (a WARN() in xas_split_alloc()).
+        # Until Linux 6.9 kprobes depend on modules, and without BASE_FULL nodes of an XArray are too small for a huge
+        # page (a WARN() in xas_split_alloc()).
         "KPROBES": {"MODULES": "y", "BASE_FULL": "y"},
     }
 )
