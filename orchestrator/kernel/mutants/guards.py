@@ -5,6 +5,7 @@ While patchrig_mutant is 0, or the number of no mutant, each guard chooses the c
 moves: all that is added stands on the line where a node began. Each guard also counts that its place was passed.
 """
 
+import re
 from bisect import bisect_left, insort
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from orchestrator.model.mutants import Edit, Guard, Mutant
 
 # Behind the brace of each function with a mutant, as no header can be counted on, and a head may be a macro.
 _DECLARED = " extern unsigned int patchrig_mutant; extern volatile unsigned int patchrig_reached[];"
+# On the first blank line of a C file, of the overlay: gcc need not know what it knew without guards.
+_IF, _ENDIF = re.compile(r"^\s*#\s*if"), re.compile(r"^\s*#\s*endif")
+_INCLUDED = "#include <linux/patchrig_mutant.h>"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +43,8 @@ def guarded(text: str, mutants: Sequence[Mutant]) -> tuple[Piece, ...]:
     source = text.encode()
     edits = [(mutant.number, edit) for mutant in mutants for edit in mutant.edits]
     declared = [(0, edit) for edit in _declarations(text, [edit for _, edit in edits])]
+    if any(mutant.file.endswith(".c") for mutant in mutants):
+        declared += [(0, edit) for edit in _include(text)]
     return tuple(_pieces(source, 0, len(source), _outermost_first([*edits, *declared])))
 
 
@@ -105,6 +111,19 @@ def _declarations(text: str, edits: Collection[Edit]) -> Iterator[Edit]:
         if at < len(places) and places[at] < end:
             opened = first + opening_brace(source[first:end]) + 1
             yield Edit(start=opened, end=opened, text=_DECLARED, guard=Guard.OWN_BUILD)
+
+
+def _include(text: str) -> Iterator[Edit]:
+    """At the first blank line that is in front of all functions, and in no comment and no `#if`."""
+    end = next((extent.first for extent in function_extents(text)), 1) - 1
+    at, depth, commented, before = 0, 0, False, ""
+    for line in text.split("\n")[:end]:
+        if not line.strip() and not depth and not commented and not before.endswith("\\"):
+            yield Edit(start=at, end=at, text=_INCLUDED, guard=Guard.OWN_BUILD)
+            return
+        depth += len(_IF.findall(line)) - len(_ENDIF.findall(line))
+        commented = line.rfind("/*") > line.rfind("*/") or (commented and "*/" not in line)
+        at, before = at + len(line.encode()) + 1, line
 
 
 _Numbered = tuple[int, Edit]

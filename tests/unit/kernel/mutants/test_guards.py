@@ -2,6 +2,7 @@
 """All mutants in one text: the file's own bytes are there, in order, on their lines; each mutant has its guards."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -170,6 +171,31 @@ def test_what_a_guard_needs_is_declared_behind_the_brace_whatever_the_head_is(he
     whole = made(b"".join(piece.text for piece in guarded(text, [mutant(1, edit)])))
 
     assert whole.startswith(f"#if A || \\\n    B\n{head.rstrip()}{DECLARED}\n")
+
+
+@pytest.mark.parametrize(
+    ("above", "line"),
+    [
+        ("/*\n * A \u00e4.\n\n */\n#include <linux/mm.h>\n\n#define N 1\n\n", 6),
+        ("#if A\n\n#endif\n#define N \\\n\n\n", 6),
+        ("#include <linux/mm.h>\n", 0),
+    ],
+)
+def test_what_is_known_when_compiling_is_no_longer_asserted_from_the_first_blank_line_on(above: str, line: int) -> None:
+    text = f"{above}int f(void)\n{{\n\n\tx = 1;\n}}\n"
+    at = len(text[: text.index("x = 1")].encode())
+    one = mutant(1, Edit(start=at, end=at + len("x = 1;"), text="", guard=Guard.STATEMENT))
+
+    lines = [made(piece.text) for piece in guarded(text, [one])]
+    in_header = made(b"".join(piece.text for piece in guarded(text, [replace(one, file="include/x.h")])))
+
+    found = "".join(lines).split("\n")
+    assert [number for number, own in enumerate(found, start=1) if "patchrig_mutant.h" in own] == (
+        [line] if line else []
+    )
+    assert all(found[number - 1] == "#include <linux/patchrig_mutant.h>" for number in [line] if number)
+    assert len(found) == len(text.split("\n"))
+    assert "patchrig_mutant.h" not in in_header
 
 
 def test_what_lasts_until_the_end_of_its_block_is_in_no_guard() -> None:
