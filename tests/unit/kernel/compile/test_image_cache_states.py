@@ -23,7 +23,7 @@ class Cache(RuleBasedStateMachine):
     def begin(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="cache-states-"))
         self.cache = self.folder / "cache"
-        self.whole: set[str] = set()
+        self.holds: dict[str, str] = {}  # whose folder -> whose build is in it, whole
 
     def teardown(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -43,14 +43,16 @@ class Cache(RuleBasedStateMachine):
     def store(self, series: str) -> None:
         out = built(self.folder / "out", image=f"image of {series}".encode(), vmlinux=f"vmlinux of {series}".encode())
         self.right(store_image(self.cache, self.key(series), BUILD, built=out, hashes=self.hashes(series)), series)
-        self.whole.add(series)
+        self.holds[series] = series
 
     @rule(series=SERIES)
     def find(self, series: str) -> None:
         image = find_image(self.cache, self.key(series), BUILD)
-        assert (image is not None) == (series in self.whole)
+        assert (image is not None) == (self.holds.get(series) == series)
         if image:
             self.right(image, series)
+        elif not (self.cache / "images" / self.key(series)).exists():
+            self.holds.pop(series, None)
 
     @rule(series=SERIES, number=st.integers(0, 4), bit=st.integers(0, 1 << 16), cut=st.booleans())
     def damage(self, series: str, number: int, bit: int, cut: bool) -> None:
@@ -64,14 +66,15 @@ class Cache(RuleBasedStateMachine):
         content[bit // 8 % len(content)] ^= 1 << bit % 8
         file.unlink()  # its content may be linked to from a run's folder
         file.write_bytes(content[: bit % len(content)] if cut else content)
-        self.whole.discard(series)
+        self.holds.pop(series, None)
 
     @rule(first=SERIES, second=SERIES)
     def swap(self, first: str, second: str) -> None:
         one, two = (self.cache / "images" / self.key(series) for series in (first, second))
         if first != second and one.exists() and not two.exists():
             one.rename(two)
-            self.whole.discard(first)
+            if first in self.holds:
+                self.holds[second] = self.holds.pop(first)
 
     @rule(series=SERIES)
     def killed_while_storing(self, series: str) -> None:
@@ -83,7 +86,7 @@ class Cache(RuleBasedStateMachine):
     def prune(self, keep: int) -> None:
         prune(self.cache, keep)
         if not keep:
-            self.whole.clear()
+            self.holds.clear()
 
     @invariant()
     def nothing_is_left_aside(self) -> None:
