@@ -161,7 +161,7 @@ class Host:
         arch: str = "x86_64",
         *,
         boot_seconds: float = 120.0,
-        stop_at_crash: bool = False,
+        stop_when_red: bool = False,
         on_event: Listener | None = None,
         dump_memory: bool = False,
         states: Snapshots | None = None,
@@ -180,7 +180,7 @@ class Host:
         patience = Patience(boot=boot_seconds, second_look=0.1, quiet=0.1)
         guests = replace(
             self.guests_of_a_run(),
-            stop_at_crash=stop_at_crash,
+            stop_when_red=stop_when_red,
             patience=patience,
             dump_memory=dump_memory,
             snapshots=states or Snapshots(),

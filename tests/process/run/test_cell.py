@@ -145,7 +145,7 @@ def test_a_splat_in_the_middle_outranks_a_passing_result(host: Host) -> None:
 def test_a_guest_that_is_to_stop_at_a_crash_does_not_run_on(host: Host) -> None:
     host.scenario([["say", PROGRESS], ["console", KASAN], ["loop", GROWING]])
 
-    report, _ = host.run_cell(stop_at_crash=True)
+    report, _ = host.run_cell(stop_when_red=True)
 
     assert report.verdict.outcome is Outcome.CRASHED
     assert report.run is not None
@@ -156,7 +156,7 @@ def test_a_guest_that_is_to_stop_at_a_crash_does_not_run_on(host: Host) -> None:
 def test_a_guest_that_is_to_stop_at_a_crash_runs_to_its_end_without_one(host: Host) -> None:
     host.scenario([["say", PROGRESS], ["sleep", 1.5], *passing()])
 
-    report, _ = host.run_cell(stop_at_crash=True)
+    report, _ = host.run_cell(stop_when_red=True)
 
     assert report.verdict.outcome is Outcome.PASSED
 
