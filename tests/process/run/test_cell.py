@@ -161,6 +161,18 @@ def test_a_guest_that_is_to_stop_at_a_crash_runs_to_its_end_without_one(host: Ho
     assert report.verdict.outcome is Outcome.PASSED
 
 
+def test_of_a_guest_whose_outcome_alone_counts_a_stuck_swapoff_is_not_looked_at(host: Host) -> None:
+    host.scenario(STUCK, answers=ANSWERS, sysrq={"w": BLOCKED})
+
+    report, _ = host.run_cell(stop_when_red=True)
+
+    assert report.verdict.outcome is Outcome.HUNG
+    assert report.verdict.title == "a swapoff never returned"
+    assert report.run is not None
+    assert not report.run.evidence
+    host.await_no_guest()
+
+
 def waits(report: CellReport) -> list[str]:
     """Where the tasks of a guest that hung sleep."""
     assert report.run is not None
