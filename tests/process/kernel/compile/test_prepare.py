@@ -39,8 +39,8 @@ objects = main.o swap.o
 allnoconfig:
 	@mkdir -p $(O)/include/config
 	@echo 6.19.6 > $(O)/include/config/kernel.release
-	@grep -vE 'ZSWAP|NUMA_MIGRATION|NO_SUCH' $(KCONFIG_ALLCONFIG) > $(O)/.config || true
-	@grep -q 'MODULES' $(O)/.config || sed -i /KPROBES/d $(O)/.config
+	@no='ZSWAP|NUMA_MIGRATION|NO_SUCH'; grep -q MODULES $(KCONFIG_ALLCONFIG) || no="$$no|KPROBES"; \\
+	grep -vE "$$no" $(KCONFIG_ALLCONFIG) > $(O)/.config || true
 
 vmlinux: $(addprefix $(O)/,$(objects))
 	@$(CC) -nostdlib -static -Wl,--build-id -o $(O)/vmlinux $^
