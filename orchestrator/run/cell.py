@@ -34,8 +34,6 @@ from orchestrator.vm.qemu import Ready, Snapshot, Vm, boot, starts_without_kerne
 # A host that is busy at the wrong moment spoils a guest's clock, and is seldom so twice.
 _BOOTS_MOST = 3
 _MODEST = 10.0
-# A mutant's load must get on within this part of the usual time: that of the control did, in a guest like it.
-_SOONER = 3
 _WORTH_A_LOOK = (Ending.SWAPOFF_STUCK, Ending.NO_PROGRESS, Ending.TIMED_OUT, Ending.SSH_LOST, Ending.PROGRAM_DIED)
 
 
@@ -275,8 +273,6 @@ def _work(case: _Case, vm: Vm, ready: Ready, guest: ssh.Guest) -> End:
     cell = case.cell
     case.boot_seconds = now() - case.started
     limits = limits_of(cell, ready.speed)
-    if cell.mutant is not None:
-        limits = replace(limits, no_progress=limits.no_progress / _SOONER)
     pulse, begun = Pulse(vm), now()
     flood = Flood(*case.logs.values())
     allow = (*case.guests.allow, *cell.workload.allow)

@@ -209,9 +209,9 @@ class MutantRun:
         def tried(trial: Trial[int], kernel: Bootable) -> MutantReport:
             mutant = by_name[trial.name]
             if not trial.build:
-                return self._tried(mutant, trial, kernel, store)
+                return self._tried(mutant, trial, reached[mutant.number], kernel, store)
             with self._store(kernel, self._own_folder(mutant)) as own:
-                return self._tried(mutant, trial, kernel, own)
+                return self._tried(mutant, trial, reached[mutant.number], kernel, own)
 
         watch = LossWatch(what="mutants")
         limits = TrialLimits(jobs=self.kernels.request.jobs, watch=watch, until=until)
@@ -228,14 +228,15 @@ class MutantRun:
         names = reaching(mutant, self.found.in_kernel, self.passed)
         return most_promising(mutant, names, [cell.workload for cell in self.controls], self.noise)
 
-    def _tried(self, mutant: Mutant, trial: Trial[int], kernel: Bootable, store: Store) -> MutantReport:
+    def _tried(
+        self, mutant: Mutant, trial: Trial[int], workloads: tuple[str, ...], kernel: Bootable, store: Store
+    ) -> MutantReport:
         tries: list[MutantTry] = []
         for cell in trial.cells:
             report = run_cell(trial.name, cell, kernel, store, self.listener)
             tries.append(try_of(report, self._place(store, cell), self.noise))
             if tries[-1].noticed or tries[-1].interrupted:
                 break
-        workloads = self._reaching(mutant)
         status, title = status_of_tries(tries, of=len(workloads))
         report_of = replace(self._report(mutant, status, title), tries=tuple(tries), workloads=workloads)
         if status is not MutantStatus.SURVIVED:

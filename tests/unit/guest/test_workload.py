@@ -2,6 +2,7 @@
 """A workload's command line, limits and result line."""
 
 import json
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 import pytest
@@ -239,3 +240,10 @@ def test_a_command_gets_its_values_and_runs_through_our_program() -> None:
 
 def test_a_command_has_at_least_the_seconds_of_its_cell() -> None:
     assert limits_for(sample(command=("x",)), REFERENCE_SPEED).command == 20
+
+
+def test_a_mutant_s_load_must_get_on_sooner_and_a_command_s_silence_means_nothing() -> None:
+    mutant, command = replace(sample(), mutant=7), sample(command=("x",))
+
+    assert limits_for(mutant, REFERENCE_SPEED) == replace(LIMITS, no_progress=LIMITS.no_progress / 3)
+    assert limits_for(replace(command, mutant=7), REFERENCE_SPEED) == limits_for(command, REFERENCE_SPEED)

@@ -10,7 +10,7 @@ from orchestrator.kernel.mutants.compile_errors import blamed
 from orchestrator.kernel.mutants.guards import broken, guarded
 from orchestrator.kernel.mutants.mutant_patch import file_patch, guarded_files, patch_of_one
 from orchestrator.kernel.mutants.select_mutants import select_mutants
-from orchestrator.model.mutants import Guard
+from orchestrator.model.mutants import Guard, Mutant, Mutants
 from tests.unit.mutant_samples import FILE, series
 
 HERE = Path(__file__).parent
@@ -73,13 +73,19 @@ def does(program: Path, *more: str) -> list[tuple[int, str]]:
     return found
 
 
-@pytest.mark.timeout(600)
-def test_one_program_behaves_as_each_mutant_and_as_none(tmp_path: Path) -> None:
-    found = select_mutants(series(CODE))
+def with_guards(found: Mutants, folder: Path, before: str = "") -> tuple[list[Mutant], Path]:
+    """The mutants that have a guard, and the program with all of them, which takes a number as its third argument."""
     here = [one for one in found.mutants if one.guard is not Guard.OWN_BUILD]
     text = b"".join(piece.text for piece in guarded(found.texts[FILE], here)).decode()
     variables = "unsigned int patchrig_mutant;\nvolatile unsigned int patchrig_reached[4096];\n"
-    whole = compiled(f"{variables}{text}", tmp_path, "guarded", "patchrig_mutant = strtoul(argv[3], NULL, 10)")
+    choose = "patchrig_mutant = strtoul(argv[3], NULL, 10)"
+    return here, compiled(f"{before}{variables}{text}", folder, "guarded", choose)
+
+
+@pytest.mark.timeout(600)
+def test_one_program_behaves_as_each_mutant_and_as_none(tmp_path: Path) -> None:
+    found = select_mutants(series(CODE))
+    here, whole = with_guards(found, tmp_path)
     original = does(compiled(found.texts[FILE], tmp_path, "original"))
 
     assert does(whole, "0") == original
@@ -150,10 +156,7 @@ UNUSUAL = (HERE / "unusual.txt").read_text()
 @pytest.mark.timeout(600)
 def test_unusual_c_compiles_with_each_mutant_and_does_the_same_with_none(tmp_path: Path) -> None:
     found = select_mutants(series(UNUSUAL))
-    here = [one for one in found.mutants if one.guard is not Guard.OWN_BUILD]
-    text = b"".join(piece.text for piece in guarded(found.texts[FILE], here)).decode()
-    variables = "unsigned int patchrig_mutant;\nvolatile unsigned int patchrig_reached[4096];\n"
-    whole = compiled(f"{MACROS}{variables}{text}", tmp_path, "guarded", "patchrig_mutant = strtoul(argv[3], NULL, 10)")
+    here, whole = with_guards(found, tmp_path, MACROS)
 
     assert does(whole, "0") == does(compiled(f"{MACROS}{found.texts[FILE]}", tmp_path, "original"))
     assert {one.function for one in here} > {"blank_line", "guarded", "again", "computed", "switched", "expressions"}
