@@ -47,9 +47,9 @@ def cells(_: Path) -> Iterator[Figure]:
     found = json.loads(subprocess.run(argv, cwd=PROJECT, check=True, capture_output=True, text=True).stdout)
     planned = found["list"]["seconds"] + found["again"]["seconds"]
     used = found["list"]["cpu_seconds"] + found["again"]["cpu_seconds"]
-    yield Figure(what=f"{found['cells']} cells: list, schedule, report, wall-clock time", measured=planned, reach=20.0)
+    yield Figure(what=f"{found['cells']} cells: list, schedule, report, wall-clock time", measured=planned, reach=12.0)
     yield Figure(what=f"{found['cells']} cells: CPU seconds of that", measured=used, reach=20.0)
-    yield Figure(what=f"{found['cells']} cells: peak of memory", measured=found["peak_mib"], reach=300.0, unit="MiB")
+    yield Figure(what=f"{found['cells']} cells: peak of memory", measured=found["peak_mib"], reach=250.0, unit="MiB")
 
 
 def edit(results: Path) -> Iterator[Figure]:

@@ -17,7 +17,7 @@ static const char *const VMSTAT[] = {
 	"zswpout",  "zswpwb",  "thp_swpout",	     "thp_swpout_fallback", "pgfault",	  "pgmajfault",	 "pgsteal_proactive",
 	"oom_kill", "pgmigrate_success",
 	"pgsteal_kswapd", "pgsteal_direct", "workingset_refault_anon", "workingset_refault_file",
-	"thp_fault_alloc", "thp_collapse_alloc", "thp_split_pmd",
+	"thp_fault_alloc", "thp_collapse_alloc", "thp_split_pmd", "thp_zero_page_alloc",
 };
 
 static const char *const ZSWAP[] = {

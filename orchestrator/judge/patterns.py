@@ -330,6 +330,15 @@ OOPSES = (
         title="{what}",
         sources=LINE_FIRST,
     ),
+    # Since v6.10 x86 puts "Oops: " before its words: "Oops: Bad pagetable: 000c [#1] SMP".
+    Pattern(
+        kind=K.OOPS,
+        line=re.compile(
+            r"Oops: (?P<what>(?!Oops|Internal error|invalid opcode)[A-Z]?[a-z]+(?: [a-z]+){1,5}): [0-9a-f]{4} \[#"
+        ),
+        title="{what}",
+        follows=DYING,
+    ),
     # "Internal error: " is arm64's "Oops: "; both come second where the fault has a line of its own.
     Pattern(
         kind=K.OOPS,

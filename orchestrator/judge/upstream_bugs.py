@@ -68,6 +68,16 @@ UPSTREAM_BUGS = (
         page="docs/found/collapse-dirty.md",
     ),
     UpstreamBug(
+        # The read of the page first (x86_64; arm64 has no such check), or the end of the process that has it.
+        title=re.compile(r"Bad pagetable|BUG: unable to handle kernel .* in zap_huge_pmd"),
+        workloads=frozenset({"huge-zero-move"}),
+        seen=(6, 19, 6),
+        since=(6, 19),
+        fixed=(7, 1),
+        what="UFFDIO_MOVE of the huge zero page makes an entry without a page",
+        page="docs/found/huge-zero-move.md",
+    ),
+    UpstreamBug(
         title=re.compile(r"WARNING in zswap_load"),
         workloads=frozenset({"zswap-first-use"}),
         seen=(6, 19, 6),

@@ -117,7 +117,8 @@ static void all_counters_find_room(void)
 					     "zswpin", "zswpout", "zswpwb", "thp_swpout", "thp_swpout_fallback", "pgfault",
 					     "pgmajfault", "pgsteal_proactive", "oom_kill", "pgmigrate_success",
 					     "pgsteal_kswapd", "pgsteal_direct", "workingset_refault_anon",
-					     "workingset_refault_file", "thp_fault_alloc", "thp_collapse_alloc", "thp_split_pmd" };
+					     "workingset_refault_file", "thp_fault_alloc", "thp_collapse_alloc", "thp_split_pmd",
+					     "thp_zero_page_alloc" };
 	static const char *const zswap[] = { "written_back_pages", "reject_reclaim_fail", "pool_limit_hit", "stored_pages" };
 	static const char *const large[] = { "swpin", "swpin_fallback", "swpout", "swpout_fallback", "shmem_alloc",
 					     "shmem_fallback", "split", "split_failed" };

@@ -222,6 +222,7 @@ def test_the_kernels_conventions_tell_machinery(name: str) -> None:
         ("Kernel bug detected[#1]:", "Kernel bug detected"),
         ("Kernel BUG [#1]", "Kernel BUG"),
         ("Bad pagetable: 000d [#1] SMP", "Bad pagetable"),
+        ("Oops: Bad pagetable: 000c [#1] SMP", "Bad pagetable"),
         ("Unhandled kernel unaligned access[#1]:", "Unhandled kernel unaligned access"),
         ("BUG: Kernel NULL pointer dereference on read", "BUG: unable to handle kernel NULL pointer dereference"),
         ("CPU 0 Unable to handle kernel paging request at 0", "BUG: unable to handle kernel paging request"),

@@ -78,6 +78,14 @@ def test_lost_data_after_a_collapse_is_known_of_the_workload_that_looks_for_it_o
     assert not note_of(lost, release="6.19.6", workload="huge")
 
 
+def test_an_entry_without_a_page_is_known_until_linux_7_1() -> None:
+    crashed = Verdict(outcome=Outcome.CRASHED, title="Bad pagetable")
+
+    assert note_of(crashed, release="6.19.6", workload="huge-zero-move")
+    assert not note_of(crashed, release="7.1.8", workload="huge-zero-move")
+    assert not note_of(crashed, release="6.19.6", workload="huge-zero")
+
+
 @pytest.mark.parametrize("bug", UPSTREAM_BUGS, ids=lambda bug: bug.what[:30])
 def test_each_entry_leads_to_a_page_of_the_index_and_to_workloads_that_exist(bug: UpstreamBug) -> None:
     page = PROJECT / bug.page
