@@ -2,9 +2,10 @@
 /*
  * huge-zero: the huge zero page comes and goes, and is split, moved, protected and shared, while devices are swapped off.
  *
- *   lives     processes, one after the other for each thread. Each has two mappings of one huge page. It reads them, which maps the huge
- *             zero page where nothing was written; writes some pages; moves pages from one mapping to the other (UFFDIO_MOVE); swaps
- *             them out; and ends. The kernel frees the huge zero page when no process has it any more, and somebody asks for memory;
+ *   lives     processes, several at once, and the next ones when all have ended. Each has two mappings of one huge page. It reads them,
+ *             which maps the huge zero page where nothing was written; writes some pages; moves pages from one mapping to the other
+ *             (UFFDIO_MOVE); swaps them out; and ends. The kernel frees the huge zero page when no process has it any more, and
+ *             somebody asks for memory;
  *   dropper   asks for it all the time (drop_caches).
  *
  * The load process itself never maps the huge zero page: it would keep it until it ends.
@@ -17,7 +18,6 @@
 #include <unistd.h>
 
 #include "area.h"
-#include "area-ways.h"
 #include "paging.h"
 #include "run.h"
 #include "textfile.h"
@@ -28,6 +28,8 @@
 #define STEPS_MOST 16
 #define RUN_MOST 64
 #define ALL (HUGE_ALIGN / PAGE)
+/* No process has the huge zero page for about so long: the dropper comes by in this time. */
+#define PAUSE_MOST_US 8000
 #define DROP "/proc/sys/vm/drop_caches"
 /* Regions: two of each life, and two of its child. */
 #define REGIONS 4
@@ -49,6 +51,7 @@ struct life {
 };
 
 static struct life lives[LIVES_MAX];
+static struct meeting all_ended;
 static counter_t *ended, *reads, *writes, *moves, *shares, *drops, *whole_outs;
 
 static void some_pages(struct rng *rng, size_t *first, size_t *length)
@@ -122,9 +125,13 @@ static void close_all(struct area *area, struct rng *rng)
 		run_error("mprotect", errno);
 }
 
-static void swap_out(struct area *area)
+/* Often all the way, also out of the swap cache. */
+static void swap_out(struct area *area, struct rng *rng)
 {
-	page_out(area->base, area->length);
+	if (rng_below(rng, 2))
+		page_out(area->base, area->length);
+	else
+		page_out_fully(area->base, area->length, 2);
 	count(whole_outs, 1);
 }
 
@@ -171,7 +178,7 @@ static void do_step(struct life *life)
 	else if (choice == 13)
 		share(life);
 	else
-		swap_out(area);
+		swap_out(area, &life->rng);
 	operations_add(1);
 }
 
@@ -197,18 +204,19 @@ static void live(struct worker *worker)
 	struct life *life = &lives[worker->index];
 
 	life->index = worker->index;
-	while (!run_over()) {
+	do {
+		sleep_us(rng_below(&worker->rng, PAUSE_MOST_US));
 		life->rng = rng_stream(rng_next(&worker->rng), 0);
 		child_join(child_start(live_body, life));
 		count(ended, 1);
-	}
+	} while (meet(&all_ended));
 }
 
 static void dropper(struct worker *worker)
 {
 	while (!run_over()) {
 		count(drops, put_text(DROP, "2"));
-		sleep_us(rng_between(&worker->rng, 200, 5000));
+		sleep_us(rng_between(&worker->rng, 200, 4000));
 	}
 }
 
@@ -243,6 +251,7 @@ static void load(void)
 
 	if (!area_huge_is_small())
 		return;
+	all_ended.parties = lives_at_once;
 	threads_add(&threads, lives_at_once, live, NULL);
 	threads_add(&threads, 1, dropper, NULL);
 	threads_join(&threads);
