@@ -143,7 +143,7 @@ static void all_counters_find_room(void)
 		kernel_file(path, STAT);
 	}
 	read_vmstat(text);
-	CHECK_NUMBER(counters.count, 23 + 4 + 8 + 1 + DEVICES_MAX);
+	CHECK_NUMBER(counters.count, 24 + 4 + 8 + 1 + DEVICES_MAX);
 	CHECK_NUMBER(value_of("oom_kill"), 15);
 	CHECK_NUMBER(value_of("reads.kind7"), 11);
 	CHECK_NUMBER(value_of("large.split_failed"), 2);
@@ -158,12 +158,12 @@ static void what_a_kernel_does_not_count_is_told_with_its_place(void)
 	kernel_file("/sys/kernel/debug/zswap/stored_pages", "0\n");
 	read_vmstat("pswpin 0\npswpout 5\n");
 	kernel_counters_lacking(&counters);
-	CHECK_NUMBER(shared->lacking_count, 21 + 3 + 8);
+	CHECK_NUMBER(shared->lacking_count, 22 + 3 + 8);
 	CHECK_TEXT(shared->lacking[0].name, "swap_ra");
 	CHECK_TEXT(shared->lacking[0].why, "/proc/vmstat has no swap_ra");
-	CHECK_TEXT(shared->lacking[21].name, "zswap.written_back_pages");
-	CHECK_TEXT(shared->lacking[24].name, "large.swpin");
-	CHECK_TEXT(shared->lacking[24].why, "/sys/kernel/mm/transparent_hugepage/hugepages-64kB/stats has no swpin");
+	CHECK_TEXT(shared->lacking[22].name, "zswap.written_back_pages");
+	CHECK_TEXT(shared->lacking[25].name, "large.swpin");
+	CHECK_TEXT(shared->lacking[25].why, "/sys/kernel/mm/transparent_hugepage/hugepages-64kB/stats has no swpin");
 }
 
 int main(void)
