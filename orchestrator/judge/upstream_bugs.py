@@ -68,6 +68,18 @@ UPSTREAM_BUGS = (
         page="docs/found/collapse-dirty.md",
     ),
     UpstreamBug(
+        # Whoever looks at the page first.
+        title=re.compile(
+            r"WARNING in zap_huge_pmd|BUG: Bad page map in vm_normal_page_pmd|VM_WARN_ON_FOLIO in __split_huge_pmd_locked"
+        ),
+        workloads=frozenset({"huge-zero"}),
+        seen=(6, 19, 6),
+        since=(6, 13),
+        fixed=(7, 1, 13),
+        what="the huge zero page is taken for an ordinary page, because its shrinker races with a fault",
+        page="docs/found/huge-zero-shrink.md",
+    ),
+    UpstreamBug(
         # The read of the page first (x86_64; arm64 has no such check), or the end of the process that has it.
         title=re.compile(r"Bad pagetable|BUG: unable to handle kernel .* in zap_huge_pmd"),
         workloads=frozenset({"huge-zero-move"}),

@@ -56,6 +56,7 @@ TRACE_FILE = "trace.json"
 RESULT_FILE = "workload.json"
 LATEST = "latest"
 BUGS = "bugs"  # in a folder of `patchrig sensitivity`: a run for each
+_CELLS_NAMED = 6  # in a message
 
 
 class Store:
@@ -343,10 +344,12 @@ def find_cell(report: RunReport, name: str) -> CellReport:
             )
         return matches[0]
     if matches:
-        which = ", ".join(cell.cell.name for cell in matches[:6])
+        which = ", ".join(cell.cell.name for cell in matches[:_CELLS_NAMED])
+        more = f" and {len(matches) - _CELLS_NAMED} more" if len(matches) > _CELLS_NAMED else ""
+        likely = next((cell for cell in matches if not cell.verdict.outcome.good), matches[0])
         raise UserError(
-            f"{name!r} is part of the names of {len(matches)} cells of {report.id}: {which}",
-            hint=f"patchrig repro {report.id} {matches[0].cell.name}",
+            f"{name!r} is part of the names of {len(matches)} cells of {report.id}: {which}{more}",
+            hint=f"the same command with {likely.cell.name}",
         )
     raise UserError(
         f"no finished cell {name!r} in {report.id}{_nearest(name, names)}",

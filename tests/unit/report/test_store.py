@@ -196,6 +196,19 @@ def test_a_cell_is_found_by_its_name_or_a_part_that_no_other_has(tmp_path: Path)
         find_cell(report, "patched.plain.x86_64.shmen")
 
 
+def test_of_several_cells_a_red_one_is_proposed(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        for repeat in range(1, 9):
+            outcome = Outcome.CRASHED if repeat == 3 else Outcome.PASSED
+            store.add_cells([cell_report(of=cell(workload="swapin", repeat=repeat, repeats=8), outcome=outcome)])
+        report = store.report()
+
+    with pytest.raises(UserError, match="names of 8 cells .* and 2 more") as error:
+        find_cell(report, "swapin")
+
+    assert "patched.plain.x86_64.swapin.3" in str(error.value.hint)
+
+
 def test_a_run_is_found_by_the_start_of_its_id(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         pass
