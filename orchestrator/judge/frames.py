@@ -61,7 +61,7 @@ PROGRAM_COUNTER = re.compile(
 TASK = re.compile(
     "|".join(
         (
-            r"CPU: \d+ (?:UID: \d+ )?PID: -?\d+ Comm: (.{1,15}?) (?:Not t|T)ainted",
+            r"CPU: \d+ (?:UID: \d+ )?PID: -?\d+ Comm: (.{1,15}?) (?:Kdump: loaded )?(?:Not t|T)ainted",
             r", CPU#\d+: (.{1,15})/\d+$",
             r"(?:by task |preemptible \[\d+\] code: )(.{1,15})/\d+",
             r"in process (.{1,15}?) +p(?:fn|te|md):",

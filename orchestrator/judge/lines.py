@@ -43,6 +43,9 @@ MARGIN = re.compile(
     r"|[ \t]{1,64}"
 )
 _DIGITS = re.compile(r"\d+")
+# Mail programs break lines, most often before the place of a lock: what follows has no stamp of its own.
+UNFINISHED = " at:"
+PLACE = re.compile(r"[A-Za-z_][\w.]*\+0x[0-9a-f]+/0x[0-9a-f]+\b")
 
 
 @dataclass(slots=True)  # Not frozen: there is one for each line of a console, and that would double what it costs.
@@ -71,6 +74,7 @@ class Reader:
         # Of the line before:
         self._word = ""  # behind its date
         self._margin = ""
+        self._unfinished = False
 
     def skip(self, text: str, start: int, end: int) -> None:
         """Pass over lines that nobody wants to see; a stamp among them still tells what kind of log this is."""
@@ -84,8 +88,9 @@ class Reader:
         """What printk can have said in a line that is clean()."""
         if stamp := stamp_alone(text):
             self.stamps_seen = True
-            end = stamp.end()
-            return (Line(number, text[end : end + LONGEST].rstrip(), stamp["caller"] or "", float(stamp["seconds"])),)
+            said = text[stamp.end() : stamp.end() + LONGEST].rstrip()
+            self._unfinished = said.endswith(UNFINISHED)
+            return (Line(number, said, stamp["caller"] or "", float(stamp["seconds"])),)
         return tuple(self._closely(number, text))
 
     def _closely(self, number: int, raw: str) -> Iterator[Line]:
@@ -99,11 +104,13 @@ class Reader:
             # journalctl indents the further lines of what a program said.
             if not (prefix.stamped or (self._daemon and prefix.place is LinePart.BARE)):
                 said = self._after_margin(said)
-            unknown = prefix.author is Author.UNKNOWN and not (self.stamps_seen or prefix.stamped)
+            goes_on = self._unfinished and PLACE.match(said)
+            unknown = prefix.author is Author.UNKNOWN and not ((self.stamps_seen and not goes_on) or prefix.stamped)
             if prefix.author is Author.KERNEL or unknown:
                 for part in _texts(prefix, said):
                     yield Line(number, part, prefix.caller, prefix.seconds, named=not unknown, kept=prefix.tagged)
             self.stamps_seen = self.stamps_seen or prefix.stamped
+            self._unfinished = said.rstrip().endswith(UNFINISHED)
 
     def _after_host(self, text: str) -> str:
         found = FIRST_WORD.match(text)

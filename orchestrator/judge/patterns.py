@@ -257,7 +257,7 @@ OOPSES = (
     # The panic comes last, behind all registers, and has the trace.
     Pattern(
         kind=K.OOPS,
-        line=re.compile(r"Kernel panic - not syncing: kernel stack overflow"),
+        line=re.compile(r"Kernel panic - not syncing: [Kk]ernel stack overflow"),
         title="kernel stack overflow",
         sources=(Source.BELOW_DISPATCHER, Source.TRACE),
         follows=frozenset({K.OOPS}),
@@ -278,7 +278,9 @@ OOPSES = (
             r"|alignment check|int3|control protection exception|coprocessor segment overrun)"
             # People cut off the code and the number.
             r"(?:(?:,? (?:probably |maybe )?for [\w -]+ \S+)?: [0-9a-f]{4} \[#"
-            r"|,? (?:probably |maybe )?for [\w -]+ address 0x[0-9a-f]+(?:: [0-9a-f]{4})?$)"
+            r"|,? (?:probably |maybe )?for [\w -]+ address 0x[0-9a-f]+(?:: [0-9a-f]{4}|=)?$"
+            # A mail breaks the line somewhere before.
+            r"|,? (?:probably|maybe) for(?: [\w-]+(?: address)?)?=?$)"
         ),
         title="{what}",
         follows=frozenset({K.KASAN}),
@@ -847,9 +849,19 @@ STALLS = (
 ENDINGS = (
     Pattern(
         kind=K.PANIC,
-        line=re.compile(rf"Kernel panic - not syncing: (?:stack-protector: )?Kernel stack is corrupted in: {FUNCTION}"),
+        # Whose stack it is the line says, whatever that function does for others; without symbols the trace tells.
+        line=re.compile(
+            rf"Kernel panic - not syncing: (?:stack-protector: )?Kernel stack is corrupted in: {FUNCTION}\+"
+        ),
         title="kernel panic: stack is corrupted",
-        sources=LINE_FIRST,
+        sources=(Source.LINE,),
+        skip=AS_IT_SAYS,
+    ),
+    Pattern(
+        kind=K.PANIC,
+        line=re.compile(r"Kernel panic - not syncing: (?:stack-protector: )?Kernel stack is corrupted in: "),
+        title="kernel panic: stack is corrupted",
+        sources=TRACE_ONLY,
     ),
     Pattern(
         kind=K.PANIC,

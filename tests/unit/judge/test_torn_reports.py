@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reports of which people posted only a part, or whose lines a mail program broke: what is left still tells."""
+
+import pytest
+
+from orchestrator.judge.scan import crashes_in
+from orchestrator.model.crashes import Crash
+
+
+def only(*lines: str) -> Crash:
+    (crash,) = crashes_in(["".join(f"{line}\n" for line in lines).encode()])
+    return crash
+
+
+def stamped(*lines: str) -> Crash:
+    return only(*(f"[   12.000000] {line}" for line in lines))
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        ", probably for",
+        ", probably for non-canonical",
+        ", maybe for address",
+        ", probably for non-canonical address 0xfbd5a5=",
+    ],
+)
+def test_a_mail_may_break_a_protection_fault_anywhere_before_its_address(end: str) -> None:
+    crash = stamped(f"Oops: general protection fault{end}", "RIP: 0010:demo_list+0x8b/0x340 [demo]")
+
+    assert crash.title == "general protection fault in demo_list"
+
+
+@pytest.mark.parametrize("quote", ["", "> ", "> > "])
+def test_a_mail_breaks_a_stamped_line_before_the_place_of_a_lock(quote: str) -> None:
+    crash = only(
+        f"{quote}[   12.000001] WARNING: inconsistent lock state",
+        f"{quote}[   12.000002] demo/5/40 [HC0[0]:SC1[1]:HE0:SE0] takes:",
+        f"{quote}[   12.000003] ffff88818244d350 (&demo->lock){{+.?.}}-{{2:2}}, at:",
+        f"{quote}demo_get_index+0x73/0x170 [demo]",
+        f"{quote}[   12.000004] {{SOFTIRQ-ON-W}} state was registered at:",
+    )
+
+    assert crash.function == "demo_get_index"
+
+
+def test_a_programs_line_is_not_the_place_of_a_lock() -> None:
+    crash = only(
+        "[   12.000001] WARNING: inconsistent lock state",
+        "[   12.000003] ffff88818244d350 (&demo->lock){+.?.}-{2:2}, at:",
+        "workload: verified 12+0 pages",
+        "demo_get_index+0x73/0x170 [demo]",
+    )
+
+    assert crash.function == ""
+
+
+def test_the_history_of_a_lock_is_no_trace() -> None:
+    crash = stamped(
+        "WARNING: inconsistent lock state",
+        "demo/77 [HC1[1]:SC0[0]:HE0:SE1] takes:",
+        "ffff888137237150 (&demo->lock){?.+.}-{2:2}, at: demo_invalid+0x1c/0x80 [demo]",
+        "{HARDIRQ-ON-W} state was registered at:",
+        "  lock_acquire+0x1a3/0x4a0",
+        "  _raw_spin_lock+0x2c/0x40",
+        "  demo_submit+0xf0b/0x3520 [demo]",
+    )
+
+    assert crash.function == "demo_invalid"
+
+
+def test_without_a_trace_a_helper_that_the_report_names_is_all_that_is_known() -> None:
+    fault = "Unable to handle kernel paging request at virtual address e1a0c00d", "PC is at strlen+0xc/0x38"
+
+    assert stamped(*fault).function == "strlen"
+    assert stamped("WARNING: CPU: 4 PID: 40 at mm/demo.h:130 kmem_cache_free+0x4/0x8").function == "kmem_cache_free"
+    assert (
+        stamped(*fault, "Backtrace:", "[<80142578>] (demo_hash) from [<80142579>] (demo_name)").function == "demo_hash"
+    )
+
+
+def test_without_a_trace_the_place_of_a_stall_says_nothing() -> None:
+    stall = "watchdog: BUG: soft lockup - CPU#1 stuck for 26s! [demo:7]", "RIP: 0010:strlen+0xc/0x38"
+
+    assert stamped(*stall).function == ""
+
+
+@pytest.mark.parametrize(
+    ("place", "function"),
+    [("return_address+0x88/0x88", "return_address"), ("802e62f8", "demo_xfer"), ("c02e62f8", "demo_xfer")],
+)
+def test_a_corrupted_stack_is_that_of_the_function_in_its_line(place: str, function: str) -> None:
+    crash = stamped(
+        f"Kernel panic - not syncing: stack-protector: Kernel stack is corrupted in: {place}",
+        "Backtrace:",
+        "[<8016d06c>] (panic) from [<80110df4>] (__stack_chk_fail+0x10/0x14)",
+        "[<80110df4>] (__stack_chk_fail) from [<802e62f8>] (demo_xfer+0x508/0x54c)",
+    )
+
+    assert crash.title == f"kernel panic: stack is corrupted in {function}"
+
+
+def test_the_panic_below_an_overflown_stack_belongs_to_it() -> None:
+    crash = stamped(
+        "Insufficient stack space to handle exception!",
+        "epc : demo_walk+0x0/0x40 [demo]",
+        "Kernel panic - not syncing: Kernel stack overflow",
+        "Call Trace:",
+        "[<ffffffff021b003c>] demo_walk+0x1c/0x40 [demo]",
+    )
+
+    assert crash.title == "kernel stack overflow in demo_walk"
+
+
+def test_a_task_is_known_while_a_crash_kernel_is_loaded() -> None:
+    crash = stamped("kernel BUG at fs/demo.c:12!", "CPU: 1 PID: 7 Comm: demo x Kdump: loaded Not tainted 6.9.0 #1")
+
+    assert crash.task == "demo x"
+
+
+def test_who_switches_inside_a_read_side_section_is_the_scheduler_for_others() -> None:
+    crash = stamped(
+        "Voluntary context switch within RCU read-side critical section!",
+        "Call trace:",
+        " rcu_note_context_switch+0x4c4/0x508 (P)",
+        " __schedule+0xbc/0x1204",
+        " schedule+0x34/0x110",
+        " demo_get_sync+0x164/0x228 [demo]",
+    )
+
+    assert crash.function == "demo_get_sync"
