@@ -26,6 +26,7 @@ from orchestrator.judge.infrastructure import (
     INFRASTRUCTURE,
     LOCKS,
     MAKERS,
+    REPORTING,
     SCHEDULING,
     TICKS,
     WAITS,
@@ -317,20 +318,20 @@ class Report:
             for name in self._candidates(source, groups):
                 if name and not any(skip.match(name) for skip in self._skip(source)):
                     return name
-        if self.pattern.kind is CrashKind.LOCKDEP and self.named and not self.frames:
+        if self.pattern.kind is CrashKind.LOCKDEP and self.named and not self._says_something():
             return self.named[0]  # A report without a stack: where the lock is taken is all that it tells.
         # Nothing but an entry from an exception or into a thread: then that is all that is known of the place.
         bare = self._callers() if Source.TRACE in self.pattern.sources and TICKS not in self.pattern.skip else []
-        if not bare:
-            return self._named_without_trace(groups)
-        return next((name for entry in (ENTRY, EXCEPTIONS) for name in bare if entry.match(name)), "")
+        known = [name for entry in (ENTRY, EXCEPTIONS) for name in bare if entry.match(name)]
+        return next(iter(known), "") or self._named_without_trace(groups)
 
     def _named_without_trace(self, groups: dict[str, str]) -> str:
-        """Of a report whose trace was cut off, what it names itself. Of a stall that is a place of no meaning."""
+        """Where the trace was cut off, the helper that the report names. Of a stall that is a place of no meaning."""
         if Source.BELOW_DISPATCHER in self.pattern.sources:
             return ""
         own = [source for source in (Source.LINE, Source.COUNTER) if source in self.pattern.sources]
-        return next((name for source in own for name in self._candidates(source, groups) if name), "")
+        names = [name for source in own for name in self._candidates(source, groups)]
+        return next((name for name in names if name and not REPORTING.match(name)), "")
 
     def _skip(self, source: Source) -> tuple[Family, ...]:
         if source in (Source.BELOW_DISPATCHER, Source.COMMON):

@@ -70,6 +70,7 @@ TASK = re.compile(
             r"! \[(.{1,15}?):\d+\]",
             r"^\s*(?:WARNING: )?(\S.{0,14}?)/\d+ (?:\[HC\S+ )?(?:is|just|takes|still)\b",
             r"^Process (.{1,15}?) \(pid: ",
+            r"^in_atomic\(\): .* name: (.{1,15})$",
             r"^  comm \"(.{1,15}?)\", pid",
         )
     )

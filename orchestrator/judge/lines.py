@@ -200,8 +200,8 @@ def without_codes(text: str) -> str:
             text = text.replace(sign, plain)
     # A terminal would show only what follows the last carriage return; the serial log keeps all of it.
     text = text.replace("\r", "").replace("\0", "")
-    # Web pages and East Asian mails have other spaces.
-    return text.replace("\xa0", " ").replace("\u3000", " ")
+    # Web pages and East Asian mails have other spaces, and pages that mind their looks make a sign of the x in 0x12.
+    return text.replace("\xa0", " ").replace("\u3000", " ").replace("0\xd7", "0x")
 
 
 def blocks(chunks: Iterable[bytes]) -> Iterator[str]:

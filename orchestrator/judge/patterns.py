@@ -79,6 +79,7 @@ class Pattern:
 
 # A symbolised report names inlined functions in lines of their own, above the one that counts.
 OUTER = r"(?!.*\[inline\]$)"
+KASAN = "BUG: KAS(?:AN|an): "  # in small letters until v4.5
 FUNCTION = rf"(?:{ADDRESS})*(?P<function>{NAME})(?:{OFFSET})?"
 AT_FUNCTION = re.compile(
     rf".* at: (?:{ADDRESS})*(?P<function>{NAME})(?:{OFFSET}|{DECODED})"
@@ -88,6 +89,8 @@ K = CrashKind
 # What may end in a BUG(), and what may end in the trap that a BUG() is.
 BUGGY = frozenset({K.BUG, K.LIST, K.MEMORY, K.SLUB, K.REFCOUNT, K.OTHER, K.ODEBUG, K.OOPS})
 DYING = BUGGY | {K.KASAN, K.UBSAN}
+# What a WARN() may be about: its text comes first.
+WARNED = frozenset({K.REFCOUNT, K.LIST, K.ODEBUG, K.LOCKDEP, K.OTHER, K.ATOMIC, K.MEMORY})
 # Where a WARN()'s own text comes after its first line, it comes at once.
 AFTER_WARNING = 3
 # So many lines SLUB prints of an object: where it was allocated and freed, and its bytes.
@@ -120,7 +123,7 @@ TRAPS = (
 )
 
 OOPSES = (
-    # Until v4.5.
+    # Until v4.5 some had other words.
     Pattern(
         kind=K.KASAN,
         line=re.compile(rf"BUG: KASan: use after free in {FUNCTION}"),
@@ -137,7 +140,7 @@ OOPSES = (
     ),
     Pattern(
         kind=K.KASAN,
-        line=re.compile(rf"BUG: KASAN: {OUTER}(?:double-free or )?(?P<bug>(?:invalid|double)-free) in {FUNCTION}"),
+        line=re.compile(rf"{KASAN}{OUTER}(?:double-free or )?(?P<bug>(?:invalid|double)-free) in {FUNCTION}"),
         title="KASAN: {bug}",
         sources=LINE_FIRST,
         skip=(*GENERAL, FREEING),
@@ -146,15 +149,13 @@ OOPSES = (
         kind=K.KASAN,
         # Older kernels write "double-free or invalid-free", and "on address" for wild accesses.
         line=re.compile(
-            rf"BUG: KASAN: {OUTER}(?:double-free or )?(?P<bug>[\w-]+(?: [a-z]+)*?) (?:in {FUNCTION}|(?:on|at) .*)"
+            rf"{KASAN}{OUTER}(?:double-free or )?(?P<bug>[\w-]+(?: [a-z]+)*?) (?:in {FUNCTION}|(?:on|at) .*)"
         ),
         title="KASAN: {bug}",
         sources=LINE_FIRST,
         detail=re.compile(r"(?P<detail>Read|Write) (?:of size|at addr)"),
     ),
-    Pattern(
-        kind=K.KASAN, line=re.compile(rf"BUG: KASAN: {OUTER}(?P<bug>\S+)"), title="KASAN: {bug}", sources=TRACE_ONLY
-    ),
+    Pattern(kind=K.KASAN, line=re.compile(rf"{KASAN}{OUTER}(?P<bug>\S+)"), title="KASAN: {bug}", sources=TRACE_ONLY),
     Pattern(
         kind=K.KASAN,
         line=re.compile(r"KASAN: (?:probably |maybe )?(?P<bug>[\w-]+) in range"),
@@ -516,7 +517,10 @@ OBJECTS = (
     ),
     Pattern(
         kind=K.MEMORY,
-        line=re.compile(r"usercopy: Kernel memory (?:over\w+|exposure) attempt"),
+        # Until v5.16 also a WARN()'s text.
+        line=re.compile(
+            r"(?:usercopy:|Bad or missing usercopy whitelist\?) [Kk]ernel memory (?:over\w+|exposure) attempt"
+        ),
         title="BUG: bad usercopy",
     ),
     Pattern(
@@ -901,10 +905,10 @@ ENDINGS = (
         ),
         title="WARNING",
         sources=(Source.LINE, Source.COUNTER, Source.TRACE),
-        follows=frozenset({K.REFCOUNT, K.LIST, K.ODEBUG, K.LOCKDEP, K.OTHER, K.ATOMIC, K.MEMORY}),
+        follows=WARNED,
         skip=(*GENERAL, TRANSFERS),
     ),
-    # Of a trap, which knows no file: a CFI failure where those are only warned of.
+    # Of a kernel or a trap that knows no file: a CFI failure where those are only warned of.
     Pattern(
         kind=K.WARNING,
         line=re.compile(
@@ -912,7 +916,7 @@ ENDINGS = (
         ),
         title="WARNING",
         sources=(Source.LINE, Source.COUNTER, Source.TRACE),
-        follows=frozenset({K.OOPS, K.UBSAN}),
+        follows=WARNED | {K.OOPS, K.UBSAN},
         within=AFTER_WARNING,
         skip=(*GENERAL, TRANSFERS),
     ),
@@ -924,7 +928,7 @@ ENDINGS = (
             r"|(?:\[.*\] )?(?P<path>[\w./+-]+\.[chS]):\d+ at *$)"
         ),
         title="WARNING",
-        follows=frozenset({K.REFCOUNT, K.LIST, K.ODEBUG, K.LOCKDEP, K.OTHER, K.MEMORY}),
+        follows=WARNED,
         skip=(*GENERAL, TRANSFERS),
     ),
     Pattern(
@@ -1136,8 +1140,9 @@ WORDS = (
     "Internal error",
     "Missing ENDBR", "CFI failure", "invalid opcode", "Oops", "stack guard page", "unchecked MSR access",
     " corruption", "refcount_t: ", "percpu ref (", "percpu_ref underflow", "corrupted stack end",
-    "VM_FAULT_OOM leaked", "page dumped because: VM_", "usercopy: Kernel", "swap file entry", "swap offset entry",
-    "error on swap-device", "Decompression ", "non-static key", "DEBUG_LOCKS_WARN_ON", "in preemptible",
+    "VM_FAULT_OOM leaked", "page dumped because: VM_", "usercopy: ", "usercopy whitelist", "swap file entry",
+    "swap offset entry", "error on swap-device", "Decompression ", "non-static key", "DEBUG_LOCKS_WARN_ON",
+    "in preemptible",
     "bad: scheduling", "switch within RCU", "blocked for more than", "in I/O wait for more than", "die for more than",
     "kthread starved", "kthread timer wakeup", "CSD lock", "ard LOCKUP", "[#", "Kernel panic", "already registered",
     "kobject_add_internal", "unregister_netdevice: waiting", "duplicate filename", "unreferenced object",

@@ -129,3 +129,76 @@ def test_who_switches_inside_a_read_side_section_is_the_scheduler_for_others() -
     )
 
     assert crash.function == "demo_get_sync"
+
+
+def test_a_trace_that_is_cut_behind_its_printing_leaves_the_place_of_the_lock() -> None:
+    crash = stamped(
+        "[ BUG: Invalid wait context ]",
+        "demo/77 is trying to lock:",
+        "ffff0001ff50b8f0 ((&c->lock)){+.+.}-{3:3}, at: ___slab_alloc+0x78/0xd5c",
+        "Call trace:",
+        " dump_stack_lvl+0xbc/0x134",
+    )
+
+    assert crash.function == "___slab_alloc"
+
+
+def test_what_detects_a_bug_is_no_place_even_if_nothing_else_is_known() -> None:
+    crash = stamped(
+        "refcount_t: underflow; use-after-free.",
+        "WARNING: CPU: 0 PID: 7 at lib/refcount.c:28 refcount_warn_saturate+0xd8/0xe0",
+        "RIP: 0010:refcount_warn_saturate+0xd8/0xe0",
+    )
+
+    assert crash.title == "WARNING: refcount bug"
+
+
+def test_a_warning_without_a_file_is_one_splat_with_the_text_before_it() -> None:
+    crash = stamped(
+        "list_del corruption. prev->next should be ffff8881018234b8, but was ffff8881010b27b8.",
+        "WARNING: CPU: 0 PID: 0 at __list_del_entry_valid_or_report+0xbc/0xe0",
+        "CPU: 0 PID: 0 Comm: swapper/0 Not tainted 6.6.66 #0",
+        "Call Trace:",
+        " demo_drop+0x1c/0x40",
+    )
+
+    assert (crash.title, crash.task) == ("BUG: corrupted list in demo_drop", "swapper/0")
+
+
+def test_the_line_about_the_context_names_the_task() -> None:
+    crash = stamped(
+        "BUG: sleeping function called from invalid context at mm/demo.c:12",
+        "in_atomic(): 0, irqs_disabled(): 1, non_block: 0, pid: 7578, name: demo 7",
+    )
+
+    assert crash.task == "demo 7"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "usercopy: kernel memory overwrite attempt detected to ffff951a092de8e8 (kmalloc-8) (128 bytes)",
+        "Bad or missing usercopy whitelist? Kernel memory exposure attempt detected from SLUB object 'demo'",
+    ],
+)
+def test_each_kernels_words_for_a_bad_copy_to_a_program_are_known(words: str) -> None:
+    crash = stamped(words, "Call Trace:", " __check_object_size+0xdb/0x1b0", " demo_readlink+0x4c/0x80")
+
+    assert crash.title == "BUG: bad usercopy in demo_readlink"
+
+
+def test_kasan_wrote_its_name_in_small_letters_once() -> None:
+    crash = stamped(
+        "BUG: KASan: user-memory-access on address 310000006a690d0d",
+        "Write of size 672 by task demo/16448",
+        "Call Trace:",
+        " [<ffffffff81a13e3c>] demo_copy+0x8c/0xb0",
+    )
+
+    assert crash.title == "KASAN: user-memory-access Write in demo_copy"
+
+
+def test_a_page_that_makes_a_sign_of_an_x_is_read() -> None:
+    crash = only("Oops: 0002 [#1]", "EIP is at demo_add+0\xd783/0xd7")
+
+    assert crash.function == "demo_add"
