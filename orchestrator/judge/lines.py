@@ -3,9 +3,10 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.judge.envelopes import opened, unescaped
+from orchestrator.judge.halves import HALF, MARKED_HALF, PLACE, completes, joined
 from orchestrator.judge.prefixes import (
     SECONDS,
     Author,
@@ -28,8 +29,8 @@ ESCAPE = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b\n]*(?:\x0
 COLOUR = re.compile(r"(?:\^\[|#033|\\x1b|\\033)\[[0-9;]{0,20}m")
 COLOUR_SIGNS = ("^[[", "#033[", "\\x1b[", "\\033[")
 PAGE_SIGNS = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&#x27;", "'"), ("&#39;", "'"), ("&amp;", "&"))
-# A program's name and number at the end of what stands before a stamp: the stamp is the program's own.
-PROGRAM = re.compile(r"\S\[\d{1,10}\]: $")
+# What ends before a stamp that is a program's own: its name and number, or a call in its source.
+PROGRAM = re.compile(r"\S\[\d{1,10}\]: $|\w\([bfr]{0,2}[\"']$")
 PROGRAM_WIDTH = 16
 # The word behind a date, which is a host's name if the line before has it, too.
 # But a level is a program's.
@@ -45,7 +46,6 @@ MARGIN = re.compile(
 _DIGITS = re.compile(r"\d+")
 # Mail programs break lines, most often before the place of a lock: what follows has no stamp of its own.
 UNFINISHED = " at:"
-PLACE = re.compile(r"[A-Za-z_][\w.]*\+0x[0-9a-f]+/0x[0-9a-f]+\b")
 
 
 @dataclass(slots=True)  # Not frozen: there is one for each line of a console, and that would double what it costs.
@@ -75,6 +75,16 @@ class Reader:
         self._word = ""  # behind its date
         self._margin = ""
         self._unfinished = False
+        self._half: Line | None = None  # held back: the next line may complete it
+
+    @property
+    def half(self) -> bool:
+        """Whether the next line may complete the one before."""
+        return self._half is not None
+
+    def end(self) -> Sequence[Line]:
+        """What was held back when the log ended."""
+        return (self._half,) if self._half else ()
 
     def skip(self, text: str, start: int, end: int) -> None:
         """Pass over lines that nobody wants to see; a stamp among them still tells what kind of log this is."""
@@ -83,6 +93,7 @@ class Reader:
             last = text.find("\n", found.end(), end)
             start = end if last < 0 else last + 1
             self.read(0, text[first : end if last < 0 else last])
+            self._half = None
 
     def read(self, number: int, text: str) -> Sequence[Line]:
         """What printk can have said in a line that is clean()."""
@@ -90,7 +101,8 @@ class Reader:
             self.stamps_seen = True
             said = text[stamp.end() : stamp.end() + LONGEST].rstrip()
             self._unfinished = said.endswith(UNFINISHED)
-            return (Line(number, said, stamp["caller"] or "", float(stamp["seconds"])),)
+            line = Line(number, said, stamp["caller"] or "", float(stamp["seconds"]))
+            return tuple(self._held_back(line)) if self._half or MARKED_HALF.match(said) else (line,)
         return tuple(self._closely(number, text))
 
     def _closely(self, number: int, raw: str) -> Iterator[Line]:
@@ -104,13 +116,31 @@ class Reader:
             # journalctl indents the further lines of what a program said.
             if not (prefix.stamped or (self._daemon and prefix.place is LinePart.BARE)):
                 said = self._after_margin(said)
+            bare = prefix.author is Author.UNKNOWN and prefix.place is LinePart.BARE and not prefix.stamped
+            if self._half and bare and completes(said.strip(), self._half.text):
+                whole = replace(self._half, text=joined(self._half.text, said.rstrip()))
+                self._half = None
+                yield from self._held_back(whole)
+                continue
             goes_on = self._unfinished and PLACE.match(said)
             unknown = prefix.author is Author.UNKNOWN and not ((self.stamps_seen and not goes_on) or prefix.stamped)
             if prefix.author is Author.KERNEL or unknown:
                 for part in _texts(prefix, said):
-                    yield Line(number, part, prefix.caller, prefix.seconds, named=not unknown, kept=prefix.tagged)
+                    yield from self._held_back(
+                        Line(number, part, prefix.caller, prefix.seconds, named=not unknown, kept=prefix.tagged)
+                    )
             self.stamps_seen = self.stamps_seen or prefix.stamped
             self._unfinished = said.rstrip().endswith(UNFINISHED)
+
+    def _held_back(self, line: Line) -> Iterator[Line]:
+        """A line, unless it is the first half of one; before it what was held back and is whole, as it shows."""
+        half, self._half = self._half, None
+        if half:
+            yield half
+        if (MARKED_HALF if line.named else HALF).match(line.text):
+            self._half = line
+        else:
+            yield line
 
     def _after_host(self, text: str) -> str:
         found = FIRST_WORD.match(text)
@@ -135,6 +165,7 @@ def kernel_lines(lines: Iterable[str]) -> Iterator[Line]:
     reader = Reader()
     for number, raw in enumerate(lines, start=1):
         yield from reader.read(number, clean(raw))
+    yield from reader.end()
 
 
 def possible_messages(raw: str) -> Iterator[str]:

@@ -353,7 +353,7 @@ OOPSES = (
         kind=K.OOPS,
         # Programs write both words, too: an oops has its number, or what stands before that.
         line=re.compile(
-            r"(?P<what>Internal error|Oops|stack guard page)(?:\b.*\[#"
+            r"(?P<what>Internal error|Oops(?: - [a-z]+(?: [a-z]+){0,4}(?= ?\[#))?|stack guard page)(?:\b.*\[#(?:\d|$)"
             rf"|: (?:[0-9a-f]{{4,16}}|Oops(?: - [\w ]+)?: [0-9a-f]+|[\w -]*: [0-9a-f]{{8,16}}|{TRAPS})(?:,| [A-Z]|$))"
         ),
         title="{what}",
@@ -786,6 +786,8 @@ STALLS = (
         kind=K.STALL,
         line=re.compile(
             WATCHDOG + r"INFO: rcu\w*(?: self-detected stall| detected (?:expedited )?stalls?)(?:[,:.]| on| \{|$)"
+            # A mail breaks the line.
+            r"|(?:rcu: )?INFO: rcu_\w+(?: self-detected| detected(?: expedited)?)?=?$"
         ),
         title="INFO: rcu detected stall",
         sources=STALLED_AT,
@@ -1134,16 +1136,16 @@ CHECK_PLACES = (
 # Each line that begins a report has one of these in it: plain words are what makes much text quick to search.
 WORDS = (
     "BUG", "WARNING", "INFO:", "KASAN:", "UBSAN:", "nable to handle kernel", "Insufficient stack space",
-    "ernel stack overflow", "PANIC: ", "PANIC at ", "SPL PANIC", "general protection fault", "divide error",
+    "ernel stack overflow", "PANIC: ", "PANIC at", "SPL PANIC", "general protection fault", "divide error",
     "stack segment", "segment not present", "invalid TSS", "alignment check", "int3", "control protection exception",
     "coprocessor segment overrun", "Unhandled fault", "Unhandled prefetch", "SError Interrupt on CPU", "Bad mode in",
     "Internal error",
     "Missing ENDBR", "CFI failure", "invalid opcode", "Oops", "stack guard page", "unchecked MSR access",
-    " corruption", "refcount_t: ", "percpu ref (", "percpu_ref underflow", "corrupted stack end",
+    " corruption", "refcount_t:", "percpu ref (", "percpu_ref underflow", "corrupted stack end",
     "VM_FAULT_OOM leaked", "page dumped because: VM_", "usercopy: ", "usercopy whitelist", "swap file entry",
     "swap offset entry", "error on swap-device", "Decompression ", "non-static key", "DEBUG_LOCKS_WARN_ON",
-    "in preemptible",
-    "bad: scheduling", "switch within RCU", "blocked for more than", "in I/O wait for more than", "die for more than",
+    "in preemptible", "bad: scheduling", "switch within RCU", "blocked for more than", "in I/O wait for more than",
+    "die for more than",
     "kthread starved", "kthread timer wakeup", "CSD lock", "ard LOCKUP", "[#", "Kernel panic", "already registered",
     "kobject_add_internal", "unregister_netdevice: waiting", "duplicate filename", "unreferenced object",
     "slab error in", "VFS: Close", "VFS: Busy inodes", "panicked at",

@@ -248,7 +248,7 @@ WRAPPINGS = (
         first=" \t",
     ),
     # A footnote of a mail, or a stamp that it leaves out.
-    Form(line=re.compile(r"\[(?:\d{1,2}|\.{1,3})\] (?=[A-Za-z\[])"), first="["),
+    Form(line=re.compile(r"\[(?:\d{1,2}|\.{0,3})\] (?=[A-Za-z\[])"), first="["),
     # A colour whose escape was lost when it was copied.
     Form(line=re.compile(r"(?:\[\d{1,3}(?:;\d{1,3}){0,4}m)+"), first="[", after=ANYWHERE),
     Form(line=re.compile(r"\[pod/[^\]\s]{1,128}\] ?"), first="["),

@@ -202,3 +202,103 @@ def test_a_page_that_makes_a_sign_of_an_x_is_read() -> None:
     crash = only("Oops: 0002 [#1]", "EIP is at demo_add+0\xd783/0xd7")
 
     assert crash.function == "demo_add"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "title"),
+    [
+        ("WARNING: CPU: 1 PID: 7 at", "drivers/demo/core.c:98 demo_probe+0x1c/0x40", "WARNING in demo_probe"),
+        ("WARNING: CPU: 1 PID: 7 at drivers/demo/core.c:98", "demo_probe+0x1c/0x40", "WARNING in demo_probe"),
+        ("WARNING: CPU: 1 PID:", "7 at drivers/demo/core.c:98 demo_probe+0x1c/0x40", "WARNING in demo_probe"),
+        ("WARNING: drivers/demo/core.c:98 at", "demo_probe+0x1c/0x40, CPU#1: demo/7", "WARNING in demo_probe"),
+        ("UBSAN: shift-out-of-bounds in", "../drivers/demo/core.c:38:11", "UBSAN: shift-out-of-bounds"),
+        ("BUG: KFENCE: memory corruption in", "demo_free+0x24b/0x310", "KFENCE: memory corruption in demo_free"),
+        ("BUG: unable to handle", "kernel NULL pointer dereference at 08", "BUG: unable to handle kernel NULL pointer"),
+        ("BUG: scheduling while", "atomic: demo/7/0x00000002", "BUG: scheduling while atomic"),
+        ("kernel BUG at", "fs/demo/core.c:1474!", "kernel BUG"),
+        ("INFO: task demo:7 blocked for more than", "120 seconds.", "INFO: task hung"),
+        ("rcu: INFO: rcu_sched", "detected expedited stalls on CPUs/tasks: { 3-... }", "INFO: rcu detected stall"),
+        ("Kernel panic - not syncing:", "Fatal machine check", "kernel panic: Fatal machine check"),
+    ],
+)
+@pytest.mark.parametrize("mark", ["", "[   12.000001] ", "> [   12.000001] "])
+def test_a_mail_may_break_the_line_that_begins_a_report(first: str, second: str, title: str, mark: str) -> None:
+    quote = "> " if mark.startswith(">") else ""
+
+    assert only(f"{mark}{first}", f"{quote}{second}").title.startswith(title)
+
+
+def test_what_a_mail_broke_twice_is_joined_twice() -> None:
+    crash = only("[   12.000001] WARNING:", "CPU: 1 PID: 7 at drivers/demo/core.c:98", "demo_probe+0x1c/0x40 [demo]")
+
+    assert (crash.title, crash.line) == ("WARNING in demo_probe", 1)
+
+
+def test_a_broken_line_may_lie_across_two_chunks() -> None:
+    chunks = [b"[   12.000001] WARNING: CPU: 1 PID: 7 at\n", b"drivers/demo/core.c:98 demo_probe+0x1c/0x40\n"]
+
+    assert [crash.title for crash in crashes_in(chunks)] == ["WARNING in demo_probe"]
+
+
+def test_a_line_with_a_stamp_of_its_own_completes_no_other() -> None:
+    crash = only("[   12.000001] kernel BUG at", "[   12.000002] drivers/demo: link is up", "[   12.000003] BUG: demo")
+
+    assert crash.title == "BUG: demo"
+
+
+def test_what_is_behind_a_file_without_a_function_is_no_function() -> None:
+    crash = only(
+        "WARNING: CPU: 1 PID: 7 at drivers/demo/core.c:98",
+        "Modules linked in: demo",
+        "Call Trace:",
+        " demo_run+0x1/0x2",
+    )
+
+    assert crash.title == "WARNING in demo_run"
+
+
+def test_the_last_line_of_a_log_may_be_half() -> None:
+    assert only("[   12.000001] BUG: unable to handle").title == "BUG: unable to handle"
+
+
+def test_a_programs_source_says_nothing() -> None:
+    text = b'    puts("[  675.362959] Kernel panic - not syncing: Watchdog detected hard LOCKUP on cpu 8");\n'
+
+    assert not list(crashes_in([text]))
+
+
+def test_a_table_of_a_test_robot_is_no_oops() -> None:
+    assert not list(crashes_in([b"| Oops:Oops:#[##]                                | 0          | 6          |\n"]))
+
+
+def test_a_mail_may_leave_nothing_of_a_stamp_but_its_brackets() -> None:
+    crash = only(
+        "> [] BUG: KASAN: global-out-of-bounds in demo_ctl+0x769f/0x7840 [demo]",
+        "> [] Read of size 4 at addr ffffffffc03ea01c by task democtl/1215",
+    )
+
+    assert (crash.title, crash.task) == ("KASAN: global-out-of-bounds Read in demo_ctl", "democtl")
+
+
+def test_riscv_names_the_exception_in_its_oops() -> None:
+    crash = stamped("Oops - illegal instruction [#1]", "epc : demo_close+0x2/0x46", " ra : demo_exit+0x10/0x60")
+
+    assert crash.title == "Oops - illegal instruction in demo_close"
+
+
+@pytest.mark.parametrize(
+    ("head", "line"),
+    [
+        ("Oops: 0000 [#1] SMP", "CPU: 0 UID: 1000 PID: 461 Comm: demo Not ="),
+        ("Oops: 0000 [#1] SMP", "CPU: 0 UID: 1000 PID: 461 Comm: demo Not"),
+        ("Oops: 0000 [#1] SMP", "CPU: 0 UID: 1000 PID: 461 Comm: demo"),
+        ("unreferenced object 0xffff888110c46240 (size 96):", '  comm "demo", pid 33461, jiffies 4345365353'),
+        ("unreferenced object 0xffff888110c46240 (size 96):", 'comm "demo", pid 33461, jiffies 4345365353'),
+        (
+            "INFO: rcu_sched detected stalls on CPUs/tasks:",
+            "demo            R  running task        0   205      1 0x00000202",
+        ),
+    ],
+)
+def test_the_task_of_a_torn_report(head: str, line: str) -> None:
+    assert only(head, line).task == "demo"
