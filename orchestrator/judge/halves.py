@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The first halves of lines that begin a report, where a mail program broke them: "WARNING: CPU: 1 PID: 7 at"."""
+"""The first halves of lines that a mail program broke: "WARNING: CPU: 1 PID: 7 at", and any in quoted-printable."""
 
 import re
 
@@ -46,15 +46,30 @@ END = r" *=?$"
 PLACE = re.compile(r"[A-Za-z_][\w.]*\+0x[0-9a-f]+/0x[0-9a-f]+\b")
 # Behind the file nothing else can come; kernels without symbols have nothing there.
 ONLY_PLACE = re.compile(rf".* at {FILE}{END}")
-HALF = re.compile("(?:" + "|".join(_half(words, FEWEST) for words in BEGINNINGS) + ")" + END)
+# Their first letters: quick to tell from those of other lines.
+FIRST = r"(?=[WUBI\[kPrKCu])"
+HALF = re.compile(FIRST + "(?:" + "|".join(_half(words, FEWEST) for words in BEGINNINGS) + ")" + END)
 # Behind the kernel's mark one word will do.
-MARKED_HALF = re.compile("(?:" + "|".join(_half(words, 1) for words in BEGINNINGS) + ")" + END)
+MARKED_HALF = re.compile(FIRST + "(?:" + "|".join(_half(words, 1) for words in BEGINNINGS) + ")" + END)
+# A line with a stamp of its own, which completes no other.
+STAMPED = re.compile(r"\[[ \d]")
+
+
+# Quoted-printable breaks lines anywhere, and always behind the most letters that a line may have.
+SOFT = range(73, 77)
+
+
+def soft_break(raw: str) -> bool:
+    return raw.endswith("=") and len(raw) in SOFT and not raw.endswith("==")
 
 
 def completes(second: str, first: str) -> bool:
-    return bool(second) and (not ONLY_PLACE.match(first) or PLACE.match(second) is not None)
+    """Whether this can be the rest of a line."""
+    return bool(second.strip()) and (not ONLY_PLACE.match(first) or PLACE.match(second) is not None)
 
 
-def joined(first: str, second: str) -> str:
+def joined(first: str, second: str, *, soft: bool) -> str:
     """The line that a mail program broke."""
+    if soft:
+        return first.removesuffix("=") + second
     return f"{first.removesuffix('=').rstrip()} {second.lstrip()}"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.judge.envelopes import opened, unescaped
-from orchestrator.judge.halves import HALF, MARKED_HALF, PLACE, completes, joined
+from orchestrator.judge.halves import HALF, MARKED_HALF, PLACE, completes, joined, soft_break
 from orchestrator.judge.prefixes import (
     SECONDS,
     Author,
@@ -76,6 +76,7 @@ class Reader:
         self._margin = ""
         self._unfinished = False
         self._half: Line | None = None  # held back: the next line may complete it
+        self._soft = False  # it goes on without a blank
 
     @property
     def half(self) -> bool:
@@ -102,7 +103,8 @@ class Reader:
             said = text[stamp.end() : stamp.end() + LONGEST].rstrip()
             self._unfinished = said.endswith(UNFINISHED)
             line = Line(number, said, stamp["caller"] or "", float(stamp["seconds"]))
-            return tuple(self._held_back(line)) if self._half or MARKED_HALF.match(said) else (line,)
+            broken = said.endswith("=") or MARKED_HALF.match(said)
+            return tuple(self._held_back(line, text)) if self._half or broken else (line,)
         return tuple(self._closely(number, text))
 
     def _closely(self, number: int, raw: str) -> Iterator[Line]:
@@ -117,27 +119,28 @@ class Reader:
             if not (prefix.stamped or (self._daemon and prefix.place is LinePart.BARE)):
                 said = self._after_margin(said)
             bare = prefix.author is Author.UNKNOWN and prefix.place is LinePart.BARE and not prefix.stamped
-            if self._half and bare and completes(said.strip(), self._half.text):
-                whole = replace(self._half, text=joined(self._half.text, said.rstrip()))
-                self._half = None
-                yield from self._held_back(whole)
+            if self._half and bare and (self._soft or completes(said, self._half.text)):
+                rest = raw if self._soft and not prefix.end else said
+                whole = joined(self._half.text, rest.rstrip(), soft=self._soft)[:LONGEST]
+                line, self._half = replace(self._half, text=whole), None
+                yield from self._held_back(line, raw)
                 continue
             goes_on = self._unfinished and PLACE.match(said)
             unknown = prefix.author is Author.UNKNOWN and not ((self.stamps_seen and not goes_on) or prefix.stamped)
             if prefix.author is Author.KERNEL or unknown:
                 for part in _texts(prefix, said):
-                    yield from self._held_back(
-                        Line(number, part, prefix.caller, prefix.seconds, named=not unknown, kept=prefix.tagged)
-                    )
+                    line = Line(number, part, prefix.caller, prefix.seconds, named=not unknown, kept=prefix.tagged)
+                    yield from self._held_back(line, raw)
             self.stamps_seen = self.stamps_seen or prefix.stamped
             self._unfinished = said.rstrip().endswith(UNFINISHED)
 
-    def _held_back(self, line: Line) -> Iterator[Line]:
+    def _held_back(self, line: Line, raw: str) -> Iterator[Line]:
         """A line, unless it is the first half of one; before it what was held back and is whole, as it shows."""
         half, self._half = self._half, None
         if half:
             yield half
-        if (MARKED_HALF if line.named else HALF).match(line.text):
+        self._soft = soft_break(raw)
+        if self._soft or (MARKED_HALF if line.named else HALF).match(line.text):
             self._half = line
         else:
             yield line

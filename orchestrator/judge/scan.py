@@ -4,7 +4,7 @@
 from collections.abc import Generator, Iterable, Iterator
 
 from orchestrator.judge.crash import LINES_BEFORE
-from orchestrator.judge.halves import MARKED_HALF
+from orchestrator.judge.halves import MARKED_HALF, STAMPED
 from orchestrator.judge.lines import LONGEST, Reader, blocks
 from orchestrator.judge.patterns import WORDS
 from orchestrator.judge.prefixes import SECONDS
@@ -98,6 +98,13 @@ def _suspects(text: str) -> list[int]:
             end = text.find("\n", at)
             end = len(text) if end < 0 else end
             if start not in starts:
-                starts[start] = MARKED_HALF.search(text, start, end) is not None or may_complain(text[start:end])
+                starts[start] = _broken(text, start, end) or may_complain(text[start:end])
             at = text.find(word, end)
     return sorted(start for start, suspect in starts.items() if suspect)
+
+
+def _broken(text: str, start: int, end: int) -> bool:
+    """Whether the next line may complete this one."""
+    if STAMPED.match(text, end + 1):
+        return False
+    return text.endswith("=", start, end) or MARKED_HALF.search(text, start, end) is not None

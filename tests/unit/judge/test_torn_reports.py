@@ -302,3 +302,17 @@ def test_riscv_names_the_exception_in_its_oops() -> None:
 )
 def test_the_task_of_a_torn_report(head: str, line: str) -> None:
     assert only(head, line).task == "demo"
+
+
+@pytest.mark.parametrize("quotes", [0, 1, 2, 3, 6])
+def test_quoted_printable_breaks_lines_within_words(quotes: int) -> None:
+    head = "BUG: unable to handle kernel NULL pointer dereference at virtual address 0000000000000090"
+    registers = "RIP: 0010:[<ffffffff81229d0f>]  [<ffffffff81229d0f>] demo_verify+0xf/0xa0"
+    lines = [f"{'> ' * quotes}[   12.000001] {text}" for text in (head, registers)]
+    crash = only(*(part for line in lines for part in (f"{line[:75]}=", line[75:])))
+
+    assert crash.title == "BUG: unable to handle kernel NULL pointer dereference in demo_verify"
+
+
+def test_a_line_that_ends_with_a_sign_is_whole_where_it_is_short() -> None:
+    assert only("Kernel command line: demo=", "kernel BUG at demo.c:1!").title == "kernel BUG"
