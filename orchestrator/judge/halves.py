@@ -11,7 +11,7 @@ FILE = r"\S+:\d+"
 BEGINNINGS = (
     ("WARNING:", "CPU:", NUMBER, "PID:", NUMBER, "at", FILE),
     ("WARNING:", r"[\w./+-]+\.[chS]:\d+", "at"),
-    ("UBSAN:", WORDS, "in"),
+    ("UBSAN:", "(?:[a-z]+(?:-[a-z]+)+|Undefined behaviour)", "in"),
     ("BUG:", "K[A-Z]+:", WORDS, "in"),
     ("BUG:", "kernel", "NULL", "pointer"),
     ("BUG:", "unable", "to", "handle", "kernel", "NULL", "pointer"),
