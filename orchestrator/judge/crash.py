@@ -26,6 +26,7 @@ from orchestrator.judge.infrastructure import (
     INFRASTRUCTURE,
     LOCKS,
     MAKERS,
+    REPORTING,
     SCHEDULING,
     TICKS,
     WAITS,
@@ -265,7 +266,7 @@ class Report:
 
     def crash(self) -> Crash:
         self._end_trace()
-        if not (self.frames or self.pattern.prose) and Source.TRACE in self.pattern.sources:
+        if not (self.frames or self.named or self.pattern.prose) and Source.TRACE in self.pattern.sources:
             # Who posts a report cuts lines, that which begins the trace among them.
             self.frames = [frame.function for frame in self.early if not frame.guess]
         kind, title = self.pattern.kind, self.pattern.title
@@ -317,11 +318,20 @@ class Report:
             for name in self._candidates(source, groups):
                 if name and not any(skip.match(name) for skip in self._skip(source)):
                     return name
-        if self.pattern.kind is CrashKind.LOCKDEP and self.named and not self.frames:
+        if self.pattern.kind is CrashKind.LOCKDEP and self.named and not self._says_something():
             return self.named[0]  # A report without a stack: where the lock is taken is all that it tells.
         # Nothing but an entry from an exception or into a thread: then that is all that is known of the place.
         bare = self._callers() if Source.TRACE in self.pattern.sources and TICKS not in self.pattern.skip else []
-        return next((name for entry in (ENTRY, EXCEPTIONS) for name in bare if entry.match(name)), "")
+        known = [name for entry in (ENTRY, EXCEPTIONS) for name in bare if entry.match(name)]
+        return next(iter(known), "") or self._named_without_trace(groups)
+
+    def _named_without_trace(self, groups: dict[str, str]) -> str:
+        """Where the trace was cut off, the helper that the report names. Of a stall that is a place of no meaning."""
+        if Source.BELOW_DISPATCHER in self.pattern.sources:
+            return ""
+        own = [source for source in (Source.LINE, Source.COUNTER) if source in self.pattern.sources]
+        names = [name for source in own for name in self._candidates(source, groups)]
+        return next((name for name in names if name and not REPORTING.match(name)), "")
 
     def _skip(self, source: Source) -> tuple[Family, ...]:
         if source in (Source.BELOW_DISPATCHER, Source.COMMON):

@@ -61,7 +61,8 @@ PROGRAM_COUNTER = re.compile(
 TASK = re.compile(
     "|".join(
         (
-            r"CPU: \d+ (?:UID: \d+ )?PID: -?\d+ Comm: (.{1,15}?) (?:Not t|T)ainted",
+            r"CPU: \d+ (?:UID: \d+ )?PID: -?\d+ Comm: (.{1,15}?)"
+            r"(?: (?:Kdump: loaded )?(?:(?:Not t|T)ainted|Not(?: =)?$)|(?: =)?$)",
             r", CPU#\d+: (.{1,15})/\d+$",
             r"(?:by task |preemptible \[\d+\] code: )(.{1,15})/\d+",
             r"in process (.{1,15}?) +p(?:fn|te|md):",
@@ -70,7 +71,9 @@ TASK = re.compile(
             r"! \[(.{1,15}?):\d+\]",
             r"^\s*(?:WARNING: )?(\S.{0,14}?)/\d+ (?:\[HC\S+ )?(?:is|just|takes|still)\b",
             r"^Process (.{1,15}?) \(pid: ",
-            r"^  comm \"(.{1,15}?)\", pid",
+            r"^in_atomic\(\): .* name: (.{1,15})$",
+            r"^ *comm \"(.{1,15}?)\", pid",
+            r"^(\S.{0,14}?) +R  running task +\d+ +\d+ +\d+ 0x[0-9a-f]{8}",
         )
     )
 )

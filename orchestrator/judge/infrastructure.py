@@ -247,7 +247,7 @@ WAITS = Family(
 SCHEDULING = Family(
     scheduler=r"""schedule\w* context_switch switch_to\w* sched_(?:show|clock|submit|update|exec|switch|info|dynamic)\w*
         io_schedule\w* preempt_schedule\w* \w*cond_resched\w* might_resched yield\w*
-        try_to_wake_up default_wake_function""",
+        try_to_wake_up default_wake_function rcu_\w*note_context_switch""",
     events=r"""(?:do_)?wait_(?:on_(?:bit|page|folio|buffer|atomic|inode)|event|woken|intr|bit|rcu)\w* folio_wait_\w+
         bit_wait\w* prepare_to_\w*wait\w* (?:autoremove|woken)_wake\w* (?:add|init)_wait\w* remove_wait_queue\w*
         swait_\w+ swake_\w+ out_of_line_\w+ futex_wait_queue\w* futex_do_wait rcu_?wait\w* \w*log_wait\w*

@@ -3,9 +3,10 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.judge.envelopes import opened, unescaped
+from orchestrator.judge.halves import HALF, MARKED_HALF, PLACE, completes, joined, soft_break
 from orchestrator.judge.prefixes import (
     SECONDS,
     Author,
@@ -28,8 +29,8 @@ ESCAPE = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b\n]*(?:\x0
 COLOUR = re.compile(r"(?:\^\[|#033|\\x1b|\\033)\[[0-9;]{0,20}m")
 COLOUR_SIGNS = ("^[[", "#033[", "\\x1b[", "\\033[")
 PAGE_SIGNS = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&#x27;", "'"), ("&#39;", "'"), ("&amp;", "&"))
-# A program's name and number at the end of what stands before a stamp: the stamp is the program's own.
-PROGRAM = re.compile(r"\S\[\d{1,10}\]: $")
+# What ends before a stamp that is a program's own: its name and number, or a call in its source.
+PROGRAM = re.compile(r"\S\[\d{1,10}\]: $|\w\([bfr]{0,2}[\"']$")
 PROGRAM_WIDTH = 16
 # The word behind a date, which is a host's name if the line before has it, too.
 # But a level is a program's.
@@ -43,6 +44,8 @@ MARGIN = re.compile(
     r"|[ \t]{1,64}"
 )
 _DIGITS = re.compile(r"\d+")
+# Mail programs break lines, most often before the place of a lock: what follows has no stamp of its own.
+UNFINISHED = " at:"
 
 
 @dataclass(slots=True)  # Not frozen: there is one for each line of a console, and that would double what it costs.
@@ -71,6 +74,18 @@ class Reader:
         # Of the line before:
         self._word = ""  # behind its date
         self._margin = ""
+        self._unfinished = False
+        self._half: Line | None = None  # held back: the next line may complete it
+        self._soft = False  # it goes on without a blank
+
+    @property
+    def half(self) -> bool:
+        """Whether the next line may complete the one before."""
+        return self._half is not None
+
+    def end(self) -> Sequence[Line]:
+        """What was held back when the log ended."""
+        return (self._half,) if self._half else ()
 
     def skip(self, text: str, start: int, end: int) -> None:
         """Pass over lines that nobody wants to see; a stamp among them still tells what kind of log this is."""
@@ -79,13 +94,17 @@ class Reader:
             last = text.find("\n", found.end(), end)
             start = end if last < 0 else last + 1
             self.read(0, text[first : end if last < 0 else last])
+            self._half = None
 
     def read(self, number: int, text: str) -> Sequence[Line]:
         """What printk can have said in a line that is clean()."""
         if stamp := stamp_alone(text):
             self.stamps_seen = True
-            end = stamp.end()
-            return (Line(number, text[end : end + LONGEST].rstrip(), stamp["caller"] or "", float(stamp["seconds"])),)
+            said = text[stamp.end() : stamp.end() + LONGEST].rstrip()
+            self._unfinished = said.endswith(UNFINISHED)
+            line = Line(number, said, stamp["caller"] or "", float(stamp["seconds"]))
+            broken = said.endswith("=") or MARKED_HALF.match(said)
+            return tuple(self._held_back(line, text)) if self._half or broken else (line,)
         return tuple(self._closely(number, text))
 
     def _closely(self, number: int, raw: str) -> Iterator[Line]:
@@ -99,11 +118,32 @@ class Reader:
             # journalctl indents the further lines of what a program said.
             if not (prefix.stamped or (self._daemon and prefix.place is LinePart.BARE)):
                 said = self._after_margin(said)
-            unknown = prefix.author is Author.UNKNOWN and not (self.stamps_seen or prefix.stamped)
+            bare = prefix.author is Author.UNKNOWN and prefix.place is LinePart.BARE and not prefix.stamped
+            if self._half and bare and (self._soft or completes(said, self._half.text)):
+                rest = raw if self._soft and not prefix.end else said
+                whole = joined(self._half.text, rest.rstrip(), soft=self._soft)[:LONGEST]
+                line, self._half = replace(self._half, text=whole), None
+                yield from self._held_back(line, raw)
+                continue
+            goes_on = self._unfinished and PLACE.match(said)
+            unknown = prefix.author is Author.UNKNOWN and not ((self.stamps_seen and not goes_on) or prefix.stamped)
             if prefix.author is Author.KERNEL or unknown:
                 for part in _texts(prefix, said):
-                    yield Line(number, part, prefix.caller, prefix.seconds, named=not unknown, kept=prefix.tagged)
+                    line = Line(number, part, prefix.caller, prefix.seconds, named=not unknown, kept=prefix.tagged)
+                    yield from self._held_back(line, raw)
             self.stamps_seen = self.stamps_seen or prefix.stamped
+            self._unfinished = said.rstrip().endswith(UNFINISHED)
+
+    def _held_back(self, line: Line, raw: str) -> Iterator[Line]:
+        """A line, unless it is the first half of one; before it what was held back and is whole, as it shows."""
+        half, self._half = self._half, None
+        if half:
+            yield half
+        self._soft = soft_break(raw)
+        if self._soft or (MARKED_HALF if line.named else HALF).match(line.text):
+            self._half = line
+        else:
+            yield line
 
     def _after_host(self, text: str) -> str:
         found = FIRST_WORD.match(text)
@@ -128,6 +168,7 @@ def kernel_lines(lines: Iterable[str]) -> Iterator[Line]:
     reader = Reader()
     for number, raw in enumerate(lines, start=1):
         yield from reader.read(number, clean(raw))
+    yield from reader.end()
 
 
 def possible_messages(raw: str) -> Iterator[str]:
@@ -193,8 +234,8 @@ def without_codes(text: str) -> str:
             text = text.replace(sign, plain)
     # A terminal would show only what follows the last carriage return; the serial log keeps all of it.
     text = text.replace("\r", "").replace("\0", "")
-    # Web pages and East Asian mails have other spaces.
-    return text.replace("\xa0", " ").replace("\u3000", " ")
+    # Web pages and East Asian mails have other spaces, and pages that mind their looks make a sign of the x in 0x12.
+    return text.replace("\xa0", " ").replace("\u3000", " ").replace("0\xd7", "0x")
 
 
 def blocks(chunks: Iterable[bytes]) -> Iterator[str]:

@@ -79,6 +79,7 @@ class Pattern:
 
 # A symbolised report names inlined functions in lines of their own, above the one that counts.
 OUTER = r"(?!.*\[inline\]$)"
+KASAN = "BUG: KAS(?:AN|an): "  # in small letters until v4.5
 FUNCTION = rf"(?:{ADDRESS})*(?P<function>{NAME})(?:{OFFSET})?"
 AT_FUNCTION = re.compile(
     rf".* at: (?:{ADDRESS})*(?P<function>{NAME})(?:{OFFSET}|{DECODED})"
@@ -88,6 +89,8 @@ K = CrashKind
 # What may end in a BUG(), and what may end in the trap that a BUG() is.
 BUGGY = frozenset({K.BUG, K.LIST, K.MEMORY, K.SLUB, K.REFCOUNT, K.OTHER, K.ODEBUG, K.OOPS})
 DYING = BUGGY | {K.KASAN, K.UBSAN}
+# What a WARN() may be about: its text comes first.
+WARNED = frozenset({K.REFCOUNT, K.LIST, K.ODEBUG, K.LOCKDEP, K.OTHER, K.ATOMIC, K.MEMORY})
 # Where a WARN()'s own text comes after its first line, it comes at once.
 AFTER_WARNING = 3
 # So many lines SLUB prints of an object: where it was allocated and freed, and its bytes.
@@ -120,7 +123,7 @@ TRAPS = (
 )
 
 OOPSES = (
-    # Until v4.5.
+    # Until v4.5 some had other words.
     Pattern(
         kind=K.KASAN,
         line=re.compile(rf"BUG: KASan: use after free in {FUNCTION}"),
@@ -137,7 +140,7 @@ OOPSES = (
     ),
     Pattern(
         kind=K.KASAN,
-        line=re.compile(rf"BUG: KASAN: {OUTER}(?:double-free or )?(?P<bug>(?:invalid|double)-free) in {FUNCTION}"),
+        line=re.compile(rf"{KASAN}{OUTER}(?:double-free or )?(?P<bug>(?:invalid|double)-free) in {FUNCTION}"),
         title="KASAN: {bug}",
         sources=LINE_FIRST,
         skip=(*GENERAL, FREEING),
@@ -146,15 +149,13 @@ OOPSES = (
         kind=K.KASAN,
         # Older kernels write "double-free or invalid-free", and "on address" for wild accesses.
         line=re.compile(
-            rf"BUG: KASAN: {OUTER}(?:double-free or )?(?P<bug>[\w-]+(?: [a-z]+)*?) (?:in {FUNCTION}|(?:on|at) .*)"
+            rf"{KASAN}{OUTER}(?:double-free or )?(?P<bug>[\w-]+(?: [a-z]+)*?) (?:in {FUNCTION}|(?:on|at) .*)"
         ),
         title="KASAN: {bug}",
         sources=LINE_FIRST,
         detail=re.compile(r"(?P<detail>Read|Write) (?:of size|at addr)"),
     ),
-    Pattern(
-        kind=K.KASAN, line=re.compile(rf"BUG: KASAN: {OUTER}(?P<bug>\S+)"), title="KASAN: {bug}", sources=TRACE_ONLY
-    ),
+    Pattern(kind=K.KASAN, line=re.compile(rf"{KASAN}{OUTER}(?P<bug>\S+)"), title="KASAN: {bug}", sources=TRACE_ONLY),
     Pattern(
         kind=K.KASAN,
         line=re.compile(r"KASAN: (?:probably |maybe )?(?P<bug>[\w-]+) in range"),
@@ -257,7 +258,7 @@ OOPSES = (
     # The panic comes last, behind all registers, and has the trace.
     Pattern(
         kind=K.OOPS,
-        line=re.compile(r"Kernel panic - not syncing: kernel stack overflow"),
+        line=re.compile(r"Kernel panic - not syncing: [Kk]ernel stack overflow"),
         title="kernel stack overflow",
         sources=(Source.BELOW_DISPATCHER, Source.TRACE),
         follows=frozenset({K.OOPS}),
@@ -278,7 +279,9 @@ OOPSES = (
             r"|alignment check|int3|control protection exception|coprocessor segment overrun)"
             # People cut off the code and the number.
             r"(?:(?:,? (?:probably |maybe )?for [\w -]+ \S+)?: [0-9a-f]{4} \[#"
-            r"|,? (?:probably |maybe )?for [\w -]+ address 0x[0-9a-f]+(?:: [0-9a-f]{4})?$)"
+            r"|,? (?:probably |maybe )?for [\w -]+ address 0x[0-9a-f]+(?:: [0-9a-f]{4}|=)?$"
+            # A mail breaks the line somewhere before.
+            r"|,? (?:probably|maybe) for(?: [\w-]+(?: address)?)?=?$)"
         ),
         title="{what}",
         follows=frozenset({K.KASAN}),
@@ -350,7 +353,7 @@ OOPSES = (
         kind=K.OOPS,
         # Programs write both words, too: an oops has its number, or what stands before that.
         line=re.compile(
-            r"(?P<what>Internal error|Oops|stack guard page)(?:\b.*\[#"
+            r"(?P<what>Internal error|Oops(?: - [a-z]+(?: [a-z]+){0,4}(?= ?\[#))?|stack guard page)(?:\b.*\[#(?:\d|$)"
             rf"|: (?:[0-9a-f]{{4,16}}|Oops(?: - [\w ]+)?: [0-9a-f]+|[\w -]*: [0-9a-f]{{8,16}}|{TRAPS})(?:,| [A-Z]|$))"
         ),
         title="{what}",
@@ -514,7 +517,10 @@ OBJECTS = (
     ),
     Pattern(
         kind=K.MEMORY,
-        line=re.compile(r"usercopy: Kernel memory (?:over\w+|exposure) attempt"),
+        # Until v5.16 also a WARN()'s text.
+        line=re.compile(
+            r"(?:usercopy:|Bad or missing usercopy whitelist\?) [Kk]ernel memory (?:over\w+|exposure) attempt"
+        ),
         title="BUG: bad usercopy",
     ),
     Pattern(
@@ -780,6 +786,8 @@ STALLS = (
         kind=K.STALL,
         line=re.compile(
             WATCHDOG + r"INFO: rcu\w*(?: self-detected stall| detected (?:expedited )?stalls?)(?:[,:.]| on| \{|$)"
+            # A mail breaks the line.
+            r"|(?:rcu: )?INFO: rcu_\w+(?: self-detected| detected(?: expedited)?)?=?$"
         ),
         title="INFO: rcu detected stall",
         sources=STALLED_AT,
@@ -847,9 +855,19 @@ STALLS = (
 ENDINGS = (
     Pattern(
         kind=K.PANIC,
-        line=re.compile(rf"Kernel panic - not syncing: (?:stack-protector: )?Kernel stack is corrupted in: {FUNCTION}"),
+        # Whose stack it is the line says, whatever that function does for others; without symbols the trace tells.
+        line=re.compile(
+            rf"Kernel panic - not syncing: (?:stack-protector: )?Kernel stack is corrupted in: {FUNCTION}\+"
+        ),
         title="kernel panic: stack is corrupted",
-        sources=LINE_FIRST,
+        sources=(Source.LINE,),
+        skip=AS_IT_SAYS,
+    ),
+    Pattern(
+        kind=K.PANIC,
+        line=re.compile(r"Kernel panic - not syncing: (?:stack-protector: )?Kernel stack is corrupted in: "),
+        title="kernel panic: stack is corrupted",
+        sources=TRACE_ONLY,
     ),
     Pattern(
         kind=K.PANIC,
@@ -889,10 +907,10 @@ ENDINGS = (
         ),
         title="WARNING",
         sources=(Source.LINE, Source.COUNTER, Source.TRACE),
-        follows=frozenset({K.REFCOUNT, K.LIST, K.ODEBUG, K.LOCKDEP, K.OTHER, K.ATOMIC, K.MEMORY}),
+        follows=WARNED,
         skip=(*GENERAL, TRANSFERS),
     ),
-    # Of a trap, which knows no file: a CFI failure where those are only warned of.
+    # Of a kernel or a trap that knows no file: a CFI failure where those are only warned of.
     Pattern(
         kind=K.WARNING,
         line=re.compile(
@@ -900,7 +918,7 @@ ENDINGS = (
         ),
         title="WARNING",
         sources=(Source.LINE, Source.COUNTER, Source.TRACE),
-        follows=frozenset({K.OOPS, K.UBSAN}),
+        follows=WARNED | {K.OOPS, K.UBSAN},
         within=AFTER_WARNING,
         skip=(*GENERAL, TRANSFERS),
     ),
@@ -912,7 +930,7 @@ ENDINGS = (
             r"|(?:\[.*\] )?(?P<path>[\w./+-]+\.[chS]):\d+ at *$)"
         ),
         title="WARNING",
-        follows=frozenset({K.REFCOUNT, K.LIST, K.ODEBUG, K.LOCKDEP, K.OTHER, K.MEMORY}),
+        follows=WARNED,
         skip=(*GENERAL, TRANSFERS),
     ),
     Pattern(
@@ -1118,15 +1136,16 @@ CHECK_PLACES = (
 # Each line that begins a report has one of these in it: plain words are what makes much text quick to search.
 WORDS = (
     "BUG", "WARNING", "INFO:", "KASAN:", "UBSAN:", "nable to handle kernel", "Insufficient stack space",
-    "ernel stack overflow", "PANIC: ", "PANIC at ", "SPL PANIC", "general protection fault", "divide error",
+    "ernel stack overflow", "PANIC: ", "PANIC at", "SPL PANIC", "general protection fault", "divide error",
     "stack segment", "segment not present", "invalid TSS", "alignment check", "int3", "control protection exception",
     "coprocessor segment overrun", "Unhandled fault", "Unhandled prefetch", "SError Interrupt on CPU", "Bad mode in",
     "Internal error",
     "Missing ENDBR", "CFI failure", "invalid opcode", "Oops", "stack guard page", "unchecked MSR access",
-    " corruption", "refcount_t: ", "percpu ref (", "percpu_ref underflow", "corrupted stack end",
-    "VM_FAULT_OOM leaked", "page dumped because: VM_", "usercopy: Kernel", "swap file entry", "swap offset entry",
-    "error on swap-device", "Decompression ", "non-static key", "DEBUG_LOCKS_WARN_ON", "in preemptible",
-    "bad: scheduling", "switch within RCU", "blocked for more than", "in I/O wait for more than", "die for more than",
+    " corruption", "refcount_t:", "percpu ref (", "percpu_ref underflow", "corrupted stack end",
+    "VM_FAULT_OOM leaked", "page dumped because: VM_", "usercopy: ", "usercopy whitelist", "swap file entry",
+    "swap offset entry", "error on swap-device", "Decompression ", "non-static key", "DEBUG_LOCKS_WARN_ON",
+    "in preemptible", "bad: scheduling", "switch within RCU", "blocked for more than", "in I/O wait for more than",
+    "die for more than",
     "kthread starved", "kthread timer wakeup", "CSD lock", "ard LOCKUP", "[#", "Kernel panic", "already registered",
     "kobject_add_internal", "unregister_netdevice: waiting", "duplicate filename", "unreferenced object",
     "slab error in", "VFS: Close", "VFS: Busy inodes", "panicked at",

@@ -243,12 +243,12 @@ WRAPPINGS = (
     Form(
         line=re.compile(
             r"[ \t]{1,16}(?=\[ *\d{1,10}\.\d|<\d{1,3}>|kernel(?:\[[^\]\s]{0,20}\])?:"
-            r"|[>|] |\d{4}-\d\d-\d\d[T ]|\d{1,2}[月월]|\(XEN\))"
+            r"|[>|] |\d{4}-\d\d-\d\d[T ]|\d{1,2}[月월]|\(XEN\)|[a-z]{3,8}\d?: +[a-z]{3,7}: \[\d{4}-)"
         ),
         first=" \t",
     ),
     # A footnote of a mail, or a stamp that it leaves out.
-    Form(line=re.compile(r"\[(?:\d{1,2}|\.{1,3})\] (?=[A-Za-z\[])"), first="["),
+    Form(line=re.compile(r"\[(?:\d{1,2}|\.{0,3})\] (?=[A-Za-z\[])"), first="["),
     # A colour whose escape was lost when it was copied.
     Form(line=re.compile(r"(?:\[\d{1,3}(?:;\d{1,3}){0,4}m)+"), first="[", after=ANYWHERE),
     Form(line=re.compile(r"\[pod/[^\]\s]{1,128}\] ?"), first="["),

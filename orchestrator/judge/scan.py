@@ -4,6 +4,7 @@
 from collections.abc import Generator, Iterable, Iterator
 
 from orchestrator.judge.crash import LINES_BEFORE
+from orchestrator.judge.halves import MARKED_HALF, STAMPED
 from orchestrator.judge.lines import LONGEST, Reader, blocks
 from orchestrator.judge.patterns import WORDS
 from orchestrator.judge.prefixes import SECONDS
@@ -23,7 +24,7 @@ def crashes_in(chunks: Iterable[bytes]) -> Iterator[Crash]:
     scan = _Scan()
     for text in blocks(chunks):
         yield from scan.see(text)
-    yield from scan.watch.end()
+    yield from scan.end()
 
 
 class _Scan:
@@ -35,8 +36,10 @@ class _Scan:
         self._number = 1  # of the line that comes next
 
     def see(self, text: str) -> Iterator[Crash]:
-        at = 0
+        at = yield from self._rest_of_line(text, 0)
         for start in (*_suspects(text), len(text)):
+            if start < at:
+                continue
             while at < start and self.watch.busy:
                 at = yield from self._line(text, at, suspect=False)
             if at < start:
@@ -44,6 +47,18 @@ class _Scan:
                 at = start
             if at < len(text):
                 at = yield from self._line(text, at, suspect=True)
+                at = yield from self._rest_of_line(text, at)
+
+    def end(self) -> Iterator[Crash]:
+        for line in self._reader.end():
+            yield from self.watch.see(line)
+        yield from self.watch.end()
+
+    def _rest_of_line(self, text: str, at: int) -> Generator[Crash, None, int]:
+        """Judge what may complete a line that a mail program broke."""
+        while self._reader.half and at < len(text):
+            at = yield from self._line(text, at, suspect=True)
+        return at
 
     def _line(self, text: str, at: int, *, suspect: bool) -> Generator[Crash, None, int]:
         """Judge one line; returns where the next begins."""
@@ -83,6 +98,13 @@ def _suspects(text: str) -> list[int]:
             end = text.find("\n", at)
             end = len(text) if end < 0 else end
             if start not in starts:
-                starts[start] = may_complain(text[start:end])
+                starts[start] = _broken(text, start, end) or may_complain(text[start:end])
             at = text.find(word, end)
     return sorted(start for start, suspect in starts.items() if suspect)
+
+
+def _broken(text: str, start: int, end: int) -> bool:
+    """Whether the next line may complete this one."""
+    if STAMPED.match(text, end + 1):
+        return False
+    return text.endswith("=", start, end) or MARKED_HALF.search(text, start, end) is not None

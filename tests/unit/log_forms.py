@@ -138,6 +138,7 @@ UNSTAMPED: dict[str, Form] = {
     "lava-old-yaml": "- {{dt: '2025-11-01T{clock}', lvl: target, msg: '{yaml}'}}",
     "spaces-of-a-web-page": "[Sat\xa0Nov\xa0\xa01\xa0{clock}\xa02025]\xa0{text}",
     "talos": "kern: warning: [2025-11-01T{clock}.123456789Z]: {text}",
+    "talos-indented": " kern: warning: [2025-11-01T{clock}.123456789Z]: {text}",
     "talos-node": "node-5.example.org: kern:    crit: [2025-11-01T{clock}.123456789Z]: {text}",
     "date-in-stamp": "[{stamp} / 11-01 {clock}.524][1] {text}",
 }  # fmt: skip
