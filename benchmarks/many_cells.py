@@ -148,21 +148,27 @@ def without_guests(folder: Path) -> Iterator[None]:
     def open_kernels(*_: Any) -> Iterator[FakeKernels]:
         yield FakeKernels(folder)
 
-    cuts: tuple[tuple[Any, str, Any], ...] = (
+    with exchanged(
         (matrix, "open_kernels", open_kernels),
         (observed_cell, "observe", fake_observe),
         (matrix, "new_bootable", fake_bootable),
         (matrix, "judge_cell", fake_judge),
         (matrix, "BootFiles", FakeBootFiles),
-    )
-    kept = [(module, name, getattr(module, name)) for module, name, _ in cuts]
+    ):
+        yield
+
+
+@contextmanager
+def exchanged(*cuts: tuple[object, str, object]) -> Iterator[None]:
+    """Names of modules and classes that stand for something else meanwhile: (module or class, name, value)."""
+    kept = [(place, name, getattr(place, name)) for place, name, _ in cuts]
     try:
-        for module, name, cut in cuts:
-            setattr(module, name, cut)
+        for place, name, cut in cuts:
+            setattr(place, name, cut)
         yield
     finally:
-        for module, name, own in kept:
-            setattr(module, name, own)
+        for place, name, own in kept:
+            setattr(place, name, own)
 
 
 def timed(*argv: str) -> dict[str, float]:

@@ -97,11 +97,11 @@ def rebuild(results: Path) -> Iterator[Figure]:
     arch = ARCHES["x86_64"]
     ours, theirs = [], []
     with tempfile.TemporaryDirectory() as scratch, _tree() as src:
-        shop = _shop(arch, src, "by-hand")
-        _configure(shop, fragments_of(shop.build))
-        argv = by_hand(make_argv(shop, arch.make_target, jobs=_jobs()))
+        dirs = build_dirs(arch, src, "by-hand")
+        _configure(dirs, fragments_of(dirs.build))
+        argv = by_hand(make_argv(dirs, arch.make_target, jobs=_jobs()))
         say("make by hand, the whole kernel if it was not built before")
-        timed(argv, env=make_env(shop))
+        timed(argv, env=make_env(dirs))
         for number in range(REPEATS + 1):
             series = Path(scratch) / str(number)
             file = edited_series(series, mark_of(number))
@@ -109,7 +109,7 @@ def rebuild(results: Path) -> Iterator[Figure]:
             ours.append(timed(command))
             with (src / file).open("a") as text:
                 text.write(f"/* {mark_of(number)} */\n")
-            theirs.append(timed(argv, env=make_env(shop)))
+            theirs.append(timed(argv, env=make_env(dirs)))
     yield Figure(
         what=f"rebuild after an edit of {file}, x86_64; make by hand, medians of {REPEATS}",
         measured=statistics.median(counted(ours)),
@@ -213,15 +213,15 @@ def _vng_images(arch: Arch) -> dict[str, Path]:
     """What vng boots: name -> file. First as its manual has it, then the ELF file by which patchrig enters a kernel."""
     image = IMAGES.get(arch.name, arch.image)
     with _tree() as src:
-        shop = _shop(arch, src, "vng")
-        _configure(shop, vng_fragments(arch))
+        dirs = build_dirs(arch, src, "vng")
+        _configure(dirs, vng_fragments(arch))
         say(f"making {arch.name}'s {image.name} for vng, if it was not made before")
-        timed(make_argv(shop, image.name, jobs=_jobs()), env=make_env(shop))
-    images = {image.name: shop.out / image}
+        timed(make_argv(dirs, image.name, jobs=_jobs()), env=make_env(dirs))
+    images = {image.name: dirs.out / image}
     if image != arch.image:
-        bare = shop.out / f"{arch.image.name}.bare"
+        bare = dirs.out / f"{arch.image.name}.bare"
         subprocess.run(
-            [f"{arch.compiler_prefix}objcopy", "--strip-all", str(shop.out / arch.image), str(bare)], check=True
+            [f"{arch.compiler_prefix}objcopy", "--strip-all", str(dirs.out / arch.image), str(bare)], check=True
         )
         images[arch.image.name] = bare
     return images
@@ -250,19 +250,26 @@ def _build(arch: Arch) -> Build:
     return Build(variant=Variant.PATCHED, flavour="plain", arch=arch.name)
 
 
-def _shop(arch: Arch, src: Path, name: str) -> BuildDirs:
+def build_dirs(arch: Arch, src: Path, name: str) -> BuildDirs:
     out, ccache = place() / "build" / f"{name}.{arch.name}", cache_root() / "ccache"
     for folder in (out, ccache / "tmp"):
         folder.mkdir(parents=True, exist_ok=True)
     # No sandbox, as by hand: the series is the project's own.
     return BuildDirs(
-        build=_build(arch), arch=arch, src=src, out=out, ccache=ccache, log=out / "benchmark.log", sandbox=False
+        build=_build(arch),
+        arch=arch,
+        src=src,
+        out=out,
+        ccache=ccache,
+        log=out / "benchmark.log",
+        sandbox=False,
+        trusted=False,  # the series is in the source
     )
 
 
-def _configure(shop: BuildDirs, fragments: Sequence[Path]) -> None:
+def _configure(dirs: BuildDirs, fragments: Sequence[Path]) -> None:
     asked = merge(parse_fragment(path.read_text(), str(path)) for path in fragments)
-    if failure := configure(shop, asked, Deadline.after(HOURS, f"configuring {shop.out}")):
+    if failure := configure(dirs, asked, Deadline.after(HOURS, f"configuring {dirs.out}")):
         sys.exit(f"{failure.title}\n{failure.detail}")
 
 

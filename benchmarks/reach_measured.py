@@ -21,7 +21,7 @@ from orchestrator.model.series_diff import ChangedFunction
 from orchestrator.report.bugs_report import SENSITIVITY_FILE
 from orchestrator.report.coverage.figures import BuildCoverage, LineCount, coverage_of, headline, line_counts, not_run
 from orchestrator.report.kept_diff import load_diff
-from orchestrator.report.store import RUN_FILE, load_run
+from orchestrator.report.stored import RUN_FILE, load_run
 
 PLAIN, WIDENED = "plain", "widened"
 SITES = (

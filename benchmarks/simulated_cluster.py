@@ -30,6 +30,7 @@ from benchmarks import many_cells, measurements
 from orchestrator.host.deadline import now
 from orchestrator.model.cells import Cell
 from orchestrator.model.phases import Phase
+from orchestrator.plan.config import load_plan
 from orchestrator.report.store import Store
 from orchestrator.run import matrix
 from orchestrator.run.bootable import Bootable
@@ -70,7 +71,7 @@ def with_cluster(workers: int, saves: list[dict[str, float]]) -> Iterator[None]:
     def cluster_guests(*_: Any) -> Iterator[FakeCluster]:
         yield FakeCluster(workers)
 
-    own, save = matrix.cluster_guests, Store.save
+    save = Store.save
 
     def timed_save(self: Store, **how: Any) -> Any:
         start, used = time.monotonic(), time.process_time()
@@ -78,13 +79,8 @@ def with_cluster(workers: int, saves: list[dict[str, float]]) -> Iterator[None]:
         saves.append(_since(start, used))
         return report
 
-    try:
-        matrix.cluster_guests = cluster_guests  # type: ignore[assignment]
-        Store.save = timed_save  # type: ignore[method-assign]
+    with many_cells.exchanged((matrix, "cluster_guests", cluster_guests), (Store, "save", timed_save)):
         yield
-    finally:
-        matrix.cluster_guests = own
-        Store.save = save  # type: ignore[method-assign]
 
 
 def _since(start: float, used: float) -> dict[str, float]:
@@ -93,7 +89,7 @@ def _since(start: float, used: float) -> dict[str, float]:
 
 def chosen_cells(cells: int) -> tuple[list[str], int]:
     """The arguments for so many cells or a few more, and how many these are."""
-    plan = many_cells.load_plan(many_cells.MATRIX).matrix
+    plan = load_plan(many_cells.MATRIX).matrix
     of_flavour = len(plan.arches) * len(plan.workloads) * len(many_cells.VARIANTS)
     flavours = FLAVOURS[: -(-cells // (of_flavour * MOST_REPEATS))]
     repeat = -(-cells // (of_flavour * len(flavours)))

@@ -11,6 +11,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
+
+from orchestrator.model import configuration
 
 PROJECT = Path(__file__).resolve().parent.parent
 PACKAGE = PROJECT / "orchestrator"
@@ -254,6 +257,25 @@ def test_what_is_no_code_is_installed_with_the_package() -> None:
 TESTS = sorted(path.relative_to(PROJECT) for path in (PROJECT / "tests").rglob("*.py"))
 
 
+def copied_with(tree: ast.Module) -> Iterator[str]:
+    """The fields that a copy of a model has with other values: strings, which mypy does not check."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".model_copy"):
+            written = [key for word in node.keywords if isinstance(word.value, ast.Dict) for key in word.value.keys]
+            yield from (str(key.value) for key in written if isinstance(key, ast.Constant))
+
+
+def test_a_copy_of_a_model_has_other_values_of_fields_that_there_are() -> None:
+    models = [one for one in vars(configuration).values() if isinstance(one, type) and issubclass(one, BaseModel)]
+    fields = {name for model in models for name in model.model_fields}
+    assert "devices" in fields
+    for file in (*TESTS, *(Path("orchestrator") / file for file in FILES)):
+        unknown = set(copied_with(ast.parse((PROJECT / file).read_text(encoding="utf-8")))) - fields
+        assert not unknown, (
+            f"{file}: no model of orchestrator/model/configuration.py has the field {', '.join(unknown)}"
+        )
+
+
 def patches(tree: ast.Module) -> Iterator[int]:
     """The lines where what belongs to a module or a class is exchanged behind its back."""
     imported = {
@@ -268,9 +290,8 @@ def patches(tree: ast.Module) -> Iterator[int]:
         if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("setattr", "delattr"):
             yield node.lineno
         # The first name of what is written to, as in `deadline.Deadline.after = ...`.
-        written = isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del)
-        if written and ast.unparse(node).partition(".")[0] in imported:
-            yield node.lineno
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del):
+            yield from [node.lineno] if ast.unparse(node).partition(".")[0] in imported else []
 
 
 def test_a_patch_is_found() -> None:

@@ -4,6 +4,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,6 +60,12 @@ def test_the_source_is_free_of_what_ruff_finds() -> None:
 
 def test_the_types_are_right() -> None:
     check([sys.executable, "-m", "mypy"])
+
+
+def test_the_types_of_all_code_are_checked() -> None:
+    table = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mypy"]
+
+    assert set(table["packages"]) == {path.parent.name for path in PROJECT.glob("*/*.py")}
 
 
 def test_there_are_shell_scripts_and_guest_code_to_check() -> None:

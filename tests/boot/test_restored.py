@@ -46,8 +46,8 @@ def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("restored")
     (folder / "turns.sh").write_text(PROGRAM)
     (folder / "turns.yaml").write_text(WORKLOAD)
-    matrix = {"kernel": "6.19", "series": [str(SERIES)], "arches": [request.param], "workloads": ["./turns.yaml"]}
-    matrix |= {"seconds": 1, "repeat": 4}
+    cells = {"series": [str(SERIES)], "arches": [request.param], "workloads": ["./turns.yaml"]}
+    matrix = {"kernel": "6.19", **cells, "seconds": 1, "repeat": 4}
     (folder / "matrix.yaml").write_text(json.dumps(matrix))
     return run_command(
         "run", str(folder / "matrix.yaml"), "--results", str(folder / "results"), "--json", "--jobs", "1"

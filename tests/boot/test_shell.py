@@ -19,7 +19,7 @@ PROMPT = "patchrig# "
 
 
 @pytest.fixture(params=["x86_64", "arm64"])
-def session(request: pytest.FixtureRequest) -> Iterator[tuple[pexpect.spawn, str]]:
+def session(request: pytest.FixtureRequest) -> Iterator[tuple["pexpect.spawn[str]", str]]:
     """A guest's shell, and the command that it names."""
     argv = ["shell", f"plain.{request.param}.{WORKLOAD}"]
     with pexpect.spawn(str(PATCHRIG), argv, cwd=PROJECT, encoding="utf-8", timeout=1800, dimensions=(50, 1000)) as told:
@@ -31,7 +31,7 @@ def session(request: pytest.FixtureRequest) -> Iterator[tuple[pexpect.spawn, str
         told.expect(pexpect.EOF)
 
 
-def answer(session: pexpect.spawn, command: str) -> str:
+def answer(session: "pexpect.spawn[str]", command: str) -> str:
     # The echo of the command does not hold the word.
     session.sendline(f'{command}; echo EN""DED')
     session.expect_exact("ENDED")
@@ -45,7 +45,7 @@ def result_of(output: str) -> dict[str, Any]:
 
 
 def test_a_workload_can_be_run_again_in_the_same_guest_and_takes_no_probe_out(
-    session: tuple[pexpect.spawn, str],
+    session: tuple["pexpect.spawn[str]", str],
 ) -> None:
     """A probe that is taken out while others run into it leaves QEMU with a breakpoint that belongs to nobody: what
     the kernel then says is `Oops: int3`, and once it ended a good run so."""

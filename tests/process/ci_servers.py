@@ -221,7 +221,7 @@ class GitlabJob:
         self.machine = machine
         self.job: dict[str, Any] = {**whole.get("default", {}), **whole[job]}
         predefined = {"GITLAB_CI": "true", "CI_PROJECT_DIR": str(machine.workspace)}
-        own = {**whole.get("variables", {}), **self.job.get("variables", {})} | variables
+        own = {**whole.get("variables", {}), **self.job.get("variables", {}), **variables}
         known = machine.environment | predefined
         self.environment = known | {name: _expanded(value, known) for name, value in own.items()}
 

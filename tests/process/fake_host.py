@@ -26,7 +26,8 @@ from orchestrator.model.events import Event, Listener
 from orchestrator.model.images import KernelImage
 from orchestrator.model.outcomes import Outcome, Verdict
 from orchestrator.model.reports import CellReport
-from orchestrator.report.store import CELLS_FILE, open_run
+from orchestrator.report.store import open_run
+from orchestrator.report.stored import CELLS_FILE
 from orchestrator.run.bootable import Bootable, Guests, Patience, vm_spec
 from orchestrator.run.cell import observe
 from orchestrator.run.judging import judge_cell
@@ -50,8 +51,8 @@ def result_line(*, calls: int = 500, **changes: object) -> str:
     return json.dumps({**RESULT, "counters": counters, "missing": "", **changes})
 
 
-def passing(**changes: object) -> list[Step]:
-    return [["say", PROGRESS], ["say", result_line(**changes)], ["exit", 0]]  # type: ignore[arg-type]  # calls too
+def passing(*, calls: int = 500, **changes: object) -> list[Step]:
+    return [["say", PROGRESS], ["say", result_line(calls=calls, **changes)], ["exit", 0]]
 
 
 def sample_cell(arch: str = "x86_64") -> Cell:
@@ -109,9 +110,9 @@ class Host:
 
     def scenario(
         self,
-        *runs: list[Step],
-        boot: list[Step] = BOOT,
-        boots: Sequence[list[Step]] = (),
+        *runs: Sequence[Step],
+        boot: Sequence[Step] = BOOT,
+        boots: Sequence[Sequence[Step]] = (),
         answers: Mapping[str, str] | None = None,
         serial: bool = True,
         stranger: bool = False,
@@ -121,7 +122,7 @@ class Host:
         refuses: str = "",
         state: str = "running",
         mutants: Mapping[str, Any] | None = None,
-        loads: Mapping[str, list[Step]] | None = None,
+        loads: Mapping[str, Sequence[Step]] | None = None,
     ) -> None:
         """What the guests do that are started from here on; see fake_qemu.py."""
         each = boots or [boot]

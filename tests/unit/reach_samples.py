@@ -11,12 +11,15 @@ IDENTITY = KernelIdentity(source="5" * 64, version="6.19.6", arch="x86_64", buil
 
 
 def code_function(
-    place: str, blocks: tuple[int, ...] = (), lines: Mapping[int, tuple[int, ...]] | None = None, **changes: object
+    place: str,
+    blocks: tuple[int, ...] = (),
+    lines: Mapping[int, tuple[int, ...]] | None = None,
+    recorded: Recorded | None = None,
 ) -> CodeFunction:
     """ "mm/swapfile.c:swapoff"; without blocks it is not recorded."""
     file, name = place.split(":")
-    recorded = changes.get("recorded", Recorded.YES if blocks else Recorded.NO)
-    return CodeFunction(file=file, name=name, recorded=Recorded(str(recorded)), blocks=blocks, lines=dict(lines or {}))
+    recorded = recorded or (Recorded.YES if blocks else Recorded.NO)
+    return CodeFunction(file=file, name=name, recorded=recorded, blocks=blocks, lines=dict(lines or {}))
 
 
 CODE = RecordedCode(

@@ -13,7 +13,7 @@ import pytest
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.paths import PROJECT
 from orchestrator.host.process import find_tool
-from orchestrator.report.store import CELLS_FILE
+from orchestrator.report.stored import CELLS_FILE
 from tests.process import fake_host
 from tests.process.cli.test_resume import assert_same, forget_guests, latest, one_run, resume, start, stated
 from tests.process.cli.test_run import with_workloads

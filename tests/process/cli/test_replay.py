@@ -3,6 +3,7 @@
 
 import json
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ ENDED: list[Step] = [["console", "[    5.135316][   T55] patchrig: ended status 
 STORY = [*BOOT, *TOLD, *ENDED]
 
 
-def deterministic_run(host: Host, story: list[Step] = STORY) -> Path:
+def deterministic_run(host: Host, story: Sequence[Step] = STORY) -> Path:
     """The folder of the cell of a deterministic run, which is then the latest."""
     host.earlier_run("x86_64")
     marker = host.results / "earlier" / "cells" / sample_cell("x86_64").name
@@ -28,7 +29,7 @@ def deterministic_run(host: Host, story: list[Step] = STORY) -> Path:
     done = host.repro()
     assert "mincore" in done.stdout, done.stderr
     (cell,) = host.cells()
-    return (host.results / "latest").resolve() / cell["folder"]
+    return (host.results / "latest").resolve().joinpath(cell["folder"])
 
 
 def replay(host: Host, *words: str) -> subprocess.CompletedProcess[str]:

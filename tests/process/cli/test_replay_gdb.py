@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.model.arch import ARCHES
 from orchestrator.vm.debugger import STOPPED, Debugger, NoDebugger, debugger_program
-from orchestrator.vm.qemu import guest_files
+from orchestrator.vm.start import guest_files
 from tests.process import fake_host
 from tests.process.cli.test_minimise import RED
 from tests.process.cli.test_replay import deterministic_run, replay

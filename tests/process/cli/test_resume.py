@@ -13,8 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from orchestrator.host.process import find_tool
-from orchestrator.report.store import CELLS_FILE
-from orchestrator.report.stored import load_run, with_sum
+from orchestrator.report.stored import CELLS_FILE, load_run, with_sum
 from tests.process import fake_host
 from tests.process.cli.test_run import OTHER, with_workloads
 from tests.process.fake_host import PROGRESS, Host, Step, passing
@@ -90,7 +89,7 @@ def _unchanging(text: str) -> str:
 
 def junit(folder: Path) -> list[tuple[str, ...]]:
     """Suites and cases without their times."""
-    found = []
+    found: list[tuple[str, ...]] = []
     for case in ET.parse(folder / "junit.xml").getroot().iter("testcase"):
         inside = [(child.tag, _unchanging(child.get("message", ""))) for child in case if child.tag != "system-out"]
         out = _unchanging(case.findtext("system-out") or "")

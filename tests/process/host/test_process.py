@@ -71,7 +71,7 @@ def test_a_child_that_has_ended_before_the_block_keeps_its_status(tmp_path: Path
 
 
 def test_the_end_of_a_scope_ends_the_children_of_its_threads_and_no_other(tmp_path: Path) -> None:
-    statuses = []
+    statuses: list[int] = []
 
     def in_scope(number: int) -> None:
         # Its waits would end with the scope, too: what is waited for is the child's end.

@@ -18,14 +18,17 @@ from orchestrator.model.events import Event, Step
 from orchestrator.run.series_base import ChosenBase, Kernel, Trials, newest_first, release_of
 
 V5 = "5" * 40
+NO_COMMITS: Mapping[str, str] = {}
 
 
-def source(version: str, sha256: str = "0" * 64, **commits: str) -> KernelSource:
+def source(version: str, sha256: str = "0" * 64, commits: Mapping[str, str] = NO_COMMITS) -> KernelSource:
     place = SourceLocation(debian=f"pool/linux_{version}.tar", sha256=sha256)
     return KernelSource(version=version, commits=commits, places=(place,))
 
 
-def kernel(cache: Path, version: str, files: Mapping[str, str], *, cached: bool = True, **commits: str) -> Kernel:
+def kernel(
+    cache: Path, version: str, files: Mapping[str, str], *, cached: bool = True, commits: Mapping[str, str] = NO_COMMITS
+) -> Kernel:
     """A kernel whose tarball is in the cache, or one that no mirror has."""
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w") as tar:
@@ -38,7 +41,7 @@ def kernel(cache: Path, version: str, files: Mapping[str, str], *, cached: bool 
         (cache / "sources").mkdir(parents=True, exist_ok=True)
         (cache / f"sources/linux_{version}.tar").write_bytes(content)
     name = ".".join(version.split(".")[:2])
-    return Kernel(name=name, source=source(version, hashlib.sha256(content).hexdigest(), **commits))
+    return Kernel(name=name, source=source(version, hashlib.sha256(content).hexdigest(), commits))
 
 
 def text(second: str) -> dict[str, str]:
@@ -100,7 +103,7 @@ def test_a_later_patch_is_tried_on_top_of_the_earlier_ones(tmp_path: Path) -> No
 
 
 def test_the_kernel_of_the_base_commit_goes_first_whatever_is_newer(tmp_path: Path) -> None:
-    kernels = [kernel(tmp_path, "5.4.1", text("1"), **{"v5.4": V5}), kernel(tmp_path, "6.1.9", text("1"))]
+    kernels = [kernel(tmp_path, "5.4.1", text("1"), commits={"v5.4": V5}), kernel(tmp_path, "6.1.9", text("1"))]
 
     by_hash = trials(tmp_path, box(A, cover=f"base-commit: {V5}")).on_any(kernels)
     by_tag = trials(tmp_path, box(A, cover="base-commit: v5.4-rc3")).on_any(kernels)
@@ -110,7 +113,7 @@ def test_the_kernel_of_the_base_commit_goes_first_whatever_is_newer(tmp_path: Pa
 
 
 def test_a_base_commit_that_does_not_take_the_series_is_passed_over_and_says_so(tmp_path: Path) -> None:
-    kernels = [kernel(tmp_path, "5.4.1", text("3"), **{"v5.4": V5}), kernel(tmp_path, "6.1.9", text("1"))]
+    kernels = [kernel(tmp_path, "5.4.1", text("3"), commits={"v5.4": V5}), kernel(tmp_path, "6.1.9", text("1"))]
 
     chosen = trials(tmp_path, box(b("1"), cover=f"base-commit: {V5}")).on_any(kernels)
 
@@ -193,7 +196,7 @@ def test_a_git_tree_is_tried_as_it_lies_there_and_stays_as_it_is(tmp_path: Path)
     ],
 )
 def test_a_release_is_known_by_its_commit_or_its_tag(commit: str, release: str) -> None:
-    assert release_of(commit, source("5.4.1", **{"v5.4": V5})) == release
+    assert release_of(commit, source("5.4.1", commits={"v5.4": V5})) == release
 
 
 def test_newest_is_by_number_and_not_by_letter() -> None:

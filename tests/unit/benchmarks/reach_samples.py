@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What was measured of the suite's reach: runs, reports of seeded bugs, and all there is to reach."""
 
+from collections.abc import Mapping
+
 from benchmarks.reach_measured import SITES, Lines, Measured, Run, Watch
 from benchmarks.reach_table import Expected, all_rows
 from orchestrator.model.blocks import ChangedLine, LineState
@@ -24,9 +26,8 @@ def counted(number: int, text: str, count: int, state: LineState = LineState.COD
     return LineCount(line=line, count=count, by_workload={})
 
 
-def lines(**changes: object) -> Lines:
-    fields: dict[str, object] = {"ran": 28, "coded": 28, "not_run": (), "failed": FULL, "headline": "28 of 28"}
-    return Lines(**(fields | changes))  # type: ignore[arg-type]  # The fields have all types.
+def lines(*, ran: int = 28, not_run: tuple[str, ...] = (), failed: Mapping[str, int | None] = FULL) -> Lines:
+    return Lines(ran=ran, coded=28, not_run=not_run, failed=failed, headline="28 of 28")
 
 
 def run(name: str = "r1", *, seconds: float = 400.0, watches: tuple[Watch, ...] = (), **by_arch: Lines) -> Run:

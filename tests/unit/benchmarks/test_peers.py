@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The rows that put others beside patchrig compare like with like."""
 
+from pathlib import Path
+
 import pytest
 
 from benchmarks import peers, vng
 from orchestrator.host.paths import PROJECT
 from orchestrator.kernel.compile.kconfig import parse_fragment
+from orchestrator.kernel.compile.make import make_env
 from orchestrator.model.arch import ARCHES
 
 
@@ -40,3 +43,15 @@ def test_make_by_hand_is_patchrigs_without_the_compiler_cache() -> None:
     argv = ["make", "-C", "/src", "CC=ccache x86_64-linux-gnu-gcc", "-j2", "vmlinux"]
 
     assert peers.by_hand(argv) == ["make", "-C", "/src", "CC=x86_64-linux-gnu-gcc", "-j2", "vmlinux"]
+
+
+def test_a_build_with_the_series_reads_the_compiler_cache_and_writes_nothing_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATCHRIG_CACHE", str(tmp_path))
+
+    dirs = peers.build_dirs(ARCHES["x86_64"], tmp_path / "src", "by-hand")
+
+    assert make_env(dirs)["CCACHE_READONLY"] == "1"
+    assert dirs.out.is_dir()
+    assert dirs.ccache == tmp_path / "ccache"

@@ -83,7 +83,7 @@ def test_a_flipped_byte_is_no_traceback(name: str, at: int, flip: int) -> None:
 
 
 def test_what_grows_too_large_is_stopped_with_the_limit_in_the_message() -> None:
-    got = []
+    got: list[bytes] = []
     with pytest.raises(UserError, match=r"unpacks to more than 4 MiB") as stopped:
         got.extend(text_of("a.log", io.BytesIO(gzip.compress(b"a" * (9 << 20))), most=4 << 20))
 

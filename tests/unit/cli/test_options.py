@@ -133,12 +133,24 @@ def test_repro_wants_both_a_run_and_a_cell() -> None:
 def test_the_series_and_the_tree_of_the_command_line_are_what_reports_name(tmp_path: Path) -> None:
     matrix = write(tmp_path / "m.yaml", MATRIX)
     fix = write(tmp_path / "my-fix.patch", "")
-    nothing = {name: () for name in ("arch", "flavour", "workload", "suite", "variant")}
-    rest = dict.fromkeys(("kernel", "seconds", "seed", "repeat", "widen"))
-
-    request = request_of(
-        matrix, Choice(patch=(fix,), tree=tmp_path, sandbox=True, series_version="", **nothing, **rest)
+    choice = Choice(
+        patch=(fix,),
+        series_version="",
+        tree=tmp_path,
+        kernel=None,
+        arch=(),
+        flavour=(),
+        workload=(),
+        suite=(),
+        variant=(),
+        seconds=None,
+        seed=None,
+        repeat=None,
+        widen=None,
+        sandbox=True,
     )
+
+    request = request_of(matrix, choice)
 
     assert request.plan.matrix.series == request.series == (fix,)
     assert request.plan.matrix.kernel == str(tmp_path)

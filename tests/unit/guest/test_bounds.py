@@ -39,7 +39,7 @@ NONSENSE = {
     "no JSON": "{type: result}",
     "a fraction of an operation": '{"type": "progress", "operations": 1.5, "swapoffs": 1, "seconds": 1.0}',
     "a page that is text of 5,000 digits": json.dumps(
-        RESULT | {"mismatches": [{"page": DIGITS, "kind": "stale", "expected": "", "seen": ""}]}
+        {**RESULT, "mismatches": [{"page": DIGITS, "kind": "stale", "expected": "", "seen": ""}]}
     ),
 }
 
@@ -82,7 +82,7 @@ def test_whatever_value_a_key_has_is_read(key: str, value: object, line: dict[st
 
 
 def test_a_second_result_does_not_replace_the_first() -> None:
-    told, _ = heard(json.dumps(RESULT | {"mismatch_count": 3}), json.dumps(RESULT))
+    told, _ = heard(json.dumps({**RESULT, "mismatch_count": 3}), json.dumps(RESULT))
 
     assert told.result is not None
     assert told.result.mismatch_count == 3
@@ -90,7 +90,7 @@ def test_a_second_result_does_not_replace_the_first() -> None:
 
 
 def test_texts_of_a_result_are_short_lines() -> None:
-    told, _ = heard(json.dumps(RESULT | {"missing": "no\nzram\x1b[2J" + "x" * 10_000}))
+    told, _ = heard(json.dumps({**RESULT, "missing": "no\nzram\x1b[2J" + "x" * 10_000}))
 
     assert told.result is not None
     assert told.result.missing.startswith("no zram\\x1b[2J")

@@ -145,7 +145,7 @@ def test_a_program_that_was_damaged_in_the_cache_is_compiled_again(damage: str, 
     (kept,) = (tmp_path / "cache/programs").glob("w-*.sealed")
     content = bytearray(kept.read_bytes())
     content[100] ^= 1
-    kept.write_bytes({"bit": content, "empty": b"", "zeros": bytes(len(content))}[damage])
+    kept.write_bytes({"bit": bytes(content), "empty": b"", "zeros": bytes(len(content))}[damage])
 
     assert made(source, tmp_path) == first
 
@@ -181,7 +181,7 @@ def test_a_root_file_system_that_was_damaged_in_the_cache_is_made_again(
     content = bytearray(kept.read_bytes())
     if damage != "none":
         content[100] ^= 1
-        kept.write_bytes({"bit": content, "empty": b"", "zeros": bytes(len(content))}[damage])
+        kept.write_bytes({"bit": bytes(content), "empty": b"", "zeros": bytes(len(content))}[damage])
 
     assert archive() == first
     assert calls.read_text().count("x") == (1 if damage == "none" else 2)
@@ -310,7 +310,7 @@ def test_a_root_with_packages_is_kept_apart_from_one_without(tmp_path: Path, mon
     where = {"cache": tmp_path / "cache", "log": tmp_path / "log"}
 
     for packages in ((), ("b", "a"), ("a", "b", "a"), ("a=1", "b")):
-        base_archive(X86, packages, **where, until=until)  # type: ignore[arg-type]  # paths
+        base_archive(X86, packages, **where, until=until)
 
     assert calls.read_text().count("x") == 3
     assert len(list((tmp_path / "cache/rootfs").glob("*.sealed"))) == 3

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.judge.accounting import EXACT, UNMAPPED, Back, drifts
+from orchestrator.judge.accounting import EXACT, UNMAPPED, Back, Figure, drifts
 from orchestrator.judge.verdict import judge
 from orchestrator.model.cells import Cell
 from orchestrator.model.guests import Accounting, UnexpectedError
@@ -26,9 +26,9 @@ FIGURES = {
 }
 
 
-def grown(changes: Mapping[str, int], **more: object) -> Accounting:
+def grown(changes: Mapping[str, int]) -> Accounting:
     after = FIGURES | {name: FIGURES.get(name, 0) + growth for name, growth in changes.items()}
-    return Accounting(before=FIGURES, after=after, **more)  # type: ignore[arg-type]  # The fields have all types.
+    return Accounting(before=FIGURES, after=after)
 
 
 def texts(accounting: Accounting | None, of: Cell | None = None) -> list[str]:
@@ -52,25 +52,23 @@ def test_the_noise_of_a_healthy_guest_is_none() -> None:
 
 
 @pytest.mark.parametrize("figure", EXACT, ids=lambda figure: figure.name)
-def test_one_more_of_what_the_kernel_counts_exactly_is_a_drift(figure: object) -> None:
-    name = figure.name  # type: ignore[attr-defined]  # pytest hands values over without their types.
-    (drift,) = drifts(cell(), grown({name: 1}))
+def test_one_more_of_what_the_kernel_counts_exactly_is_a_drift(figure: Figure) -> None:
+    (drift,) = drifts(cell(), grown({figure.name: 1}))
 
     assert "1" in drift.text
     assert drift.promise
 
 
 @given(st.sampled_from(EXACT), st.integers(-(1 << 40), -1))
-def test_less_is_a_drift_only_of_what_nobody_else_has_a_part_in(figure: object, growth: int) -> None:
-    name, back = figure.name, figure.back  # type: ignore[attr-defined]  # as above
-    before = FIGURES | {name: -growth}
+def test_less_is_a_drift_only_of_what_nobody_else_has_a_part_in(figure: Figure, growth: int) -> None:
+    before = FIGURES | {figure.name: -growth}
 
-    assert bool(texts(Accounting(before=before, after=FIGURES))) == (back is Back.SAME)
+    assert bool(texts(Accounting(before=before, after=FIGURES))) == (figure.back is Back.SAME)
 
 
 @given(st.sampled_from(EXACT), st.integers(-(1 << 40), -1))
-def test_less_than_none_is_a_drift(figure: object, value: int) -> None:
-    (drift,) = drifts(cell(), grown({figure.name: value}))  # type: ignore[attr-defined]  # as above
+def test_less_than_none_is_a_drift(figure: Figure, value: int) -> None:
+    (drift,) = drifts(cell(), grown({figure.name: value}))
 
     assert str(value) in drift.text
 
@@ -111,7 +109,7 @@ def test_a_figure_that_the_guest_could_not_give_once_is_no_drift() -> None:
 
 
 def test_the_pages_that_were_left_are_shown() -> None:
-    (drift,) = drifts(cell(), grown({UNMAPPED: 2}, left_pages=("pfn 1954: lru anon",)))
+    (drift,) = drifts(cell(), replace(grown({UNMAPPED: 2}), left_pages=("pfn 1954: lru anon",)))
 
     assert drift.text == "the number of the load's pages that nobody maps: 0 pages before the load, 2 after it"
     assert drift.details == ("a page that was left: pfn 1954: lru anon",)
@@ -164,7 +162,7 @@ def test_what_swap_devices_keep_is_not_lost() -> None:
     fallen = grown({"zoneinfo.free": -4000})
 
     assert texts(fallen) == []
-    assert texts(replace(fallen, after=fallen.after | {"devices.null_blk_kib": 0})) != []
+    assert texts(replace(fallen, after={**fallen.after, "devices.null_blk_kib": 0})) != []
 
 
 def test_kasan_holds_freed_objects_back() -> None:

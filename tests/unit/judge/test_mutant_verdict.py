@@ -35,7 +35,9 @@ def ended(outcome: Outcome, *, workload: str = "mincore", passed: int | None = 3
     counts = None if passed is None else {7: passed}
     crashes = (replace(crash(), kind=kind),) if kind else ()
     of = replace(cell(workload=workload), mutant=7)
-    return cell_report(outcome, str(outcome), of=of, run=guest_run(ending, mutant_counts=counts), crashes=crashes)
+    return cell_report(
+        outcome, str(outcome), of=of, run=replace(guest_run(ending), mutant_counts=counts), crashes=crashes
+    )
 
 
 def tried(report: CellReport, noise: dict[str, str] | None = None) -> MutantTry:

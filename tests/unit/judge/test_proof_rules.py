@@ -30,8 +30,15 @@ def verdict(
     return judge(tried, replace(run, sites=sites, changed=changed), (), ())[0]
 
 
-def seen(**lists: tuple[str, ...]) -> ChangedSeen:
-    return ChangedSeen(**({"ran": (), "not_reached": ()} | lists))
+def seen(
+    *,
+    ran: tuple[str, ...] = (),
+    not_reached: tuple[str, ...] = (),
+    no_code: tuple[str, ...] = (),
+    unknown: tuple[str, ...] = (),
+    meant: tuple[str, ...] = (),
+) -> ChangedSeen:
+    return ChangedSeen(ran=ran, not_reached=not_reached, no_code=no_code, unknown=unknown, meant=meant)
 
 
 def test_a_site_that_was_not_reached_is_a_shortfall_and_one_that_is_absent_is_none() -> None:
@@ -144,7 +151,7 @@ GONE_FILE = InterfaceUse(name="sysfs:b")
 def test_interface_files_of_the_series_that_are_there_must_be_used(
     uses: tuple[InterfaceUse, ...], outcome: Outcome
 ) -> None:
-    run = guest_run(result=result(counters={"swapoffs": 9}, interfaces=uses))
+    run = guest_run(result=replace(result(counters={"swapoffs": 9}), interfaces=uses))
     seen, _ = judge(of(("swapoffs", 3)), run, (), ())
 
     assert seen.outcome is outcome

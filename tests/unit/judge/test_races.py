@@ -23,10 +23,10 @@ def frame(function: str, *, changed: bool = False, known: bool = True) -> StackF
     return StackFrame(function=function, offset=1, size=2, places=(place,) if known else ())
 
 
-def race(one: StackFrame, other: StackFrame, *, caller: str = "", **changes: object) -> Crash:
+def race(one: StackFrame, other: StackFrame, *, caller: str = "") -> Crash:
     """Two accesses, the first of them called by a function that the series changed."""
     between = (frame(caller, changed=True),) if caller else ()
-    return crash(CrashKind.KCSAN, TITLE, stack=(one, *between, other), accesses=(0, 1 + len(between)), **changes)
+    return replace(crash(CrashKind.KCSAN, TITLE), stack=(one, *between, other), accesses=(0, 1 + len(between)))
 
 
 def outcome(one: Crash, variant: Variant = Variant.PATCHED) -> Outcome:
@@ -70,7 +70,9 @@ def test_the_baselines_races_are_nobodys() -> None:
     [
         crash(CrashKind.KCSAN, TITLE),
         race(frame("folio_unlock"), frame("filemap_get_entry", known=False)),
-        race(frame("folio_unlock"), frame("f"), unexplained="what the series changed is not known: it was not kept"),
+        replace(
+            race(frame("folio_unlock"), frame("f")), unexplained="what the series changed is not known: it was not kept"
+        ),
     ],
 )
 def test_a_race_of_which_nothing_is_known_fails_the_cell(one: Crash) -> None:

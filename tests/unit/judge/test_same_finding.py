@@ -4,7 +4,7 @@
 import pytest
 
 from orchestrator.judge.same_finding import finding_of, shows
-from orchestrator.model.crashes import CrashKind, Severity
+from orchestrator.model.crashes import Crash, CrashKind, Severity
 from orchestrator.model.minimised import SameFinding
 from orchestrator.model.outcomes import Outcome
 from tests.unit import samples
@@ -40,10 +40,10 @@ def test_a_splat_that_comes_after_another_is_shown_too() -> None:
         samples.crash(severity=Severity.NOTE),
     ],
 )
-def test_another_splat_is_not_the_same(other: object) -> None:
+def test_another_splat_is_not_the_same(other: Crash) -> None:
     finding = SameFinding(kind="kasan", title=USE.title, crash=True)
 
-    assert not shows(samples.cell_report(Outcome.CRASHED, "x", crashes=(other,)), finding)  # type: ignore[arg-type]
+    assert not shows(samples.cell_report(Outcome.CRASHED, "x", crashes=(other,)), finding)
 
 
 def test_counts_in_the_title_of_a_cell_without_a_crash_do_not_matter() -> None:

@@ -18,7 +18,7 @@ PLACES = tuple(
 )
 MET = Meetings(a=PlaceCounts(hits=50, holds=4, met=2, passes=7), b=PlaceCounts(hits=9, holds=3))
 APART = Meetings(a=PlaceCounts(hits=50, holds=4), b=PlaceCounts(hits=9, holds=3))
-KASAN = crash(title="KASAN: use-after-free Read in f", frames=("f", "g"))
+KASAN = replace(crash(title="KASAN: use-after-free Read in f"), frames=("f", "g"))
 
 
 def claim_cell(meetings: Meetings | None, *, crashes: tuple[Crash, ...] = (), repeat: int = 1) -> ClaimCell:

@@ -13,7 +13,7 @@ from tests.unit import samples
 
 TRAP = StackFrame(function="put.isra.0", offset=0xEF, size=0x190, exact=True)
 CALLER = StackFrame(function="caller", offset=0x10, size=0x40)
-WARNING = samples.crash(CrashKind.WARNING, "WARNING in put", stack=(TRAP, CALLER), line=20)
+WARNING = replace(samples.crash(CrashKind.WARNING, "WARNING in put", line=20), stack=(TRAP, CALLER))
 
 
 def test_a_warning_is_an_instruction_that_traps() -> None:
@@ -24,7 +24,7 @@ def test_a_warning_is_an_instruction_that_traps() -> None:
 
 
 def test_an_access_that_faults_has_been_good_before() -> None:
-    oops = samples.crash(CrashKind.OOPS, "oops in put", stack=(TRAP,), line=20)
+    oops = replace(samples.crash(CrashKind.OOPS, "oops in put", line=20), stack=(TRAP,))
 
     assert stop_before(oops, [oops]) == Stop(functions=("oops_enter",))
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The verdict of a cell whose workload is a test suite."""
 
+from dataclasses import replace
+
 import pytest
 
 from orchestrator.judge.verdict import judge
@@ -13,15 +15,15 @@ from tests.unit.samples import cell, crash, guest_run, result
 COUNTERS = {"site.mincore": 100, "swapoffs": 5}
 
 
-def suite(*statuses: SubtestStatus, **changes: object) -> SuiteResult:
+def suite(*statuses: SubtestStatus) -> SuiteResult:
     subtests = tuple(Subtest(path=f"t{at}", status=status) for at, status in enumerate(statuses))
-    return SuiteResult(**({"subtests": subtests, "complete": True} | changes))  # type: ignore[arg-type]
+    return SuiteResult(subtests=subtests, complete=True)
 
 
 def verdict_of(
     found: SuiteResult, *crashes: Crash, status: int | None = 0, ending: Ending = Ending.REPORTED
 ) -> Verdict:
-    run = guest_run(ending, suite=found, exit_status=status, result=result(counters=COUNTERS))
+    run = replace(guest_run(ending, result=result(counters=COUNTERS)), suite=found, exit_status=status)
     return judge(cell(), run, crashes, ())[0]
 
 
@@ -43,7 +45,7 @@ OK, BAD, SKIP = SubtestStatus.OK, SubtestStatus.NOT_OK, SubtestStatus.SKIPPED
         (suite(OK), 137, Outcome.FAILED),
         (suite(), 127, Outcome.FAILED),
         (suite(OK), None, Outcome.FAILED),
-        (suite(unreadable="no parser", complete=False), 0, Outcome.FAILED),
+        (replace(suite(), unreadable="no parser", complete=False), 0, Outcome.FAILED),
     ],
 )
 def test_a_suite_comes_to(found: SuiteResult, status: int | None, outcome: Outcome) -> None:
@@ -55,7 +57,7 @@ def test_a_suite_that_crashed_the_kernel_is_a_crash() -> None:
 
 
 def test_the_verdict_names_what_is_bad_and_what_was_not_built() -> None:
-    found = verdict_of(suite(OK, *[BAD] * 12, SKIP, not_built=("mm/a",)), status=1)
+    found = verdict_of(replace(suite(OK, *[BAD] * 12, SKIP), not_built=("mm/a",)), status=1)
 
     assert found.title == "1 subtests ok, 12 bad, 1 skipped"
     assert found.reasons[0] == "bad: t1"

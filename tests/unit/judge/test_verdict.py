@@ -85,7 +85,7 @@ def test_every_wait_without_end_is_a_hang(ending: Ending) -> None:
 
 
 def test_a_swapoff_that_the_workload_gave_up_on_is_a_hang() -> None:
-    assert verdict_of(guest_run(result=result(swapoff_stuck=True))).title == "a swapoff never returned"
+    assert verdict_of(guest_run(result=replace(result(), swapoff_stuck=True))).title == "a swapoff never returned"
 
 
 def test_a_swapoff_that_waits_elsewhere_is_not_called_a_leak() -> None:
@@ -102,7 +102,7 @@ def breakpoint_of_nobody(golden: Golden, accelerator: str, *, there: bool = Fals
     log = golden.split(GHOST)[1]
     if there:
         log = log.replace("00 55 <53>", "00 cc <53>")
-    run = guest_run(Ending.GUEST_GONE, accelerator=accelerator)
+    run = replace(guest_run(Ending.GUEST_GONE), accelerator=accelerator)
     return verdict_of(run, *find_crashes(log.splitlines()))
 
 
@@ -154,9 +154,8 @@ def test_a_crash_or_a_task_that_waits_is_no_matter_of_speed() -> None:
 def test_a_guest_that_runs_and_does_not_get_on_is_in_a_livelock() -> None:
     stack = tuple(StackFrame(function=name, offset=1, size=2) for name in ("try_to_unuse", "__do_sys_swapoff"))
     runs = StuckTask(task="swapoff", pid=412, running=True, stack=stack)
-    verdict = verdict_of(
-        guest_run(Ending.NO_PROGRESS, standstill=BUSY, stuck=(runs,), moved={"pswpin": 1200, "pgscan_direct": 3})
-    )
+    run = guest_run(Ending.NO_PROGRESS, standstill=BUSY, stuck=(runs,))
+    verdict = verdict_of(replace(run, moved={"pswpin": 1200, "pgscan_direct": 3}))
 
     assert (verdict.outcome, verdict.title) == (Outcome.HUNG, LIVELOCK)
     assert verdict.reasons == (
@@ -219,12 +218,12 @@ def test_a_workload_that_died_fails() -> None:
 
 
 def test_a_bad_status_fails() -> None:
-    assert verdict_of(guest_run(exit_status=3)).title == "the workload ended with status 3"
+    assert verdict_of(replace(guest_run(), exit_status=3)).title == "the workload ended with status 3"
 
 
-@pytest.mark.parametrize("missing", [{"result": None}, {"exit_status": None}])
-def test_a_report_without_result_or_status_is_no_pass(missing: dict[str, None]) -> None:
-    assert verdict_of(guest_run(**missing)).title == "the workload ended without a result"
+@pytest.mark.parametrize("run", [replace(guest_run(), result=None), replace(guest_run(), exit_status=None)])
+def test_a_report_without_result_or_status_is_no_pass(run: Observation) -> None:
+    assert verdict_of(run).title == "the workload ended without a result"
 
 
 def test_a_guest_that_is_gone_without_a_word_crashed() -> None:
@@ -254,7 +253,7 @@ def test_our_trouble_is_lost_and_an_interrupt_skipped() -> None:
 
 
 def test_a_guest_that_was_stopped_for_a_splat_that_is_none_is_lost() -> None:
-    stopped = guest_run(Ending.STOPPED, detail="the guest saw a splat, and ended", result=None, exit_status=None)
+    stopped = guest_run(Ending.STOPPED, detail="the guest saw a splat, and ended")
 
     assert verdict_of(stopped).outcome is Outcome.LOST
     assert verdict_of(stopped, crash()).outcome is Outcome.CRASHED
@@ -386,7 +385,7 @@ def test_a_note_does_not_fail_but_is_told() -> None:
 
 def runs() -> st.SearchStrategy[Observation]:
     return st.builds(
-        lambda ending, status, report: guest_run(ending, exit_status=status, result=report),
+        lambda ending, status, report: replace(guest_run(ending), exit_status=status, result=report),
         st.sampled_from(Ending),
         st.sampled_from([None, 0, 1, -9]),
         st.sampled_from([None, result(), result(mismatch_count=1), result(counters={}), result(missing="x")]),
@@ -434,7 +433,7 @@ def test_so_is_a_task_that_hung_there_if_the_load_came_to_its_end() -> None:
         (guest_run(starved=0.1), [STALL], Outcome.HUNG),
         (guest_run(starved=None), [STALL], Outcome.HUNG),
         (guest_run(starved=0.1), [HUNG_TASK], Outcome.HUNG),
-        (guest_run(starved=0.8, result=result(swapoff_stuck=True)), [HUNG_TASK], Outcome.HUNG),
+        (guest_run(starved=0.8, result=replace(result(), swapoff_stuck=True)), [HUNG_TASK], Outcome.HUNG),
         (guest_run(Ending.SWAPOFF_STUCK, starved=0.8), [HUNG_TASK], Outcome.HUNG),
         (guest_run(starved=0.8), [STALL, crash(line=9)], Outcome.CRASHED),
         (guest_run(Ending.NO_PROGRESS, starved=0.8), [STALL], Outcome.HUNG),

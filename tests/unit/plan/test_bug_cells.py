@@ -40,9 +40,8 @@ READAHEAD = workload("readahead", "mm/swap_state.c", swap_vma_readahead=("swap_v
 ALL = (SWAPIN, WILLNEED, READAHEAD)
 
 
-def bug(*touched: str, diff: str = "", **more: object) -> SeededBug:
-    fields: dict[str, object] = {"id": "leak", "path": Path("leak.patch"), "diff": diff, "touched": touched}
-    return SeededBug(**(fields | more))  # type: ignore[arg-type]  # The fields have all types.
+def bug(*touched: str, name: str = "leak", diff: str = "", workloads: tuple[str, ...] = ()) -> SeededBug:
+    return SeededBug(id=name, path=Path(f"{name}.patch"), diff=diff, touched=touched, workloads=workloads)
 
 
 def names(workloads: tuple[Workload, ...]) -> list[str]:
@@ -104,18 +103,18 @@ def test_the_functions_of_a_diff_are_those_that_it_is_in(line: str, function: se
 
 def test_headers_come_last_and_bugs_of_one_file_side_by_side() -> None:
     header, other, one, two = (
-        bug("include/linux/swap.h", id="a"),
-        bug("mm/zswap.c", id="b"),
-        bug("mm/memory.c", id="d"),
-        bug("mm/memory.c", id="c"),
+        bug("include/linux/swap.h", name="a"),
+        bug("mm/zswap.c", name="b"),
+        bug("mm/memory.c", name="d"),
+        bug("mm/memory.c", name="c"),
     )
 
     assert rebuild_order([header, other, one, two]) == (two, one, other, header)
 
 
 def test_a_bug_of_an_easy_class_gets_less_time_unless_the_user_says_how_much() -> None:
-    assert [budget_of(bug("f.c", bug_class=one), None) for one in ("A", "B", "C", "")] == [30, 120, 300, 300]
-    assert budget_of(bug("f.c", bug_class="A"), 77) == 77
+    assert [budget_of(replace(bug("f.c"), bug_class=one), None) for one in ("A", "B", "C", "")] == [30, 120, 300, 300]
+    assert budget_of(replace(bug("f.c"), bug_class="A"), 77) == 77
 
 
 def test_rounds_grow_until_the_time_is_used_up() -> None:
@@ -171,7 +170,7 @@ def test_cells_of_a_widened_flavour_are_widened_and_have_its_memory() -> None:
 
 
 def test_a_workload_that_is_red_without_the_bug_is_not_tried() -> None:
-    build, one = cell().build, bug("mm/swap_state.c", bug_class="A")
+    build, one = cell().build, replace(bug("mm/swap_state.c"), bug_class="A")
 
     both = cells_for(one, build, ALL, MATRIX, seconds=None, red=())
     rest = cells_for(one, build, ALL, MATRIX, seconds=None, red={"willneed"})

@@ -2,6 +2,7 @@
 """YAML files to values, and what is said about files that are wrong."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,7 @@ def write(path: Path, text: str) -> Path:
 def test_a_bad_file_is_refused_with_line_key_and_remedy(case: Path, golden: Golden, project: Path) -> None:
     expected, text = golden.split(case)
     kind = case.stem.partition("-")[0]
-    loads = {
+    loads: dict[str, Callable[[], object]] = {
         "matrix": lambda: load_matrix(write(project / "configs" / "bad.yaml", text), project=project),
         "workload": lambda: load_workload(
             str(write(project / "configs" / "bad.yaml", text)), beside=project, project=project

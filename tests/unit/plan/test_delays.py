@@ -19,8 +19,8 @@ from tests.unit.samples import cell
 WORKLOADS = (cell().workload,)
 
 
-def matrix(**changes: object) -> Matrix:
-    return Matrix.model_validate({"kernel": "6.19", "workloads": ("mincore",), "arches": ("x86_64",), **changes})
+def matrix(*, flavours: tuple[str, ...] = ("plain",), widen: str = "") -> Matrix:
+    return Matrix(kernel="6.19", workloads=("mincore",), arches=("x86_64",), flavours=flavours, widen=widen)
 
 
 def test_what_is_left_out_is_the_default() -> None:

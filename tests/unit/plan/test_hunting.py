@@ -26,15 +26,16 @@ from orchestrator.plan.hunting import (
 NAMES = ("mm/swapfile.c", "mm/swap_state.c", "mm/zswap.c", "mm/damon/core.c", "fs/swap.c")
 
 
-def workload(name: str, **more: object) -> Workload:
-    fields: dict[str, object] = {
-        "name": name,
-        "summary": "s",
-        "program": PurePosixPath("load.c"),
-        "devices": (SwapDevice(kind=DeviceKind.ZRAM, size_mib=16),),
-        "exercised": {"swapoffs": 1},
-    }
-    return Workload.model_validate(fields | more)
+def workload(name: str, *, widen_only: tuple[str, ...] = (), most_seconds: int = 0) -> Workload:
+    return Workload(
+        name=name,
+        summary="s",
+        program=PurePosixPath("load.c"),
+        devices=(SwapDevice(kind=DeviceKind.ZRAM, size_mib=16),),
+        exercised={"swapoffs": 1},
+        widen_only=widen_only,
+        most_seconds=most_seconds,
+    )
 
 
 LOADS = (workload("swapin"), workload("readahead", widen_only=("swap_vma_readahead",)), workload("shmem"))

@@ -16,10 +16,13 @@ from tests.unit import samples
 DEVICES = tuple(SwapDevice(kind=kind, size_mib=8) for kind in (DeviceKind.ZRAM, DeviceKind.NULL_BLK, DeviceKind.ZRAM))
 
 
-def whole(**changes: object) -> Cell:
+def whole(*, arguments: tuple[str, ...] = ()) -> Cell:
     cell = samples.cell()
-    fields = {"devices": DEVICES, "settings": {"/a": "1", "/b": "2"}, "cgroup": {"memory.high": "64M"}, "cpus": 4}
-    return replace(cell, workload=cell.workload.model_copy(update={**fields, **changes}))
+    settings, cgroup = {"/a": "1", "/b": "2"}, {"memory.high": "64M"}
+    workload = cell.workload.model_copy(
+        update={"devices": DEVICES, "settings": settings, "cgroup": cgroup, "cpus": 4, "arguments": arguments}
+    )
+    return replace(cell, workload=workload)
 
 
 def searched(cell: Cell, parts: Parts, shows: Callable[[Cell], bool], *, seed: int | None = None) -> tuple[Cell, int]:

@@ -31,8 +31,8 @@ def bisection(task: BisectTask, folder: Path = Path("/results/bisect-1")) -> Bis
     return Bisection(id=folder.name, folder=folder, argv=("patchrig",), started="", versions={}, task=task)
 
 
-def text(task: BisectTask, **changes: object) -> str:
-    whole = replace(bisection(task), kernels=KERNELS, **changes)  # type: ignore[arg-type]  # The fields have all types.
+def text(task: BisectTask, ended: Ended | None, confirmation: Confirmation | None = None) -> str:
+    whole = replace(bisection(task), kernels=KERNELS, ended=ended, confirmation=confirmation)
     return bisect_text(whole, posterior_of(whole))
 
 
@@ -46,7 +46,7 @@ def test_kernels_of_a_series_have_patches_and_those_of_a_range_are_at_commits() 
 def test_the_answer_of_a_range_names_the_commit() -> None:
     confirmed = Confirmation(patch=2, how=Confirming.LEFT_OUT, needed=3, tally=Tally(good=3))
 
-    said = text(RANGE, ended=Ended.FOUND, confirmation=confirmed)
+    said = text(RANGE, Ended.FOUND, confirmed)
 
     assert "FOUND: commit 2 (3d4e5f two)" in said
     assert "confirmed: with commit 2 left out of v6.19..topic: 3 good and 0 bad of 3 cells" in said
@@ -58,7 +58,7 @@ def test_the_answer_of_a_range_names_the_commit() -> None:
 
 @pytest.mark.parametrize("ended", [None, Ended.NOT_DECIDED, Ended.INTERRUPTED, Ended.HOST])
 def test_one_that_is_not_over_says_how_it_goes_on(ended: Ended | None) -> None:
-    assert "patchrig bisect --resume bisect-1" in text(TASK, ended=ended)
+    assert "patchrig bisect --resume bisect-1" in text(TASK, ended)
 
 
 def test_a_folder_gives_the_bisection_again(tmp_path: Path) -> None:

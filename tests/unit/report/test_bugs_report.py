@@ -2,6 +2,7 @@
 """What became of seeded bugs, as JSON, JUnit XML and a table; and when a bug counts as found."""
 
 import json
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -23,17 +24,16 @@ from tests.unit.samples import cell, cell_report, crash
 BUILD = cell().build
 
 
-def bug(name: str, bug_class: str = "A", **more: object) -> SeededBug:
-    fields: dict[str, object] = {
-        "id": name,
-        "path": Path(f"{name}.patch"),
-        "diff": "",
-        "touched": ("mm/memory.c",),
-        "bug_class": bug_class,
-        "broken": "do_swap_page() keeps its reference",
-        "symptom": "hung: for ever",
-    }
-    return SeededBug(**(fields | more))  # type: ignore[arg-type]  # The fields have all types.
+def bug(name: str, bug_class: str = "A") -> SeededBug:
+    return SeededBug(
+        id=name,
+        path=Path(f"{name}.patch"),
+        diff="",
+        touched=("mm/memory.c",),
+        bug_class=bug_class,
+        broken="do_swap_page() keeps its reference",
+        symptom="hung: for ever",
+    )
 
 
 def attempt(outcome: Outcome = Outcome.PASSED, *, seconds: float = 22.0, workload: str = "swapin") -> Attempt:
@@ -70,23 +70,23 @@ LOST = BugReport(
 NO_EFFECT = BugReport(
     bug=bug("elsewhere", "B"), build=BUILD, status=BugStatus.NO_EFFECT, title="the kernel is the same"
 )
-SAME = bug("swapin-test-device", "", undetectable="tryget_swap_entry() stores NULL exactly where it fails")
+SAME = replace(bug("swapin-test-device", ""), undetectable="tryget_swap_entry() stores NULL exactly where it fails")
+CONTROL = (Control(build=BUILD, attempt=attempt()),)
 
 
-def report(*bugs: BugReport, **changes: object) -> Sensitivity:
-    fields: dict[str, object] = {
-        "id": "sensitivity-2026-11-25T120000Z-7f3a",
-        "folder": Path("results/sensitivity-2026-11-25T120000Z-7f3a"),
-        "argv": ("patchrig", "sensitivity", "configs/swapoff.yaml"),
-        "matrix_path": "configs/swapoff.yaml",
-        "started": "2026-11-25T12:00:00+00:00",
-        "versions": {"patchrig": "0.1.0"},
-        "seconds": 61.0,
-        "control": (Control(build=BUILD, attempt=attempt()),),
-        "bugs": bugs,
-        "not_counted": (SAME,),
-    }
-    return Sensitivity(**(fields | changes))  # type: ignore[arg-type]  # The fields have all types.
+def report(*bugs: BugReport, control: tuple[Control, ...] = CONTROL) -> Sensitivity:
+    return Sensitivity(
+        id="sensitivity-2026-11-25T120000Z-7f3a",
+        folder=Path("results/sensitivity-2026-11-25T120000Z-7f3a"),
+        argv=("patchrig", "sensitivity", "configs/swapoff.yaml"),
+        matrix_path="configs/swapoff.yaml",
+        started="2026-11-25T12:00:00+00:00",
+        versions={"patchrig": "0.1.0"},
+        seconds=61.0,
+        control=control,
+        bugs=bugs,
+        not_counted=(SAME,),
+    )
 
 
 def control(outcome: Outcome, workload: str = "swapin") -> Control:
@@ -153,42 +153,42 @@ def test_what_has_no_effect_does_not_count() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bugs", "changes", "code"),
+    ("bugs", "controls", "code"),
     [
-        ((FOUND,), {}, 0),
-        ((FOUND, SURVIVED), {}, 1),
-        ((FOUND, BROKEN), {}, 1),
-        ((FOUND, LOST), {}, 3),
-        ((SURVIVED, LOST), {}, 1),
-        ((), {}, 3),
-        ((FOUND, NO_EFFECT), {}, 0),
-        ((NO_EFFECT,), {}, 3),
-        ((FOUND,), {"control": (control(Outcome.HUNG),)}, 1),
-        ((FOUND,), {"control": (control(Outcome.LOST),)}, 3),
-        ((FOUND,), {"control": (control(Outcome.BOOT_FAILED),)}, 3),
-        ((SURVIVED,), {"control": (control(Outcome.LOST),)}, 1),
-        ((FOUND,), {"control": (control(Outcome.NOT_EXERCISED),)}, 0),
+        ((FOUND,), CONTROL, 0),
+        ((FOUND, SURVIVED), CONTROL, 1),
+        ((FOUND, BROKEN), CONTROL, 1),
+        ((FOUND, LOST), CONTROL, 3),
+        ((SURVIVED, LOST), CONTROL, 1),
+        ((), CONTROL, 3),
+        ((FOUND, NO_EFFECT), CONTROL, 0),
+        ((NO_EFFECT,), CONTROL, 3),
+        ((FOUND,), (control(Outcome.HUNG),), 1),
+        ((FOUND,), (control(Outcome.LOST),), 3),
+        ((FOUND,), (control(Outcome.BOOT_FAILED),), 3),
+        ((SURVIVED,), (control(Outcome.LOST),), 1),
+        ((FOUND,), (control(Outcome.NOT_EXERCISED),), 0),
     ],
 )
 def test_the_exit_code_is_0_only_where_all_were_found(
-    bugs: tuple[BugReport, ...], changes: dict[str, object], code: int
+    bugs: tuple[BugReport, ...], controls: tuple[Control, ...], code: int
 ) -> None:
-    assert exit_code(report(*bugs, **changes)) == code
+    assert exit_code(report(*bugs, control=controls)) == code
 
 
 @pytest.mark.parametrize(
-    ("bugs", "changes", "missed"),
+    ("bugs", "controls", "missed"),
     [
-        ((FOUND,), {}, False),
-        ((FOUND, LOST, UNTRIED), {}, False),  # what was not tried to its end was not missed
-        ((FOUND, SURVIVED, UNTRIED), {}, True),
-        ((UNTRIED,), {"control": (control(Outcome.HUNG),)}, True),
+        ((FOUND,), CONTROL, False),
+        ((FOUND, LOST, UNTRIED), CONTROL, False),  # what was not tried to its end was not missed
+        ((FOUND, SURVIVED, UNTRIED), CONTROL, True),
+        ((UNTRIED,), (control(Outcome.HUNG),), True),
     ],
 )
 def test_a_bug_that_was_missed_counts_whatever_this_machine_does_afterwards(
-    bugs: tuple[BugReport, ...], changes: dict[str, object], missed: bool
+    bugs: tuple[BugReport, ...], controls: tuple[Control, ...], missed: bool
 ) -> None:
-    assert is_missed(report(*bugs, **changes)) is missed
+    assert is_missed(report(*bugs, control=controls)) is missed
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
@@ -222,7 +222,7 @@ def test_a_bug_survives_only_what_was_really_run(outcomes: tuple[Outcome, ...], 
 
 
 def test_what_is_recorded_is_on_the_disk_at_once(tmp_path: Path) -> None:
-    ledger = Ledger(report(folder=tmp_path, not_counted=(), control=()))
+    ledger = Ledger(replace(report(control=()), folder=tmp_path, not_counted=()))
     ledger.add_bug(FOUND)
 
     assert [one["id"] for one in json.loads((tmp_path / "sensitivity.json").read_text())["bugs"]] == ["swapin-leak"]

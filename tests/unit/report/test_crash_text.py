@@ -33,7 +33,7 @@ def test_the_short_form_begins_where_the_title_points_and_says_how_much_is_left_
 def test_the_short_form_names_what_the_code_called_and_not_how_that_is_done() -> None:
     files = ("arch/arm64/include/asm/atomic.h", "include/linux/atomic.h", "include/linux/mm.h", "mm/zswap.c")
     places = tuple(SourceLine(function=f"f{n}", file=file, line=n, inlined=n < 3) for n, file in enumerate(files))
-    one = explained_crash(first=0, stack=(StackFrame(function="f3", offset=1, size=2, places=places),))
+    one = replace(explained_crash(), first=0, stack=(StackFrame(function="f3", offset=1, size=2, places=places),))
 
     short = list(short_crash_lines(one, PATCHED, frames=8))
 
@@ -73,6 +73,6 @@ def test_a_baseline_has_no_series_to_speak_of() -> None:
 
 
 def test_a_crash_without_a_stack_is_a_line() -> None:
-    assert list(crash_lines(crash(task="swapin", corrupted=True), PATCHED)) == [
+    assert list(crash_lines(replace(crash(), task="swapin", corrupted=True), PATCHED)) == [
         "kasan, console line 7, task swapin, in f, the report is incomplete"
     ]

@@ -39,9 +39,8 @@ HOSTILE = "\x1b]0;x\x07\x1b[2J\x9b1m\x7f\r\b\u202e\u200b\u2028\ud800\ufeff\x85\x
 
 
 def hostile_report() -> RunReport:
-    bad = explained_crash(
-        title=f"KASAN {HOSTILE}", task=HOSTILE, text=HOSTILE, unexplained=HOSTILE, excerpt=(HOSTILE, f"> 1 {HOSTILE}")
-    )
+    bad = replace(explained_crash(), title=f"KASAN {HOSTILE}", task=HOSTILE, text=HOSTILE, unexplained=HOSTILE)
+    bad = replace(bad, excerpt=(HOSTILE, f"> 1 {HOSTILE}"))
     of = cell_report(Outcome.CRASHED, bad.title, run=guest_run(detail=HOSTILE), crashes=(bad,), reasons=(HOSTILE,))
     failure = BuildFailure(
         build=image("arm64").build, outcome=Outcome.BUILD_FAILED, title=HOSTILE, detail=HOSTILE, log=None
@@ -51,7 +50,8 @@ def hostile_report() -> RunReport:
     lost = cell_report(Outcome.LOST, HOSTILE, of=cell(workload="swapin"))
     skipped = cell_report(Outcome.SKIPPED, HOSTILE, of=cell(workload="willneed"))
     noted = cell_report(of=cell(workload="uffd-move"), crashes=(crash(title=f"noted {HOSTILE}"),))
-    return run_report(of, passed, lost, skipped, noted, builds=(image(), failure), versions={"host": HOSTILE})
+    report = run_report(of, passed, lost, skipped, noted, builds=(image(), failure))
+    return replace(report, versions={"host": HOSTILE})
 
 
 def hostile_coverage() -> RunReport:
@@ -121,7 +121,7 @@ def outputs() -> Iterator[tuple[str, str]]:
     yield "cobertura", cobertura_text(builds, timestamp=0)
     yield "patch", "\n".join(line.text for one in builds for line in annotated_patch(one))
     yield "table", table()
-    events = (
+    events: tuple[Event, ...] = (
         Step(text=HOSTILE),
         Notice(text=f"{HOSTILE}\nfaked line"),
         BuildEnded(build=image().build, text=HOSTILE, good=False),

@@ -10,7 +10,7 @@ from orchestrator.host.errors import UserError
 from orchestrator.model.blocks import CoverageMap
 from orchestrator.model.cells import Cell
 from orchestrator.model.guests import Ending, Fault
-from orchestrator.model.images import BuildFailure
+from orchestrator.model.images import BuildFailure, KernelImage
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.phases import Phase, Span, Timing
 from orchestrator.model.reports import CellReport, RunReport
@@ -18,6 +18,7 @@ from orchestrator.report.merging import merged_builds, merged_cells, merged_repo
 from tests.unit.samples import HASHES, VERSIONS, cell, cell_report, guest_run, image, run_report
 
 PLANNED = tuple(cell(workload=name) for name in ("mincore", "shmem", "swapin"))
+NO_SPACE = replace(guest_run(Ending.LOST), fault=Fault.MACHINE)
 PASSED = {one.name: cell_report(of=one, run=guest_run()) for one in PLANNED}
 
 
@@ -25,8 +26,8 @@ def passed(*names: str) -> list[CellReport]:
     return [report for name, report in PASSED.items() if name.endswith(names)]
 
 
-def run(name: str, *cells: CellReport, **changes: object) -> RunReport:
-    return run_report(*cells, id=name, folder=Path(name), **changes)
+def run(name: str, *cells: CellReport, builds: tuple[KernelImage | BuildFailure, ...] | None = None) -> RunReport:
+    return replace(run_report(*cells, builds=builds), id=name, folder=Path(name))
 
 
 def why(cell: Cell) -> str:
@@ -57,7 +58,7 @@ def test_a_cell_that_no_run_has_is_lost() -> None:
 @pytest.mark.parametrize(
     "before",
     [
-        cell_report(Outcome.LOST, "the disk is full", of=PLANNED[0], run=guest_run(Ending.LOST, fault=Fault.MACHINE)),
+        cell_report(Outcome.LOST, "the disk is full", of=PLANNED[0], run=NO_SPACE),
         cell_report(Outcome.SKIPPED, "interrupted", of=PLANNED[0], run=guest_run(Ending.INTERRUPTED)),
         replace(cell_report(Outcome.LOST, "line 1 can't be read", of=PLANNED[0]), kernel={"unreadable": "cells.jsonl"}),
     ],
@@ -109,7 +110,9 @@ def test_another_image_of_the_same_inputs_will_do_unless_blocks_are_counted() ->
 
 
 def test_the_merged_run_tested_what_its_parts_did() -> None:
-    runs = tuple(run(name, *passed("mincore"), series={"mm/x.c": "ab"}, series_title="swap: one") for name in "ab")
+    runs = tuple(
+        replace(run(name, *passed("mincore")), series={"mm/x.c": "ab"}, series_title="swap: one") for name in "ab"
+    )
 
     merged = merged_report(runs, list(merged_cells(runs, PLANNED, why)), run("whole"))
 
@@ -118,10 +121,10 @@ def test_the_merged_run_tested_what_its_parts_did() -> None:
 
 def test_times_are_on_one_axis() -> None:
     spans = (Span(phase=Phase.BOOT, start=1.0, end=2.5),)
-    early = run("a", *(replace(one, spans=spans) for one in passed("mincore")), started="2026-11-22T19:01:02+00:00")
-    late = run(
-        "b",
-        *(replace(one, spans=spans) for one in passed("shmem", "swapin")),
+    early = run("a", *(replace(one, spans=spans) for one in passed("mincore")))
+    early = replace(early, started="2026-11-22T19:01:02+00:00")
+    late = replace(
+        run("b", *(replace(one, spans=spans) for one in passed("shmem", "swapin"))),
         started="2026-11-22T20:01:12+01:00",
         timings=(Timing(name="kernel source", spans=spans),),
         shard="2/2",

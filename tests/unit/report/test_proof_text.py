@@ -46,7 +46,7 @@ def test_it_is_said_what_became_of_the_interface_files_of_the_series() -> None:
         InterfaceUse(name="cgroup:current", path="memory.swap.current", reads=1),
         InterfaceUse(name="debugfs:foo"),
     )
-    run = guest_run(result=result(interfaces=uses))
+    run = guest_run(result=replace(result(), interfaces=uses))
 
     assert interface_lines([run, guest_run()]) == (
         "interface files of the series: memory.swap.tiers used (read 8 times, written 2 times, 5 writes refused); "

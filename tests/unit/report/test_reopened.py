@@ -22,7 +22,7 @@ INTERRUPTED = guest_run(Ending.INTERRUPTED)
 
 
 def lost(fault: Fault | None) -> CellReport:
-    return cell_report(Outcome.LOST, "it can't be known", run=guest_run(Ending.LOST, fault=fault))
+    return cell_report(Outcome.LOST, "it can't be known", run=replace(guest_run(Ending.LOST), fault=fault))
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,10 @@ TESTER = "A Name <a@example.org>"
 
 
 def passed(*ran: str, missed: tuple[str, ...] = (), arch: str = "x86_64") -> CellReport:
-    return cell_report(of=cell(arch=arch), run=guest_run(changed=ChangedSeen(ran=ran, not_reached=missed)))
+    return cell_report(of=cell(arch=arch), run=replace(guest_run(), changed=ChangedSeen(ran=ran, not_reached=missed)))
 
 
-GREEN = run_report(passed("swap_free"), series_title="swap: hold the device")
+GREEN = replace(run_report(passed("swap_free")), series_title="swap: hold the device")
 
 
 def test_a_green_run_that_ran_what_the_series_changes_has_the_tag() -> None:

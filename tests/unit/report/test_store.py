@@ -164,7 +164,8 @@ def test_a_full_disk_says_so_and_keeps_what_is_there(tmp_path: Path) -> None:
         cells.write_bytes(kept)
 
     assert full.value.hint.startswith("df -h ")
-    assert full.value.__cause__.errno == errno.ENOSPC  # type: ignore[union-attr]  # An OSError.
+    assert isinstance(full.value.__cause__, OSError)
+    assert full.value.__cause__.errno == errno.ENOSPC
     assert len(load_run(store.folder).cells) == 1
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A test suite's subtests in the summary, in JUnit XML and for scripts."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from junitparser import Failure, JUnitXml, Skipped
@@ -18,8 +19,25 @@ from tests.unit.samples import cell_report, run_report
 ALWAYS, NEVER = Tally(bad=5), Tally(ok=5)
 
 
-def change(path: str, kind: Change, baseline: Tally = NEVER, patched: Tally = NEVER, **more: object) -> SubtestChange:
-    return SubtestChange(path=path, change=kind, baseline=baseline, patched=patched, **more)  # type: ignore[arg-type]
+def change(
+    path: str,
+    kind: Change,
+    baseline: Tally = NEVER,
+    patched: Tally = NEVER,
+    *,
+    chance: float | None = None,
+    reason: str = "",
+    diagnostics: tuple[str, ...] = (),
+) -> SubtestChange:
+    return SubtestChange(
+        path=path,
+        change=kind,
+        baseline=baseline,
+        patched=patched,
+        chance=chance,
+        reason=reason,
+        diagnostics=diagnostics,
+    )
 
 
 def suite(*changes: SubtestChange, baseline_runs: int = 5, patched_runs: int = 5) -> SuiteComparison:
@@ -45,7 +63,7 @@ EACH = suite(
 
 
 def report(*suites: SuiteComparison, outcome: Outcome = Outcome.SUBTESTS_FAILED) -> RunReport:
-    return run_report(cell_report(outcome), suites=suites)
+    return replace(run_report(cell_report(outcome)), suites=suites)
 
 
 def test_the_summary_names_each_subtest_that_is_not_just_ok() -> None:

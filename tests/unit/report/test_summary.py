@@ -91,14 +91,14 @@ def test_a_counter_that_the_kernel_lacks_is_no_zero_in_its_row() -> None:
 
 
 def test_what_was_left_out_is_named_beside_what_passed() -> None:
-    text = summary_text(run_report(cell_report(), left_out=("64k on x86_64 (64k: arm64 only)",)))
+    text = summary_text(replace(run_report(cell_report()), left_out=("64k on x86_64 (64k: arm64 only)",)))
 
     assert "LEFT OUT of the matrix:\n  64k on x86_64 (64k: arm64 only)" in text
     assert "LEFT OUT" not in summary_text(run_report(cell_report()))
 
 
 def test_an_interrupted_run_says_so() -> None:
-    assert "INTERRUPTED" in summary_text(run_report(interrupted=True))
+    assert "INTERRUPTED" in summary_text(replace(run_report(), interrupted=True))
 
 
 def test_a_run_without_cells_is_not_called_good() -> None:

@@ -3,6 +3,7 @@
 
 import json
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,8 @@ times = st.floats(0, 10_000).map(lambda seconds: round(seconds, 3))
 def test_events_of_one_lane_lie_inside_of_each_other_or_apart(cells: list[tuple[float, float]]) -> None:
     """What overlaps in part, a viewer drops."""
     timing = Timing(name="a build", spans=spans(0.1, (Phase.PATCH, 0.2), (Phase.COMPILE, 0.7)))
-    run = run_report(*(ran(f"w{at}", start, seconds=long) for at, (start, long) in enumerate(cells)), timings=(timing,))
+    reports = (ran(f"w{at}", start, seconds=long) for at, (start, long) in enumerate(cells))
+    run = replace(run_report(*reports), timings=(timing,))
 
     by_lane = defaultdict(list)
     for event in complete(run):

@@ -1,25 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """From what a guest says to the states of sites and changed functions."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from orchestrator.model.blocks import Block, BlockCount, ChangedLine, CoverageMap, LineState, Piece
 from orchestrator.model.configuration import Failure
-from orchestrator.model.guests import Ending, Observation
+from orchestrator.model.guests import Ending, Observation, WorkloadResult
 from orchestrator.model.probes import ChangedSeen, Located, LocatedFunction, LocatedSite, SiteState
 from orchestrator.run.proof import with_proof
-from tests.unit.samples import cell, guest_run, result
+from tests.unit.samples import GOOD_RESULT, cell, guest_run, result
 
 WORKLOAD = cell().workload.model_copy(update={"files": ("mm/a.c",)})
 
 
-def function(label: str, *, file: str = "mm/a.c", first: int = 1, **changes: object) -> LocatedFunction:
-    fields = {"sources": (file,), "entries": (label,)} | changes
-    return LocatedFunction(label=label, file=file, first=first, last=first + 9, **fields)  # type: ignore[arg-type]
+def function(label: str, *, file: str = "mm/a.c", first: int = 1) -> LocatedFunction:
+    return LocatedFunction(label=label, file=file, first=first, last=first + 9, sources=(file,), entries=(label,))
 
 
-def seen(located: Located, **said: object) -> Observation:
-    return with_proof(guest_run(result=result(**said)), WORKLOAD, located, None)
+def seen(located: Located, said: WorkloadResult = GOOD_RESULT) -> Observation:
+    return with_proof(guest_run(result=said), WORKLOAD, located, None)
+
+
+def counted(changed: Mapping[str, int | None]) -> WorkloadResult:
+    return replace(result(), changed=changed)
 
 
 def changed_of(run: Observation) -> ChangedSeen:
@@ -28,15 +32,14 @@ def changed_of(run: Observation) -> ChangedSeen:
 
 
 def test_a_site_is_absent_or_reached_or_not() -> None:
-    way = {"way": "call of f() by g()", "returns": ("f",)}
     sites = (
         LocatedSite(name="gone", why="no f()"),
         LocatedSite(name="idle", way="f()", returns=("f",)),
-        LocatedSite(name="busy", failure=Failure.NULL_POINTER, **way),  # type: ignore[arg-type]
+        LocatedSite(name="busy", failure=Failure.NULL_POINTER, way="call of f() by g()", returns=("f",)),
     )
     counters = {"site.busy.calls": 9, "site.busy.failed": 2, "site.idle.calls": 0, "site.sampled": 1}
 
-    gone, idle, busy = seen(Located(sites={"mincore": sites}), counters=counters).sites
+    gone, idle, busy = seen(Located(sites={"mincore": sites}), result(counters=counters)).sites
 
     assert (gone.state, gone.detail) == (SiteState.ABSENT, "no f()")
     assert (idle.state, idle.failed) == (SiteState.NOT_REACHED, None)
@@ -47,7 +50,7 @@ def test_what_the_guest_could_not_count_is_not_called_unreached() -> None:
     located = Located(sites={"mincore": (LocatedSite(name="s", way="f()", returns=("f",)),)})
 
     (unsaid,) = seen(located).sites
-    (refused,) = seen(located, counters={"site.s.calls": 0}, missing="cannot count the calls of site s").sites
+    (refused,) = seen(located, result(counters={"site.s.calls": 0}, missing="cannot count the calls of site s")).sites
 
     assert (unsaid.state, refused.state) == (SiteState.NOT_COUNTED, SiteState.NOT_COUNTED)
 
@@ -59,15 +62,15 @@ def test_each_changed_function_is_in_one_list() -> None:
             function("ran"),
             function("idle"),
             function("refused"),
-            function("cut", partly=True),
-            function("cut_and_ran", partly=True),
-            function("no_code", sources=(), entries=()),
-            function("no_probe", entries=()),
+            replace(function("cut"), partly=True),
+            replace(function("cut_and_ran"), partly=True),
+            replace(function("no_code"), sources=(), entries=()),
+            replace(function("no_probe"), entries=()),
             function("elsewhere", file="mm/b.c"),
         ),
     )
 
-    changed = changed_of(seen(located, changed={"0": 5, "1": 0, "2": None, "3": 0, "4": 1, "7": 0}))
+    changed = changed_of(seen(located, counted({"0": 5, "1": 0, "2": None, "3": 0, "4": 1, "7": 0})))
 
     assert changed.ran == ("ran", "cut_and_ran")
     assert changed.not_reached == ("idle", "elsewhere")
@@ -91,7 +94,7 @@ def test_a_guest_that_says_nothing_of_them_leaves_them_unknown() -> None:
 def test_of_more_functions_than_a_cell_probes_the_others_are_named_with_that_reason() -> None:
     many = tuple(function(f"f{number}") for number in range(65))
 
-    changed = changed_of(seen(Located(sites={}, changed=many), changed={str(number): 0 for number in range(65)}))
+    changed = changed_of(seen(Located(sites={}, changed=many), counted({str(number): 0 for number in range(65)})))
 
     assert changed.why_unknown == {"f64": "a cell probes 64 functions at most, and this was not among them"}
 

@@ -16,17 +16,25 @@ KEY = image_key(HASHES, "x86_64")
 FILES = {"vmlinux": b"\x7fELF with DWARF", "image": b"\x7fELF", "config": b"CONFIG_SWAP=y\n", "log": b"  CC x.o\n"}
 
 
-def built(folder: Path, *, coverage: bool = False, **changes: bytes) -> Built:
+def built(
+    folder: Path, *, image: bytes = FILES["image"], vmlinux: bytes = FILES["vmlinux"], coverage: bool = False
+) -> Built:
     folder.mkdir(exist_ok=True)
-    for name, content in (FILES | changes).items():
+    for name, content in {**FILES, "image": image, "vmlinux": vmlinux}.items():
         (folder / name).write_bytes(content)
-    places = {name: folder / name for name in FILES}
-    found = CoverageMap(side="new", diff=(), lines=(), blocks=()) if coverage else None
-    return Built(**places, release="6.19.6", new_warnings=("x.c:1: warning",), coverage=found)
+    return Built(
+        image=folder / "image",
+        vmlinux=folder / "vmlinux",
+        config=folder / "config",
+        log=folder / "log",
+        release="6.19.6",
+        new_warnings=("x.c:1: warning",),
+        coverage=CoverageMap(side="new", diff=(), lines=(), blocks=()) if coverage else None,
+    )
 
 
-def stored(tmp_path: Path, **changes: bytes) -> KernelImage:
-    return store_image(tmp_path / "cache", KEY, BUILD, built=built(tmp_path / "out", **changes), hashes=HASHES)
+def stored(tmp_path: Path, image: bytes = FILES["image"]) -> KernelImage:
+    return store_image(tmp_path / "cache", KEY, BUILD, built=built(tmp_path / "out", image=image), hashes=HASHES)
 
 
 def found(tmp_path: Path, events: list[Event] | None = None) -> KernelImage | None:

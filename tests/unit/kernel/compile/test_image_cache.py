@@ -64,7 +64,7 @@ def damage(file: Path, how: str) -> None:
         file.mkdir()
     elif how != "gone":
         content[len(content) // 2] ^= 4
-        file.write_bytes({"bit": content, "empty": b"", "zeros": bytes(len(content))}[how])
+        file.write_bytes({"bit": bytes(content), "empty": b"", "zeros": bytes(len(content))}[how])
 
 
 @given(st.data())

@@ -11,7 +11,7 @@ from orchestrator.kernel.compile.kconfig import NotGranted
 from orchestrator.kernel.compile.suite_archive import packed, unpacked_files
 from orchestrator.kernel.compile.suite_build import KUNIT_NAMES, compiler_script, kunit_names, not_built, steps
 from orchestrator.kernel.compile.wishes import note_refused, wished_fragments, wished_options, wishes_hash
-from orchestrator.model.arch import ARCHES
+from orchestrator.model.arch import ARCHES, Arch
 from orchestrator.model.suites import SuiteFile, SuiteFiles
 
 LOG = """gcc -o ksm_tests ksm_tests.c -lnuma
@@ -29,14 +29,14 @@ def test_what_make_went_on_without_is_named_once() -> None:
 
 
 @pytest.mark.parametrize("arch", ARCHES.values(), ids=lambda arch: arch.name)
-def test_the_tests_are_compiled_for_the_arch_with_the_libraries_of_its_packages(arch: object) -> None:
-    copy, headers, tests = steps(arch, ("mm", "cgroup"))  # type: ignore[arg-type]  # an Arch
+def test_the_tests_are_compiled_for_the_arch_with_the_libraries_of_its_packages(arch: Arch) -> None:
+    copy, headers, tests = steps(arch, ("mm", "cgroup"))
 
-    kbuild = {"x86_64": "x86_64", "arm64": "arm64"}[arch.name]  # type: ignore[attr-defined]
+    kbuild = {"x86_64": "x86_64", "arm64": "arm64"}[arch.name]
     assert copy[0] == "cp"
     assert {f"ARCH={kbuild}", "headers"} <= set(headers)
     assert {"-i", f"ARCH={kbuild}", "TARGETS=mm cgroup", "CC=/patchrig/build/cc", "install"} <= set(tests)
-    assert "--sysroot=/patchrig/sysroot" in compiler_script(arch)  # type: ignore[arg-type]
+    assert "--sysroot=/patchrig/sysroot" in compiler_script(arch)
 
 
 @given(

@@ -40,8 +40,8 @@ DIFF = SeriesDiff(
 )
 
 
-def named(diff: SeriesDiff = DIFF, **sources: str) -> list[str]:
-    return [one.function for one in partners_of(diff, {f"mm/{name}.c": text for name, text in sources.items()})]
+def named(**sources: str) -> list[str]:
+    return [one.function for one in partners_of(DIFF, {f"mm/{name}.c": text for name, text in sources.items()})]
 
 
 def test_who_writes_what_the_changed_function_reads_is_a_partner() -> None:

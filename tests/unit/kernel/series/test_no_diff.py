@@ -4,6 +4,7 @@
 import shlex
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -143,7 +144,7 @@ def test_a_quilt_series_file_and_the_folder_above_it_lead_to_the_patches(tmp_pat
     (patches / "series").write_text("a.patch\n")
 
     for given in (patches / "series", tmp_path):
-        assert refused(lambda given=given: load(given))[1] == f"--patch {patches}"  # type: ignore[misc]
+        assert refused(partial(load, given))[1] == f"--patch {patches}"
 
 
 def test_files_of_a_folder_that_are_not_named_like_patches_can_be_given_by_themselves(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -44,13 +45,24 @@ def remade(file: Path, content: bytes) -> None:
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-CHANGES = {
+def linked(file: Path) -> None:
+    """The same content, elsewhere."""
+    file.rename(file.parents[2] / "x")
+    file.symlink_to("/x")
+
+
+def piped(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
     "a bit": lambda src: remade(src / "mm/swap.c", b"int swaq;\n"),
     "empty": lambda src: remade(src / "mm/swap.c", b""),
     "zeros": lambda src: remade(src / "mm/swap.c", bytes(len(FILES["mm/swap.c"]))),
     "gone": lambda src: (src / "mm/swap.c").unlink(),
-    "a link instead": lambda src: ((src / "mm/swap.c").rename(src.parent / "x"), (src / "mm/swap.c").symlink_to("/x")),
-    "a pipe instead": lambda src: ((src / "mm/swap.c").unlink(), os.mkfifo(src / "mm/swap.c")),
+    "a link instead": lambda src: linked(src / "mm/swap.c"),
+    "a pipe instead": lambda src: piped(src / "mm/swap.c"),
     "a program now": lambda src: (src / "mm/swap.c").chmod(0o755),
 }
 
@@ -154,11 +166,11 @@ def test_any_names_and_any_change(
     for name in names:
         (src / os.fsdecode(name)).write_bytes(data.draw(st.binary(max_size=20)))
     write_manifest(src, folder / "manifest")
-    name = os.fsdecode(data.draw(st.sampled_from(names)))
-    was, now = (src / name).read_bytes(), data.draw(st.binary(max_size=20))
-    remade(src / name, now)
+    chosen = os.fsdecode(data.draw(st.sampled_from(names)))
+    was, now = (src / chosen).read_bytes(), data.draw(st.binary(max_size=20))
+    remade(src / chosen, now)
 
-    assert check_manifest(src, folder / "manifest", content=True) == ([] if was == now else [name])
+    assert check_manifest(src, folder / "manifest", content=True) == ([] if was == now else [chosen])
     shutil.rmtree(folder)
 
 

@@ -107,9 +107,8 @@ def hostile() -> RunReport:
     matrix = report().matrix.model_copy(
         update={"kernel": NASTY, "series": (Path(NASTY),), "workloads": (NASTY,), "widen": NASTY}
     )
-    return run_report(
-        cell, builds=(widened_image(build, found),), matrix=matrix, id=NASTY, argv=(NASTY,), versions={NASTY: NASTY}
-    )
+    hostile = run_report(cell, builds=(widened_image(build, found),), argv=(NASTY,))
+    return replace(hostile, matrix=matrix, id=NASTY, versions={NASTY: NASTY})
 
 
 REPORTS = {
