@@ -70,7 +70,8 @@ UPSTREAM_BUGS = (
     UpstreamBug(
         # Whoever looks at the page first.
         title=re.compile(
-            r"WARNING in zap_huge_pmd|BUG: Bad page map in vm_normal_page_pmd|VM_WARN_ON_FOLIO in __split_huge_pmd_locked"
+            r"WARNING in zap_huge_pmd|BUG: Bad page map in vm_normal_page_pmd"
+            r"|VM_WARN_ON_FOLIO in __split_huge_pmd_locked"
         ),
         workloads=frozenset({"huge-zero"}),
         seen=(6, 19, 6),

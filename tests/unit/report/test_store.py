@@ -204,7 +204,7 @@ def test_of_several_cells_a_red_one_is_proposed(tmp_path: Path) -> None:
             store.add_cells([cell_report(of=cell(workload="swapin", repeat=repeat, repeats=8), outcome=outcome)])
         report = store.report()
 
-    with pytest.raises(UserError, match="names of 8 cells .* and 2 more") as error:
+    with pytest.raises(UserError, match=r"names of 8 cells .* and 2 more") as error:
         find_cell(report, "swapin")
 
     assert "patched.plain.x86_64.swapin.3" in str(error.value.hint)
