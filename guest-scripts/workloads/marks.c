@@ -59,6 +59,7 @@ static const struct {
 } effects[] = {
 	{ "pageout", STAYS }, { "out", STAYS }, { "look", STAYS }, { "cold", STAYS }, { "willneed", STAYS },
 	{ "unmap", STAYS }, { "protect", STAYS }, { "mincore", STAYS }, { "collapse", STAYS }, { "free", MAY_GO },
+	{ "split", STAYS }, { "report", STAYS }, { "seek", STAYS }, { "registeranew", GOES_FROM_ALL },
 	/* mlock() of private memory that may be written is a write to it. */
 	{ "lock", MAY_GO }, { "populate", MAY_GO }, { "ask", STAYS }, { "drop", GOES }, { "guard", GOES }, { "renew", GOES_FROM_ALL }, { "shift", GOES_FROM_ALL },
 };
@@ -385,8 +386,12 @@ static void verify(void)
 {
 	for (uint64_t i = 0; i < owners_count; i++)
 		for (unsigned int kind = 0; kind < AREA_KINDS; kind++) {
-			check_all(&owners[i].fields[kind]);
-			area_verify_all(&owners[i].fields[kind].area);
+			struct field *field = &owners[i].fields[kind];
+
+			check_all(field);
+			area_verify_all(&field->area);
+			if (area_is(&field->area, FILES) && field->area.pages)
+				area_verify_blocks(&field->area);
 		}
 }
 
