@@ -50,6 +50,7 @@ static const struct promise PROMISES[] = {
 	{ "memory.current", "cgroup-v2.rst: memory in use by the cgroup and its descendants; a new one has none" },
 	{ "memory.usage_in_bytes", "cgroup-v1/memory.rst: memory in use; a new cgroup has none" },
 	{ "memory.peak", "cgroup-v2.rst: the file can be read after it was reset" },
+	{ "nr_dying_descendants", "cgroup-v2.rst: a removed cgroup stays for some time before it is completely destroyed; nothing of it is in use" },
 	{ "memory.zswap.writeback", "cgroup-v2.rst: with 0, nothing is swapped to a device; this is hierarchical, a parent's 0 holds for its children" },
 	{ "memory.", "cgroup-v2.rst: a new cgroup has the default, and what is written, rounded to pages, is what is read" },
 	{ "CPU online", "core-api/cpu_hotplug.rst: a CPU that was logically shut down comes back when 1 is written to its file" },
