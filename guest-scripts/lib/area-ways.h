@@ -15,7 +15,10 @@ void area_poke(struct area *area, size_t first, size_t count);
  * pipe is what they held.
  */
 void area_splice(struct area *area, size_t first, size_t count);
-/* By smaps: what is in memory and what is swapped is no more than what is mapped. Anonymous memory only. */
+/*
+ * By smaps: what is in memory and what is swapped is no more than what is mapped, and no less than what has been written. Anonymous memory
+ * only.
+ */
 void area_report(const struct area *area);
 
 /* Large folios are split to single pages, wherever they are. False: this kernel does not do that when asked. */

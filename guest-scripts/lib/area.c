@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -25,6 +26,12 @@
 #define THP "/sys/kernel/mm/transparent_hugepage/"
 #define HUGE_MOST (8u << 20)
 #define PIN_TRIES 100
+#define LOOKS 3
+#define BLOCK 512 /* of st_blocks */
+#define LARGE_FOLIO ((size_t)65536)
+#define ALLOCATED "stat(2), st_blocks: the blocks of the file; each of its pages has been read, and is there"
+#define NO_HOLE "lseek(2), SEEK_DATA and SEEK_HOLE: a hole reads as zeros; this page has been written"
+#define UNREGISTERED "ioctl_userfaultfd(2), UFFDIO_UNREGISTER: userfaultfd watches the range no longer; pagemap.rst, bit 57"
 #define NOT_REGISTERED "userfaultfd(2): without UFFD_FEATURE_EVENT_REMAP a range that mremap() moves is registered no longer; pagemap.rst"
 
 void area_allow_large_folios(void)
@@ -213,6 +220,59 @@ void area_drop_behind(const struct area *area, size_t page)
 	drop_memory(area, page * PAGE, PAGE);
 }
 
+/* Whether the page is data from its beginning to its end. */
+static bool is_no_hole(const struct area *area, size_t page, char *seen, size_t size)
+{
+	const off_t offset = (off_t)(page * PAGE);
+	const off_t data = lseek(area->fd, offset, SEEK_DATA), hole = lseek(area->fd, offset, SEEK_HOLE);
+
+	snprintf(seen, size, "data from %jd on, a hole from %jd on", (intmax_t)data, (intmax_t)hole);
+	return data == offset && hole >= offset + (off_t)PAGE;
+}
+
+void area_seek(const struct area *area)
+{
+	char seen[80];
+
+	for (size_t page = 0; page < area->pages; page++) {
+		bool right = !oracle_holds_data(&area->oracle, page);
+
+		/* What heals is no error: the file's entry may be on its way from one form to another. */
+		for (unsigned int looks = 0; !right && looks < LOOKS; looks++)
+			right = is_no_hole(area, page, seen, sizeof(seen));
+		if (right)
+			continue;
+		run_mismatch(page, KIND_WRONG, NO_HOLE, "data, from the beginning of the page to its end", seen);
+		return;
+	}
+}
+
+/* A large folio may reach over the end of its file. */
+static size_t most_allocated(const struct area *area)
+{
+	return area->kind == AREA_FILE_LARGE ? (area->length + LARGE_FOLIO - 1) / LARGE_FOLIO * LARGE_FOLIO : area->length;
+}
+
+void area_verify_blocks(const struct area *area)
+{
+	const size_t most = most_allocated(area);
+	struct stat status;
+	char expected[80], seen[80];
+	size_t has;
+
+	/* Holes are filled by this. */
+	for (size_t offset = 0; offset < area->length; offset += PAGE)
+		(void)*(volatile uint8_t *)(area->base + offset);
+	if (fstat(area->fd, &status))
+		run_fail("fstat");
+	has = (size_t)status.st_blocks * BLOCK;
+	if (has >= area->length && has <= most)
+		return;
+	snprintf(expected, sizeof(expected), "%zu to %zu blocks", area->length / BLOCK, most / BLOCK);
+	snprintf(seen, sizeof(seen), "st_blocks %jd", (intmax_t)status.st_blocks);
+	run_mismatch(0, KIND_WRONG, ALLOCATED, expected, seen);
+}
+
 bool area_guard(struct area *area, size_t first, size_t count)
 {
 	uint8_t *const memory = area_page(area, first);
@@ -262,8 +322,8 @@ void area_renew(struct area *area)
 		oracle_end(&area->oracle, page, 1, is_file ? oracle_holds(&area->oracle, page) : HOLDS_ZEROS);
 }
 
-/* A mapping that was moved is registered nowhere, until it is registered again. */
-static void check_unprotected(const struct area *area)
+/* Registered nowhere, until it is registered again. */
+static void check_unprotected(const struct area *area, const char *promise, const char *expected)
 {
 	char seen[64];
 
@@ -273,9 +333,18 @@ static void check_unprotected(const struct area *area)
 		if (!(word & PAGEMAP_PROTECTED))
 			continue;
 		snprintf(seen, sizeof(seen), "pagemap %" PRIx64, word);
-		run_mismatch(page, KIND_WRONG, NOT_REGISTERED, "no page is write-protected after mremap()", seen);
+		run_mismatch(page, KIND_WRONG, promise, expected, seen);
 		return;
 	}
+}
+
+void area_register_anew(struct area *area)
+{
+	if (area->uffd < 0)
+		return;
+	uffd_unregister(area->uffd, area->base, area->length);
+	check_unprotected(area, UNREGISTERED, "no page is write-protected after UFFDIO_UNREGISTER");
+	uffd_register(area->uffd, area->base, area->length);
 }
 
 bool area_shift(struct area *area, bool leave)
@@ -291,7 +360,7 @@ bool area_shift(struct area *area, bool leave)
 	if (mremap(from, area->length, area->length, MREMAP_MAYMOVE | MREMAP_FIXED | (leave ? MREMAP_DONTUNMAP : 0), to) != to)
 		run_fail("mremap");
 	area->base = to;
-	check_unprotected(area);
+	check_unprotected(area, NOT_REGISTERED, "no page is write-protected after mremap()");
 	if (leave && munmap(from, area->length))
 		run_error("munmap", errno);
 	advise(area);

@@ -79,10 +79,16 @@ void area_drop_all(struct area *area);
 void area_drop_behind(const struct area *area, size_t page);
 /* The same for anonymous memory, by a guard that is put there and taken away again. False: the kernel has none. */
 bool area_guard(struct area *area, size_t first, size_t count);
+/* By lseek(): what a record is in is data, and no hole. Files only. */
+void area_seek(const struct area *area);
+/* By fstat(): a file without holes has as many blocks as its length says. Files only; reads all of it. */
+void area_verify_blocks(const struct area *area);
 /* MADV_FREE, anonymous memory only. */
 void area_free(struct area *area, size_t first, size_t count);
 /* Unmapped and mapped again at the same addresses, at once: anonymous memory is zeros then. */
 void area_renew(struct area *area);
+/* Taken out of its userfaultfd, and registered with it again: no page is write-protected any more. Nothing where it has none. */
+void area_register_anew(struct area *area);
 /* To other addresses, by mremap(), every second time across the border of a page table; with `leave` the old ones stay mapped, and empty, until they are unmapped. False: not possible. */
 bool area_shift(struct area *area, bool leave);
 /* Anonymous memory: cut after `keep` pages and made as long as before. False: not possible. */

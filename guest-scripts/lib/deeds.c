@@ -210,12 +210,25 @@ static void do_report(struct step *step)
 	area_report(step->area);
 }
 
+static void do_seek(struct step *step)
+{
+	area_seek(step->area);
+}
+
+static void do_register_anew(struct step *step)
+{
+	area_register_anew(step->area);
+}
+
 static void do_split(struct step *step)
 {
-	if (area_is(step->area, LARGE_ANONYMOUS) && rng_below(&step->rng, 3) == 0)
-		step->unknown = !area_rebuild_of_pieces(step->area, &step->rng);
-	else
-		step->unknown = !area_split(step->area, step->first, step->count, &step->rng);
+	step->unknown = !area_split(step->area, step->first, step->count, &step->rng);
+	step_verify(step);
+}
+
+static void do_pieces(struct step *step)
+{
+	step->unknown = !area_rebuild_of_pieces(step->area, &step->rng);
 	step_verify(step);
 }
 
@@ -311,7 +324,10 @@ const struct deed deeds[] = {
 	{ "poke", 3, ANY, do_poke, false },
 	{ "splice", 3, ANY, do_splice, false },
 	{ "report", 1, ANONYMOUS, do_report, false },
-	{ "split", 3, LARGE, do_split, false },
+	{ "seek", 2, FILES, do_seek, false },
+	{ "registeranew", 2, ANONYMOUS | FILES, do_register_anew, false },
+	{ "split", 2, LARGE, do_split, false },
+	{ "pieces", 1, LARGE_ANONYMOUS, do_pieces, false },
 	{ "merge", 2, ANONYMOUS, do_merge, false },
 	{ "copy", 3, ANONYMOUS, do_copy, false },
 	{ "zeropage", 2, ANONYMOUS, do_zero, false },

@@ -8,6 +8,7 @@
 #include <sys/vfs.h>
 
 #include "accounting.h"
+#include "paging.h"
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -24,6 +25,10 @@ static const char *const ZSWAP[] = { "stored_pages", "pool_total_size" };
 static const char *const CGROUP[] = { "memory.swap.current", "memory.zswap.current" };
 /* In this order: v2 and v1 call the first one differently; `swap` is v1's alone. */
 static const char *const CGROUP_STAT[] = { "anon", "rss", "shmem", "swapcached", "zswapped", "swap", "anon_thp", "shmem_thp" };
+
+/* Of anonymous memory, of each size of large folios: their sums. */
+#define SIZES "/sys/kernel/mm/transparent_hugepage"
+static const char *const LARGE[] = { "nr_anon", "nr_anon_partially_mapped" };
 
 /* Of all cgroups. They go some time after they were removed: what it says is for the reader. */
 static const char *const CGROUPS[] = { "nr_dying_descendants" };
@@ -146,6 +151,29 @@ static void read_free_pages(struct kernel_counters *figures)
 		figure_lacking("zoneinfo.free", "/proc/zoneinfo does not say how many pages are free");
 }
 
+/* One that is below zero makes the sum smaller. */
+static void read_large_folios(struct kernel_counters *figures)
+{
+	char path[200], full[NAME_SIZE];
+	uint64_t value;
+
+	for (size_t i = 0; i < SIZE(LARGE); i++) {
+		snprintf(full, sizeof(full), "large.%s", LARGE[i]);
+		for (size_t size = 2 * PAGE; size <= HUGE_ALIGN; size *= 2) {
+			FILE *file;
+
+			snprintf(path, sizeof(path), SIZES "/hugepages-%zukB/stats/%s", size / 1024, LARGE[i]);
+			file = fopen(path, "re");
+			if (file && fscanf(file, "%" SCNu64, &value) == 1)
+				figure_add(figures, full, value);
+			if (file)
+				fclose(file);
+		}
+		if (!figure_value(figures, full, &value))
+			figure_lacking(full, "no folder of " SIZES " has it");
+	}
+}
+
 /*
  * Memory in which a block device of this guest keeps what was written to it. null_blk does not say how much that is, and gives
  * none of it back: its size. zram drops a page when its slot is freed, unless another task has the slot's lock at that moment.
@@ -211,6 +239,7 @@ void figures_read(struct kernel_counters *figures)
 	for (unsigned int i = 0; i < shared->devices_count; i++)
 		read_device(figures, &shared->devices[i]);
 	read_files(figures);
+	read_large_folios(figures);
 	read_cgroup(figures);
 }
 

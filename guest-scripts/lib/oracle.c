@@ -93,6 +93,13 @@ enum holds oracle_holds(const struct oracle *oracle, size_t page)
 	return oracle->expected[page].holds;
 }
 
+bool oracle_holds_data(const struct oracle *oracle, size_t page)
+{
+	const struct identity identity = identity_of(&oracle->expected[page]);
+
+	return oracle->expected[page].holds == HOLDS_RECORD && !record_is_zero(&identity);
+}
+
 static enum kind judge(enum holds holds, const struct identity *identity, const void *memory, bool thorough)
 {
 	enum kind kind;

@@ -48,6 +48,8 @@ void oracle_end_moved(struct oracle *to, size_t to_page, struct oracle *from, si
 void oracle_write(struct oracle *oracle, size_t page, void *memory, uint64_t writer);
 
 enum holds oracle_holds(const struct oracle *oracle, size_t page);
+/* A record, and one that is not all zeros: no page of zeros can stand for it. */
+bool oracle_holds_data(const struct oracle *oracle, size_t page);
 /* The owner's look at the page where it is mapped; once a freed page has been seen as zeros it must stay so. */
 bool oracle_verify(struct oracle *oracle, size_t page, const void *memory, bool thorough);
 /* Somebody else's look at a copy: the ticket is taken before reading. */

@@ -43,6 +43,14 @@ void uffd_register(int uffd, void *address, size_t length)
 		run_error("UFFDIO_REGISTER", errno);
 }
 
+void uffd_unregister(int uffd, void *address, size_t length)
+{
+	struct uffdio_range range = { (uintptr_t)address, length };
+
+	if (ioctl(uffd, UFFDIO_UNREGISTER, &range))
+		run_error("UFFDIO_UNREGISTER", errno);
+}
+
 /* ENOENT: unmapped, or mapped elsewhere and not registered there yet; who wrote tries again. */
 static void lift(int uffd, uint64_t address)
 {

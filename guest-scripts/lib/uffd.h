@@ -12,6 +12,7 @@
 int uffd_open(uint64_t more);
 /* For write protection only: who touches a missing page gets zeros, as anywhere. */
 void uffd_register(int uffd, void *address, size_t length);
+void uffd_unregister(int uffd, void *address, size_t length);
 /*
  * Lets those go on who write to protected pages; to be called again and again while anybody may. The result is how many.
  * `note`, where it is not NULL, is called before with the address.

@@ -47,7 +47,7 @@ static counter_t *fills, *whole_outs, *shifts, *forks, *looks;
 /* Those of deeds.h that need no other area, and no userfaultfd. */
 static const char *const deed_names[] = {
 	"write", "pin", "pageout", "out", "look", "cold", "willneed", "drop", "free", "unmap", "protect",
-	"lock", "mincore", "collapse", "populate", "guard", "ask", "poke", "splice", "report", "split",
+	"lock", "mincore", "collapse", "populate", "guard", "ask", "poke", "splice", "report", "seek", "split", "pieces",
 };
 
 /*
@@ -218,6 +218,8 @@ static void verify(void)
 	for (uint64_t i = 0; i < owners_count; i++) {
 		area_verify_all(&owners[i].anonymous);
 		area_verify_all(&owners[i].file);
+		if (owners[i].file.pages)
+			area_verify_blocks(&owners[i].file);
 	}
 }
 

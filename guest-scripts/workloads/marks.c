@@ -8,22 +8,35 @@
  *   children  of the owners share their pages, swapped out or not, write some, and end. Nobody has registered their memory: none of
  *             their pages is protected;
  *   lookers   read pages of all areas, which maps and pins them;
+ *   a visitor reads the files by mappings of its own, whose pages userfaultfd has to map (minor.h); its server does;
  *   a server  is told of the writes, and lifts the protection;
+ *   a collapser makes a huge page of an area while its owner protects some of it;
  *   a compactor moves pages.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <linux/userfaultfd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "area.h"
 #include "compactor.h"
 #include "deeds.h"
+#include "minor.h"
 #include "paging.h"
 #include "run.h"
 #include "uffd.h"
 
+/* Linux 6.1. */
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
 #define OWNERS_MAX 8
+/* Of the steps with a huge page, and how long a collapse is given before some of it is protected. */
+#define COLLAPSE_ONE_IN 6
+#define COLLAPSE_US 3000
 #define FORK_ONE_IN 64
 #define CHILD_REGIONS 1000
 #define SHOWN_OF_HISTORY 70
@@ -41,6 +54,7 @@ struct field {
 	struct area area;
 	uint8_t *marks; /* enum mark of each page; its owner's */
 	_Atomic uint32_t *reports; /* of writes to each page */
+	struct minor visited; /* of a file */
 };
 
 struct owner {
@@ -59,6 +73,7 @@ static const struct {
 } effects[] = {
 	{ "pageout", STAYS }, { "out", STAYS }, { "look", STAYS }, { "cold", STAYS }, { "willneed", STAYS },
 	{ "unmap", STAYS }, { "protect", STAYS }, { "mincore", STAYS }, { "collapse", STAYS }, { "free", MAY_GO },
+	{ "split", STAYS }, { "report", STAYS }, { "seek", STAYS }, { "registeranew", GOES_FROM_ALL },
 	/* mlock() of private memory that may be written is a write to it. */
 	{ "lock", MAY_GO }, { "populate", MAY_GO }, { "ask", STAYS }, { "drop", GOES }, { "guard", GOES }, { "renew", GOES_FROM_ALL }, { "shift", GOES_FROM_ALL },
 };
@@ -75,9 +90,11 @@ static const struct number_option options[] = {
 };
 
 static struct owner owners[OWNERS_MAX];
-static int uffd;
+static int uffd, minor_uffd;
 static _Atomic uint64_t acting; /* owners that have not ended */
-static counter_t *protected_pages, *reported, *seen_swapped, *seen_mapped, *forks;
+static _Atomic bool visiting; /* the visitor has not ended */
+static uint8_t *_Atomic to_collapse; /* NULL: nothing */
+static counter_t *protected_pages, *reported, *seen_swapped, *seen_mapped, *forks, *visits, *continued, *raced_collapses;
 
 static void set(struct field *field, size_t first, size_t number, enum mark mark)
 {
@@ -158,14 +175,64 @@ static void protect(struct field *field, size_t first, size_t number)
 	count(protected_pages, number);
 }
 
-/* Put in by userfaultfd, protected at once or not. */
-static void copy(struct field *field, size_t first, size_t number, bool protected)
+static void allow(const struct field *field, size_t first, size_t number, int protection)
+{
+	if (mprotect(area_page(&field->area, first), number * PAGE, protection))
+		run_error("mprotect", errno);
+}
+
+/* Put in by userfaultfd, protected at once or not; also where nobody may write just now: reclaim may come by before anybody may again. */
+static void copy(struct field *field, size_t first, size_t number, bool protected, bool read_only)
 {
 	area_note(&field->area, protected ? "copy_protected" : "copy", first, number);
+	if (read_only)
+		allow(field, first, number, PROT_READ);
 	for (size_t page = first; page < first + number; page++) {
 		set_gone(field, page, 1);
 		if (uffd_copy(&field->area, page, protected))
 			field->marks[page] = protected ? MARK_ON : MARK_OFF;
+	}
+	if (read_only) {
+		page_out(area_page(&field->area, first), number * PAGE);
+		allow(field, first, number, PROT_READ | PROT_WRITE);
+	}
+}
+
+/*
+ * Without protection and without a hole, also behind the records, its pages can be made a huge page. Some of them are protected while that is
+ * done, and are protected afterwards.
+ */
+static void protect_during_collapse(struct field *field, struct step *step)
+{
+	uint8_t *none = NULL;
+
+	write_pages(field, 0, pages);
+	for (size_t offset = pages * PAGE; offset < field->area.length; offset += PAGE)
+		field->area.base[offset] = 1;
+	if (rng_below(&step->rng, 2))
+		page_out(area_page(&field->area, step->first), step->count * PAGE);
+	if (run_over() || !atomic_compare_exchange_strong(&to_collapse, &none, field->area.base))
+		return;
+	sleep_us(rng_below(&step->rng, COLLAPSE_US));
+	protect(field, step->first, step->count);
+	/* The next deeds may take the range elsewhere. */
+	while (to_collapse == field->area.base)
+		sleep_us(200);
+}
+
+static void collapser(struct worker *worker)
+{
+	(void)worker;
+	while (acting) {
+		uint8_t *const base = to_collapse;
+
+		/* Refused where it finds a protected page, among other reasons. */
+		if (base && !madvise(base, HUGE_ALIGN, MADV_COLLAPSE))
+			count(raced_collapses, 1);
+		if (base)
+			to_collapse = NULL;
+		else
+			sleep_us(200);
 	}
 }
 
@@ -268,6 +335,8 @@ static void do_step(struct owner *owner, struct rng rng)
 		return;
 	step.area = &field->area;
 	step_choose_pages(&step, pages);
+	if (area_is(&field->area, 1u << AREA_HUGE) && rng_below(&step.rng, COLLAPSE_ONE_IN) == 0)
+		protect_during_collapse(field, &step);
 	switch (rng_below(&step.rng, 8)) {
 	case 0:
 		write_pages(field, step.first, step.count);
@@ -280,7 +349,7 @@ static void do_step(struct owner *owner, struct rng rng)
 		lift(field, step.first, step.count);
 		break;
 	case 4:
-		copy(field, step.first, step.count, rng_below(&step.rng, 2));
+		copy(field, step.first, step.count, rng_below(&step.rng, 2), rng_below(&step.rng, 2));
 		break;
 	default:
 		do_deed(owner, field, &step);
@@ -311,6 +380,41 @@ static void look(struct worker *worker)
 	}
 }
 
+static void visit(struct rng *rng)
+{
+	const struct owner *owner = &owners[rng_below(rng, owners_count)];
+	const struct minor *visited = &owner->fields[rng_below(rng, AREA_KINDS)].visited;
+	const size_t first = rng_below(rng, pages), number = 1 + rng_below(rng, pages - first);
+
+	if (!visited->area)
+		return;
+	for (size_t page = first; page < first + number && !run_over(); page++)
+		if (minor_look(visited, page, page % 8 == 0) != LOOK_RACED)
+			count(visits, 1);
+	if (rng_below(rng, 2))
+		minor_forget(visited, first, number);
+}
+
+static void visitor(struct worker *worker)
+{
+	while (!run_over()) {
+		visit(&worker->rng);
+		sleep_us(rng_below(&worker->rng, 2000));
+	}
+	/* Nobody serves it from now on. */
+	for (uint64_t i = 0; i < owners_count; i++)
+		for (unsigned int kind = 0; kind < AREA_KINDS; kind++)
+			minor_unmap(&owners[i].fields[kind].visited);
+	visiting = false;
+}
+
+static void minor_server(struct worker *worker)
+{
+	(void)worker;
+	while (visiting)
+		count(continued, minor_serve(minor_uffd));
+}
+
 /* Its owner waits for the answer: nothing about the area changes meanwhile. */
 static void note(uint64_t address)
 {
@@ -338,6 +442,8 @@ static void field_new(struct field *field, unsigned int kind, uint64_t id)
 	if (1u << kind & FILES) {
 		uffd_register(uffd, field->area.base, field->area.length);
 		field->area.uffd = uffd;
+		if (minor_uffd >= 0)
+			minor_map(&field->visited, minor_uffd, &field->area);
 	}
 	field->marks = locked_memory(pages);
 	field->reports = locked_memory(pages * sizeof(*field->reports));
@@ -352,8 +458,12 @@ static void setup(void)
 	seen_swapped = counter("protected_and_swapped");
 	seen_mapped = counter("protected_and_mapped");
 	forks = counter("forks");
+	visits = counter("visits");
+	continued = counter("continued_pages");
+	raced_collapses = counter("raced_collapses");
 	if (owners_count > OWNERS_MAX || !owners_count || !pages)
 		run_fail("--owners and --pages");
+	minor_uffd = minor_open();
 	uffd = uffd_open(UFFD_FEATURE_WP_HUGETLBFS_SHMEM);
 	if (uffd < 0)
 		run_missing("userfaultfd with write protection of files: %m");
@@ -374,7 +484,13 @@ static void load(void)
 	if (uffd < 0)
 		return;
 	acting = owners_count;
+	visiting = minor_uffd >= 0;
 	threads_add(&threads, 1, server, NULL);
+	if (visiting) {
+		threads_add(&threads, 1, minor_server, NULL);
+		threads_add(&threads, 1, visitor, NULL);
+	}
+	threads_add(&threads, 1, collapser, NULL);
 	threads_add(&threads, owners_count, own, NULL);
 	threads_add(&threads, lookers, look, NULL);
 	threads_add(&threads, 1, compactor, NULL);
@@ -385,8 +501,12 @@ static void verify(void)
 {
 	for (uint64_t i = 0; i < owners_count; i++)
 		for (unsigned int kind = 0; kind < AREA_KINDS; kind++) {
-			check_all(&owners[i].fields[kind]);
-			area_verify_all(&owners[i].fields[kind].area);
+			struct field *field = &owners[i].fields[kind];
+
+			check_all(field);
+			area_verify_all(&field->area);
+			if (area_is(&field->area, FILES) && field->area.pages)
+				area_verify_blocks(&field->area);
 		}
 }
 

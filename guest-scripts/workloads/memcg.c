@@ -41,6 +41,12 @@
 #define REMOVE_MS 60000
 #define GONE_MS 20000
 #define DYING_MS 6000
+/*
+ * Removed cgroups that a correct kernel may have for as long as nobody uses it: one or two were seen (docs/found/correct-kernels.md). Where
+ * there are more, it is given more time.
+ */
+#define DYING_MOST 5
+#define LEAKED_MS 30000
 #define PRESS_WAITS 100
 
 static uint64_t share_pages = 96, anon_pages = 128, hog_pages = 1024, file_pages = 64, rounds = 8;
@@ -668,14 +674,19 @@ static void check_back_to_zero(const char *file)
 		run_error_named(file, "not zero with nothing left");
 }
 
-/* All of them were removed, and nothing of theirs is left in use. No promise says when the kernel destroys them. */
+/* All of them were removed, and nothing of theirs is left in use. No promise says when the kernel destroys them, but that it does. */
 static void count_dying(void)
 {
-	uint64_t before = 0;
+	uint64_t before = 0, left;
 
 	dying_cgroups(&top, &before);
 	count(counter("dying_cgroups"), before);
-	count(counter("dying_cgroups_left"), dying_cgroups_left(&top, DYING_MS));
+	left = dying_cgroups_left(&top, DYING_MS);
+	if (left > DYING_MOST)
+		left = dying_cgroups_left(&top, LEAKED_MS);
+	count(counter("dying_cgroups_left"), left);
+	if (left > DYING_MOST)
+		run_error_named("nr_dying_descendants", "removed cgroups that are not destroyed");
 }
 
 static void verify(void)

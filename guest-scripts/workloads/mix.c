@@ -35,7 +35,7 @@
 #define KILLED_AFTER 4000 /* microseconds, at most */
 /* Of the switcher: 6.12 to 6.19 read large folios in only until zswap is first used. */
 #define ROUNDS_WITHOUT_ZSWAP 6
-#define DEEDS_MAX 32
+#define DEEDS_MAX 40
 #define LRU_GEN "/sys/kernel/mm/lru_gen/enabled"
 #define ZSWAP "/sys/module/zswap/parameters/"
 /* Numbers of regions: of the children's, and so many for each area in turn. */
@@ -376,8 +376,11 @@ static void load(void)
 static void verify(void)
 {
 	for (uint64_t i = 0; i < actors_count; i++) {
-		for (unsigned int kind = 0; kind < AREA_KINDS; kind++)
+		for (unsigned int kind = 0; kind < AREA_KINDS; kind++) {
 			area_verify_all(&actors[i].areas[kind]);
+			if (area_is(&actors[i].areas[kind], FILES) && actors[i].areas[kind].pages)
+				area_verify_blocks(&actors[i].areas[kind]);
+		}
 		for (unsigned int kind = 0; kind <= AREA_LARGE; kind++)
 			area_verify_all(&actors[i].others[kind]);
 	}

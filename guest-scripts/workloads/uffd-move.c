@@ -11,6 +11,8 @@
  * process_vm_readv(), which maps and pins them: only there EBUSY is legal. A pager pages them out again at once, so that an entry which
  * a move has looked at may come back to its place with another folio.
  *
+ * One more pair has nothing but pages of zeros that userfaultfd has put there (UFFDIO_ZEROPAGE): nobody else has them, so they move, too.
+ *
  * For a part of the time a filler takes the slots that are left on all devices: a page that goes out gets one that was freed just now.
  */
 #define _GNU_SOURCE
@@ -34,6 +36,7 @@
 
 #define PAIRS_MAX 8
 #define CHUNK_MAX 16
+#define ZEROS 16 /* pages of zeros that are moved */
 /* More than the latency of the devices: what was asked for has been read. */
 #define READ_US 5000
 /* Of the filler, in microseconds. It is the shorter part of the time: on a full device most pages can't be paged out. */
@@ -68,9 +71,10 @@ static const struct number_option options[] = {
 };
 
 static struct pair *pairs;
+static struct pair zeros;
 static int uffd;
 static struct area filler;
-static counter_t *full_rounds, *paged_again;
+static counter_t *full_rounds, *paged_again, *moved_zeros;
 static counter_t *moved, *moved_swapped, *untold_moves, *again, *busy, *remote_reads, *missing_reads;
 
 static uint8_t *place(const struct pair *pair, unsigned int area, size_t page)
@@ -233,6 +237,45 @@ static void mover(struct worker *worker)
 	}
 }
 
+static void put_zeros(uint8_t *area)
+{
+	struct uffdio_zeropage put = { .range = { (uintptr_t)area, ZEROS * PAGE } };
+
+	while (ioctl(uffd, UFFDIO_ZEROPAGE, &put)) {
+		if (errno != EAGAIN) {
+			run_error("UFFDIO_ZEROPAGE", errno);
+			zeros.broken = true;
+			return;
+		}
+		/* So much was done before it. */
+		if (put.zeropage > 0) {
+			put.range.start += (uint64_t)put.zeropage;
+			put.range.len -= (uint64_t)put.zeropage;
+		}
+	}
+}
+
+static void zero_mover(struct worker *worker)
+{
+	static const char *const promise = "ioctl_userfaultfd(2), UFFDIO_ZEROPAGE and UFFDIO_MOVE: the page is zeros, wherever it is moved";
+
+	while (!run_over() && !zeros.broken) {
+		const unsigned int to = rng_below(&worker->rng, 2);
+
+		put_zeros(zeros.area[!to]);
+		carry(&zeros, 0, ZEROS, to);
+		/* The end of the run leaves some where they were. */
+		for (size_t page = 0; page < ZEROS && !zeros.broken && !run_over(); page++)
+			if (zero_check(place(&zeros, to, page)) != KIND_OK)
+				run_mismatch(page, KIND_NONZERO, promise, "zeros", "something else");
+		count(moved_zeros, ZEROS);
+		for (unsigned int i = 0; i < 2; i++)
+			if (madvise(zeros.area[i], ZEROS * PAGE, MADV_DONTNEED))
+				run_error("MADV_DONTNEED", errno);
+		sleep_us(rng_below(&worker->rng, 20000));
+	}
+}
+
 static void prodder(struct worker *worker)
 {
 	while (!run_over()) {
@@ -362,6 +405,15 @@ static void pair_new(struct pair *pair, uint64_t id)
 		register_area(pair->area[i]);
 }
 
+static void zeros_new(void)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		zeros.area[i] = private_area();
+		register_area(zeros.area[i]);
+	}
+	zeros.here = locked_memory(ZEROS);
+}
+
 static void prepare(void)
 {
 	/*
@@ -381,6 +433,7 @@ static void setup(void)
 	remote_reads = counter("remote_reads");
 	missing_reads = counter("remote_reads_missing");
 	full_rounds = counter("full_rounds");
+	moved_zeros = counter("moved_zeros");
 	paged_again = counter("paged_again");
 	pairs = locked_memory(PAIRS_MAX * sizeof(*pairs));
 	if (pairs_count > PAIRS_MAX || !pairs_count)
@@ -389,6 +442,7 @@ static void setup(void)
 	for (uint64_t i = 0; i < pairs_count; i++)
 		pair_new(&pairs[i], i + 1);
 	pairs[pairs_count - 1].read = true;
+	zeros_new();
 	/* More than there are slots: each device has a header. */
 	area_new(&filler, AREA_SMALL, PAIRS_MAX + 1, device_count() * (DEVICE / PAGE), -1);
 }
@@ -403,6 +457,7 @@ static void load(void)
 	threads_add(&threads, 1, reader, &pairs[pairs_count - 1]);
 	threads_add(&threads, pagers, pager, &pairs[pairs_count - 1]);
 	threads_add(&threads, 1, fill, NULL);
+	threads_add(&threads, 1, zero_mover, NULL);
 	threads_join(&threads);
 }
 

@@ -12,6 +12,9 @@
  *
  * Each begins when a swapoff does, which may take the device away under it; to reclaim at once is the turn of several then.
  *
+ * Of one cgroup no page may go to a device: its parent says so (memory.zswap.writeback). An heir is in it, whose pages are swapped out to
+ * zswap, or not at all.
+ *
  * Meanwhile cyclers page out, fault, rewrite and free the same pages, and visitors fault on pages of others: entries
  * that are being written back come into the swap cache, vanish, or hold new data in the same slot.
  */
@@ -23,6 +26,7 @@
 #include <unistd.h>
 
 #include "branch.h"
+#include "cgroup.h"
 #include "device.h"
 #include "paging.h"
 #include "record.h"
@@ -42,6 +46,10 @@
 /* Where run-workload starts the program. */
 #define CGROUP "/sys/fs/cgroup/workload/"
 #define ZSWAP "/sys/module/zswap/parameters/"
+#define HEIR_PAGES 64
+#define HEIR_REGION 100
+#define HEIR_REST 20000
+#define REMOVE_MS 10000
 
 static uint64_t slice_pages = 256;
 static uint64_t slices_count = 3;
@@ -59,7 +67,10 @@ static const struct number_option options[] = {
 };
 
 static struct region *slices;
-static counter_t *dropped;
+static counter_t *dropped, *heir_rounds, *heir_stored;
+/* No swap but zswap's for the second one, because the first one says so; no path: the kernel can't say so. */
+static struct cgroup legator, heir;
+static int heir_process; /* 0: none */
 /* Shared with the helpers: it is the turn of reclaim. */
 static _Atomic bool *reclaiming;
 
@@ -284,6 +295,59 @@ static void visitor(struct worker *worker)
 	}
 }
 
+/* A process of its own. Its memory is its cgroup's from the first touch on. */
+static void inherit(void *argument)
+{
+	struct region own = region_over(private_memory(HEIR_PAGES * PAGE), HEIR_REGION, HEIR_PAGES);
+	struct rng rng = rng_stream(run_seed(), HEIR_REGION);
+
+	(void)argument;
+	if (!cgroup_enter(&heir, 0)) {
+		run_error("moving to another cgroup", errno);
+		return;
+	}
+	region_fill(&own);
+	while (!run_over()) {
+		page_out(own.base, own.pages * PAGE);
+		sleep_us(rng_below(&rng, HEIR_REST));
+		for (size_t page = 0; page < own.pages && !run_over(); page++)
+			if (rng_below(&rng, 4) == 0)
+				region_verify(&own, page, false);
+		count(heir_rounds, 1);
+	}
+	region_verify_all(&own);
+}
+
+/* EINVAL or ENOENT: this kernel has no such file. */
+static void make_heir(void)
+{
+	legator = cgroup_in(CGROUP_ROOT, "legator");
+	heir = cgroup_in(legator.path, "heir");
+	if (cgroup_make(&legator) && cgroup_put(&legator, "cgroup.subtree_control", "+memory") && cgroup_make(&heir) &&
+	    cgroup_put(&legator, "memory.zswap.writeback", "0"))
+		return;
+	heir.path[0] = 0;
+	counter_lacking("heir_rounds", "the kernel has no memory.zswap.writeback");
+}
+
+/* Both are counted for the cgroup whose page it is. Older kernels have only one of them. */
+static void check_heir(void)
+{
+	if (!heir.path[0])
+		return;
+	count(heir_stored, cgroup_field(&heir, "memory.stat", "zswpout"));
+	if (cgroup_field(&heir, "memory.stat", "pswpout") || cgroup_field(&heir, "memory.stat", "zswpwb"))
+		run_error_named("memory.zswap.writeback", "0 in its parent, and pages of the cgroup went to a device");
+}
+
+static void remove_heir(void)
+{
+	if (heir.path[0] && !cgroup_remove(&heir, REMOVE_MS))
+		run_error("rmdir of an empty cgroup", errno);
+	if (!cgroup_remove(&legator, REMOVE_MS))
+		run_error("rmdir of an empty cgroup", errno);
+}
+
 static void prepare(void)
 {
 	char enabled[8] = "";
@@ -302,10 +366,16 @@ static void setup(void)
 	slices = locked_memory(SLICES_MAX * sizeof(*slices));
 	reclaiming = locked_memory(sizeof(*reclaiming));
 	dropped = counter("dropped_pages");
+	heir_rounds = counter("heir_rounds");
+	heir_stored = counter("heir_stored");
 	for (unsigned int i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
 		counter(ways[i].counter);
 	if (slices_count > SLICES_MAX || !slices_count)
 		run_fail("--slices");
+	make_heir();
+	/* Before there is memory of the others that it would share. */
+	if (heir.path[0])
+		heir_process = child_start(inherit, NULL);
 	for (uint64_t i = 0; i < slices_count; i++) {
 		slices[i] = region_over(private_memory(slice_pages * PAGE), i + 1, slice_pages);
 		region_fill(&slices[i]);
@@ -322,6 +392,9 @@ static void load(void)
 	threads_add(&threads, helpers, helper, NULL);
 	threads_add(&threads, 1, drive_writeback, NULL);
 	threads_join(&threads);
+	child_reap(&heir_process);
+	check_heir();
+	remove_heir();
 }
 
 static void verify(void)

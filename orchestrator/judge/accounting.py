@@ -18,6 +18,8 @@ ANON_KIB = 4096
 SHMEM_KIB = 1024
 SLAB_KIB = 8192
 LOST_KIB = 8192
+# Of other tasks, where all memory may have large folios; in the guests measured: 0.
+LARGE_FOLIOS = 8
 # Freed objects wait in KASAN's quarantine: 1/32 of the memory, and some for each CPU (mm/kasan/quarantine.c).
 QUARANTINE_SHARE = 16
 KASAN = "kasan"
@@ -36,6 +38,7 @@ _CHARGED = "cgroup-v2.rst, memory.stat: what the cgroup uses; none of its proces
 _OFF = "proc_meminfo(5): the swap space of the devices that are on; none is"
 _FREED = "zswap.rst: the compressed entry is freed when its swap slot is; no device is on"
 _GONE = "POSIX.1, _Exit(): the memory of a process is unmapped; no process and no file of the load is left"
+_LARGE = "transhuge.rst, nr_anon and nr_anon_partially_mapped: large folios that there are; the load has ended"
 _IN_USE = "proc_meminfo(5): memory that is in use; none of the load's processes is left"
 
 
@@ -208,6 +211,13 @@ def _bounded(cell: Cell, accounting: Accounting) -> Iterator[Drift]:
         if kib > most:
             yield Drift(
                 text=f"{what}: {kib} kB more after the load than before, at most {most} expected", promise=_IN_USE
+            )
+    for name in ("nr_anon", "nr_anon_partially_mapped"):
+        if abs(more := _rise(accounting, f"large.{name}")) > LARGE_FOLIOS:
+            yield Drift(
+                text=f"{name} of all sizes of large folios: {more} more after the load than before, "
+                f"{LARGE_FOLIOS} more or less expected",
+                promise=_LARGE,
             )
 
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Mappings with an oracle, on the host's kernel: after each call the pages hold what the oracle says. */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -197,6 +198,35 @@ static void a_private_mapping_writes_nothing_to_its_file(void)
 	check_all(HOLDS_ZEROS, HOLDS_ZEROS);
 }
 
+static void what_was_written_to_a_file_is_no_hole(void)
+{
+	for (enum area_kind kind = AREA_FILE; kind < AREA_KINDS; kind++) {
+		start_anew(kind);
+		area_drop(&area, 2, 1);
+		area_seek(&area);
+		check_all(HOLDS_RECORD, HOLDS_RECORD);
+		/* Behind the oracle's back. */
+		CHECK(!fallocate(area.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4 * PAGE, PAGE));
+		area_seek(&area);
+		CHECK_NUMBER(shared->mismatches_total, 1);
+		CHECK_NUMBER(shared->mismatches[0].page, 4);
+	}
+}
+
+static void a_file_has_the_blocks_of_its_pages(void)
+{
+	for (enum area_kind kind = AREA_FILE; kind < AREA_KINDS; kind++) {
+		start_anew(kind);
+		area_drop(&area, 0, PAGES);
+		area_verify_blocks(&area);
+		CHECK_NUMBER(shared->mismatches_total, 0);
+		/* More than it should have: not what a mapping of it can do. */
+		CHECK(!fallocate(area.fd, FALLOC_FL_KEEP_SIZE, (off_t)area.length, (off_t)HUGE_ALIGN));
+		area_verify_blocks(&area);
+		CHECK_NUMBER(shared->mismatches_total, 1);
+	}
+}
+
 static void a_child_has_pages_of_its_own_of_all_but_shared_files(void)
 {
 	const struct oracle snapshot = oracle_new(2, PAGES);
@@ -254,6 +284,8 @@ int main(void)
 	RUN(a_file_that_is_cut_is_zeros_from_there_on_however_it_is_mapped);
 	RUN(a_hole_in_its_file_leaves_what_was_written_to_a_private_mapping);
 	RUN(a_private_mapping_writes_nothing_to_its_file);
+	RUN(what_was_written_to_a_file_is_no_hole);
+	RUN(a_file_has_the_blocks_of_its_pages);
 	RUN(a_child_has_pages_of_its_own_of_all_but_shared_files);
 	RUN(others_see_what_the_owner_wrote);
 	RUN(others_judge_nothing_that_is_not_to_be_read);

@@ -135,6 +135,28 @@ static void more_in_memory_and_swapped_than_mapped_is_reported(void)
 	kernel_forget("/proc/self/smaps");
 }
 
+static void less_in_memory_and_swapped_than_was_written_is_reported(void)
+{
+	const unsigned int all = (unsigned int)(PAGES * PAGE / 1024);
+
+	start_anew(AREA_SMALL);
+	report_smaps(&area, "", all, 0, all);
+	area_report(&area);
+	/* A page that may be zeros need not be anywhere. */
+	area_free(&area, 0, 2);
+	area_drop(&area, 2, 1);
+	report_smaps(&area, "", all, 0, all - 3 * (unsigned int)(PAGE / 1024));
+	area_report(&area);
+	/* Of a larger mapping. */
+	report_smaps(&area, "", 2 * all, 0, 0);
+	area_report(&area);
+	CHECK_NUMBER(shared->mismatches_total, 0);
+	report_smaps(&area, "", all, 0, all - 4 * (unsigned int)(PAGE / 1024));
+	area_report(&area);
+	CHECK_NUMBER(shared->mismatches_total, 1);
+	kernel_forget("/proc/self/smaps");
+}
+
 static void a_kernel_that_splits_is_asked_to(void)
 {
 	struct rng rng = rng_stream(1, 1);
@@ -186,6 +208,7 @@ int main(void)
 	RUN(a_pipe_with_other_contents_is_reported);
 	RUN(freed_pages_in_a_pipe_may_be_either);
 	RUN(more_in_memory_and_swapped_than_mapped_is_reported);
+	RUN(less_in_memory_and_swapped_than_was_written_is_reported);
 	RUN(a_kernel_that_splits_is_asked_to);
 	RUN(an_area_is_rebuilt_of_pieces_of_no_single_page_and_no_two);
 	RUN(a_process_that_is_gone_is_no_error_of_the_call);

@@ -35,7 +35,7 @@ static void do_one(const struct deed *deed, unsigned int kind, struct rng rng)
 static void no_order_of_deeds_makes_the_oracle_wrong(void)
 {
 	struct rng rng = rng_stream(1, 1);
-	unsigned int seen = 0;
+	uint64_t seen = 0;
 
 	start_anew();
 	for (unsigned int i = 0; i < STEPS && !shared->found; i++) {
@@ -46,7 +46,7 @@ static void no_order_of_deeds_makes_the_oracle_wrong(void)
 			continue;
 		do_one(deed, kind, rng_stream(rng_next(&rng), 0));
 		area_verify_all(&areas[kind]);
-		seen |= 1u << (deed - deeds);
+		seen |= 1ull << (deed - deeds);
 	}
 	CHECK_NUMBER(shared->mismatches_total, 0);
 	CHECK_NUMBER(shared->errors_count, 0);
@@ -66,15 +66,15 @@ static void each_deed_is_for_some_kind_of_area_and_has_its_weight(void)
 static void each_deed_is_chosen_sooner_or_later_and_the_same_with_the_same_seed(void)
 {
 	struct rng first = rng_stream(5, 5), second = rng_stream(5, 5);
-	unsigned int seen = 0;
+	uint64_t seen = 0;
 
 	for (unsigned int i = 0; i < 5000; i++) {
 		const struct deed *deed = deed_choose(&first);
 
 		CHECK(deed == deed_choose(&second));
-		seen |= 1u << (deed - deeds);
+		seen |= 1ull << (deed - deeds);
 	}
-	CHECK_NUMBER(seen, (1u << deeds_count) - 1);
+	CHECK_NUMBER(seen, (1ull << deeds_count) - 1);
 }
 
 static void one_of_some_deeds_is_one_of_these(void)

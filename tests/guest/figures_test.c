@@ -68,6 +68,17 @@ static void free_pages_are_those_of_all_zones_and_of_the_lists_of_all_cpus(void)
 	CHECK_NUMBER(value_of("zoneinfo.free"), 1116);
 }
 
+static void large_folios_are_those_of_all_sizes(void)
+{
+	start_anew();
+	kernel_file("/sys/kernel/mm/transparent_hugepage/hugepages-64kB/stats/nr_anon", "7\n");
+	kernel_file("/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/stats/nr_anon", "18446744073709551606\n");
+	figures_read(&figures);
+	CHECK_NUMBER(value_of("large.nr_anon"), -3);
+	CHECK_TEXT(why("large.nr_anon"), "");
+	CHECK_TEXT(why("large.nr_anon_partially_mapped"), "no folder of /sys/kernel/mm/transparent_hugepage has it");
+}
+
 static void add_device(const char *path, const char *kind)
 {
 	struct shared_device *device = &shared->devices[shared->devices_count++];
@@ -163,6 +174,7 @@ int main(void)
 	RUN(what_is_not_there_is_lacking_and_no_zero);
 	RUN(a_line_counts_for_its_whole_name_only);
 	RUN(free_pages_are_those_of_all_zones_and_of_the_lists_of_all_cpus);
+	RUN(large_folios_are_those_of_all_sizes);
 	RUN(devices_that_keep_what_they_got_are_summed);
 	RUN(the_cgroup_has_files_and_lines_of_its_own);
 	RUN(files_in_a_tmpfs_are_known_by_its_blocks_and_by_its_mount);

@@ -105,7 +105,7 @@ def test_code_that_an_overlay_adds_to_the_kernel(overlay: str, name: str, tmp_pa
 def test_each_file_of_the_library_that_judges_or_parses_has_a_test() -> None:
     tested = {path.stem.removesuffix("_test").replace("_", "-") for path in TESTS}
     # branch.c is tested with kprobe.c; real boots test the others, which need a kernel below.
-    booted = {"branch", "compactor", "page", "paging", "run", "uffd"}
+    booted = {"branch", "compactor", "minor", "page", "paging", "run", "uffd"}
     assert {path.stem for path in LIBRARY.glob("*.c")} - tested == booted
 
 

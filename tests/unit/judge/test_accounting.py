@@ -23,6 +23,7 @@ FIGURES = {
     **{"vmstat.nr_slab_reclaimable": 193, "vmstat.nr_slab_unreclaimable": 1230, "vmstat.nr_page_table_pages": 128},
     **{"zoneinfo.free": 119_011, "devices.null_blk_kib": 8192, "devices.zram_kib": 12},
     **{"files.mounts": 10, "files.tmpfs_kib": 9444},
+    **{"large.nr_anon": 2, "large.nr_anon_partially_mapped": 1},
 }
 
 
@@ -57,6 +58,14 @@ def test_one_more_of_what_the_kernel_counts_exactly_is_a_drift(figure: Figure) -
 
     assert "1" in drift.text
     assert drift.promise
+
+
+@pytest.mark.parametrize("name", ["large.nr_anon", "large.nr_anon_partially_mapped"])
+def test_large_folios_that_are_counted_and_are_not_there_are_a_drift_either_way(name: str) -> None:
+    assert texts(grown({name: 8})) == texts(grown({name: -8})) == []
+    (more,) = texts(grown({name: 9}))
+    assert more.startswith(name.removeprefix("large."))
+    assert len(texts(grown({name: -9}))) == 1
 
 
 @given(st.sampled_from(EXACT), st.integers(-(1 << 40), -1))
