@@ -86,6 +86,18 @@ def test_an_entry_without_a_page_is_known_until_linux_7_1() -> None:
     assert not note_of(crashed, release="6.19.6", workload="huge-zero")
 
 
+@pytest.mark.parametrize(
+    ("workload", "has", "has_not"),
+    [("unmap-dirty", "7.1.8", "7.2.6"), ("split-read", "6.19.6", "7.1.8"), ("scan-dropped", "6.19.6", "7.1.8")],
+)
+def test_what_a_later_kernel_fixed_is_known_of_the_earlier_ones_only(workload: str, has: str, has_not: str) -> None:
+    wrong = Verdict(outcome=Outcome.CORRUPTED, title="15 pages have the wrong data (wrong)")
+
+    assert note_of(wrong, release=has, workload=workload)
+    assert not note_of(wrong, release=has_not, workload=workload)
+    assert not note_of(wrong, release=has, workload="huge")
+
+
 @pytest.mark.parametrize("bug", UPSTREAM_BUGS, ids=lambda bug: bug.what[:30])
 def test_each_entry_leads_to_a_page_of_the_index_and_to_workloads_that_exist(bug: UpstreamBug) -> None:
     page = PROJECT / bug.page

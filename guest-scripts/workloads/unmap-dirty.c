@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * unmap-dirty: a huge page of a memory file loses what was written to it, because to unmap it forgets that it was.
+ *
+ * Nothing is switched off here. A read of a hole gets a huge page and maps it as a whole, and nobody has written to that page so far.
+ * What is written then only its one large entry knows of. MADV_DONTNEED takes the entry away. When the page is reclaimed now, it has to
+ * go to the swap device like any other that was written to, and to come back from there.
+ */
+#define _GNU_SOURCE
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "area.h"
+#include "paging.h"
+#include "run.h"
+
+#define THP "/sys/kernel/mm/transparent_hugepage/"
+
+static uint64_t pages = 32;
+
+static const struct number_option options[] = {
+	{ "pages", &pages },
+	{ 0 },
+};
+
+static struct area area;
+static counter_t *rounds, *written;
+
+static void advise(int advice, const char *name)
+{
+	if (madvise(area.base, area.length, advice))
+		run_error(name, errno);
+}
+
+static void round_of(void)
+{
+	area_drop_all(&area);
+	area_verify(&area, 0, false);
+	for (size_t page = 0; page < pages; page++)
+		if (page % 8 != 7) /* one of these may be all zeros */
+			area_write(&area, page, 0);
+	count(written, pages);
+	advise(MADV_DONTNEED, "MADV_DONTNEED");
+	/* Mapped again, to be paged out. */
+	area_verify(&area, 0, false);
+	page_out_fully(area.base, area.length, 3);
+	area_verify_all(&area);
+	count(rounds, 1);
+}
+
+static void driver(struct worker *worker)
+{
+	(void)worker;
+	while (!run_over())
+		round_of();
+}
+
+static void prepare(void)
+{
+	char path[120];
+
+	if (!area_huge_is_small()) {
+		run_missing("huge pages of a few MiB: this kernel's have %zu MiB, or it has none", HUGE_ALIGN >> 20);
+		return;
+	}
+	run_set(THP "shmem_enabled", "advise");
+	/* Linux 6.11. */
+	snprintf(path, sizeof(path), THP "hugepages-%zukB/shmem_enabled", HUGE_ALIGN >> 10);
+	if (!access(path, W_OK))
+		run_set(path, "inherit");
+}
+
+static void setup(void)
+{
+	rounds = counter("rounds");
+	written = counter("written_pages");
+	if (!pages || pages >= HUGE_ALIGN / PAGE)
+		run_fail("--pages");
+	if (!area_huge_is_small())
+		return;
+	area_new(&area, AREA_FILE_HUGE, 1, pages, -1);
+	advise(MADV_HUGEPAGE, "MADV_HUGEPAGE");
+}
+
+static void load(void)
+{
+	static struct threads threads;
+
+	if (!area_huge_is_small())
+		return;
+	threads_add(&threads, 1, driver, NULL);
+	threads_join(&threads);
+}
+
+static void verify(void)
+{
+	area_verify_all(&area);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct workload workload = {
+		.options = options,
+		.steady = 1,
+		.prepare = prepare,
+		.setup = setup,
+		.load = load,
+		.verify = verify,
+	};
+
+	return run_workload(&workload, argc, argv);
+}
