@@ -28,6 +28,9 @@ class OutputFile(click.Path):
         return path
 
 
+_MATRICES = (paths.CONFIGS, paths.FOUND)
+
+
 class MatrixFile(click.Path):
     """A matrix: a YAML file, or one that patchrig comes with by its name or by its path below the project."""
 
@@ -36,7 +39,8 @@ class MatrixFile(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         given = Path(value)
-        ours = [] if given.exists() and not given.is_dir() else [paths.PROJECT / given, paths.CONFIGS / f"{given}.yaml"]
+        named = [paths.PROJECT / given, *(folder / f"{given}.yaml" for folder in _MATRICES)]
+        ours = [] if given.exists() and not given.is_dir() else named
         found = next((path for path in ours if path.is_file()), given)
         is_name = given.name == str(given) and not given.suffix
         # Beside other YAML files the user is told of those, and of the file that was asked for.
@@ -44,8 +48,8 @@ class MatrixFile(click.Path):
             # A help text has no need of it.
             from orchestrator.plan.names import unknown
 
-            known = [path.stem for path in paths.CONFIGS.glob("*.yaml")]
-            hint = f"ls {paths.CONFIGS}  # each YAML file is a matrix"
+            known = [path.stem for folder in _MATRICES for path in folder.glob("*.yaml")]
+            hint = f"ls {' '.join(map(str, _MATRICES))}  # each YAML file is a matrix"
             raise UserError(unknown("matrix", str(given), known), hint=hint)
         return super().convert(found, param, ctx)
 

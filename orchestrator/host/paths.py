@@ -19,6 +19,8 @@ PROJECT = _DATA if INSTALLED else PACKAGE.parent
 CONFIGS = PROJECT / "configs"
 KCONFIG = CONFIGS / "kconfig"
 WORKLOADS = CONFIGS / "workloads"
+# Matrices, each of which shows one bug of a released kernel.
+FOUND = CONFIGS / "found"
 GUEST_SCRIPTS = PROJECT / "guest-scripts"
 KERNELS = PROJECT / "kernels"
 OVERLAYS = KERNELS / "overlays"

@@ -11,7 +11,7 @@ from orchestrator.cli.main import cli
 from orchestrator.cli.options import Choice
 from orchestrator.cli.request import request_of
 from orchestrator.host.errors import UserError
-from orchestrator.host.paths import CONFIGS, PROJECT
+from orchestrator.host.paths import CONFIGS, FOUND, PROJECT
 
 MATRIX = f"kernel: 6.19\nseries: [{PROJECT}/kernels/patches/swapoff-lockout]\nworkloads: [swapin]\nseconds: 5\n"
 
@@ -42,7 +42,7 @@ def test_a_matrix_that_is_not_there_is_told_with_those_that_are(
     error = refusal(command, name)
 
     meant = ", did you mean 'swapoff'?" if "/" not in name else ""
-    allowed = ", ".join(sorted(path.stem for path in CONFIGS.glob("*.yaml")))
+    allowed = ", ".join(sorted(path.stem for folder in (CONFIGS, FOUND) for path in folder.glob("*.yaml")))
     assert f"unknown matrix {name!r}{meant}; allowed: {allowed}" in str(error)
     assert str(CONFIGS) in error.hint
 

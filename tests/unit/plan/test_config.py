@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.host.errors import UserError
-from orchestrator.host.paths import CONFIGS, KERNELS, PROJECT, WORKLOADS
+from orchestrator.host.paths import CONFIGS, FOUND, KERNELS, PROJECT, WORKLOADS
 from orchestrator.model.configuration import DeviceKind, Failure, SiteWay, Variant, Workload
 from orchestrator.plan.config import load_kernel_source, load_matrix, load_plan, load_workload
 from orchestrator.plan.expansion import Selection
@@ -239,7 +239,7 @@ def test_a_shipped_kernel_source_is_valid(path: Path) -> None:
     assert load_kernel_source(path.stem).version.startswith(path.stem)
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted([*CONFIGS.glob("*.yaml"), *FOUND.glob("*.yaml")]), ids=lambda path: path.stem)
 def test_a_shipped_matrix_is_valid(path: Path) -> None:
     plan = load_plan(path)
 
