@@ -16,6 +16,7 @@ def test_a_hunt_leaves_out_what_only_shows_a_known_bug() -> None:
             "collapse-dirty",
             "free-forked",
             "huge-zero-move",
+            "lru-gen-switch",
             "memory-max",
             "scan-dropped",
             "split-read",
