@@ -118,6 +118,14 @@ UPSTREAM_BUGS = (
         page="docs/found/scan-dropped.md",
     ),
     UpstreamBug(
+        title=re.compile(r"child: KILL(?:, \d+ times)?"),
+        workloads=frozenset({"lru-gen-switch"}),
+        seen=(6, 19, 6),
+        since=(6, 12),
+        what="the OOM killer kills although there is room to swap, while the multi-gen LRU is switched",
+        page="docs/found/lru-gen-switch.md",
+    ),
+    UpstreamBug(
         title=re.compile(r"WARNING in zswap_load"),
         workloads=frozenset({"zswap-first-use"}),
         seen=(6, 19, 6),

@@ -98,6 +98,13 @@ def test_what_a_later_kernel_fixed_is_known_of_the_earlier_ones_only(workload: s
     assert not note_of(wrong, release=has, workload="huge")
 
 
+def test_a_kill_while_the_lru_is_switched_is_known_of_the_workload_that_looks_for_it_only() -> None:
+    killed = Verdict(outcome=Outcome.FAILED, title="child: KILL, 3 times")
+
+    assert note_of(killed, release="7.2.6", workload="lru-gen-switch")
+    assert not note_of(killed, release="7.2.6", workload="memcg")
+
+
 @pytest.mark.parametrize("bug", UPSTREAM_BUGS, ids=lambda bug: bug.what[:30])
 def test_each_entry_leads_to_a_page_of_the_index_and_to_workloads_that_exist(bug: UpstreamBug) -> None:
     page = PROJECT / bug.page
