@@ -161,9 +161,19 @@ def known_as(verdict: Verdict, *, release: str, workload: str) -> str:
     return ""
 
 
+def without_their_bugs(release: str) -> frozenset[str]:
+    """The workloads that show bugs which this release no longer has: there they are checks like any others."""
+    version = _version(release)
+    left = {name for bug in UPSTREAM_BUGS if not _is_fixed(bug, version) for name in bug.workloads}
+    return frozenset(name for bug in UPSTREAM_BUGS for name in bug.workloads) - left
+
+
+def _is_fixed(bug: UpstreamBug, version: Release) -> bool:
+    return bug.fixed is not None and version >= bug.fixed
+
+
 def _has(bug: UpstreamBug, version: Release, title: str) -> bool:
-    too_new = bug.fixed is not None and version >= bug.fixed
-    return bug.since <= version and not too_new and bool(bug.title.fullmatch(title))
+    return bug.since <= version and not _is_fixed(bug, version) and bool(bug.title.fullmatch(title))
 
 
 def _version(release: str) -> Release:

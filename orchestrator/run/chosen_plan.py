@@ -9,6 +9,7 @@ from pathlib import Path
 from orchestrator.host import paths
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError, UserError
+from orchestrator.judge.upstream_bugs import without_their_bugs
 from orchestrator.kernel.code.interface_files import interface_names
 from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.series.load import BASELINE, Series, load_series
@@ -17,7 +18,7 @@ from orchestrator.model.events import Listener, Notice
 from orchestrator.model.matrix_choices import ChosenSuite, ChosenWorkload, MatrixChoices
 from orchestrator.model.reach import ReachMap
 from orchestrator.plan.choice import Choice, by_reach, choose
-from orchestrator.plan.config import Plan, load_plan, selected_plan
+from orchestrator.plan.config import Plan, load_plan, load_workload, selected_plan
 from orchestrator.plan.expansion import Selection
 from orchestrator.plan.maintained_suites import suites_for
 from orchestrator.plan.reach_order import changed_reach, nearest_maps
@@ -32,7 +33,7 @@ from orchestrator.run.recording import changes_of
 from orchestrator.run.sandboxing import builds_in_sandbox
 from orchestrator.run.series_base import ChosenBase, Trials
 
-# Its workloads are those that may be chosen: the others find bugs of one kernel.
+# Its workloads are those that may be chosen, and those whose bugs are fixed: the others show bugs that kernels have.
 SHIPPED = paths.CONFIGS / "mm.yaml"
 _SECONDS = 7200.0
 _NOT_WITH = {"widened": "the results of a suite don't depend on delays"}
@@ -127,7 +128,7 @@ def _planned(
     if not arches:
         raise InfraError("; ".join(f"{arch}: {why}" for arch, why in left_out), hint="patchrig doctor")
     shipped = load_plan(SHIPPED)
-    workloads = _workloads(shipped.workloads, chosen, series, maps)
+    workloads = _workloads([*shipped.workloads, *_fixed(shipped, chosen.version)], chosen, series, maps)
     written = Matrix(
         kernel=str(wanted.tree or chosen.kernel),
         series=wanted.patches,
@@ -149,6 +150,12 @@ def _planned(
         left_out=left_out,
     )
     return plan, choices
+
+
+def _fixed(shipped: Plan, version: str) -> list[Workload]:
+    """Workloads that each show one bug, on a kernel in which it is fixed: a series may bring it back."""
+    names = sorted(without_their_bugs(version) - {workload.name for workload in shipped.workloads})
+    return [load_workload(name, beside=paths.CONFIGS) for name in names]
 
 
 def _suites(

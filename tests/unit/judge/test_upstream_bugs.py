@@ -4,7 +4,7 @@
 import pytest
 
 from orchestrator.host.paths import PROJECT
-from orchestrator.judge.upstream_bugs import UPSTREAM_BUGS, UpstreamBug, annotated
+from orchestrator.judge.upstream_bugs import UPSTREAM_BUGS, UpstreamBug, annotated, without_their_bugs
 from orchestrator.judge.watch import find_crashes
 from orchestrator.model.outcomes import Outcome, Verdict
 from orchestrator.plan.checks import known_workloads
@@ -103,6 +103,15 @@ def test_a_kill_while_the_lru_is_switched_is_known_of_the_workload_that_looks_fo
 
     assert note_of(killed, release="7.2.6", workload="lru-gen-switch")
     assert not note_of(killed, release="7.2.6", workload="memcg")
+
+
+def test_a_workload_that_shows_one_bug_is_a_check_where_the_bug_is_fixed() -> None:
+    assert not without_their_bugs("6.19.6")
+    assert "huge-zero-move" in without_their_bugs("7.1.8")
+    assert "memory-max" not in without_their_bugs("7.1.8")
+    assert {"huge-zero-move", "memory-max"} <= without_their_bugs("7.2.6-patchrig")
+    assert not without_their_bugs("7.2.6") & {"zswap-zero", "collapse-dirty", "large"}
+    assert not without_their_bugs("")
 
 
 @pytest.mark.parametrize("bug", UPSTREAM_BUGS, ids=lambda bug: bug.what[:30])
