@@ -17,7 +17,7 @@ class UpstreamBug:
     title: re.Pattern[str]  # of the verdict, as a whole: the first fatal splat, or what was wrong
     workloads: frozenset[str]  # that showed it
     seen: Release
-    since: Release  # the first release that has the code at fault
+    since: Release  # the first release known to have the bug (docs/found/); older ones may have it, too
     fixed: Release | None = None  # the first release without the bug, where there is one
     what: str
     page: str
