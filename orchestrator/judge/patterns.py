@@ -336,11 +336,16 @@ OOPSES = (
     # Since v6.10 x86 puts "Oops: " before its words: "Oops: Bad pagetable: 000c [#1] SMP".
     Pattern(
         kind=K.OOPS,
-        line=re.compile(
-            r"Oops: (?P<what>(?!Oops|Internal error|invalid opcode)[A-Z]?[a-z]+(?: [a-z]+){1,5}): [0-9a-f]{4} \[#"
-        ),
+        line=re.compile(r"Oops: (?P<what>[A-Z]?[a-z]+(?: [a-z]+){1,5}): [0-9a-f]{4} \[#"),
         title="{what}",
         follows=DYING,
+    ),
+    # riscv: "Oops - illegal instruction [#1]". No pattern of a frequent head looks ahead: the guest's regex(3) can't.
+    Pattern(
+        kind=K.OOPS,
+        line=re.compile(r"(?P<what>Oops - [a-z]+(?: [a-z]+){0,4}) ?\[#(?:\d|$)"),
+        title="{what}",
+        follows=frozenset({K.OOPS, K.BUG, K.KASAN, K.LIST}),
     ),
     # "Internal error: " is arm64's "Oops: "; both come second where the fault has a line of its own.
     Pattern(
@@ -353,7 +358,7 @@ OOPSES = (
         kind=K.OOPS,
         # Programs write both words, too: an oops has its number, or what stands before that.
         line=re.compile(
-            r"(?P<what>Internal error|Oops(?: - [a-z]+(?: [a-z]+){0,4}(?= ?\[#))?|stack guard page)(?:\b.*\[#(?:\d|$)"
+            r"(?P<what>Internal error|Oops|stack guard page)(?:\b.*\[#(?:\d|$)"
             rf"|: (?:[0-9a-f]{{4,16}}|Oops(?: - [\w ]+)?: [0-9a-f]+|[\w -]*: [0-9a-f]{{8,16}}|{TRAPS})(?:,| [A-Z]|$))"
         ),
         title="{what}",
