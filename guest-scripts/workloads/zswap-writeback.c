@@ -46,9 +46,9 @@
 /* Where run-workload starts the program. */
 #define CGROUP "/sys/fs/cgroup/workload/"
 #define ZSWAP "/sys/module/zswap/parameters/"
-#define HEIR_PAGES 64
+#define HEIR_PAGES 32
 #define HEIR_REGION 100
-#define HEIR_REST 20000
+#define HEIR_REST 60000
 #define REMOVE_MS 10000
 
 static uint64_t slice_pages = 256;
