@@ -43,6 +43,21 @@ void area_allow_large_folios(void)
 		run_set(THP "hugepages-64kB/shmem_enabled", "advise");
 }
 
+void area_allow_huge_files(void)
+{
+	char path[120];
+
+	if (!area_huge_is_small()) {
+		run_missing("huge pages of a few MiB: this kernel's have %zu MiB, or it has none", HUGE_ALIGN >> 20);
+		return;
+	}
+	run_set(THP "shmem_enabled", "advise");
+	/* Linux 6.11. */
+	snprintf(path, sizeof(path), THP "hugepages-%zukB/shmem_enabled", HUGE_ALIGN >> 10);
+	if (!access(path, W_OK))
+		run_set(path, "inherit");
+}
+
 bool area_huge_is_small(void)
 {
 	return HUGE_ALIGN <= HUGE_MOST && !access(THP "enabled", F_OK);

@@ -9,9 +9,7 @@
 #define _GNU_SOURCE
 
 #include <errno.h>
-#include <stdio.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "area.h"
 #include "paging.h"
@@ -21,7 +19,6 @@
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
 #endif
-#define THP "/sys/kernel/mm/transparent_hugepage/"
 
 static uint64_t pages = 32;
 
@@ -81,21 +78,6 @@ static void driver(struct worker *worker)
 		round_of();
 }
 
-static void prepare(void)
-{
-	char path[120];
-
-	if (!area_huge_is_small()) {
-		run_missing("huge pages of a few MiB: this kernel's have %zu MiB, or it has none", HUGE_ALIGN >> 20);
-		return;
-	}
-	run_set(THP "shmem_enabled", "advise");
-	/* Linux 6.11. */
-	snprintf(path, sizeof(path), THP "hugepages-%zukB/shmem_enabled", HUGE_ALIGN >> 10);
-	if (!access(path, W_OK))
-		run_set(path, "inherit");
-}
-
 static void setup(void)
 {
 	rounds = counter("rounds");
@@ -127,7 +109,7 @@ int main(int argc, char **argv)
 	static const struct workload workload = {
 		.options = options,
 		.steady = 1,
-		.prepare = prepare,
+		.prepare = area_allow_huge_files,
 		.setup = setup,
 		.load = load,
 		.verify = verify,

@@ -9,15 +9,12 @@
 #define _GNU_SOURCE
 
 #include <errno.h>
-#include <stdio.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "area.h"
 #include "paging.h"
 #include "run.h"
 
-#define THP "/sys/kernel/mm/transparent_hugepage/"
 
 static uint64_t pages = 32;
 
@@ -58,21 +55,6 @@ static void driver(struct worker *worker)
 		round_of();
 }
 
-static void prepare(void)
-{
-	char path[120];
-
-	if (!area_huge_is_small()) {
-		run_missing("huge pages of a few MiB: this kernel's have %zu MiB, or it has none", HUGE_ALIGN >> 20);
-		return;
-	}
-	run_set(THP "shmem_enabled", "advise");
-	/* Linux 6.11. */
-	snprintf(path, sizeof(path), THP "hugepages-%zukB/shmem_enabled", HUGE_ALIGN >> 10);
-	if (!access(path, W_OK))
-		run_set(path, "inherit");
-}
-
 static void setup(void)
 {
 	rounds = counter("rounds");
@@ -105,7 +87,7 @@ int main(int argc, char **argv)
 	static const struct workload workload = {
 		.options = options,
 		.steady = 1,
-		.prepare = prepare,
+		.prepare = area_allow_huge_files,
 		.setup = setup,
 		.load = load,
 		.verify = verify,
