@@ -43,14 +43,19 @@ void area_allow_large_folios(void)
 		run_set(THP "hugepages-64kB/shmem_enabled", "advise");
 }
 
+void area_need_huge_pages(void)
+{
+	if (!area_huge_is_small())
+		run_missing("huge pages of a few MiB: this kernel's have %zu MiB, or it has none", HUGE_ALIGN >> 20);
+}
+
 void area_allow_huge_files(void)
 {
 	char path[120];
 
-	if (!area_huge_is_small()) {
-		run_missing("huge pages of a few MiB: this kernel's have %zu MiB, or it has none", HUGE_ALIGN >> 20);
+	area_need_huge_pages();
+	if (!area_huge_is_small())
 		return;
-	}
 	run_set(THP "shmem_enabled", "advise");
 	/* Linux 6.11. */
 	snprintf(path, sizeof(path), THP "hugepages-%zukB/shmem_enabled", HUGE_ALIGN >> 10);
@@ -275,6 +280,8 @@ void area_verify_blocks(const struct area *area)
 	char expected[80], seen[80];
 	size_t has;
 
+	if (!area_is(area, FILES))
+		return;
 	/* Holes are filled by this. */
 	for (size_t offset = 0; offset < area->length; offset += PAGE)
 		(void)*(volatile uint8_t *)(area->base + offset);

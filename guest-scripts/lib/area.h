@@ -45,7 +45,9 @@ struct area {
 
 /* Folios of 64 KiB where madvise() asks for them. For prepare(); nothing where the kernel has none. */
 void area_allow_large_folios(void);
-/* Huge pages of memory files where madvise() asks for them. For prepare(); missing where the kernel has none of a few MiB. */
+/* For prepare(): huge pages of a few MiB, or they are missing. */
+void area_need_huge_pages(void);
+/* The same, and huge pages of memory files where madvise() asks for them. */
 void area_allow_huge_files(void);
 /* A huge page of this kernel is small enough to have several. */
 bool area_huge_is_small(void);

@@ -13,11 +13,6 @@
 #include "run.h"
 #include "uffd.h"
 
-/* Linux 6.1. */
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
-
 /* Linux 5.14. */
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
@@ -235,10 +230,7 @@ static void do_pieces(struct step *step)
 /* Errors: no huge page is to be had just now, or the kernel makes none here (madvise(2)). */
 static void do_collapse(struct step *step)
 {
-	if (!madvise(step->area->base, step->area->length, MADV_COLLAPSE))
-		count(counter("collapsed"), 1);
-	else if (errno != EAGAIN && errno != EBUSY && errno != ENOMEM && errno != EINVAL)
-		run_error("MADV_COLLAPSE", errno);
+	count(counter("collapsed"), collapse(step->area->base, step->area->length));
 }
 
 static void do_merge(struct step *step)
@@ -334,7 +326,6 @@ const struct deed deeds[] = {
 	{ "writeprotect", 4, ANONYMOUS, do_write_protect, false },
 	{ "move", 8, MOVABLE, do_move, false },
 };
-
 
 const size_t deeds_count = sizeof(deeds) / sizeof(deeds[0]);
 

@@ -3,18 +3,17 @@
 #define _GNU_SOURCE
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "minor.h"
 #include "paging.h"
 #include "run.h"
+#include "uffd.h"
 
 /* Linux 5.13 and 5.14. */
 #ifndef UFFDIO_REGISTER_MODE_MINOR
@@ -27,13 +26,7 @@
 
 int minor_open(void)
 {
-	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_MINOR_SHMEM };
-	const int uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-
-	if (uffd < 0 || !ioctl(uffd, UFFDIO_API, &api))
-		return uffd;
-	close(uffd);
-	return -1;
+	return uffd_open_with(UFFD_FEATURE_MINOR_SHMEM);
 }
 
 void minor_map(struct minor *minor, int uffd, const struct area *area)

@@ -138,6 +138,15 @@ static void wait_for_looped_device(void)
 		sleep_us(2000);
 }
 
+bool collapse(void *address, size_t length)
+{
+	if (!madvise(address, length, MADV_COLLAPSE))
+		return true;
+	if (errno != EAGAIN && errno != EBUSY && errno != ENOMEM && errno != EINVAL)
+		run_error("MADV_COLLAPSE", errno);
+	return false;
+}
+
 void page_out(void *address, size_t length)
 {
 	wait_for_looped_device();

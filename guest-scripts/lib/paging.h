@@ -29,6 +29,13 @@ void *map_file_privately(int fd, size_t length);
 /* A memfd of this length, all holes. */
 int memory_file(const char *name, size_t length);
 
+/* Linux 6.1. */
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
+/* MADV_COLLAPSE. False: no huge page is to be had just now (madvise(2)). */
+bool collapse(void *address, size_t length);
 /* MADV_PAGEOUT. On a device with latency the pages stay in the swap cache until something reclaims them. */
 void page_out(void *address, size_t length);
 /* Frees clean swap cache pages: reclaims from the cgroup "workload", v1 or v2. False when nothing could be reclaimed. */

@@ -17,10 +17,12 @@
 
 int uffd_open(uint64_t more)
 {
-	struct uffdio_api api = {
-		.api = UFFD_API,
-		.features = UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_MOVE | more,
-	};
+	return uffd_open_with(UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_MOVE | more);
+}
+
+int uffd_open_with(uint64_t features)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = features };
 	const int uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 	int why;
 

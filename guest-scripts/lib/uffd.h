@@ -10,6 +10,8 @@
 
 /* `more`: UFFD_FEATURE_..., beside write protection and moves. -1, and why in errno: the kernel is too old, or has no userfaultfd. */
 int uffd_open(uint64_t more);
+/* With these alone. */
+int uffd_open_with(uint64_t features);
 /* For write protection only: who touches a missing page gets zeros, as anywhere. */
 void uffd_register(int uffd, void *address, size_t length);
 void uffd_unregister(int uffd, void *address, size_t length);

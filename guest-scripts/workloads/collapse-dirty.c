@@ -15,11 +15,6 @@
 #include "paging.h"
 #include "run.h"
 
-/* Linux 6.1. */
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
-
 static uint64_t pages = 32;
 
 static const struct number_option options[] = {
@@ -47,17 +42,6 @@ static void read_in(void)
 	area_verify_all(&area);
 }
 
-/* Errors: no huge page is to be had just now (madvise(2)). */
-static bool collapse(void)
-{
-	advise(MADV_HUGEPAGE, "MADV_HUGEPAGE");
-	if (!madvise(area.base, area.length, MADV_COLLAPSE))
-		return true;
-	if (errno != EAGAIN && errno != EBUSY && errno != ENOMEM && errno != EINVAL)
-		run_error("MADV_COLLAPSE", errno);
-	return false;
-}
-
 static void round_of(void)
 {
 	read_in();
@@ -65,7 +49,8 @@ static void round_of(void)
 		if (page % 8 != 7) /* one of these may be all zeros */
 			area_write(&area, page, 0);
 	count(written, pages);
-	count(collapsed, collapse());
+	advise(MADV_HUGEPAGE, "MADV_HUGEPAGE");
+	count(collapsed, collapse(area.base, area.length));
 	page_out_fully(area.base, area.length, 3);
 	area_verify_all(&area);
 	count(rounds, 1);

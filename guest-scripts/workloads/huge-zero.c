@@ -220,12 +220,6 @@ static void dropper(struct worker *worker)
 	}
 }
 
-static void prepare(void)
-{
-	if (!area_huge_is_small())
-		run_missing("huge pages of a few MiB: this kernel's have %zu MiB, or it has none", HUGE_ALIGN >> 20);
-}
-
 static void setup(void)
 {
 	const int uffd = uffd_open(0);
@@ -267,7 +261,7 @@ int main(int argc, char **argv)
 	static const struct workload workload = {
 		.options = options,
 		.steady = 1,
-		.prepare = prepare,
+		.prepare = area_need_huge_pages,
 		.setup = setup,
 		.load = load,
 		.verify = verify,

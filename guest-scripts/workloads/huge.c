@@ -177,12 +177,6 @@ static void look(struct worker *worker)
 	}
 }
 
-static void prepare(void)
-{
-	if (!area_huge_is_small())
-		run_missing("huge pages of a few MiB: this kernel's have %zu MiB, or it has none", HUGE_ALIGN >> 20);
-}
-
 static void setup(void)
 {
 	fills = counter("fills");
@@ -218,8 +212,7 @@ static void verify(void)
 	for (uint64_t i = 0; i < owners_count; i++) {
 		area_verify_all(&owners[i].anonymous);
 		area_verify_all(&owners[i].file);
-		if (owners[i].file.pages)
-			area_verify_blocks(&owners[i].file);
+		area_verify_blocks(&owners[i].file);
 	}
 }
 
@@ -228,7 +221,7 @@ int main(int argc, char **argv)
 	static const struct workload workload = {
 		.options = options,
 		.steady = 1,
-		.prepare = prepare,
+		.prepare = area_need_huge_pages,
 		.setup = setup,
 		.load = load,
 		.verify = verify,

@@ -28,11 +28,6 @@
 #include "run.h"
 #include "uffd.h"
 
-/* Linux 6.1. */
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
-
 #define OWNERS_MAX 8
 /* Of the steps with a huge page, and how long a collapse is given before some of it is protected. */
 #define COLLAPSE_ONE_IN 6
@@ -505,8 +500,7 @@ static void verify(void)
 
 			check_all(field);
 			area_verify_all(&field->area);
-			if (area_is(&field->area, FILES) && field->area.pages)
-				area_verify_blocks(&field->area);
+			area_verify_blocks(&field->area);
 		}
 }
 

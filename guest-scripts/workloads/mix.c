@@ -290,7 +290,6 @@ static void squeeze(void)
 	run_set(HIGH, "max");
 }
 
-
 static void switcher(struct worker *worker)
 {
 	for (unsigned int round = 0; !run_over(); round++) {
@@ -378,8 +377,7 @@ static void verify(void)
 	for (uint64_t i = 0; i < actors_count; i++) {
 		for (unsigned int kind = 0; kind < AREA_KINDS; kind++) {
 			area_verify_all(&actors[i].areas[kind]);
-			if (area_is(&actors[i].areas[kind], FILES) && actors[i].areas[kind].pages)
-				area_verify_blocks(&actors[i].areas[kind]);
+			area_verify_blocks(&actors[i].areas[kind]);
 		}
 		for (unsigned int kind = 0; kind <= AREA_LARGE; kind++)
 			area_verify_all(&actors[i].others[kind]);

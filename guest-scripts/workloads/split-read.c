@@ -17,10 +17,6 @@
 #include "paging.h"
 #include "run.h"
 
-/* Linux 6.1. */
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
 #define HOLE 64
 /* In pages. Smaller ones are cut too fast to be met. */
 #define PIECE_MIN 16
@@ -38,16 +34,6 @@ static struct region region; /* all of the file; the pages with holes have no re
 static _Atomic size_t wanted; /* the page that is read */
 static counter_t *collapsed, *cuts, *reads;
 
-/* Errors: no huge page is to be had just now (madvise(2)). */
-static bool collapse(void)
-{
-	if (!madvise(base, HUGE_ALIGN, MADV_COLLAPSE))
-		return true;
-	if (errno != EAGAIN && errno != EBUSY && errno != ENOMEM && errno != EINVAL)
-		run_error("MADV_COLLAPSE", errno);
-	return false;
-}
-
 static void cut(size_t piece, size_t length)
 {
 	wanted = piece + length - 1;
@@ -61,7 +47,7 @@ static void cutter(struct worker *worker)
 {
 	(void)worker;
 	while (!run_over()) {
-		if (!collapse())
+		if (!collapse(base, HUGE_ALIGN))
 			continue;
 		count(collapsed, 1);
 		for (size_t length = region.pages; length >= PIECE_MIN && !run_over(); length /= 2)
@@ -85,12 +71,6 @@ static void reader(struct worker *worker)
 			region_verify_copy(&region, page, ticket, copy, false);
 		count(reads, 1);
 	}
-}
-
-static void prepare(void)
-{
-	if (!area_huge_is_small())
-		run_missing("huge pages of a few MiB: this kernel's have %zu MiB, or it has none", HUGE_ALIGN >> 20);
 }
 
 static void setup(void)
@@ -132,7 +112,7 @@ int main(int argc, char **argv)
 	static const struct workload workload = {
 		.options = options,
 		.steady = 1,
-		.prepare = prepare,
+		.prepare = area_need_huge_pages,
 		.setup = setup,
 		.load = load,
 		.verify = verify,

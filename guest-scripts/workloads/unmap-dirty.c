@@ -15,7 +15,6 @@
 #include "paging.h"
 #include "run.h"
 
-
 static uint64_t pages = 32;
 
 static const struct number_option options[] = {

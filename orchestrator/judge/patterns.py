@@ -89,6 +89,8 @@ K = CrashKind
 # What may end in a BUG(), and what may end in the trap that a BUG() is.
 BUGGY = frozenset({K.BUG, K.LIST, K.MEMORY, K.SLUB, K.REFCOUNT, K.OTHER, K.ODEBUG, K.OOPS})
 DYING = BUGGY | {K.KASAN, K.UBSAN}
+# What comes before the line that says how the kernel dies.
+FAULTED = frozenset({K.OOPS, K.BUG, K.KASAN, K.LIST})
 # What a WARN() may be about: its text comes first.
 WARNED = frozenset({K.REFCOUNT, K.LIST, K.ODEBUG, K.LOCKDEP, K.OTHER, K.ATOMIC, K.MEMORY})
 # Where a WARN()'s own text comes after its first line, it comes at once.
@@ -345,7 +347,7 @@ OOPSES = (
         kind=K.OOPS,
         line=re.compile(r"(?P<what>Oops - [a-z]+(?: [a-z]+){0,4}) ?\[#(?:\d|$)"),
         title="{what}",
-        follows=frozenset({K.OOPS, K.BUG, K.KASAN, K.LIST}),
+        follows=FAULTED,
     ),
     # "Internal error: " is arm64's "Oops: "; both come second where the fault has a line of its own.
     Pattern(
@@ -362,7 +364,7 @@ OOPSES = (
             rf"|: (?:[0-9a-f]{{4,16}}|Oops(?: - [\w ]+)?: [0-9a-f]+|[\w -]*: [0-9a-f]{{8,16}}|{TRAPS})(?:,| [A-Z]|$))"
         ),
         title="{what}",
-        follows=frozenset({K.OOPS, K.BUG, K.KASAN, K.LIST}),
+        follows=FAULTED,
     ),
     # What any other arch says when it dies: "illegal operation: 0001 ilc:1 [#1]", "Kernel bug detected[#1]:".
     Pattern(

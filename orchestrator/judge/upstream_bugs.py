@@ -23,6 +23,7 @@ class UpstreamBug:
     page: str
 
 
+_WRONG_DATA = re.compile(r"\d+ pages? ha(?:s|ve) the wrong data.*")
 _LARGE_SWAPIN = "docs/found/large-swapin.md"
 
 UPSTREAM_BUGS = (
@@ -44,7 +45,7 @@ UPSTREAM_BUGS = (
         page=_LARGE_SWAPIN,
     ),
     UpstreamBug(
-        title=re.compile(r"\d+ pages? ha(?:s|ve) the wrong data.*"),
+        title=_WRONG_DATA,
         workloads=frozenset({"zswap-zero"}),
         seen=(6, 19, 6),
         since=(6, 12),
@@ -52,7 +53,7 @@ UPSTREAM_BUGS = (
         page="docs/found/zswap-zero.md",
     ),
     UpstreamBug(
-        title=re.compile(r"\d+ pages? ha(?:s|ve) the wrong data.*"),
+        title=_WRONG_DATA,
         workloads=frozenset({"free-forked"}),
         seen=(6, 19, 6),
         since=(6, 12),
@@ -60,7 +61,7 @@ UPSTREAM_BUGS = (
         page="docs/found/free-forked.md",
     ),
     UpstreamBug(
-        title=re.compile(r"\d+ pages? ha(?:s|ve) the wrong data.*"),
+        title=_WRONG_DATA,
         workloads=frozenset({"collapse-dirty"}),
         seen=(6, 19, 6),
         since=(6, 19),
@@ -91,7 +92,7 @@ UPSTREAM_BUGS = (
         page="docs/found/huge-zero-move.md",
     ),
     UpstreamBug(
-        title=re.compile(r"\d+ pages? ha(?:s|ve) the wrong data.*"),
+        title=_WRONG_DATA,
         workloads=frozenset({"unmap-dirty"}),
         seen=(6, 19, 6),
         since=(6, 12),
@@ -100,21 +101,21 @@ UPSTREAM_BUGS = (
         page="docs/found/unmap-dirty.md",
     ),
     UpstreamBug(
-        title=re.compile(r"\d+ pages? ha(?:s|ve) the wrong data.*"),
+        title=_WRONG_DATA,
         workloads=frozenset({"split-read"}),
         seen=(6, 19, 6),
         since=(6, 19),
         fixed=(7, 1),
-        what="who reads a memory file while its huge page is split gets another page",
+        what="a read of a memory file whose huge page is being split returns another page",
         page="docs/found/split-read.md",
     ),
     UpstreamBug(
-        title=re.compile(r"\d+ pages? ha(?:s|ve) the wrong data.*"),
+        title=_WRONG_DATA,
         workloads=frozenset({"scan-dropped"}),
         seen=(6, 19, 6),
         since=(6, 19),
         fixed=(7, 1),
-        what="PAGEMAP_SCAN leaves out dropped pages when it is asked for more than which pages are written",
+        what="PAGEMAP_SCAN does not report dropped pages as written if it is asked for another category, too",
         page="docs/found/scan-dropped.md",
     ),
     UpstreamBug(
