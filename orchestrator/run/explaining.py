@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A deterministic cell again, up to just before its splat: who did what to the objects of the crash."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,6 +40,7 @@ from orchestrator.run.debugging import Debugged, await_socket, compared_so_far, 
 from orchestrator.run.replaying import QEMU_LOG, REPLAY_FOLDER, console_lines, kept_replay, replayable
 from orchestrator.vm.debugger import STOPPED, Debugger, debugger_program
 from orchestrator.vm.execution_log import LOGGED, entries
+from orchestrator.vm.guest_clock import stamp_of
 from orchestrator.vm.guest_memory import GUEST_CLOCK, memory_or_nothing, task_names
 from orchestrator.vm.qemu import LONGEST_LOG_BYTES, Vm, boot, size_of
 from orchestrator.vm.qmp import command_when
@@ -50,7 +50,6 @@ _MOST_SECONDS = 4 * 3600.0
 _FRAMES = 4
 # How far behind a pointer of the guest's another one may lie.
 _NEAR_BYTES = 128
-_STAMP = re.compile(r"^\[ *(\d{1,10}\.\d{6})\]")
 # Only what is known of these frames: the outer ones are those of the system call.
 _COMMANDS = ("info registers", f"bt -full {_FRAMES}")
 
@@ -222,9 +221,3 @@ def seconds_of(console: Path, crash: Crash) -> float | None:
     """When a splat came, in seconds of guest time; None where its line has no stamp."""
     lines = console_lines(console)
     return stamp_of(lines[crash.line - 1]) if 0 < crash.line <= len(lines) else None
-
-
-def stamp_of(line: str) -> float | None:
-    """The guest's time at which a line of the console was printed."""
-    stamp = _STAMP.match(line)
-    return float(stamp[1]) if stamp else None

@@ -26,10 +26,11 @@ from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.plan.moments import next_before
 from orchestrator.run.bootable import vm_spec
 from orchestrator.run.debugging import crash_of
-from orchestrator.run.explaining import seconds_of, stamp_of
+from orchestrator.run.explaining import seconds_of
 from orchestrator.run.progress_watch import crashes_of
 from orchestrator.run.replaying import console_lines, kept_replay, replayable
 from orchestrator.vm.argv import VmSpec
+from orchestrator.vm.guest_clock import ready_at, stamp_of
 from orchestrator.vm.guest_memory import GUEST_CLOCK, memory_or_nothing
 from orchestrator.vm.qemu import Vm, boot
 from orchestrator.vm.qmp import go_on, stand_still, stop_when
@@ -43,7 +44,6 @@ _ANSWER_SECONDS = 30.0
 _AFTER = 0.1
 # A guest that was stopped further from its moment than that counts for another one.
 _LATE, _LATE_SECONDS = 0.2, 0.01
-_READY = "patchrig: ready "
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,7 +92,7 @@ def part(report: RunReport, found: CellReport, trials: int, listener: Listener, 
 
 def _moments(case: _Case, trials: int, listener: Listener) -> tuple[list[Moment], int]:
     moments: dict[float, Moment] = {}
-    ready = next((stamp_of(line) for line in case.console if _READY in line), None)
+    ready = ready_at(case.console)
     longest, lost = case.seconds - (ready or 0.0), 0
     for number in range(1, trials + 1):
         before = next_before(list(moments.values()), longest=longest, each=min(_EACH, max(1, trials // 6)))

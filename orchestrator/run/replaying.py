@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A deterministic cell again: the same console, or where the first difference is and what it comes from."""
 
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,11 +22,11 @@ from orchestrator.run.replay_keys_of import key_text
 from orchestrator.run.run_keys import keys_to_repeat
 from orchestrator.vm.accelerator import qemu_version
 from orchestrator.vm.deterministic import schedule_in
+from orchestrator.vm.guest_clock import stamp_of
 
 # Beside the cell's own files, so that both consoles can be compared by hand.
 REPLAY_FOLDER = "replay"
 QEMU_LOG = "qemu.log"
-_STAMP = re.compile(r"^\[ *(\d{1,10}\.\d{6})\]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,8 +66,7 @@ def console_digest(console_log: Path) -> ConsoleDigest:
     with console_log.open("rb") as file:
         for line in capped_lines(file):
             lines += 1
-            if stamp := _STAMP.match(line):
-                seconds = float(stamp[1])
+            seconds = stamp_of(line) or seconds
     size = console_log.stat().st_size
     return ConsoleDigest(sha256=sha256_of(console_log), size=size, lines=lines, guest_seconds=seconds)
 

@@ -8,6 +8,7 @@ from orchestrator.guest.console_report import ConsoleWatch
 from orchestrator.guest.workload import Progress, Watched
 from orchestrator.host.deadline import POLL_SECONDS, Deadline, now, pause_seconds
 from orchestrator.host.errors import OutOfTime
+from orchestrator.host.text import capped_lines
 from orchestrator.model.blocks import Counted
 from orchestrator.model.cells import Cell
 from orchestrator.model.events import CellProgress, Listener, PhaseBegan
@@ -17,6 +18,7 @@ from orchestrator.run.bootable import Bootable, unlike_asked
 from orchestrator.run.endings import End, blamed, end_of
 from orchestrator.run.progress_watch import Flood
 from orchestrator.vm.argv import VmSpec
+from orchestrator.vm.guest_clock import seconds_since_ready
 from orchestrator.vm.qemu import Ready, Vm, boot
 
 # Its own limits end a guest that hangs, in guest time. These only end one that has stopped to count, whatever the host
@@ -60,7 +62,20 @@ def run_unattended(cell: Cell, bootable: Bootable, spec: VmSpec, folder: Path, l
         if seen.resets:
             _wait_reset(vm)
         end = blamed(end_of(seen.watched, vm), vm)
-    return replace(seen, end=end, speed=ready.speed, boot_seconds=now() - started - seen.guest_seconds)
+    seconds = _by_its_clock(logs["console_log"])
+    return replace(
+        seen,
+        end=end,
+        speed=ready.speed,
+        boot_seconds=now() - started - seen.guest_seconds,
+        guest_seconds=seen.guest_seconds if seconds is None else seconds,
+    )
+
+
+def _by_its_clock(console_log: Path) -> float | None:
+    """A function of the seed, whereas the seconds of the host say how busy it was."""
+    with console_log.open("rb") as file:
+        return seconds_since_ready(capped_lines(file))
 
 
 def _ready(vm: Vm, seconds: float) -> tuple[Ready | None, End]:

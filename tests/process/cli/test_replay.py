@@ -48,6 +48,14 @@ def test_an_unattended_guest_is_judged_like_any_other(host: Host) -> None:
     host.await_no_guest()
 
 
+def test_its_time_is_that_of_its_own_clock(host: Host) -> None:
+    deterministic_run(host)
+
+    (cell,) = host.cells()
+    # The stamps of the ready line and of the last one.
+    assert cell["run"]["guest_seconds"] == pytest.approx(5.135316 - 1.204117)
+
+
 def test_the_same_console_is_exit_code_0(host: Host) -> None:
     folder = deterministic_run(host)
 
