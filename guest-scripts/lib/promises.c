@@ -48,7 +48,7 @@ static const struct promise PROMISES[] = {
 	{ "memory.reclaim: what was written", "cgroup-v2.rst, memory.reclaim: EAGAIN is for fewer bytes than were asked for; else as many are gone" },
 	{ "memory.max: usage", "cgroup-v2.rst, memory.max: the hard limit of usage, over which it may go temporarily only" },
 	{ "memory.max: the OOM killer", "cgroup-v2.rst, memory.max: if usage reaches the limit and can't be reduced, the OOM killer is invoked in the cgroup" },
-	{ "memory.high: usage", "cgroup-v2.rst, memory.high: who goes over it is throttled and put under heavy reclaim pressure" },
+	{ "memory.high: usage", "cgroup-v2.rst, memory.high: a write reclaims at once (but with O_NONBLOCK), and who goes over it is put under heavy reclaim pressure" },
 	{ "memory.events: ", "cgroup-v2.rst, memory.events: how often usage went over this limit, or was about to, in the cgroup and those below it" },
 	{ "memory.swap.max: usage", "cgroup-v2.rst, memory.swap.max: the hard limit of swap; at it, anonymous memory is not swapped out" },
 	{ "memory.min: what is protected", "cgroup-v2.rst, memory.min: memory within it is not reclaimed under any conditions" },

@@ -230,7 +230,7 @@ static enum answer counts_event(struct warden *self, const char *file, uint64_t 
 
 static enum answer try_max_event(struct warden *self)
 {
-	return counts_event(self, "memory.max", 60, "max");
+	return counts_event(self, "memory.max", 80, "max");
 }
 
 /* Who is far above this limit sleeps for seconds. */
@@ -239,14 +239,18 @@ static enum answer try_high_event(struct warden *self)
 	return counts_event(self, "memory.high", 90, "high");
 }
 
-/* Who uses more than that reclaims; so it has not much more afterwards. */
+/* The write reclaims, and whoever charges more afterwards does, too. */
 static enum answer try_high(struct warden *self)
 {
-	const uint64_t limit = whole_pages(pages * PAGE / 100 * 85);
+	const uint64_t limit = whole_pages(pages * PAGE / 100 * 60), most = limit + BATCH * PAGE;
 
-	if (!cgroup_put_bytes(&self->room, "memory.high", limit) || !ask(self, DEED_USE))
+	if (!cgroup_put_bytes(&self->room, "memory.high", limit))
 		return UNTRIED;
-	return answer_of(comes_to(&self->room, "memory.current", limit + BATCH * PAGE));
+	if (!comes_to(&self->room, "memory.current", most))
+		return BROKEN;
+	if (!ask(self, DEED_USE))
+		return UNTRIED;
+	return answer_of(comes_to(&self->room, "memory.current", most));
 }
 
 static enum answer try_swap_max(struct warden *self)
