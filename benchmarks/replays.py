@@ -105,10 +105,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=2, help="of the load in each guest (default: 2)")
     parser.add_argument("--count", type=int, default=25, help="replays of each cell (default: 25)")
     parser.add_argument("--busy", type=int, default=4, help="busy processes beside them (default: 4)")
+    parser.add_argument("--results", type=Path, help="keep the runs in this folder (default: a temporary one)")
     parser.add_argument("--write", action="store_true", help="store the table for docs/measurements.md")
     asked = parser.parse_args()
     done = []
-    results = Path(tempfile.mkdtemp(prefix="replays-"))
+    results = asked.results or Path(tempfile.mkdtemp(prefix="replays-"))
     with busy(asked.busy):
         for arch in asked.arch or ARCHES:
             for flavour in asked.flavour or FLAVOURS:
@@ -122,7 +123,8 @@ def main() -> int:
     if not all(all(one.same) for one in done):
         sys.stdout.write(f"consoles that differ: {results}\n")
         return 1
-    shutil.rmtree(results)
+    if not asked.results:
+        shutil.rmtree(results)
     return 0
 
 
