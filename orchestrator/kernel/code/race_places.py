@@ -47,6 +47,33 @@ _NO_OBJECTS = frozenset(
         *("filename", "seq_file", "mm_walk", "vm_area_struct", "mm_struct", "iov_iter", "kiocb", "scan_control"),
     )
 )
+# Parts of other structs, and helpers: what a crash is about is around them.
+_PARTS = frozenset(
+    (
+        *(
+            "refcount_struct",
+            "kref",
+            "lockref",
+            "spinlock",
+            "raw_spinlock",
+            "qspinlock",
+            "mutex",
+            "rw_semaphore",
+            "seqcount",
+        ),
+        *(
+            "xarray",
+            "xa_state",
+            "xa_node",
+            "rb_node",
+            "rb_root",
+            "llist_node",
+            "completion",
+            "wait_queue_head",
+            "work_struct",
+        ),
+    )
+)
 # x86: instructions of one byte. Behind the first byte of any other nobody begins to execute.
 _ONE_BYTE = frozenset((*range(0x50, 0x60), *range(0x90, 0xA0), 0xC3, 0xC9, 0xCB, 0xCC, 0xCF, 0xF4, *range(0xF8, 0xFE)))
 
@@ -119,16 +146,17 @@ class _Search:
         return RacePoints(points=whole, types=types, splits=splits, left_out=len(points) - len(chosen))
 
     def _types(self) -> tuple[str, ...]:
-        """The structs that the innermost function of the stack that has any works on."""
+        """The structs of the innermost function that works on any, copies inlined around the instruction first.
+
+        The function with most code around a copy also has pointers to what the crash is not about.
+        """
         for name in self.asked.crashed:
             unit = self._unit_of(name)
             pointers = unit.pointers() if unit else {}
             inlined = self.asked.inlined if name == self.asked.crashed[0] else ()
-            structs = {
-                struct for one in (*inlined, name.partition(".")[0]) for struct in pointers.get(one, {}).values()
-            }
-            if found := structs - _NO_OBJECTS:
-                return tuple(sorted(found))
+            for one in (*inlined, name.partition(".")[0]):
+                if found := {*pointers.get(one, {}).values()} - _NO_OBJECTS - _PARTS:
+                    return tuple(sorted(found))
         return ()
 
     def _unit_of(self, function: str) -> Unit | None:

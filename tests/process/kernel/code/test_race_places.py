@@ -72,6 +72,19 @@ def test_the_types_are_those_that_the_crashed_function_works_on(found: RacePoint
     assert found.types == ("head", "ref")
 
 
+@pytest.mark.parametrize(
+    ("inlined", "types"),
+    [((), ("device",)), (("ref_put", "put_device"), ("ref",)), (("unknown", "put_device"), ("device",))],
+)
+def test_what_was_inlined_around_the_instruction_says_what_the_crash_is_about(
+    program: tuple[str, Path], inlined: tuple[str, ...], types: tuple[str, ...]
+) -> None:
+    arch, path = program
+    asked = RaceRequest(arch=arch, crashed=("fault",), inlined=inlined, changed=("fault",), files=("fault.c",))
+    with open_binary(path, path.parent) as binary:
+        assert points_in(binary, asked).types == types
+
+
 def test_functions_copies_and_calls_that_are_given_such_an_object(found: RacePoints) -> None:
     seen = {(point.kind, point.role.value, point.function, point.host) for point in found.points}
 
