@@ -389,6 +389,7 @@ static void live(struct tenant *tenant, uint32_t life)
 {
 	const unsigned int slot = tenant->slot;
 	int events[3];
+	pid_t child;
 
 	tenant->home = slot_cgroup(slot, life);
 	tenant->is_hog = life % 4 == 3;
@@ -414,9 +415,11 @@ static void live(struct tenant *tenant, uint32_t life)
 	if (tenant->is_hog)
 		limit_hog(&tenant->home, &tenant->rng);
 	slots[slot].life = life;
-	slots[slot].tenant = fork();
-	if (!slots[slot].tenant)
+	/* Not straight into the slot, which both of them share: each would take itself for what the other one has stored there. */
+	child = fork();
+	if (!child)
 		tenant_main(tenant);
+	slots[slot].tenant = child;
 	await_tenant(slot, &tenant->rng);
 	/* What it was writing when it was killed. */
 	share_finish(&shared_file, slot);
