@@ -16,6 +16,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from orchestrator.host.paths import cache_root
+from orchestrator.vm.accelerator import kvm_has_booted
+
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 FOLDER = DOCS / "measurements"
 PAGE = DOCS / "measurements.md"
@@ -119,7 +122,7 @@ def today() -> str:
 def machine() -> str:
     """Cores, KVM, kernel and distribution of this host."""
     release = platform.freedesktop_os_release().get("PRETTY_NAME", "an unknown distribution")
-    kvm = "KVM" if os.access("/dev/kvm", os.R_OK | os.W_OK) else "no KVM"
+    kvm = "KVM" if kvm_has_booted(cache_root()) else "no KVM (TCG)"
     return f"{os.cpu_count()} cores, {kvm}, Linux {platform.release()}, {release}"
 
 

@@ -64,6 +64,12 @@ def kvm_state(spec: VmSpec, *, cache: Path) -> KvmState:
     return known[key]
 
 
+def kvm_has_booted(cache: Path) -> bool:
+    """Whether a guest of any arch came up under KVM, by what is remembered of this host kernel."""
+    known = _known(cache / f"{REMEMBERED}.sealed")
+    return any(state.usable for key, state in known.items() if key.startswith(f"{platform.release()} "))
+
+
 def _known(remembered: Path) -> dict[str, KvmState]:
     try:
         return _STATES.validate_json(read_sealed(remembered) or b"{}")
