@@ -96,6 +96,17 @@ def test_frames_whose_heading_was_cut_out_are_the_trace() -> None:
     assert (crash.function, crash.frames) == ("demo_open", ("demo_open", "vfs_open"))
 
 
+def test_who_owns_the_page_is_not_the_trace_whose_heading_was_cut_out() -> None:
+    owner = "page_owner tracks the page as allocated\n post_alloc_hook+0x1/0x2\n demo_alloc+0x1/0x2\n"
+    bug = (
+        "------------[ cut here ]------------\nkernel BUG at mm/demo.c:12!\n demo_end+0x10/0x20\n demo_put+0x10/0x20\n"
+    )
+
+    crash = only(f"page dumped because: VM_BUG_ON_FOLIO(folio_test_demo(folio))\n{owner}{bug}")
+
+    assert (crash.title, crash.frames) == ("VM_BUG_ON_FOLIO in demo_end", ("demo_end", "demo_put"))
+
+
 def test_a_line_of_prose_gets_no_trace_from_lines_that_follow() -> None:
     assert not crashes_of("WARNING: The demo option is deprecated\n demo_open+0x20/0x60\n")
 
