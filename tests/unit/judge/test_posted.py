@@ -171,3 +171,21 @@ def test_a_bug_shortly_after_a_bad_page_is_another_one() -> None:
 """
 
     assert [crash.title for crash in crashes_of(text)] == ["BUG: Bad page state", "kernel BUG in demo_free"]
+
+
+@pytest.mark.parametrize("address", ["", "[<00000000a1b2c3d4>] "])
+def test_objects_that_kmemleak_prints_while_it_scans_are_leaks(address: str) -> None:
+    def unreferenced(function: str) -> str:
+        frames = "".join(f"kmemleak:     {address}{name}+0x1/0x20\n" for name in ("kmalloc_trace", function))
+        dump = "kmemleak:   hex dump (first 8 bytes):\nkmemleak:     00 00 00 00 ad 4e ad de  .....N..\n"
+        head = "kmemleak: unreferenced object 0xffff888104a3c000 (size 8):\n"
+        return f'{head}kmemleak:   comm "demo", pid 51, jiffies 429\n{dump}kmemleak:   backtrace (crc 5e):\n{frames}'
+
+    scanned = "kmemleak: 2 new suspected memory leaks (see /sys/kernel/debug/kmemleak)\n"
+
+    crashes = crashes_of(f"{unreferenced('demo_open')}{unreferenced('demo_link')}{scanned}")
+
+    assert [(crash.title, crash.task) for crash in crashes] == [
+        ("memory leak in demo_open", "demo"),
+        ("memory leak in demo_link", "demo"),
+    ]
