@@ -60,6 +60,8 @@ GRACE_PERIOD = "synchronize_rcu"
 # What is kept of a line; a kernel's own are shorter, a workload's are not ours to keep.
 LONGEST_TEXT = 400
 
+# What BUG() and WARN() put above their reports: what comes before says what the report is about.
+CUT_HERE = "[ cut here ]"
 # What a sanitizer puts around its reports.
 RULE = "=" * 20
 
@@ -116,6 +118,8 @@ class Report:
             self.complete = self.complete or self.lines >= REPORT_LINES
             return
         self._learn(line.text)
+        if CUT_HERE in line.text:
+            self.early.clear()  # The stack of who owns the page, above.
         self._trace(line.text)
         # How many stacks are still to come is not known.
         done = self.trace_done and not self.pattern.part

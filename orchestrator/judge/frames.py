@@ -37,7 +37,8 @@ OUTERMOST = re.compile(
 # Where scripts/decode_stacktrace.sh puts a place instead of the offset: "foo (mm/foo.c:12 (discriminator 3)) mod".
 DECODED = r" +\((?:[^\s():]+\.[A-Za-z]+|\?\?):[\d?]"
 # s390 has guesses, too, in brackets; until v2.6.28 a module stood before the function.
-_BEFORE = rf"\s*(?:<[A-Z#0-9]+> *)?\(?{ADDRESS}*(?P<guess>\? *)?(?::\w+:)?"
+# kmemleak.verbose puts its name before all.
+_BEFORE = rf"\s*(?:kmemleak: +)?(?:<[A-Z#0-9]+> *)?\(?{ADDRESS}*(?P<guess>\? *)?(?::\w+:)?"
 FRAME = re.compile(rf"{_BEFORE}(?P<function>{NAME})(?:{OFFSET}|{DECODED})")
 INLINED = re.compile(rf"\s*{ADDRESS}*(?P<function>{NAME}) \S+:\d+ \[inline\]")
 # 32-bit arm prints callee and caller on one line.
@@ -72,7 +73,7 @@ TASK = re.compile(
             r"^\s*(?:WARNING: )?(\S.{0,14}?)/\d+ (?:\[HC\S+ )?(?:is|just|takes|still)\b",
             r"^Process (.{1,15}?) \(pid: ",
             r"^in_atomic\(\): .* name: (.{1,15})$",
-            r"^ *comm \"(.{1,15}?)\", pid",
+            r"^(?:kmemleak:)? *comm \"(.{1,15}?)\", pid",
             r"^(\S.{0,14}?) +R  running task +\d+ +\d+ +\d+ 0x[0-9a-f]{8}",
         )
     )

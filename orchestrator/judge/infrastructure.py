@@ -64,7 +64,7 @@ REPORTING = Family(
         stack_chk_fail\w* memcmp_pages mte_check_\w+""",
     detectors=r"""kmemleak_\w+ create_object\w* delete_object\w* (?:slab_)?(?:debug|object)_\w*(?:object|err)\w*
         debug_check_\w+ debug_objects?_\w+ \w+_is_static_object should_fail\w* fail_dump fault_create\w*
-        slab_(?:err(?:or)?|fix|bug) cache_free_debugcheck\w* bad_page\w* free_page_is_bad\w* (?:re)?set_page_owner\w*
+        slab_(?:err(?:or)?|fix|bug) cache_free_debugcheck\w* bad_page\w* free_page_is_bad\w*
         might_(?:sleep|fault|resched|alloc)\w* cant_\w+ \w*assert_(?:\w+_)?(?:held|locked)\w* lockdep_\w+
         check_preemption_disabled (?:debug_)?smp_processor_id this_cpu_preempt_check page_owner_\w+ seqprop_\w+
         debug_(?:timer|work|hrtimer|rcu|percpu)_\w+ perf_trace_\w+""",
@@ -99,7 +99,7 @@ ENTRY = Family(
         (?:x64|x32|ia32)_sys_call sysenter\w* tracesys\w* invoke_syscall ret_fast_syscall ret_to_user\w* syscall_\w+
         system_call\w* handle_sys\w* do_trap_ecall\w* do_syscall work_pending ret_from_\w+ ret_slow_syscall
         irqentry_\w+ sys_call_table""",
-    threads=r"""ret_from_\w+ kthread kthreadd worker_thread kernel_thread\w* process_one_work process_scheduled_works
+    threads=r"""ret_from_\w+ kthread worker_thread kernel_thread\w* process_one_work process_scheduled_works
         smpboot_thread_fn""",
     boot=r"secondary_startup\w* x86_64_start\w* i386_start_kernel start_secondary secondary_start_kernel",
 )
@@ -147,8 +147,8 @@ LIBRARY = Family(
 # Around a page that is bad: whoever allocates, frees or keeps pages for others is never its owner.
 PAGE_CACHE = Family(
     allocating=r"\w*alloc\w* prep_new_page get_page_from_freelist rmqueue\w* \w*page_owner\w* \w*vmap\w* page_pool_\w+",
-    freeing=r"""(?:\w+_)?(?:free|put|release|get|update)_pages?(?:_\w+)? free_unref\w* free_(?:pcp|tail|frozen)\w*
-        \w*page_frag_free""",
+    freeing=r"""(?:\w+_)?(?:free|put|release|get|update)_(?:compound_|huge_|single_)?pages?(?:_\w+)?
+        free_unref\w* free_(?:pcp|tail|frozen)\w* \w*page_frag_free""",
     caching=r"""folios?_\w+ filemap_\w+ pagecache_\w+ page_cache_\w+ truncate_inode_pages\w* find_(?:or_create|get)_\w+
         grab_cache_page\w* read_cache_\w+ free_swap_cache""",
 )
@@ -323,7 +323,7 @@ DISPATCHERS = Family(
         handle_sys\w* do_syscall""",
     ioctls=r"vfs_ioctl do_vfs_ioctl \w*compat_(?:sys_)?ioctl blkdev_(?:driver_)?ioctl ksys_ioctl",
     files=r"""vfs_(?:read|write|readv|writev|iter_\w+|open) new_sync_\w+ do_iter_\w+ do_loop_readv_writev
-        call_\w+_iter do_dentry_open \w*fput task_work_run exit_to_usermode\w*""",
+        call_\w+_iter do_dentry_open \w*fput task_work_run""",
     sockets=r"""sock_(?:sendmsg|recvmsg)\w* sock_common_[gs]etsockopt sock_(?:release|mmap)
         (?:sys|kernel)_setsockopt (?:sys_|kernel_)?(?:listen|accept) (?:sys_)?(?:socketpair|connect)
         sk_common_release (?:compat_)?sock_(?:do_)?ioctl""",
@@ -332,7 +332,10 @@ DISPATCHERS = Family(
     softirqs=r"""call_timer_fn run_timer\w* hrtimer_run_\w+ run_hrtimer do_softirq\w* irq_exit
         handle_softirqs run_ksoftirqd \w*rcu_do_batch tasklet_(?:hi_)?action\w*""",
     threads=r"""process_one_work kthread kthread_worker_fn cpu_startup_entry start_secondary smpboot_thread_fn
-        irq_thread\w* irq_forced_thread_fn""",
+        irq_thread\w* irq_forced_thread_fn ret_from_fork\w* ret_from_kernel_\w*thread\w* do_one_initcall""",
+    # A task that a signal ends does so on its way out of whatever call it was in.
+    leaving=r"""(?:\w+_)?exit_to_user_?mode\w* (?:arch_)?do_signal\w* do_notify_resume get_signal
+        resume_user_mode_work""",
     memory=r"do_fault mmap_region call_mmap do_mmap\w* do_page_fault page_fault",
 )
 

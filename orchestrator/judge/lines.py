@@ -27,6 +27,8 @@ DEEPEST = 5
 ESCAPE = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 # Colours, as `cat -v` and syslog daemons write them.
 COLOUR = re.compile(r"(?:\^\[|#033|\\x1b|\\033)\[[0-9;]{0,20}m")
+# What is left of them where the escape itself was lost.
+BARE_COLOUR = re.compile(r"\[\d{1,3}(?:;\d{1,3}){0,4}m")
 COLOUR_SIGNS = ("^[[", "#033[", "\\x1b[", "\\033[")
 PAGE_SIGNS = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&#x27;", "'"), ("&#39;", "'"), ("&amp;", "&"))
 # What ends before a stamp that is a program's own: its name and number, or a call in its source.
@@ -228,6 +230,8 @@ def without_codes(text: str) -> str:
         text = ESCAPE.sub("", text)
     if any(sign in text for sign in COLOUR_SIGNS):
         text = COLOUR.sub("", text)
+    if "[0m" in text:
+        text = BARE_COLOUR.sub("", text)
     # Text that was copied out of a page's source.
     if "&lt;" in text or "&gt;" in text:
         for sign, plain in PAGE_SIGNS:

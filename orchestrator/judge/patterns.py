@@ -97,6 +97,8 @@ WARNED = frozenset({K.REFCOUNT, K.LIST, K.ODEBUG, K.LOCKDEP, K.OTHER, K.ATOMIC, 
 AFTER_WARNING = 3
 # So many lines SLUB prints of an object: where it was allocated and freed, and its bytes.
 SLUB_REPORT = 120
+# So many lines kmemleak prints of an object.
+LEAK_REPORT = 30
 NOTE = Severity.NOTE
 COVERAGE = Severity.COVERAGE
 TRACE_ONLY = (Source.TRACE,)
@@ -342,10 +344,11 @@ OOPSES = (
         title="{what}",
         follows=DYING,
     ),
-    # riscv: "Oops - illegal instruction [#1]". No pattern of a frequent head looks ahead: the guest's regex(3) can't.
+    # riscv: "Oops - store (or AMO) access fault [#1]".
+    # No pattern of a frequent head looks ahead: the guest's regex(3) can't.
     Pattern(
         kind=K.OOPS,
-        line=re.compile(r"(?P<what>Oops - [a-z]+(?: [a-z]+){0,4}) ?\[#(?:\d|$)"),
+        line=re.compile(r"(?P<what>Oops - [a-z]+(?: [a-z]+| \(or AMO\)){0,4}) ?\[#(?:\d|$)"),
         title="{what}",
         follows=FAULTED,
     ),
@@ -366,12 +369,14 @@ OOPSES = (
         title="{what}",
         follows=FAULTED,
     ),
-    # What any other arch says when it dies: "illegal operation: 0001 ilc:1 [#1]", "Kernel bug detected[#1]:".
+    # What any other arch says when it dies: "illegal operation: 0001 ilc:1 [#1]", "Kernel bug detected[#1]:",
+    # "do_cpu invoked from kernel context![#1]:".
     Pattern(
         kind=K.OOPS,
         line=re.compile(
             r"(?P<what>[A-Z]?[a-z]+(?:[ -][a-z]+){0,5}(?=: [0-9a-f]{4}(?: ilc:\d)? \[#\d)"
-            r"|(?:Kernel|Unhandled kernel|Reserved instruction|Break instruction)(?: [A-Za-z]+){1,4}(?= ?\[#\d+\]:?$))"
+            r"|(?:Kernel|Unhandled kernel|Reserved instruction|Break instruction)(?: [A-Za-z]+){1,4}(?= ?\[#\d+\]:?$)"
+            r"|do_\w+ invoked from kernel context(?=!? ?\[#\d+\]:?$))"
         ),
         title="{what}",
         follows=DYING | {K.WARNING},
@@ -555,7 +560,7 @@ OBJECTS = (
     # What /sys/kernel/debug/kmemleak has of an object; the console with kmemleak.verbose=1.
     Pattern(
         kind=K.LEAK,
-        line=re.compile(r"unreferenced object (?:\(percpu\) )?0x[0-9a-f]+ \(size \d+\):"),
+        line=re.compile(r"(?:kmemleak: )?unreferenced object (?:\(percpu\) )?0x[0-9a-f]+ \(size \d+\):"),
         title="memory leak",
         sources=TRACE_ONLY,
         skip=(*GENERAL, CONSTRUCTORS),
@@ -567,6 +572,9 @@ OBJECTS = (
         line=re.compile(r"kmemleak: \d+ new suspected memory leaks"),
         title="memory leak",
         sources=NOWHERE,
+        # With kmemleak.verbose the objects come first.
+        follows=frozenset({K.LEAK}),
+        within=LEAK_REPORT,
     ),
 )
 

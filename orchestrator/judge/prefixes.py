@@ -106,6 +106,13 @@ KERNELS = (
     Form(line=STAMP, first="[<", after=ANYWHERE, then=MARKED, stamp=True),
     # Its first sign is lost where a copy begins behind it.
     Form(line=re.compile(rf"{STAMP_SECONDS}\](?:{CALLER})? ?"), first="0", then=MARKED, stamp=True),
+    # The terminal of a mainframe shows other signs in place of the brackets.
+    Form(
+        line=re.compile(rf"(?:\u00a2|=C2=A2|\u00dd|=C3=9D) *{STAMP_SECONDS}(?:!|\u00a8|=C2=A8) ?"),
+        first="\u00a2\u00dd=",
+        then=MARKED,
+        stamp=True,
+    ),
     # RFC 3164's and /proc/kmsg's number, before or behind what a daemon adds.
     Form(line=re.compile(r"<(?P<level>\d{1,3})>"), first="<", after=ANYWHERE),
     # Where printk.time=0 leaves the caller alone, or dmesg wrote another stamp before it.
@@ -240,6 +247,8 @@ WRAPPINGS = (
     # What wall writes above the text that it was given.
     Form(line=re.compile(r"(?P<tag>Message|Broadcast message) from \S{1,64}@\S{1,64} .*$"), word="@"),
     Form(line=re.compile(r"(?:>+ ?|\| ?)+"), first=">|"),
+    # The line that a viewer draws, behind its number of the text's line.
+    Form(line=re.compile(r"(?: {0,8}\d{1,7} {1,4})?\u2502 ?"), first="\u25020 ", word="\u2502"),
     Form(
         line=re.compile(
             r"[ \t]{1,16}(?=\[ *\d{1,10}\.\d|<\d{1,3}>|kernel(?:\[[^\]\s]{0,20}\])?:"

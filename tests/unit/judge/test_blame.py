@@ -143,6 +143,22 @@ LOCKUP = "watchdog: BUG: soft lockup - CPU#1 stuck for 26s! [swapin:7]"
         ((LOCKUP, *trace("zram_walk", "zram_ioctl", "__x64_sys_ioctl", "do_syscall_64")), "zram_ioctl"),
         ((LOCKUP, *trace("zram_ack", "call_timer_fn", "smp_call_function_many", "do_syscall_64")), "zram_ack"),
         ((LOCKUP, *trace("smp_call_function_many", "zram_flush", "do_syscall_64")), "smp_call_function"),
+        # Threads that no kthread() called, and calls at boot.
+        ((LOCKUP, *trace("zram_walk", "kmem_cache_alloc", "copy_process", "kthreadd", "ret_from_fork")), "kthreadd"),
+        ((LOCKUP, *trace("zram_walk", "zram_worker", "ret_from_fork", "ret_from_fork_asm")), "zram_worker"),
+        ((LOCKUP, *trace("zram_walk", "zram_init", "do_one_initcall", "kernel_init", "ret_from_fork")), "zram_init"),
+        # A task that a signal ends, whatever call it was in and whichever of these the compiler inlined.
+        ((LOCKUP, *trace("zram_walk", "do_exit", "do_group_exit", "get_signal", "arch_do_signal_or_restart",
+                         "exit_to_user_mode_prepare", "syscall_exit_to_user_mode", "do_syscall_64")), "do_group_exit"),
+        ((LOCKUP, *trace("zram_walk", "do_exit", "do_group_exit", "get_signal", "do_notify_resume", "el0_svc")),
+         "do_group_exit"),
+        # Pages are put for others, also those of many parts.
+        (("BUG: Bad page state in process swapin  pfn:00001", *trace("bad_page", "free_compound_page",
+                                                                      "__put_compound_page", "put_page", "zram_drop")),
+         "zram_drop"),
+        # A lock of the page owners is theirs.
+        (("[ BUG: Invalid wait context ]", "swapin/7 is trying to lock:",
+          "ffff888012345678 (x){-.-.}-{3:3}, at: __set_page_owner+0x1/0x2"), "__set_page_owner"),
     ],
 )  # fmt: skip
 def test_what_is_machinery_depends_on_the_kind_of_report(texts: tuple[str, ...], right: str) -> None:
@@ -224,6 +240,9 @@ def test_the_kernels_conventions_tell_machinery(name: str) -> None:
         ("Bad pagetable: 000d [#1] SMP", "Bad pagetable"),
         ("Oops: Bad pagetable: 000c [#1] SMP", "Bad pagetable"),
         ("Unhandled kernel unaligned access[#1]:", "Unhandled kernel unaligned access"),
+        ("do_cpu invoked from kernel context![#1]:", "do_cpu invoked from kernel context"),
+        ("Oops - load access fault [#1]", "Oops - load access fault"),
+        ("Oops - store (or AMO) access fault [#1]", "Oops - store (or AMO) access fault"),
         ("BUG: Kernel NULL pointer dereference on read", "BUG: unable to handle kernel NULL pointer dereference"),
         ("CPU 0 Unable to handle kernel paging request at 0", "BUG: unable to handle kernel paging request"),
         ("watchdog: CPU 3 self-detected hard LOCKUP @ f+0x28/0x60", "hard lockup"),

@@ -21,6 +21,10 @@ def test_escape_codes_are_cut_off() -> None:
     assert texts("\x1b[0;31m[    1.000000] red\x1b[0m") == ["red"]
 
 
+def test_colours_whose_escape_was_lost_are_cut_off() -> None:
+    assert texts("[    1.000000] [31mred[0m[1;33m and yellow[0m") == ["red and yellow"]
+
+
 def test_text_without_a_stamp_counts_until_the_first_stamp() -> None:
     assert texts("BIOS", "[    1.000000] a", "echo", "[    2.000000] b") == ["BIOS", "a", "b"]
 

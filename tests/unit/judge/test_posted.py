@@ -96,6 +96,17 @@ def test_frames_whose_heading_was_cut_out_are_the_trace() -> None:
     assert (crash.function, crash.frames) == ("demo_open", ("demo_open", "vfs_open"))
 
 
+def test_who_owns_the_page_is_not_the_trace_whose_heading_was_cut_out() -> None:
+    owner = "page_owner tracks the page as allocated\n post_alloc_hook+0x1/0x2\n demo_alloc+0x1/0x2\n"
+    bug = (
+        "------------[ cut here ]------------\nkernel BUG at mm/demo.c:12!\n demo_end+0x10/0x20\n demo_put+0x10/0x20\n"
+    )
+
+    crash = only(f"page dumped because: VM_BUG_ON_FOLIO(folio_test_demo(folio))\n{owner}{bug}")
+
+    assert (crash.title, crash.frames) == ("VM_BUG_ON_FOLIO in demo_end", ("demo_end", "demo_put"))
+
+
 def test_a_line_of_prose_gets_no_trace_from_lines_that_follow() -> None:
     assert not crashes_of("WARNING: The demo option is deprecated\n demo_open+0x20/0x60\n")
 
@@ -160,3 +171,21 @@ def test_a_bug_shortly_after_a_bad_page_is_another_one() -> None:
 """
 
     assert [crash.title for crash in crashes_of(text)] == ["BUG: Bad page state", "kernel BUG in demo_free"]
+
+
+@pytest.mark.parametrize("address", ["", "[<00000000a1b2c3d4>] "])
+def test_objects_that_kmemleak_prints_while_it_scans_are_leaks(address: str) -> None:
+    def unreferenced(function: str) -> str:
+        frames = "".join(f"kmemleak:     {address}{name}+0x1/0x20\n" for name in ("kmalloc_trace", function))
+        dump = "kmemleak:   hex dump (first 8 bytes):\nkmemleak:     00 00 00 00 ad 4e ad de  .....N..\n"
+        head = "kmemleak: unreferenced object 0xffff888104a3c000 (size 8):\n"
+        return f'{head}kmemleak:   comm "demo", pid 51, jiffies 429\n{dump}kmemleak:   backtrace (crc 5e):\n{frames}'
+
+    scanned = "kmemleak: 2 new suspected memory leaks (see /sys/kernel/debug/kmemleak)\n"
+
+    crashes = crashes_of(f"{unreferenced('demo_open')}{unreferenced('demo_link')}{scanned}")
+
+    assert [(crash.title, crash.task) for crash in crashes] == [
+        ("memory leak in demo_open", "demo"),
+        ("memory leak in demo_link", "demo"),
+    ]
