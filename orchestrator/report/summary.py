@@ -9,6 +9,7 @@ from orchestrator.host.text import printable
 from orchestrator.model.configuration import Variant
 from orchestrator.model.crashes import Comparison, Crash, CrashEntry, Severity
 from orchestrator.model.guests import WorkloadResult
+from orchestrator.model.history import NOT_BUILT
 from orchestrator.model.images import BuildFailure
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.probes import SiteState
@@ -95,10 +96,13 @@ def by_build(cells: Iterable[CellReport]) -> dict[str, list[CellReport]]:
 
 
 def rows(cells: Iterable[CellReport]) -> tuple[Row, ...]:
-    """One row for each workload of one build's cells."""
+    """One row for each workload of one build's cells; a single one where there is no kernel to run them on."""
     groups: dict[str, list[CellReport]] = {}
     for cell in cells:
         groups.setdefault(cell.cell.workload.name, []).append(cell)
+    every = [cell for group in groups.values() for cell in group]
+    if len(groups) > 1 and all(cell.verdict.outcome in NOT_BUILT for cell in every):
+        return (_row(f"all {len(groups)}", every),)
     return tuple(_row(name, group) for name, group in groups.items())
 
 

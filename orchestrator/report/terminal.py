@@ -30,8 +30,9 @@ from orchestrator.model.events import (
     TrialEnded,
     TrialProgress,
 )
+from orchestrator.model.history import NOT_BUILT
 from orchestrator.model.outcomes import Outcome
-from orchestrator.model.reports import RunReport
+from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.report.bugs_report import bug_rows, bugs_by_build, conclusions
 from orchestrator.report.crash_entries import Comparisons, crash_entries, tally_text
 from orchestrator.report.news_text import news_lines
@@ -158,12 +159,18 @@ def _event_text(event: Event) -> str:
         case CellStarted(cell=cell):
             return f"{cell.name}: started"
         case CellEnded(report=report):
-            verdict = report.verdict
-            return f"{report.cell.name}: {verdict.outcome.upper()} in {report.seconds:.0f} s: {verdict.title}"
+            return _cell_end_text(report)
         case TrialEnded(name=name, text=text):
             return f"{name}: {text}"
         case CellProgress() | TrialProgress() | PhaseBegan():
             return ""
+
+
+def _cell_end_text(report: CellReport) -> str:
+    verdict = report.verdict
+    if verdict.outcome in NOT_BUILT:
+        return ""  # the end of its build says why
+    return f"{report.cell.name}: {verdict.outcome.upper()} in {report.seconds:.0f} s: {verdict.title}"
 
 
 def _share(done: int, total: int | None) -> str:
@@ -285,4 +292,5 @@ class _LiveView:
 
     def _end(self, name: str, text: str, style: str) -> None:
         self._tasks.pop(name, None)
-        say(self._console, text, style)
+        if text:
+            say(self._console, text, style)

@@ -113,6 +113,14 @@ def test_a_failed_build_without_cells_is_told() -> None:
     assert "build-failed: patched.plain.x86_64: mm/x.c:1: error: no" in summary_text(run_report(builds=(build,)))
 
 
+def test_cells_without_a_kernel_are_one_row() -> None:
+    cells = tuple(cell_report(Outcome.BUILD_FAILED, "x.c:1: error", of=cell(workload=name)) for name in ("a", "b", "c"))
+
+    (row,) = rows(cells)
+
+    assert (row.workload, row.outcome) == ("all 3", "build-failed")
+
+
 @given(st.text(), st.text())
 def test_any_title_gives_narrow_ascii(title: str, reason: str) -> None:
     text = summary_text(run_report(cell_report(Outcome.FAILED, title, reasons=(reason,))))
