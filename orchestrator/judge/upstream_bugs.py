@@ -128,6 +128,15 @@ UPSTREAM_BUGS = (
         page="docs/found/free-restored.md",
     ),
     UpstreamBug(
+        title=_WRONG_DATA,
+        workloads=frozenset({"memfd-seals"}),
+        seen=(6, 19, 6),
+        since=(6, 18),
+        fixed=(7, 1),
+        what="F_SEAL_EXEC seals a memory file against writing while it is mapped for writing",
+        page="docs/found/memfd-seals.md",
+    ),
+    UpstreamBug(
         title=re.compile(r"WARNING in vma_(?:modify|merge_existing_range)"),
         workloads=frozenset({"mseal"}),
         seen=(6, 19, 6),

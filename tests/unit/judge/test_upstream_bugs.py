@@ -101,6 +101,7 @@ def test_a_warning_of_mseal_is_known_until_linux_7_1() -> None:
         ("split-read", "6.19.6", "7.1.8"),
         ("scan-dropped", "6.19.6", "7.1.8"),
         ("free-restored", "6.19.6", "7.1.8"),
+        ("memfd-seals", "6.19.6", "7.1.8"),
     ],
 )
 def test_what_a_later_kernel_fixed_is_known_of_the_earlier_ones_only(workload: str, has: str, has_not: str) -> None:
