@@ -27,7 +27,7 @@ from orchestrator.model.probes import Located, WantedSite
 from orchestrator.model.series_diff import ChangedFunction
 
 # To be raised when the same request gets another answer.
-_VERSION = 1
+_VERSION = 2
 _SECONDS = 600.0
 
 

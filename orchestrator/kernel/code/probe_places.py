@@ -207,13 +207,22 @@ def _changed(changed: Sequence[ChangedFunction], code: MachineCode) -> Iterator[
             yield replace(found, why=_NO_CODE)
             continue
         entries = tuple(dict.fromkeys(filter(None, (code.place(copy.entry) for _, copy in own))))
+        pieces = (code.place(start) for _, copy in own for start in starts(copy))
         yield replace(
             found,
             sources=tuple(dict.fromkeys(source for source, _ in own)),
-            entries=entries[:MOST_ENTRIES],
+            entries=tuple(dict.fromkeys((*entries, *filter(None, pieces))))[:MOST_ENTRIES],
             partly=len(entries) > MOST_ENTRIES or any(not code.place(copy.entry) for _, copy in own),
             why="" if entries else _REFUSED,
         )
+
+
+def starts(copy: Copy) -> tuple[int, ...]:
+    """Where code of this copy shows that it ran.
+
+    gcc calls the lowest address of an inlined copy its entry. That may be the piece where it fails.
+    """
+    return tuple(start for start, _ in copy.ranges) if copy.inlined else (copy.entry,)
 
 
 def _copies_of(changed: Sequence[ChangedFunction], binary: Binary) -> dict[ChangedFunction, list[tuple[str, Copy]]]:

@@ -86,9 +86,23 @@ def test_an_entry_without_a_page_is_known_until_linux_7_1() -> None:
     assert not note_of(crashed, release="6.19.6", workload="huge-zero")
 
 
+def test_a_warning_of_mseal_is_known_until_linux_7_1() -> None:
+    crashed = Verdict(outcome=Outcome.CRASHED, title="WARNING in vma_modify")
+
+    assert note_of(crashed, release="6.19.6", workload="mseal")
+    assert not note_of(crashed, release="7.1.8", workload="mseal")
+    assert not note_of(crashed, release="6.19.6", workload="mix")
+
+
 @pytest.mark.parametrize(
     ("workload", "has", "has_not"),
-    [("unmap-dirty", "7.1.8", "7.2.6"), ("split-read", "6.19.6", "7.1.8"), ("scan-dropped", "6.19.6", "7.1.8")],
+    [
+        ("unmap-dirty", "7.1.8", "7.2.6"),
+        ("split-read", "6.19.6", "7.1.8"),
+        ("scan-dropped", "6.19.6", "7.1.8"),
+        ("free-restored", "6.19.6", "7.1.8"),
+        ("memfd-seals", "6.19.6", "7.1.8"),
+    ],
 )
 def test_what_a_later_kernel_fixed_is_known_of_the_earlier_ones_only(workload: str, has: str, has_not: str) -> None:
     wrong = Verdict(outcome=Outcome.CORRUPTED, title="15 pages have the wrong data (wrong)")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.host.elf import open_binary
+from orchestrator.host.elf import Copy, Subprogram, open_binary
 from orchestrator.kernel.code.calls import CALLS
-from orchestrator.kernel.code.probe_places import MachineCode, located
+from orchestrator.kernel.code.probe_places import MachineCode, located, starts
 from orchestrator.model.configuration import Failure, SiteWay
 from orchestrator.model.probes import Caller, Located, LocatedSite, WantedSite
 from orchestrator.model.series_diff import ChangedFunction
@@ -165,3 +165,12 @@ def test_changed_functions_are_found_by_their_lines_with_all_copies(code_of: tup
     assert {place.partition("+")[0] for place in inline.entries} == {"counts", "counts_too"}
     assert (inline.label, inline.sources, inline.partly) == ("count_up", ("mm/one.c",), False)
     assert (other.entries, other.sources, other.why) == ((), (), "this kernel has no code of it")
+
+
+def test_an_inlined_copy_shows_in_each_of_its_pieces() -> None:
+    """memfd_add_seals() of 6.19: gcc has put the piece that returns -EINVAL first, and calls that the entry."""
+    pieces = ((0x58, 0x5F), (0x71, 0x62B))
+    place = Subprogram(name="memfd_add_seals", file="mm/memfd.c", line=231)
+
+    assert starts(Copy(place, 0x58, pieces, inlined=True)) == (0x58, 0x71)
+    assert starts(Copy(place, 0x58, pieces, inlined=False)) == (0x58,)
