@@ -17,6 +17,8 @@ from orchestrator.model.configuration import SiteWay
 from orchestrator.model.probes import Caller, Located, LocatedFunction, LocatedSite, WantedSite
 from orchestrator.model.series_diff import ChangedFunction
 
+# Several instructions of any arch.
+_PIECE_BYTES = 24
 # So many functions may lie between a caller and what it calls: what the compiler inlined in one kernel, it may not in
 # another. mincore_unmapped_range() has three on its way to get_swap_device().
 MOST_HELPERS = 3
@@ -220,9 +222,12 @@ def _changed(changed: Sequence[ChangedFunction], code: MachineCode) -> Iterator[
 def starts(copy: Copy) -> tuple[int, ...]:
     """Where code of this copy shows that it ran.
 
-    gcc calls the lowest address of an inlined copy its entry. That may be the piece where it fails.
+    gcc calls the lowest address of an inlined copy its entry. That may be the piece where it fails. A few bytes may be
+    instructions that gcc has moved before the call, and that run without it.
     """
-    return tuple(start for start, _ in copy.ranges) if copy.inlined else (copy.entry,)
+    if not copy.inlined:
+        return (copy.entry,)
+    return tuple(start for start, end in copy.ranges if start == copy.entry or end - start >= _PIECE_BYTES)
 
 
 def _copies_of(changed: Sequence[ChangedFunction], binary: Binary) -> dict[ChangedFunction, list[tuple[str, Copy]]]:

@@ -169,7 +169,7 @@ def test_changed_functions_are_found_by_their_lines_with_all_copies(code_of: tup
 
 def test_an_inlined_copy_shows_in_each_of_its_pieces() -> None:
     """memfd_add_seals() of 6.19: gcc has put the piece that returns -EINVAL first, and calls that the entry."""
-    pieces = ((0x58, 0x5F), (0x71, 0x62B))
+    pieces = ((0x58, 0x5F), (0x71, 0x62B), (0x700, 0x707))
     place = Subprogram(name="memfd_add_seals", file="mm/memfd.c", line=231)
 
     assert starts(Copy(place, 0x58, pieces, inlined=True)) == (0x58, 0x71)
