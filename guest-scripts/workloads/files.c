@@ -37,7 +37,7 @@
 #define OWNERS_MAX 8
 #define LARGE (64u << 10)
 #define IN_FOUR 4
-#define SHOWN_PAGES 8
+#define SHOWN_PAGES 4
 #define SHOWN_REGION 1000
 
 static uint64_t files_count = 36;
@@ -258,7 +258,7 @@ static void mover(struct worker *worker)
 		if (mremap(places[from], length, length, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) != to)
 			run_fail("mremap");
 		count(moves, 1);
-		sleep_us(rng_below(&worker->rng, 2000));
+		sleep_us(rng_below(&worker->rng, 4000));
 		/* Paged out is what is mapped once. */
 		if (rng_below(&worker->rng, 8) == 0) {
 			madvise(places[from], length, MADV_DONTNEED);
@@ -276,10 +276,10 @@ static void changer(struct worker *worker)
 
 		area_note(&shown, "hole", first, pages);
 		area_drop(&shown, first, pages);
-		sleep_us(rng_below(rng, 1000));
+		sleep_us(rng_below(rng, 2000));
 		for (size_t page = first; page < first + pages; page++)
 			area_write(&shown, page, 0);
-		sleep_us(rng_below(rng, 1000));
+		sleep_us(rng_below(rng, 4000));
 	}
 }
 
