@@ -38,9 +38,9 @@
 #define LARGE (64u << 10)
 #define IN_FOUR 4
 #define SHOWN_PAGES 4
-/* Of the rounds of a reader, and how often it looks then. */
-#define STARE_ONE_IN 128
-#define STARES 40
+/* Of the mover, in microseconds: a reader has begun to look by then; and between two moves. */
+#define ANNOUNCED 500
+#define MOVE_REST 8000
 #define SHOWN_REGION 1000
 
 static uint64_t files_count = 36;
@@ -62,6 +62,7 @@ static counter_t *reads, *raced, *punches, *cuts, *renewals, *left_out, *file_sy
 /* What the mover moves, by its file. Its base is the first place. */
 static struct area shown;
 static uint8_t *places[2];
+static _Atomic int showing; /* 1: a move has been announced, 2: somebody looks */
 
 /* Each CPU stays with the device that it wrote to last. */
 static void hop(struct rng *rng)
@@ -242,10 +243,14 @@ static void look(const uint8_t *place, size_t page)
 		count(looks, 1);
 }
 
-/* Without a pause: a CPU that sleeps is told anew. */
+/* From before the move to its end, without a pause: a CPU that sleeps is told anew. */
 static void stare(void)
 {
-	for (unsigned int i = 0; i < STARES && !run_over(); i++)
+	int announced = 1;
+
+	if (!atomic_compare_exchange_strong(&showing, &announced, 2))
+		return;
+	while (showing && !run_over())
 		for (size_t page = 0; page < SHOWN_PAGES; page++) {
 			look(places[0], page);
 			look(places[1], page);
@@ -259,10 +264,13 @@ static void mover(struct worker *worker)
 	for (unsigned int from = 0; !run_over(); from = !from) {
 		uint8_t *const to = places[!from];
 
+		showing = 1;
+		sleep_us(ANNOUNCED);
 		if (mremap(places[from], length, length, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) != to)
 			run_fail("mremap");
+		showing = 0;
 		count(moves, 1);
-		sleep_us(rng_below(&worker->rng, 4000));
+		sleep_us(rng_below(&worker->rng, MOVE_REST));
 		/* Paged out is what is mapped once. */
 		if (rng_below(&worker->rng, 8) == 0) {
 			madvise(places[from], length, MADV_DONTNEED);
@@ -309,8 +317,7 @@ static void reader(struct worker *worker)
 	struct rng *rng = &worker->rng;
 
 	while (!run_over()) {
-		if (rng_below(rng, STARE_ONE_IN) == 0)
-			stare();
+		stare();
 		const unsigned int index = rng_below(rng, 4) ? at[rng_below(rng, owners)] : (unsigned int)rng_below(rng, files_count);
 
 		read_page(&files[index], rng_below(rng, files[index].pages));
