@@ -35,7 +35,7 @@
 #define CROWDED 64
 /* Children, when the next one is one more than a slot of Linux 6.1 to 6.19 counts by itself; and how long one parent waits there for the other. */
 #define BRINK 61
-#define TOGETHER_US 100000
+#define TOGETHER_US 2000000
 /* Numbers of regions: the parents' are 1 and 2. */
 #define COUNTED_REGION 3
 #define CHILD_REGIONS 100
@@ -287,9 +287,14 @@ static void come_together(void)
 	const uint64_t own = atomic_fetch_add(arrivals, 1), end = now_ns() + TOGETHER_US * 1000ull;
 
 	while (own % 2 == 0 && *arrivals <= own + 1 && now_ns() < end && !run_over())
-		sleep_us(50);
+		sleep_us(200);
 	if (*arrivals > own + 1)
 		count(together, 1);
+}
+
+static bool other_waits(void)
+{
+	return *arrivals % 2;
 }
 
 /* Until there is a crowd: each fork shares what is swapped out by then with all that live. */
@@ -334,7 +339,7 @@ static void parent(struct worker *worker)
 		reclaim(pages * PAGE);
 		wait_for_swapoff(100000);
 		/* Or it goes on: with new pages of the parent's that few share, and others that all do. */
-		if (!rng_below(rng, 3))
+		if (!rng_below(rng, 3) || other_waits())
 			end_crowd();
 	}
 	end_crowd();
