@@ -28,6 +28,7 @@
 #define PIN_TRIES 100
 #define LOOKS 3
 #define BLOCK 512 /* of st_blocks */
+#define NEIGHBOUR ((size_t)4 * PAGE)
 #define LARGE_FOLIO ((size_t)65536)
 #define ALLOCATED "stat(2), st_blocks: the blocks of the file; each of its pages has been read, and is there"
 #define NO_HOLE "lseek(2), SEEK_DATA and SEEK_HOLE: a hole reads as zeros; this page has been written"
@@ -93,14 +94,20 @@ void area_note(struct area *area, const char *what, size_t first, size_t count)
 	record_history = area->history;
 }
 
-/* What a new mapping of its addresses needs; EINVAL: a kernel without huge pages, which is as good. */
-static void advise(struct area *area)
+/* EINVAL: a kernel without huge pages, which is as good. */
+static void advise_sizes(const struct area *area, void *memory, size_t length)
 {
 	const bool large = !area_is(area, 1u << AREA_SMALL | 1u << AREA_FILE | PRIVATE);
 
 	/* A huge page of a file is made by MADV_COLLAPSE only: one that a read has made may lose what is written (docs/found/). */
-	if (area->kind != AREA_FILE_HUGE && madvise(area->base, area->length, large ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) && errno != EINVAL)
+	if (area->kind != AREA_FILE_HUGE && madvise(memory, length, large ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) && errno != EINVAL)
 		run_error(large ? "MADV_HUGEPAGE" : "MADV_NOHUGEPAGE", errno);
+}
+
+/* What a new mapping of its addresses needs. */
+static void advise(struct area *area)
+{
+	advise_sizes(area, area->base, area->length);
 	if (area->uffd >= 0)
 		uffd_register(area->uffd, area->base, area->length);
 }
@@ -384,6 +391,50 @@ bool area_shift(struct area *area, bool leave)
 	area->base = to;
 	check_unprotected(area, NOT_REGISTERED, "no page is write-protected after mremap()");
 	if (leave && munmap(from, area->length))
+		run_error("munmap", errno);
+	advise(area);
+	atomic_fetch_add(&area->remaps, 1);
+	return true;
+}
+
+/* Nobody touches it. It may be of one mapping with the area, whose file ends where it begins. NULL: something else is there. */
+static uint8_t *map_neighbour(const struct area *area, uint8_t *at)
+{
+	const int how = MAP_PRIVATE | MAP_FIXED_NOREPLACE;
+	uint8_t *const memory = area->fd >= 0 ? mmap(at, NEIGHBOUR, PROT_READ | PROT_WRITE, how, area->fd, (off_t)area->length) :
+						mmap(at, NEIGHBOUR, PROT_READ | PROT_WRITE, how | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED && errno != EEXIST)
+		run_fail("mmap beside an area");
+	if (memory == MAP_FAILED)
+		return NULL;
+	advise_sizes(area, memory, NEIGHBOUR);
+	return memory;
+}
+
+static uint8_t *take(const struct area *area, uint8_t *from, uint8_t *to, int flags)
+{
+	if (mremap(from, area->length, area->length, MREMAP_MAYMOVE | MREMAP_FIXED | flags, to) != to)
+		run_fail("mremap");
+	return to;
+}
+
+bool area_return(struct area *area, bool before)
+{
+	uint8_t *const home = area->base;
+	uint8_t *away, *neighbour;
+
+	if (!is_one_mapping(home, area->length))
+		return false;
+	atomic_fetch_add(&area->remaps, 1);
+	/* Its own addresses stay mapped, and empty, until it comes back: they would be somebody else's at once. */
+	away = take(area, home, reserved_addresses(area->length), MREMAP_DONTUNMAP);
+	neighbour = map_neighbour(area, before && area->fd < 0 ? home - NEIGHBOUR : home + area->length);
+	take(area, away, home, 0);
+	check_unprotected(area, NOT_REGISTERED, "no page is write-protected after mremap()");
+	if (neighbour && is_one_mapping(neighbour < home ? neighbour : home, NEIGHBOUR + area->length))
+		count(counter("joined_neighbours"), 1);
+	if (neighbour && munmap(neighbour, NEIGHBOUR))
 		run_error("munmap", errno);
 	advise(area);
 	atomic_fetch_add(&area->remaps, 1);

@@ -95,6 +95,11 @@ void area_renew(struct area *area);
 void area_register_anew(struct area *area);
 /* To other addresses, by mremap(), every second time across the border of a page table; with `leave` the old ones stay mapped, and empty, until they are unmapped. False: not possible. */
 bool area_shift(struct area *area, bool leave);
+/*
+ * To other addresses and back to its own by mremap(), where by then there is memory before it, or behind it, that nobody has touched, and that
+ * may become one mapping with it; then that goes. Not for files that are mapped shared. False: not possible.
+ */
+bool area_return(struct area *area, bool before);
 /* Anonymous memory: cut after `keep` pages and made as long as before. False: not possible. */
 bool area_recut(struct area *area, size_t keep);
 

@@ -157,6 +157,15 @@ static void do_shift(struct step *step)
 		area_renew(step->area);
 }
 
+static void do_return(struct step *step)
+{
+	/* Some of its pages are to be swapped out by then, and others not. */
+	if (rng_below(&step->rng, 2))
+		page_out(memory_of(step), step->count * PAGE);
+	if (!area_return(step->area, rng_below(&step->rng, 2)))
+		area_renew(step->area);
+}
+
 static void do_recut(struct step *step)
 {
 	if (!area_recut(step->area, step->first + 1))
@@ -308,6 +317,7 @@ const struct deed deeds[] = {
 	{ "mincore", 3, ANY, do_mincore, false },
 	{ "renew", 1, ANY, do_renew, false },
 	{ "shift", 3, ANY, do_shift, false },
+	{ "return", 2, ANONYMOUS | PRIVATE, do_return, false },
 	{ "recut", 1, MOVABLE, do_recut, false },
 	{ "collapse", 2, HUGE, do_collapse, false },
 	{ "populate", 2, ANY, do_populate, false },

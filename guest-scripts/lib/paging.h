@@ -58,6 +58,8 @@ uint64_t pagemap_word(const void *address);
 #define PAGEMAP_SWAPPED (1ull << 62)
 /* By userfaultfd, against writes. */
 #define PAGEMAP_PROTECTED (1ull << 57)
+/* Written since clear_refs was. A kernel without CONFIG_MEM_SOFT_DIRTY never sets it. */
+#define PAGEMAP_SOFT_DIRTY (1ull << 55)
 
 /* The swap type (slot number of the device in the kernel) of a swapped page's word. */
 static inline unsigned int pagemap_type(uint64_t word)

@@ -7,15 +7,25 @@
  *               place, which ends the old one with all that is swapped out of it, or leave it as it is;
  *   readers     read pages by pread(), mostly of a file that its owner is at: the last swapped page of a file comes back, or a
  *               large entry is split, in the middle of all that;
- *   a compactor moves pages, in the swap cache and out of it.
+ *   a compactor moves pages, in the swap cache and out of it;
+ *   a mover     takes the mapping of one more file back and forth between two places. Both are mapped at any time: the one that it was
+ *               taken from is empty, and finds the file's pages again (MREMAP_DONTUNMAP). Readers look there, by plain loads;
+ *   a changer   punches and writes that file meanwhile.
  *
- * A quarter of the files have folios of 64 KiB where the kernel has them. All that a file may hold is known at any time.
+ * A quarter of the files have folios of 64 KiB where the kernel has them. Another quarter have a file system of their own: it has been
+ * unmounted, and ends with its file. All that a file may hold is known at any time.
  */
 #define _GNU_SOURCE
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "area.h"
@@ -26,6 +36,12 @@
 #define FILES_MAX 96
 #define OWNERS_MAX 8
 #define LARGE (64u << 10)
+#define IN_FOUR 4
+#define SHOWN_PAGES 4
+/* Of the mover, in microseconds: a reader has begun to look by then; and between two moves. */
+#define ANNOUNCED 500
+#define MOVE_REST 8000
+#define SHOWN_REGION 1000
 
 static uint64_t files_count = 36;
 static uint64_t small_pages = 6;
@@ -42,7 +58,11 @@ static const struct number_option options[] = {
 
 static struct area files[FILES_MAX];
 static _Atomic unsigned int at[OWNERS_MAX]; /* the file that each owner is at */
-static counter_t *reads, *raced, *punches, *cuts, *renewals, *left_out;
+static counter_t *reads, *raced, *punches, *cuts, *renewals, *left_out, *file_systems, *moves, *looks;
+/* What the mover moves, by its file. Its base is the first place. */
+static struct area shown;
+static uint8_t *places[2];
+static _Atomic int showing; /* 1: a move has been announced, 2: somebody looks */
 
 /* Each CPU stays with the device that it wrote to last. */
 static void hop(struct rng *rng)
@@ -107,10 +127,42 @@ static void cut(struct area *file, struct rng *rng)
 	count(cuts, 1);
 }
 
+/* Unmounted at once: the file system lives for as long as somebody has the file open, or mapped. */
+static int file_of_its_own_system(size_t length)
+{
+	char folder[] = "/files-XXXXXX", path[sizeof(folder) + 8];
+	int fd;
+
+	if (!mkdtemp(folder) || mount("files", folder, "tmpfs", 0, "size=0"))
+		run_fail("mount of a tmpfs");
+	snprintf(path, sizeof(path), "%s/file", folder);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || ftruncate(fd, (off_t)length))
+		run_fail("open in a tmpfs");
+	if (umount2(folder, MNT_DETACH))
+		run_error("umount2", errno);
+	else
+		rmdir(folder);
+	return fd;
+}
+
+static bool has_own_system(const struct area *file)
+{
+	return (file - files) % IN_FOUR == 1;
+}
+
+static int another_file(const struct area *file)
+{
+	if (!has_own_system(file))
+		return memory_file("files", file->length);
+	count(file_systems, 1);
+	return file_of_its_own_system(file->length);
+}
+
 /* Another file at the same number and the same addresses; nobody has the old one any more. */
 static void renew(struct area *file)
 {
-	const int fd = memory_file("files", file->length);
+	const int fd = another_file(file);
 
 	area_note(file, "renew", 0, file->pages);
 	oracle_begin(&file->oracle, 0, file->pages);
@@ -179,16 +231,107 @@ static void read_page(struct area *file, size_t page)
 		count(raced, 1);
 }
 
+/* By plain loads: what the CPU knows of the place is what it was told. */
+static void look(const uint8_t *place, size_t page)
+{
+	const uint32_t ticket = oracle_ticket(&shown.oracle, page);
+	uint64_t copy[PAGE / sizeof(uint64_t)];
+
+	memcpy(copy, place + page * PAGE, PAGE);
+	record_history = shown.history;
+	if (oracle_verify_copy(&shown.oracle, page, ticket, copy, false) != LOOK_RACED)
+		count(looks, 1);
+}
+
+/* From before the move to its end, without a pause: a CPU that sleeps is told anew. */
+static void stare(void)
+{
+	int announced = 1;
+
+	if (!atomic_compare_exchange_strong(&showing, &announced, 2))
+		return;
+	while (showing && !run_over())
+		for (size_t page = 0; page < SHOWN_PAGES; page++) {
+			look(places[0], page);
+			look(places[1], page);
+		}
+}
+
+static void mover(struct worker *worker)
+{
+	const size_t length = shown.length;
+
+	for (unsigned int from = 0; !run_over(); from = !from) {
+		uint8_t *const to = places[!from];
+
+		showing = 1;
+		sleep_us(ANNOUNCED);
+		if (mremap(places[from], length, length, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) != to)
+			run_fail("mremap");
+		showing = 0;
+		count(moves, 1);
+		sleep_us(rng_below(&worker->rng, MOVE_REST));
+		/* Paged out is what is mapped once. */
+		if (rng_below(&worker->rng, 8) == 0) {
+			madvise(places[from], length, MADV_DONTNEED);
+			page_out(to, length);
+		}
+	}
+}
+
+/* So it is mapped by those who only read. */
+static void write_by_call(size_t page)
+{
+	const struct identity next = oracle_next(&shown.oracle, page);
+	uint64_t record[PAGE / sizeof(uint64_t)];
+
+	record_write(record, &next, 0);
+	oracle_begin(&shown.oracle, page, 1);
+	if (pwrite(shown.fd, record, PAGE, (off_t)(page * PAGE)) != PAGE)
+		run_error("pwrite", errno);
+	oracle_end_written(&shown.oracle, page);
+}
+
+static void changer(struct worker *worker)
+{
+	struct rng *rng = &worker->rng;
+
+	while (!run_over()) {
+		const size_t first = rng_below(rng, SHOWN_PAGES), pages = rng_between(rng, 1, SHOWN_PAGES - first);
+		const bool by_call = rng_below(rng, IN_FOUR);
+
+		area_note(&shown, "hole", first, pages);
+		area_drop(&shown, first, pages);
+		sleep_us(rng_below(rng, 2000));
+		for (size_t page = first; page < first + pages; page++)
+			if (by_call)
+				write_by_call(page);
+			else
+				area_write(&shown, page, 0);
+		sleep_us(rng_below(rng, 4000));
+	}
+}
+
 static void reader(struct worker *worker)
 {
 	struct rng *rng = &worker->rng;
 
 	while (!run_over()) {
+		stare();
 		const unsigned int index = rng_below(rng, 4) ? at[rng_below(rng, owners)] : (unsigned int)rng_below(rng, files_count);
 
 		read_page(&files[index], rng_below(rng, files[index].pages));
 		sleep_us(rng_below(rng, 400));
 	}
+}
+
+static void shown_new(void)
+{
+	area_new(&shown, AREA_FILE, SHOWN_REGION, SHOWN_PAGES, -1);
+	for (size_t page = 0; page < SHOWN_PAGES; page++)
+		area_write(&shown, page, 0);
+	places[0] = shown.base;
+	places[1] = map_file(shown.fd, shown.length);
 }
 
 static void setup(void)
@@ -199,16 +342,22 @@ static void setup(void)
 	cuts = counter("truncations");
 	renewals = counter("files_ended");
 	left_out = counter("files_left_out");
+	file_systems = counter("file_systems_begun");
+	moves = counter("moves");
+	looks = counter("looks_while_moved");
 	if (files_count > FILES_MAX || owners > OWNERS_MAX || !owners || files_count < owners || !small_pages)
 		run_fail("--files, --owners and --pages");
 	for (uint64_t i = 0; i < files_count; i++) {
-		const bool large = i % 4 == 3;
+		const bool large = i % IN_FOUR == IN_FOUR - 1;
 
 		area_new(&files[i], large ? AREA_FILE_LARGE : AREA_FILE, 1 + i, large ? LARGE / PAGE : small_pages, -1);
+		if (has_own_system(&files[i]))
+			renew(&files[i]);
 		fill(&files[i]);
 	}
 	for (unsigned int i = 0; i < owners; i++)
 		at[i] = i;
+	shown_new();
 }
 
 static void load(void)
@@ -218,6 +367,8 @@ static void load(void)
 	threads_add(&threads, owners, owner, NULL);
 	threads_add(&threads, readers, reader, NULL);
 	threads_add(&threads, 1, compactor, NULL);
+	threads_add(&threads, 1, mover, NULL);
+	threads_add(&threads, 1, changer, NULL);
 	threads_join(&threads);
 }
 
@@ -225,6 +376,7 @@ static void verify(void)
 {
 	for (uint64_t i = 0; i < files_count; i++)
 		area_verify_all(&files[i]);
+	area_verify_all(&shown);
 }
 
 int main(int argc, char **argv)

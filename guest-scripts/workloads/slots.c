@@ -8,6 +8,7 @@
  *              on them, and their faults are for nothing;
  *   a filler   has pages that stay on the device. Mostly they leave hardly a slot free; now and then they go, and a page that is
  *              mapped from the swap cache keeps its slot for its next way out;
+ *   a sharer   forks a child now and then, which has the pages as they were, counts on its copies, pages them out, and ends soon;
  *   a switcher turns zswap on and off above the device, and lets it refuse pages.
  *
  * A kernel that reads a page without a claim on its slot, or lets a copy of it live too long or not long enough, shows old contents here.
@@ -38,6 +39,12 @@
 #define FILLED_ROUNDS 12
 #define ROOMY_ONE_IN 3
 #define FILL_TIMES 2
+/* Of the sharer, in microseconds; and of its child. */
+#define ALONE_LEAST 30000
+#define ALONE_MOST 150000
+#define STEPS_MOST 16
+#define STEP_MOST 1500
+#define CHILD_STREAM 100
 #define DEVICE (1u << 20)
 
 static uint64_t pages = 2;
@@ -55,7 +62,9 @@ static uint8_t *counted;
 static _Atomic uint64_t *expected; /* counts of each page */
 static struct area filler, handle; /* handle: the counted pages, for uffd.h */
 static int uffd;
-static counter_t *counts, *protections, *switches, *lifted, *full_rounds;
+/* Of the child: what each page had, at least, before the fork; and its number. */
+static uint64_t before_fork[PAGES_MAX], child_number;
+static counter_t *forks, *counts, *protections, *switches, *lifted, *full_rounds;
 static _Atomic uint64_t counting; /* counters that have not ended */
 
 static struct record *record_of(size_t page)
@@ -76,18 +85,23 @@ static void count_on(size_t page)
 	operations_add(1);
 }
 
-/* Only when nobody counts. */
-static void check_counts(void)
+static void complain(size_t page, uint64_t had, uint64_t wants, const char *or_more)
 {
 	char wanted[80], seen[120];
 
+	snprintf(wanted, sizeof(wanted), "page %zu count %" PRIu64 "%s", page, wants, or_more);
+	snprintf(seen, sizeof(seen), "count %" PRIu64 "; pagemap %" PRIx64, had, pagemap_word(record_of(page)));
+	run_mismatch(page, KIND_LOST_UPDATE, HOLDS_WHAT_WAS_WRITTEN, wanted, seen);
+}
+
+/* Only when nobody counts. */
+static void check_counts(void)
+{
 	for (size_t page = 0; page < pages; page++) {
 		const uint64_t had = record_of(page)->counter;
 
-		snprintf(wanted, sizeof(wanted), "page %zu count %" PRIu64, page, expected[page]);
-		snprintf(seen, sizeof(seen), "count %" PRIu64 "; pagemap %" PRIx64, had, pagemap_word(record_of(page)));
 		if (had != expected[page])
-			run_mismatch(page, KIND_LOST_UPDATE, HOLDS_WHAT_WAS_WRITTEN, wanted, seen);
+			complain(page, had, expected[page], "");
 		verified_add(1);
 	}
 }
@@ -98,16 +112,12 @@ static void look(size_t page, struct rng *rng)
 	const struct identity identity = identity_of(page);
 	const uint64_t least = expected[page];
 	uint64_t had;
-	char wanted[80], seen[120];
 
 	if (!record_verify(record_of(page), &identity, rng_below(rng, 4) == 0))
 		return;
 	had = *(_Atomic uint64_t *)&record_of(page)->counter;
-	if (had >= least)
-		return;
-	snprintf(wanted, sizeof(wanted), "page %zu count %" PRIu64 " or more", page, least);
-	snprintf(seen, sizeof(seen), "count %" PRIu64 "; pagemap %" PRIx64, had, pagemap_word(record_of(page)));
-	run_mismatch(page, KIND_LOST_UPDATE, HOLDS_WHAT_WAS_WRITTEN, wanted, seen);
+	if (had < least)
+		complain(page, had, least, " or more");
 }
 
 static void counter_thread(struct worker *worker)
@@ -134,6 +144,44 @@ static void pager(struct worker *worker)
 	while (!run_over()) {
 		page_out(counted + rng_below(&worker->rng, pages) * PAGE, PAGE);
 		sleep_us(rng_below(&worker->rng, 800));
+	}
+}
+
+/* Nobody else writes to its copies: each has what it had at the fork, and what was counted here. */
+static void use_copies(void *unused)
+{
+	struct rng rng = rng_stream(run_seed(), CHILD_STREAM + child_number);
+	uint64_t own[PAGES_MAX];
+
+	(void)unused;
+	for (size_t page = 0; page < pages; page++) {
+		own[page] = record_of(page)->counter;
+		if (own[page] < before_fork[page])
+			complain(page, own[page], before_fork[page], " or more");
+	}
+	for (uint64_t steps = rng_below(&rng, STEPS_MOST); steps && !run_over(); steps--) {
+		const size_t page = rng_below(&rng, pages);
+		const struct identity identity = identity_of(page);
+
+		if (rng_below(&rng, 2))
+			record_of(page)->counter = ++own[page];
+		if (rng_below(&rng, 2))
+			page_out(record_of(page), PAGE);
+		sleep_us(rng_below(&rng, STEP_MOST));
+		if (record_verify(record_of(page), &identity, false) && record_of(page)->counter != own[page])
+			complain(page, record_of(page)->counter, own[page], "");
+	}
+}
+
+static void sharer(struct worker *worker)
+{
+	while (!run_over()) {
+		for (size_t page = 0; page < pages; page++)
+			before_fork[page] = expected[page];
+		child_number++;
+		child_join(child_start(use_copies, NULL));
+		count(forks, 1);
+		sleep_us(rng_between(&worker->rng, ALONE_LEAST, ALONE_MOST));
 	}
 }
 
@@ -238,6 +286,7 @@ static void counted_new(void)
 static void setup(void)
 {
 	counts = counter("counts");
+	forks = counter("forks");
 	protections = counter("protections");
 	full_rounds = counter("full_rounds");
 	switches = counter("zswap_switches");
@@ -266,6 +315,7 @@ static void load(void)
 	threads_add(&threads, pagers, pager, NULL);
 	threads_add(&threads, 1, toggler, NULL);
 	threads_add(&threads, 1, switcher, NULL);
+	threads_add(&threads, 1, sharer, NULL);
 	threads_join(&threads);
 }
 

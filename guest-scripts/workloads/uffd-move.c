@@ -13,6 +13,9 @@
  *
  * One more pair has nothing but pages of zeros that userfaultfd has put there (UFFDIO_ZEROPAGE): nobody else has them, so they move, too.
  *
+ * Before each pass of the first pair its mover has the kernel forget which pages were written (clear_refs). A page that is moved then counts
+ * as written where it arrives, also if only its swap entry was moved: else a checkpoint would miss it.
+ *
  * For a part of the time a filler takes the slots that are left on all devices: a page that goes out gets one that was freed just now.
  */
 #define _GNU_SOURCE
@@ -33,6 +36,7 @@
 #include "paging.h"
 #include "record.h"
 #include "run.h"
+#include "textfile.h"
 
 #define PAIRS_MAX 8
 #define CHUNK_MAX 16
@@ -46,12 +50,16 @@
 #define FULL_MOST 600000
 #define REFILL 20000
 #define DEVICE (2u << 20)
+#define CLEAR_REFS "/proc/self/clear_refs"
+#define SOFT_DIRTY "4"
+#define SEEN_AS_WRITTEN "soft-dirty.rst: after clear_refs the bit of a page that was written is set; at its new address all of a moved page is new"
 
 struct pair {
 	struct region region; /* its base is the first area; the records are where `here` says */
 	uint8_t *area[2];
 	_Atomic uint8_t *here; /* of each page: 0 or 1 */
 	bool read; /* has a reader, which pins pages */
+	bool tracked; /* its pages have been forgotten as written, and nobody but its mover has them forgotten */
 	bool broken; /* the ledger does not balance: no more moves */
 };
 
@@ -74,7 +82,7 @@ static struct pair *pairs;
 static struct pair zeros;
 static int uffd;
 static struct area filler;
-static counter_t *full_rounds, *paged_again, *moved_zeros;
+static counter_t *full_rounds, *paged_again, *moved_zeros, *seen_written;
 static counter_t *moved, *moved_swapped, *untold_moves, *again, *busy, *remote_reads, *missing_reads;
 
 static uint8_t *place(const struct pair *pair, unsigned int area, size_t page)
@@ -96,6 +104,19 @@ static void unbalanced(struct pair *pair, size_t page, const char *expected, con
 	pair->broken = true;
 }
 
+static void check_written(size_t page, const void *address)
+{
+	const uint64_t word = pagemap_word(address);
+	char seen[64];
+
+	if (word & PAGEMAP_SOFT_DIRTY) {
+		count(seen_written, 1);
+		return;
+	}
+	snprintf(seen, sizeof(seen), "pagemap %" PRIx64, word);
+	run_mismatch(page, KIND_WRONG, SEEN_AS_WRITTEN, "a page that was moved here is soft-dirty", seen);
+}
+
 /* The record left one area for the other: nothing stayed, nothing got lost. */
 static void balance(struct pair *pair, size_t page, unsigned int to)
 {
@@ -107,6 +128,8 @@ static void balance(struct pair *pair, size_t page, unsigned int to)
 		unbalanced(pair, page, "a page where it was moved to", entered);
 	if (pagemap_word(entered) & PAGEMAP_SWAPPED)
 		count(moved_swapped, 1);
+	if (pair->tracked)
+		check_written(page, entered);
 }
 
 static void arrived(struct pair *pair, size_t page, size_t pages, unsigned int to)
@@ -229,6 +252,8 @@ static void mover(struct worker *worker)
 			page_out_fully(pair->area[from], area_pages * PAGE, 3);
 		else
 			page_out(pair->area[from], area_pages * PAGE);
+		if (pair->tracked && !put_text(CLEAR_REFS, SOFT_DIRTY))
+			run_error("write to " CLEAR_REFS, errno);
 		carry_all(pair, !from, &worker->rng);
 		if (run_over())
 			break;
@@ -435,6 +460,7 @@ static void setup(void)
 	full_rounds = counter("full_rounds");
 	moved_zeros = counter("moved_zeros");
 	paged_again = counter("paged_again");
+	seen_written = counter("moved_and_soft_dirty");
 	pairs = locked_memory(PAIRS_MAX * sizeof(*pairs));
 	if (pairs_count > PAIRS_MAX || !pairs_count)
 		run_fail("--pairs");
@@ -442,6 +468,11 @@ static void setup(void)
 	for (uint64_t i = 0; i < pairs_count; i++)
 		pair_new(&pairs[i], i + 1);
 	pairs[pairs_count - 1].read = true;
+	/* New memory has the bit, in a kernel that has it. */
+	if (pagemap_word(pairs[0].area[0]) & PAGEMAP_SOFT_DIRTY)
+		pairs[0].tracked = true;
+	else
+		counter_lacking("moved_and_soft_dirty", "the kernel has no CONFIG_MEM_SOFT_DIRTY");
 	zeros_new();
 	/* More than there are slots: each device has a header. */
 	area_new(&filler, AREA_SMALL, PAIRS_MAX + 1, device_count() * (DEVICE / PAGE), -1);

@@ -104,12 +104,45 @@ static void every_second_shift_is_across_the_border_of_a_page_table(void)
 	CHECK_NUMBER((uintptr_t)area.base % HUGE_ALIGN, 0);
 }
 
+static void what_comes_back_beside_untouched_memory_is_as_it_was_and_where_it_was(void)
+{
+	for (int before = 0; before < 2; before++)
+		for (enum area_kind kind = AREA_SMALL; kind <= AREA_PRIVATE; kind++) {
+			const uint8_t *home;
+
+			start_anew(kind);
+			home = area.base;
+			CHECK(area_return(&area, before));
+			CHECK(area.base == home);
+			CHECK_NUMBER(area.remaps % 2, 0);
+			check_all(HOLDS_RECORD, HOLDS_RECORD);
+			/* Nothing is left of what was beside it. */
+			CHECK(mprotect((uint8_t *)home - PAGE, PAGE, PROT_READ));
+			CHECK(mprotect((uint8_t *)home + area.length, PAGE, PROT_READ));
+		}
+}
+
+static void who_comes_back_leaves_alone_what_is_beside_its_place(void)
+{
+	uint8_t *neighbour;
+
+	start_anew(AREA_SMALL);
+	neighbour = mmap(area.base - PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	CHECK(neighbour == area.base - PAGE);
+	neighbour[0] = 1;
+	CHECK(area_return(&area, true));
+	CHECK_NUMBER(neighbour[0], 1);
+	check_all(HOLDS_RECORD, HOLDS_RECORD);
+	munmap(neighbour, PAGE);
+}
+
 static void a_mapping_in_pieces_is_not_shifted(void)
 {
 	start_anew(AREA_SMALL);
 	kernel_forget("/proc/self/maps");
 	CHECK(!area_shift(&area, false));
 	CHECK(!area_recut(&area, 1));
+	CHECK(!area_return(&area, false));
 	check_all(HOLDS_RECORD, HOLDS_RECORD);
 }
 
@@ -276,6 +309,8 @@ int main(void)
 	RUN(memory_that_is_mapped_anew_is_zeros_and_a_file_is_what_it_was);
 	RUN(pages_go_with_their_mapping);
 	RUN(every_second_shift_is_across_the_border_of_a_page_table);
+	RUN(what_comes_back_beside_untouched_memory_is_as_it_was_and_where_it_was);
+	RUN(who_comes_back_leaves_alone_what_is_beside_its_place);
 	RUN(a_mapping_in_pieces_is_not_shifted);
 	RUN(what_is_cut_off_comes_back_as_zeros);
 	RUN(zeros_are_written_to_pages_that_were_dropped);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "fake_kernel.h"
@@ -30,6 +31,8 @@ unsigned int __wrap_page_size(void);
 int __wrap_swapon(const char *path, int flags);
 int __wrap_swapoff(const char *path);
 int __wrap_setpriority(int which, unsigned int who, int priority);
+int __wrap_mlock(const void *address, size_t length);
+int __wrap_munlock(const void *address, size_t length);
 
 unsigned int swapoffs_seen, swapons_seen;
 void (*swapoff_does)(void);
@@ -173,4 +176,15 @@ int __wrap_setpriority(int which, unsigned int who, int priority)
 {
 	(void)which, (void)who, (void)priority;
 	return 0;
+}
+
+/* Those of ASan do nothing, and then what is locked need not be resident. */
+int __wrap_mlock(const void *address, size_t length)
+{
+	return (int)syscall(SYS_mlock, address, length);
+}
+
+int __wrap_munlock(const void *address, size_t length)
+{
+	return (int)syscall(SYS_munlock, address, length);
 }
