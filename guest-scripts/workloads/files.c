@@ -8,12 +8,13 @@
  *   readers     read pages by pread(), mostly of a file that its owner is at: the last swapped page of a file comes back, or a
  *               large entry is split, in the middle of all that;
  *   a compactor moves pages, in the swap cache and out of it;
- *   a mover     takes the mapping of one more file back and forth between two places. Both are mapped at any time: the one that it was
- *               taken from is empty, and finds the file's pages again (MREMAP_DONTUNMAP). Readers look there, by plain loads;
- *   a changer   punches and writes that file meanwhile.
+ *   a mounter   has one more file, each time on a file system of its own, which has been unmounted already and ends with the file.
  *
- * A quarter of the files have folios of 64 KiB where the kernel has them. Another quarter have a file system of their own: it has been
- * unmounted, and ends with its file. All that a file may hold is known at any time.
+ * A quarter of the files have folios of 64 KiB where the kernel has them. All that a file may hold is known at any time.
+ *
+ * The stage is a process of its own with one file. A mover takes its mapping back and forth between two places. Both are mapped at any time:
+ * the one that it was taken from is empty, and finds the file's pages again (MREMAP_DONTUNMAP). A changer punches and writes the file
+ * meanwhile, and a watcher looks at both places by plain loads.
  */
 #define _GNU_SOURCE
 
@@ -37,8 +38,11 @@
 #define OWNERS_MAX 8
 #define LARGE (64u << 10)
 #define IN_FOUR 4
+#define OWN_REGION 999
+/* Of the mounter, in microseconds. */
+#define MOUNT_REST 6000
 #define SHOWN_PAGES 4
-/* Of the mover, in microseconds: a reader has begun to look by then; and between two moves. */
+/* Of the mover, in microseconds: the watcher has begun to look by then; and between two moves. */
 #define ANNOUNCED 500
 #define MOVE_REST 8000
 #define SHOWN_REGION 1000
@@ -58,11 +62,14 @@ static const struct number_option options[] = {
 
 static struct area files[FILES_MAX];
 static _Atomic unsigned int at[OWNERS_MAX]; /* the file that each owner is at */
+static struct area own; /* the mounter's */
 static counter_t *reads, *raced, *punches, *cuts, *renewals, *left_out, *file_systems, *moves, *looks;
 /* What the mover moves, by its file. Its base is the first place. */
 static struct area shown;
 static uint8_t *places[2];
-static _Atomic int showing; /* 1: a move has been announced, 2: somebody looks */
+static _Atomic bool showing; /* a move has been announced, or goes on */
+static int stage_process; /* 0: none */
+static _Atomic bool *staged; /* all threads of the stage have been started */
 
 /* Each CPU stays with the device that it wrote to last. */
 static void hop(struct rng *rng)
@@ -146,17 +153,9 @@ static int file_of_its_own_system(size_t length)
 	return fd;
 }
 
-static bool has_own_system(const struct area *file)
-{
-	return (file - files) % IN_FOUR == 1;
-}
-
 static int another_file(const struct area *file)
 {
-	if (!has_own_system(file))
-		return memory_file("files", file->length);
-	count(file_systems, 1);
-	return file_of_its_own_system(file->length);
+	return file == &own ? file_of_its_own_system(file->length) : memory_file("files", file->length);
 }
 
 /* Another file at the same number and the same addresses; nobody has the old one any more. */
@@ -172,7 +171,7 @@ static void renew(struct area *file)
 	oracle_end(&file->oracle, 0, file->pages, HOLDS_ZEROS);
 	/* The mapping is the last that has the old one. */
 	area_renew(file);
-	count(renewals, 1);
+	count(file == &own ? file_systems : renewals, 1);
 }
 
 static void change(struct area *file, struct rng *rng)
@@ -244,17 +243,17 @@ static void look(const uint8_t *place, size_t page)
 }
 
 /* From before the move to its end, without a pause: a CPU that sleeps is told anew. */
-static void stare(void)
+static void watcher(struct worker *worker)
 {
-	int announced = 1;
-
-	if (!atomic_compare_exchange_strong(&showing, &announced, 2))
-		return;
-	while (showing && !run_over())
-		for (size_t page = 0; page < SHOWN_PAGES; page++) {
+	(void)worker;
+	while (!run_over()) {
+		for (size_t page = 0; showing && page < SHOWN_PAGES; page++) {
 			look(places[0], page);
 			look(places[1], page);
 		}
+		if (!showing)
+			sleep_us(200);
+	}
 }
 
 static void mover(struct worker *worker)
@@ -264,11 +263,11 @@ static void mover(struct worker *worker)
 	for (unsigned int from = 0; !run_over(); from = !from) {
 		uint8_t *const to = places[!from];
 
-		showing = 1;
+		showing = true;
 		sleep_us(ANNOUNCED);
 		if (mremap(places[from], length, length, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) != to)
 			run_fail("mremap");
-		showing = 0;
+		showing = false;
 		count(moves, 1);
 		sleep_us(rng_below(&worker->rng, MOVE_REST));
 		/* Paged out is what is mapped once. */
@@ -317,11 +316,24 @@ static void reader(struct worker *worker)
 	struct rng *rng = &worker->rng;
 
 	while (!run_over()) {
-		stare();
 		const unsigned int index = rng_below(rng, 4) ? at[rng_below(rng, owners)] : (unsigned int)rng_below(rng, files_count);
 
 		read_page(&files[index], rng_below(rng, files[index].pages));
 		sleep_us(rng_below(rng, 400));
+	}
+}
+
+static void mounter(struct worker *worker)
+{
+	struct rng *rng = &worker->rng;
+
+	while (!run_over()) {
+		renew(&own);
+		fill(&own);
+		page_out(own.base, own.length);
+		if (rng_below(rng, IN_FOUR) == 0)
+			map_all(&own);
+		sleep_us(rng_below(rng, MOUNT_REST));
 	}
 }
 
@@ -334,6 +346,31 @@ static void shown_new(void)
 	places[1] = map_file(shown.fd, shown.length);
 }
 
+static void stage(void *unused)
+{
+	static struct threads threads;
+
+	(void)unused;
+	shown_new();
+	threads_add(&threads, 1, mover, NULL);
+	threads_add(&threads, 1, changer, NULL);
+	threads_add(&threads, 1, watcher, NULL);
+	*staged = true;
+	threads_join(&threads);
+	area_verify_all(&shown);
+}
+
+/* Before there is memory of others that it would share; threads are numbered in the order in which they start. */
+static void set_stage(void)
+{
+	const uint64_t end = now_ns() + run_patience_ns();
+
+	staged = locked_memory(sizeof(*staged));
+	stage_process = child_start(stage, NULL);
+	while (!*staged && now_ns() < end)
+		sleep_us(1000);
+}
+
 static void setup(void)
 {
 	reads = counter("reads");
@@ -342,22 +379,21 @@ static void setup(void)
 	cuts = counter("truncations");
 	renewals = counter("files_ended");
 	left_out = counter("files_left_out");
-	file_systems = counter("file_systems_begun");
+	file_systems = counter("file_systems_ended");
 	moves = counter("moves");
 	looks = counter("looks_while_moved");
 	if (files_count > FILES_MAX || owners > OWNERS_MAX || !owners || files_count < owners || !small_pages)
 		run_fail("--files, --owners and --pages");
+	set_stage();
 	for (uint64_t i = 0; i < files_count; i++) {
 		const bool large = i % IN_FOUR == IN_FOUR - 1;
 
 		area_new(&files[i], large ? AREA_FILE_LARGE : AREA_FILE, 1 + i, large ? LARGE / PAGE : small_pages, -1);
-		if (has_own_system(&files[i]))
-			renew(&files[i]);
 		fill(&files[i]);
 	}
 	for (unsigned int i = 0; i < owners; i++)
 		at[i] = i;
-	shown_new();
+	area_new(&own, AREA_FILE, OWN_REGION, small_pages, -1);
 }
 
 static void load(void)
@@ -367,16 +403,16 @@ static void load(void)
 	threads_add(&threads, owners, owner, NULL);
 	threads_add(&threads, readers, reader, NULL);
 	threads_add(&threads, 1, compactor, NULL);
-	threads_add(&threads, 1, mover, NULL);
-	threads_add(&threads, 1, changer, NULL);
+	threads_add(&threads, 1, mounter, NULL);
 	threads_join(&threads);
+	child_reap(&stage_process);
 }
 
 static void verify(void)
 {
 	for (uint64_t i = 0; i < files_count; i++)
 		area_verify_all(&files[i]);
-	area_verify_all(&shown);
+	area_verify_all(&own);
 }
 
 int main(int argc, char **argv)

@@ -42,12 +42,16 @@
 #define GRANDCHILD_REGIONS 10000
 #define NUMBERS 4500 /* of the children of each parent */
 #define COUNTED_PAGES 2
-#define BURST 1000
-#define BURST_REST 3000 /* microseconds, at most */
+/* Of the counters: counts without a look at the time, and the pause after them, in microseconds. */
+#define BURST 500
+#define BURST_REST 4000
+/* At one fork in so many all of them count on one page, from before it to its end. */
+#define RUSH_ONE_IN 4
+#define RUSH_BEFORE 300
 #define OWN_COPY "fork(2): the child has a copy of its parent's memory, and neither sees what the other writes from then on"
 
 static uint64_t pages = 48;
-static uint64_t crowd = 80;
+static uint64_t crowd = 96;
 static uint64_t readers = 1;
 static uint64_t counters = 2;
 static uint64_t rivals = 1;
@@ -81,6 +85,7 @@ static struct oracle *of_grandchildren;
 static _Atomic bool *ending; /* the crowd is to end at once */
 static uint8_t *counted; /* NULL: a rival has none */
 static struct tally *tallies;
+static _Atomic size_t rushed; /* 1 + the page that all count on; 0: none */
 static uint64_t first_number; /* of this parent's children */
 static int rival_process; /* 0: none */
 static _Atomic uint64_t *arrivals; /* of both parents, where counts overflow next */
@@ -124,7 +129,7 @@ static void check_count(size_t page)
 static void counter_thread(struct worker *worker)
 {
 	while (!run_over()) {
-		const size_t page = rng_below(&worker->rng, COUNTED_PAGES);
+		const size_t target = rushed, page = target ? target - 1 : rng_below(&worker->rng, COUNTED_PAGES);
 
 		for (unsigned int i = 0; i < BURST; i++) {
 			atomic_fetch_add(&tallies[page].begun, 1);
@@ -134,7 +139,8 @@ static void counter_thread(struct worker *worker)
 		count(counts, BURST);
 		check_count(page);
 		operations_add(1);
-		sleep_us(rng_below(&worker->rng, BURST_REST));
+		if (!rushed)
+			sleep_us(rng_below(&worker->rng, BURST_REST));
 	}
 }
 
@@ -240,7 +246,12 @@ static void fork_one(struct sharer *sharer)
 	for (size_t page = 0; page < COUNTED_PAGES && counted; page++)
 		sharer->least[page] = tallies[page].done;
 	oracle_copy(&sharer->snapshot, &area.oracle, CHILD_REGIONS + sharer->number);
+	if (counted && sharer->number % RUSH_ONE_IN == 0) {
+		rushed = 1 + sharer->number / RUSH_ONE_IN % COUNTED_PAGES;
+		sleep_us(RUSH_BEFORE);
+	}
 	sharer->pid = child_start(child, sharer);
+	rushed = 0;
 	count(forks, 1);
 }
 
