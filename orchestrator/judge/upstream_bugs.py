@@ -19,6 +19,7 @@ class UpstreamBug:
     seen: Release
     since: Release  # the first release known to have the bug (docs/found/); older ones may have it, too
     fixed: Release | None = None  # the first release without the bug, where there is one
+    stable: tuple[Release, ...] = ()  # releases of older stable trees that are known to have the fix
     what: str
     page: str
 
@@ -76,8 +77,9 @@ UPSTREAM_BUGS = (
         ),
         workloads=frozenset({"huge-zero"}),
         seen=(6, 19, 6),
-        since=(6, 13),
+        since=(6, 1),
         fixed=(7, 1, 13),
+        stable=((6, 12, 107),),
         what="the huge zero page is taken for an ordinary page, because its shrinker races with a fault",
         page="docs/found/huge-zero-shrink.md",
     ),
@@ -115,6 +117,7 @@ UPSTREAM_BUGS = (
         seen=(6, 19, 6),
         since=(6, 19),
         fixed=(7, 1),
+        stable=((6, 12, 107),),
         what="PAGEMAP_SCAN does not report dropped pages as written if it is asked for another category, too",
         page="docs/found/scan-dropped.md",
     ),
@@ -197,7 +200,8 @@ def without_their_bugs(release: str) -> frozenset[str]:
 
 
 def _is_fixed(bug: UpstreamBug, version: Release) -> bool:
-    return bug.fixed is not None and version >= bug.fixed
+    in_stable = any(version[:2] == fix[:2] and version >= fix for fix in bug.stable)
+    return in_stable or (bug.fixed is not None and version >= bug.fixed)
 
 
 def _has(bug: UpstreamBug, version: Release, title: str) -> bool:

@@ -61,6 +61,28 @@ def test_stale_data_of_zswap_is_known_of_the_workload_that_looks_for_it_only() -
     assert not note_of(stale, release="6.19.6", workload="zswap-writeback")
 
 
+@pytest.mark.parametrize(
+    ("release", "known"),
+    [
+        ("6.1.176", True),
+        ("6.12.100", True),
+        ("6.12.107", False),
+        ("6.12.110", False),
+        ("6.19.6", True),
+        ("7.1.13", False),
+    ],
+)
+def test_an_older_stable_tree_may_have_the_fix(release: str, *, known: bool) -> None:
+    crashed = Verdict(outcome=Outcome.CRASHED, title="WARNING in zap_huge_pmd")
+
+    assert bool(note_of(crashed, release=release, workload="huge-zero")) is known
+
+
+def test_a_workload_is_a_check_where_its_bug_is_fixed() -> None:
+    assert "scan-dropped" in without_their_bugs("6.12.107")
+    assert "scan-dropped" not in without_their_bugs("6.19.6")
+
+
 def test_a_write_to_memory_max_that_goes_on_is_known_of_the_workload_that_looks_for_it() -> None:
     goes_on = Verdict(outcome=Outcome.FAILED, title="write to memory.max: goes on although the limit was raised")
 
