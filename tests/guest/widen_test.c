@@ -868,6 +868,7 @@ static void a_block_that_has_no_room_before_the_switch_is_not_counted(void)
 
 #define PLACE_A 0x50u
 #define PLACE_B 0x60u
+#define PLACE_C 0x68u
 #define PLACE_BOTH 0x70u
 #define ELSEWHERE 0x80u
 
@@ -987,6 +988,47 @@ static void the_task_that_is_held_does_not_meet_itself_but_an_interrupt_of_it_do
 	reach(PLACE_B);
 	CHECK_NUMBER(atomic_read(&sites[0].passes), 1);
 	CHECK_NUMBER(atomic64_read(&sites[1].hits), 2);
+}
+
+static void the_other_comes_by_at_c(void)
+{
+	meanwhile = NULL;
+	reach_as(&other_task, PLACE_C);
+}
+
+static void the_other_comes_by_at_b_and_later_at_c(void)
+{
+	meanwhile = the_other_comes_by_at_c;
+	reach_as(&other_task, PLACE_B);
+}
+
+/* To a turn of A that waits for any block of the other place (0), or for the one of this number. */
+static void seek_awaited(u32 awaited)
+{
+	do {
+		next_turn();
+		seek_turn(0, false);
+	} while (awaited_block(&sites[1], mixed(site_choice())) != awaited);
+}
+
+static void some_turns_wait_for_one_block_of_the_other_place(void)
+{
+	start_with_sites("50 f A\n60 g B\n68 g B\n");
+	reach_as(&other_task, PLACE_B);
+	reach_as(&other_task, PLACE_C);
+	seek_awaited(sites[1].blocks[1] + 1);
+	waits_seen = 0;
+	meanwhile = the_other_comes_by_at_b_and_later_at_c;
+	reach(PLACE_A);
+	CHECK(!meanwhile && waits_seen == 2);
+	CHECK_NUMBER(atomic_read(&sites[0].passes), 2);
+	CHECK_NUMBER(atomic_read(&sites[0].met), 1);
+	seek_awaited(0);
+	waits_seen = 0;
+	meanwhile = the_other_comes_by_at_b;
+	reach(PLACE_A);
+	CHECK(!meanwhile && waits_seen == 1);
+	CHECK_NUMBER(atomic_read(&sites[0].met), 2);
 }
 
 static void half_of_the_turns_hold_before_the_block_and_half_after_it(void)
@@ -1138,6 +1180,7 @@ int main(void)
 	RUN(the_same_place_is_no_meeting);
 	RUN(at_a_block_of_both_places_two_tasks_meet);
 	RUN(the_task_that_is_held_does_not_meet_itself_but_an_interrupt_of_it_does);
+	RUN(some_turns_wait_for_one_block_of_the_other_place);
 	RUN(half_of_the_turns_hold_before_the_block_and_half_after_it);
 	RUN(both_places_have_their_turns);
 	RUN(a_turn_for_which_nobody_comes_ends);

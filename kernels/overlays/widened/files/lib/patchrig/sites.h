@@ -3,8 +3,10 @@
  * Two places of a claimed race, A and B: a task is held at one of them until another one has come by at the other. Part of
  * widen.c, which says what a block is, who may sleep, and what time it is.
  *
- * One task is held at a time. Whether at A or at B, at which block, and before or after that block, is a turn; the seed and
- * the turn's number decide. A turn ends with its hold, or when nobody has come to be held.
+ * One task is held at a time. Whether at A or at B, at which block, before or after that block, and for what of the other place
+ * it waits, is a turn; the seed and the turn's number decide. A turn ends with its hold, or when nobody has come to be held.
+ * In half of the turns the task waits for any block of the other place, in the others for a certain one: where that is a long
+ * function, what the race needs may be near its end.
  *
  * In the kernel's log, when the meetings have become 1, 2, 4, 8, ..., and at the end (patchrig/on: 0):
  *   patchrig: sites A HITS HOLDS MET PASSES B HITS HOLDS MET PASSES
@@ -20,6 +22,7 @@ struct site {
 	u32 blocks[SITE_BLOCKS_MAX];
 	atomic64_t hits;
 	atomic_t holds, met, passes;
+	atomic_t ends; /* of waits of those who are held here */
 };
 
 static struct site sites[2] = { { .name = 'A' }, { .name = 'B' } };
@@ -28,6 +31,8 @@ static u64 site_turn_began;
 /* The place at which a task is held, from 1, and the task. */
 static u32 site_held;
 static struct task_struct *site_task;
+/* For what it waits: a block of the other place, plus 1; 0: any. */
+static u32 site_awaited;
 /* The turn, plus 1, in which a task is to be held at the next block that it comes to. */
 static u32 site_pending[1 << TURNS_BITS];
 
@@ -46,6 +51,11 @@ static notrace bool held_after_block(u64 choice)
 	return choice >> 1 & 1;
 }
 
+static notrace struct site *other_site(const struct site *site)
+{
+	return &sites[site == sites];
+}
+
 /* Of the blocks that ran, so that no turn waits for one that never does. */
 static notrace u32 wanted_block(const struct site *site, u64 choice)
 {
@@ -58,6 +68,12 @@ static notrace u32 wanted_block(const struct site *site, u64 choice)
 			return number;
 	}
 	return site->blocks[first];
+}
+
+/* Plus 1; 0: any of them. */
+static notrace u32 awaited_block(const struct site *site, u64 random)
+{
+	return random >> 2 & 1 && site->count ? wanted_block(site, mixed(random)) + 1 : 0;
 }
 
 static notrace void next_turn(void)
@@ -81,14 +97,19 @@ static notrace bool passed_since(const struct site *site, int passes)
 	return atomic_read(&site->passes) != passes;
 }
 
-static notrace void wait_for_pass(const struct site *site, int passes)
+static notrace bool has_ended(const struct site *site, int ends)
+{
+	return atomic_read(&site->ends) != ends;
+}
+
+static notrace void wait_for_pass(const struct site *site, int ends)
 {
 	const u64 start = ktime_get_mono_fast_ns(), end = start + (u64)READ_ONCE(hold_us) * NSEC_PER_USEC;
 	const u64 atomic_end = min(end, start + HELD_ATOMIC_US * NSEC_PER_USEC);
 
-	while (!passed_since(site, passes) && ktime_get_mono_fast_ns() < end) {
+	while (!has_ended(site, ends) && ktime_get_mono_fast_ns() < end) {
 		if (may_sleep())
-			wait_event_idle_timeout(race_moved, passed_since(site, passes), msecs_to_jiffies(10));
+			wait_event_idle_timeout(race_moved, has_ended(site, ends), msecs_to_jiffies(10));
 		else if (preemptible() && !accessing_user())
 			be_preempted();
 		else if (ktime_get_mono_fast_ns() < atomic_end)
@@ -111,14 +132,16 @@ static notrace void linger(u64 random)
 
 static notrace void hold_at_site(struct site *site, u64 random)
 {
-	const int passes = atomic_read(&site->passes);
+	const struct site *other = other_site(site);
+	const int passes = atomic_read(&site->passes), ends = atomic_read(&site->ends);
 	u32 meetings;
 
 	if (cmpxchg(&site_held, 0, site - sites + 1))
 		return;
 	WRITE_ONCE(site_task, current);
+	WRITE_ONCE(site_awaited, awaited_block(other, random));
 	atomic_inc(&site->holds);
-	wait_for_pass(site, passes);
+	wait_for_pass(site, ends);
 	if (passed_since(site, passes)) {
 		linger(random);
 		atomic_inc(&site->met);
@@ -169,14 +192,17 @@ static notrace void hold_if_passed(void)
 }
 
 /* Whether somebody is held at the other place, who has now met this one. */
-static notrace bool passed_by(const struct site *site)
+static notrace bool passed_by(const struct site *site, u32 number)
 {
-	const u32 at = READ_ONCE(site_held);
+	const u32 at = READ_ONCE(site_held), awaited = READ_ONCE(site_awaited);
 
 	if (!at || &sites[at - 1] == site || (in_task() && READ_ONCE(site_task) == current))
 		return false;
 	atomic_inc(&sites[at - 1].passes);
-	irq_work_queue(&moment_work);
+	if (!awaited || awaited == number + 1) {
+		atomic_inc(&sites[at - 1].ends);
+		irq_work_queue(&moment_work);
+	}
 	return true;
 }
 
@@ -196,7 +222,7 @@ static notrace void sites_reached(u32 sides, u32 number)
 		if (!is_at(site, sides))
 			continue;
 		atomic64_inc(&site->hits);
-		passed |= passed_by(site);
+		passed |= passed_by(site, number);
 	}
 	if (passed || !in_task() || !may_be_held())
 		return;
