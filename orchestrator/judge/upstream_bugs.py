@@ -127,7 +127,7 @@ UPSTREAM_BUGS = (
         seen=(6, 19, 6),
         since=(6, 18),
         fixed=(7, 1),
-        what="a child sees what its parent writes, after reclaim has put back the entries of a freed folio",
+        what="a child sees what its parent writes, after reclaim has restored the entries of a MADV_FREE folio",
         page="docs/found/free-restored.md",
     ),
     UpstreamBug(
@@ -145,7 +145,7 @@ UPSTREAM_BUGS = (
         seen=(6, 19, 6),
         since=(6, 18),
         fixed=(7, 1),
-        what="mseal() asks for a mapping that begins before itself",
+        what="mseal() passes a range that begins before the mapping that it modifies",
         page="docs/found/mseal.md",
     ),
     UpstreamBug(
