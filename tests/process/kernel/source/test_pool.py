@@ -49,6 +49,10 @@ class Mirror:
         argv = ["gpg", "--homedir", str(self.home), "--batch", "--yes", "--pinentry-mode", "loopback"]
         subprocess.run([*argv, "--passphrase", "", *words], check=True, capture_output=True)
 
+    def end(self) -> None:
+        """gpg has started an agent, which would run on."""
+        subprocess.run(["gpgconf", "--homedir", str(self.home), "--kill", "all"], check=True)
+
     def trust(self, keyring: str) -> None:
         self._gpg("--output", str(self.keyrings / keyring), "--export")
 
@@ -88,7 +92,9 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/local/bin:/usr/bin:/bin")
-        yield Mirror(tmp_path, f"http://127.0.0.1:{server.server_port}")
+        mirror = Mirror(tmp_path, f"http://127.0.0.1:{server.server_port}")
+        yield mirror
+        mirror.end()
         server.shutdown()
         thread.join()
 
