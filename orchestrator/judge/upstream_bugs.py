@@ -149,6 +149,14 @@ UPSTREAM_BUGS = (
         page="docs/found/mseal.md",
     ),
     UpstreamBug(
+        title=re.compile(r"get_mempolicy: other nodes than were set(?:, \d+ times)?"),
+        workloads=frozenset({"policy-cpuset"}),
+        seen=(6, 19, 6),
+        since=(6, 12),
+        what="a memory policy loses the nodes that were set, when the nodes of its cpuset change",
+        page="docs/found/policy-cpuset.md",
+    ),
+    UpstreamBug(
         title=re.compile(r"child: KILL(?:, \d+ times)?"),
         workloads=frozenset({"lru-gen-switch"}),
         seen=(6, 19, 6),
