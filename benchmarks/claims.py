@@ -73,7 +73,7 @@ CLAIMS = (
     Claim(
         name="huge-zero-shrink",
         places="get_huge_zero_folio | shrink_huge_zero_folio_scan",
-        workload="huge-zero-shrink",
+        workload="huge-zero",
         kernel="6.19",
         true=True,
     ),
