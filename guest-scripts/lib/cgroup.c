@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Control groups: see cgroup.h. */
+#define _GNU_SOURCE
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cgroup.h"
@@ -168,4 +172,17 @@ int cgroup_listen(const struct cgroup *cgroup, const char *file, const char *wha
 	if (fd >= 0)
 		close(fd);
 	return event;
+}
+
+bool cgroup_note_end(const struct cgroup *top, _Atomic uint64_t *killed, int status, const char *who)
+{
+	if (!WIFSIGNALED(status))
+		return false;
+	if (WTERMSIG(status) != SIGKILL) {
+		run_error_named(who, sigabbrev_np(WTERMSIG(status)));
+		return false;
+	}
+	if (atomic_fetch_add(killed, 1) + 1 > cgroup_field(top, "memory.events", "oom_kill") && !cgroups_are_v1())
+		run_error_named("SIGKILL", "memory.events has counted fewer");
+	return true;
 }

@@ -48,4 +48,10 @@ void cgroup_reset_peak(const struct cgroup *cgroup, const char *file);
 /* v1 tells by an eventfd that a threshold was crossed, that memory is short, or out. The eventfd; to close it ends it. */
 int cgroup_listen(const struct cgroup *cgroup, const char *file, const char *what);
 
+/*
+ * How a process of the tree ended: by itself, or killed by the OOM killer, and by nobody else. memory.events of the tree's top has counted
+ * that before the signal was sent. `killed` is shared by all who wait for such processes. Whether it was killed.
+ */
+bool cgroup_note_end(const struct cgroup *top, _Atomic uint64_t *killed, int status, const char *who);
+
 #endif

@@ -98,9 +98,10 @@ static void count_pages(struct warden *self)
 	self->desk->swapped = swapped;
 }
 
-static _Noreturn void lodge(struct warden *self)
+static void lodge(void *argument)
 {
-	struct desk *desk = self->desk;
+	struct warden *const self = argument;
+	struct desk *const desk = self->desk;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (!cgroup_enter(&self->room, 0))
@@ -117,7 +118,6 @@ static _Noreturn void lodge(struct warden *self)
 		operations_add(1);
 		desk->done = desk->asked;
 	}
-	_exit(0);
 }
 
 /* --- its warden --- */
@@ -139,26 +139,15 @@ static uint64_t whole_pages(uint64_t bytes)
 	return bytes / PAGE * PAGE;
 }
 
-/* A lodger may be killed by the OOM killer, and by nobody else: memory.events of the whole tree has counted it before the signal. */
-static void note_end(struct warden *self, int status)
-{
-	self->lodger = 0;
-	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
-		count(killed_lodgers, 1);
-		if (atomic_fetch_add(killed, 1) + 1 > cgroup_field(&top, "memory.events", "oom_kill"))
-			run_error_named("SIGKILL", "memory.events has counted fewer");
-	} else if (WIFSIGNALED(status)) {
-		run_error_named("lodger", sigabbrev_np(WTERMSIG(status)));
-	}
-}
-
 static bool has_ended(struct warden *self)
 {
 	int status;
 
 	if (waitpid(self->lodger, &status, WNOHANG) != self->lodger)
 		return false;
-	note_end(self, status);
+	self->lodger = 0;
+	if (cgroup_note_end(&top, killed, status, "lodger"))
+		count(killed_lodgers, 1);
 	return true;
 }
 
@@ -384,11 +373,7 @@ static void move_in(struct warden *self)
 	/* The last one's pages have gone with it. */
 	memset((void *)self->anon.shadow, 0, pages * sizeof(*self->anon.shadow));
 	self->desk->done = self->desk->asked;
-	self->lodger = fork();
-	if (self->lodger < 0)
-		run_fail("fork");
-	if (!self->lodger)
-		lodge(self);
+	self->lodger = child_start(lodge, self);
 	count(lodgers, 1);
 }
 

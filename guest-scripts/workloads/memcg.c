@@ -248,8 +248,9 @@ static void move_house(struct tenant *self)
 		count(moves, 1);
 }
 
-static _Noreturn void tenant_main(struct tenant *self)
+static void tenant_main(void *argument)
 {
+	struct tenant *const self = argument;
 	static void (*const uses[])(struct tenant *) = {
 		use_anonymous, write_shared, use_disk, use_kernel, cut_huge, move_house, write_shared, use_anonymous,
 	};
@@ -270,7 +271,6 @@ static _Noreturn void tenant_main(struct tenant *self)
 	}
 	for (uint64_t i = 0; i < rounds && !run_over(); i++)
 		uses[(i + self->slot + rng_below(&self->rng, 2)) % (sizeof(uses) / sizeof(uses[0]))](self);
-	_exit(0);
 }
 
 /* --- the landlord, a process without threads --- */
@@ -314,21 +314,6 @@ static void limit_hog(const struct cgroup *cgroup, struct rng *rng)
 	cgroup_put(cgroup, "memory.oom.group", rng_below(rng, 2) ? "1" : "0");
 }
 
-/*
- * A tenant may be killed by the OOM killer, and by nobody else: memory.events of the whole tree has counted it then, before the
- * signal was sent.
- */
-static void check_end(int status)
-{
-	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
-		count(killed_tenants, 1);
-		if (atomic_fetch_add(killed, 1) + 1 > cgroup_field(&top, "memory.events", "oom_kill") && !v1)
-			run_error_named("SIGKILL", "memory.events has counted fewer");
-	} else if (WIFSIGNALED(status)) {
-		run_error_named("tenant", sigabbrev_np(WTERMSIG(status)));
-	}
-}
-
 static void await_tenant(unsigned int slot, struct rng *rng)
 {
 	const struct cgroup home = slot_cgroup(slot, slots[slot].life);
@@ -342,7 +327,8 @@ static void await_tenant(unsigned int slot, struct rng *rng)
 			count(moves, 1);
 		sleep_us(2000);
 	}
-	check_end(status);
+	if (cgroup_note_end(&top, killed, status, "tenant"))
+		count(killed_tenants, 1);
 }
 
 static void remove_empty(const struct cgroup *cgroup)
@@ -389,7 +375,6 @@ static void live(struct tenant *tenant, uint32_t life)
 {
 	const unsigned int slot = tenant->slot;
 	int events[3];
-	pid_t child;
 
 	tenant->home = slot_cgroup(slot, life);
 	tenant->is_hog = life % 4 == 3;
@@ -415,11 +400,7 @@ static void live(struct tenant *tenant, uint32_t life)
 	if (tenant->is_hog)
 		limit_hog(&tenant->home, &tenant->rng);
 	slots[slot].life = life;
-	/* Not straight into the slot, which both of them share: each would take itself for what the other one has stored there. */
-	child = fork();
-	if (!child)
-		tenant_main(tenant);
-	slots[slot].tenant = child;
+	slots[slot].tenant = child_start(tenant_main, tenant);
 	await_tenant(slot, &tenant->rng);
 	/* What it was writing when it was killed. */
 	share_finish(&shared_file, slot);

@@ -30,50 +30,14 @@ _POINTS_MOST = 160
 _PARTNERS_MOST = 3
 _PAGE = 4096
 _PARTNERS = (Role.TAKES, Role.PUTS, Role.KILLS, Role.FREES)
-# Structs of which each task has its own, or that are everywhere: no two sides of a race meet in them.
-_NO_OBJECTS = frozenset(
-    (
-        *(
-            "task_struct",
-            "pt_regs",
-            "vm_fault",
-            "callback_head",
-            "list_head",
-            "hlist_head",
-            "bug_entry",
-            "file",
-            "cred",
-        ),
-        *("filename", "seq_file", "mm_walk", "vm_area_struct", "mm_struct", "iov_iter", "kiocb", "scan_control"),
-    )
-)
-# Parts of other structs, and helpers: what a crash is about is around them.
-_PARTS = frozenset(
-    (
-        *(
-            "refcount_struct",
-            "kref",
-            "lockref",
-            "spinlock",
-            "raw_spinlock",
-            "qspinlock",
-            "mutex",
-            "rw_semaphore",
-            "seqcount",
-        ),
-        *(
-            "xarray",
-            "xa_state",
-            "xa_node",
-            "rb_node",
-            "rb_root",
-            "llist_node",
-            "completion",
-            "wait_queue_head",
-            "work_struct",
-        ),
-    )
-)
+# Structs of which each task has its own, or that are everywhere: no two sides of a race meet in them. The last two
+# lines are parts of other structs: what a crash is about is around them.
+_NO_OBJECTS = frozenset((
+    "task_struct", "pt_regs", "vm_fault", "callback_head", "list_head", "hlist_head", "bug_entry", "file", "cred",
+    "filename", "seq_file", "mm_walk", "vm_area_struct", "mm_struct", "iov_iter", "kiocb", "scan_control",
+    "refcount_struct", "kref", "lockref", "spinlock", "raw_spinlock", "qspinlock", "mutex", "rw_semaphore", "seqcount",
+    "xarray", "xa_state", "xa_node", "rb_node", "rb_root", "llist_node", "completion", "wait_queue_head", "work_struct",
+))  # fmt: skip
 # x86: instructions of one byte. Behind the first byte of any other nobody begins to execute.
 _ONE_BYTE = frozenset((*range(0x50, 0x60), *range(0x90, 0xA0), 0xC3, 0xC9, 0xCB, 0xCC, 0xCF, 0xF4, *range(0xF8, 0xFE)))
 
@@ -155,7 +119,7 @@ class _Search:
             pointers = unit.pointers() if unit else {}
             inlined = self.asked.inlined if name == self.asked.crashed[0] else ()
             for one in (*inlined, name.partition(".")[0]):
-                if found := {*pointers.get(one, {}).values()} - _NO_OBJECTS - _PARTS:
+                if found := {*pointers.get(one, {}).values()} - _NO_OBJECTS:
                     return tuple(sorted(found))
         return ()
 
