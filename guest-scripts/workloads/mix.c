@@ -13,10 +13,12 @@
  */
 #define _GNU_SOURCE
 
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,7 +38,7 @@
 #define KILLED_AFTER 4000 /* microseconds, at most */
 /* Of the switcher: 6.12 to 6.19 read large folios in only until zswap is first used. */
 #define ROUNDS_WITHOUT_ZSWAP 6
-#define DEEDS_MAX 40
+#define DEEDS_MAX 48
 #define LRU_GEN "/sys/kernel/mm/lru_gen/enabled"
 #define ZSWAP "/sys/module/zswap/parameters/"
 /* Numbers of regions: of the children's, and so many for each area in turn. */
@@ -157,6 +159,21 @@ static void fork_again_and_again(void *unused)
 	}
 }
 
+/* Of a process that was killed: not by itself, and as the OOM killer's reaper does it. It may have ended by then, or not have begun to. */
+static void release_memory(int process)
+{
+	const int pidfd = (int)syscall(SYS_pidfd_open, process, 0);
+
+	if (pidfd < 0)
+		run_error("pidfd_open", errno);
+	else if (!syscall(SYS_process_mrelease, pidfd, 0))
+		count(counter("released_memories"), 1);
+	else if (errno != ESRCH && errno != EAGAIN && errno != EINVAL && errno != EINTR)
+		run_error("process_mrelease", errno);
+	if (pidfd >= 0)
+		close(pidfd);
+}
+
 /* It is killed in the middle of a fork, mostly: of the new process there is a part, which a swapoff finds. */
 static void kill_forker(struct rng *rng)
 {
@@ -164,6 +181,8 @@ static void kill_forker(struct rng *rng)
 
 	sleep_us(rng_below(rng, KILLED_AFTER));
 	kill(child, SIGKILL);
+	if (rng_below(rng, 2))
+		release_memory(child);
 	waitpid(child, NULL, 0);
 	count(killed_forkers, 1);
 }
