@@ -10,7 +10,8 @@
  *   readers  of the parent's pages bring them in, which leaves the children's entries behind;
  *   counters count on a few more pages, by plain stores and without a pause, while the parent forks: no count is lost, and a child has
  *            the counts of one moment of the fork;
- *   a rival  is a second parent with a crowd of its own, in another process. Both come to where counts overflow at the same time.
+ *   a rival  is a second parent with a crowd of its own, in another process. Both come to where counts overflow at the same time: at the
+ *            same fork, and where they reclaim what all share.
  *
  * None uses MADV_FREE: what one frees Linux 6.19 may take from those that share it (docs/found/); free-forked is its workload.
  */
@@ -353,7 +354,9 @@ static void parent(struct worker *worker)
 
 		prepare_pages(rng);
 		gather(rng, small ? CROWDED + FEW_MORE : crowd);
-		/* Shared by all: only reclaim takes them out now. */
+		/* Shared by all: only reclaim takes them out now, and counts each who has them. */
+		if (rivals && (other_waits() || rng_below(rng, 2)))
+			come_together();
 		reclaim(pages * PAGE);
 		wait_for_swapoff(100000);
 		/* Or it goes on: with new pages of the parent's that few share, and others that all do. */
