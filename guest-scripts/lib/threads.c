@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +19,8 @@
 
 /* Workloads have a page on the stack now and then. */
 #define STACK_SIZE ((128u << 10) + PAGE)
+/* Ten times the share of others, and not all. */
+#define URGENT_NICE (-10)
 
 struct start {
 	void (*body)(struct worker *);
@@ -85,6 +88,13 @@ void threads_join(struct threads *threads)
 	for (unsigned int i = 0; i < threads->count; i++)
 		pthread_join(threads->ids[i], NULL);
 	threads->count = 0;
+}
+
+void thread_is_urgent(void)
+{
+	/* Of this thread, as setpriority(2) says of Linux. */
+	if (setpriority(PRIO_PROCESS, 0, URGENT_NICE))
+		run_fail("setpriority");
 }
 
 int child_start(void (*body)(void *), void *argument)
