@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "accounting.h"
@@ -23,8 +22,6 @@
 #define GAP_PAUSE 10000
 /* More than a CPU may have counted for itself alone. */
 #define STAYING_PAGES 256
-/* Each is two changes: twice as many as eight CPUs may have. */
-#define STIRS 512
 
 /* Figures that come back to what they were, once the kernel is at rest. The host judges; this is how long to wait at most. */
 static const char *const EXACT[] = {
@@ -39,17 +36,6 @@ static const char *const SWAPPED[] = {
 	"vmstat.nr_swapcached", "zswap.stored_pages", "zswap.pool_total_size", "cgroup.memory.swap.current",
 	"cgroup.memory.zswap.current", "cgroup.stat.swapcached", "cgroup.stat.zswapped", "cgroup.stat.swap",
 };
-
-/* The same one again and again: the cgroup may be at its limit. */
-static void touch_page(unsigned int times)
-{
-	char *const memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	for (unsigned int i = 0; memory != MAP_FAILED && i < times; i++) {
-		*(volatile char *)memory = 1;
-		madvise(memory, PAGE, MADV_DONTNEED);
-	}
-}
 
 static uint64_t rise(const struct accounting *before, const struct accounting *now, const char *name)
 {
@@ -81,28 +67,6 @@ static bool back(const struct accounting *before, const struct accounting *now)
 	       rise(before, now, "cgroup.stat.shmem_thp") <= files_kib * 1024;
 }
 
-/*
- * A read of memory.stat takes the counts of all CPUs into account only when there are more than 64 changes to each of them
- * (memcg_vmstats_needs_flush()), or else what was so two seconds ago: so here are some, in a process that goes at once.
- */
-static void stir_cgroup(void)
-{
-	char path[300];
-	pid_t child;
-
-	if (!shared->cgroup[0])
-		return;
-	child = fork();
-	if (child > 0)
-		waitpid(child, NULL, 0);
-	if (child)
-		return;
-	snprintf(path, sizeof(path), "%s/cgroup.procs", shared->cgroup);
-	if (put_text(path, "0"))
-		touch_page(STIRS);
-	_exit(0);
-}
-
 /* Nothing of the load is there before it: pages that are, are on their way out, and would hide as many later. */
 static bool at_rest(enum moment moment)
 {
@@ -117,7 +81,7 @@ static void take(struct accounting *accounting)
 {
 	const struct kernel_counters none = { 0 };
 
-	stir_cgroup();
+	cgroup_stir();
 	/*
 	 * Folios on the way to an LRU list wait in batches of a CPU with a reference each; lru_add_drain_all() is called here. Caches
 	 * are dropped, too: what is left of free pages and slab then is comparable.
@@ -193,6 +157,8 @@ void accounting_settle(enum moment moment)
 		shared->swap_stays = true;
 		take(now);
 	}
+	if (moment == AFTER_LOAD)
+		held_pages_read(&now->figures);
 	now->taken = true;
 }
 

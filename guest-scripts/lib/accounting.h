@@ -33,6 +33,14 @@ bool swap_gap(int64_t *kib);
 /* left-pages.c: pages of user space that are charged to the load's cgroup; without the swap cache where swap_stays */
 void left_pages_read(struct kernel_counters *figures);
 
+/* cgroup-statistics.c */
+/* So that the next read of memory.stat has what each CPU has counted for itself. */
+void cgroup_stir(void);
+/* What memory.stat lacks of the pages that a process in the cgroup has: it can't say less than that. */
+void held_pages_read(struct kernel_counters *figures);
+/* One look: adds the figures. False: something is lacking. For held_pages_read(). */
+bool held_pages_are_counted(struct kernel_counters *figures, uint64_t bytes);
+
 /* negative-totals.c */
 /* Adds what each CPU has counted for itself to the kernel's totals, and takes the totals that are below zero. */
 void totals_refresh(struct accounting *accounting);

@@ -60,12 +60,23 @@ class Figure:
     promise: str
     back: Back = Back.NO_MORE
     files: bool = False  # pages of tmpfs files count, too
-    comes_with_use: bool = False  # before the first use there is no file that has it, and it is 0
+    comes_with_use: bool = False  # where it was not read before the load, it was 0
 
 
 def _stat(name: str, *, files: bool = False) -> Figure:
     return Figure(
         name=f"cgroup.stat.{name}", what=f"{name} of memory.stat", unit="bytes", promise=_CHARGED, files=files
+    )
+
+
+def _lacks(name: str, promise: str) -> Figure:
+    return Figure(
+        name=f"cgroup.stat_lacks.{name}",
+        what=f"what {name} of memory.stat lacks of the pages of a process in the cgroup",
+        unit="bytes",
+        promise=f"cgroup-v2.rst, memory.stat, {name}: {promise}",
+        back=Back.ZERO,
+        comes_with_use=True,
     )
 
 
@@ -121,6 +132,9 @@ EXACT = (
     ),
     *(_stat(name) for name in ("anon", "rss", "swapcached", "zswapped", "swap", "anon_thp")),
     *(_stat(name, files=True) for name in ("shmem", "shmem_thp")),
+    _lacks("anon", "memory used in anonymous mappings"),
+    _lacks("file", "memory used to cache filesystem data, including tmpfs and shared memory"),
+    _lacks("shmem", "cached filesystem data that is swap-backed, such as shared anonymous mappings"),
     Figure(
         name=UNMAPPED,
         what="the number of the load's pages that nobody maps",
