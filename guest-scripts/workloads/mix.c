@@ -32,9 +32,10 @@
 
 #define ACTORS_MAX 8
 #define FORK_ONE_IN 24
-/* Of the forks: so many children at once, which end at once, and a process that is killed while it forks. */
+/* Of the forks: so many children at once, which end at once, and so many processes that are killed while they fork, one after the other. */
 #define STORM_ONE_IN 3
 #define STORM 4
+#define KILLED 6
 #define KILLED_AFTER 4000 /* microseconds, at most */
 /* Of the switcher: 6.12 to 6.19 read large folios in only until zswap is first used. */
 #define ROUNDS_WITHOUT_ZSWAP 6
@@ -232,7 +233,8 @@ static void do_step(struct actor *actor, struct rng rng)
 		fork_child(actor);
 	if (forks_now && rng_below(&step.rng, STORM_ONE_IN) == 0) {
 		storm();
-		kill_forker(&step.rng);
+		for (unsigned int i = 0; i < KILLED && !run_over(); i++)
+			kill_forker(&step.rng);
 	}
 	if (!choose_area(&step, actor, deed->kinds))
 		return;
