@@ -14,14 +14,13 @@
 #define _GNU_SOURCE
 
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "area-ways.h"
 #include "deeds.h"
+#include "killed-fork.h"
 #include "paging.h"
 #include "run.h"
 #include "textfile.h"
@@ -32,7 +31,6 @@
 /* Of the forks: so many children at once, which end at once, and a process that is killed while it forks. */
 #define STORM_ONE_IN 3
 #define STORM 4
-#define KILLED_AFTER 4000 /* microseconds, at most */
 /* Of the switcher: 6.12 to 6.19 read large folios in only until zswap is first used. */
 #define ROUNDS_WITHOUT_ZSWAP 6
 #define DEEDS_MAX 40
@@ -143,30 +141,6 @@ static void storm(void)
 	count(storms, 1);
 }
 
-static void fork_again_and_again(void *unused)
-{
-	(void)unused;
-	while (!run_over()) {
-		const pid_t child = fork();
-
-		if (!child)
-			_exit(0);
-		if (child > 0)
-			waitpid(child, NULL, 0);
-	}
-}
-
-/* It is killed in the middle of a fork, mostly: of the new process there is a part, which a swapoff finds. */
-static void kill_forker(struct rng *rng)
-{
-	const int child = child_start(fork_again_and_again, NULL);
-
-	sleep_us(rng_below(rng, KILLED_AFTER));
-	kill(child, SIGKILL);
-	waitpid(child, NULL, 0);
-	count(killed_forkers, 1);
-}
-
 static void fork_child(struct actor *actor)
 {
 	child_reap(&actor->child);
@@ -203,7 +177,8 @@ static void do_step(struct actor *actor, struct rng rng)
 		fork_child(actor);
 	if (forks_now && rng_below(&step.rng, STORM_ONE_IN) == 0) {
 		storm();
-		kill_forker(&step.rng);
+		fork_until_killed(&step.rng);
+		count(killed_forkers, 1);
 	}
 	if (!choose_area(&step, actor, deed->kinds))
 		return;
