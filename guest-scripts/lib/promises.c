@@ -34,6 +34,7 @@ static const struct promise PROMISES[] = {
 	{ "UFFDIO_CONTINUE", "ioctl_userfaultfd(2), UFFDIO_CONTINUE: none of the reasons that it gives for this errno holds" },
 	{ "UFFDIO_UNREGISTER", "ioctl_userfaultfd(2), UFFDIO_UNREGISTER: none of the reasons that it gives for this errno holds" },
 	{ "UFFDIO_REGISTER", "ioctl_userfaultfd(2), UFFDIO_REGISTER: none of the reasons that it gives for this errno holds" },
+	{ "userfaultfd", "userfaultfd(2): none of the reasons that it gives for this errno holds" },
 	{ "swapon by two", "swapon(2): one of two callers has it, and for the other it is in use: EBUSY" },
 	{ "swapoff by two", "swapoff(2): one of two callers has swapped it off, and for the other it is no swap area any more: EINVAL" },
 	{ "swapon of what", "swapon(2): EINVAL is for what is no swap area, EBUSY for one that is in use" },
