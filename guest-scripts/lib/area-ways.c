@@ -23,12 +23,14 @@
 #endif
 
 #define MEMORY "/proc/self/mem"
+#define RELEASE "/proc/sys/kernel/osrelease"
 #define SPLIT "/sys/kernel/debug/split_huge_pages"
 #define POKES_MOST 100
 /* Of the parts of an anonymous folio, which never has two pages, and of one that is smaller than a huge page. */
 #define ORDER_LEAST 2
 #define ORDER_MOST 3
 #define ORDER_MOST_OF_HUGE 8
+#define NOT_HUGE "madvise(2), MADV_NOHUGEPAGE: memory in the range is not backed by huge pages; proc_pid_smaps(5), what is mapped by them"
 #define PARTS "proc_pid_smaps(5): Rss is what of the mapping is in memory, Swap what of it is swapped out"
 
 /* 6.19 takes an entry that went and came back for a lack of memory, which is EIO here: so it is tried again. */
@@ -155,30 +157,38 @@ void area_allocate(const struct area *area, size_t first, size_t count)
 		run_error("fallocate", errno);
 }
 
-/* Sums of the mappings that lie in the area, in KiB. */
-struct report {
-	uint64_t size, resident, swapped;
+/* A line of smaps, and the sum of what it says of some mappings, in KiB. */
+struct field {
+	const char *name;
+	uint64_t kib;
 };
 
-static bool read_report(const struct area *area, struct report *report)
+static void add_line(const char *line, struct field *fields, size_t count_)
 {
-	const uint64_t first = (uintptr_t)area->base;
-	uint64_t start, end, value;
+	for (size_t i = 0; i < count_; i++) {
+		const size_t length = strlen(fields[i].name);
+		uint64_t value;
+
+		if (!strncmp(line, fields[i].name, length) && sscanf(line + length, ": %" SCNu64, &value) == 1)
+			fields[i].kib += value;
+	}
+}
+
+/* Of the mappings that lie in the range. False: there is none. */
+static bool read_smaps(const void *range, size_t length, struct field *fields, size_t count_)
+{
+	const uint64_t first = (uintptr_t)range;
 	bool inside = false, any = false;
+	uint64_t start, end;
 	char line[256];
 	FILE *file = fopen("/proc/self/smaps", "re");
 
-	memset(report, 0, sizeof(*report));
 	while (file && fgets(line, sizeof(line), file)) {
 		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &start, &end) == 2) {
-			inside = first <= start && end <= first + area->length;
+			inside = first <= start && end <= first + length;
 			any |= inside;
-		} else if (inside && sscanf(line, "Size: %" SCNu64, &value) == 1)
-			report->size += value;
-		else if (inside && sscanf(line, "Rss: %" SCNu64, &value) == 1)
-			report->resident += value;
-		else if (inside && sscanf(line, "Swap: %" SCNu64, &value) == 1)
-			report->swapped += value;
+		} else if (inside)
+			add_line(line, fields, count_);
 	}
 	if (file)
 		fclose(file);
@@ -197,21 +207,61 @@ static uint64_t written_kib(const struct area *area)
 
 void area_report(const struct area *area)
 {
+	enum { SIZE, RESIDENT, SWAPPED, FIELDS };
+	struct field of[FIELDS] = { { "Size", 0 }, { "Rss", 0 }, { "Swap", 0 } };
 	const uint64_t least = written_kib(area);
 	char expected[80], seen[100];
-	struct report report;
 	uint64_t sum;
 
-	if (!read_report(area, &report))
+	if (!read_smaps(area->base, area->length, of, FIELDS))
 		return;
-	sum = report.resident + report.swapped;
+	sum = of[RESIDENT].kib + of[SWAPPED].kib;
 	/* Of a mapping that is part of a larger one there is no report. */
-	if (sum <= report.size && (sum >= least || report.size * 1024 != area->length))
+	if (sum <= of[SIZE].kib && (sum >= least || of[SIZE].kib * 1024 != area->length))
 		return;
 	snprintf(expected, sizeof(expected), "Rss and Swap are Size at most, and %" PRIu64 " kB at least", least);
-	snprintf(seen, sizeof(seen), "Size %" PRIu64 " kB, Rss %" PRIu64 " kB, Swap %" PRIu64 " kB", report.size, report.resident,
-		 report.swapped);
+	snprintf(seen, sizeof(seen), "Size %" PRIu64 " kB, Rss %" PRIu64 " kB, Swap %" PRIu64 " kB", of[SIZE].kib, of[RESIDENT].kib,
+		 of[SWAPPED].kib);
 	run_mismatch(0, KIND_WRONG, PARTS, expected, seen);
+}
+
+/* Linux 6.12: before, a fault maps a huge page of a file as one wherever it finds it (2b0f922323cc). */
+static bool keeps_huge_pages_out(void)
+{
+	unsigned int major = 0, minor = 0;
+	FILE *file = fopen(RELEASE, "re");
+
+	if (file && fscanf(file, "%u.%u", &major, &minor) != 2)
+		major = 0;
+	if (file)
+		fclose(file);
+	return major > 6 || (major == 6 && minor >= 12);
+}
+
+static void check_no_huge_page(const void *memory, size_t length)
+{
+	struct field of[] = { { "FilePmdMapped", 0 }, { "ShmemPmdMapped", 0 } };
+	char seen[80];
+
+	if (!read_smaps(memory, length, of, 2) || !(of[0].kib + of[1].kib))
+		return;
+	snprintf(seen, sizeof(seen), "FilePmdMapped %" PRIu64 " kB, ShmemPmdMapped %" PRIu64 " kB", of[0].kib, of[1].kib);
+	run_mismatch(0, KIND_WRONG, NOT_HUGE, "a mapping with MADV_NOHUGEPAGE, without huge pages", seen);
+}
+
+void area_view(struct area *area, size_t first, size_t pages)
+{
+	uint8_t *const view = map_file(area->fd, area->length);
+	/* EINVAL: the kernel has no huge pages. */
+	const bool advised = !madvise(view, area->length, MADV_NOHUGEPAGE);
+
+	record_history = area->history;
+	for (size_t page = first; page < first + pages; page++)
+		oracle_verify(&area->oracle, page, view + page * PAGE, page % 4 == 0);
+	if (advised && keeps_huge_pages_out())
+		check_no_huge_page(view, area->length);
+	if (munmap(view, area->length))
+		run_error("munmap", errno);
 }
 
 /* `offset`: in the folio; there it is cut, and what is apart from it stays as large as it can. -1: in equal parts. */

@@ -23,6 +23,12 @@ void area_allocate(const struct area *area, size_t first, size_t count);
  */
 void area_report(const struct area *area);
 
+/*
+ * By another mapping of the file, for as long as this takes: it shows what the file holds, and maps no huge page of it, as it has
+ * MADV_NOHUGEPAGE. Files only.
+ */
+void area_view(struct area *area, size_t first, size_t pages);
+
 /* Large folios are split to single pages, wherever they are. False: this kernel does not do that when asked. */
 bool area_split(const struct area *area, size_t first, size_t count, struct rng *rng);
 /*

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/userfaultfd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -32,6 +33,7 @@
 #define LARGE_FOLIO ((size_t)65536)
 #define ALLOCATED "stat(2), st_blocks: the blocks of the file; each of its pages has been read, and is there"
 #define NO_HOLE "lseek(2), SEEK_DATA and SEEK_HOLE: a hole reads as zeros; this page has been written"
+#define CLOSED "userfaultfd(2): with its last file descriptor the ranges of a userfaultfd are unregistered; pagemap.rst, bit 57"
 #define UNREGISTERED "ioctl_userfaultfd(2), UFFDIO_UNREGISTER: userfaultfd watches the range no longer; pagemap.rst, bit 57"
 #define NOT_REGISTERED "userfaultfd(2): without UFFD_FEATURE_EVENT_REMAP a range that mremap() moves is registered no longer; pagemap.rst"
 
@@ -388,12 +390,35 @@ static void check_unprotected(const struct area *area, const char *promise, cons
 	}
 }
 
-void area_register_anew(struct area *area)
+/* While a userfaultfd of its own has it. Nobody writes meanwhile: none of its writes would be served. */
+static void protect_and_close(struct area *area, size_t first, size_t pages)
+{
+	const int own = area->uffd, uffd = uffd_open(area_is(area, FILES) ? UFFD_FEATURE_WP_HUGETLBFS_SHMEM : 0);
+
+	if (uffd < 0) {
+		run_error("userfaultfd", errno);
+		return;
+	}
+	uffd_register(uffd, area->base, area->length);
+	area->uffd = uffd;
+	uffd_protect(area, first, pages, true);
+	area->uffd = own;
+	close(uffd);
+	check_unprotected(area, CLOSED, "no page is write-protected after its userfaultfd was closed");
+	count(counter("closed_userfaultfds"), 1);
+}
+
+void area_register_anew(struct area *area, size_t first, size_t pages, bool by_another)
 {
 	if (area->uffd < 0)
 		return;
 	uffd_unregister(area->uffd, area->base, area->length);
 	check_unprotected(area, UNREGISTERED, "no page is write-protected after UFFDIO_UNREGISTER");
+	if (by_another) {
+		forks_hold();
+		protect_and_close(area, first, pages);
+		forks_go_on();
+	}
 	uffd_register(area->uffd, area->base, area->length);
 }
 

@@ -93,8 +93,11 @@ void area_free(struct area *area, size_t first, size_t count);
 void area_free_all(struct area *area);
 /* Unmapped and mapped again at the same addresses, at once: anonymous memory is zeros then. */
 void area_renew(struct area *area);
-/* Taken out of its userfaultfd, and registered with it again: no page is write-protected any more. Nothing where it has none. */
-void area_register_anew(struct area *area);
+/*
+ * Taken out of its userfaultfd, and registered with it again: no page is write-protected any more. With `by_another` a userfaultfd of its own
+ * protects some pages in between, and is closed. Nothing where it has none.
+ */
+void area_register_anew(struct area *area, size_t first, size_t pages, bool by_another);
 /* To other addresses, by mremap(), every second time across the border of a page table; with `leave` the old ones stay mapped, and empty, until they are unmapped. False: not possible. */
 bool area_shift(struct area *area, bool leave);
 /*

@@ -234,9 +234,14 @@ static void do_seek(struct step *step)
 	area_seek(step->area);
 }
 
+static void do_view(struct step *step)
+{
+	area_view(step->area, step->first, step->count);
+}
+
 static void do_register_anew(struct step *step)
 {
-	area_register_anew(step->area);
+	area_register_anew(step->area, step->first, step->count, rng_below(&step->rng, 2));
 }
 
 static void do_split(struct step *step)
@@ -344,6 +349,7 @@ const struct deed deeds[] = {
 	{ "allocate", 2, FILES, do_allocate, false },
 	{ "report", 1, ANONYMOUS, do_report, false },
 	{ "seek", 2, FILES, do_seek, false },
+	{ "view", 2, FILES, do_view, false },
 	{ "registeranew", 2, ANONYMOUS | FILES, do_register_anew, false },
 	{ "split", 2, LARGE, do_split, false },
 	{ "pieces", 1, LARGE_ANONYMOUS, do_pieces, false },

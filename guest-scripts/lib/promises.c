@@ -48,6 +48,7 @@ static const struct promise PROMISES[] = {
 	{ "unlink", "unlink(2): none of the reasons that it gives for this errno holds" },
 	{ "shmctl", "shmctl(2): none of the reasons that it gives for this errno holds" },
 	{ "write to /proc/self/clear_refs", "proc_pid_clear_refs(5): it can be written by its process" },
+	{ "userfaultfd", "userfaultfd(2): none of the reasons that it gives for this errno holds" },
 	{ "swapon by two", "swapon(2): one of two callers has it, and for the other it is in use: EBUSY" },
 	{ "swapoff by two", "swapoff(2): one of two callers has swapped it off, and for the other it is no swap area any more: EINVAL" },
 	{ "swapon of what", "swapon(2): EINVAL is for what is no swap area, EBUSY for one that is in use" },

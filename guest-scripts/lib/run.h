@@ -135,6 +135,9 @@ int child_start(void (*body)(void *), void *argument);
 void child_join(int child);
 /* The same, and then there is none; nothing where there is none. */
 void child_reap(int *child);
+/* No child is started in between: it would have each file that is open then, and keep it open. */
+void forks_hold(void);
+void forks_go_on(void);
 
 /* Children of one role: body(&number) in each, with numbers from 0. */
 #define CHILDREN_MAX 16

@@ -97,10 +97,26 @@ void thread_is_urgent(void)
 		run_fail("setpriority");
 }
 
+/* Taken for reading by each who forks. */
+static pthread_rwlock_t forking = PTHREAD_RWLOCK_INITIALIZER;
+
+void forks_hold(void)
+{
+	pthread_rwlock_wrlock(&forking);
+}
+
+void forks_go_on(void)
+{
+	pthread_rwlock_unlock(&forking);
+}
+
 int child_start(void (*body)(void *), void *argument)
 {
-	const pid_t child = fork();
+	pid_t child;
 
+	pthread_rwlock_rdlock(&forking);
+	child = fork();
+	pthread_rwlock_unlock(&forking);
 	if (child < 0)
 		run_fail("fork");
 	if (child)

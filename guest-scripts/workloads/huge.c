@@ -50,7 +50,8 @@ static counter_t *fills, *whole_outs, *shifts, *forks, *looks, *whole_moves;
 /* Those of deeds.h that need no other area, and no userfaultfd. */
 static const char *const deed_names[] = {
 	"write", "pin", "pageout", "out", "look", "cold", "willneed", "drop", "free", "unmap", "protect",
-	"lock", "mincore", "collapse", "populate", "guard", "ask", "poke", "splice", "report", "seek", "split", "pieces", "return", "allocate",
+	"lock", "mincore", "collapse", "populate", "guard", "ask", "poke", "splice", "report", "seek", "view", "split", "pieces", "return",
+	"allocate",
 };
 
 /*

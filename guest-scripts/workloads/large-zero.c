@@ -6,7 +6,8 @@
  *   walkers     fill groups anew, have them paged out, and touch one page. Paged out one by one, the pages of a group come to lie
  *               side by side on the device, zeros among them, and look as if they had been one large folio;
  *   file owners punch holes of any size and place into groups that are in memory or out, and now and then of a whole group;
- *   readers     one for each file owner, read a page of a group at the moment in which the owner punches a hole where it is;
+ *   partners    one for each file owner, read a page of a group at the moment in which the owner punches a hole where it is; or they write
+ *               pages beside the hole, which is in a group that was empty, and page the group out;
  *   lookers     read pages of all of them meanwhile;
  *   a switcher  turns zswap on and off, above synchronous devices, and lets it refuse what it can't compress: then it has stored
  *               some pages of a folio when it comes to one that it refuses. It begins late: 6.12 to 6.19 read large folios in only
@@ -51,16 +52,18 @@ static const struct number_option options[] = {
 
 /* Of the walkers, then of the file owners; and for each walker some pages that only take slots. */
 static struct area areas[OWNERS_MAX], fillers[OWNERS_MAX];
-static counter_t *mixed_groups, *aligned_mixed_groups, *whole_groups, *holes, *looks, *switches, *refused, *encounters;
+static counter_t *mixed_groups, *aligned_mixed_groups, *whole_groups, *holes, *looks, *switches, *refused, *encounters, *written_beside;
 
-/* A file owner and its reader, and the page that this one reads. */
+/* A file owner and its partner, and what this one does: reads a page, or has the pages of a group that are outside of a hole. */
 static struct encounter {
 	struct meeting meeting;
-	const struct area *area;
+	struct area *area;
 	size_t page;
+	bool writes;
+	size_t group, hole, behind; /* first pages: of the group, of the hole, and behind that */
 } together[OWNERS_MAX];
 
-/* Of all but the readers: each drops its pages, then zswap is switched on. */
+/* Of all but the partners: each drops its pages, then zswap is switched on. */
 static struct meeting before_zswap;
 static _Atomic bool zswap_is_due, refusing;
 
@@ -256,6 +259,7 @@ static void cut_while_read(struct area *area, struct encounter *encounter, struc
 	const size_t first = rng_below(rng, groups) * group_pages();
 
 	encounter->area = area;
+	encounter->writes = false;
 	encounter->page = first + rng_below(rng, group_pages());
 	if (rng_below(rng, 4)) {
 		refill(area, first, some_pages(rng));
@@ -274,6 +278,35 @@ static void cut_while_read(struct area *area, struct encounter *encounter, struc
 		area_verify(area, first + rng_below(rng, group_pages()), true);
 }
 
+/*
+ * Part of a group that was empty: a write beside the hole may get a large folio that lies in the hole, too, and have it swapped out, at any
+ * moment of the call. What is outside of the hole stays.
+ */
+static void cut_while_written(struct area *area, struct encounter *encounter, struct rng *rng)
+{
+	const size_t first = rng_below(rng, groups) * group_pages(), hole = rng_between(rng, 1, group_pages() - 1);
+	const size_t behind = rng_between(rng, hole + 1, group_pages());
+
+	encounter->area = area;
+	encounter->writes = true;
+	encounter->group = first;
+	encounter->hole = first + hole;
+	encounter->behind = first + behind;
+	area_note(area, "hole beside", first + hole, behind - hole);
+	area_drop(area, first, group_pages());
+	if (!meet(&encounter->meeting))
+		return;
+	/* Once its own pages are there, the group is not empty any more. */
+	if (rng_below(rng, 4))
+		sleep_us(rng_below(rng, 300));
+	area_drop(area, first + hole, behind - hole);
+	if (!meet(&encounter->meeting))
+		return;
+	count(written_beside, 1);
+	for (size_t page = first; page < first + group_pages() && !run_over(); page++)
+		area_verify(area, page, page % 4 == 0);
+}
+
 /* A fault waits until the hole is done (shmem_fault()); read(2) does not. */
 static void read_page(const struct encounter *encounter, bool by_fault)
 {
@@ -285,15 +318,39 @@ static void read_page(const struct encounter *encounter, bool by_fault)
 		run_error("pread", errno);
 }
 
-static void reader(struct worker *worker)
+/* Before the hole or behind it, where there is a page. */
+static size_t page_beside(const struct encounter *encounter, struct rng *rng)
+{
+	const size_t after = encounter->group + group_pages() - encounter->behind, before = encounter->hole - encounter->group;
+	const size_t which = rng_below(rng, before + after);
+
+	return which < before ? encounter->group + which : encounter->behind + which - before;
+}
+
+/* A fault outside of the hole does not wait for it. */
+static void write_beside(const struct encounter *encounter, struct rng *rng)
+{
+	struct area *const area = encounter->area;
+
+	for (uint64_t writes = rng_between(rng, 1, 3); writes; writes--)
+		area_write(area, page_beside(encounter, rng), 0);
+	if (rng_below(rng, 4))
+		page_out(area_page(area, encounter->group), LARGE);
+}
+
+static void partner(struct worker *worker)
 {
 	struct encounter *encounter = &together[worker->index];
+	struct rng *rng = &worker->rng;
 
 	while (meet(&encounter->meeting)) {
 		/* A hole takes its time before it comes to the swap entries. */
-		if (rng_below(&worker->rng, 4))
-			sleep_us(rng_below(&worker->rng, 1500));
-		read_page(encounter, !rng_below(&worker->rng, 4));
+		if (rng_below(rng, 4))
+			sleep_us(rng_below(rng, 1500));
+		if (encounter->writes)
+			write_beside(encounter, rng);
+		else
+			read_page(encounter, !rng_below(rng, 4));
 		meet(&encounter->meeting);
 	}
 }
@@ -318,7 +375,10 @@ static void file_owner(struct worker *worker)
 		for (size_t page = 0; page < area->pages && !run_over(); page++)
 			area_verify(area, page, rng_below(rng, 4) == 0);
 		for (uint64_t holes = rng_between(rng, 1, 4 * groups); holes && !run_over(); holes--)
-			cut_while_read(area, &together[worker->index], rng);
+			if (rng_below(rng, 3))
+				cut_while_read(area, &together[worker->index], rng);
+			else
+				cut_while_written(area, &together[worker->index], rng);
 	}
 }
 
@@ -406,6 +466,7 @@ static void setup(void)
 	switches = counter("zswap_switches");
 	refused = counter("groups_to_refuse");
 	encounters = counter("holes_while_read");
+	written_beside = counter("holes_while_written");
 	before_zswap.parties = walkers + owners + lookers + 1;
 	for (uint64_t i = 0; i < owners; i++)
 		together[i].meeting.parties = 2;
@@ -424,7 +485,7 @@ static void load(void)
 
 	threads_add(&threads, walkers, walker, NULL);
 	threads_add(&threads, owners, file_owner, NULL);
-	threads_add(&threads, owners, reader, NULL);
+	threads_add(&threads, owners, partner, NULL);
 	threads_add(&threads, lookers, looker, NULL);
 	threads_add(&threads, 1, switcher, NULL);
 	threads_join(&threads);

@@ -5,9 +5,9 @@
  *               swap cache, from an asynchronous one it finds it there, just written; either way it maps all pages;
  *   visitors    touch the pages of others' groups at the same time;
  *   file owners read one page of a group of a memory file whose entry is one large one: shmem_swapin_folio() brings all
- *               of it back, or splits the entry where only a small folio is to be had;
- *   a mover     asks UFFDIO_MOVE for pages whose folio is in the swap cache and large: EBUSY. Once it has left the
- *               cache, the entries move one by one;
+ *               of it back, or splits the entry where only a small folio is to be had; and touch pages of a folio that is mapped in part;
+ *   two movers  ask UFFDIO_MOVE for pages of the same folios, each for its own: in memory, where the folio is split first; in the swap
+ *               cache, where it is busy; once it has left the cache, the entries move one by one;
  *   a compactor moves folios, in the swap cache and out of it.
  * swapoff brings pages back one by one, so groups are given up and filled anew all the time. Whether a group is large
  * again is for the kernel to say; the counters tell how often it was.
@@ -50,12 +50,13 @@ struct slice {
 };
 
 static struct slice slices[SLICES_MAX]; /* of the walkers, then of the file owners */
-/* The mover's: one set of records, in one of two areas. */
+/* The movers': one set of records, in one of two areas. They meet before each move and after it. */
 static struct region moving;
 static uint8_t *target;
+static struct meeting movers = { .parties = 2 };
 static int uffd;
 static counter_t *past_cache, *from_cache, *file_whole, *file_split, *move_busy, *moved, *moved_swapped, *move_again;
-static counter_t *punches;
+static counter_t *punches, *unmapped_pages;
 
 /* Each CPU stays with the device that it wrote to last: who stayed with one CPU might never see another device. */
 static void hop(struct rng *rng)
@@ -198,6 +199,21 @@ static void punch(struct slice *slice, size_t group)
 	operations_add(GROUP);
 }
 
+/* The file keeps them. Whether the next touch is a write decides which pages the kernel maps with it. */
+static void unmap_some(struct slice *slice, size_t group, struct rng *rng)
+{
+	const size_t first = rng_below(rng, GROUP), number = rng_between(rng, 1, GROUP - first), page = group * GROUP + first;
+
+	if (madvise(region_page(&slice->region, page), number * PAGE, MADV_DONTNEED))
+		run_error("MADV_DONTNEED", errno);
+	for (size_t i = page; i < page + number && !run_over(); i++)
+		if (rng_below(rng, 2))
+			region_write(&slice->region, i, 0);
+		else
+			region_verify(&slice->region, i, false);
+	count(unmapped_pages, number);
+}
+
 static void file_owner(struct worker *worker)
 {
 	struct slice *slice = worker->argument;
@@ -211,6 +227,9 @@ static void file_owner(struct worker *worker)
 			else
 				/* Only mapped pages are paged out on request. */
 				verify_group(&slice->region, group, rng);
+		for (size_t group = 0; group < groups && !run_over(); group++)
+			if (rng_below(rng, 2))
+				unmap_some(slice, group, rng);
 		page_out_fully(slice->region.base, groups * GROUP * PAGE, 3);
 		for (size_t group = 0; group < groups && !run_over(); group++) {
 			read_one(slice, group, rng);
@@ -254,9 +273,10 @@ static bool is_legal(int error, size_t page)
 	return true;
 }
 
-static void move_group(size_t group)
+/* Every second page, from this one on. */
+static void move_half(size_t first)
 {
-	for (size_t page = group * GROUP; page < (group + 1) * GROUP && !run_over(); page++) {
+	for (size_t page = first; page / GROUP == first / GROUP && !run_over(); page += 2) {
 		struct uffdio_move move = {
 			.dst = (uintptr_t)target + page * PAGE,
 			.src = (uintptr_t)region_page(&moving, page),
@@ -287,10 +307,26 @@ static void verify_moving(void)
 		region_verify_at(&moving, page, has_moved(page) ? target + page * PAGE : region_page(&moving, page), true);
 }
 
-static void move_all(void)
+/* Both at the same time, group by group. */
+static void move_own(unsigned int mover)
 {
 	for (size_t group = 0; group < groups; group++)
-		move_group(group);
+		move_half(group * GROUP + mover);
+}
+
+static bool move_together(unsigned int mover)
+{
+	if (!meet(&movers))
+		return false;
+	move_own(mover);
+	return meet(&movers);
+}
+
+static void second_mover(struct worker *worker)
+{
+	(void)worker;
+	while (move_together(1))
+		;
 }
 
 static void mover(struct worker *worker)
@@ -299,15 +335,16 @@ static void mover(struct worker *worker)
 
 	while (!run_over()) {
 		hop(&worker->rng);
-		page_out(moving.base, length);
 		/* On an asynchronous device they are in the swap cache for now. */
-		move_all();
+		if (rng_below(&worker->rng, 3))
+			page_out(moving.base, length);
+		if (!move_together(0))
+			return;
 		if (rng_below(&worker->rng, 2)) {
 			page_out_fully(moving.base, length, 3);
-			move_all();
+			if (!move_together(0))
+				return;
 		}
-		if (run_over())
-			return;
 		verify_moving();
 		if (madvise(target, length, MADV_DONTNEED))
 			run_error("MADV_DONTNEED", errno);
@@ -383,6 +420,7 @@ static void setup(void)
 	moved = counter("moved_pages");
 	moved_swapped = counter("moved_swapped");
 	punches = counter("punches");
+	unmapped_pages = counter("unmapped_pages");
 	if (walkers + owners > SLICES_MAX || !walkers)
 		run_fail("--walkers and --owners");
 	for (uint64_t i = 0; i < walkers + owners; i++)
@@ -398,6 +436,7 @@ static void load(void)
 		threads_add(&threads, 1, i < walkers ? walker : file_owner, &slices[i]);
 	threads_add(&threads, 1, visitor, NULL);
 	threads_add(&threads, 1, mover, NULL);
+	threads_add(&threads, 1, second_mover, NULL);
 	threads_add(&threads, 1, compactor, NULL);
 	threads_join(&threads);
 }

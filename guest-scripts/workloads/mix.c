@@ -13,17 +13,14 @@
  */
 #define _GNU_SOURCE
 
-#include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "area-ways.h"
 #include "deeds.h"
+#include "killed-fork.h"
 #include "paging.h"
 #include "run.h"
 #include "soft-dirty.h"
@@ -32,11 +29,9 @@
 
 #define ACTORS_MAX 8
 #define FORK_ONE_IN 24
-/* Of the forks: so many children at once, which end at once, and so many processes that are killed while they fork, one after the other. */
+/* Of the forks: so many children at once, which end at once, and a process that is killed while it forks. */
 #define STORM_ONE_IN 3
 #define STORM 4
-#define KILLED 6
-#define KILLED_AFTER 4000 /* microseconds, at most */
 /* Of the switcher: 6.12 to 6.19 read large folios in only until zswap is first used. */
 #define ROUNDS_WITHOUT_ZSWAP 6
 #define DEEDS_MAX 48
@@ -147,47 +142,6 @@ static void storm(void)
 	count(storms, 1);
 }
 
-static void fork_again_and_again(void *unused)
-{
-	(void)unused;
-	while (!run_over()) {
-		const pid_t child = fork();
-
-		if (!child)
-			_exit(0);
-		if (child > 0)
-			waitpid(child, NULL, 0);
-	}
-}
-
-/* Of a process that was killed: not by itself, and as the OOM killer's reaper does it. It may have ended by then, or not have begun to. */
-static void release_memory(int process)
-{
-	const int pidfd = (int)syscall(SYS_pidfd_open, process, 0);
-
-	if (pidfd < 0)
-		run_error("pidfd_open", errno);
-	else if (!syscall(SYS_process_mrelease, pidfd, 0))
-		count(counter("released_memories"), 1);
-	else if (errno != ESRCH && errno != EAGAIN && errno != EINVAL && errno != EINTR)
-		run_error("process_mrelease", errno);
-	if (pidfd >= 0)
-		close(pidfd);
-}
-
-/* It is killed in the middle of a fork, mostly: of the new process there is a part, which a swapoff finds. */
-static void kill_forker(struct rng *rng)
-{
-	const int child = child_start(fork_again_and_again, NULL);
-
-	sleep_us(rng_below(rng, KILLED_AFTER));
-	kill(child, SIGKILL);
-	if (rng_below(rng, 2))
-		release_memory(child);
-	waitpid(child, NULL, 0);
-	count(killed_forkers, 1);
-}
-
 static void fork_child(struct actor *actor)
 {
 	child_reap(&actor->child);
@@ -233,8 +187,8 @@ static void do_step(struct actor *actor, struct rng rng)
 		fork_child(actor);
 	if (forks_now && rng_below(&step.rng, STORM_ONE_IN) == 0) {
 		storm();
-		for (unsigned int i = 0; i < KILLED && !run_over(); i++)
-			kill_forker(&step.rng);
+		fork_until_killed(&step.rng);
+		count(killed_forkers, 1);
 	}
 	if (!choose_area(&step, actor, deed->kinds))
 		return;

@@ -6,6 +6,7 @@
  *   a binder   gives ranges of locked memory a policy (mbind) and has their pages moved: then they are where the policy says
  *   movers     move pages of memory that others use (move_pages, mbind), private and of a memory file, and page it out
  *   users      read and write that memory
+ *   a carrier  takes the pages of a huge page elsewhere by UFFDIO_MOVE, some at a time, while a shover moves the huge page between nodes
  *   a guest    is a process in a cpuset whose nodes change under it, and whose memory is migrated from outside
  *   mounts     of tmpfs have policies of their own
  *   settings   of the kernel's that have to do with nodes are written
@@ -23,26 +24,28 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "area.h"
 #include "cgroup.h"
 #include "numa.h"
 #include "paging.h"
 #include "record.h"
 #include "run.h"
 #include "textfile.h"
+#include "uffd.h"
 
 #define OWN_CGROUPS "/tmp/numa-cgroup2" /* where the guest has no v2 */
 #define MOUNT "/tmp/numa-tmpfs"
 #define MOVED 16
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
-static uint64_t pages = 512, placed_pages = 64, file_pages = 128, new_pages = 16, guest_pages = 128;
+static uint64_t pages = 512, placed_pages = 64, file_pages = 128, new_pages = 16, guest_pages = 128, carried_pages = 48;
 
 static const struct number_option OPTIONS[] = {
 	{ "pages", &pages },	     { "placed-pages", &placed_pages }, { "file-pages", &file_pages },
-	{ "new-pages", &new_pages }, { "guest-pages", &guest_pages },	{ NULL, NULL },
+	{ "new-pages", &new_pages }, { "guest-pages", &guest_pages },	{ "carried-pages", &carried_pages }, { NULL, NULL },
 };
 
-enum { REGION_MAIN = 1, REGION_PLACED, REGION_FILE, REGION_NEW, REGION_GUEST, REGION_MOUNT };
+enum { REGION_MAIN = 1, REGION_PLACED, REGION_FILE, REGION_NEW, REGION_GUEST, REGION_MOUNT, REGION_WHOLE, REGION_PARTS };
 
 static const int MODES[] = {
 	MPOL_DEFAULT,	       MPOL_PREFERRED,		   MPOL_BIND, MPOL_INTERLEAVE, MPOL_LOCAL,
@@ -54,6 +57,10 @@ static nodes_t nodes;
 static struct region main_region, placed, file_region, guest_region;
 static struct cgroup cpuset;
 static _Atomic int *guest;
+/* The huge page, and where its pages are carried to. */
+static struct area whole, parts;
+static int uffd = -1;
+static counter_t *carried, *shoved;
 static counter_t *policies, *placements, *ranges, *pages_moved, *mems_changes, *migrations, *mounts, *guest_rounds, *settings_written;
 
 /* Some of the nodes, at least one. */
@@ -236,6 +243,50 @@ static void mover(struct worker *worker)
 			reclaim(chunk * PAGE);
 		move_some(region, &worker->rng);
 		sleep_us(rng_below(&worker->rng, 3000));
+	}
+}
+
+/* --- a huge page in pieces --- */
+
+static void fill_whole(void)
+{
+	/* Nothing of it is left, page tables neither: the first write gets a huge page where the node has one. */
+	area_renew(&whole);
+	for (size_t page = 0; page < whole.pages; page++)
+		area_write(&whole, page, 0);
+	/* What it has by now stays, and it is not collapsed again meanwhile, which a move would call EINVAL. */
+	if (madvise(whole.base, whole.length, MADV_NOHUGEPAGE))
+		run_error("MADV_NOHUGEPAGE", errno);
+}
+
+static void carrier(struct worker *worker)
+{
+	while (!run_over()) {
+		fill_whole();
+		sleep_us(rng_below(&worker->rng, 2000));
+		for (size_t first = 0, run; first < whole.pages && !run_over(); first += run) {
+			run = rng_between(&worker->rng, 1, 8);
+			if (run > whole.pages - first)
+				run = whole.pages - first;
+			area_note(&parts, "from", first, run);
+			count(carried, uffd_move(&parts, first, &whole, first, run));
+		}
+		area_verify_all(&whole);
+		area_verify_all(&parts);
+		area_drop(&parts, 0, parts.pages);
+	}
+}
+
+static void shover(struct worker *worker)
+{
+	int target, status;
+
+	while (!run_over()) {
+		void *address = area_page(&whole, rng_below(&worker->rng, whole.pages));
+
+		target = (int)one_node(&worker->rng);
+		count(shoved, pages_move(1, &address, &target, &status));
+		sleep_us(rng_below(&worker->rng, 500));
 	}
 }
 
@@ -452,6 +503,24 @@ static void make_cpuset(void)
 		run_fail("mkdir of a cgroup");
 }
 
+static void make_whole(void)
+{
+	carried = counter("carried_pages");
+	shoved = counter("shoved_pages");
+	if (!carried_pages || carried_pages > HUGE_ALIGN / PAGE)
+		run_fail("--carried-pages");
+	if (area_huge_is_small())
+		uffd = uffd_open(0);
+	if (uffd < 0) {
+		counter_lacking("carried_pages", "there are no huge pages of a few MiB, or there is no UFFDIO_MOVE");
+		return;
+	}
+	area_new(&whole, AREA_HUGE, REGION_WHOLE, carried_pages, -1);
+	area_new(&parts, AREA_SMALL, REGION_PARTS, carried_pages, uffd);
+	/* A page that a child shares is not moved, it is busy. */
+	madvise(parts.base, parts.length, MADV_DONTFORK);
+}
+
 static void setup(void)
 {
 	int fd;
@@ -485,6 +554,7 @@ static void setup(void)
 	fd = memory_file("numa", file_pages * PAGE);
 	file_region = region_over(map_file(fd, file_pages * PAGE), REGION_FILE, file_pages);
 	region_fill(&file_region);
+	make_whole();
 }
 
 static void load(void)
@@ -501,6 +571,10 @@ static void load(void)
 	threads_add(&threads, 1, change_guest, NULL);
 	threads_add(&threads, 1, mounter, NULL);
 	threads_add(&threads, 1, write_settings, NULL);
+	if (uffd >= 0) {
+		threads_add(&threads, 1, carrier, NULL);
+		threads_add(&threads, 1, shover, NULL);
+	}
 	threads_join(&threads);
 	child_join(child);
 	if (cpuset.path[0] && !cgroup_remove(&cpuset, 10000))
@@ -512,6 +586,10 @@ static void verify(void)
 	region_verify_all(&main_region);
 	region_verify_all(&placed);
 	region_verify_all(&file_region);
+	if (uffd < 0)
+		return;
+	area_verify_all(&whole);
+	area_verify_all(&parts);
 }
 
 int main(int argc, char **argv)

@@ -10,6 +10,7 @@
  *   readers  of the parent's pages bring them in, which leaves the children's entries behind;
  *   counters count on a few more pages, by plain stores and without a pause, while the parent forks: no count is lost, and a child has
  *            the counts of one moment of the fork;
+ *   a killer kills processes in the middle of a fork, so that swapoff comes to parts of processes;
  *   a rival  is a second parent with a crowd of its own, in another process. Both come to where counts overflow at the same time: at the
  *            same fork, and where they reclaim what all share.
  *
@@ -25,6 +26,7 @@
 
 #include "area.h"
 #include "device.h"
+#include "killed-fork.h"
 #include "paging.h"
 #include "run.h"
 
@@ -48,6 +50,8 @@
 /* Of the counters: counts without a look at the time, and the pause after them, in microseconds. */
 #define BURST 500
 #define BURST_REST 4000
+/* Of the killer, between two processes, in microseconds. */
+#define KILLER_REST 60000
 /* At one fork in so many all of them count on one page, from before it to its end. */
 #define RUSH_ONE_IN 4
 #define RUSH_BEFORE 300
@@ -58,6 +62,7 @@ static uint64_t crowd = 96;
 static uint64_t readers = 1;
 static uint64_t counters = 2;
 static uint64_t rivals = 1;
+static uint64_t killers = 1;
 
 static const struct number_option options[] = {
 	{ "pages", &pages },
@@ -65,6 +70,7 @@ static const struct number_option options[] = {
 	{ "readers", &readers },
 	{ "counters", &counters },
 	{ "rivals", &rivals },
+	{ "killers", &killers },
 	{ 0 },
 };
 
@@ -92,7 +98,7 @@ static _Atomic size_t rushed; /* 1 + the page that all count on; 0: none */
 static uint64_t first_number; /* of this parent's children */
 static int rival_process; /* 0: none */
 static _Atomic uint64_t *arrivals; /* of both parents, where counts overflow next */
-static counter_t *counts, *together;
+static counter_t *counts, *together, *killed_forkers;
 static counter_t *forks, *crowded_forks, *ended_crowds, *exits, *child_looks, *grandchildren;
 
 static struct record *record_of(size_t page)
@@ -410,6 +416,15 @@ static void rival(void *unused)
 	area_verify_all(&area);
 }
 
+static void killer(struct worker *worker)
+{
+	while (!run_over()) {
+		fork_until_killed(&worker->rng);
+		count(killed_forkers, 1);
+		sleep_us(rng_below(&worker->rng, KILLER_REST));
+	}
+}
+
 static void setup(void)
 {
 	if (crowd > CROWD_MOST || !pages)
@@ -422,6 +437,7 @@ static void setup(void)
 	grandchildren = counter("grandchildren");
 	counts = counter("counts_while_forking");
 	together = counter("overflows_together");
+	killed_forkers = counter("killed_forkers");
 	arrivals = locked_memory(sizeof(*arrivals));
 	/* Before there is memory of this one that it would share. */
 	if (rivals)
@@ -437,6 +453,7 @@ static void load(void)
 	threads_add(&threads, 1, parent, NULL);
 	threads_add(&threads, readers, reader, NULL);
 	threads_add(&threads, counters, counter_thread, NULL);
+	threads_add(&threads, killers, killer, NULL);
 	threads_join(&threads);
 	child_reap(&rival_process);
 }

@@ -6,6 +6,7 @@
 #include "area-ways.h"
 #include "check.h"
 #include "fake_kernel.h"
+#include "paging.h"
 #include "shared.h"
 
 #define PAGES 8
@@ -157,6 +158,36 @@ static void less_in_memory_and_swapped_than_was_written_is_reported(void)
 	kernel_forget("/proc/self/smaps");
 }
 
+static void view_of_a_kernel(const char *release)
+{
+	/* Where the next mapping of this size will be. */
+	uint8_t *const view = map_file(area.fd, area.length);
+	char text[200];
+
+	munmap(view, area.length);
+	snprintf(text, sizeof(text), "%lx-%lx rw-s 00000000 00:00 0 \nShmemPmdMapped: 2048 kB\nFilePmdMapped: 0 kB\n", (unsigned long)view,
+		 (unsigned long)(view + area.length));
+	kernel_file("/proc/self/smaps", text);
+	kernel_file("/proc/sys/kernel/osrelease", release);
+	area_view(&area, 0, PAGES);
+	kernel_forget("/proc/self/smaps");
+}
+
+static void another_mapping_of_a_file_has_its_pages_and_no_huge_page(void)
+{
+	start_anew(AREA_FILE_HUGE);
+	if (madvise(area.base, area.length, MADV_NOHUGEPAGE))
+		return; /* a host without huge pages */
+	view_of_a_kernel("6.11.10-debian\n");
+	check_all();
+	view_of_a_kernel("6.12.0\n");
+	CHECK_NUMBER(shared->mismatches_total, 1);
+	CHECK_TEXT(shared->mismatches[0].seen, "FilePmdMapped 0 kB, ShmemPmdMapped 2048 kB");
+	*(uint64_t *)area_page(&area, 0) += 1;
+	area_view(&area, 0, 1);
+	CHECK_NUMBER(shared->mismatches_total, 2);
+}
+
 static void a_kernel_that_splits_is_asked_to(void)
 {
 	struct rng rng = rng_stream(1, 1);
@@ -209,6 +240,7 @@ int main(void)
 	RUN(freed_pages_in_a_pipe_may_be_either);
 	RUN(more_in_memory_and_swapped_than_mapped_is_reported);
 	RUN(less_in_memory_and_swapped_than_was_written_is_reported);
+	RUN(another_mapping_of_a_file_has_its_pages_and_no_huge_page);
 	RUN(a_kernel_that_splits_is_asked_to);
 	RUN(an_area_is_rebuilt_of_pieces_of_no_single_page_and_no_two);
 	RUN(a_process_that_is_gone_is_no_error_of_the_call);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Threads, children, meetings. */
+#define _GNU_SOURCE
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -207,6 +208,27 @@ static void a_child_that_does_not_end_well_is_an_error(void)
 	CHECK_NUMBER(shared->errors_count, 2);
 }
 
+static void start_a_child(struct worker *worker)
+{
+	(void)worker;
+	child_join(child_start(do_nothing, NULL));
+	in_round = 1;
+}
+
+static void no_child_starts_while_forks_are_held(void)
+{
+	struct threads threads = { 0 };
+
+	start_anew();
+	forks_hold();
+	threads_add(&threads, 1, start_a_child, NULL);
+	usleep(20000);
+	CHECK_NUMBER(in_round, 0);
+	forks_go_on();
+	threads_join(&threads);
+	CHECK_NUMBER(in_round, 1);
+}
+
 int main(void)
 {
 	shared_new();
@@ -218,5 +240,6 @@ int main(void)
 	RUN(all_have_met_equally_often_when_the_run_ends);
 	RUN(children_of_one_role_have_numbers);
 	RUN(a_child_that_does_not_end_well_is_an_error);
+	RUN(no_child_starts_while_forks_are_held);
 	return check_result();
 }
