@@ -153,7 +153,8 @@ void area_splice(struct area *area, size_t first, size_t count_)
 
 void area_allocate(const struct area *area, size_t first, size_t count)
 {
-	if (fallocate(area->fd, first % 2 ? FALLOC_FL_KEEP_SIZE : 0, (off_t)(first * PAGE), (off_t)(count * PAGE)))
+	/* ENOMEM: reclaim has come to pages that were allocated, and not written yet. */
+	if (fallocate(area->fd, first % 2 ? FALLOC_FL_KEEP_SIZE : 0, (off_t)(first * PAGE), (off_t)(count * PAGE)) && errno != ENOMEM)
 		run_error("fallocate", errno);
 }
 

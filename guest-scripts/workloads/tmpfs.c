@@ -309,7 +309,7 @@ static void fill_up(struct owner *owner, bool by_writes)
 		went_in = fill_by_writes(fd, most + 1);
 	else if (!fallocate(fd, 0, 0, (off_t)((most + 1) * PAGE)))
 		went_in = most + 1;
-	else if (errno != ENOSPC)
+	else if (errno != ENOSPC && errno != ENOMEM) /* as in area_allocate() */
 		run_error("fallocate", errno);
 	snprintf(seen, sizeof(seen), "%llu of %llu", (unsigned long long)went_in, (unsigned long long)most);
 	if (went_in > most)
