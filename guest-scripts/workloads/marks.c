@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "area-ways.h"
 #include "area.h"
 #include "compactor.h"
 #include "deeds.h"
@@ -90,7 +91,7 @@ static int uffd, minor_uffd;
 static _Atomic uint64_t acting; /* owners that have not ended */
 static _Atomic bool visiting; /* the visitor has not ended */
 static uint8_t *_Atomic to_collapse; /* NULL: nothing */
-static counter_t *protected_pages, *reported, *seen_swapped, *seen_mapped, *forks, *visits, *continued, *raced_collapses;
+static counter_t *protected_pages, *reported, *seen_swapped, *seen_mapped, *forks, *visits, *continued, *raced_collapses, *split_zeros;
 
 static void set(struct field *field, size_t first, size_t number, enum mark mark)
 {
@@ -194,17 +195,40 @@ static void copy(struct field *field, size_t first, size_t number, bool protecte
 	}
 }
 
-/*
- * Without protection and without a hole, also behind the records, its pages can be made a huge page. Some of them are protected while that is
- * done, and are protected afterwards.
- */
+/* Without protection and without a hole, also behind the records, its pages can be made a huge page. */
+static void fill(struct field *field)
+{
+	write_pages(field, 0, pages);
+	for (size_t offset = pages * PAGE; offset < field->area.length; offset += PAGE)
+		field->area.base[offset] = 1;
+}
+
+/* Some of its pages are zeros, and are there all the same: what the kernel makes of them when it splits the huge page is protected, too. */
+static void split_protected_zeros(struct field *field, struct step *step)
+{
+	fill(field);
+	area_note(&field->area, "clear", step->first, step->count);
+	for (size_t page = step->first; page < step->first + step->count && !run_over(); page++)
+		if (rng_below(&step->rng, 2))
+			area_clear(&field->area, page);
+	if (run_over() || !collapse(field->area.base, field->area.length))
+		return;
+	area_note(&field->area, "protect_huge", step->first, step->count);
+	uffd_protect(&field->area, step->first, step->count, true);
+	set(field, step->first, step->count, MARK_ON);
+	check_all(field);
+	if (rng_below(&step->rng, 2))
+		page_out(area_page(&field->area, step->first), step->count * PAGE);
+	if (area_split(&field->area, step->first, step->count, &step->rng))
+		count(split_zeros, 1);
+}
+
+/* Some of them are protected while they are made a huge page, and are protected afterwards. */
 static void protect_during_collapse(struct field *field, struct step *step)
 {
 	uint8_t *none = NULL;
 
-	write_pages(field, 0, pages);
-	for (size_t offset = pages * PAGE; offset < field->area.length; offset += PAGE)
-		field->area.base[offset] = 1;
+	fill(field);
 	if (rng_below(&step->rng, 2))
 		page_out(area_page(&field->area, step->first), step->count * PAGE);
 	if (run_over() || !atomic_compare_exchange_strong(&to_collapse, &none, field->area.base))
@@ -331,8 +355,12 @@ static void do_step(struct owner *owner, struct rng rng)
 		return;
 	step.area = &field->area;
 	step_choose_pages(&step, pages);
-	if (area_is(&field->area, 1u << AREA_HUGE) && rng_below(&step.rng, COLLAPSE_ONE_IN) == 0)
-		protect_during_collapse(field, &step);
+	if (area_is(&field->area, 1u << AREA_HUGE) && rng_below(&step.rng, COLLAPSE_ONE_IN) == 0) {
+		if (rng_below(&step.rng, 2))
+			protect_during_collapse(field, &step);
+		else
+			split_protected_zeros(field, &step);
+	}
 	switch (rng_below(&step.rng, 8)) {
 	case 0:
 		write_pages(field, step.first, step.count);
@@ -457,6 +485,7 @@ static void setup(void)
 	visits = counter("visits");
 	continued = counter("continued_pages");
 	raced_collapses = counter("raced_collapses");
+	split_zeros = counter("split_zeros");
 	if (owners_count > OWNERS_MAX || !owners_count || !pages)
 		run_fail("--owners and --pages");
 	minor_uffd = minor_open();
