@@ -5,12 +5,12 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,8 +19,6 @@
 
 /* Workloads have a page on the stack now and then. */
 #define STACK_SIZE ((128u << 10) + PAGE)
-/* Ten times the share of others, and not all. */
-#define URGENT_NICE (-10)
 
 struct start {
 	void (*body)(struct worker *);
@@ -92,9 +90,11 @@ void threads_join(struct threads *threads)
 
 void thread_is_urgent(void)
 {
-	/* Of this thread, as setpriority(2) says of Linux. */
-	if (setpriority(PRIO_PROCESS, 0, URGENT_NICE))
-		run_fail("setpriority");
+	const struct sched_param lowest = { .sched_priority = 1 };
+
+	/* Of this thread, as sched(7) says of 0. */
+	if (sched_setscheduler(0, SCHED_FIFO, &lowest))
+		run_fail("sched_setscheduler");
 }
 
 /* Taken for reading by each who forks. */

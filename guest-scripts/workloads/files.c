@@ -51,6 +51,10 @@
 /* Of the changer: what is written by a store is dirty in the page table, and not only in the page. */
 #define STORED_ONE_IN 16
 #define MOVE_WAIT 10000
+#define HOLE_REST 1000
+#define CHANGE_REST 2000
+/* Of the watcher: not longer, for it keeps others from its CPU. */
+#define BURST 100000
 /* Of the mover, in microseconds: the watcher has begun to look by then; and between two moves. */
 #define ANNOUNCED 500
 #define MOVE_REST 8000
@@ -256,23 +260,42 @@ static void look(const uint8_t *place, size_t page)
 		count(looks, 1);
 }
 
-/* From before the move to its end, without a pause: a CPU that sleeps, or turns to another process, is told anew. */
-static void watcher(struct worker *worker)
+static void look_at_all(const uint8_t *place)
 {
+	for (size_t page = 0; page < SHOWN_PAGES; page++)
+		look(place, page);
+}
+
+/* Without a pause: a CPU that sleeps, or turns to another process, is told anew. */
+static void watch_move(void)
+{
+	const uint64_t end = now_ns() + BURST * 1000ull;
 	unsigned int place;
 
+	while ((place = leaving) && now_ns() < end)
+		look_at_all(places[place - 1]);
+	while (leaving)
+		sleep_us(1000);
+}
+
+static void watcher(struct worker *worker)
+{
 	(void)worker;
 	thread_is_urgent();
 	while (!run_over()) {
-		while ((place = leaving))
-			for (size_t page = 0; page < SHOWN_PAGES; page++)
-				look(places[place - 1], page);
-		for (size_t page = 0; page < SHOWN_PAGES; page++) {
-			look(places[0], page);
-			look(places[1], page);
-		}
+		watch_move();
+		look_at_all(places[0]);
+		look_at_all(places[1]);
 		sleep_us(200);
 	}
+}
+
+/* Mapped by reads, and not written to since: most page table entries would be dirty, which some code treats with more care. */
+static void map_clean(uint8_t *place)
+{
+	if (madvise(place, shown.length, MADV_DONTNEED))
+		run_error("MADV_DONTNEED", errno);
+	look_at_all(place);
 }
 
 static void mover(struct worker *worker)
@@ -282,6 +305,8 @@ static void mover(struct worker *worker)
 	for (unsigned int from = 0; !run_over(); from = !from) {
 		uint8_t *const to = places[!from];
 
+		if (rng_below(&worker->rng, IN_FOUR))
+			map_clean(places[from]);
 		leaving = 1 + from;
 		sleep_us(ANNOUNCED);
 		if (mremap(places[from], length, length, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) != to)
@@ -333,13 +358,13 @@ static void changer(struct worker *worker)
 			wait_for_move(rng);
 		area_note(&shown, "hole", first, pages);
 		area_drop(&shown, first, pages);
-		sleep_us(rng_below(rng, 2000));
+		sleep_us(rng_below(rng, HOLE_REST));
 		for (size_t page = first; page < first + pages; page++)
 			if (by_call)
 				write_by_call(page);
 			else
 				area_write(&shown, page, 0);
-		sleep_us(rng_below(rng, 4000));
+		sleep_us(rng_below(rng, CHANGE_REST));
 	}
 }
 
