@@ -83,7 +83,7 @@ def choose(
         chosen += [ChosenWorkload(name=load.name, reason=why) for load in others]
     files = {load.name: _files_of(load) for load in workloads}
     names = frozenset(load.name for load in users)
-    code = tuple(_code([file for file in changed_files if not _is_outside(file)]))
+    code = tuple(_code([file for file in changed_files if is_kernel_code(file)]))
     return Choice(chosen=tuple(chosen), code=code, files=files, users=names, inert=_inert(changed_files))
 
 
@@ -122,7 +122,7 @@ def _unrun(reach: ChangedReach, chosen: Collection[str]) -> Iterator[str]:
     others = ((one, loads) for one, loads in reach.elsewhere if not set(loads) & set(chosen))
     yield from (f"{one.name}() ran only in {listed(loads, _NAMED)}" for one, loads in others)
     # The programs of tools/ are no part of a kernel.
-    unseen = [one for one in reach.unseen if not one.caller and not _is_outside(one.function.file)]
+    unseen = [one for one in reach.unseen if not one.caller and is_kernel_code(one.function.file)]
     yield from (f"{one.function.name}(): {one.why}" for one in unseen)
     outside = {f"{one.function.file.split('/')[0]}/" for one in unseen if one.why is Unseen.OUTSIDE}
     if outside:
@@ -176,15 +176,15 @@ def _code(files: Collection[str]) -> list[str]:
     return sources or sorted(file for file in files if PurePosixPath(file).suffix in _HEADERS)
 
 
-def _is_outside(file: str) -> bool:
-    """Whether no part of an image is made of it. QEMU brings its own device tree."""
+def is_kernel_code(file: str) -> bool:
+    """Whether an image may be made of it. QEMU brings its own device tree."""
     path = PurePosixPath(file)
-    return file.startswith(_OUTSIDE_OF_THE_KERNEL) or path.name in _TEXTS or path.suffix in _TEXT_SUFFIXES
+    return not (file.startswith(_OUTSIDE_OF_THE_KERNEL) or path.name in _TEXTS or path.suffix in _TEXT_SUFFIXES)
 
 
 def _inert(files: Collection[str]) -> str:
     """What the cells of a series without kernel code can't show; "" for any other."""
-    beside = [file for file in files if _is_outside(file)]
+    beside = [file for file in files if not is_kernel_code(file)]
     if _code([file for file in files if file not in beside]):
         return ""
     if not files:
