@@ -27,9 +27,11 @@ def test_a_workload_is_seen_to_run_its_system_call_and_nothing_of_others(arch: s
 
     assert map_["missing"] == []
     assert 500 < map_["functions_run"] < map_["functions"]
-    (of,) = reach(tmp_path, "--kernel", "6.19", "--arch", arch, "--of", "mm/mincore.c")
-    ran = {one["name"]: "mincore" in one["workloads"] for one in of["functions"] if one["recorded"] == "yes"}
-    assert ran["sys_mincore"]
-    assert ran["mincore_pte_range"]
-    (of,) = reach(tmp_path, "--kernel", "6.19", "--arch", arch, "--of", "sys_remap_file_pages")
-    assert [set(one["workloads"]) & {"mincore"} for one in of["functions"]] == [set()]
+    # The cache may have further maps of this kernel: of other configurations, and of other flavours.
+    maps = reach(tmp_path, "--kernel", "6.19", "--arch", arch, "--of", "mm/mincore.c")
+    functions = [one for of in maps for one in of["functions"] if one["recorded"] == "yes"]
+    ran = {one["name"] for one in functions if "mincore" in one["workloads"]}
+    assert "sys_mincore" in ran
+    assert "mincore_pte_range" in ran
+    maps = reach(tmp_path, "--kernel", "6.19", "--arch", arch, "--of", "sys_remap_file_pages")
+    assert not any("mincore" in one["workloads"] for of in maps for one in of["functions"])
