@@ -51,6 +51,19 @@ def test_code_of_another_arch_is_left_out(arch: str, left: dict[str, str]) -> No
     assert left_out(diff, arch=arch) == left
 
 
+def test_a_prototype_that_other_configurations_need_is_not_named() -> None:
+    text = "#ifdef CONFIG_SWAP\nint f(void);\n#else\n#define f() 0\n#endif\n#ifdef CONFIG_CMA\nint g(void);\n#endif\n"
+    diff = SeriesDiff(files=(added("mm/swap.h", 2, 4, 7),), functions=(), texts={"mm/swap.h": text})
+
+    assert left_out(diff) == {"mm/swap.h:7": "CONFIG_CMA is not set"}
+
+
+def test_rust_code_needs_its_option() -> None:
+    diff = SeriesDiff(files=(added("rust/kernel/mm.rs", 1),), functions=(), texts={})
+
+    assert left_out(diff) == {"rust/kernel/mm.rs": "CONFIG_RUST is not set"}
+
+
 def test_a_page_of_documentation_is_no_code_that_is_left_out() -> None:
     assert left_out(SeriesDiff(files=(added("mm/cma.rst", 1),), functions=(), texts={})) == {}
 
