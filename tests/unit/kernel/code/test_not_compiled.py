@@ -64,6 +64,15 @@ def test_rust_code_needs_its_option() -> None:
     assert left_out(diff) == {"rust/kernel/mm.rs": "CONFIG_RUST is not set"}
 
 
+@pytest.mark.parametrize(("option", "left"), [("SWAP", {}), ("NUMA", {"f()": "CONFIG_NUMA is not set"})])
+def test_of_a_function_and_its_stub_only_the_function_is_missed(option: str, left: dict[str, str]) -> None:
+    text = f"#ifdef CONFIG_{option}\nint f(void)\n{{\nx\n}}\n#else\nint f(void)\n{{\nx\n}}\n#endif\n"
+    functions = (function("mm/swap.h", "f", 2, 5), function("mm/swap.h", "f", 7, 10))
+    diff = SeriesDiff(files=(added("mm/swap.h", 4, 9),), functions=functions, texts={"mm/swap.h": text})
+
+    assert left_out(diff) == left
+
+
 def test_a_page_of_documentation_is_no_code_that_is_left_out() -> None:
     assert left_out(SeriesDiff(files=(added("mm/cma.rst", 1),), functions=(), texts={})) == {}
 
