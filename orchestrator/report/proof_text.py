@@ -27,7 +27,11 @@ def changed_text(changed: ChangedSeen) -> str:
     """ "changed functions: 12 of 19 ran; not reached: f, g"."""
     parts = [f"changed functions: {len(changed.ran)} of {changed.observed} ran"]
     if not changed.observed:
-        parts = ["changed functions: not known whether any ran"]
+        parts = [
+            "changed functions: not known whether any ran"
+            if changed.unknown
+            else "changed functions: none has code of its own"
+        ]
     parts += [f"not reached: {names_text(changed.never_ran)}"] if changed.never_ran else []
     parts += [f"ran before the load began only: {names_text(changed.early)}"] if changed.early else []
     parts += [f"{len(changed.no_code)} without code in this kernel"] if changed.no_code else []
@@ -133,7 +137,9 @@ def _all(one: ChangedSeen) -> Iterator[str]:
 def reach_text(reach: ArchReach) -> str:
     """The line of an arch in a run's summary."""
     changed = reach.changed
-    if not changed.observed:
+    if not changed.observed and changed.no_code and not changed.unknown:
+        text = f"{reach.arch}: no changed function has code of its own"
+    elif not changed.observed:
         text = f"{reach.arch}: no cell could tell which of the changed functions ran"
     else:
         text = f"{reach.arch}: {len(changed.ran)} of {changed.observed} changed functions ran in some cell"

@@ -196,6 +196,7 @@ def _with_left_out(
     # What is in no kernel runs in none: once is enough.
     gone = tuple(one.partition(" (")[0] for one in left_out)
     unrun = tuple(one for one in choices.unrun if not one.startswith(gone))
+    unrun = unrun if any("()" in one for one in unrun) else ()  # what to type is for those that are left
     return replace(choices, unrun=unrun, not_compiled=left_out, new_options=added_options(series))
 
 

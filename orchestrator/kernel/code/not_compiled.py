@@ -13,7 +13,9 @@ from orchestrator.model.series_diff import ChangedFile, ChangedFunction, SeriesD
 _ARCH_FOLDERS = {"x86_64": "x86", "arm64": "arm64"}
 _MAKEFILES = ("Kbuild", "Makefile")
 _COMPILED = (".c", ".S")
-_CODE = (*_COMPILED, ".h")
+_CODE = (*_COMPILED, ".h", ".rs")
+# What is left out because an option is on.
+_FOR_OTHERS = (" is set", " is true")
 _DEFINES = re.compile(r"^(?:menu)?config\s+(\w+)\s*$")
 _HAS_PROMPT = re.compile(r'^\s+(?:bool|tristate)\s+["\']')
 
@@ -42,10 +44,10 @@ def not_compiled(diff: SeriesDiff, config: Config, makefiles: Mapping[str, str],
         by_folder[folder] = f"{by_folder.get(folder, '')}{text}\n"
     files = (file for file in diff.files if PurePosixPath(file.path).suffix in _CODE)
     left_out = [one for file in files for one in _of_file(file, diff, config, by_folder, arch)]
-    # Where a function has two bodies, one of them is always left out.
+    # A stub for kernels without the option is missing where the function itself is there.
     gone = {(one.file, one.line) for one in left_out}
     there = {f"{one.name}()" for one in diff.functions if (one.file, one.first) not in gone}
-    yield from (one for one in left_out if one.what not in there)
+    yield from (one for one in left_out if one.what not in there or not one.why.endswith(_FOR_OTHERS))
 
 
 def _of_file(
@@ -63,7 +65,9 @@ def _of_file(
     lines = {number: text for number, text in file.lines("new").items() if text.strip() and number not in inside}
     groups: dict[str, list[int]] = {}
     for number in lines:
-        if number in dropped:
+        # A header has a stub or a prototype for each configuration.
+        stub = file.path.endswith(".h") and dropped.get(number, "").endswith(_FOR_OTHERS)
+        if number in dropped and not stub:
             groups.setdefault(dropped[number], []).append(number)
     for why, numbers in groups.items():
         more = f"-{numbers[-1]}" if numbers[1:] else ""
@@ -78,6 +82,8 @@ def _why_not_at_all(path: str, config: Config, makefiles: Mapping[str, str], arc
     parts = PurePosixPath(path).parts
     if parts[0] == "arch" and len(parts) > 1 and parts[1] != _ARCH_FOLDERS.get(arch, parts[1]):
         return f"arch/{parts[1]}/ is of another arch"
+    if path.endswith(".rs"):
+        return "" if config.get("RUST") == "y" else "CONFIG_RUST is not set"
     return object_left_out(path, makefiles, config) if PurePosixPath(path).suffix in _COMPILED else ""
 
 

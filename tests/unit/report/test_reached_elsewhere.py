@@ -89,7 +89,10 @@ def test_a_run_on_kernels_that_have_none_of_the_changed_functions_is_no_success(
 
     assert unproved(run).startswith("These kernels have no function that the series changes (CONFIG_CMA is not set)")
     assert exit_code(run) is ExitCode.BAD_KERNEL
-    assert "f (CONFIG_CMA is not set)" in " ".join(summary_text(run).split())
+    text = " ".join(summary_text(run).split())
+    assert "no changed function has code of its own; without code" in text
+    assert "f (CONFIG_CMA is not set)" in text
+    assert "changed functions: none has code of its own; 1 without code in this kernel" in text
     # On the other arch it is there.
     ran = report("mix", ChangedSeen(ran=("f",), not_reached=()), arch="arm64")
     assert unproved(of(report("mix", left_out), ran)) == ""

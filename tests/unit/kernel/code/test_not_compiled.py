@@ -51,6 +51,28 @@ def test_code_of_another_arch_is_left_out(arch: str, left: dict[str, str]) -> No
     assert left_out(diff, arch=arch) == left
 
 
+def test_a_prototype_that_other_configurations_need_is_not_named() -> None:
+    text = "#ifdef CONFIG_SWAP\nint f(void);\n#else\n#define f() 0\n#endif\n#ifdef CONFIG_CMA\nint g(void);\n#endif\n"
+    diff = SeriesDiff(files=(added("mm/swap.h", 2, 4, 7),), functions=(), texts={"mm/swap.h": text})
+
+    assert left_out(diff) == {"mm/swap.h:7": "CONFIG_CMA is not set"}
+
+
+def test_rust_code_needs_its_option() -> None:
+    diff = SeriesDiff(files=(added("rust/kernel/mm.rs", 1),), functions=(), texts={})
+
+    assert left_out(diff) == {"rust/kernel/mm.rs": "CONFIG_RUST is not set"}
+
+
+@pytest.mark.parametrize(("option", "left"), [("SWAP", {}), ("NUMA", {"f()": "CONFIG_NUMA is not set"})])
+def test_of_a_function_and_its_stub_only_the_function_is_missed(option: str, left: dict[str, str]) -> None:
+    text = f"#ifdef CONFIG_{option}\nint f(void)\n{{\nx\n}}\n#else\nint f(void)\n{{\nx\n}}\n#endif\n"
+    functions = (function("mm/swap.h", "f", 2, 5), function("mm/swap.h", "f", 7, 10))
+    diff = SeriesDiff(files=(added("mm/swap.h", 4, 9),), functions=functions, texts={"mm/swap.h": text})
+
+    assert left_out(diff) == left
+
+
 def test_a_page_of_documentation_is_no_code_that_is_left_out() -> None:
     assert left_out(SeriesDiff(files=(added("mm/cma.rst", 1),), functions=(), texts={})) == {}
 
