@@ -127,6 +127,7 @@ void area_splice(struct area *area, size_t first, size_t count_)
 {
 	const struct iovec range = { area_page(area, first), count_ * PAGE };
 	uint32_t tickets[count_];
+	off_t offset = (off_t)(first * PAGE);
 	ssize_t taken;
 	int ends[2];
 
@@ -136,10 +137,11 @@ void area_splice(struct area *area, size_t first, size_t count_)
 	fcntl(ends[1], F_SETPIPE_SZ, (int)(count_ * PAGE));
 	for (size_t i = 0; i < count_; i++)
 		tickets[i] = oracle_ticket(&area->oracle, first + i);
-	taken = vmsplice(ends[1], &range, 1, 0);
+	taken = area_is(area, FILES) && first % 2 ? splice(area->fd, &offset, ends[1], NULL, range.iov_len, SPLICE_F_NONBLOCK) :
+						    vmsplice(ends[1], &range, 1, 0);
 	/* EFAULT: see area_write_pinned(). */
 	if (taken < 0 && errno != EFAULT)
-		run_error("vmsplice", errno);
+		run_error("vmsplice or splice", errno);
 	page_out(area_page(area, first), count_ * PAGE);
 	if (taken > 0) {
 		check_piped(area, first, (size_t)taken / PAGE, tickets, ends[0]);
@@ -147,6 +149,13 @@ void area_splice(struct area *area, size_t first, size_t count_)
 	}
 	close(ends[0]);
 	close(ends[1]);
+}
+
+void area_allocate(const struct area *area, size_t first, size_t count)
+{
+	/* ENOMEM: reclaim has come to pages that were allocated, and not written yet. */
+	if (fallocate(area->fd, first % 2 ? FALLOC_FL_KEEP_SIZE : 0, (off_t)(first * PAGE), (off_t)(count * PAGE)) && errno != ENOMEM)
+		run_error("fallocate", errno);
 }
 
 /* A line of smaps, and the sum of what it says of some mappings, in KiB. */

@@ -11,10 +11,12 @@
  */
 void area_poke(struct area *area, size_t first, size_t count);
 /*
- * The pages go to a pipe, which keeps them for as long as nobody reads it (vmsplice()); meanwhile they are paged out. What is read from the
- * pipe is what they held.
+ * The pages go to a pipe, which keeps them for as long as nobody reads it (vmsplice(), or splice() of a file); meanwhile they are paged out.
+ * What is read from the pipe is what they held.
  */
 void area_splice(struct area *area, size_t first, size_t count);
+/* Of a file: what is a hole becomes zeros, and all else stays (fallocate()). */
+void area_allocate(const struct area *area, size_t first, size_t count);
 /*
  * By smaps: what is in memory and what is swapped is no more than what is mapped, and no less than what has been written. Anonymous memory
  * only.

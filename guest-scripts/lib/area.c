@@ -209,9 +209,18 @@ static void punch(const struct area *area, size_t offset, size_t length)
 		run_error("FALLOC_FL_PUNCH_HOLE", errno);
 }
 
+/* A hole in the file by its mapping; every second page has it by the file itself. */
+static void remove_memory(const struct area *area, size_t offset, size_t length)
+{
+	if (madvise(area->base + offset, length, MADV_REMOVE))
+		run_error("MADV_REMOVE", errno);
+}
+
 static void drop_memory(const struct area *area, size_t offset, size_t length)
 {
-	if (area_is(area, FILES))
+	if (area_is(area, FILES) && offset / PAGE % 2)
+		remove_memory(area, offset, length);
+	else if (area_is(area, FILES))
 		punch(area, offset, length);
 	else if (madvise(area->base + offset, length, MADV_DONTNEED))
 		run_error("MADV_DONTNEED", errno);
@@ -320,14 +329,26 @@ bool area_guard(struct area *area, size_t first, size_t count)
 	return has;
 }
 
+static void end_freed(struct area *area, size_t first, size_t count)
+{
+	for (size_t page = first; page < first + count; page++)
+		oracle_end(&area->oracle, page, 1, oracle_holds(&area->oracle, page) == HOLDS_ZEROS ? HOLDS_ZEROS : HOLDS_EITHER);
+}
+
 void area_free(struct area *area, size_t first, size_t count)
 {
 	oracle_begin(&area->oracle, first, count);
 	if (madvise(area_page(area, first), count * PAGE, MADV_FREE))
 		run_error("MADV_FREE", errno);
-	for (size_t page = first; page < first + count; page++)
-		oracle_end(&area->oracle, page, 1,
-			   oracle_holds(&area->oracle, page) == HOLDS_ZEROS ? HOLDS_ZEROS : HOLDS_EITHER);
+	end_freed(area, first, count);
+}
+
+void area_free_all(struct area *area)
+{
+	oracle_begin(&area->oracle, 0, area->pages);
+	if (madvise(area->base, area->length, MADV_FREE))
+		run_error("MADV_FREE", errno);
+	end_freed(area, 0, area->pages);
 }
 
 static void *map_over(struct area *area, uint8_t *at, size_t length)

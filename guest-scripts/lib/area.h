@@ -72,7 +72,7 @@ void area_write_pinned(struct area *area, size_t first, size_t count);
 void area_clear(struct area *area, size_t page);
 bool area_verify(struct area *area, size_t page, bool thorough);
 void area_verify_all(struct area *area);
-/* Zeros from here on: MADV_DONTNEED, or a hole in the file if that is mapped shared. */
+/* Zeros from here on: MADV_DONTNEED, or a hole in the file (also by MADV_REMOVE) if that is mapped shared. */
 void area_drop(struct area *area, size_t first, size_t count);
 /* The file is cut off after `keep` pages and made as long as before: zeros from here on, in each mapping and in those of children. */
 void area_cut(struct area *area, size_t keep);
@@ -89,6 +89,8 @@ void area_seek(const struct area *area);
 void area_verify_blocks(const struct area *area);
 /* MADV_FREE, anonymous memory only. */
 void area_free(struct area *area, size_t first, size_t count);
+/* The same for all of the mapping, at once: a huge page stays one. */
+void area_free_all(struct area *area);
 /* Unmapped and mapped again at the same addresses, at once: anonymous memory is zeros then. */
 void area_renew(struct area *area);
 /*

@@ -5,7 +5,7 @@
 
 #include "run.h"
 
-/* A role for threads_add(): compacts the memory again and again. Nothing where the kernel has no compaction. */
+/* A role for threads_add(): compacts the memory again and again, and that of zram. Nothing where the kernel has no compaction. */
 void compactor(struct worker *worker);
 
 #endif

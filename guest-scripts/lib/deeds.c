@@ -123,13 +123,17 @@ static void do_protect(struct step *step)
 static void do_lock(struct step *step)
 {
 	const size_t length = step->count * PAGE;
+	const bool on_fault = rng_below(&step->rng, 2);
 	size_t resident;
 	char seen[32];
 
-	if (mlock(memory_of(step), length)) {
-		run_error("mlock", errno);
+	if (mlock2(memory_of(step), length, on_fault ? MLOCK_ONFAULT : 0)) {
+		run_error("mlock2", errno);
 		return;
 	}
+	/* Those that are looked at while they are locked are there from then on. */
+	if (on_fault)
+		step_verify(step);
 	resident = resident_pages(memory_of(step), length);
 	snprintf(seen, sizeof(seen), "%zu of %zu", resident, step->count);
 	if (resident != step->count)
@@ -206,6 +210,17 @@ static void do_poke(struct step *step)
 static void do_splice(struct step *step)
 {
 	area_splice(step->area, step->first, step->count);
+	step_verify(step);
+}
+
+static void do_poison(struct step *step)
+{
+	step->unknown = step->area->uffd < 0 || !uffd_poison(step->area, step->first, step->count);
+}
+
+static void do_allocate(struct step *step)
+{
+	area_allocate(step->area, step->first, step->count);
 	step_verify(step);
 }
 
@@ -330,6 +345,8 @@ const struct deed deeds[] = {
 	{ "ask", 3, ANY, do_ask, false },
 	{ "poke", 3, ANY, do_poke, false },
 	{ "splice", 3, ANY, do_splice, false },
+	{ "poison", 2, ANONYMOUS, do_poison, false },
+	{ "allocate", 2, FILES, do_allocate, false },
 	{ "report", 1, ANONYMOUS, do_report, false },
 	{ "seek", 2, FILES, do_seek, false },
 	{ "view", 2, FILES, do_view, false },

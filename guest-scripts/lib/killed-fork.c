@@ -2,9 +2,11 @@
 /* Forks that do not come to their end: see killed-fork.h. */
 #define _GNU_SOURCE
 
+#include <errno.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,6 +49,21 @@ static void fork_again_and_again(void *argument)
 	}
 }
 
+/* Of a process that was killed: not by itself, and as the OOM killer's reaper does it. It may have ended by then, or not have begun to. */
+static void release_memory(int process)
+{
+	const int pidfd = (int)syscall(SYS_pidfd_open, process, 0);
+
+	if (pidfd < 0)
+		run_error("pidfd_open", errno);
+	else if (!syscall(SYS_process_mrelease, pidfd, 0))
+		count(counter("released_memories"), 1);
+	else if (errno != ESRCH && errno != EAGAIN && errno != EINVAL && errno != EINTR)
+		run_error("process_mrelease", errno);
+	if (pidfd >= 0)
+		close(pidfd);
+}
+
 void fork_until_killed(struct rng *rng)
 {
 	_Atomic bool *const begun = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -59,6 +76,8 @@ void fork_until_killed(struct rng *rng)
 		sleep_us(NAP);
 	sleep_us(rng_below(rng, FORKING_MOST));
 	kill(child, SIGKILL);
+	if (rng_below(rng, 2))
+		release_memory(child);
 	waitpid(child, NULL, 0);
 	munmap((void *)begun, PAGE);
 }

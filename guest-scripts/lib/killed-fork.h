@@ -7,7 +7,7 @@
 
 /*
  * A new process swaps out memory of many mappings, forks again and again, and is killed: mostly in the middle of a fork. Of the process that
- * was to be, there is a part then, with swap entries, until the kernel has taken it back.
+ * was to be, there is a part then, with swap entries, until the kernel has taken it back; some of it at once, by process_mrelease().
  */
 void fork_until_killed(struct rng *rng);
 

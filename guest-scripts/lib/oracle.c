@@ -3,6 +3,7 @@
 #include "oracle.h"
 #include "paging.h"
 #include "run.h"
+#include "soft-dirty.h"
 
 struct oracle oracle_new(uint64_t region, size_t pages)
 {
@@ -27,8 +28,10 @@ void oracle_copy(struct oracle *to, const struct oracle *from, uint64_t region)
 
 void oracle_begin(struct oracle *oracle, size_t first, size_t count)
 {
-	for (size_t i = first; i < first + count; i++)
+	for (size_t i = first; i < first + count; i++) {
 		atomic_fetch_add(&oracle->expected[i].ticket, 1);
+		oracle->expected[i].begun = soft_dirty_round();
+	}
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
@@ -67,6 +70,7 @@ void oracle_end_written(struct oracle *oracle, size_t page)
 
 	set_identity(&oracle->expected[page], &next);
 	oracle->expected[page].written++;
+	oracle->expected[page].changed = oracle->expected[page].begun + 0;
 	end(&oracle->expected[page], HOLDS_RECORD);
 }
 
@@ -75,6 +79,9 @@ void oracle_end_moved(struct oracle *to, size_t to_page, struct oracle *from, si
 	const struct identity moved = identity_of(&from->expected[from_page]);
 
 	set_identity(&to->expected[to_page], &moved);
+	/* Zeros that come where zeros were are nothing new. */
+	if (!record_is_zero(&moved))
+		to->expected[to_page].changed = to->expected[to_page].begun + 0;
 	end(&to->expected[to_page], from->expected[from_page].holds);
 	end(&from->expected[from_page], HOLDS_ZEROS);
 }
@@ -98,6 +105,11 @@ bool oracle_holds_data(const struct oracle *oracle, size_t page)
 	const struct identity identity = identity_of(&oracle->expected[page]);
 
 	return oracle->expected[page].holds == HOLDS_RECORD && !record_is_zero(&identity);
+}
+
+bool oracle_changed_in(const struct oracle *oracle, size_t page, uint32_t round)
+{
+	return oracle->expected[page].holds == HOLDS_RECORD && oracle->expected[page].changed == round;
 }
 
 static enum kind judge(enum holds holds, const struct identity *identity, const void *memory, bool thorough)

@@ -21,6 +21,8 @@ struct expected_page {
 	_Atomic uint32_t ticket; /* odd while the page changes */
 	_Atomic uint8_t holds;
 	_Atomic uint32_t written; /* generations of this page's own records so far */
+	/* The round (soft-dirty.h) in which its last change began, and the last one that gave it its record. */
+	_Atomic uint32_t begun, changed;
 	/* The record that it has or had last. */
 	_Atomic uint64_t region, page, generation;
 };
@@ -50,6 +52,8 @@ void oracle_write(struct oracle *oracle, size_t page, void *memory, uint64_t wri
 enum holds oracle_holds(const struct oracle *oracle, size_t page);
 /* A record, and one that is not all zeros: no page of zeros can stand for it. */
 bool oracle_holds_data(const struct oracle *oracle, size_t page);
+/* It has a record, which came in this round (soft-dirty.h). */
+bool oracle_changed_in(const struct oracle *oracle, size_t page, uint32_t round);
 /* The owner's look at the page where it is mapped; once a freed page has been seen as zeros it must stay so. */
 bool oracle_verify(struct oracle *oracle, size_t page, const void *memory, bool thorough);
 /* Somebody else's look at a copy: the ticket is taken before reading. */

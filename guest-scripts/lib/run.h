@@ -127,6 +127,8 @@ struct threads {
 /* Adds threads that run body(worker); body returns after run_over(). */
 void threads_add(struct threads *threads, unsigned int number, void (*body)(struct worker *), void *argument);
 void threads_join(struct threads *threads);
+/* The calling thread has its CPU for itself while it runs: only for what sleeps most of the time, and runs for a tenth of a second at most. */
+void thread_is_urgent(void);
 
 /* fork(); the child runs body(argument) and exits. child_join() notes a child that did not end by itself. */
 int child_start(void (*body)(void *), void *argument);

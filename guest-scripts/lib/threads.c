@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,6 +86,15 @@ void threads_join(struct threads *threads)
 	for (unsigned int i = 0; i < threads->count; i++)
 		pthread_join(threads->ids[i], NULL);
 	threads->count = 0;
+}
+
+void thread_is_urgent(void)
+{
+	const struct sched_param lowest = { .sched_priority = 1 };
+
+	/* Of this thread, as sched(7) says of 0. */
+	if (sched_setscheduler(0, SCHED_FIFO, &lowest))
+		run_fail("sched_setscheduler");
 }
 
 /* Taken for reading by each who forks. */

@@ -5,15 +5,31 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "move.h"
+#include "paging.h"
 #include "run.h"
 #include "uffd.h"
 
+/* Linux 6.6. */
+#ifndef UFFDIO_POISON
+#define UFFDIO_POISON _IOWR(UFFDIO, 0x08, struct uffdio_poison)
+
+struct uffdio_poison {
+	struct uffdio_range range;
+	__u64 mode;
+	__s64 updated;
+};
+#endif
+
 #define SERVE_MS 5
+#define POISONED "ioctl_userfaultfd(2), UFFDIO_POISON: whoever accesses a poisoned page gets an error"
 
 int uffd_open(uint64_t more)
 {
@@ -123,6 +139,37 @@ bool uffd_zero(struct area *area, size_t page)
 	return false;
 }
 
+/* Of one page: whoever reads it from elsewhere gets nothing. */
+static bool is_unreadable(const struct area *area, size_t page)
+{
+	uint8_t copy[16];
+	const struct iovec to = { copy, sizeof(copy) }, from = { area_page(area, page), sizeof(copy) };
+
+	return process_vm_readv(getpid(), &to, 1, &from, 1, 0) < 0 && errno == EFAULT;
+}
+
+bool uffd_poison(struct area *area, size_t first, size_t pages)
+{
+	struct uffdio_poison poison = { .range = { (uintptr_t)area_page(area, first), pages * PAGE } };
+	int error;
+
+	area_drop(area, first, pages);
+	oracle_begin(&area->oracle, first, pages);
+	error = ioctl(area->uffd, UFFDIO_POISON, &poison) ? errno : 0;
+	page_out(area_page(area, first), pages * PAGE);
+	for (size_t page = first; !error && page < first + pages; page++)
+		if (!is_unreadable(area, page))
+			run_mismatch(page, KIND_WRONG, POISONED, "EFAULT", "the page was read");
+	oracle_end(&area->oracle, first, pages, HOLDS_ZEROS);
+	/* With the pages the poison goes. */
+	area_drop(area, first, pages);
+	if (!error)
+		count(counter("poisoned_pages"), pages);
+	else if (error != EINVAL && error != EEXIST && error != EAGAIN)
+		run_error("UFFDIO_POISON", error);
+	return !error;
+}
+
 void uffd_protect(struct area *area, size_t first, size_t count, bool on)
 {
 	struct uffdio_writeprotect protect = {
@@ -188,4 +235,68 @@ size_t uffd_move(struct area *to, size_t to_page, struct area *from, size_t from
 			oracle_end(&from->oracle, from_page + i, 1, HOLDS_RECORD);
 		}
 	return moved;
+}
+
+/* One call after another, until one moves nothing. True: the first one has moved all, a huge page as a whole. */
+static bool move_whole(int uffd, uint8_t *to, uint8_t *from, size_t length)
+{
+	size_t done = 0;
+	unsigned int calls = 0;
+
+	for (bool goes_on = true; goes_on && done < length; calls++) {
+		struct uffdio_move move = {
+			.dst = (uintptr_t)to + done,
+			.src = (uintptr_t)from + done,
+			.len = length - done,
+			.mode = UFFDIO_MOVE_MODE_DONTWAKE | UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES,
+		};
+		const int error = ioctl(uffd, UFFDIO_MOVE, &move) ? errno : 0;
+
+		if (error && error != EAGAIN && error != EBUSY && error != EEXIST && error != EINVAL)
+			run_error("UFFDIO_MOVE", error);
+		goes_on = move.move > 0;
+		done += goes_on ? (size_t)move.move : 0;
+	}
+	return calls == 1 && done == length;
+}
+
+/* By pagemap(5), as a look would put zeros there: the kernel may have moved more than it says (see is_still_there()). */
+static bool is_there(const uint8_t *page)
+{
+	return pagemap_word(page) & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED);
+}
+
+/* Pages that have come come back, in one piece where they are neighbours; nothing is mapped at `from` afterwards. */
+static void take_back(uint8_t *from, uint8_t *to, size_t length)
+{
+	size_t next;
+
+	for (size_t first = 0; first < length; first = next) {
+		const bool there = is_there(from + first);
+
+		for (next = first + PAGE; next < length && is_there(from + next) == there;)
+			next += PAGE;
+		if (!there && munmap(from + first, next - first))
+			run_error("munmap", errno);
+		if (there && mremap(from + first, next - first, next - first, MREMAP_MAYMOVE | MREMAP_FIXED, to + first) != to + first)
+			run_fail("mremap");
+	}
+}
+
+bool uffd_move_all(int uffd, struct area *area)
+{
+	uint8_t *const there = private_memory(area->length);
+	bool whole;
+
+	if (madvise(there, area->length, MADV_HUGEPAGE))
+		run_error("MADV_HUGEPAGE", errno);
+	uffd_register(uffd, there, area->length);
+	atomic_fetch_add(&area->remaps, 1);
+	/* Where nothing was written is the huge zero page, which Linux 6.19 can't move (docs/found/huge-zero-move.md). */
+	*(volatile uint8_t *)area_page(area, area->pages) = 0;
+	whole = move_whole(uffd, there, area->base, area->length);
+	uffd_unregister(uffd, there, area->length);
+	take_back(there, area->base, area->length);
+	atomic_fetch_add(&area->remaps, 1);
+	return whole;
 }

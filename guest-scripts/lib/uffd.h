@@ -24,6 +24,8 @@ size_t uffd_serve(int uffd, void (*note)(uint64_t address));
 /* Puts the page's next record in, or zeros. False: somebody's look has put zeros there meanwhile, and that is what it has. */
 bool uffd_copy(struct area *area, size_t page, bool protect);
 bool uffd_zero(struct area *area, size_t page);
+/* Poisons pages for a while, and drops them. False: the kernel has no such thing, or somebody's look has put zeros there meanwhile. */
+bool uffd_poison(struct area *area, size_t first, size_t pages);
 /* Write-protects the range, or lifts that; a write lifts it, too. */
 void uffd_protect(struct area *area, size_t first, size_t count, bool on);
 /*
@@ -31,5 +33,10 @@ void uffd_protect(struct area *area, size_t first, size_t count, bool on);
  * pages that are shared, pinned, or part of a large folio in the swap cache stay.
  */
 size_t uffd_move(struct area *to, size_t to_page, struct area *from, size_t from_page, size_t count);
+/*
+ * All of a huge anonymous area to other addresses by UFFDIO_MOVE, as far as the kernel does it, and back by mremap(). It is registered nowhere.
+ * True: in one call, so a huge page was moved as a whole.
+ */
+bool uffd_move_all(int uffd, struct area *area);
 
 #endif

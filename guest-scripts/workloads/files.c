@@ -8,13 +8,15 @@
  *   readers     read pages by pread(), mostly of a file that its owner is at: the last swapped page of a file comes back, or a
  *               large entry is split, in the middle of all that;
  *   a compactor moves pages, in the swap cache and out of it;
- *   a mounter   has one more file, each time on a file system of its own, which has been unmounted already and ends with the file.
+ *   a mounter   has a few more files, each on a file system of its own, which has been unmounted already and ends with the file; mostly
+ *               while a swapoff is on.
  *
  * A quarter of the files have folios of 64 KiB where the kernel has them. All that a file may hold is known at any time.
  *
  * The stage is a process of its own with one file. A mover takes its mapping back and forth between two places. Both are mapped at any time:
  * the one that it was taken from is empty, and finds the file's pages again (MREMAP_DONTUNMAP). A changer punches and writes the file
- * meanwhile, and a watcher looks at both places by plain loads.
+ * meanwhile. A watcher looks by plain loads: while a move goes on, at the place that the mapping is taken from (at the other one it would
+ * have to wait for the end of the move), and then at both.
  */
 #define _GNU_SOURCE
 
@@ -31,6 +33,7 @@
 
 #include "area.h"
 #include "compactor.h"
+#include "device.h"
 #include "paging.h"
 #include "run.h"
 
@@ -38,10 +41,20 @@
 #define OWNERS_MAX 8
 #define LARGE (64u << 10)
 #define IN_FOUR 4
-#define OWN_REGION 999
+#define SYSTEMS 4
+#define SYSTEM_REGION 990
 /* Of the mounter, in microseconds. */
+#define SWAPOFF_WAIT 200000
 #define MOUNT_REST 6000
+#define END_REST 2000
 #define SHOWN_PAGES 4
+/* Of the changer: what is written by a store is dirty in the page table, and not only in the page. */
+#define STORED_ONE_IN 16
+#define MOVE_WAIT 10000
+#define HOLE_REST 1000
+#define CHANGE_REST 2000
+/* Of the watcher: not longer, for it keeps others from its CPU. */
+#define BURST 100000
 /* Of the mover, in microseconds: the watcher has begun to look by then; and between two moves. */
 #define ANNOUNCED 500
 #define MOVE_REST 8000
@@ -62,12 +75,12 @@ static const struct number_option options[] = {
 
 static struct area files[FILES_MAX];
 static _Atomic unsigned int at[OWNERS_MAX]; /* the file that each owner is at */
-static struct area own; /* the mounter's */
+static struct area systems[SYSTEMS]; /* the mounter's */
 static counter_t *reads, *raced, *punches, *cuts, *renewals, *left_out, *file_systems, *moves, *looks;
 /* What the mover moves, by its file. Its base is the first place. */
 static struct area shown;
 static uint8_t *places[2];
-static _Atomic bool showing; /* a move has been announced, or goes on */
+static _Atomic unsigned int leaving; /* 1 + the place whose move has been announced, or goes on; 0: none */
 static int stage_process; /* 0: none */
 static _Atomic bool *staged; /* all threads of the stage have been started */
 
@@ -153,9 +166,14 @@ static int file_of_its_own_system(size_t length)
 	return fd;
 }
 
+static bool has_own_system(const struct area *file)
+{
+	return file >= systems && file < systems + SYSTEMS;
+}
+
 static int another_file(const struct area *file)
 {
-	return file == &own ? file_of_its_own_system(file->length) : memory_file("files", file->length);
+	return has_own_system(file) ? file_of_its_own_system(file->length) : memory_file("files", file->length);
 }
 
 /* Another file at the same number and the same addresses; nobody has the old one any more. */
@@ -171,7 +189,7 @@ static void renew(struct area *file)
 	oracle_end(&file->oracle, 0, file->pages, HOLDS_ZEROS);
 	/* The mapping is the last that has the old one. */
 	area_renew(file);
-	count(file == &own ? file_systems : renewals, 1);
+	count(has_own_system(file) ? file_systems : renewals, 1);
 }
 
 static void change(struct area *file, struct rng *rng)
@@ -242,18 +260,42 @@ static void look(const uint8_t *place, size_t page)
 		count(looks, 1);
 }
 
-/* From before the move to its end, without a pause: a CPU that sleeps is told anew. */
+static void look_at_all(const uint8_t *place)
+{
+	for (size_t page = 0; page < SHOWN_PAGES; page++)
+		look(place, page);
+}
+
+/* Without a pause: a CPU that sleeps, or turns to another process, is told anew. */
+static void watch_move(void)
+{
+	const uint64_t end = now_ns() + BURST * 1000ull;
+	unsigned int place;
+
+	while ((place = leaving) && now_ns() < end)
+		look_at_all(places[place - 1]);
+	while (leaving)
+		sleep_us(1000);
+}
+
 static void watcher(struct worker *worker)
 {
 	(void)worker;
+	thread_is_urgent();
 	while (!run_over()) {
-		for (size_t page = 0; showing && page < SHOWN_PAGES; page++) {
-			look(places[0], page);
-			look(places[1], page);
-		}
-		if (!showing)
-			sleep_us(200);
+		watch_move();
+		look_at_all(places[0]);
+		look_at_all(places[1]);
+		sleep_us(200);
 	}
+}
+
+/* Mapped by reads, and not written to since: most page table entries would be dirty, which some code treats with more care. */
+static void map_clean(uint8_t *place)
+{
+	if (madvise(place, shown.length, MADV_DONTNEED))
+		run_error("MADV_DONTNEED", errno);
+	look_at_all(place);
 }
 
 static void mover(struct worker *worker)
@@ -263,11 +305,13 @@ static void mover(struct worker *worker)
 	for (unsigned int from = 0; !run_over(); from = !from) {
 		uint8_t *const to = places[!from];
 
-		showing = true;
+		if (rng_below(&worker->rng, IN_FOUR))
+			map_clean(places[from]);
+		leaving = 1 + from;
 		sleep_us(ANNOUNCED);
 		if (mremap(places[from], length, length, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) != to)
 			run_fail("mremap");
-		showing = false;
+		leaving = 0;
 		count(moves, 1);
 		sleep_us(rng_below(&worker->rng, MOVE_REST));
 		/* Paged out is what is mapped once. */
@@ -291,23 +335,36 @@ static void write_by_call(size_t page)
 	oracle_end_written(&shown.oracle, page);
 }
 
+/* And a little more, so that it has begun. */
+static void wait_for_move(struct rng *rng)
+{
+	const uint64_t end = now_ns() + MOVE_WAIT * 1000ull;
+
+	while (!leaving && !run_over() && now_ns() < end)
+		sleep_us(200);
+	sleep_us(rng_below(rng, 4 * ANNOUNCED));
+}
+
 static void changer(struct worker *worker)
 {
 	struct rng *rng = &worker->rng;
 
+	thread_is_urgent();
 	while (!run_over()) {
 		const size_t first = rng_below(rng, SHOWN_PAGES), pages = rng_between(rng, 1, SHOWN_PAGES - first);
-		const bool by_call = rng_below(rng, IN_FOUR);
+		const bool by_call = rng_below(rng, STORED_ONE_IN);
 
+		if (rng_below(rng, 2))
+			wait_for_move(rng);
 		area_note(&shown, "hole", first, pages);
 		area_drop(&shown, first, pages);
-		sleep_us(rng_below(rng, 2000));
+		sleep_us(rng_below(rng, HOLE_REST));
 		for (size_t page = first; page < first + pages; page++)
 			if (by_call)
 				write_by_call(page);
 			else
 				area_write(&shown, page, 0);
-		sleep_us(rng_below(rng, 4000));
+		sleep_us(rng_below(rng, CHANGE_REST));
 	}
 }
 
@@ -328,11 +385,18 @@ static void mounter(struct worker *worker)
 	struct rng *rng = &worker->rng;
 
 	while (!run_over()) {
-		renew(&own);
-		fill(&own);
-		page_out(own.base, own.length);
-		if (rng_below(rng, IN_FOUR) == 0)
-			map_all(&own);
+		for (size_t i = 0; i < SYSTEMS; i++) {
+			renew(&systems[i]);
+			sleep_us(rng_below(rng, END_REST));
+		}
+		for (size_t i = 0; i < SYSTEMS; i++) {
+			fill(&systems[i]);
+			page_out(systems[i].base, systems[i].length);
+			if (rng_below(rng, IN_FOUR) == 0)
+				map_all(&systems[i]);
+		}
+		if (rng_below(rng, IN_FOUR))
+			wait_for_swapoff(SWAPOFF_WAIT);
 		sleep_us(rng_below(rng, MOUNT_REST));
 	}
 }
@@ -393,7 +457,8 @@ static void setup(void)
 	}
 	for (unsigned int i = 0; i < owners; i++)
 		at[i] = i;
-	area_new(&own, AREA_FILE, OWN_REGION, small_pages, -1);
+	for (size_t i = 0; i < SYSTEMS; i++)
+		area_new(&systems[i], AREA_FILE, SYSTEM_REGION + i, small_pages, -1);
 }
 
 static void load(void)
@@ -412,7 +477,8 @@ static void verify(void)
 {
 	for (uint64_t i = 0; i < files_count; i++)
 		area_verify_all(&files[i]);
-	area_verify_all(&own);
+	for (size_t i = 0; i < SYSTEMS; i++)
+		area_verify_all(&systems[i]);
 }
 
 int main(int argc, char **argv)

@@ -4,7 +4,8 @@
  *
  *   owners    each has a mapping of one huge page of each kind. They fill it, so that the kernel gives it a huge page; swap it
  *             out as a whole; cut it in pieces by what they do to a few of its pages (deeds.h); have it collapsed again, while
- *             pages of it are swapped out; and take it to other addresses as a whole. Most of its pages are zeros;
+ *             pages of it are swapped out; and take it to other addresses as a whole, by mremap() or UFFDIO_MOVE. Most of its pages
+ *             are zeros;
  *   children  of the owners share it, swapped out or not, write some pages, and end;
  *   lookers   read pages of all of them, which maps and pins them;
  *   khugepaged has little else to do than to collapse the anonymous ones, and a compactor moves pages.
@@ -19,6 +20,7 @@
 #include "deeds.h"
 #include "paging.h"
 #include "run.h"
+#include "uffd.h"
 
 #define OWNERS_MAX 4
 #define FORK_ONE_IN 12
@@ -42,12 +44,14 @@ struct owner {
 };
 
 static struct owner owners[OWNERS_MAX];
-static counter_t *fills, *whole_outs, *shifts, *forks, *looks;
+static int uffd;
+static counter_t *fills, *whole_outs, *shifts, *forks, *looks, *whole_moves;
 
 /* Those of deeds.h that need no other area, and no userfaultfd. */
 static const char *const deed_names[] = {
 	"write", "pin", "pageout", "out", "look", "cold", "willneed", "drop", "free", "unmap", "protect",
 	"lock", "mincore", "collapse", "populate", "guard", "ask", "poke", "splice", "report", "seek", "view", "split", "pieces", "return",
+	"allocate",
 };
 
 /*
@@ -80,11 +84,19 @@ static void protect_all(struct area *area)
 		run_error("mprotect", errno);
 }
 
-static void free_all(struct area *area)
+/* Reclaim takes a huge page that nobody has written since as a whole, and swaps nothing out. */
+static void free_all(struct area *area, struct rng *rng)
 {
-	area_free(area, 0, area->pages);
-	if (madvise(area->base, area->length, MADV_FREE))
-		run_error("MADV_FREE", errno);
+	area_free_all(area);
+	if (rng_below(rng, 2))
+		swap_out_all(area);
+}
+
+/* What a child shares stays where it is. */
+static void move(struct owner *owner)
+{
+	child_reap(&owner->child);
+	count(whole_moves, uffd_move_all(uffd, &owner->anonymous));
 }
 
 /* A page of zeros behind the records goes: the huge page is in use in part, and is split when memory is wanted. */
@@ -148,9 +160,11 @@ static void do_step(struct owner *owner, struct rng rng)
 		cut(step.area, &step.rng);
 	else if (choice == 6 && area_shift(step.area, rng_below(&step.rng, 2)))
 		count(shifts, 1);
+	else if (choice == 8 && step.area->fd < 0 && uffd >= 0)
+		move(owner);
 	else if (choice == 7 && step.area->fd < 0) {
 		child_reap(&owner->child);
-		free_all(step.area);
+		free_all(step.area, &step.rng);
 	} else
 		do_deed(owner, &step);
 	operations_add(1);
@@ -184,6 +198,10 @@ static void setup(void)
 	shifts = counter("shifts");
 	forks = counter("forks");
 	looks = counter("looks_of_others");
+	whole_moves = counter("whole_moves");
+	uffd = uffd_open(0);
+	if (uffd < 0)
+		counter_lacking("whole_moves", "the kernel has no UFFDIO_MOVE");
 	if (owners_count > OWNERS_MAX || !owners_count || !pages || pages >= HUGE_ALIGN / PAGE)
 		run_fail("--owners and --pages");
 	for (uint64_t i = 0; i < owners_count && area_huge_is_small(); i++) {

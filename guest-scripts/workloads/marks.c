@@ -72,7 +72,7 @@ static const struct {
 	{ "split", STAYS }, { "report", STAYS }, { "seek", STAYS }, { "registeranew", GOES_FROM_ALL },
 	/* mlock() of private memory that may be written is a write to it. */
 	{ "lock", MAY_GO }, { "populate", MAY_GO }, { "ask", STAYS }, { "drop", GOES }, { "guard", GOES }, { "renew", GOES_FROM_ALL }, { "shift", GOES_FROM_ALL },
-	{ "return", GOES_FROM_ALL },
+	{ "return", GOES_FROM_ALL }, { "poison", GOES }, { "allocate", STAYS },
 };
 
 static uint64_t owners_count = 3;

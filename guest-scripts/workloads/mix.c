@@ -7,7 +7,7 @@
  *   children   of the actors share their pages, swapped out or not, change some, have some of the actor's paged out, and end;
  *   lookers    read pages of all areas, which maps and pins them, while their owners change, move and unmap them;
  *   a switcher turns zswap and the multi-gen LRU on and off, changes the compressor, shrinks the pool, sets limits, reclaims,
- *              compacts.
+ *              compacts, and clears the soft-dirty bits, by which actors then see what was written.
  *
  * What an actor does next depends on the seed alone: step n of an actor is the same in each run with that seed.
  */
@@ -23,6 +23,7 @@
 #include "killed-fork.h"
 #include "paging.h"
 #include "run.h"
+#include "soft-dirty.h"
 #include "textfile.h"
 #include "uffd.h"
 
@@ -33,7 +34,7 @@
 #define STORM 4
 /* Of the switcher: 6.12 to 6.19 read large folios in only until zswap is first used. */
 #define ROUNDS_WITHOUT_ZSWAP 6
-#define DEEDS_MAX 40
+#define DEEDS_MAX 48
 #define LRU_GEN "/sys/kernel/mm/lru_gen/enabled"
 #define ZSWAP "/sys/module/zswap/parameters/"
 /* Numbers of regions: of the children's, and so many for each area in turn. */
@@ -167,6 +168,15 @@ static bool choose_area(struct step *step, struct actor *actor, unsigned int kin
 	return step->area->pages;
 }
 
+/* Wherever the pages are now; mostly some of those that were just written. */
+static void check_soft_dirty(struct step *step)
+{
+	const struct area *area = step->other && rng_below(&step->rng, 2) ? step->other : step->area;
+
+	for (size_t i = 0; i < step->count && area_is(area, ANONYMOUS | PRIVATE); i++)
+		soft_dirty_check(area, step->first + i);
+}
+
 static void do_step(struct actor *actor, struct rng rng)
 {
 	struct step step = { .rng = rng };
@@ -190,6 +200,7 @@ static void do_step(struct actor *actor, struct rng rng)
 	deed->body(&step);
 	count(done[deed - deeds], 1);
 	operations_add(1);
+	check_soft_dirty(&step);
 	/* Most are left where that has put them. */
 	if (rng_below(&step.rng, 4) == 0)
 		step_verify(&step);
@@ -273,6 +284,8 @@ static void switcher(struct worker *worker)
 		sleep_us(rng_between(&worker->rng, 50000, 300000));
 		if (rng_below(&worker->rng, 4) == 0 && !access(HIGH, W_OK))
 			squeeze();
+		if (rng_below(&worker->rng, 4) == 0)
+			soft_dirty_clear();
 		reclaim(rng_between(&worker->rng, 8, 64) * PAGE);
 		if (access(setting->path, W_OK) || (setting->zswap && round < ROUNDS_WITHOUT_ZSWAP))
 			continue;

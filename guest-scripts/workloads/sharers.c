@@ -11,7 +11,8 @@
  *   counters count on a few more pages, by plain stores and without a pause, while the parent forks: no count is lost, and a child has
  *            the counts of one moment of the fork;
  *   a killer kills processes in the middle of a fork, so that swapoff comes to parts of processes;
- *   a rival  is a second parent with a crowd of its own, in another process. Both come to where counts overflow at the same time.
+ *   a rival  is a second parent with a crowd of its own, in another process. Both come to where counts overflow at the same time: at the
+ *            same fork, and where they reclaim what all share.
  *
  * None uses MADV_FREE: what one frees Linux 6.19 may take from those that share it (docs/found/); free-forked is its workload.
  */
@@ -38,6 +39,8 @@
 /* Children, when the next one is one more than a slot of Linux 6.1 to 6.19 counts by itself; and how long one parent waits there for the other. */
 #define BRINK 61
 #define TOGETHER_US 2000000
+/* Of a small crowd: it has grown beyond that number by so many. */
+#define FEW_MORE 4
 /* Numbers of regions: the parents' are 1 and 2. */
 #define COUNTED_REGION 3
 #define CHILD_REGIONS 100
@@ -304,7 +307,7 @@ static void come_together(void)
 	const uint64_t own = atomic_fetch_add(arrivals, 1), end = now_ns() + TOGETHER_US * 1000ull;
 
 	while (own % 2 == 0 && *arrivals <= own + 1 && now_ns() < end && !run_over())
-		sleep_us(200);
+		sleep_us(50);
 	if (*arrivals > own + 1)
 		count(together, 1);
 }
@@ -315,13 +318,15 @@ static bool other_waits(void)
 }
 
 /* Until there is a crowd: each fork shares what is swapped out by then with all that live. */
-static void gather(struct rng *rng)
+static void gather(struct rng *rng, size_t most)
 {
 	for (size_t i = 0; i < crowd && !run_over(); i++) {
 		const size_t alive = reap_ended();
 
 		if (sharers[i].pid)
 			continue;
+		if (alive >= most)
+			return;
 		if (alive == BRINK && rivals)
 			come_together();
 		fork_one(&sharers[i]);
@@ -350,13 +355,18 @@ static void parent(struct worker *worker)
 	struct rng *rng = &worker->rng;
 
 	while (!run_over()) {
+		/* After each swapon there is one first overflow of a count on a device: half of the crowds end soon after it. */
+		const bool small = rng_below(rng, 2);
+
 		prepare_pages(rng);
-		gather(rng);
-		/* Shared by all: only reclaim takes them out now. */
+		gather(rng, small ? CROWDED + FEW_MORE : crowd);
+		/* Shared by all: only reclaim takes them out now, and counts each who has them. */
+		if (rivals && (other_waits() || rng_below(rng, 2)))
+			come_together();
 		reclaim(pages * PAGE);
 		wait_for_swapoff(100000);
 		/* Or it goes on: with new pages of the parent's that few share, and others that all do. */
-		if (!rng_below(rng, 3) || other_waits())
+		if (small || !rng_below(rng, 3) || other_waits())
 			end_crowd();
 	}
 	end_crowd();

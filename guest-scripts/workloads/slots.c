@@ -8,8 +8,9 @@
  *              on them, and their faults are for nothing;
  *   a filler   has pages that stay on the device. Mostly they leave hardly a slot free; now and then they go, and a page that is
  *              mapped from the swap cache keeps its slot for its next way out;
- *   a sharer   forks a child now and then, which has the pages as they were, counts on its copies, pages them out, and ends soon;
- *   a switcher turns zswap on and off above the device, and lets it refuse pages.
+ *   sharers    fork children, so that mostly one lives: it has the pages as they were, counts on its copies, pages them out, and ends soon;
+ *   a switcher turns zswap on and off above the device, and lets it refuse pages;
+ *   a shrinker has zswap write pages back to the device, whose owners want them back, or have them somewhere else by then.
  *
  * A kernel that reads a page without a claim on its slot, or lets a copy of it live too long or not long enough, shows old contents here.
  */
@@ -38,11 +39,16 @@
 /* The device is filled, or emptied, so often. */
 #define FILLED_ROUNDS 12
 #define ROOMY_ONE_IN 3
+/* Of the shrinker, in microseconds. */
+#define SHRINK_REST 10000
+#define DROP_CACHES "/proc/sys/vm/drop_caches"
+#define WITHOUT_A_MESSAGE "4"
+#define WHAT_CAN_SHRINK "2"
 #define FILL_TIMES 2
 /* Of the sharer, in microseconds; and of its child. */
-#define ALONE_LEAST 30000
-#define ALONE_MOST 150000
-#define STEPS_MOST 16
+#define ALONE_MOST 60000
+#define SHARERS_MOST 4
+#define STEPS_MOST 64
 #define STEP_MOST 1500
 #define CHILD_STREAM 100
 #define DEVICE (1u << 20)
@@ -50,11 +56,13 @@
 static uint64_t pages = 2;
 static uint64_t counters = 4;
 static uint64_t pagers = 2;
+static uint64_t sharers = 2;
 
 static const struct number_option options[] = {
 	{ "pages", &pages },
 	{ "counters", &counters },
 	{ "pagers", &pagers },
+	{ "sharers", &sharers },
 	{ 0 },
 };
 
@@ -62,9 +70,12 @@ static uint8_t *counted;
 static _Atomic uint64_t *expected; /* counts of each page */
 static struct area filler, handle; /* handle: the counted pages, for uffd.h */
 static int uffd;
-/* Of the child: what each page had, at least, before the fork; and its number. */
-static uint64_t before_fork[PAGES_MAX], child_number;
-static counter_t *forks, *counts, *protections, *switches, *lifted, *full_rounds;
+/* Of each sharer's child: what each page had, at least, before the fork; and how many there were before it. */
+static struct child {
+	uint64_t before_fork[PAGES_MAX];
+	uint64_t sharer, number;
+} children[SHARERS_MOST];
+static counter_t *forks, *counts, *protections, *switches, *lifted, *full_rounds, *shrinks;
 static _Atomic uint64_t counting; /* counters that have not ended */
 
 static struct record *record_of(size_t page)
@@ -148,16 +159,16 @@ static void pager(struct worker *worker)
 }
 
 /* Nobody else writes to its copies: each has what it had at the fork, and what was counted here. */
-static void use_copies(void *unused)
+static void use_copies(void *argument)
 {
-	struct rng rng = rng_stream(run_seed(), CHILD_STREAM + child_number);
+	const struct child *child = argument;
+	struct rng rng = rng_stream(run_seed(), CHILD_STREAM + child->number * SHARERS_MOST + child->sharer);
 	uint64_t own[PAGES_MAX];
 
-	(void)unused;
 	for (size_t page = 0; page < pages; page++) {
 		own[page] = record_of(page)->counter;
-		if (own[page] < before_fork[page])
-			complain(page, own[page], before_fork[page], " or more");
+		if (own[page] < child->before_fork[page])
+			complain(page, own[page], child->before_fork[page], " or more");
 	}
 	for (uint64_t steps = rng_below(&rng, STEPS_MOST); steps && !run_over(); steps--) {
 		const size_t page = rng_below(&rng, pages);
@@ -175,13 +186,16 @@ static void use_copies(void *unused)
 
 static void sharer(struct worker *worker)
 {
+	struct child *child = &children[worker->index];
+
+	child->sharer = worker->index;
 	while (!run_over()) {
 		for (size_t page = 0; page < pages; page++)
-			before_fork[page] = expected[page];
-		child_number++;
-		child_join(child_start(use_copies, NULL));
+			child->before_fork[page] = expected[page];
+		child->number++;
+		child_join(child_start(use_copies, child));
 		count(forks, 1);
-		sleep_us(rng_between(&worker->rng, ALONE_LEAST, ALONE_MOST));
+		sleep_us(rng_below(&worker->rng, ALONE_MOST));
 	}
 }
 
@@ -271,6 +285,21 @@ static void switcher(struct worker *worker)
 	}
 }
 
+/* Since Linux 6.8 that takes zswap's oldest pages, too, once it is allowed. */
+static void shrinker(struct worker *worker)
+{
+	if (access(ZSWAP "shrinker_enabled", W_OK))
+		return;
+	run_set(ZSWAP "shrinker_enabled", "Y");
+	run_set(DROP_CACHES, WITHOUT_A_MESSAGE);
+	while (!run_over()) {
+		run_set(DROP_CACHES, WHAT_CAN_SHRINK);
+		count(shrinks, 1);
+		sleep_us(rng_below(&worker->rng, SHRINK_REST));
+	}
+	run_set(ZSWAP "shrinker_enabled", "N");
+}
+
 static void counted_new(void)
 {
 	area_new(&handle, AREA_SMALL, COUNTED_REGION, pages, uffd);
@@ -291,8 +320,9 @@ static void setup(void)
 	full_rounds = counter("full_rounds");
 	switches = counter("zswap_switches");
 	lifted = counter("protections_lifted");
-	if (!pages || pages > PAGES_MAX)
-		run_fail("--pages");
+	shrinks = counter("shrinks");
+	if (!pages || pages > PAGES_MAX || sharers > SHARERS_MOST)
+		run_fail("--pages and --sharers");
 	uffd = uffd_open(0);
 	if (uffd < 0) {
 		run_missing("userfaultfd with UFFD_FEATURE_MOVE and write protection: %m");
@@ -315,7 +345,8 @@ static void load(void)
 	threads_add(&threads, pagers, pager, NULL);
 	threads_add(&threads, 1, toggler, NULL);
 	threads_add(&threads, 1, switcher, NULL);
-	threads_add(&threads, 1, sharer, NULL);
+	threads_add(&threads, 1, shrinker, NULL);
+	threads_add(&threads, sharers, sharer, NULL);
 	threads_join(&threads);
 }
 

@@ -65,6 +65,8 @@ class MatrixChoices:
     unreached: tuple[str, ...] = ()  # changed files that no workload runs by the reach maps, or else is meant for
     unrun: tuple[str, ...] = ()  # changed functions, with reasons, where no reach map knows what runs one of them
     inert: str = ""  # why no cell can show what the series does
+    not_compiled: tuple[str, ...] = ()  # changed code that no kernel of the run has, each with the reason
+    new_options: tuple[str, ...] = ()  # that the series adds to kconfig: kernels with the series ask for them
     left_out: tuple[tuple[str, str], ...] = ()  # arch, what this host lacks for it
     chosen_suites: tuple[ChosenSuite, ...] = ()  # by the reach maps; they run beside the workloads
     suites: tuple[ChosenSuite, ...] = ()  # not run: building one takes minutes
@@ -92,9 +94,13 @@ class MatrixChoices:
     def _not_reached(self) -> Iterator[str]:
         if self.inert:
             yield self.inert
+        if names := tuple(f"CONFIG_{name}" for name in self.new_options):
+            yield f"options that the series adds, set where kconfig grants them: {listed(names)}"
+        if self.not_compiled:
+            yield f"in no kernel of this run, so no cell says anything of it: {listed(self.not_compiled)}"
         if self.unrun:
             reasons = "; ".join(self.unrun[:_MOST_LISTED])
-            yield f"by the reach maps no workload is known to run what the series changes: {reasons}"
+            yield f"changed functions that no workload is known to run, by the reach maps: {reasons}"
         if self.unreached:
             yield f"no workload is known to reach {listed(self.unreached)}"
 

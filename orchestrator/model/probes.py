@@ -50,6 +50,7 @@ class LocatedFunction:
     entries: tuple[str, ...] = ()  # where it begins, inlined copies included
     partly: bool = False  # it has more entries than these
     why: str = ""  # why there are none
+    left_out: str = ""  # of one without code: "CONFIG_CMA is not set"; "" where nothing says why
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,6 +91,7 @@ class ChangedSeen:
     early: tuple[str, ...] = ()  # those of `not_reached` that ran before the load began, as in the boot
     meant: tuple[str, ...] = ()  # those in files that the workload is meant to reach
     why_unknown: Mapping[str, str] = field(default_factory=dict)  # one of `unknown` -> the reason
+    left_out: Mapping[str, str] = field(default_factory=dict)  # one of `no_code` -> the option, where one is known
 
     @property
     def observed(self) -> int:

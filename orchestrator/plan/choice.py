@@ -29,6 +29,8 @@ _COMPILED = frozenset({".c", ".S", ".rs"})
 _HEADERS = frozenset({".h"})
 # Their programs run on the host or in user space: no part of an image is made of them.
 _OUTSIDE_OF_THE_KERNEL = ("Documentation/", "LICENSES/", "scripts/", "tools/", "samples/")
+_TEXTS = frozenset({"MAINTAINERS", "CREDITS", "COPYING", "README", ".mailmap", ".gitignore", ".clang-format"})
+_TEXT_SUFFIXES = frozenset({".rst", ".txt", ".dts", ".dtsi", ".dtso", ".yaml"})
 _NAMED = 3
 
 
@@ -81,7 +83,7 @@ def choose(
         chosen += [ChosenWorkload(name=load.name, reason=why) for load in others]
     files = {load.name: _files_of(load) for load in workloads}
     names = frozenset(load.name for load in users)
-    code = tuple(_code(changed_files))
+    code = tuple(_code([file for file in changed_files if is_kernel_code(file)]))
     return Choice(chosen=tuple(chosen), code=code, files=files, users=names, inert=_inert(changed_files))
 
 
@@ -92,7 +94,7 @@ def by_reach(choice: Choice, reach: ChangedReach, functions: Collection[SourceFu
     chosen by its files; so does one that did too little while it was recorded. `functions` are the changed ones.
     """
     if not any(one.reached or one.likely for one in reach.ranked):
-        return replace(choice, unrun=tuple(_unrun(reach)) if reach.maps else ())
+        return replace(choice, unrun=tuple(dict.fromkeys(_unrun(reach, ()))) if reach.maps else ())
     by_files = {one.name: one for one in choice.chosen}
     # No map knows what they do with files of this series.
     chosen = [one for one in choice.chosen if one.name in choice.users]
@@ -110,14 +112,19 @@ def by_reach(choice: Choice, reach: ChangedReach, functions: Collection[SourceFu
     unmeasured = (one.workload for one in reach.ranked if not one.mapped or one.workload in reach.thin)
     meant = {file for name in unmeasured if name in by_files for file in choice.files.get(name, ())}
     files = frozenset(function.file for function in missed) - run - meant
-    return replace(choice, chosen=tuple(chosen), reached=run, missed=files)
+    unrun = tuple(dict.fromkeys(_unrun(reach, [one.name for one in chosen])))
+    return replace(choice, chosen=tuple(chosen), reached=run, missed=files, unrun=unrun)
 
 
-def _unrun(reach: ChangedReach) -> Iterator[str]:
+def _unrun(reach: ChangedReach, chosen: Collection[str]) -> Iterator[str]:
+    """`chosen`: workloads that the maps chose; what they run is run."""
     yield from (f"{one.name}() ran in no workload" for one in reach.unreached)
-    yield from (f"{one.name}() ran only in {listed(loads, _NAMED)}" for one, loads in reach.elsewhere)
-    yield from (f"{one.function.name}(): {one.why}" for one in reach.unseen)
-    outside = {f"{one.function.file.split('/')[0]}/" for one in reach.unseen if one.why is Unseen.OUTSIDE}
+    others = ((one, loads) for one, loads in reach.elsewhere if not set(loads) & set(chosen))
+    yield from (f"{one.name}() ran only in {listed(loads, _NAMED)}" for one, loads in others)
+    # The programs of tools/ are no part of a kernel.
+    unseen = [one for one in reach.unseen if not one.caller and is_kernel_code(one.function.file)]
+    yield from (f"{one.function.name}(): {one.why}" for one in unseen)
+    outside = {f"{one.function.file.split('/')[0]}/" for one in unseen if one.why is Unseen.OUTSIDE}
     if outside:
         yield f"patchrig reach --in {','.join(sorted({'mm/', *outside}))} records further folders"
 
@@ -169,13 +176,19 @@ def _code(files: Collection[str]) -> list[str]:
     return sources or sorted(file for file in files if PurePosixPath(file).suffix in _HEADERS)
 
 
+def is_kernel_code(file: str) -> bool:
+    """Whether an image may be made of it. QEMU brings its own device tree."""
+    path = PurePosixPath(file)
+    return not (file.startswith(_OUTSIDE_OF_THE_KERNEL) or path.name in _TEXTS or path.suffix in _TEXT_SUFFIXES)
+
+
 def _inert(files: Collection[str]) -> str:
     """What the cells of a series without kernel code can't show; "" for any other."""
-    if _code([file for file in files if not file.startswith(_OUTSIDE_OF_THE_KERNEL)]):
+    beside = [file for file in files if not is_kernel_code(file)]
+    if _code([file for file in files if file not in beside]):
         return ""
     if not files:
         return "the series as a whole changes nothing: its patches take each other back"
-    beside = [file for file in files if file.startswith(_OUTSIDE_OF_THE_KERNEL)]
     if len(beside) == len(files):
         return f"the series changes nothing that a kernel is built from: only {listed(tuple(sorted(files)), _NAMED)}"
     named = listed(tuple(sorted(file for file in files if file not in beside)), _NAMED)

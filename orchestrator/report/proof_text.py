@@ -122,6 +122,7 @@ def together(group: Sequence[ChangedSeen]) -> ChangedSeen | None:
         no_code=tuple(name for name in names if name in rest),
         early=tuple(name for name in names if name in early),
         why_unknown={name: why for one in group for name, why in one.why_unknown.items() if name in unknown},
+        left_out={name: why for one in group for name, why in one.left_out.items() if name in rest},
     )
 
 
@@ -138,5 +139,6 @@ def reach_text(reach: ArchReach) -> str:
         text = f"{reach.arch}: {len(changed.ran)} of {changed.observed} changed functions ran in some cell"
     text += f"; REACHED BY NO CELL: {', '.join(changed.never_ran)}" if changed.never_ran else ""
     text += f"; ran before the load began only: {names_text(changed.early)}" if changed.early else ""
-    text += f"; without code in these kernels: {names_text(changed.no_code)}" if changed.no_code else ""
+    no_code = [f"{name} ({changed.left_out[name]})" if name in changed.left_out else name for name in changed.no_code]
+    text += f"; without code in these kernels: {names_text(no_code)}" if no_code else ""
     return "; ".join([text, *_unknown_texts(changed)])

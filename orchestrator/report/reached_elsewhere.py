@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from orchestrator.model.configuration import Variant
 from orchestrator.model.outcomes import Outcome
+from orchestrator.model.probes import ChangedSeen
 from orchestrator.model.reports import CellReport, RunReport
 from orchestrator.report.proof_text import names_text, reach_by_arch
 
@@ -51,9 +52,19 @@ def unproved(report: RunReport) -> str:
     if report.shard or report.interrupted or not all(map(_was_observed, patched)):
         return ""
     changed = [reach.changed for reach in reach_by_arch(report.cells)]
-    if any(one.ran or one.early or one.unknown for one in changed) or not any(one.not_reached for one in changed):
+    if any(one.ran or one.early or one.unknown for one in changed):
         return ""
+    if not any(one.not_reached for one in changed):
+        return _left_out(changed)
     return "No cell was seen to run a function that the series changes: this run proves nothing about it."
+
+
+def _left_out(changed: Sequence[ChangedSeen]) -> str:
+    """Only where an option is known for each function: the compiler drops some that are inlined, and they count."""
+    if not changed or not all(one.no_code and set(one.no_code) <= one.left_out.keys() for one in changed):
+        return ""
+    options = names_text(list(dict.fromkeys(why for one in changed for why in one.left_out.values())))
+    return f"These kernels have no function that the series changes ({options}): this run proves nothing about it."
 
 
 def _was_observed(cell: CellReport) -> bool:

@@ -15,6 +15,7 @@ from orchestrator.model.reports import RunReport
 from orchestrator.run.bootable import Bootable, BootFiles, kept_bootable
 from orchestrator.run.crash_source import kept_explainer
 from orchestrator.run.kernels import Building, Kernels
+from orchestrator.run.left_out_code import left_out_of, with_reasons
 from orchestrator.run.suite_results import keep_parser
 
 
@@ -38,6 +39,9 @@ def new_bootable(
         located = locate(image, tuple(files.workloads), changed, sandbox=kernels.sandbox)
     except BadFile as error:
         return unusable(image.build, error, log=image.log)
+    if explainer.diff and changed:
+        left_out = left_out_of(image, kernels.tested, explainer.diff, kernels.request.cache)
+        located = with_reasons(located, left_out)
     interfaces = interface_names(explainer.diff) if explainer.diff else None
     if not kernels.has_suites(image.build):
         return files.bootable(image, located, explainer, folder=initramfs_in, interfaces=interfaces)

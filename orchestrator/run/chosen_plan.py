@@ -10,14 +10,17 @@ from orchestrator.host import paths
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError, UserError
 from orchestrator.judge.upstream_bugs import without_their_bugs
+from orchestrator.kernel.code.comments import changes_only_comments
 from orchestrator.kernel.code.interface_files import interface_names
 from orchestrator.kernel.code.whole_diff import SeriesDiffs
+from orchestrator.kernel.compile.wishes import added_options
 from orchestrator.kernel.series.load import BASELINE, Series, load_series
+from orchestrator.model.cells import Build
 from orchestrator.model.configuration import Matrix, Variant, Workload
 from orchestrator.model.events import Listener, Notice
 from orchestrator.model.matrix_choices import ChosenSuite, ChosenWorkload, MatrixChoices
 from orchestrator.model.reach import ReachMap
-from orchestrator.plan.choice import Choice, by_reach, choose
+from orchestrator.plan.choice import Choice, by_reach, choose, is_kernel_code
 from orchestrator.plan.config import Plan, load_plan, load_workload, selected_plan
 from orchestrator.plan.expansion import Selection
 from orchestrator.plan.maintained_suites import suites_for
@@ -27,6 +30,7 @@ from orchestrator.plan.suite_workloads import SUITE_KINDS, suite_workload
 from orchestrator.run.buildable import buildable_arches
 from orchestrator.run.kernel_sources import known_sources, source_named
 from orchestrator.run.kernels import Lookups
+from orchestrator.run.left_out_code import left_out_code
 from orchestrator.run.maintainers import maintainers_of
 from orchestrator.run.reach_maps import kept_maps
 from orchestrator.run.recording import changes_of
@@ -36,6 +40,7 @@ from orchestrator.run.series_base import ChosenBase, Trials
 # Its workloads are those that may be chosen, and those whose bugs are fixed: the others show bugs that kernels have.
 SHIPPED = paths.CONFIGS / "mm.yaml"
 _SECONDS = 7200.0
+_NO_CODE_CHANGED = "the series changes only comments and blanks of code: no cell can show what it does"
 _NOT_WITH = {"widened": "the results of a suite don't depend on delays"}
 
 
@@ -94,6 +99,7 @@ def chosen_plan(wanted: Wanted, listener: Listener) -> ChosenPlan:
         maintainers = maintainers_of(chosen, wanted.tree, cache=wanted.cache, until=until)
         proposed = suites_for(maintainers, [str(file) for file in series.touched])
         plan, choices = _with_suites(plan, choices, _suites(wanted, chosen, plan, proposed, maps))
+    choices = _with_left_out(choices, wanted, chosen, series, plan, until)
     for line in choices.lines():
         listener(Notice(text=line))
     lookups = Lookups(diffs=diffs, version=chosen.version if chosen.diff else "", maps=maps)
@@ -177,15 +183,36 @@ def _with_suites(plan: Plan, choices: MatrixChoices, suites: SuiteChoice) -> tup
     return replace(plan, matrix=matrix, workloads=(*plan.workloads, *loads)), choices
 
 
+def _with_left_out(
+    choices: MatrixChoices, wanted: Wanted, chosen: ChosenBase, series: Series, plan: Plan, until: Deadline
+) -> MatrixChoices:
+    """What the series changes and no kernel of the run has."""
+    if chosen.diff is None or not series.patches:
+        return choices
+    matrix = plan.matrix
+    flavours = [*matrix.flavours, *(load.flavour for load in plan.workloads if load.flavour)]
+    builds = [Build(variant=Variant.PATCHED, flavour=one, arch=arch) for arch in matrix.arches for one in flavours]
+    left_out = left_out_code(chosen, series, builds, tree=wanted.tree, cache=wanted.cache, until=until)
+    # What is in no kernel runs in none: once is enough.
+    gone = tuple(one.partition(" (")[0] for one in left_out)
+    unrun = tuple(one for one in choices.unrun if not one.startswith(gone))
+    return replace(choices, unrun=unrun, not_compiled=left_out, new_options=added_options(series))
+
+
 def _workloads(workloads: Sequence[Workload], chosen: ChosenBase, series: Series, maps: Sequence[ReachMap]) -> Choice:
     """By what the series changes on its base; where it does not apply, by what its patches say they change.
 
     Where there are reach maps, of the nearest kernel, they decide.
     """
     if chosen.diff is None:
-        return choose(workloads, [str(file) for file in series.touched])
+        choice = choose(workloads, [str(file) for file in series.touched])
+        # Of a diff that can't be read no file is known.
+        return choice if series.touched else replace(choice, inert="")
     functions = [function.name for function in chosen.diff.functions]
     interfaces = interface_names(chosen.diff).shown
-    choice = choose(workloads, [file.path for file in chosen.diff.files], functions, interfaces)
+    files = chosen.diff.files
+    choice = choose(workloads, [file.path for file in files], functions, interfaces)
+    if not choice.inert and all(changes_only_comments(one) for one in files if is_kernel_code(one.path)):
+        choice = replace(choice, inert=_NO_CODE_CHANGED)
     changes = changes_of(chosen.diff)
     return by_reach(choice, changed_reach(choice.order, changes, maps), changes.functions)

@@ -65,6 +65,7 @@ def _changed_seen(located: Located, workload: Workload, states: Sequence[State],
         ),
         meant=tuple(one.label for one in located.changed if is_meant(workload, one)),
         why_unknown={label: why[label] for label in lists["unknown"]},
+        left_out={one.label: one.left_out for one in located.changed if one.left_out},
     )
 
 

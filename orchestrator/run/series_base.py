@@ -184,7 +184,7 @@ class Trials:
         return commit_in(top, commit, log=log, until=self.until) if commit else ""
 
     def _said(self) -> str:
-        return f"base-commit {self.series.noted.commit[:_SHOWN]} in {self.series.noted.place}"
+        return f"base-commit {_shown(self.series.noted.commit)} in {self.series.noted.place}"
 
     def _notes(self, *, unknown: bool = False) -> tuple[str, ...]:
         """What the mails say of the base and can't be followed; `unknown`: their commit is nowhere to be had."""
@@ -201,12 +201,17 @@ class Trials:
 
     def _what_tree(self) -> str:
         if commit := self.series.noted.commit:
-            return f"a Linux tree that has {commit[:_SHOWN]}, the {self._said()}"
+            return f"a Linux tree that has {_shown(commit)}, the {self._said()}"
         return "the Linux tree that the series is for"
 
     def _command(self, *more: str) -> str:
         patches = [word for path in self.paths for word in ("--patch", str(path))]
         return shlex.join(["patchrig", "run", *patches, *more])
+
+
+def _shown(commit: str) -> str:
+    """A hash is as good in short; a tag is not."""
+    return commit[:_SHOWN] if re.fullmatch(r"[0-9a-f]+", commit) else commit
 
 
 def release_of(commit: str, source: KernelSource) -> str:

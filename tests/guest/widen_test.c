@@ -60,6 +60,7 @@ static void all_as_at_boot(void)
 	rest = 0;
 	seed = 1;
 	kthreads = true;
+	alone = NULL;
 	patchrig_on.on = false;
 	patchrig_early.on = true;
 	/* It is large, and most tests leave it alone. */
@@ -284,6 +285,13 @@ static unsigned int delays_of(unsigned int ppm, u64 from_seed, int pid, u64 *len
 	return sleeps_seen;
 }
 
+/* So that each has the chance of blocks that run all the time. */
+static void seen_often(void)
+{
+	for (u32 i = 0; i < blocks_count; i++)
+		blocks[i].hits.counter = RARE_TIMES * RARE_HITS;
+}
+
 static void as_many_are_delayed_as_the_chance_says(void)
 {
 	u64 lengths;
@@ -316,16 +324,15 @@ static void visit(u32 offset)
 	reach(offset);
 }
 
-static void who_may_not_sleep_spins(void)
+static void who_may_not_be_preempted_spins(void)
 {
-	for (int why = 0; why < 4; why++) {
+	for (int why = 0; why < 2; why++) {
 		u64 start;
 
 		start_anew();
-		fake_rcu_depth = why == 0;
-		fake_not_preemptible = why == 1;
-		task.__state = why == 2 ? 1 : TASK_RUNNING;
-		task.non_block_count = why == 3;
+		seen_often();
+		fake_not_preemptible = why == 0;
+		task.__state = why == 1 ? 1 : TASK_RUNNING;
 		start = fake_now;
 		visit(BEFORE);
 		CHECK_NUMBER(sleeps_seen, 0);
@@ -337,11 +344,118 @@ static void who_may_not_sleep_spins(void)
 	visit(BEFORE);
 	CHECK_NUMBER(atomic_read(&at(BEFORE)->spins), 1);
 	start_anew();
-	fake_rcu_depth = 1;
+	fake_not_preemptible = true;
 	spin_us = 0;
 	visit(BEFORE);
 	CHECK_NUMBER(atomic_read(&at(BEFORE)->refused), 1);
 	CHECK_NUMBER(relaxes_seen, 0);
+}
+
+/* A grace period waits for it: not for long. */
+static void an_rcu_reader_is_preempted(void)
+{
+	for (int why = 0; why < 2; why++) {
+		u64 start;
+
+		start_anew();
+		fake_rcu_depth = why == 0;
+		task.non_block_count = why == 1;
+		for (int i = 0; i < 100; i++) {
+			start = fake_now;
+			visit(BEFORE);
+			/* The last turn may end with a tick. */
+			CHECK(fake_now > start && fake_now <= start + READER_US * 1000 + 10 * MS);
+		}
+		CHECK_NUMBER(sleeps_seen + relaxes_seen, 0);
+		CHECK(halts_seen >= 100);
+		CHECK_NUMBER(atomic_read(&at(BEFORE)->sleeps), 100);
+	}
+	start_anew();
+	fake_rcu_depth = 1;
+	sleep_us = 0;
+	visit(BEFORE);
+	CHECK_NUMBER(halts_seen, 0);
+	CHECK_NUMBER(atomic_read(&at(BEFORE)->spins), 1);
+}
+
+static unsigned int delays_in_first(unsigned int visits)
+{
+	start_anew();
+	chance = 20000;
+	for (unsigned int i = 0; i < visits; i++) {
+		task.pid = 1 + (int)i;
+		reach(BEFORE);
+	}
+	return sleeps_seen;
+}
+
+static void what_ran_seldom_is_delayed_more_often(void)
+{
+	const unsigned int early_ones = delays_in_first(RARE_HITS * 4), all = delays_in_first(10000);
+
+	CHECK(early_ones >= 5 && early_ones <= 16);
+	/* As many as the chance says, and a few more. */
+	CHECK(all > 160 && all < 250);
+}
+
+/* For as long as it takes to be often enough. */
+static void what_ran_seldom_spins_for_longer(void)
+{
+	u64 longest = 0;
+
+	start_anew();
+	fake_not_preemptible = true;
+	for (int i = 0; i < RARE_HITS; i++) {
+		const u64 start = fake_now;
+
+		visit(BEFORE);
+		longest = max(longest, fake_now - start);
+	}
+	CHECK(longest > MS && longest <= 12 * MS + MS / 100);
+	seen_often();
+	for (int i = 0; i < 100; i++) {
+		const u64 start = fake_now;
+
+		visit(BEFORE);
+		CHECK(fake_now <= start + 1001 * 1000);
+	}
+}
+
+static struct task_struct neighbour = { .pid = 500 };
+
+static void a_neighbour_comes_by(void)
+{
+	struct task_struct *const self = current;
+	const u64 before = sleeps_seen;
+	void (*const then)(void) = meanwhile;
+
+	meanwhile = NULL;
+	current = &neighbour;
+	neighbour.pid++;
+	reach(BEFORE);
+	if (alone == self)
+		CHECK_NUMBER(sleeps_seen, before);
+	current = self;
+	meanwhile = then;
+}
+
+static void some_are_delayed_alone(void)
+{
+	unsigned int alone_ones = 0;
+
+	start_anew();
+	chance = MILLION;
+	for (int i = 0; i < 400; i++) {
+		const u64 before = sleeps_seen;
+
+		meanwhile = a_neighbour_comes_by;
+		task.pid++;
+		reach(BEFORE);
+		/* The neighbour was delayed, too, or was not. */
+		alone_ones += sleeps_seen == before + 1;
+		CHECK(!alone);
+	}
+	CHECK(alone_ones > 60 && alone_ones < 140);
 }
 
 static void who_may_lose_no_time_is_not_delayed(void)
@@ -688,6 +802,7 @@ static void swapoff_is_never_held(void)
 static void partners_are_delayed_less_often(void)
 {
 	start_anew();
+	seen_often();
 	chance = 400000;
 	for (int i = 0; i < 10000; i++)
 		reach(PARTNER);
@@ -1149,7 +1264,11 @@ int main(void)
 	RUN(hits_are_counted_only_while_it_is_on);
 	RUN(as_many_are_delayed_as_the_chance_says);
 	RUN(the_seed_and_the_task_decide);
-	RUN(who_may_not_sleep_spins);
+	RUN(who_may_not_be_preempted_spins);
+	RUN(an_rcu_reader_is_preempted);
+	RUN(what_ran_seldom_is_delayed_more_often);
+	RUN(what_ran_seldom_spins_for_longer);
+	RUN(some_are_delayed_alone);
 	RUN(who_may_lose_no_time_is_not_delayed);
 	RUN(after_a_delay_a_task_is_left_alone_for_a_part_of_it);
 	RUN(what_delays_a_task_does_not_delay_it_again);

@@ -81,8 +81,8 @@ class _Damaged(Exception):
 def image_key(hashes: Mapping[str, str], arch: str) -> str:
     """One hash for all that decides what an image is: source, series, config, toolchain, arch and our recipe."""
     inputs = {name: hashes[name] for name in ("source", "series", "config", "toolchain")}
-    # Only where there is one: images of before there were overlays are still found.
-    inputs |= {name: hashes[name] for name in ("overlay",) if name in hashes}
+    # An overlay, and options that a suite of the tree asks for, are in few of them.
+    inputs |= {name: hashes[name] for name in ("overlay", "wished") if name in hashes}
     text = json.dumps({**inputs, "arch": arch, "recipe": RECIPE}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -152,6 +152,16 @@ def objects_of(image: KernelImage, file: str) -> tuple[str, ...]:
         return _OBJECTS.validate_json((image.vmlinux.parent / OBJECTS).read_bytes()).get(file, ())
     except (OSError, ValueError):
         return ()
+
+
+def kept_configs(cache: Path) -> Iterator[tuple[str, str]]:
+    """The release and the .config of each kernel that was built, as it was stored."""
+    for folder in sorted((cache / IMAGES).glob("*/")):
+        with suppress(_Damaged, OSError):
+            card = _card_of(folder)
+            content = (folder / "config").read_bytes()
+            if hashlib.sha256(content).hexdigest() == card.files.get("config"):
+                yield card.release, content.decode(errors="replace")
 
 
 def prune(cache: Path, keep_bytes: int) -> tuple[Path, ...]:

@@ -3,7 +3,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,7 +34,7 @@ from orchestrator.kernel.compile.make import (
     tail_of,
 )
 from orchestrator.kernel.compile.object_list import objects_with
-from orchestrator.kernel.compile.wishes import wished_options, wishes_hash
+from orchestrator.kernel.compile.wishes import added_options, wished_options, wishes_hash
 from orchestrator.kernel.partners.of_overlay import with_partners
 from orchestrator.kernel.series.load import BASELINE, Series
 from orchestrator.kernel.source.apply import NotApplied
@@ -115,12 +115,12 @@ def inputs_of(  # noqa: PLR0913  # what a kernel is made of
 ) -> "KernelInputs":
     """All that goes into a kernel, read. Raises ToolMissing."""
     context.log_dir.mkdir(parents=True, exist_ok=True)
-    asked = merge(_read_fragment(path) for path in fragments)
+    asked = options_asked(fragments)
     log, arch = context.log_dir / "toolchain.log", ARCHES[build.arch]
     hashes = hashes_of(arch, source=source, series=series, fragments=fragments, overlay=overlay, log=log, until=until)
     hashes |= {"wished": wishes_hash(context.wished)} if context.wished else {}
     own = {overlay.name} if overlay else set()
-    pristine = merge(_read_fragment(path) for path in fragments if path.stem not in own)
+    pristine = options_asked(path for path in fragments if path.stem not in own)
     return KernelInputs(
         build=build, source=source, series=series, overlay=overlay, asked=asked, asked_pristine=pristine, hashes=hashes
     )
@@ -138,14 +138,18 @@ def hashes_of(  # noqa: PLR0913  # what a kernel is made of
 ) -> dict[str, str]:
     """What goes into a kernel, each as a SHA-256: known before it is built. Raises ToolMissing."""
     check_tools(arch)
-    asked = merge(_read_fragment(path) for path in fragments)
-    return _hashes(source, series, asked, overlay, toolchain_of(arch, log=log, until=until))
+    return _hashes(source, series, options_asked(fragments), overlay, toolchain_of(arch, log=log, until=until))
 
 
 def toolchain_of(arch: Arch, *, log: Path, until: Deadline) -> str:
     """The compiler and linker of an arch, a line each."""
     tools = (f"{arch.compiler_prefix}gcc", f"{arch.compiler_prefix}ld")
     return "\n".join(check([tool, "--version"], log=log, until=until).splitlines()[0] for tool in tools)
+
+
+def options_asked(fragments: Iterable[Path]) -> dict[str, str]:
+    """What kconfig fragments ask for together; later ones win."""
+    return merge(_read_fragment(path) for path in fragments)
 
 
 def _read_fragment(path: Path) -> dict[str, str]:
@@ -186,14 +190,14 @@ def _hashes(
     hashes = {
         "source": source.sha256,
         "series": series.sha256,
-        "config": _config_hash(asked),
+        "config": _config_hash(asked, added_options(series)),
         "toolchain": hashlib.sha256(toolchain.encode()).hexdigest(),
     }
     return hashes | ({"overlay": overlay.sha256} if overlay else {})
 
 
-def _config_hash(asked: Mapping[str, str]) -> str:
-    return hashlib.sha256(config_text(asked).encode()).hexdigest()
+def _config_hash(asked: Mapping[str, str], added: Sequence[str] = ()) -> str:
+    return hashlib.sha256("\n".join((config_text(asked), *added)).encode()).hexdigest()
 
 
 def _made(inputs: KernelInputs, context: BuildContext, until: Deadline) -> KernelImage | BuildFailure:
@@ -345,7 +349,8 @@ def _build_in(dirs: BuildDirs, inputs: KernelInputs, context: BuildContext, unti
     """Raises BadFile where the build left something else than what belongs there."""
     context.enter(dirs.build, Phase.CONFIGURE)
     context.on_event(Step(text=f"configuring {dirs.build.name}"))
-    if failure := configure(dirs, inputs.asked, until, wished_options(dirs.src, context.wished)):
+    wished = wished_options(dirs.src, context.wished) | dict.fromkeys(added_options(inputs.series), "y")
+    if failure := configure(dirs, inputs.asked, until, wished):
         return failure
     full_count = context.cache / "objects" / f"{dirs.build.flavour}.{dirs.build.arch}"
     from_nothing = not (dirs.out / "vmlinux").exists()

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Kernel options that a tree's test suites would like: taken where kconfig grants them, and no error where not."""
+"""Kernel options that test suites or a series would like: taken where kconfig grants them, and no error where not."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from orchestrator.host.errors import UserError
+from orchestrator.host.errors import InfraError, UserError
 from orchestrator.host.untrusted import BadFile, read_plain_text
+from orchestrator.kernel.code.not_compiled import new_options
 from orchestrator.kernel.compile.kconfig import NotGranted, parse_fragment
+from orchestrator.kernel.series.load import Series, changed_files
+from orchestrator.model.series_diff import ChangedFile
 
 NO_WISHES: Mapping[str, str] = MappingProxyType({})
 _BYTES = 1 << 20
@@ -38,6 +41,21 @@ def wished_options(src: Path, fragments: Iterable[str]) -> dict[str, str]:
         wished |= {symbol: value for symbol, value in found.items() if value != "m"}
         wished |= {symbol: "y" for symbol, value in found.items() if value == "m" and not _runs_at_boot(symbol)}
     return wished
+
+
+def added_options(series: Series) -> tuple[str, ...]:
+    """The options that a series adds. Its kernels have them where kconfig grants that: else nothing would run it."""
+    diffs = (patch.diff for patch in series.patches if b"Kconfig" in patch.diff and not patch.problem)
+    files = (file for diff in diffs for file in _files_of(diff.decode("utf-8", "replace")))
+    return tuple(name for name in new_options(files) if not _runs_at_boot(name))
+
+
+def _files_of(diff: str) -> Sequence[ChangedFile]:
+    """One that can't be read does not apply either."""
+    try:
+        return tuple(changed_files(diff))
+    except InfraError:
+        return ()
 
 
 def note_refused(log: Path, refused: Iterable[NotGranted]) -> None:

@@ -33,7 +33,8 @@ _MAIL_HEADER = re.compile(
 _MESSAGE_ID = re.compile(r"<[^<>\s]+>")
 # git and b4 write the whole hash; people write a shorter one, a release's tag, or the subject behind it.
 _BASE_COMMIT = re.compile(
-    rb"^base-commit:[ \t]+([0-9a-f]{7,64}|v\d+\.\d+(?:\.\d+)?(?:-rc\d+)?)(?:[ \t(].*)?$", re.MULTILINE | re.IGNORECASE
+    rb"^base-commit:[ \t]+([0-9a-f]{7,64}|v\d+\.\d+(?:\.\d+)?(?:-rc\d+)?|next-\d{8})(?:[ \t(].*)?$",
+    re.MULTILINE | re.IGNORECASE,
 )
 _CHANGE_ID = re.compile(rb"^change-id: (\S{1,200})[ \t]*$", re.MULTILINE)
 _PREREQUISITE = re.compile(rb"^prerequisite-patch-id: [0-9a-f]{40,64}\s*$", re.MULTILINE)

@@ -155,7 +155,7 @@ def first_error(output: str) -> tuple[str, str]:
     """File and reason from git's message, for what it does not even try hunk by hunk."""
     if m := _CORRUPT.search(output):
         # Not fixed with --recount: a mail that was cut off would then be tested as if it were whole.
-        return "", f"{m[0].removeprefix('error: ')}: edited by hand, or cut off?"
+        return "", f"{m[0].removeprefix('error: ')}: edited by hand, cut off, or wrapped by a mail program?"
     if m := _NO_CONTENT.search(output):
         return m[1], "the patch does not have its binary content; git format-patch --binary makes one that has it"
     if m := _FAILED_AT.search(output):

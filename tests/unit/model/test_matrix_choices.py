@@ -37,6 +37,13 @@ def test_each_choice_is_a_line_with_its_reason() -> None:
     ]
 
 
+def test_what_no_kernel_of_the_run_has_is_named_with_the_option() -> None:
+    lines = list(replace(CHOICES, not_compiled=("f() (CONFIG_CMA is not set)",), new_options=("HINTS",)).lines())
+
+    assert "options that the series adds, set where kconfig grants them: CONFIG_HINTS" in lines
+    assert "in no kernel of this run, so no cell says anything of it: f() (CONFIG_CMA is not set)" in lines
+
+
 def test_suites_that_run_come_before_those_that_are_only_named() -> None:
     suites = (ChosenSuite(name="kselftest:mm", reason="MM"),)
     chosen = (ChosenSuite(name="kunit:mm", reason="runs 2 of 9 changed functions"),)

@@ -92,7 +92,8 @@ def test_where_none_is_meant_for_it_all_run_and_say_so() -> None:
 
     assert names(choice) == ["swapin", "shmem", "mincore", "sockets"]
     assert {one.reason for one in choice.chosen} == {"none is meant for what the series changes"}
-    assert choice.unreached == ("drivers/gpu/drm/x.c", "tools/mm/slabinfo.c")
+    # No kernel is made of the other one.
+    assert choice.unreached == ("drivers/gpu/drm/x.c",)
 
 
 def test_one_that_needs_a_kernel_of_its_own_runs_only_where_it_is_meant() -> None:
@@ -162,6 +163,25 @@ def test_where_the_maps_know_of_nothing_that_runs_a_changed_function_each_is_nam
         "h(): outside the folders of the map",
         "patchrig reach --in fs/,mm/ records further folders",
     )
+
+
+def test_a_changed_function_that_nothing_runs_is_named_beside_those_that_are_run() -> None:
+    one, two, three, four = (SourceFunction("mm/shmem.c", name) for name in ("f", "g", "h", "i"))
+    main = SourceFunction("tools/testing/selftests/mm/ksm.c", "main")
+    reach = ChangedReach(
+        maps=("7.1.8 x86_64",),
+        ranked=(ranked("swapin", 2), ranked("shmem")),
+        unreached=(two,),
+        elsewhere=((four, ("swapin",)),),
+        unseen=(
+            UnseenFunction(function=three, why=Unseen.NOT_IN_MAP, caller="f"),
+            UnseenFunction(function=main, why=Unseen.OUTSIDE),
+        ),
+    )
+
+    choice = by_reach(choose(ALL, ["mm/shmem.c"]), reach, [one, two, three, four, main])
+
+    assert choice.unrun == ("g() ran in no workload",)
 
 
 def test_what_was_measured_also_tells_which_changed_files_nothing_reaches() -> None:
@@ -236,7 +256,7 @@ def test_no_map_takes_the_user_of_new_interface_files_away() -> None:
             ["mm/Kconfig", "Documentation/mm/ksm.rst"],
             "no C, assembly or Rust code: the cells show only whether a kernel",
         ),
-        (["arch/arm64/boot/dts/qcom/sm8550.dtsi"], "no C, assembly or Rust code"),
+        (["arch/arm64/boot/dts/qcom/sm8550.dtsi", "MAINTAINERS"], "changes nothing that a kernel is built from"),
         ([], "the series as a whole changes nothing"),
         (["mm/ksm.c", "Documentation/mm/ksm.rst"], ""),
         (["include/linux/swap.h"], ""),

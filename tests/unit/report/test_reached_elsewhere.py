@@ -83,6 +83,20 @@ def test_what_may_have_run_is_not_said_to_have_not() -> None:
     assert unproved(of()) == ""
 
 
+def test_a_run_on_kernels_that_have_none_of_the_changed_functions_is_no_success() -> None:
+    left_out = ChangedSeen(ran=(), not_reached=(), no_code=("f",), left_out={"f": "CONFIG_CMA is not set"})
+    run = of(report("mix", left_out))
+
+    assert unproved(run).startswith("These kernels have no function that the series changes (CONFIG_CMA is not set)")
+    assert exit_code(run) is ExitCode.BAD_KERNEL
+    assert "f (CONFIG_CMA is not set)" in " ".join(summary_text(run).split())
+    # On the other arch it is there.
+    ran = report("mix", ChangedSeen(ran=("f",), not_reached=()), arch="arm64")
+    assert unproved(of(report("mix", left_out), ran)) == ""
+    folded = ChangedSeen(ran=(), not_reached=(), no_code=("f", "g"), left_out={"f": "CONFIG_CMA is not set"})
+    assert unproved(of(report("mix", folded))) == ""
+
+
 def test_a_run_whose_host_failed_is_not_said_to_prove_nothing() -> None:
     quiet = report("mix", ChangedSeen(ran=(), not_reached=("f",)))
     lost = replace(

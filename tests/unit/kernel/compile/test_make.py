@@ -61,6 +61,13 @@ def test_every_input_changes_the_key_of_an_image() -> None:
     assert len(keys | {image_key(HASHES, "arm64"), image_key(HASHES, "x86_64")}) == 6
 
 
+def test_kernels_for_other_test_suites_are_kept_apart() -> None:
+    """A kernel for kselftest:mm was once taken for kselftest:cgroup."""
+    keys = {image_key(HASHES | {"wished": suites}, "x86_64") for suites in ("mm", "cgroup")}
+
+    assert len(keys | {image_key(HASHES, "x86_64")}) == 3
+
+
 def test_the_first_rejected_hunk_is_named() -> None:
     output = (
         "Checking patch a.c...\nApplied patch a.c cleanly.\nApplying patch mm/b.c with 1 reject...\n"

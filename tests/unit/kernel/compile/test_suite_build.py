@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """How the tests of a tree are built, what their build says, and how they are kept."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,14 @@ from hypothesis import strategies as st
 from orchestrator.kernel.compile.kconfig import NotGranted
 from orchestrator.kernel.compile.suite_archive import packed, unpacked_files
 from orchestrator.kernel.compile.suite_build import KUNIT_NAMES, compiler_script, kunit_names, not_built, steps
-from orchestrator.kernel.compile.wishes import note_refused, wished_fragments, wished_options, wishes_hash
+from orchestrator.kernel.compile.wishes import (
+    added_options,
+    note_refused,
+    wished_fragments,
+    wished_options,
+    wishes_hash,
+)
+from orchestrator.kernel.series.load import BASELINE, Patch, Series
 from orchestrator.model.arch import ARCHES, Arch
 from orchestrator.model.suites import SuiteFile, SuiteFiles
 
@@ -101,6 +109,30 @@ def test_what_was_not_granted_is_in_the_build_s_log(tmp_path: Path) -> None:
 
 def test_other_suites_make_another_kernel() -> None:
     assert wishes_hash(wished_fragments(["mm"])) != wishes_hash(wished_fragments(["mm", "cgroup"]))
+
+
+HINTS = """\
+diff --git a/mm/Kconfig b/mm/Kconfig
+--- a/mm/Kconfig
++++ b/mm/Kconfig
+@@ -1,2 +1,7 @@
+ config SWAP
+ \tbool "Swap"
++config SWAP_HINTS
++\tbool "Hints"
++config SWAP_HINTS_TEST
++\tbool "Test that runs at boot"
++
+"""
+
+
+def test_an_option_that_a_series_adds_is_wished_but_for_tests_that_run_at_boot() -> None:
+    add = Patch(name="a", subject="a", diff=HINTS.encode(), files=())
+    mangled = replace(add, diff=b"--- a/mm/Kconfig\n+++ b/mm/Kconfig\n@@ -1 +1,9 @@\n+config X\n")
+
+    assert added_options(Series(patches=(add,))) == ("SWAP_HINTS",)
+    assert added_options(Series(patches=(replace(add, problem="cut off"), mangled))) == ()
+    assert added_options(BASELINE) == ()
 
 
 KUNIT_C = """

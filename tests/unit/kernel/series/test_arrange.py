@@ -246,6 +246,7 @@ def test_a_mail_that_was_cut_off_between_two_files_is_said(tmp_path: Path) -> No
         ("base-commit: " + "ab" * 20, "ab" * 20),
         ("Base-Commit: 05f7e89ab973 (tag: v6.19)", "05f7e89ab973"),
         ("base-commit: v6.19-rc4", "v6.19-rc4"),
+        ("base-commit: next-20260702", "next-20260702"),
         ("base-commit: 6.19", ""),
         ("> base-commit: " + "ab" * 20, ""),
         ("base-commit: mm-unstable", ""),

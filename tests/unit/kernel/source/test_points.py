@@ -16,6 +16,12 @@ static inline void spin_unlock(int *lock) { release(lock); }
 static inline void spin_unlock_irqrestore(int *lock, unsigned long flags) { release(lock); }
 """,
     "mutex.h": "void mutex_unlock(int *lock);\n",
+    "rwsem.h": """\
+void down_read(int *lock);
+void down_write(int *lock);
+void up_read(int *lock);
+void up_write(int *lock);
+""",
     "rcupdate.h": "static inline void rcu_read_unlock(void) { release(0); }\n",
     "pagemap.h": """\
 static inline int folio_trylock(int *folio) { return take(folio); }
@@ -27,6 +33,7 @@ SOURCE = """\
 int take(int *lock); void release(int *lock); int look(int *at); void use(int found);
 #include <linux/spinlock.h>
 #include <linux/mutex.h>
+#include <linux/rwsem.h>
 #include <linux/rcupdate.h>
 #include <linux/pagemap.h>
 void probe(int *at, int *lock)
@@ -57,6 +64,10 @@ def calls(body: str, folder: Path) -> list[str]:
         ("int found = look(at); spin_unlock(lock); use(found);", "| look release | use"),
         ("int found = look(at); spin_unlock_irqrestore(lock, 7); use(found);", "| look release | use"),
         ("int found = look(at); mutex_unlock(lock); use(found);", "| look mutex_unlock | use"),
+        ("int found = look(at); down_read(lock); use(found);", "| look | down_read use"),
+        ("int found = look(at); down_write(lock); use(found);", "| look | down_write use"),
+        ("int found = look(at); up_read(lock); use(found);", "| look up_read | use"),
+        ("int found = look(at); up_write(lock); use(found);", "| look up_write | use"),
         ("int found = look(at); rcu_read_unlock(); use(found);", "| look release | use"),
         ("int found = look(at); folio_lock(lock); use(found); folio_unlock(lock);", "| look | take use folio_unlock |"),
         ("int found = look(at); use(found + folio_trylock(lock));", "| look | take use"),

@@ -14,10 +14,10 @@
  *                      read: "OFFSET FUNCTION HITS SLEEPS SPINS REFUSED EARLY" of each block that ran; EARLY is how often
  *                      it ran before the switch
  *   patchrig/targets   read: the same per function, with its number of blocks and how many of them ran
- *   patchrig/chance    how likely a delay is, in millionths for each execution of a block
+ *   patchrig/chance    how likely a delay is, in millionths for each execution of a block that runs often; more in one that runs seldom
  *   patchrig/partner_percent   chances at the blocks of partners, as a share of those elsewhere; 0: none
  *   patchrig/sleep_us  the longest sleep; 0: none
- *   patchrig/spin_us   the longest busy wait, where sleeping is not allowed but time may be lost; 0: none
+ *   patchrig/spin_us   the longest busy wait, where sleeping is not allowed but time may be lost, in a block that runs often; 0: none
  *   patchrig/hold_us   the longest hold: a sleep at a gate until the race that is on is over, so that what was read before is
  *                      used after. 0: none
  *   patchrig/held, held_to_the_end   how many holds there were, and how many of them did not run out of time before
@@ -31,7 +31,8 @@
  *   patchrig/on        1: from here on the blocks count and delay. The blocks can't be changed any more.
  *
  * A sleep is nothing but a preemption that lasts: it is taken only where the task could have been preempted and is not
- * in an RCU read section, which would hold up the grace period that the other side of the race waits for.
+ * in an RCU read section, which would hold up the grace period that the other side of the race waits for. A reader is preempted, for
+ * a few milliseconds.
  */
 #include <linux/atomic.h>
 #include <linux/debugfs.h>
@@ -104,6 +105,16 @@
 #define SWAPOFF_LESS_OFTEN 8
 #define SWAPOFF_MOST 4
 #define SWAPOFF_SLEEP_US 5000
+/*
+ * What runs seldom has few chances to meet the other side, and what runs once has one: until a block has run RARE_HITS times its
+ * chance is RARE_TIMES as high, and its busy waits are as much longer. After that the chance falls as the block runs on.
+ */
+#define RARE_HITS 16
+#define RARE_TIMES 12
+/* The longest delay of an RCU reader, by preemption: a grace period waits for it. */
+#define READER_US 5000
+/* Of the delays during which nobody else is delayed: one in so many. */
+#define ALONE_ONE_IN 4
 
 /* What a race is used for; the next one may be another. */
 enum use { HOLD_AT_GATES, HOLD_AFTER_GATES, NO_HOLDS };
@@ -170,6 +181,8 @@ static u64 rested_at[1 << TURNS_BITS];
 /* The race that a task was last held in, as the number of those over by its end. */
 static u32 held_in[1 << TURNS_BITS];
 static struct task_struct *delayed[1 << DELAYED_BITS];
+/* Who is delayed alone: what all others do meanwhile goes on without delays, so that much of it comes to pass. */
+static struct task_struct *alone;
 
 void __sanitizer_cov_trace_pc(void);
 
@@ -276,6 +289,12 @@ static notrace bool may_sleep(void)
 	       READ_ONCE(current->__state) == TASK_RUNNING && !accessing_user();
 }
 
+/* What a preemption may do to a reader, and a sleep may not: it only gives the CPU away. */
+static notrace bool may_be_preempted(void)
+{
+	return READ_ONCE(sleep_us) && preemptible() && READ_ONCE(current->__state) == TASK_RUNNING && !accessing_user();
+}
+
 static notrace void spin(u32 us)
 {
 	const u64 end = ktime_get_mono_fast_ns() + (u64)us * NSEC_PER_USEC;
@@ -298,27 +317,6 @@ static notrace u64 rest_until(u64 start, u32 percent)
 	return now + (now - start) * percent / 100;
 }
 
-static notrace void delay(struct block *block, u32 random, bool swapoff)
-{
-	const u32 most = READ_ONCE(sleep_us);
-	u64 *rested = &rested_at[hash_32(current->pid, TURNS_BITS)];
-	const u64 start = ktime_get_mono_fast_ns();
-
-	if (start < READ_ONCE(*rested))
-		return;
-	if (may_sleep()) {
-		atomic_inc(&block->sleeps);
-		sleep_for(random, swapoff ? min(most, SWAPOFF_SLEEP_US) : most);
-	} else if (READ_ONCE(spin_us)) {
-		atomic_inc(&block->spins);
-		spin(random % READ_ONCE(spin_us) + 1);
-	} else {
-		atomic_inc(&block->refused);
-		return;
-	}
-	WRITE_ONCE(*rested, rest_until(start, READ_ONCE(rest)));
-}
-
 /* Until the next interrupt, the tick at the latest: the CPUs of a guest share those of its host. */
 static notrace void wait_for_interrupt(void)
 {
@@ -339,6 +337,57 @@ static notrace void be_preempted(void)
 	set_preempt_need_resched();
 	preempt_enable();
 	wait_for_interrupt();
+}
+
+static notrace void stay_preempted(u32 us)
+{
+	const u64 end = ktime_get_mono_fast_ns() + (u64)us * NSEC_PER_USEC;
+
+	while (ktime_get_mono_fast_ns() < end)
+		be_preempted();
+}
+
+/* 1: often enough. */
+static notrace u32 times_as_rare(u64 hits)
+{
+	if (hits >= RARE_HITS * RARE_TIMES)
+		return 1;
+	return min(RARE_TIMES, RARE_HITS * RARE_TIMES / ((u32)hits + 1));
+}
+
+static notrace bool delayed_for(struct block *block, u32 random, bool swapoff)
+{
+	const u32 most = READ_ONCE(sleep_us), least_spin = READ_ONCE(spin_us);
+
+	if (may_sleep()) {
+		atomic_inc(&block->sleeps);
+		sleep_for(random, swapoff ? min(most, SWAPOFF_SLEEP_US) : most);
+	} else if (may_be_preempted()) {
+		atomic_inc(&block->sleeps);
+		stay_preempted(random % min(most, READER_US) + 1);
+	} else if (least_spin) {
+		atomic_inc(&block->spins);
+		spin(random % (least_spin * times_as_rare(atomic64_read(&block->hits))) + 1);
+	} else {
+		atomic_inc(&block->refused);
+		return false;
+	}
+	return true;
+}
+
+static notrace void delay(struct block *block, u32 random, bool swapoff)
+{
+	u64 *rested = &rested_at[hash_32(current->pid, TURNS_BITS)];
+	const u64 start = ktime_get_mono_fast_ns();
+	bool is_alone;
+
+	if (start < READ_ONCE(*rested))
+		return;
+	is_alone = mixed(random) % ALONE_ONE_IN == 0 && !cmpxchg(&alone, NULL, current);
+	if (delayed_for(block, random, swapoff))
+		WRITE_ONCE(*rested, rest_until(start, READ_ONCE(rest)));
+	if (is_alone)
+		smp_store_release(&alone, NULL);
 }
 
 static void wake_held(struct irq_work *work)
@@ -507,7 +556,8 @@ static notrace bool held_here(const struct block *block, enum use use, u32 at)
 
 static notrace u32 chance_of(const struct block *block, bool swapoff)
 {
-	const u32 whole = READ_ONCE(chance), own = block->partner ? for_partners(whole) : whole;
+	const u32 whole = READ_ONCE(chance) * times_as_rare(atomic64_read(&block->hits));
+	const u32 own = block->partner ? for_partners(whole) : whole;
 
 	return swapoff ? own / SWAPOFF_LESS_OFTEN : own;
 }
@@ -539,7 +589,7 @@ static noinline notrace void block_reached(u32 offset)
 	/* What others are held for is that swapoff goes on. */
 	holding = !swapoff && held_here(block, use, at);
 	/* On the way to a gate nobody is kept, and nobody with a reference in hand, who would keep the race from its end. */
-	if (!holding && (use == HOLD_AT_GATES || at >= chance_of(block, swapoff)))
+	if (!holding && (use == HOLD_AT_GATES || at >= chance_of(block, swapoff) || READ_ONCE(alone)))
 		return;
 	if (may_be_delayed(block) && (!swapoff || atomic_dec_return(&swapoff_left) >= 0))
 		delay_once(block, (u32)random, holding, swapoff);
