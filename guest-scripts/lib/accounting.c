@@ -158,7 +158,7 @@ void accounting_settle(enum moment moment)
 		take(now);
 	}
 	if (moment == AFTER_LOAD)
-		held_pages_read(&now->figures);
+		held_pages_read(&now->figures, false);
 	now->taken = true;
 }
 
@@ -192,6 +192,19 @@ static void note_gaps(void)
 		}
 }
 
+/* Of a device on which pages stay in the swap cache once they are written. */
+static void look_at_swap_cache(void)
+{
+	for (unsigned int i = 0; i < shared->devices_count; i++)
+		if (!shared->devices[i].on && strcmp(shared->devices[i].kind, "zram")) {
+			if (!device_on(i, shared->devices[i].priority))
+				return;
+			held_pages_read(&shared->accounting[AFTER_LOAD].figures, true);
+			device_off(i);
+			return;
+		}
+}
+
 int accounting_start(enum moment moment)
 {
 	const pid_t child = fork_swapoff_process();
@@ -204,5 +217,7 @@ int accounting_start(enum moment moment)
 	if (moment == BEFORE_LOAD)
 		put_text(DROP_CACHES, "4");
 	accounting_settle(moment);
+	if (moment == AFTER_LOAD)
+		look_at_swap_cache();
 	_exit(0);
 }

@@ -36,10 +36,13 @@ void left_pages_read(struct kernel_counters *figures);
 /* cgroup-statistics.c */
 /* So that the next read of memory.stat has what each CPU has counted for itself. */
 void cgroup_stir(void);
-/* What memory.stat lacks of the pages that a process in the cgroup has: it can't say less than that. */
-void held_pages_read(struct kernel_counters *figures);
-/* One look: adds the figures. False: something is lacking. For held_pages_read(). */
-bool held_pages_are_counted(struct kernel_counters *figures, uint64_t bytes);
+/*
+ * What memory.stat lacks of the pages that a process in the cgroup has in memory or, with `swapped`, in the swap cache: it can't say less than
+ * that.
+ */
+void held_pages_read(struct kernel_counters *figures, bool swapped);
+/* One look: adds the figure of this count. False: something is lacking. For held_pages_read(). */
+bool held_pages_are_counted(struct kernel_counters *figures, const char *count, uint64_t bytes);
 
 /* negative-totals.c */
 /* Adds what each CPU has counted for itself to the kernel's totals, and takes the totals that are below zero. */

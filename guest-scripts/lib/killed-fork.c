@@ -19,6 +19,14 @@
 /* In microseconds: several forks at least, on a busy machine. */
 #define FORKING_MOST 20000
 #define NAP 200
+/* Who waits for a lock of the fork runs first, once it is released. */
+#define NICE 10
+
+/* What the new process and its parent share. */
+struct forker {
+	bool is_nice;
+	_Atomic bool begun;
+};
 
 static void prepare(void)
 {
@@ -35,10 +43,12 @@ static void prepare(void)
 
 static void fork_again_and_again(void *argument)
 {
-	_Atomic bool *const begun = argument;
+	struct forker *const self = argument;
 
 	prepare();
-	*begun = true;
+	if (self->is_nice && nice(NICE) < 0)
+		run_fail("nice");
+	self->begun = true;
 	while (!run_over()) {
 		const pid_t child = fork();
 
@@ -66,18 +76,19 @@ static void release_memory(int process)
 
 void fork_until_killed(struct rng *rng)
 {
-	_Atomic bool *const begun = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct forker *const forker = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int child;
 
-	if ((void *)begun == MAP_FAILED)
+	if (forker == MAP_FAILED)
 		run_fail("mmap");
-	child = child_start(fork_again_and_again, (void *)begun);
-	while (!*begun && !run_over())
+	forker->is_nice = rng_below(rng, 2);
+	child = child_start(fork_again_and_again, forker);
+	while (!forker->begun && !run_over())
 		sleep_us(NAP);
 	sleep_us(rng_below(rng, FORKING_MOST));
 	kill(child, SIGKILL);
 	if (rng_below(rng, 2))
 		release_memory(child);
 	waitpid(child, NULL, 0);
-	munmap((void *)begun, PAGE);
+	munmap(forker, PAGE);
 }

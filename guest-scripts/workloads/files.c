@@ -4,7 +4,8 @@
  *
  *   owners      each has some of the files. They fill a file, page it out page by page from one CPU after another, so that it lies on
  *               several devices, and then: punch holes at pages that are in the swap cache still, cut the file, put a new file in its
- *               place, which ends the old one with all that is swapped out of it, or leave it as it is;
+ *               place, which ends the old one with all that is swapped out of it, empty it and page another one out at once, or leave it as
+ *               it is;
  *   readers     read pages by pread(), mostly of a file that its owner is at: the last swapped page of a file comes back, or a
  *               large entry is split, in the middle of all that;
  *   a compactor moves pages, in the swap cache and out of it;
@@ -76,7 +77,7 @@ static const struct number_option options[] = {
 static struct area files[FILES_MAX];
 static _Atomic unsigned int at[OWNERS_MAX]; /* the file that each owner is at */
 static struct area systems[SYSTEMS]; /* the mounter's */
-static counter_t *reads, *raced, *punches, *cuts, *renewals, *left_out, *file_systems, *moves, *looks;
+static counter_t *reads, *raced, *punches, *cuts, *renewals, *left_out, *rooms, *file_systems, *moves, *looks;
 /* What the mover moves, by its file. Its base is the first place. */
 static struct area shown;
 static uint8_t *places[2];
@@ -192,6 +193,20 @@ static void renew(struct area *file)
 	count(has_own_system(file) ? file_systems : renewals, 1);
 }
 
+/* What this one has swapped out is free at the moment in which another one of its owner goes out. */
+static void make_room(struct area *file, struct rng *rng)
+{
+	struct area *const other = &files[rng_below(rng, files_count / owners) * owners + (size_t)(file - files) % owners];
+
+	if (other == file)
+		return;
+	map_all(other);
+	area_note(file, "room", 0, file->pages);
+	area_drop(file, 0, file->pages);
+	send_out(other, rng);
+	count(rooms, 1);
+}
+
 static void change(struct area *file, struct rng *rng)
 {
 	switch (rng_below(rng, 8)) {
@@ -204,6 +219,9 @@ static void change(struct area *file, struct rng *rng)
 		break;
 	case 3:
 		renew(file);
+		break;
+	case 4:
+		make_room(file, rng);
 		break;
 	default:
 		count(left_out, 1);
@@ -443,6 +461,7 @@ static void setup(void)
 	cuts = counter("truncations");
 	renewals = counter("files_ended");
 	left_out = counter("files_left_out");
+	rooms = counter("files_made_room");
 	file_systems = counter("file_systems_ended");
 	moves = counter("moves");
 	looks = counter("looks_while_moved");

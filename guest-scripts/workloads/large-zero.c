@@ -60,7 +60,7 @@ static struct encounter {
 	struct area *area;
 	size_t page;
 	bool writes;
-	size_t group, hole, behind; /* first pages: of the group, of the hole, and behind that */
+	size_t group, hole, behind, end; /* first pages: of the group, of the hole, behind that, and behind its last group */
 } together[OWNERS_MAX];
 
 /* Of all but the partners: each drops its pages, then zswap is switched on. */
@@ -278,32 +278,40 @@ static void cut_while_read(struct area *area, struct encounter *encounter, struc
 		area_verify(area, first + rng_below(rng, group_pages()), true);
 }
 
+/* It begins in the middle of a group, and ends there, or in the next one. */
+static void choose_hole(struct encounter *encounter, struct rng *rng)
+{
+	const size_t group = rng_below(rng, groups) * group_pages(), hole = group + rng_between(rng, 1, group_pages() - 1);
+	const size_t all = groups * group_pages(), most = hole + group_pages() < all ? hole + group_pages() : all;
+
+	encounter->group = group;
+	encounter->hole = hole;
+	/* As long as a group, often: then it may have a large entry whole, but for where it begins. */
+	encounter->behind = rng_below(rng, 2) ? most : rng_between(rng, hole + 1, most);
+	encounter->end = (encounter->behind + group_pages() - 1) / group_pages() * group_pages();
+}
+
 /*
- * Part of a group that was empty: a write beside the hole may get a large folio that lies in the hole, too, and have it swapped out, at any
+ * In groups that were empty: a write beside the hole may get a large folio that lies in the hole, too, and have it swapped out, at any
  * moment of the call. What is outside of the hole stays.
  */
 static void cut_while_written(struct area *area, struct encounter *encounter, struct rng *rng)
 {
-	const size_t first = rng_below(rng, groups) * group_pages(), hole = rng_between(rng, 1, group_pages() - 1);
-	const size_t behind = rng_between(rng, hole + 1, group_pages());
-
+	choose_hole(encounter, rng);
 	encounter->area = area;
 	encounter->writes = true;
-	encounter->group = first;
-	encounter->hole = first + hole;
-	encounter->behind = first + behind;
-	area_note(area, "hole beside", first + hole, behind - hole);
-	area_drop(area, first, group_pages());
+	area_note(area, "hole beside", encounter->hole, encounter->behind - encounter->hole);
+	area_drop(area, encounter->group, encounter->end - encounter->group);
 	if (!meet(&encounter->meeting))
 		return;
-	/* Once its own pages are there, the group is not empty any more. */
+	/* Once its own pages are there, a group is not empty any more. */
 	if (rng_below(rng, 4))
 		sleep_us(rng_below(rng, 300));
-	area_drop(area, first + hole, behind - hole);
+	area_drop(area, encounter->hole, encounter->behind - encounter->hole);
 	if (!meet(&encounter->meeting))
 		return;
 	count(written_beside, 1);
-	for (size_t page = first; page < first + group_pages() && !run_over(); page++)
+	for (size_t page = encounter->group; page < encounter->end && !run_over(); page++)
 		area_verify(area, page, page % 4 == 0);
 }
 
@@ -321,7 +329,7 @@ static void read_page(const struct encounter *encounter, bool by_fault)
 /* Before the hole or behind it, where there is a page. */
 static size_t page_beside(const struct encounter *encounter, struct rng *rng)
 {
-	const size_t after = encounter->group + group_pages() - encounter->behind, before = encounter->hole - encounter->group;
+	const size_t after = encounter->end - encounter->behind, before = encounter->hole - encounter->group;
 	const size_t which = rng_below(rng, before + after);
 
 	return which < before ? encounter->group + which : encounter->behind + which - before;
@@ -335,7 +343,7 @@ static void write_beside(const struct encounter *encounter, struct rng *rng)
 	for (uint64_t writes = rng_between(rng, 1, 3); writes; writes--)
 		area_write(area, page_beside(encounter, rng), 0);
 	if (rng_below(rng, 4))
-		page_out(area_page(area, encounter->group), LARGE);
+		page_out(area_page(area, encounter->group), (encounter->end - encounter->group) * PAGE);
 }
 
 static void partner(struct worker *worker)

@@ -31,7 +31,7 @@
 
 #define OWNERS_MAX 8
 /* Of the steps with a huge page, and how long a collapse is given before some of it is protected. */
-#define COLLAPSE_ONE_IN 6
+#define COLLAPSE_ONE_IN 3
 #define COLLAPSE_US 3000
 #define FORK_ONE_IN 64
 #define CHILD_REGIONS 1000

@@ -135,6 +135,7 @@ EXACT = (
     _lacks("anon", "memory used in anonymous mappings"),
     _lacks("file", "memory used to cache filesystem data, including tmpfs and shared memory"),
     _lacks("shmem", "cached filesystem data that is swap-backed, such as shared anonymous mappings"),
+    _lacks("swapcached", "swap cached in memory"),
     Figure(
         name=UNMAPPED,
         what="the number of the load's pages that nobody maps",

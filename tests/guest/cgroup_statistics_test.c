@@ -9,13 +9,20 @@
 
 static struct kernel_counters figures;
 
+static bool all_counted(void)
+{
+	const bool anon = held_pages_are_counted(&figures, "anon", HELD), file = held_pages_are_counted(&figures, "file", HELD);
+
+	return held_pages_are_counted(&figures, "shmem", HELD) && anon && file;
+}
+
 static bool looked_at(const char *text)
 {
 	memset(shared, 0, sizeof(*shared));
 	memset(&figures, 0, sizeof(figures));
 	strcpy(shared->cgroup, CGROUP);
 	kernel_file(CGROUP "/memory.stat", text);
-	return held_pages_are_counted(&figures, HELD);
+	return all_counted();
 }
 
 /* -1: there is none of that name. */
@@ -69,7 +76,7 @@ static void a_second_look_is_the_one_that_counts(void)
 	CHECK(!looked_at("file 0\n"));
 	snprintf(text, sizeof(text), "file %llu\n", 2ull * HELD);
 	kernel_file(CGROUP "/memory.stat", text);
-	CHECK(held_pages_are_counted(&figures, HELD));
+	CHECK(all_counted());
 	CHECK_NUMBER(lack_of("cgroup.stat_lacks.file"), 0);
 	CHECK_NUMBER(figures.count, 1);
 }
@@ -78,7 +85,8 @@ static void without_cgroup_v2_there_is_no_figure_but_the_reason(void)
 {
 	memset(shared, 0, sizeof(*shared));
 	memset(&figures, 0, sizeof(figures));
-	held_pages_read(&figures);
+	held_pages_read(&figures, false);
+	held_pages_read(&figures, true);
 	CHECK_NUMBER(figures.count, 0);
 	CHECK_TEXT(shared->figures_lacking[0].name, "cgroup.stat_lacks.");
 }
