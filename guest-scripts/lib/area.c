@@ -209,21 +209,21 @@ static void punch(const struct area *area, size_t offset, size_t length)
 		run_error("FALLOC_FL_PUNCH_HOLE", errno);
 }
 
-/* A hole in the file by its mapping; every second page has it by the file itself. */
-static void remove_memory(const struct area *area, size_t offset, size_t length)
+static void advise_pages(const struct area *area, size_t offset, size_t length, int advice, const char *name)
 {
-	if (madvise(area->base + offset, length, MADV_REMOVE))
-		run_error("MADV_REMOVE", errno);
+	if (madvise(area->base + offset, length, advice))
+		run_error(name, errno);
 }
 
+/* Of files that are mapped shared, half of the holes are made by the mapping. */
 static void drop_memory(const struct area *area, size_t offset, size_t length)
 {
-	if (area_is(area, FILES) && offset / PAGE % 2)
-		remove_memory(area, offset, length);
-	else if (area_is(area, FILES))
+	if (!area_is(area, FILES))
+		advise_pages(area, offset, length, MADV_DONTNEED, "MADV_DONTNEED");
+	else if (offset / PAGE % 2)
+		advise_pages(area, offset, length, MADV_REMOVE, "MADV_REMOVE");
+	else
 		punch(area, offset, length);
-	else if (madvise(area->base + offset, length, MADV_DONTNEED))
-		run_error("MADV_DONTNEED", errno);
 }
 
 void area_drop(struct area *area, size_t first, size_t count)
@@ -519,6 +519,32 @@ bool area_recut(struct area *area, size_t keep)
 	atomic_fetch_add(&area->remaps, 1);
 	oracle_end(&area->oracle, keep, area->pages - keep, HOLDS_ZEROS);
 	return true;
+}
+
+void area_take_file(struct area *area, int fd)
+{
+	oracle_begin(&area->oracle, 0, area->pages);
+	if (dup3(fd, area->fd, O_CLOEXEC) < 0)
+		run_fail("dup3");
+	close(fd);
+	oracle_end(&area->oracle, 0, area->pages, HOLDS_ZEROS);
+	/* The mapping is the last that has the old one. */
+	area_renew(area);
+}
+
+enum look area_read(const struct area *area, size_t page, bool thorough)
+{
+	const uint32_t ticket = oracle_ticket(&area->oracle, page);
+	uint64_t copy[PAGE / sizeof(uint64_t)];
+	const ssize_t got = pread(area->fd, copy, PAGE, (off_t)(page * PAGE));
+
+	if (got < 0)
+		run_error("pread", errno);
+	/* Short at the end of a file that is being cut. */
+	if (got != PAGE)
+		return LOOK_RACED;
+	record_history = area->history;
+	return oracle_verify_copy(&area->oracle, page, ticket, copy, thorough);
 }
 
 enum look area_look(const struct area *area, size_t page, bool thorough)

@@ -108,6 +108,10 @@ bool area_return(struct area *area, bool before);
 /* Anonymous memory: cut after `keep` pages and made as long as before. False: not possible. */
 bool area_recut(struct area *area, size_t keep);
 
+/* Another file of the same length, and empty, at its number and its addresses. The old one ends, where nobody else has it. */
+void area_take_file(struct area *area, int fd);
+/* One page of a file, read by pread(), which fills no hole; nothing is judged that changes meanwhile. */
+enum look area_read(const struct area *area, size_t page, bool thorough);
 /* One page, read by process_vm_readv(), which maps and pins it; nothing is judged that changes meanwhile. */
 enum look area_look(const struct area *area, size_t page, bool thorough);
 

@@ -55,20 +55,23 @@ static bool enter_cgroup(void)
 	return put_text(path, "0");
 }
 
+/* True in a new process; in the old one, false once that has ended. */
+static bool in_a_child(void)
+{
+	const pid_t child = fork();
+
+	if (child > 0)
+		waitpid(child, NULL, 0);
+	return !child;
+}
+
 /*
  * A read of memory.stat takes the counts of all CPUs into account only when there are more than 64 changes to each of them
  * (memcg_vmstats_needs_flush()), or else what was so two seconds ago: so here are some, in a process that goes at once.
  */
 void cgroup_stir(void)
 {
-	pid_t child;
-
-	if (!shared->cgroup[0])
-		return;
-	child = fork();
-	if (child > 0)
-		waitpid(child, NULL, 0);
-	if (child)
+	if (!shared->cgroup[0] || !in_a_child())
 		return;
 	if (enter_cgroup())
 		touch_page(STIRS);
@@ -188,14 +191,7 @@ static bool has_statistics(void)
 
 void held_pages_read(struct kernel_counters *figures, bool swapped)
 {
-	pid_t child;
-
-	if (!has_statistics())
-		return;
-	child = fork();
-	if (child > 0)
-		waitpid(child, NULL, 0);
-	if (child)
+	if (!has_statistics() || !in_a_child())
 		return;
 	if (swapped)
 		hold_in_swap_cache(figures);

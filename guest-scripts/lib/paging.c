@@ -251,3 +251,8 @@ uint64_t pagemap_word(const void *address)
 		return 0;
 	return word;
 }
+
+bool is_hole(const void *address)
+{
+	return !(pagemap_word(address) & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED));
+}

@@ -61,6 +61,9 @@ uint64_t pagemap_word(const void *address);
 /* Written since clear_refs was. A kernel without CONFIG_MEM_SOFT_DIRTY never sets it. */
 #define PAGEMAP_SOFT_DIRTY (1ull << 55)
 
+/* Neither a page nor one that is swapped out is mapped here. A look would put zeros there. */
+bool is_hole(const void *address);
+
 /* The swap type (slot number of the device in the kernel) of a swapped page's word. */
 static inline unsigned int pagemap_type(uint64_t word)
 {

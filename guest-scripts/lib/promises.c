@@ -24,7 +24,6 @@ static const struct promise PROMISES[] = {
 	{ "FALLOC_FL_PUNCH_HOLE", "fallocate(2): none of the reasons that it gives for this errno holds" },
 	{ "ftruncate", "truncate(2): none of the reasons that it gives for this errno holds" },
 	{ "vmsplice or splice", "vmsplice(2), splice(2): none of the reasons that they give for this errno holds" },
-	{ "vmsplice", "vmsplice(2): none of the reasons that it gives for this errno holds" },
 	{ "read of a pipe", "pipe(7): what was written to a pipe can be read from it" },
 	{ "pwrite of /proc/self/mem", "proc_pid_mem(5): a page that is mapped and may be written can be accessed" },
 	{ "process_vm_", "process_vm_readv(2): EFAULT is for memory that is not there, no other reason holds" },

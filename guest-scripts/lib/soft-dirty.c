@@ -21,16 +21,16 @@ uint32_t soft_dirty_round(void)
 	return rounds;
 }
 
-/* New memory has the bit, in a kernel that has it. */
-static bool is_known(void)
+/* New memory has the bit, and this is new until the bits are cleared. */
+bool soft_dirty_known(void)
 {
-	return pagemap_word(shared) & PAGEMAP_SOFT_DIRTY;
+	return rounds || pagemap_word(shared) & PAGEMAP_SOFT_DIRTY;
 }
 
 void soft_dirty_clear(void)
 {
-	if (!rounds && !is_known()) {
-		counter_lacking("soft_dirty_clears", "the kernel has no CONFIG_MEM_SOFT_DIRTY");
+	if (!soft_dirty_known()) {
+		counter_lacking("soft_dirty_clears", SOFT_DIRTY_UNKNOWN);
 		return;
 	}
 	rounds++;
@@ -49,21 +49,39 @@ static void complain(const struct area *area, size_t page, uint64_t word)
 	run_mismatch(page, KIND_WRONG, SEEN_AS_WRITTEN, "a page that was written is soft-dirty", seen);
 }
 
-void soft_dirty_check(const struct area *area, size_t page)
+/* What is seen of pages, to be counted. */
+struct seen {
+	uint64_t mapped, swapped, clean;
+};
+
+static void check_page(const struct area *area, size_t page, struct seen *seen)
 {
 	const uint32_t now = rounds;
-	const uint64_t word = now ? pagemap_word(area_page(area, page)) : 0;
+	const uint64_t word = pagemap_word(area_page(area, page));
+	const bool dirty = word & PAGEMAP_SOFT_DIRTY;
+
+	if (now % 2 || rounds != now)
+		return;
+	if (!oracle_changed_in(&area->oracle, page, now))
+		seen->clean += !dirty && word & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED);
+	else if (!dirty)
+		complain(area, page, word);
+	else if (word & PAGEMAP_SWAPPED)
+		seen->swapped++;
+	else
+		seen->mapped++;
+}
+
+void soft_dirty_check(const struct area *area, size_t first, size_t pages)
+{
+	struct seen seen = { 0 };
 
 	/* Before the first round all memory has the bit, as it is new. */
-	if (!now || now % 2 || rounds != now)
+	if (!rounds)
 		return;
-	if (!oracle_changed_in(&area->oracle, page, now)) {
-		if (!(word & PAGEMAP_SOFT_DIRTY) && word & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED))
-			count(counter("soft_dirty_clean_pages"), 1);
-		return;
-	}
-	if (word & PAGEMAP_SOFT_DIRTY)
-		count(counter(word & PAGEMAP_SWAPPED ? "soft_dirty_and_swapped" : "soft_dirty_and_mapped"), 1);
-	else
-		complain(area, page, word);
+	for (size_t page = first; page < first + pages; page++)
+		check_page(area, page, &seen);
+	count(counter("soft_dirty_and_mapped"), seen.mapped);
+	count(counter("soft_dirty_and_swapped"), seen.swapped);
+	count(counter("soft_dirty_clean_pages"), seen.clean);
 }

@@ -6,16 +6,21 @@
 #ifndef PATCHRIG_SOFT_DIRTY_H
 #define PATCHRIG_SOFT_DIRTY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct area;
 
+#define SOFT_DIRTY_UNKNOWN "the kernel has no CONFIG_MEM_SOFT_DIRTY"
+
 /* Odd while the bits are being cleared. Read before a page is written. */
 uint32_t soft_dirty_round(void);
-/* By one thread at a time. Counts pages as "soft_dirty..." from then on; nothing in a kernel without CONFIG_MEM_SOFT_DIRTY. */
+/* The kernel has the bit. */
+bool soft_dirty_known(void);
+/* By one thread at a time; nothing where the kernel has no such bit. */
 void soft_dirty_clear(void);
-/* Its owner's look at a page of private memory. A file's page has no such bit while nobody maps it. */
-void soft_dirty_check(const struct area *area, size_t page);
+/* The owner's look at pages of private memory. A file's page has no such bit while nobody maps it. */
+void soft_dirty_check(const struct area *area, size_t first, size_t pages);
 
 #endif

@@ -260,25 +260,22 @@ static bool move_whole(int uffd, uint8_t *to, uint8_t *from, size_t length)
 	return calls == 1 && done == length;
 }
 
-/* By pagemap(5), as a look would put zeros there: the kernel may have moved more than it says (see is_still_there()). */
-static bool is_there(const uint8_t *page)
-{
-	return pagemap_word(page) & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED);
-}
-
-/* Pages that have come come back, in one piece where they are neighbours; nothing is mapped at `from` afterwards. */
+/*
+ * Pages that have come come back, in one piece where they are neighbours; nothing is mapped at `from` afterwards. The kernel may have moved
+ * more than it says (see is_still_there()).
+ */
 static void take_back(uint8_t *from, uint8_t *to, size_t length)
 {
 	size_t next;
 
 	for (size_t first = 0; first < length; first = next) {
-		const bool there = is_there(from + first);
+		const bool hole = is_hole(from + first);
 
-		for (next = first + PAGE; next < length && is_there(from + next) == there;)
+		for (next = first + PAGE; next < length && is_hole(from + next) == hole;)
 			next += PAGE;
-		if (!there && munmap(from + first, next - first))
+		if (hole && munmap(from + first, next - first))
 			run_error("munmap", errno);
-		if (there && mremap(from + first, next - first, next - first, MREMAP_MAYMOVE | MREMAP_FIXED, to + first) != to + first)
+		if (!hole && mremap(from + first, next - first, next - first, MREMAP_MAYMOVE | MREMAP_FIXED, to + first) != to + first)
 			run_fail("mremap");
 	}
 }

@@ -180,16 +180,8 @@ static int another_file(const struct area *file)
 /* Another file at the same number and the same addresses; nobody has the old one any more. */
 static void renew(struct area *file)
 {
-	const int fd = another_file(file);
-
 	area_note(file, "renew", 0, file->pages);
-	oracle_begin(&file->oracle, 0, file->pages);
-	if (dup3(fd, file->fd, O_CLOEXEC) < 0)
-		run_fail("dup3");
-	close(fd);
-	oracle_end(&file->oracle, 0, file->pages, HOLDS_ZEROS);
-	/* The mapping is the last that has the old one. */
-	area_renew(file);
+	area_take_file(file, another_file(file));
 	count(has_own_system(file) ? file_systems : renewals, 1);
 }
 
@@ -250,20 +242,9 @@ static void owner(struct worker *worker)
 	}
 }
 
-static void read_page(struct area *file, size_t page)
+static void read_page(const struct area *file, size_t page)
 {
-	const uint32_t ticket = oracle_ticket(&file->oracle, page);
-	uint64_t copy[PAGE / sizeof(uint64_t)];
-	const ssize_t got = pread(file->fd, copy, PAGE, (off_t)(page * PAGE));
-
-	if (got < 0)
-		run_error("pread", errno);
-	record_history = file->history;
-	/* Short at the end of a file that is being cut. */
-	if (got == PAGE && oracle_verify_copy(&file->oracle, page, ticket, copy, true) != LOOK_RACED)
-		count(reads, 1);
-	else
-		count(raced, 1);
+	count(area_read(file, page, true) == LOOK_RACED ? raced : reads, 1);
 }
 
 /* By plain loads: what the CPU knows of the place is what it was told. */

@@ -239,11 +239,6 @@ static void file_owner(struct worker *worker)
 	}
 }
 
-static bool is_hole(const void *address)
-{
-	return !(pagemap_word(address) & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED));
-}
-
 /* The ledger: a record is in one of the areas, and in one only. True when it has been moved. */
 static bool has_moved(size_t page)
 {

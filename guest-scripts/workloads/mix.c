@@ -173,8 +173,8 @@ static void check_soft_dirty(struct step *step)
 {
 	const struct area *area = step->other && rng_below(&step->rng, 2) ? step->other : step->area;
 
-	for (size_t i = 0; i < step->count && area_is(area, ANONYMOUS | PRIVATE); i++)
-		soft_dirty_check(area, step->first + i);
+	if (area_is(area, ANONYMOUS | PRIVATE))
+		soft_dirty_check(area, step->first, step->count);
 }
 
 static void do_step(struct actor *actor, struct rng rng)

@@ -136,12 +136,7 @@ static void attach(struct area *file, int fd)
 {
 	if (ftruncate(fd, (off_t)file->length))
 		run_error("ftruncate", errno);
-	oracle_begin(&file->oracle, 0, file->pages);
-	if (dup3(fd, file->fd, O_CLOEXEC) < 0)
-		run_fail("dup3");
-	close(fd);
-	oracle_end(&file->oracle, 0, file->pages, HOLDS_ZEROS);
-	area_renew(file);
+	area_take_file(file, fd);
 }
 
 static uint64_t blocks_of(const struct area *file)
@@ -374,11 +369,8 @@ static void reader(struct worker *worker)
 	while (!run_over()) {
 		const struct area *file = &owners[rng_below(&worker->rng, owners_count)].files[rng_below(&worker->rng, HELD)];
 		const size_t page = rng_below(&worker->rng, pages);
-		const uint32_t ticket = oracle_ticket(&file->oracle, page);
-		uint64_t copy[PAGE / sizeof(uint64_t)];
 
-		if (pread(file->fd, copy, PAGE, (off_t)(page * PAGE)) == (ssize_t)PAGE &&
-		    oracle_verify_copy(&file->oracle, page, ticket, copy, page % 4 == 0) != LOOK_RACED)
+		if (area_read(file, page, page % 4 == 0) != LOOK_RACED)
 			count(reads, 1);
 		sleep_us(rng_below(&worker->rng, 400));
 	}

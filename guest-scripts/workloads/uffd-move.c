@@ -36,7 +36,7 @@
 #include "paging.h"
 #include "record.h"
 #include "run.h"
-#include "textfile.h"
+#include "soft-dirty.h"
 
 #define PAIRS_MAX 8
 #define CHUNK_MAX 16
@@ -50,8 +50,6 @@
 #define FULL_MOST 600000
 #define REFILL 20000
 #define DEVICE (2u << 20)
-#define CLEAR_REFS "/proc/self/clear_refs"
-#define SOFT_DIRTY "4"
 #define SEEN_AS_WRITTEN "soft-dirty.rst: after clear_refs the bit of a page that was written is set; at its new address all of a moved page is new"
 
 struct pair {
@@ -88,11 +86,6 @@ static counter_t *moved, *moved_swapped, *untold_moves, *again, *busy, *remote_r
 static uint8_t *place(const struct pair *pair, unsigned int area, size_t page)
 {
 	return pair->area[area] + page * PAGE;
-}
-
-static bool is_hole(const void *address)
-{
-	return !(pagemap_word(address) & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED));
 }
 
 static void unbalanced(struct pair *pair, size_t page, const char *expected, const void *address)
@@ -252,8 +245,8 @@ static void mover(struct worker *worker)
 			page_out_fully(pair->area[from], area_pages * PAGE, 3);
 		else
 			page_out(pair->area[from], area_pages * PAGE);
-		if (pair->tracked && !put_text(CLEAR_REFS, SOFT_DIRTY))
-			run_error("write to " CLEAR_REFS, errno);
+		if (pair->tracked)
+			soft_dirty_clear();
 		carry_all(pair, !from, &worker->rng);
 		if (run_over())
 			break;
@@ -468,11 +461,9 @@ static void setup(void)
 	for (uint64_t i = 0; i < pairs_count; i++)
 		pair_new(&pairs[i], i + 1);
 	pairs[pairs_count - 1].read = true;
-	/* New memory has the bit, in a kernel that has it. */
-	if (pagemap_word(pairs[0].area[0]) & PAGEMAP_SOFT_DIRTY)
-		pairs[0].tracked = true;
-	else
-		counter_lacking("moved_and_soft_dirty", "the kernel has no CONFIG_MEM_SOFT_DIRTY");
+	pairs[0].tracked = soft_dirty_known();
+	if (!pairs[0].tracked)
+		counter_lacking("moved_and_soft_dirty", SOFT_DIRTY_UNKNOWN);
 	zeros_new();
 	/* More than there are slots: each device has a header. */
 	area_new(&filler, AREA_SMALL, PAIRS_MAX + 1, device_count() * (DEVICE / PAGE), -1);

@@ -5,7 +5,7 @@ What can't be told counts as compiled: a version, a size, a macro of the file's 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 Config = Mapping[str, str]
@@ -101,18 +101,21 @@ _Value = tuple[bool | None, Sequence[str]]
 
 
 def _either(tokens: Sequence[str], config: Config) -> _Value:
-    value, rest = _both(tokens, config)
-    while rest and rest[0] == "||":
-        other, rest = _both(rest[1:], config)
-        value = True if True in (value, other) else None if None in (value, other) else False
-    return value, rest
+    return _joined(_both, "||", True, tokens, config)
 
 
 def _both(tokens: Sequence[str], config: Config) -> _Value:
-    value, rest = _compared(tokens, config)
-    while rest and rest[0] == "&&":
-        other, rest = _compared(rest[1:], config)
-        value = False if False in (value, other) else None if None in (value, other) else True
+    return _joined(_compared, "&&", False, tokens, config)
+
+
+def _joined(
+    part: Callable[[Sequence[str], Config], _Value], operator: str, decides: bool, tokens: Sequence[str], config: Config
+) -> _Value:
+    """Parts with an operator between them, of which one alone may decide."""
+    value, rest = part(tokens, config)
+    while rest and rest[0] == operator:
+        other, rest = part(rest[1:], config)
+        value = decides if decides in (value, other) else None if None in (value, other) else not decides
     return value, rest
 
 
