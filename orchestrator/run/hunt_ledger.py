@@ -40,7 +40,7 @@ class HuntLedger:
     @property
     def seconds(self) -> float:
         """How long the hunt has taken, all of its parts together."""
-        return round(self._seconds_before + now() - self._began, 1)
+        return self._seconds_before + now() - self._began
 
     @property
     def next_round(self) -> int:
