@@ -14,10 +14,13 @@ _NEAREST = 0.004
 
 
 def next_before(moments: Sequence[Moment], *, longest: float, each: int) -> float:
-    """Seconds before the splat. `longest`: to the start of the workload; `each`: trials before a moment is judged."""
+    """Seconds before the splat. `longest`: to the start of the workload.
+
+    `each`: so many trials that all crashed are taken for "each trial crashes". One that did not crash says enough.
+    """
     ordered = sorted(moments, key=lambda moment: moment.before)
     for moment in ordered:
-        if moment.trials < each:
+        if moment.unavoidable and moment.trials < each:
             return moment.asked
     near, far = _bounds(ordered)
     if near is None and far is None:

@@ -11,11 +11,11 @@ def moment(before: float, crashed: int, trials: int) -> Moment:
     return Moment(asked=before, crashed=crashed, trials=trials, seconds=before * trials)
 
 
-def search(decided: float, *, longest: float, trials: int) -> list[Moment]:
+def search(decided: float, *, longest: float, trials: int, each: int = 2) -> list[Moment]:
     """Each trial that parts earlier than `decided` seconds before the splat avoids it."""
     moments: dict[float, Moment] = {}
     for _ in range(trials):
-        before = next_before(list(moments.values()), longest=longest, each=2)
+        before = next_before(list(moments.values()), longest=longest, each=each)
         known = moments.get(before, Moment(asked=before))
         moments[before] = known.with_trial(before=before, crashed=before <= decided, unmoved=False)
     return sorted(moments.values(), key=lambda one: one.before)
@@ -44,5 +44,19 @@ def test_the_rest_of_the_trials_go_where_the_share_changes() -> None:
     assert next_before(known, longest=1.0, each=4) == 0.1
 
 
-def test_a_moment_needs_some_trials_before_it_is_judged() -> None:
+def test_a_moment_at_which_all_crashed_needs_some_trials_before_it_is_judged() -> None:
     assert next_before([moment(0.1, 1, 1)], longest=1.0, each=2) == 0.1
+
+
+def test_one_trial_that_did_not_crash_decides_its_moment() -> None:
+    assert next_before([moment(0.1, 0, 1)], longest=1.0, each=4) < 0.1
+    assert next_before([moment(0.1, 4, 4), moment(0.4, 2, 3)], longest=1.0, each=4) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("decided", [0.006, 0.031, 0.27, 0.9])
+def test_twenty_eight_trials_are_enough_for_most(decided: float) -> None:
+    moments = search(decided, longest=3.0, trials=28, each=4)
+
+    near = max(one.before for one in moments if one.unavoidable)
+    far = min(one.before for one in moments if not one.unavoidable)
+    assert far - near <= 0.010
