@@ -58,6 +58,8 @@ static const struct promise PROMISES[] = {
 	{ "SIGSEGV", "mmap(2), sigaction(2): memory that is mapped and was written can be read" },
 	{ "a read of memory", "mmap(2), sigaction(2): memory whose device had no error can be read" },
 	{ "a write to memory", "mmap(2), sigaction(2): memory whose device had no error can be written" },
+	{ "fork", "fork(2): none of the reasons that it gives for this errno holds" },
+	{ "mkdir of a cgroup", "cgroup-v2.rst, mkdir(2): none of the reasons for this errno holds" },
 	{ "rmdir of an empty cgroup", "cgroup-v2.rst: a cgroup without children and live processes can be removed" },
 	{ "memory.reclaim: what was written", "cgroup-v2.rst, memory.reclaim: EAGAIN is for fewer bytes than were asked for; else as many are gone" },
 	{ "memory.max: usage", "cgroup-v2.rst, memory.max: the hard limit of usage, over which it may go temporarily only" },

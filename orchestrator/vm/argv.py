@@ -40,6 +40,8 @@ KERNEL_PARAMETERS = (
     *("rcupdate.rcu_cpu_stall_timeout=60", "watchdog_thresh=30", "workqueue.watchdog_thresh=60"),
     # Emulation gains nothing from mitigations, and the fixed seed of a rdrand-less CPU must not hold up sshd.
     *("mitigations=off", "random.trust_cpu=on"),
+    # A page is filled when it is freed, and checked when it is allocated.
+    "page_poison=1",
     # Devices are made when a workload asks for them.
     *("null_blk.nr_devices=0", "zram.num_devices=1"),
 )
