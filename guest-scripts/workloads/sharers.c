@@ -327,8 +327,11 @@ static void gather(struct rng *rng, size_t most)
 			continue;
 		if (alive >= most)
 			return;
-		if (alive == BRINK && rivals)
+		if (alive == BRINK && rivals) {
+			/* What a swapoff has brought back meanwhile. */
+			reclaim(pages * PAGE);
 			come_together();
+		}
 		fork_one(&sharers[i]);
 		if (alive >= CROWDED)
 			count(crowded_forks, 1);

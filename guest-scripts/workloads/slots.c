@@ -8,7 +8,7 @@
  *              on them, and their faults are for nothing;
  *   a filler   has pages that stay on the device. Mostly they leave hardly a slot free; now and then they go, and a page that is
  *              mapped from the swap cache keeps its slot for its next way out;
- *   sharers    fork children, so that mostly one lives: it has the pages as they were, counts on its copies, pages them out, and ends soon;
+ *   sharers    fork children, so that mostly one lives: it has the pages as they were, may count on its copies, pages them out, and ends soon;
  *   a switcher turns zswap on and off above the device, and lets it refuse pages;
  *   a shrinker has zswap write pages back to the device, whose owners want them back, or have them somewhere else by then.
  *
@@ -144,6 +144,9 @@ static void counter_thread(struct worker *worker)
 		if (way < 2) {
 			count_on(page);
 			count(counts, 1);
+			/* A copy, where a child has the page, too: it goes to the slot that is free now. */
+			if (rng_below(rng, 4) == 0)
+				page_out(record_of(page), PAGE);
 		}
 		sleep_us(rng_below(rng, 600));
 	}
@@ -163,6 +166,8 @@ static void use_copies(void *argument)
 {
 	const struct child *child = argument;
 	struct rng rng = rng_stream(run_seed(), CHILD_STREAM + child->number * SHARERS_MOST + child->sharer);
+	/* Who only reads has the page that its parent had, for as long as it lives. */
+	const bool writes = rng_below(&rng, 2);
 	uint64_t own[PAGES_MAX];
 
 	for (size_t page = 0; page < pages; page++) {
@@ -174,7 +179,7 @@ static void use_copies(void *argument)
 		const size_t page = rng_below(&rng, pages);
 		const struct identity identity = identity_of(page);
 
-		if (rng_below(&rng, 2))
+		if (writes && rng_below(&rng, 2))
 			record_of(page)->counter = ++own[page];
 		if (rng_below(&rng, 2))
 			page_out(record_of(page), PAGE);
