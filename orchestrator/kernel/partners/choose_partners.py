@@ -2,13 +2,14 @@
 """The partners of a series: functions that it does not change and that work on the state of those that it does (pure).
 
 The second thread of a race is there. Of two functions that share a state at least one has to write it. A state counts
-for more if the changed lines themselves work on it, and for less the more functions do.
+for more if the changed lines themselves work on it, and for less the more functions do. The callers of a changed
+function come before all others: what it works on they have looked up, and that may be old by then.
 """
 
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.kernel.partners.shared_state import (
     Function,
@@ -37,6 +38,8 @@ _SAME_FILE = 1.25
 # Of the score of the best one.
 _LEAST = 0.2
 _USUAL_LINES = 60
+# What more functions call is a tool of many.
+_MOST_CALLERS = 4
 _SHOWN = 3
 
 
@@ -61,8 +64,8 @@ def partners_of(diff: SeriesDiff, sources: Mapping[str, str]) -> tuple[Partner, 
     weights = _weights(own, at_lines, functions)
     written = {state for touched in (at_lines, *(one.touched for one in own)) for state in touched if touched[state]}
     others = (one for one in functions if one.file.endswith(".c") and (one.file, one.name) not in changed)
-    rated = (_rated(one, weights, written, diff.texts) for one in others)
-    return tuple(_best([one for one in rated if one.score], diff.texts))
+    rated = [_rated(one, weights, written, diff.texts) for one in others]
+    return tuple(_best([one for one in _callers_first(rated, own) if one.score], diff.texts))
 
 
 def _at_changed_lines(diff: SeriesDiff, names: Names) -> Touched:
@@ -95,6 +98,24 @@ def _rated(
     score = sum(weights[state] for state in shared) / math.sqrt(1 + one.lines / _USUAL_LINES)
     score *= _SAME_FILE if one.file in touched else 1.0
     return _Rated(function=one, score=score, shared=tuple(dict.fromkeys(state.name.lstrip(".") for state in shared)))
+
+
+def _callers_first(rated: Sequence[_Rated], own: Iterable[Function]) -> Iterator[_Rated]:
+    """Those that call a changed function of their own file count a little more than the best."""
+    callers: dict[tuple[str, str], str] = {}
+    for changed in own:
+        calling = _calls_of(changed, rated)
+        if len(calling) <= _MOST_CALLERS:
+            callers |= {(one.function.file, one.function.name): changed.name for one in calling}
+    best = math.nextafter(max((one.score for one in rated), default=0.0) or 1.0, math.inf)
+    for one in rated:
+        name = callers.get((one.function.file, one.function.name))
+        yield replace(one, score=best, shared=(name, *one.shared)) if name else one
+
+
+def _calls_of(changed: Function, rated: Iterable[_Rated]) -> list[_Rated]:
+    call = State("call", changed.name)
+    return [one for one in rated if one.function.file == changed.file and call in one.function.touched]
 
 
 def _best(rated: Sequence[_Rated], touched: Collection[str]) -> Iterator[Partner]:

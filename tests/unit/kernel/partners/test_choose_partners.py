@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Who meets the changed functions."""
 
+from dataclasses import replace
+
 from orchestrator.kernel.partners.choose_partners import MOST, MOST_FILES, MOST_LINES, partners_of
 from orchestrator.model.series_diff import ChangedFile, ChangedFunction, DiffLine, SeriesDiff
 
@@ -60,6 +62,34 @@ def test_partners_lie_in_other_files_too_and_nearer_ones_come_first() -> None:
     assert named(far=FILE.replace("divide", "far_away").replace("drop", "far_drop")).index("divide") < named(
         far=FILE.replace("divide", "far_away").replace("drop", "far_drop")
     ).index("far_away")
+
+
+CALLER = """\
+static long prepare(struct request *request)
+{
+	struct cache *cache = request_cache(request);
+
+	return drop(cache, 3);
+}
+"""
+
+
+def test_who_calls_the_changed_function_comes_first() -> None:
+    series = replace(DIFF, texts={"mm/cache.c": FILE + CALLER})
+    first = partners_of(series, {})[0]
+
+    assert first.function == "prepare"
+    assert first.shares[0] == "drop"
+    # In another file it is another function of that name, or one that many use.
+    assert "prepare" not in named(far=CALLER)
+
+
+def test_what_many_call_has_no_callers_among_its_partners() -> None:
+    many = "".join(CALLER.replace("prepare", f"prepare{n}") for n in range(5))
+
+    assert not [
+        one for one in partners_of(replace(DIFF, texts={"mm/cache.c": FILE + many}), {}) if "prepare" in one.function
+    ]
 
 
 def test_there_are_not_too_many() -> None:
