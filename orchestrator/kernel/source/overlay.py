@@ -19,7 +19,7 @@ from orchestrator.model.blocks import Partner
 # Included by the overlay's own makefile lines: which objects are compiled with the callback.
 OBJECTS = "lib/patchrig/objects.mk"
 # Part of the key of an image: to be raised when coverage maps are put together, or partners are chosen, in another way.
-FORMAT = "3"
+FORMAT = "4"
 # The names come from a series, and the line is also part of trusted builds.
 _PLAIN_NAME = re.compile(r"[\w./+-]+")
 
