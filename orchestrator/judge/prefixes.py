@@ -227,6 +227,8 @@ DAEMONS_FIELDS = (
         after=AFTER_DATE,
     ),
     Form(line=re.compile(rf"(?:{HOST} +)?{FACILITY} +"), first="a0", word=".", after=AFTER_DATE),
+    # Some write the facility before the date, even twice: "kern: kern.err: Jan 13 02:49:23 kernel:".
+    Form(line=re.compile(rf"(?:(?:{DAEMONS}): +)?{FACILITY}: +(?={DATE} |{ISO} )"), word=".", after=frozenset({BARE})),
     # netconsole's lines, which a syslog daemon received: no program's name.
     Form(
         line=re.compile(
