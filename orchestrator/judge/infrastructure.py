@@ -303,6 +303,7 @@ TICKS = Family(
         sched_tick""",
     stall_detector=r"""rcu_(?:check|sched|pending|dump|gp|core|implicit|exp|iw|momentary)\w* \w*cpu_stall\w*
         rcu_\w*stall\w* check_\w*stall\w* watchdog\w* softlockup\w* lockup_\w+ is_(?:soft|hard)lockup arch_trigger\w*
+        perf_event_overflow\w* \w+_pmu_handle_irq\w*
         trigger_\w+ nmi_\w+ \w+_nmi(?:_\w+)? do_nmi raise_nmi ipi_cpu_backtrace smp_call_function\w*cpu_backtrace""",
     idling=r"""\w*default_idle\w* \w*safe_halt\w* \w*cpu_idle\w* cpuidle_\w+ do_idle cpu_startup_entry
         arch_cpu_idle\w* mwait_\w+ acpi_(?:idle|safe_halt|processor)\w* intel_idle\w* \w*idle_(?:enter|call|loop)\w*

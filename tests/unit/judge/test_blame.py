@@ -147,6 +147,10 @@ LOCKUP = "watchdog: BUG: soft lockup - CPU#1 stuck for 26s! [swapin:7]"
         ((LOCKUP, *trace("zram_walk", "zram_ioctl", "__x64_sys_ioctl", "do_syscall_64")), "zram_ioctl"),
         ((LOCKUP, *trace("zram_ack", "call_timer_fn", "smp_call_function_many", "do_syscall_64")), "zram_ack"),
         ((LOCKUP, *trace("smp_call_function_many", "zram_flush", "do_syscall_64")), "smp_call_function"),
+        # The counter's interrupt noticed the hard lockup.
+        (("Watchdog detected hard LOCKUP on cpu 0", *trace("watchdog_overflow_callback", "__perf_event_overflow",
+          "perf_event_overflow", "intel_pmu_handle_irq", "perf_event_nmi_handler", "nmi_handle", "do_nmi",
+          "end_repeat_nmi", "zram_spin", "zram_open")), "zram_spin"),
         # Since v6.9 one function calls all system calls.
         ((LOCKUP, *trace("zram_walk", "exit_mm", "__x64_sys_exit_group", "x64_sys_call", "do_syscall_64")),
          "sys_exit_group"),
