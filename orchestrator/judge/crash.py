@@ -245,7 +245,8 @@ class Report:
         if self.caller and self.caller != self.inner:
             self.frames.append(self.caller)
         self.caller = ""
-        self.trace_done = self._says_something()
+        # What comes below the stack of a hung task is that of another task.
+        self.trace_done = bool(self.frames) if self.pattern.kind is CrashKind.HANG else self._says_something()
 
     def _says_something(self) -> bool:
         return any(not self._skipped(name) for name in self._callers())
@@ -273,7 +274,7 @@ class Report:
         if not (self.frames or self.named or self.pattern.prose) and Source.TRACE in self.pattern.sources:
             # Who posts a report cuts lines, that which begins the trace among them.
             self.frames = [frame.function for frame in self.early if not frame.guess]
-        kind, title = self.pattern.kind, self.pattern.title
+        kind, title = self.pattern.given or self.pattern.kind, self.pattern.title
         groups = {name: value or "" for name, value in self.match.groupdict().items()}
         file = groups.get("file") or groups.get("path") or ""
         named = groups.get("function") or groups.get("place") or self.counter

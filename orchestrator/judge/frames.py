@@ -85,9 +85,9 @@ _MANGLED_PART = re.compile(r"[sB][0-9A-Za-z]*_|(?P<length>\d{1,3})_?")
 _RUST_HASH = re.compile(r"h[0-9a-f]{16}$")
 
 SUFFIX = re.compile(r"\.(?:isra|constprop|part|cold|llvm|lto_priv)\b.*$")
-# How each arch and compiler spells the entry of one system call.
+# How each arch and compiler spells the entry of one system call. x64_sys_call() calls them all.
 SYSCALL = re.compile(
-    r"^(?:(?:__)?(?:x64|arm64|ia32|se|do|x32)_(?:compat_)?sys_|(?:__)?(?:compat_)?SyS_|SYSC_|SyS_)(?=\w)"
+    r"^(?:(?:__)?(?:x64|arm64|ia32|se|do|x32)_(?:compat_)?sys_|(?:__)?(?:compat_)?SyS_|SYSC_|SyS_)(?!call$)(?=\w)"
 )
 
 # Who was running: the line with the taint, a sanitizer's "by task", or a hung task's own lines.

@@ -39,8 +39,9 @@ class Family:
 
     def use(self, rules: Mapping[str, tuple[str, ...]]) -> None:
         """Answer by these rules from now on."""
+        # Since v6.10 the names of functions that allocate end with _noprof, whoever they belong to.
         forms = "|".join(form for forms in rules.values() for form in forms)
-        self._any = re.compile(rf"_*(?:{forms or '(?!)'})$")
+        self._any = re.compile(rf"_*(?:{forms or '(?!)'})(?:_noprof)?$")
         self.known.clear()
 
 
@@ -109,10 +110,10 @@ LIBRARY = Family(
     slab=r"""\w*kmem_cache_\w+ kmem_\w+ slab_\w+ (?:alloc\w*|free|new|discard|deactivate|flush|grow|setup)_slabs?
         (?:check|print)_(?:slab|object|bytes)\w* free_(?:to_partial_list|debug_processing|consistency_checks)
         \w*freepointer\w* freelist_\w+ alloc_debug_processing (?:do_|sock_|devm_)?k[vmzc]+alloc\w* krealloc\w*
-        \w+_noprof shutdown_cache kv?z?free(?:_(?:sensitive|const|bulk))? kvmemdup k?(?:v?mem|str)n?dup\w*""",
+        kvrealloc\w* shutdown_cache kv?z?free(?:_(?:sensitive|const|bulk))? kvmemdup k?(?:v?mem|str)n?dup\w*""",
     vmalloc=r"v[mz]?alloc\w*",
-    pages=r"""(?:\w+_)?alloc_pages?(?:_\w+)? alloc_contig_\w+ alloc_frozen_\w+ folio_unlock
-        folio_alloc(?:_noprof|_mpol\w*)? \w*page_frag_alloc\w* filemap_(?:alloc|get)_folio\w* find_or_create_page
+    pages=r"""(?:\w+_)?alloc_pages?(?:_\w+)? alloc_contig_\w+ alloc_frozen_\w+ get_(?:free_pages|zeroed_page)
+        folio_unlock folio_alloc(?:_mpol\w*)? \w*page_frag_alloc\w* filemap_(?:alloc|get)_folio\w* find_or_create_page
         grab_cache_page\w* pagecache_get_page (?:do_)?read_cache_(?:page|folio)\w* find_lock_entries
         truncate_inode_pages\w*""",
     strings=r"""(?:\w+_)?mem(?:cpy|set|move|cmp|scan|chr|dup|zero|copy)\w* rep_(?:movs|stos)\w* bcmp
@@ -302,6 +303,7 @@ TICKS = Family(
         sched_tick""",
     stall_detector=r"""rcu_(?:check|sched|pending|dump|gp|core|implicit|exp|iw|momentary)\w* \w*cpu_stall\w*
         rcu_\w*stall\w* check_\w*stall\w* watchdog\w* softlockup\w* lockup_\w+ is_(?:soft|hard)lockup arch_trigger\w*
+        perf_event_overflow\w* \w+_pmu_handle_irq\w*
         trigger_\w+ nmi_\w+ \w+_nmi(?:_\w+)? do_nmi raise_nmi ipi_cpu_backtrace smp_call_function\w*cpu_backtrace""",
     idling=r"""\w*default_idle\w* \w*safe_halt\w* \w*cpu_idle\w* cpuidle_\w+ do_idle cpu_startup_entry
         arch_cpu_idle\w* mwait_\w+ acpi_(?:idle|safe_halt|processor)\w* intel_idle\w* \w*idle_(?:enter|call|loop)\w*

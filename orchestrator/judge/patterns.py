@@ -56,6 +56,7 @@ class Pattern:
     kind: CrashKind
     line: re.Pattern[str]
     title: str  # format string over the groups of `line`; " in FUNCTION" is added when `sources` gives one
+    given: CrashKind | None = None  # the kind that the splat is given, where `kind` only says what may follow
     severity: Severity = Severity.FATAL
     sources: tuple[Source, ...] = (Source.COUNTER, Source.TRACE)
     named: re.Pattern[str] | None = None
@@ -514,9 +515,18 @@ OBJECTS = (
         title="{what}",
         sources=NOWHERE,
     ),
+    # A BUG() or WARN() that dumps its page first.
+    Pattern(
+        kind=K.BUG,
+        line=re.compile(r"page dumped because: (?P<what>VM_BUG_ON\w*)"),
+        title="{what}",
+        follows=frozenset({K.MEMORY, K.KASAN}),
+        skip=(*GENERAL, BUFFERS),
+    ),
     Pattern(
         kind=K.MEMORY,
-        line=re.compile(r"page dumped because: (?P<what>VM_BUG_ON\w*|VM_WARN_ON\w*)"),
+        given=K.WARNING,
+        line=re.compile(r"page dumped because: (?P<what>VM_WARN_ON\w*)"),
         title="{what}",
         follows=frozenset({K.MEMORY, K.KASAN}),
     ),

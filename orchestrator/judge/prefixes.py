@@ -227,6 +227,8 @@ DAEMONS_FIELDS = (
         after=AFTER_DATE,
     ),
     Form(line=re.compile(rf"(?:{HOST} +)?{FACILITY} +"), first="a0", word=".", after=AFTER_DATE),
+    # Some write the facility before the date, even twice: "kern: kern.err: Jan 13 02:49:23 kernel:".
+    Form(line=re.compile(rf"(?:(?:{DAEMONS}): +)?{FACILITY}: +(?={DATE} |{ISO} )"), word=".", after=frozenset({BARE})),
     # netconsole's lines, which a syslog daemon received: no program's name.
     Form(
         line=re.compile(
@@ -251,8 +253,8 @@ WRAPPINGS = (
     Form(line=re.compile(r"(?: {0,8}\d{1,7} {1,4})?\u2502 ?"), first="\u25020 ", word="\u2502"),
     Form(
         line=re.compile(
-            r"[ \t]{1,16}(?=\[ *\d{1,10}\.\d|<\d{1,3}>|kernel(?:\[[^\]\s]{0,20}\])?:"
-            r"|[>|] |\d{4}-\d\d-\d\d[T ]|\d{1,2}[月월]|\(XEN\)|[a-z]{3,8}\d?: +[a-z]{3,7}: \[\d{4}-)"
+            r"[ \t]{1,16}(?=\[ *\d{1,10}\.\d|\d{1,10}\.\d{6}: +<\d|<\d{1,3}>|\(\d\d-\d\d \d\d:"
+            r"|kernel(?:\[[^\]\s]{0,20}\])?:|[>|] |\d{4}-\d\d-\d\d[T ]|\d{1,2}[月월]|\(XEN\)|[a-z]{3,8}\d?: +[a-z]{3,7}: \[\d{4}-)"
         ),
         first=" \t",
     ),

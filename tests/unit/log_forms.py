@@ -59,6 +59,8 @@ STAMPED: dict[str, Form] = {
     "web-page": "[{stamp}] {html}",
     "rsyslog": "Nov  1 {clock} host kernel: [{stamp}] {text}",
     "logread": "Sat Nov  1 {clock} 2025 kern.alert kernel: [{stamp}] {text}",
+    "ram-console-date": "  {stamp}:   <6> (01-28 {clock}.265420763) {text}",
+    "facility-first": "kern: kern.warn: Nov  1 {clock} kernel: [{stamp}] {text}",
     "busybox": "Nov  1 {clock} router kern.warn kernel: [{stamp}] {text}",
     "netconsole-syslog": "Nov  1 {clock} 192.0.2.7 [{stamp}] {text}",
     "netconsole-extended-syslog": "Nov  1 {clock} box 4,{number},{micros},-,caller=C1;{kmsg}",

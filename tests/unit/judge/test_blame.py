@@ -138,11 +138,22 @@ LOCKUP = "watchdog: BUG: soft lockup - CPU#1 stuck for 26s! [swapin:7]"
         ((HUNG, *trace("__schedule", "__mutex_lock", "rtnl_lock", "zram_link")), "rtnl_lock"),
         ((HUNG, *trace("__schedule", "__wait_rcu_gp", "synchronize_srcu_expedited", "zram_link")), "synchronize_rcu"),
         ((HUNG, *trace("__schedule", "zram_queue_lock", "zram_awaits_it", "zram_link")), "zram_link"),
+        # Below its stack come those of other tasks.
+        ((HUNG, *trace("__schedule", "schedule", "kthread", "ret_from_fork"), "sysrq: Show State",
+          "task:zrammer         state:S stack:    0 pid:    9", *trace("__schedule", "zram_link", "do_syscall_64")),
+         "kthread"),
         # The work is below the dispatcher, whatever machinery is between.
         ((LOCKUP, *trace("zram_walk", "zram_release", "dput", "__fput", "task_work_run")), "zram_release"),
         ((LOCKUP, *trace("zram_walk", "zram_ioctl", "__x64_sys_ioctl", "do_syscall_64")), "zram_ioctl"),
         ((LOCKUP, *trace("zram_ack", "call_timer_fn", "smp_call_function_many", "do_syscall_64")), "zram_ack"),
         ((LOCKUP, *trace("smp_call_function_many", "zram_flush", "do_syscall_64")), "smp_call_function"),
+        # The counter's interrupt noticed the hard lockup.
+        (("Watchdog detected hard LOCKUP on cpu 0", *trace("watchdog_overflow_callback", "__perf_event_overflow",
+          "perf_event_overflow", "intel_pmu_handle_irq", "perf_event_nmi_handler", "nmi_handle", "do_nmi",
+          "end_repeat_nmi", "zram_spin", "zram_open")), "zram_spin"),
+        # Since v6.9 one function calls all system calls.
+        ((LOCKUP, *trace("zram_walk", "exit_mm", "__x64_sys_exit_group", "x64_sys_call", "do_syscall_64")),
+         "sys_exit_group"),
         # Threads that no kthread() called, and calls at boot.
         ((LOCKUP, *trace("zram_walk", "kmem_cache_alloc", "copy_process", "kthreadd", "ret_from_fork")), "kthreadd"),
         ((LOCKUP, *trace("zram_walk", "zram_worker", "ret_from_fork", "ret_from_fork_asm")), "zram_worker"),
@@ -207,6 +218,7 @@ def test_where_only_entry_code_is_known_that_is_the_place() -> None:
         *("do_user_addr_fault", "unwind_next_frame", "percpu_counter_add_batch", "release_pages", "list_lru_add"),
         *("xas_store", "mas_walk", "rht_deferred_worker", "hrtimer_active", "try_to_wake_up", "console_unlock"),
         *("crypto_gcm_setkey", "skb_release_head_state", "remove_proc_entry", "check_flush_dependency", "free_block"),
+        *("pcpu_alloc_noprof", "rhashtable_init_noprof", "vma_alloc_folio_noprof", "mempool_alloc_noprof"),
         *("sg_remove_request", "timerqueue_del", "iov_iter_advance", "wait_for_unix_gc", "do_memsw_account"),
     ],
 )  # fmt: skip
@@ -218,6 +230,7 @@ def test_a_word_of_machinery_in_a_name_is_not_enough(name: str) -> None:
     "name",
     [
         *("__kmalloc_cache_noprof", "kmem_cache_alloc_lru_noprof", "kvfree", "vzalloc_node", "__alloc_pages_nodemask"),
+        *("kvrealloc_node_align_noprof", "get_free_pages_noprof", "__alloc_frozen_pages_noprof", "kmemdup_noprof"),
         *("_raw_spin_lock_irqsave", "do_raw_read_lock", "mutex_lock_nested", "rt_spin_lock", "percpu_down_write"),
         *("__hlist_del", "rb_erase_cached", "xas_load", "ida_free", "rhashtable_lookup_fast"),
         *("memcpy_erms", "strnlen", "sized_strscpy", "_copy_from_user", "copy_page_from_iter_atomic", "crc32c_le"),

@@ -73,16 +73,24 @@ def test_a_trap_of_ubsan_is_one_splat_with_its_invalid_opcode() -> None:
     ) == [("ubsan", "UBSAN: array index out of bounds in demo_walk")]
 
 
-def test_a_folio_that_was_dumped_is_one_splat_with_its_warning() -> None:
+@pytest.mark.parametrize(
+    ("check", "line", "kind"),
+    [
+        ("VM_WARN_ON_ONCE_FOLIO", "WARNING: CPU: 1 PID: 77 at mm/demo.c:12 demo_add+0x1d2/0x210", "warning"),
+        ("VM_BUG_ON_FOLIO", "kernel BUG at mm/demo.c:12!", "bug"),
+        ("VM_BUG_ON_PAGE", "kernel BUG at mm/demo.c:12!\nOops: invalid opcode: 0000 [#1] SMP", "bug"),
+    ],
+)
+def test_a_folio_that_was_dumped_is_one_splat_with_its_warning_or_bug(check: str, line: str, kind: str) -> None:
     assert judged(
         "page: refcount:3 mapcount:0 mapping:ffff888104a8b0c1 index:0x7 pfn:0x13d2a1",
-        "page dumped because: VM_WARN_ON_ONCE_FOLIO(demo)",
+        f"page dumped because: {check}(demo)",
         "------------[ cut here ]------------",
-        "WARNING: CPU: 1 PID: 77 at mm/demo.c:12 demo_add+0x1d2/0x210",
+        *line.splitlines(),
         "RIP: 0010:demo_add+0x1d2/0x210",
         *TRACE,
         " demo_open+0x20/0x60",
-    ) == [("memory", "VM_WARN_ON_ONCE_FOLIO in demo_add")]
+    ) == [(kind, f"{check} in demo_add")]
 
 
 def test_a_warning_shortly_after_a_bad_page_is_another_one() -> None:
