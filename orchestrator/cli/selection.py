@@ -84,6 +84,7 @@ def selection_of(choice: Choice) -> Selection:
         seed=choice.seed,
         repeat=choice.repeat,
         widen=choice.widen,
+        config=choice.config,
     )
 
 

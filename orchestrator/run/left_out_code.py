@@ -10,9 +10,9 @@ from orchestrator.host.deadline import Deadline
 from orchestrator.host.paths import scratch_folder
 from orchestrator.kernel.code.not_compiled import LeftOut, makefiles_of, not_compiled
 from orchestrator.kernel.code.whole_diff import patched_files
+from orchestrator.kernel.compile.asked import options_asked
 from orchestrator.kernel.compile.image_cache import kept_configs
 from orchestrator.kernel.compile.kconfig import not_granted, parse_config
-from orchestrator.kernel.compile.prepare import options_asked
 from orchestrator.kernel.compile.wishes import added_options
 from orchestrator.kernel.series.load import Series
 from orchestrator.kernel.source.some_files import some_of_tarball, some_of_tree

@@ -13,6 +13,8 @@ ReadFile = Callable[[str], Sequence[str]]
 """A Kconfig path as `source` writes it, perhaps with $(SRCARCH) and a wildcard, to the texts of its files."""
 
 _TYPE_WITH_PROMPT = re.compile(r'^(?:bool|tristate|string|int|hex|prompt)\s+(?:"[^"]*"|\'[^\']*\')(?:\s+if\s+(.+))?$')
+_FOLLOWS = re.compile(r"^(?:def_bool|def_tristate|default)\s+(?:y\s+if\s+)?([A-Z0-9_]+)$")
+_SYMBOL = re.compile(r"[A-Z0-9_]*[A-Z_][A-Z0-9_]*")
 _SELECT = re.compile(r"^select\s+(\w+)")
 _SOURCE = re.compile(r'^[or]*source\s+"?([^"\s]+)"?')
 _TOKEN = re.compile(r'\s*(&&|\|\||!=|[<>]=?|[=!()]|"[^"]*"|[\w$()./-]+?(?=[\s=!<>&|()]|$))')
@@ -28,6 +30,7 @@ class Definition:
     depends: list[str] = field(default_factory=list)
     selects: list[str] = field(default_factory=list)
     has_prompt: bool = False
+    follows: list[str] = field(default_factory=list)  # symbols, any of which turns it on by default
 
 
 @dataclass(kw_only=True, slots=True)
@@ -48,6 +51,8 @@ def why_not(symbol: str, found: Sequence[Definition], config: Mapping[str, str])
         return "this kernel has no such symbol"
     asked_off = config.get(symbol, "n") != "n"
     selecting = sorted({d.symbol for d in found if symbol in d.selects and config.get(d.symbol, "n") != "n"})
+    if any("m" in split_terms_of(definition) for definition in own):
+        return "it can only be a module, and these kernels load none"
     if asked_off and selecting:
         return f"selected by {', '.join(f'{name}={config[name]}' for name in selecting)}"
     # With several definitions, the one that lacks least is what the user can fix.
@@ -57,6 +62,37 @@ def why_not(symbol: str, found: Sequence[Definition], config: Mapping[str, str])
     if not any(definition.has_prompt for definition in own):
         return "it can't be asked for: only other symbols select it"
     return "its dependencies are met: a choice, a range or a default of another symbol decides it"
+
+
+def split_terms_of(definition: Definition) -> tuple[str, ...]:
+    """Each term of a definition's dependencies."""
+    return tuple(term for expression in definition.depends for term in split_terms(expression))
+
+
+def missing_symbols(symbol: str, found: Sequence[Definition], config: Mapping[str, str]) -> tuple[str, ...]:
+    """The symbols that it needs first, where these can be set by hand: off, and with a question of their own."""
+    askable = {definition.symbol for definition in found if definition.has_prompt}
+    needed: dict[str, None] = {}
+    todo = [symbol]
+    while todo:
+        name = todo.pop()
+        own = [definition for definition in found if definition.symbol == name]
+        least = min((_off_alone(definition, config) for definition in own), key=len, default=())
+        new = [one for one in least if one in askable and one not in needed]
+        needed |= dict.fromkeys(new)
+        todo += new
+    # One that only others set: by the option that it follows.
+    own = [definition for definition in found if definition.symbol == symbol]
+    if own and not any(definition.has_prompt for definition in own):
+        brings = (name for definition in own for name in definition.follows)
+        needed |= dict.fromkeys(name for name in brings if name in askable and config.get(name, "n") == "n")
+    return tuple(needed)
+
+
+def _off_alone(definition: Definition, config: Mapping[str, str]) -> tuple[str, ...]:
+    """The terms that are off and are one symbol each."""
+    terms = split_terms_of(definition)
+    return tuple(term for term in terms if _SYMBOL.fullmatch(term) and config.get(term, "n") == "n")
 
 
 def unmet_terms(depends: Sequence[str], config: Mapping[str, str]) -> tuple[str, ...]:
@@ -131,6 +167,8 @@ def _attribute(line: str, current: Definition | None, target: _Block) -> None:
         current.has_prompt = True
         if m[1]:
             current.depends.append(m[1].strip())
+    elif current and (m := _FOLLOWS.match(line)) and m[1] != "y":
+        current.follows.append(m[1])
     elif current and (m := _SELECT.match(line)):
         current.selects.append(m[1])
 
