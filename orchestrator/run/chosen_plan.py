@@ -74,6 +74,7 @@ class ChosenPlan:
     choices: MatrixChoices
     lookups: Lookups
     revision: str  # a commit of the tree; "": the files as they lie there
+    notices: tuple[str, ...] = ()  # what is left out of what the user gave: replies, other versions
 
 
 def chosen_plan(wanted: Wanted, listener: Listener) -> ChosenPlan:
@@ -103,7 +104,7 @@ def chosen_plan(wanted: Wanted, listener: Listener) -> ChosenPlan:
     for line in choices.lines():
         listener(Notice(text=line))
     lookups = Lookups(diffs=diffs, version=chosen.version if chosen.diff else "", maps=maps)
-    return ChosenPlan(plan=plan, choices=choices, lookups=lookups, revision=chosen.revision)
+    return ChosenPlan(plan=plan, choices=choices, lookups=lookups, revision=chosen.revision, notices=series.notices)
 
 
 def chosen_base(

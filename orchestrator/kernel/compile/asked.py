@@ -27,7 +27,7 @@ class MoreOptions:
         )
         return MoreOptions(by_hand=by_hand, wanted=wanted)
 
-    def told(self, image: KernelImage) -> KernelImage:
+    def with_options(self, image: KernelImage) -> KernelImage:
         """The image, which says what of it the kernel has."""
         every = {**self.wanted, **self.by_hand}
         if not every:

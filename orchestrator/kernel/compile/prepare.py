@@ -93,13 +93,13 @@ def prepare(  # what a kernel is made of
         build, source=source, series=series, fragments=fragments, context=context, overlay=overlay, until=until
     )
     if image := find_image(context.cache, inputs.key, build, context.on_event):
-        return _finished(context.more.told(image), "from the cache", context)
+        return _finished(context.more.with_options(image), "from the cache", context)
     started = now()
     made = _made(inputs, context, until)
     if isinstance(made, BuildFailure):
         context.on_event(BuildEnded(build=build, text=f"{made.outcome}: {made.title}", good=False))
         return made
-    image = replace(context.more.told(made), seconds=now() - started)
+    image = replace(context.more.with_options(made), seconds=now() - started)
     return _finished(image, f"built in {image.seconds:.0f} s", context)
 
 

@@ -27,8 +27,8 @@ def test_an_image_says_which_of_the_options_it_has(tmp_path: Path) -> None:
     image = store_image(tmp_path / "cache", image_key(HASHES, "x86_64"), BUILD, built=files, hashes=HASHES)
     more = MoreOptions(by_hand={"CMA_AREAS": "7"}, wanted={"CMA": "y", "KSM": "y"})
 
-    assert more.told(image).options == ("CONFIG_CMA=y", "CONFIG_CMA_AREAS=7")
-    assert MoreOptions().told(image) == image
+    assert more.with_options(image).options == ("CONFIG_CMA=y", "CONFIG_CMA_AREAS=7")
+    assert MoreOptions().with_options(image) == image
 
 
 def test_a_kernel_without_the_series_is_not_asked_for_what_the_series_adds() -> None:
