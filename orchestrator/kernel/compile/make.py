@@ -173,9 +173,7 @@ def configure(
     What is only wished may be refused: the build's log says so. Raises UserError for a symbol that was asked for
     `by_hand` and came out otherwise.
     """
-    config = _config_of(dirs, {**wished, **asked}, until)
-    if not isinstance(config, BuildFailure) and (more := asked_for_too(not_granted(asked, config))):
-        config = _config_of(dirs, {**wished, **asked, **more}, until)
+    config = _best_config(dirs, asked, wished, until)
     if isinstance(config, BuildFailure):
         return config
     note_refused(dirs.log, not_granted({name: value for name, value in wished.items() if name not in asked}, config))
@@ -191,6 +189,20 @@ def configure(
         raise refused_by_hand(mistaken, found, config, dirs.build.name)
     lines = [f"{symbol.title} ({why_not(symbol.symbol, found, config)})" for symbol in refused]
     return _failed(dirs, lines[0], "\n".join(lines))
+
+
+def _best_config(
+    dirs: BuildDirs, asked: Mapping[str, str], wished: Mapping[str, str], until: Deadline
+) -> dict[str, str] | BuildFailure:
+    """What kconfig makes of all that is asked for and wished; of the former alone where a wish turns some of it off."""
+    more: dict[str, str] = {}
+    config = _config_of(dirs, {**wished, **asked}, until)
+    if not isinstance(config, BuildFailure) and (more := asked_for_too(not_granted(asked, config))):
+        config = _config_of(dirs, {**wished, **asked, **more}, until)
+    if isinstance(config, BuildFailure) or not wished:
+        return config
+    refused = (one.symbol for one in not_granted(asked, config))
+    return _config_of(dirs, {**asked, **more}, until) if set(refused) - OF_SOME_KERNELS else config
 
 
 def _config_of(dirs: BuildDirs, request: Mapping[str, str], until: Deadline) -> dict[str, str] | BuildFailure:

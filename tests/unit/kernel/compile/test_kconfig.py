@@ -205,7 +205,7 @@ config DRIVER
         ("FAR", {}, ("DEVICE", "HOTPLUG")),
         ("FAR", {"DEVICE": "y"}, ()),
         ("DEVICE", {"HOTPLUG": "y"}, ()),  # nobody can ask for what the arch has
-        ("FOLLOWS", {}, ("DEVICE",)),
+        ("FOLLOWS", {}, ("DEVICE", "HOTPLUG")),
         ("NOSUCH", {}, ()),
     ],
 )
