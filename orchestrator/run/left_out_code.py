@@ -148,7 +148,11 @@ class _Known:
         config = with_consequences(self.kconfig[arch].found, asked)
         if unmet := dict.fromkeys(term for name in names for term in self._missing(name, config, arch)):
             return f"it needs {', '.join(unmet)}"
-        return f"{' '.join(f'--config CONFIG_{name}=y' for name in names)} sets it" if names else ""
+        return (
+            f"{' '.join(f'--config CONFIG_{name}=y' for name in names)} sets it"
+            if names
+            else "only other options bring it in"
+        )
 
 
 def left_out_of(image: KernelImage, series: Series, diff: SeriesDiff, cache: Path) -> tuple[LeftOut, ...]:
