@@ -16,8 +16,8 @@ def print_cells(matrix: Path | None, choice: Choice, *, as_json_text: bool) -> E
     chosen = chosen_cells(matrix, as_run(matrix, choice))
     cells = chosen.cells
     # Beside the list, which scripts read.
-    for text in chosen.left_out:
-        click.echo(printable(f"left out: {text}"), err=True)
+    for text in (*chosen.notices, *(f"left out: {one}" for one in chosen.left_out)):
+        click.echo(printable(text), err=True)
     if as_json_text:
         click.echo(json_text([dict(as_json(cell)) for cell in cells], indent=2))
         return ExitCode.OK

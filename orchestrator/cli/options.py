@@ -93,6 +93,7 @@ class Choice:
     widen: str | None
     sandbox: bool
     deterministic: bool = False
+    config: tuple[str, ...] = ()
     suites_by_reach: bool = False  # suites that run what no workload does are chosen, too
 
 
@@ -147,6 +148,9 @@ def suite_option(what: str) -> Option[Any]:
 ARCH = click.option("--arch", multiple=True, type=click.Choice(sorted(ARCHES)), help=f"Only this architecture. {AGAIN}")
 WORKLOAD = click.option("--workload", multiple=True, metavar="W",
                         help=f"Only this workload: a name, or the path of its YAML file. {AGAIN}")  # fmt: skip
+CONFIG = click.option("--config", multiple=True, metavar="CONFIG_X=y",
+                      help=f"Kernel option beside those of the flavours; checked in the .config of each kernel. {AGAIN}"
+                      )  # fmt: skip
 # For commands that say why they refuse a suite.
 REFUSED_SUITE = click.option("--suite", multiple=True, hidden=True, help="Refused, with the reason.")
 _BUILD_CHOICE: dict[str, Option[Any]] = {
@@ -159,6 +163,7 @@ _BUILD_CHOICE: dict[str, Option[Any]] = {
         "--flavour", multiple=True, metavar="F",
         help=f"Flavour, in place of the default ones: {', '.join(FLAVOURS)}, or several in one kernel as a+b. {AGAIN}",
     ),
+    "config": CONFIG,
     "workload": WORKLOAD,
     "suite": suite_option("A test suite instead of the matrix's workloads"),
     "seed": click.option("--seed", type=click.IntRange(0), help="Seed of all random numbers of the workloads."),

@@ -9,6 +9,7 @@ from orchestrator.cli.options import (
     ALL_WORKLOADS,
     ARCH,
     AS_JSON,
+    CONFIG,
     JOBS,
     MATRIX,
     NO_SANDBOX,
@@ -30,6 +31,7 @@ from orchestrator.host.errors import ExitCode
 @kernel_option("Map kernels/NAME.yaml, or a version such as 6.12.100, instead of the matrix's kernel.")
 @ARCH
 @WORKLOAD
+@CONFIG
 @suite_option("A test suite instead of the matrix's workloads")
 @click.option("--seconds", type=click.IntRange(1), help="Load seconds of each workload instead of the matrix's.")
 @click.option(
@@ -44,8 +46,8 @@ from orchestrator.host.errors import ExitCode
 @AS_JSON
 def reach(  # noqa: PLR0913  # click gives each option as an argument
     matrix: Path, tree: Path | None, kernel: str | None, arch: tuple[str, ...], workload: tuple[str, ...],
-    suite: tuple[str, ...], seconds: int | None, folders: str, asked: str, again: bool, sandbox: bool, restore: bool,
-    jobs: int | None, results: Path, as_json_text: bool,
+    config: tuple[str, ...], suite: tuple[str, ...], seconds: int | None, folders: str, asked: str, again: bool,
+    sandbox: bool, restore: bool, jobs: int | None, results: Path, as_json_text: bool,
 ) -> ExitCode:  # fmt: skip
     """Record which kernel functions each workload of MATRIX, or each suite, runs.
 
@@ -86,6 +88,7 @@ def reach(  # noqa: PLR0913  # click gives each option as an argument
         repeat=1,
         widen=None,
         sandbox=sandbox,
+        config=config,
     )
     output = Output(results=results, junit=None, as_json=as_json_text)
     how = {"folders": reach_runs.folders_of(folders), "jobs": jobs, "restore": restore}

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from orchestrator.cli.options import Choice, Output, names_in
-from orchestrator.cli.reach_text import map_json, map_lines, of_json, of_lines
+from orchestrator.cli.reach_text import map_json, map_lines, maps_with, of_json, of_lines
 from orchestrator.cli.reported_runs import exit_code, run_request
 from orchestrator.cli.request import request_of
 from orchestrator.host import paths
@@ -78,6 +78,7 @@ def show(asked: str, *, kernel: str, arches: Collection[str], as_json: bool) -> 
     if not maps:
         of = f" of {' '.join([kernel, *arches]).strip()}" if kernel or arches else ""
         raise UserError(f"there is no reach map{of}", hint="patchrig reach  # makes one")
+    maps = maps_with(asked, maps)
     if as_json:
         click.echo(json_text([of_json(asked, map_) for map_ in maps], indent=2))
     else:

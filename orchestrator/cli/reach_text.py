@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Reach maps as tables and as JSON (pure)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from difflib import get_close_matches
 
 from orchestrator.host.errors import UserError
 from orchestrator.model.reach import Extent, ReachMap, Recorded, SourceFunction, WorkloadReach
@@ -96,9 +97,39 @@ def asked_functions(asked: str, map_: ReachMap) -> list[SourceFunction]:
         found = [one for one in map_.functions if one.name == name]
         known = {one.name for one in map_.functions}
     if not found:
-        where = f"{map_.kernel.version} {map_.kernel.arch}, {' '.join(map_.folders)}"
-        raise UserError(f"the reach map of {where} has no {asked!r}{did_you_mean(name, known)}")
+        raise UserError(f"{no_such(asked, map_)}{did_you_mean(name, known)}", hint=_other_question(name, known, map_))
     return found
+
+
+def no_such(asked: str, map_: ReachMap) -> str:
+    """That a map does not have a function or file."""
+    return f"the reach map of {map_.kernel.version} {map_.kernel.arch}, {' '.join(map_.folders)} has no {asked!r}"
+
+
+def _other_question(name: str, known: Collection[str], map_: ReachMap) -> str:
+    """What to type instead: the nearest name; of a file elsewhere, what records it; else a file of the map."""
+    if "/" in name and not name.startswith(map_.folders):
+        folder = name.rsplit("/", 1)[0]
+        return f"patchrig reach --kernel {map_.kernel.version} --arch {map_.kernel.arch} --in {folder}/  # records it"
+    if near := get_close_matches(name, known, n=1, cutoff=0.5):
+        return f"patchrig reach --of {near[0]}"
+    files = sorted({one.file for one in map_.functions})
+    return f"patchrig reach --of {files[0]}  # each function of a file" if files else ""
+
+
+def maps_with(asked: str, maps: Sequence[ReachMap]) -> tuple[ReachMap, ...]:
+    """The maps that have a function or file: kernels differ. Raises UserError where none has it."""
+    found: list[ReachMap] = []
+    problem: UserError | None = None
+    for map_ in maps:
+        try:
+            asked_functions(asked, map_)
+            found.append(map_)
+        except UserError as error:
+            problem = problem or error
+    if problem and not found:
+        raise problem
+    return tuple(found)
 
 
 def of_lines(asked: str, map_: ReachMap) -> Iterator[str]:

@@ -30,6 +30,7 @@ class ChosenCells:
     choices: MatrixChoices | None = None  # where patchrig put the matrix together
     lookups: "Lookups | None" = None  # what was read for that
     revision: str = ""  # of the tree
+    notices: tuple[str, ...] = ()  # of the series, where it was read: a run says them when it opens its kernels
 
 
 def chosen_cells(matrix: Path | None, choice: Choice) -> ChosenCells:
@@ -84,6 +85,7 @@ def selection_of(choice: Choice) -> Selection:
         seed=choice.seed,
         repeat=choice.repeat,
         widen=choice.widen,
+        config=choice.config,
     )
 
 
@@ -135,5 +137,11 @@ def cells_of(found: "ChosenPlan", choice: Choice) -> ChosenCells:
     plan = _for_this_host(found.plan, choice)
     cells, missing = expand(plan.matrix, plan.workloads), left_out(plan.matrix, plan.workloads)
     return ChosenCells(
-        plan=plan, cells=cells, left_out=missing, choices=found.choices, lookups=found.lookups, revision=found.revision
+        plan=plan,
+        cells=cells,
+        left_out=missing,
+        choices=found.choices,
+        lookups=found.lookups,
+        revision=found.revision,
+        notices=found.notices,
     )

@@ -192,6 +192,10 @@ class Matrix(_Schema):
     widen: str = ""
     """How a widened flavour delays: chance=2%,max=30ms,spin=1ms,hold=500ms,rest=10%,only=F+F; all else is so."""
     allow: tuple[Allowed, ...] = ()
+    config: tuple[str, ...] = ()
+    """Kernel options beside those of the flavours: CONFIG_CMA=y. One that a kernel does not have so is an error."""
+    config_wanted: tuple[str, ...] = ()
+    """Kernel options that are set where kconfig grants them; patchrig fills this where it chooses for a series."""
 
 
 class SourceLocation(_Schema):

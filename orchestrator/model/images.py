@@ -24,6 +24,7 @@ class KernelImage:
     seconds: float  # what the build took; 0 when it came from the cache
     new_warnings: tuple[str, ...] = ()
     coverage: CoverageMap | None = None  # what can be counted, of a kernel that is instrumented
+    options: tuple[str, ...] = ()  # those that it has beside its flavour's, as --config takes them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -67,6 +67,8 @@ class MatrixChoices:
     inert: str = ""  # why no cell can show what the series does
     not_compiled: tuple[str, ...] = ()  # changed code that no kernel of the run has, each with the reason
     new_options: tuple[str, ...] = ()  # that the series adds to kconfig: kernels with the series ask for them
+    wanted_options: tuple[str, ...] = ()  # behind which the series changes code: kernels ask for them
+    configured_as: str | None = None  # the earlier kernel whose configuration told that; "": none; None: not asked
     left_out: tuple[tuple[str, str], ...] = ()  # arch, what this host lacks for it
     chosen_suites: tuple[ChosenSuite, ...] = ()  # by the reach maps; they run beside the workloads
     suites: tuple[ChosenSuite, ...] = ()  # not run: building one takes minutes
@@ -96,8 +98,14 @@ class MatrixChoices:
             yield self.inert
         if names := tuple(f"CONFIG_{name}" for name in self.new_options):
             yield f"options that the series adds, set where kconfig grants them: {listed(names)}"
+        if names := tuple(f"CONFIG_{name}" for name in self.wanted_options):
+            off = f"--config {names[-1]}=n leaves it out"
+            yield f"options of changed code, set where kconfig grants them: {listed(names)} ({off})"
         if self.not_compiled:
-            yield f"in no kernel of this run, so no cell says anything of it: {listed(self.not_compiled)}"
+            by = f", by the configuration of an earlier one ({self.configured_as})" if self.configured_as else ""
+            yield f"in no kernel of this run{by}, so no cell says anything of it: {listed(self.not_compiled)}"
+        if self.configured_as == "":
+            yield "no kernel was built here yet: only after the build the run says what its kernels lack of the series"
         if self.unrun:
             reasons = "; ".join(self.unrun[:_MOST_LISTED])
             yield f"changed functions that no workload is known to run, by the reach maps: {reasons}"

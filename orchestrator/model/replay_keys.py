@@ -37,6 +37,7 @@ class ReplayKey:
     files: tuple[str, ...] = ()  # C files all of whose functions can be counted: of a hunt, or of a claim
     claim: str = ""
     changes: str = ""  # of the workload, against its YAML file: JSON, packed, in base64
+    options: str = ""  # of the kernel, beside those of its flavour, packed in the same way
     allow: str = ""  # the splats that the matrix allows, packed in the same way: at others a guest ends
 
     @property

@@ -19,6 +19,7 @@ from orchestrator.model.configuration import (
     SwapDevice,
     Workload,
 )
+from orchestrator.model.kernel_options import option_problem
 from orchestrator.plan.delays import parse_delays
 from orchestrator.plan.flavours import flavour_conflict, is_widened
 from orchestrator.plan.names import repeated, unknown
@@ -112,6 +113,9 @@ def matrix_problems(matrix: Matrix, folder: Path, project: Path) -> Iterator[Pro
         yield Problem(key=("widen",), text=str(e).removeprefix("widen: "))
     if matrix.widen and not wrong and not any(map(is_widened, matrix.flavours)):
         yield Problem(key=("widen",), text="no flavour of the matrix is widened; add `widened` to `flavours`")
+    for key in ("config", "config_wanted"):
+        options = enumerate(getattr(matrix, key))
+        yield from (Problem(key=(key, at), text=why) for at, text in options if (why := option_problem(text)))
     yield from _missing_files(matrix, folder, project)
     for axis in ("arches", "flavours", "variants", "workloads"):
         for name in repeated(getattr(matrix, axis)):

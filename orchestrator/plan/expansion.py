@@ -14,6 +14,7 @@ from orchestrator.model.arch import ARCHES
 from orchestrator.model.blocks import DelaySettings
 from orchestrator.model.cells import Build, Cell
 from orchestrator.model.configuration import Matrix, Variant, Workload
+from orchestrator.model.kernel_options import joined_options, option_problem
 from orchestrator.plan.delays import parse_delays
 from orchestrator.plan.flavours import fitted, is_widened, no_such_build, unfit
 from orchestrator.plan.names import repeated, unknown
@@ -32,6 +33,7 @@ class Selection:
     seed: int | None = None
     repeat: int | None = None
     widen: str | None = None
+    config: tuple[str, ...] = ()  # beside the matrix's: of two values of one option, this one
 
 
 AS_WRITTEN = Selection()
@@ -59,6 +61,10 @@ def selected(matrix: Matrix, selection: Selection) -> Matrix:
         for axis, value in given.items()
         if value not in ((), None)
     }
+    for text in selection.config:
+        if why := option_problem(text):
+            raise UserError(f"--config {text}: {why}", hint="--config CONFIG_CMA=y")
+    changes["config"] = joined_options(matrix.config, selection.config)
     try:
         return Matrix.model_validate({**matrix.model_dump(), **changes})
     except ValidationError as e:

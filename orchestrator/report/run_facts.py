@@ -19,6 +19,8 @@ def run_facts(report: RunReport, images: Sequence[KernelImage]) -> Iterator[tupl
     yield "Kernel", _listed([matrix.kernel, *(one.release for one in images), *_hashes(images, "source")])
     yield "Series", _listed([*map(_series_name, matrix.series), *_hashes(images, "series")]) or "none"
     yield "Flavours", _listed([one.build.flavour for one in images])
+    if options := _listed([option for one in images for option in one.options]):
+        yield "Options beside those of the flavours", options
     if matrix.widen:
         yield "Delays", matrix.widen
     yield "Workloads", f"{_listed(matrix.workloads)}; {matrix.seconds} s each, seed {matrix.seed}"

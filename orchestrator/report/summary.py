@@ -185,6 +185,8 @@ def _head(report: RunReport) -> str:
         lines.append(f"Shard {report.shard}: the other cells of the matrix are in other runs; see patchrig merge.")
     if report.merged:
         lines.append(f"Merged from {', '.join(report.merged)}.")
+    if report.matrix.config:
+        lines.append(f"Kernel options beside those of the flavours: {' '.join(report.matrix.config)}.")
     lines += report.choices.lines() if report.choices else ()
     return "\n".join(_wrapped(line) for line in lines)
 

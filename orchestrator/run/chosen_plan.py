@@ -13,11 +13,11 @@ from orchestrator.judge.upstream_bugs import without_their_bugs
 from orchestrator.kernel.code.comments import changes_only_comments
 from orchestrator.kernel.code.interface_files import interface_names
 from orchestrator.kernel.code.whole_diff import SeriesDiffs
-from orchestrator.kernel.compile.wishes import added_options
 from orchestrator.kernel.series.load import BASELINE, Series, load_series
 from orchestrator.model.cells import Build
 from orchestrator.model.configuration import Matrix, Variant, Workload
 from orchestrator.model.events import Listener, Notice
+from orchestrator.model.kernel_options import options_in
 from orchestrator.model.matrix_choices import ChosenSuite, ChosenWorkload, MatrixChoices
 from orchestrator.model.reach import ReachMap
 from orchestrator.plan.choice import Choice, by_reach, choose, is_kernel_code
@@ -74,6 +74,7 @@ class ChosenPlan:
     choices: MatrixChoices
     lookups: Lookups
     revision: str  # a commit of the tree; "": the files as they lie there
+    notices: tuple[str, ...] = ()  # what is left out of what the user gave: replies, other versions
 
 
 def chosen_plan(wanted: Wanted, listener: Listener) -> ChosenPlan:
@@ -99,11 +100,11 @@ def chosen_plan(wanted: Wanted, listener: Listener) -> ChosenPlan:
         maintainers = maintainers_of(chosen, wanted.tree, cache=wanted.cache, until=until)
         proposed = suites_for(maintainers, [str(file) for file in series.touched])
         plan, choices = _with_suites(plan, choices, _suites(wanted, chosen, plan, proposed, maps))
-    choices = _with_left_out(choices, wanted, chosen, series, plan, until)
+    plan, choices = _with_left_out(choices, wanted, chosen, series, plan, until)
     for line in choices.lines():
         listener(Notice(text=line))
     lookups = Lookups(diffs=diffs, version=chosen.version if chosen.diff else "", maps=maps)
-    return ChosenPlan(plan=plan, choices=choices, lookups=lookups, revision=chosen.revision)
+    return ChosenPlan(plan=plan, choices=choices, lookups=lookups, revision=chosen.revision, notices=series.notices)
 
 
 def chosen_base(
@@ -185,19 +186,29 @@ def _with_suites(plan: Plan, choices: MatrixChoices, suites: SuiteChoice) -> tup
 
 def _with_left_out(
     choices: MatrixChoices, wanted: Wanted, chosen: ChosenBase, series: Series, plan: Plan, until: Deadline
-) -> MatrixChoices:
-    """What the series changes and no kernel of the run has."""
+) -> tuple[Plan, MatrixChoices]:
+    """What the series changes and no kernel of the run has; the options that bring in what would be left out."""
     if chosen.diff is None or not series.patches:
-        return choices
+        return plan, choices
     matrix = plan.matrix
     flavours = [*matrix.flavours, *(load.flavour for load in plan.workloads if load.flavour)]
     builds = [Build(variant=Variant.PATCHED, flavour=one, arch=arch) for arch in matrix.arches for one in flavours]
-    left_out = left_out_code(chosen, series, builds, tree=wanted.tree, cache=wanted.cache, until=until)
+    by_hand = options_in(matrix.config)
+    found = left_out_code(chosen, series, builds, by_hand=by_hand, tree=wanted.tree, cache=wanted.cache, until=until)
     # What is in no kernel runs in none: once is enough.
-    gone = tuple(one.partition(" (")[0] for one in left_out)
+    gone = tuple(one.partition(" (")[0] for one in found.texts)
     unrun = tuple(one for one in choices.unrun if not one.startswith(gone))
     unrun = unrun if any("()" in one for one in unrun) else ()  # what to type is for those that are left
-    return replace(choices, unrun=unrun, not_compiled=left_out, new_options=added_options(series))
+    choices = replace(
+        choices,
+        unrun=unrun,
+        not_compiled=found.texts,
+        new_options=found.added,
+        wanted_options=found.shown,
+        configured_as=found.by,
+    )
+    options = tuple(f"CONFIG_{name}=y" for name in found.wanted)
+    return replace(plan, matrix=matrix.model_copy(update={"config_wanted": options})), choices
 
 
 def _workloads(workloads: Sequence[Workload], chosen: ChosenBase, series: Series, maps: Sequence[ReachMap]) -> Choice:

@@ -32,11 +32,13 @@ def keep(bootable: Bootable, store: Store) -> None:
 def write_repro(cell: Cell, bootable: Bootable, folder: Path) -> None:
     """repro.sh: the cell's guest by hand, with QEMU alone."""
     spec = vm_spec(cell, bootable)
+    options = bootable.kernel.options
+    beside = f"\nThe kernel has the options of its flavour and {' '.join(options)}." if options else ""
     if spec.schedule:
         note = (
             f"Cell {cell.name}: the same again, to the byte. Needs QEMU only. Then: cmp console.log console-again.log"
         )
-        _write_script(folder, repro_script(deterministic_by_hand(cell, spec), disks={}, note=note))
+        _write_script(folder, repro_script(deterministic_by_hand(cell, spec), disks={}, note=note + beside))
         return
     sizes = disk_sizes(cell)
     # By hand there is nobody to measure the guest: limits as for a slow one.
@@ -49,7 +51,7 @@ def write_repro(cell: Cell, bootable: Bootable, folder: Path) -> None:
     )
     note = f"Cell {cell.name}: boots the kernel of this run and runs the workload on the console. Needs QEMU only."
     _write_script(
-        folder, repro_script(argv, disks={index: size for index, size in enumerate(sizes) if size}, note=note)
+        folder, repro_script(argv, disks={index: size for index, size in enumerate(sizes) if size}, note=note + beside)
     )
 
 

@@ -16,11 +16,12 @@ from orchestrator.host.errors import InfraError, of_this_machine
 from orchestrator.host.lock import in_use
 from orchestrator.kernel.code.claimed_places import marked
 from orchestrator.kernel.code.whole_diff import SeriesDiffs
+from orchestrator.kernel.compile.asked import MoreOptions
 from orchestrator.kernel.compile.image_cache import image_key
 from orchestrator.kernel.compile.object_build import ObjectCodes, object_codes
 from orchestrator.kernel.compile.prepare import BuildContext, hashes_of, inputs_of, prepare
 from orchestrator.kernel.compile.suite_build import Wanted, build_suites
-from orchestrator.kernel.compile.wishes import wished_fragments
+from orchestrator.kernel.compile.wishes import added_options, wished_fragments
 from orchestrator.kernel.series.load import BASELINE, Series, load_series
 from orchestrator.kernel.source.overlay import Overlay, load_files_overlay, load_folder_overlay, load_overlay
 from orchestrator.kernel.source.prepared import from_tarball, from_tree
@@ -31,6 +32,7 @@ from orchestrator.model.claims import ClaimedPlace
 from orchestrator.model.configuration import Results, Variant, Workload
 from orchestrator.model.events import Listener, Notice
 from orchestrator.model.images import BuildFailure, KernelImage
+from orchestrator.model.kernel_options import options_in
 from orchestrator.model.matrix_choices import MatrixChoices
 from orchestrator.model.reach import DEFAULT_FOLDERS, ReachMap
 from orchestrator.model.shards import Shard
@@ -117,7 +119,7 @@ class Kernels:
 
     def image(self, build: Build, how: Building) -> KernelImage | BuildFailure:
         """Build one kernel, or take it from the cache."""
-        context = self._context(how, wished=wished_fragments(self.targets(build)))
+        context = self._context(how, build, wished=wished_fragments(self.targets(build)))
         series, overlay = self._with(build, how.more), self._overlay(build)
         image = prepare(
             build, source=self.source, series=series, fragments=fragments_of(build), context=context, overlay=overlay
@@ -129,7 +131,7 @@ class Kernels:
     def objects(self, build: Build, how: Building, objects: Sequence[str]) -> ObjectCodes | None:
         """The code of single objects of the kernel that image() gives; None where that can't be told."""
         until = Deadline.after(HOURS, "reading the kernel's inputs")
-        context = self._context(how, wished=wished_fragments(self.targets(build)))
+        context = self._context(how, build, wished=wished_fragments(self.targets(build)))
         series, overlay, fragments = self._with(build, how.more), self._overlay(build), fragments_of(build)
         inputs = inputs_of(
             build, source=self.source, series=series, fragments=fragments, context=context, overlay=overlay, until=until
@@ -150,7 +152,7 @@ class Kernels:
 
     def suites(self, build: Build, how: Building) -> SuiteFiles | BuildFailure:
         """The test suites of this kernel's tree, built or taken from the cache."""
-        context = self._context(how)
+        context = self._context(how, build)
         kunit = tuple(sorted({name for load in self._workloads(build) for name in load.kunit}))
         wanted = Wanted(selftests=self.targets(build), kunit=kunit)
         return build_suites(build, source=self.source, series=self._series(build), wanted=wanted, context=context)
@@ -158,7 +160,13 @@ class Kernels:
     def _workloads(self, build: Build) -> list[Workload]:
         return [cell.workload for cell in self.request.cells if cell.build == build]
 
-    def _context(self, how: Building, wished: tuple[str, ...] = ()) -> BuildContext:
+    def more_options(self, build: Build) -> MoreOptions:
+        """What a kernel has beside its flavour: without the series there is no option that the series adds."""
+        matrix = self.request.plan.matrix
+        more = MoreOptions(by_hand=options_in(matrix.config), wanted=options_in(matrix.config_wanted))
+        return more.without(added_options(self.series)) if build.variant is Variant.BASELINE else more
+
+    def _context(self, how: Building, build: Build, wished: tuple[str, ...] = ()) -> BuildContext:
         return BuildContext(
             cache=self.request.cache,
             log_dir=how.log_dir,
@@ -168,6 +176,7 @@ class Kernels:
             keep_going=how.keep_going,
             diffs=self.diffs,
             wished=wished,
+            more=self.more_options(build),
         )
 
     def explainer(self, image: KernelImage, run: Path, more: Series = BASELINE) -> Explainer:
@@ -183,6 +192,7 @@ class Kernels:
             series=self._series(build),
             fragments=fragments_of(build),
             overlay=self._overlay(build),
+            more=self.more_options(build),
             log=log,
             until=until,
         )

@@ -14,6 +14,7 @@ from orchestrator.model.cells import Build, Cell
 from orchestrator.model.configuration import Allowed, Matrix, Variant, Workload
 from orchestrator.model.events import Listener, Notice
 from orchestrator.model.images import BuildFailure
+from orchestrator.model.kernel_options import joined_options
 from orchestrator.model.outcomes import Outcome
 from orchestrator.model.replay_keys import ReplayKey, short
 from orchestrator.model.replays import ReplayRecord
@@ -84,6 +85,7 @@ def request_of_key(key: ReplayKey, given: Given, *, sandbox: bool) -> Request:
         seconds=cell.seconds,
         widen=key.delays,
         allow=_allowed(key),
+        config=_options(key),
     )
     return Request(
         plan=Plan(path=Path("a replay key"), matrix=matrix, workloads=tuple(loads.values())),
@@ -114,6 +116,13 @@ def _allowed(key: ReplayKey) -> tuple[Allowed, ...]:
         return unpacked_allow(key.allow)
     except (ValidationError, ValueError) as why:
         raise UserError(f"what the key allows can't be read: {why}") from why
+
+
+def _options(key: ReplayKey) -> tuple[str, ...]:
+    try:
+        return joined_options(f"{name}={value}" for name, value in unpacked_changes(key.options).items())
+    except ValueError as why:
+        raise UserError(f"the kernel options of the key can't be read: {why}") from why
 
 
 def _changed(workload: Workload, key: ReplayKey) -> Workload:

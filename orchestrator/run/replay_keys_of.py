@@ -13,6 +13,7 @@ from orchestrator.host import paths
 from orchestrator.host.errors import UserError
 from orchestrator.model.cells import Cell
 from orchestrator.model.configuration import Allowed, Results, Variant, Workload
+from orchestrator.model.kernel_options import options_in
 from orchestrator.model.replay_keys import ReplayKey, short
 from orchestrator.model.replays import ReplayRecord
 from orchestrator.plan.config import load_workload
@@ -54,6 +55,7 @@ def key_text(cell: Cell, bootable: Bootable, record: ReplayRecord) -> str:
         files=coverage.whole if coverage else (),
         claim=coverage.claim if coverage else "",
         changes=packed(changes_of(cell.workload)),
+        options=packed(options_in(image.options)),
         allow=packed_allow(bootable.guests.allow),
         programs=programs,
         qemu=qemu_number(record.qemu),

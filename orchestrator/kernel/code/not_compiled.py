@@ -10,7 +10,7 @@ from orchestrator.kernel.code.config_conditions import Config, lines_left_out, o
 from orchestrator.model.series_diff import ChangedFile, ChangedFunction, SeriesDiff
 
 # Names of these below arch/, by our names of the arches.
-_ARCH_FOLDERS = {"x86_64": "x86", "arm64": "arm64"}
+ARCH_FOLDERS = {"x86_64": "x86", "arm64": "arm64"}
 _MAKEFILES = ("Kbuild", "Makefile")
 _COMPILED = (".c", ".S")
 _CODE = (*_COMPILED, ".h", ".rs")
@@ -80,7 +80,7 @@ def _function(function: ChangedFunction, why: str) -> LeftOut:
 
 def _why_not_at_all(path: str, config: Config, makefiles: Mapping[str, str], arch: str) -> str:
     parts = PurePosixPath(path).parts
-    if parts[0] == "arch" and len(parts) > 1 and parts[1] != _ARCH_FOLDERS.get(arch, parts[1]):
+    if parts[0] == "arch" and len(parts) > 1 and parts[1] != ARCH_FOLDERS.get(arch, parts[1]):
         return f"arch/{parts[1]}/ is of another arch"
     if path.endswith(".rs"):
         return "" if config.get("RUST") == "y" else "CONFIG_RUST is not set"

@@ -2,7 +2,7 @@
 """make: the argv of a build, its progress while it runs, and what its end means."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -20,6 +20,7 @@ from orchestrator.kernel.compile.host_fault import HostWatch
 from orchestrator.kernel.compile.kconfig import OF_SOME_KERNELS, asked_for_too, config_text, not_granted, parse_config
 from orchestrator.kernel.compile.kconfig_dependencies import Definition, definitions, why_not
 from orchestrator.kernel.compile.limits import BuildLimits, BuildWatch, build_limits
+from orchestrator.kernel.compile.refused_options import refused_by_hand
 from orchestrator.kernel.compile.wishes import NO_WISHES, note_refused
 from orchestrator.model.arch import Arch
 from orchestrator.model.cells import Build
@@ -161,15 +162,18 @@ def check_tools(arch: Arch) -> None:
 
 
 def configure(
-    dirs: BuildDirs, asked: Mapping[str, str], until: Deadline, wished: Mapping[str, str] = NO_WISHES
+    dirs: BuildDirs,
+    asked: Mapping[str, str],
+    until: Deadline,
+    wished: Mapping[str, str] = NO_WISHES,
+    by_hand: Collection[str] = (),
 ) -> BuildFailure | None:
     """Write .config from what is asked; a BuildFailure when a symbol did not survive kconfig.
 
-    What is only wished may be refused: the build's log says so.
+    What is only wished may be refused: the build's log says so. Raises UserError for a symbol that was asked for
+    `by_hand` and came out otherwise.
     """
-    config = _config_of(dirs, {**wished, **asked}, until)
-    if not isinstance(config, BuildFailure) and (more := asked_for_too(not_granted(asked, config))):
-        config = _config_of(dirs, {**wished, **asked, **more}, until)
+    config = _best_config(dirs, asked, wished, until)
     if isinstance(config, BuildFailure):
         return config
     note_refused(dirs.log, not_granted({name: value for name, value in wished.items() if name not in asked}, config))
@@ -181,8 +185,24 @@ def configure(
     refused = tuple(one for one in refused if one.symbol in defined or one.symbol not in OF_SOME_KERNELS)
     if not refused:
         return None
+    if mistaken := [one for one in refused if one.symbol in by_hand]:
+        raise refused_by_hand(mistaken, found, config, dirs.build.name)
     lines = [f"{symbol.title} ({why_not(symbol.symbol, found, config)})" for symbol in refused]
     return _failed(dirs, lines[0], "\n".join(lines))
+
+
+def _best_config(
+    dirs: BuildDirs, asked: Mapping[str, str], wished: Mapping[str, str], until: Deadline
+) -> dict[str, str] | BuildFailure:
+    """What kconfig makes of all that is asked for and wished; of the former alone where a wish turns some of it off."""
+    more: dict[str, str] = {}
+    config = _config_of(dirs, {**wished, **asked}, until)
+    if not isinstance(config, BuildFailure) and (more := asked_for_too(not_granted(asked, config))):
+        config = _config_of(dirs, {**wished, **asked, **more}, until)
+    if isinstance(config, BuildFailure) or not wished:
+        return config
+    refused = (one.symbol for one in not_granted(asked, config))
+    return _config_of(dirs, {**asked, **more}, until) if set(refused) - OF_SOME_KERNELS else config
 
 
 def _config_of(dirs: BuildDirs, request: Mapping[str, str], until: Deadline) -> dict[str, str] | BuildFailure:

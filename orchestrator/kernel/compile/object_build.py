@@ -13,7 +13,6 @@ from orchestrator.host.untrusted import BadFile, open_plain
 from orchestrator.kernel.compile.build_mark import BuildMark, drop_setuid
 from orchestrator.kernel.compile.make import BuildDirs, compile_objects, configure
 from orchestrator.kernel.compile.prepare import BuildContext, KernelInputs, build_dirs, in_its_tree
-from orchestrator.kernel.compile.wishes import wished_options
 from orchestrator.model.images import BuildFailure
 
 _SECONDS = 1800.0
@@ -48,7 +47,7 @@ def object_codes(inputs: KernelInputs, objects: Sequence[str], context: BuildCon
         mark = BuildMark(dirs.out)
         with trouble_named(dirs.out):
             mark.begin(context.on_event)
-            failure = configure(dirs, inputs.asked, until, wished_options(dirs.src, context.wished))
+            failure = configure(dirs, inputs.asked, until, inputs.wished(dirs.src, context.wished))
             failure = failure or compile_objects(dirs, objects, until)
             drop_setuid(dirs.out)
             if failure:

@@ -3,24 +3,23 @@
 
 import hashlib
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator.host.deadline import Deadline, now
-from orchestrator.host.errors import UserError
 from orchestrator.host.files import trouble_named, write_cached
 from orchestrator.host.process import check
 from orchestrator.host.sandbox import hand_over
 from orchestrator.host.untrusted import BadFile, check_plain, read_plain_text
 from orchestrator.kernel.code.of_build import instrumented_code
 from orchestrator.kernel.code.whole_diff import SeriesDiffs
+from orchestrator.kernel.compile.asked import NO_MORE, MoreOptions, config_hash, options_asked
 from orchestrator.kernel.compile.build_log import warnings_in
 from orchestrator.kernel.compile.build_mark import BuildMark, copy_folder, discard, drop_setuid
 from orchestrator.kernel.compile.build_progress import BuildCounter, expected_objects
 from orchestrator.kernel.compile.image_cache import Built, find_image, image_key, store_image
-from orchestrator.kernel.compile.kconfig import config_text, merge, parse_fragment
 from orchestrator.kernel.compile.limits import BuildLimits, build_limits
 from orchestrator.kernel.compile.make import (
     CONFIG_BYTES,
@@ -69,6 +68,7 @@ class BuildContext:
     limits: BuildLimits = field(default_factory=build_limits)
     diffs: SeriesDiffs = field(default_factory=SeriesDiffs)
     wished: tuple[str, ...] = ()  # kconfig fragments of the tree, granted as far as that can be
+    more: MoreOptions = NO_MORE
 
     def enter(self, build: Build, phase: Phase) -> None:
         self.on_event(PhaseBegan(what=build.name, phase=phase))
@@ -93,13 +93,13 @@ def prepare(  # what a kernel is made of
         build, source=source, series=series, fragments=fragments, context=context, overlay=overlay, until=until
     )
     if image := find_image(context.cache, inputs.key, build, context.on_event):
-        return _finished(image, "from the cache", context)
+        return _finished(context.more.with_options(image), "from the cache", context)
     started = now()
     made = _made(inputs, context, until)
     if isinstance(made, BuildFailure):
         context.on_event(BuildEnded(build=build, text=f"{made.outcome}: {made.title}", good=False))
         return made
-    image = replace(made, seconds=now() - started)
+    image = replace(context.more.with_options(made), seconds=now() - started)
     return _finished(image, f"built in {image.seconds:.0f} s", context)
 
 
@@ -115,14 +115,24 @@ def inputs_of(  # noqa: PLR0913  # what a kernel is made of
 ) -> "KernelInputs":
     """All that goes into a kernel, read. Raises ToolMissing."""
     context.log_dir.mkdir(parents=True, exist_ok=True)
-    asked = options_asked(fragments)
+    asked = {**options_asked(fragments), **context.more.by_hand}
     log, arch = context.log_dir / "toolchain.log", ARCHES[build.arch]
-    hashes = hashes_of(arch, source=source, series=series, fragments=fragments, overlay=overlay, log=log, until=until)
+    more = context.more
+    hashes = hashes_of(
+        arch, source=source, series=series, fragments=fragments, overlay=overlay, more=more, log=log, until=until
+    )
     hashes |= {"wished": wishes_hash(context.wished)} if context.wished else {}
     own = {overlay.name} if overlay else set()
     pristine = options_asked(path for path in fragments if path.stem not in own)
     return KernelInputs(
-        build=build, source=source, series=series, overlay=overlay, asked=asked, asked_pristine=pristine, hashes=hashes
+        build=build,
+        source=source,
+        series=series,
+        overlay=overlay,
+        asked=asked,
+        asked_pristine=pristine,
+        more=context.more,
+        hashes=hashes,
     )
 
 
@@ -133,30 +143,26 @@ def hashes_of(  # noqa: PLR0913  # what a kernel is made of
     series: Series,
     fragments: Sequence[Path],
     overlay: Overlay | None,
+    more: MoreOptions,
     log: Path,
     until: Deadline,
 ) -> dict[str, str]:
     """What goes into a kernel, each as a SHA-256: known before it is built. Raises ToolMissing."""
     check_tools(arch)
-    return _hashes(source, series, options_asked(fragments), overlay, toolchain_of(arch, log=log, until=until))
+    toolchain = toolchain_of(arch, log=log, until=until)
+    hashes = {
+        "source": source.sha256,
+        "series": series.sha256,
+        "config": config_hash({**options_asked(fragments), **more.by_hand}, added_options(series), more.wanted),
+        "toolchain": hashlib.sha256(toolchain.encode()).hexdigest(),
+    }
+    return hashes | ({"overlay": overlay.sha256} if overlay else {})
 
 
 def toolchain_of(arch: Arch, *, log: Path, until: Deadline) -> str:
     """The compiler and linker of an arch, a line each."""
     tools = (f"{arch.compiler_prefix}gcc", f"{arch.compiler_prefix}ld")
     return "\n".join(check([tool, "--version"], log=log, until=until).splitlines()[0] for tool in tools)
-
-
-def options_asked(fragments: Iterable[Path]) -> dict[str, str]:
-    """What kconfig fragments ask for together; later ones win."""
-    return merge(_read_fragment(path) for path in fragments)
-
-
-def _read_fragment(path: Path) -> dict[str, str]:
-    try:
-        return parse_fragment(path.read_text(), str(path))
-    except FileNotFoundError as error:
-        raise UserError(f"there is no kconfig fragment {path}", hint=f"ls {path.parent}") from error
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,35 +175,28 @@ class KernelInputs:
     overlay: Overlay | None
     asked: Mapping[str, str]
     hashes: Mapping[str, str]
-    asked_pristine: Mapping[str, str]  # the options without those of the overlay's own
+    asked_pristine: Mapping[str, str]  # of the flavour, without the overlay's own
+    more: MoreOptions = NO_MORE
 
     @property
     def key(self) -> str:
         return image_key(self.hashes, self.build.arch)
 
+    def wished(self, src: Path, fragments: Sequence[str]) -> dict[str, str]:
+        """What is granted as far as that can be; `fragments`: of the tree."""
+        added = dict.fromkeys(added_options(self.series), "y")
+        return {**wished_options(src, fragments), **added, **self.more.wanted}
+
     def pristine(self) -> "KernelInputs":
         """The kernel that the build of a series starts from: the same one without the series and the overlay."""
         parts = [part for part in self.build.flavour.split("+") if not self.overlay or part != self.overlay.name]
         build = replace(self.build, variant=Variant.BASELINE, flavour="+".join(parts) or PLAIN)
-        hashes = {**self.hashes, "series": BASELINE.sha256, "config": _config_hash(self.asked_pristine)}
+        hashes = {**self.hashes, "series": BASELINE.sha256, "config": config_hash(self.asked_pristine)}
         hashes.pop("overlay", None)
-        return replace(self, build=build, series=BASELINE, overlay=None, asked=self.asked_pristine, hashes=hashes)
-
-
-def _hashes(
-    source: PreparedSource, series: Series, asked: Mapping[str, str], overlay: Overlay | None, toolchain: str
-) -> dict[str, str]:
-    hashes = {
-        "source": source.sha256,
-        "series": series.sha256,
-        "config": _config_hash(asked, added_options(series)),
-        "toolchain": hashlib.sha256(toolchain.encode()).hexdigest(),
-    }
-    return hashes | ({"overlay": overlay.sha256} if overlay else {})
-
-
-def _config_hash(asked: Mapping[str, str], added: Sequence[str] = ()) -> str:
-    return hashlib.sha256("\n".join((config_text(asked), *added)).encode()).hexdigest()
+        # Without the options of this run: one such kernel does for all runs, and make finds out what they change.
+        return replace(
+            self, build=build, series=BASELINE, overlay=None, asked=self.asked_pristine, more=NO_MORE, hashes=hashes
+        )
 
 
 def _made(inputs: KernelInputs, context: BuildContext, until: Deadline) -> KernelImage | BuildFailure:
@@ -349,8 +348,8 @@ def _build_in(dirs: BuildDirs, inputs: KernelInputs, context: BuildContext, unti
     """Raises BadFile where the build left something else than what belongs there."""
     context.enter(dirs.build, Phase.CONFIGURE)
     context.on_event(Step(text=f"configuring {dirs.build.name}"))
-    wished = wished_options(dirs.src, context.wished) | dict.fromkeys(added_options(inputs.series), "y")
-    if failure := configure(dirs, inputs.asked, until, wished):
+    wished = inputs.wished(dirs.src, context.wished)
+    if failure := configure(dirs, inputs.asked, until, wished, inputs.more.by_hand):
         return failure
     full_count = context.cache / "objects" / f"{dirs.build.flavour}.{dirs.build.arch}"
     from_nothing = not (dirs.out / "vmlinux").exists()

@@ -39,7 +39,7 @@ def wished_options(src: Path, fragments: Iterable[str]) -> dict[str, str]:
         except (BadFile, UserError):
             continue
         wished |= {symbol: value for symbol, value in found.items() if value != "m"}
-        wished |= {symbol: "y" for symbol, value in found.items() if value == "m" and not _runs_at_boot(symbol)}
+        wished |= {symbol: "y" for symbol, value in found.items() if value == "m" and not runs_at_boot(symbol)}
     return wished
 
 
@@ -47,7 +47,7 @@ def added_options(series: Series) -> tuple[str, ...]:
     """The options that a series adds. Its kernels have them where kconfig grants that: else nothing would run it."""
     diffs = (patch.diff for patch in series.patches if b"Kconfig" in patch.diff and not patch.problem)
     files = (file for diff in diffs for file in _files_of(diff.decode("utf-8", "replace")))
-    return tuple(name for name in new_options(files) if not _runs_at_boot(name))
+    return tuple(name for name in new_options(files) if not runs_at_boot(name))
 
 
 def _files_of(diff: str) -> Sequence[ChangedFile]:
@@ -66,6 +66,6 @@ def note_refused(log: Path, refused: Iterable[NotGranted]) -> None:
             file.write(lines)
 
 
-def _runs_at_boot(symbol: str) -> bool:
+def runs_at_boot(symbol: str) -> bool:
     """A test module, built in, runs its tests while the kernel boots, for as long as it likes."""
     return symbol.startswith("TEST_") or "_TEST_" in symbol or symbol.endswith("_TEST")

@@ -19,7 +19,15 @@ from orchestrator.host.paths import scratch_folder
 from orchestrator.host.process import run
 from orchestrator.host.sealed import read_sealed, write_sealed
 from orchestrator.kernel.source.download import PlaceFailed, download, is_there
-from orchestrator.kernel.source.pool_index import PoolFile, dsc_file, index_sha256, newest_first, of_release, pool_files
+from orchestrator.kernel.source.pool_index import (
+    PoolFile,
+    dsc_file,
+    index_sha256,
+    near,
+    newest_first,
+    of_release,
+    pool_files,
+)
 from orchestrator.kernel.source.tarball import debian_mirrors
 from orchestrator.model.events import Listener, Step
 
@@ -165,10 +173,12 @@ class Pool:
                     raise _refusal(version, path, dsc.read_text(errors="replace"), str(error)) from error
                 if sha256 := dsc_file(text, version):
                     return PoolFile(version=version, path=path, sha256=sha256)
-        known = f"; it has {', '.join(others)}" if others else ""
+        known = near(version, others)
+        it_has = f"; the nearest that it has: {', '.join(known)}" if known else ""
+        named = f"--kernel {known[0].replace('~', '-')}, " if known else ""
         raise UserError(
-            f"neither kernels/ nor Debian's pool has Linux {version}{known}",
-            hint="--tree DIR, or a file in kernels/: kernels/README.md",
+            f"neither kernels/ nor Debian's pool has Linux {version}{it_has}",
+            hint=f"{named}--tree DIR, or a file in kernels/: kernels/README.md",
         )
 
 

@@ -58,6 +58,22 @@ def of_release(release: str, versions: Iterable[str]) -> tuple[str, ...]:
     return (*stable, *candidates)
 
 
+def near(version: str, versions: Iterable[str], most: int = 4) -> tuple[str, ...]:
+    """The versions that a user may mean, nearest first: those of the same release, then of the releases around it."""
+    wanted = _padded(version)
+
+    def distance(one: str) -> tuple[int, ...]:
+        return tuple(abs(a - b) for a, b in zip(_padded(one), wanted, strict=True))
+
+    return tuple(sorted(versions, key=distance)[:most])
+
+
+def _padded(version: str) -> tuple[int, int, int]:
+    numbers = [int(number) for number in version.partition("~")[0].split(".")[:3]]
+    major, minor, patch = (*numbers, 0, 0, 0)[:3]
+    return major, minor, patch
+
+
 def _numbers(version: str) -> tuple[tuple[int, ...], bool, tuple[int, ...]]:
     release, _, candidate = version.partition("~rc")
     return tuple(map(int, release.split("."))), not candidate, tuple(map(int, candidate.split()))

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Maps as `patchrig reach` prints them."""
 
+from dataclasses import replace
+
 import pytest
 
 from orchestrator.cli.reach_runs import folders_of
-from orchestrator.cli.reach_text import map_json, map_lines, of_json, of_lines
+from orchestrator.cli.reach_text import map_json, map_lines, maps_with, of_json, of_lines
 from orchestrator.host.errors import UserError
 from orchestrator.run.recording import NotRecorded
 from tests.unit.reach_samples import sample_map, workload_reach
@@ -66,6 +68,27 @@ def test_a_name_that_the_map_lacks_is_no_silence() -> None:
         list(of_lines("do_swap_pages", MAP))
     with pytest.raises(UserError, match=r"has no 'file\.c'"):
         list(of_lines("file.c", MAP))
+
+
+@pytest.mark.parametrize(
+    ("asked", "command"),
+    [
+        ("do_swap_pages", "patchrig reach --of do_swap_page"),
+        ("fs/fuse/dev.c", "--in fs/fuse/  # records it"),
+        ("zzz", "# each function of a file"),
+    ],
+)
+def test_a_name_that_no_map_has_comes_with_the_next_command(asked: str, command: str) -> None:
+    with pytest.raises(UserError) as raised:
+        maps_with(asked, (MAP, MAP))
+
+    assert command in raised.value.hint
+
+
+def test_a_map_of_a_kernel_that_lacks_a_function_does_not_hide_another_that_has_it() -> None:
+    other = replace(MAP, functions={one: MAP.functions[one] for one in MAP.functions if one.name != "do_swap_page"})
+
+    assert maps_with("do_swap_page", (other, MAP)) == (MAP,)
 
 
 def test_folders_are_those_of_a_kernel_tree() -> None:

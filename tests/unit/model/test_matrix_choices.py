@@ -44,6 +44,24 @@ def test_what_no_kernel_of_the_run_has_is_named_with_the_option() -> None:
     assert "in no kernel of this run, so no cell says anything of it: f() (CONFIG_CMA is not set)" in lines
 
 
+def test_options_that_are_set_for_changed_code_are_named_with_what_turns_them_off() -> None:
+    lines = list(replace(CHOICES, wanted_options=("X86_MCE", "FAILURE"), configured_as="").lines())
+
+    assert (
+        "options of changed code, set where kconfig grants them: CONFIG_X86_MCE, CONFIG_FAILURE "
+        "(--config CONFIG_FAILURE=n leaves it out)"
+    ) in lines
+    assert (
+        "no kernel was built here yet: only after the build the run says what its kernels lack of the series" in lines
+    )
+
+
+def test_what_is_left_out_says_whose_configuration_tells_it() -> None:
+    lines = replace(CHOICES, not_compiled=("f() (CONFIG_CMA is not set)",), configured_as="6.19.6").lines()
+
+    assert "by the configuration of an earlier one (6.19.6)" in "\n".join(lines)
+
+
 def test_suites_that_run_come_before_those_that_are_only_named() -> None:
     suites = (ChosenSuite(name="kselftest:mm", reason="MM"),)
     chosen = (ChosenSuite(name="kunit:mm", reason="runs 2 of 9 changed functions"),)

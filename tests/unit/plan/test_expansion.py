@@ -198,3 +198,11 @@ def test_a_guest_has_no_more_cpus_than_its_host_has_cores(asked: int, cores: int
     (load,) = on_cores([workload("swapin").model_copy(update={"cpus": asked})], cores)
 
     assert load.cpus == given
+
+
+def test_options_of_the_command_line_join_those_of_the_matrix() -> None:
+    matrix = Matrix(kernel="6.19", workloads=("mincore",), config=("CONFIG_CMA=y", "CONFIG_NUMA=y"))
+
+    assert selected(matrix, Selection(config=("CMA=n",))).config == ("CONFIG_CMA=n", "CONFIG_NUMA=y")
+    with pytest.raises(UserError, match="no modules"):
+        selected(matrix, Selection(config=("CONFIG_CMA=m",)))

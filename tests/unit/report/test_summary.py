@@ -143,3 +143,10 @@ def test_a_green_cell_needs_no_key_and_an_ordinary_one_has_none() -> None:
     red = cell_report(Outcome.CRASHED, "WARNING in f")
 
     assert "key" not in summary_text(run_report(green, red))
+
+
+def test_the_summary_has_the_kernel_options_that_were_given_by_hand() -> None:
+    report = run_report(cell_report())
+    report = replace(report, matrix=report.matrix.model_copy(update={"config": ("CONFIG_CMA=y",)}))
+
+    assert "Kernel options beside those of the flavours: CONFIG_CMA=y." in summary_text(report)

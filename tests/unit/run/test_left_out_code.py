@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What of a series a kernel leaves out, and what is said of it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from orchestrator.model.configuration import Variant
 from orchestrator.model.matrix_choices import Base
 from orchestrator.model.probes import Located, LocatedFunction
 from orchestrator.model.series_diff import ChangedFile, ChangedFunction, DiffLine, SeriesDiff
-from orchestrator.run.left_out_code import left_out_code, with_reasons
+from orchestrator.run.left_out_code import LeftOutCode, left_out_code, with_reasons
 from orchestrator.run.series_base import ChosenBase
 from tests.unit.kernel.compile.image_samples import BUILD, HASHES, built
 
@@ -29,12 +30,17 @@ DIFF = SeriesDiff(
     texts={"mm/x.c": TEXT},
 )
 CHOSEN = ChosenBase(base=Base(source="6.19.6", why=""), version="6.19.6", diff=DIFF)
+G, SETS = "g() (CONFIG_NOWHERE is not set", "--config CONFIG_NOWHERE=y sets it"
 BUILDS = [Build(variant=Variant.PATCHED, flavour="plain", arch=arch) for arch in ("x86_64", "arm64")]
 
 
-def said(cache: Path, *builds: Build) -> tuple[str, ...]:
+def found_of(cache: Path, builds: Sequence[Build], tree: Path | None = None, **by_hand: str) -> LeftOutCode:
     until = Deadline.after(60.0, "test")
-    return left_out_code(CHOSEN, Series(), builds, tree=None, cache=cache, until=until)
+    return left_out_code(CHOSEN, Series(), builds, by_hand=by_hand, tree=tree, cache=cache, until=until)
+
+
+def said(cache: Path, *builds: Build) -> tuple[str, ...]:
+    return found_of(cache, builds).texts
 
 
 def keep_kernel(tmp_path: Path, config: str, number: int = 0) -> None:
@@ -49,7 +55,7 @@ def test_functions_without_code_are_named_with_the_option_and_the_flavour_that_h
 
     assert said(tmp_path / "cache", *BUILDS) == (
         "f() (CONFIG_MEMCG_V1 is not set; --flavour memcg-v1 has it)",
-        "g() (CONFIG_NOWHERE is not set)",
+        f"{G}; {SETS})",
     )
 
 
@@ -57,18 +63,72 @@ def test_a_flavour_of_the_run_has_its_options(tmp_path: Path) -> None:
     keep_kernel(tmp_path, "CONFIG_X86_64=y\n")
     own = replace(BUILDS[0], flavour="plain+memcg-v1")
 
-    assert said(tmp_path / "cache", BUILDS[0], own) == ("g() (CONFIG_NOWHERE is not set)",)
+    assert said(tmp_path / "cache", BUILDS[0], own) == (f"{G}; {SETS})",)
 
 
 def test_what_one_arch_has_is_left_out_for_the_other(tmp_path: Path) -> None:
     keep_kernel(tmp_path, "CONFIG_X86_64=y\nCONFIG_NOWHERE=y\nCONFIG_MEMCG_V1=y\n")
     keep_kernel(tmp_path, "CONFIG_ARM64=y\nCONFIG_MEMCG_V1=y\n", 1)
 
-    assert said(tmp_path / "cache", *BUILDS) == ("g() for arm64 (CONFIG_NOWHERE is not set)",)
+    assert said(tmp_path / "cache", *BUILDS) == (f"g() for arm64 (CONFIG_NOWHERE is not set; {SETS})",)
 
 
 def test_without_a_kernel_that_was_built_nothing_is_said(tmp_path: Path) -> None:
     assert said(tmp_path / "cache", *BUILDS) == ()
+
+
+KCONFIG = """\
+config NOWHERE
+	bool "Nowhere"
+	depends on NEARBY
+config NEARBY
+	bool "Nearby"
+"""
+
+
+def tree_with(tmp_path: Path, kconfig: str) -> Path:
+    tree = tmp_path / "tree"
+    (tree / "mm").mkdir(parents=True)
+    (tree / "mm/Kconfig").write_text(kconfig)
+    return tree
+
+
+def test_options_behind_which_code_is_changed_are_wanted_with_what_they_need(tmp_path: Path) -> None:
+    keep_kernel(tmp_path, "CONFIG_X86_64=y\nCONFIG_MEMCG_V1=y\n")
+
+    found = found_of(tmp_path / "cache", BUILDS[:1], tree_with(tmp_path, KCONFIG))
+
+    assert found == LeftOutCode(wanted=("NEARBY", "NOWHERE"), shown=("NEARBY", "NOWHERE"), by="6.19.6")
+
+
+def test_options_are_wanted_before_any_kernel_was_built_too(tmp_path: Path) -> None:
+    found = found_of(tmp_path / "cache", BUILDS, tree_with(tmp_path, KCONFIG))
+
+    assert found.wanted == ("NEARBY", "NOWHERE")
+    assert not found.by
+
+
+def test_an_option_that_the_user_turns_off_stays_off_and_one_that_is_given_is_not_wanted(tmp_path: Path) -> None:
+    keep_kernel(tmp_path, "CONFIG_X86_64=y\nCONFIG_MEMCG_V1=y\n")
+    cache, tree = tmp_path / "cache", tree_with(tmp_path, KCONFIG)
+
+    off = found_of(cache, BUILDS[:1], tree, NOWHERE="n")
+    given = found_of(cache, BUILDS[:1], tree, NOWHERE="y", NEARBY="y")
+
+    assert off.wanted == ()
+    assert [text.partition(" (")[0] for text in off.texts] == ["g()"]
+    assert given == LeftOutCode(by="6.19.6")
+
+
+def test_an_option_that_kconfig_will_refuse_is_no_promise(tmp_path: Path) -> None:
+    keep_kernel(tmp_path, "CONFIG_X86_64=y\nCONFIG_MEMCG_V1=y\n")
+    kconfig = 'config NOWHERE\n\tbool "Nowhere"\n\tdepends on HARDWARE\n'
+
+    found = found_of(tmp_path / "cache", BUILDS[:1], tree_with(tmp_path, kconfig))
+
+    assert found.wanted == ("NOWHERE",)
+    assert [text.partition(" (")[0] for text in found.texts] == ["g()"]
+    assert "HARDWARE" in found.texts[0]
 
 
 def test_a_function_that_has_code_needs_no_reason() -> None:

@@ -15,7 +15,15 @@ from orchestrator.kernel.compile.kconfig import (
     parse_config,
     parse_fragment,
 )
-from orchestrator.kernel.compile.kconfig_dependencies import definitions, is_on, split_terms, unmet_terms, why_not
+from orchestrator.kernel.compile.kconfig_dependencies import (
+    definitions,
+    is_on,
+    missing_symbols,
+    split_terms,
+    unmet_terms,
+    why_not,
+)
+from orchestrator.kernel.compile.refused_options import refused_by_hand
 
 CONFIG = 'CONFIG_SWAP=y\nCONFIG_HZ=1000\nCONFIG_NAME="patchrig"\n# CONFIG_ZSWAP is not set\nCONFIG_OLD=m\n'
 
@@ -172,3 +180,52 @@ def test_a_term_that_is_required_twice_is_named_once() -> None:
 @pytest.mark.parametrize("name", ["base", "x86_64", "arm64", "plain", "debug"])
 def test_our_fragments_can_be_read(name: str) -> None:
     parse_fragment((KCONFIG / f"{name}.config").read_text(), name)
+
+
+NEEDS = """\
+config HOTPLUG
+	bool "Hotplug"
+config DEVICE
+	bool "Device"
+	depends on HOTPLUG && ARCH_HAS_IT
+config FAR
+	bool "Far"
+	depends on DEVICE && !SLOW
+config FOLLOWS
+	def_bool DEVICE
+config DRIVER
+	tristate "Driver"
+	depends on m
+"""
+
+
+@pytest.mark.parametrize(
+    ("symbol", "config", "missing"),
+    [
+        ("FAR", {}, ("DEVICE", "HOTPLUG")),
+        ("FAR", {"DEVICE": "y"}, ()),
+        ("DEVICE", {"HOTPLUG": "y"}, ()),  # nobody can ask for what the arch has
+        ("FOLLOWS", {}, ("DEVICE", "HOTPLUG")),
+        ("NOSUCH", {}, ()),
+    ],
+)
+def test_what_a_symbol_needs_first_is_named_where_it_can_be_set(
+    symbol: str, config: Mapping[str, str], missing: tuple[str, ...]
+) -> None:
+    assert missing_symbols(symbol, list(definitions(lambda _: [NEEDS], "Kconfig")), config) == missing
+
+
+def test_an_option_that_was_asked_for_by_hand_and_refused_is_an_error_with_the_next_command() -> None:
+    found = list(definitions(lambda _: [NEEDS], "Kconfig"))
+
+    error = refused_by_hand(not_granted({"FAR": "y"}, {}), found, {}, "patched.plain.x86_64")
+    unknown = refused_by_hand(not_granted({"DEVISE": "y"}, {}), found, {}, "patched.plain.x86_64")
+    module = refused_by_hand(not_granted({"DRIVER": "y"}, {}), found, {}, "patched.plain.x86_64")
+
+    assert str(error) == (
+        "--config CONFIG_FAR: asked for y, became n in patched.plain.x86_64: unmet: DEVICE (DEVICE=n)"
+    )
+    assert error.hint == "the same with --config CONFIG_DEVICE=y --config CONFIG_HOTPLUG=y"
+    assert "no such symbol" in str(unknown)
+    assert unknown.hint == "--config CONFIG_DEVICE=y"
+    assert "only be a module" in str(module)

@@ -1,7 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Debian's indexes and .dsc files: which kernel sources they list, and with which hash."""
 
-from orchestrator.kernel.source.pool_index import PoolFile, dsc_file, index_sha256, newest_first, of_release, pool_files
+from orchestrator.kernel.source.pool_index import (
+    PoolFile,
+    dsc_file,
+    index_sha256,
+    near,
+    newest_first,
+    of_release,
+    pool_files,
+)
 
 A, B = "a" * 64, "b" * 64
 INDEX = f"""\
@@ -68,3 +76,11 @@ def test_of_a_release_there_are_its_stable_kernels_and_then_its_candidates() -> 
     assert of_release("7.2", known) == ("7.2.13", "7.2.9", "7.2~rc9")
     assert of_release("7.3", known) == ("7.3~rc10", "7.3~rc7")
     assert of_release("7", ("6.1",)) == ()
+
+
+def test_the_versions_near_one_that_is_not_there_are_those_of_its_release_and_then_of_others() -> None:
+    known = ("7.3~rc7", "7.2.13", "6.12.107", "6.12.94", "6.1.9", "6.18.3")
+
+    assert near("6.12.99", known, most=3) == ("6.12.94", "6.12.107", "6.18.3")
+    assert near("9.9", known, most=2) == ("7.3~rc7", "7.2.13")
+    assert near("6.12.99", ()) == ()
