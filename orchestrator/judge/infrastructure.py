@@ -145,13 +145,14 @@ LIBRARY = Family(
     srcu=r"cleanup_srcu_struct\w*",
 )
 
-# Around a page that is bad: whoever allocates, frees or keeps pages for others is never its owner.
+# Around a page that is bad: whoever allocates, frees or keeps pages for others is never its owner. Readahead is: nobody
+# asked for its pages.
 PAGE_CACHE = Family(
     allocating=r"\w*alloc\w* prep_new_page get_page_from_freelist rmqueue\w* \w*page_owner\w* \w*vmap\w* page_pool_\w+",
     freeing=r"""(?:\w+_)?(?:free|put|release|get|update)_(?:compound_|huge_|single_)?pages?(?:_\w+)?
         free_unref\w* free_(?:pcp|tail|frozen)\w* \w*page_frag_free""",
-    caching=r"""folios?_\w+ filemap_\w+ pagecache_\w+ page_cache_\w+ truncate_inode_pages\w* find_(?:or_create|get)_\w+
-        grab_cache_page\w* read_cache_\w+ free_swap_cache""",
+    caching=r"""folios?_\w+ filemap_\w+ pagecache_\w+ page_cache_(?!(?:a?sync_)?(?:ra|readahead)(?:_|$))\w+
+        truncate_inode_pages\w* find_(?:or_create|get)_\w+ grab_cache_page\w* read_cache_\w+ free_swap_cache""",
 )
 
 # An uninitialised byte shows up where it is used: in the ciphers and checksums of data that somebody else made.

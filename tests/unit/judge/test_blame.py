@@ -167,6 +167,11 @@ LOCKUP = "watchdog: BUG: soft lockup - CPU#1 stuck for 26s! [swapin:7]"
         (("BUG: Bad page state in process swapin  pfn:00001", *trace("bad_page", "free_compound_page",
                                                                       "__put_compound_page", "put_page", "zram_drop")),
          "zram_drop"),
+        # Readahead reads what nobody asked for.
+        (("BUG: Bad page state in process swapin  pfn:00001", "page_owner tracks the page as allocated",
+          *(f" {name}+0x1/0x2" for name in ("post_alloc_hook", "folio_alloc_noprof", "filemap_alloc_folio_noprof",
+                                            "page_cache_ra_order", "filemap_fault", "__do_fault")),
+          *trace("bad_page", "__folio_put", "filemap_free_folio", "zram_drop")), "page_cache_ra_order"),
         # A lock of the page owners is theirs.
         (("[ BUG: Invalid wait context ]", "swapin/7 is trying to lock:",
           "ffff888012345678 (x){-.-.}-{3:3}, at: __set_page_owner+0x1/0x2"), "__set_page_owner"),
