@@ -14,6 +14,7 @@
 
 #include "area-ways.h"
 #include "paging.h"
+#include "release.h"
 #include "run.h"
 #include "textfile.h"
 #include "uffd.h"
@@ -23,7 +24,6 @@
 #endif
 
 #define MEMORY "/proc/self/mem"
-#define RELEASE "/proc/sys/kernel/osrelease"
 #define SPLIT "/sys/kernel/debug/split_huge_pages"
 #define POKES_MOST 100
 /* Of the parts of an anonymous folio, which never has two pages, and of one that is smaller than a huge page. */
@@ -226,41 +226,34 @@ void area_report(const struct area *area)
 	run_mismatch(0, KIND_WRONG, PARTS, expected, seen);
 }
 
-/* Linux 6.12: before, a fault maps a huge page of a file as one wherever it finds it (2b0f922323cc). */
+/* Before, a fault maps a huge page of a file as one wherever it finds it (2b0f922323cc). */
 static bool keeps_huge_pages_out(void)
 {
-	unsigned int major = 0, minor = 0;
-	FILE *file = fopen(RELEASE, "re");
-
-	if (file && fscanf(file, "%u.%u", &major, &minor) != 2)
-		major = 0;
-	if (file)
-		fclose(file);
-	return major > 6 || (major == 6 && minor >= 12);
+	return release_is_at_least(6, 12);
 }
 
-static void check_no_huge_page(const void *memory, size_t length)
+/* smaps is read in any case: it walks the page tables. */
+static void check_no_huge_page(const void *memory, size_t length, bool promised)
 {
 	struct field of[] = { { "FilePmdMapped", 0 }, { "ShmemPmdMapped", 0 } };
 	char seen[80];
 
-	if (!read_smaps(memory, length, of, 2) || !(of[0].kib + of[1].kib))
+	if (!read_smaps(memory, length, of, 2) || !promised || !(of[0].kib + of[1].kib))
 		return;
 	snprintf(seen, sizeof(seen), "FilePmdMapped %" PRIu64 " kB, ShmemPmdMapped %" PRIu64 " kB", of[0].kib, of[1].kib);
 	run_mismatch(0, KIND_WRONG, NOT_HUGE, "a mapping with MADV_NOHUGEPAGE, without huge pages", seen);
 }
 
-void area_view(struct area *area, size_t first, size_t pages)
+void area_view(struct area *area, size_t first, size_t pages, bool privately)
 {
-	uint8_t *const view = map_file(area->fd, area->length);
+	uint8_t *const view = privately ? map_file_privately(area->fd, area->length) : map_file(area->fd, area->length);
 	/* EINVAL: the kernel has no huge pages. */
 	const bool advised = !madvise(view, area->length, MADV_NOHUGEPAGE);
 
 	record_history = area->history;
 	for (size_t page = first; page < first + pages; page++)
 		oracle_verify(&area->oracle, page, view + page * PAGE, page % 4 == 0);
-	if (advised && keeps_huge_pages_out())
-		check_no_huge_page(view, area->length);
+	check_no_huge_page(view, area->length, advised && keeps_huge_pages_out());
 	if (munmap(view, area->length))
 		run_error("munmap", errno);
 }

@@ -24,10 +24,10 @@ void area_allocate(const struct area *area, size_t first, size_t count);
 void area_report(const struct area *area);
 
 /*
- * By another mapping of the file, for as long as this takes: it shows what the file holds, and maps no huge page of it, as it has
- * MADV_NOHUGEPAGE. Files only.
+ * By another mapping of the file, shared or private, for as long as this takes: it shows what the file holds, and maps no huge page of it, as
+ * it has MADV_NOHUGEPAGE. Of a private one smaps says what of the file is swapped out page by page. Files only.
  */
-void area_view(struct area *area, size_t first, size_t pages);
+void area_view(struct area *area, size_t first, size_t pages, bool privately);
 
 /* Large folios are split to single pages, wherever they are. False: this kernel does not do that when asked. */
 bool area_split(const struct area *area, size_t first, size_t count, struct rng *rng);

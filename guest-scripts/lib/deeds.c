@@ -82,9 +82,17 @@ static void do_drop(struct step *step)
 	area_drop(step->area, step->first, step->count);
 }
 
+/* Of large folios also all at once: one of which only a part is freed is split. Then the kernel takes them as they are. */
 static void do_free(struct step *step)
 {
-	area_free(step->area, step->first, step->count);
+	if (!area_is(step->area, LARGE_ANONYMOUS) || rng_below(&step->rng, 4)) {
+		area_free(step->area, step->first, step->count);
+		return;
+	}
+	step->first = 0;
+	step->count = step->area->pages;
+	area_free_all(step->area);
+	page_out(step->area->base, step->area->length);
 }
 
 static void do_cut(struct step *step)
@@ -236,7 +244,7 @@ static void do_seek(struct step *step)
 
 static void do_view(struct step *step)
 {
-	area_view(step->area, step->first, step->count);
+	area_view(step->area, step->first, step->count, rng_below(&step->rng, 2));
 }
 
 static void do_register_anew(struct step *step)

@@ -22,5 +22,10 @@ bool soft_dirty_known(void);
 void soft_dirty_clear(void);
 /* The owner's look at pages of private memory. A file's page has no such bit while nobody maps it. */
 void soft_dirty_check(const struct area *area, size_t first, size_t pages);
+/*
+ * Memory that was mapped in this round is soft-dirty, although nobody has touched it, also once mprotect() makes it one mapping with memory
+ * of an earlier round. Each thread has some of its own.
+ */
+void soft_dirty_check_new(void);
 
 #endif

@@ -27,6 +27,7 @@
 #include "minor.h"
 #include "paging.h"
 #include "run.h"
+#include "scan.h"
 #include "uffd.h"
 
 #define OWNERS_MAX 8
@@ -38,6 +39,7 @@
 #define SHOWN_OF_HISTORY 70
 #define REPORTED "ioctl_userfaultfd(2), UFFDIO_WRITEPROTECT: a write to what is protected is reported before it is done"
 #define SHOWN "pagemap.rst: bit 57 is set for pages that userfaultfd write-protects"
+#define NOT_WRITTEN "pagemap.rst, PAGE_IS_WRITTEN: the page has been written to from the time it was write protected"
 #define NOT_INHERITED "userfaultfd(2): only with UFFD_FEATURE_EVENT_FORK the memory of a child is registered; pagemap.rst, bit 57"
 
 enum mark {
@@ -91,7 +93,7 @@ static int uffd, minor_uffd;
 static _Atomic uint64_t acting; /* owners that have not ended */
 static _Atomic bool visiting; /* the visitor has not ended */
 static uint8_t *_Atomic to_collapse; /* NULL: nothing */
-static counter_t *protected_pages, *reported, *seen_swapped, *seen_mapped, *forks, *visits, *continued, *raced_collapses, *split_zeros;
+static counter_t *protected_pages, *reported, *seen_swapped, *seen_mapped, *forks, *visits, *continued, *raced_collapses, *split_zeros, *scanned;
 
 static void set(struct field *field, size_t first, size_t number, enum mark mark)
 {
@@ -117,10 +119,30 @@ static void check(struct field *field, size_t page)
 	run_mismatch(page, KIND_WRONG, SHOWN, is_set ? "a page that is not protected" : "a protected page", text);
 }
 
+/* As who saves changed pages asks. Nobody has written to a protected page: a write would have lifted that. */
+static void check_scan(struct field *field, size_t first, size_t number)
+{
+	uint64_t named;
+
+	if (!scan_written(area_page(&field->area, first), number, 0, 0, &named)) {
+		counter_lacking("scanned_pages", "PAGEMAP_SCAN is of Linux 6.7");
+		return;
+	}
+	for (size_t page = first; page < first + number; page++) {
+		if (field->marks[page] != MARK_ON)
+			continue;
+		count(scanned, 1);
+		if (named >> (page - first) & 1)
+			run_mismatch(page, KIND_WRONG, NOT_WRITTEN, "a protected page is not named as written", field->area.history);
+	}
+}
+
 static void check_all(struct field *field)
 {
 	for (size_t page = 0; page < field->area.pages; page++)
 		check(field, page);
+	for (size_t first = 0; first < field->area.pages; first += SCAN_PAGES)
+		check_scan(field, first, field->area.pages - first < SCAN_PAGES ? field->area.pages - first : SCAN_PAGES);
 }
 
 /* Anonymous memory: with the page its protection is gone. A file's page may come back with it. */
@@ -486,6 +508,7 @@ static void setup(void)
 	continued = counter("continued_pages");
 	raced_collapses = counter("raced_collapses");
 	split_zeros = counter("split_zeros");
+	scanned = counter("scanned_pages");
 	if (owners_count > OWNERS_MAX || !owners_count || !pages)
 		run_fail("--owners and --pages");
 	minor_uffd = minor_open();

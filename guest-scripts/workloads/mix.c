@@ -32,6 +32,8 @@
 /* Of the forks: so many children at once, which end at once, and a process that is killed while it forks. */
 #define STORM_ONE_IN 3
 #define STORM 4
+/* Of the steps: new memory beside old. */
+#define NEW_ONE_IN 16
 /* Of the switcher: 6.12 to 6.19 read large folios in only until zswap is first used. */
 #define ROUNDS_WITHOUT_ZSWAP 6
 #define DEEDS_MAX 48
@@ -201,6 +203,8 @@ static void do_step(struct actor *actor, struct rng rng)
 	count(done[deed - deeds], 1);
 	operations_add(1);
 	check_soft_dirty(&step);
+	if (rng_below(&step.rng, NEW_ONE_IN) == 0)
+		soft_dirty_check_new();
 	/* Most are left where that has put them. */
 	if (rng_below(&step.rng, 4) == 0)
 		step_verify(&step);

@@ -9,16 +9,14 @@
 #define _GNU_SOURCE
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "area.h"
 #include "move.h"
 #include "paging.h"
 #include "run.h"
+#include "scan.h"
 #include "uffd.h"
 
 /* Linux 6.7. */
@@ -28,54 +26,24 @@
 #ifndef UFFD_FEATURE_WP_UNPOPULATED
 #define UFFD_FEATURE_WP_UNPOPULATED (1 << 13)
 #endif
-#define IS_WRITTEN ((uint64_t)1 << 1)
-#define IS_PRESENT ((uint64_t)1 << 3)
-#define IS_SWAPPED ((uint64_t)1 << 4)
-#define PROTECT_MATCHING 1
-#define PAGES 64
+#define PAGES SCAN_PAGES
 #define SAME_PAGES "pagemap.rst, PAGE_IS_WRITTEN: which pages are written does not depend on what else is asked of them"
 #define NAMES_WRITTEN "pagemap.rst, PAGE_IS_WRITTEN: a page that was written to since it was write-protected"
 
-struct scanned {
-	uint64_t start, end, categories;
-};
-
-struct scan {
-	uint64_t size, flags, start, end, walk_end;
-	uint64_t vec, vec_len, max_pages;
-	uint64_t inverted, mask, anyof, returned;
-};
-
-#define SCAN _IOWR('f', 16, struct scan)
-
 static struct area area;
-static int pagemap, uffd;
+static int uffd;
 static counter_t *scans, *written, *dropped, *swapped;
 
 /* Which pages are written; `more`: what else is asked about them. */
-static uint64_t scan_written(uint64_t more, uint64_t flags)
+static uint64_t scan(uint64_t more, uint64_t flags)
 {
-	struct scanned ranges[PAGES];
-	struct scan scan = {
-		.size = sizeof(scan),
-		.flags = flags,
-		.start = (uintptr_t)area.base,
-		.end = (uintptr_t)area.base + area.length,
-		.vec = (uintptr_t)ranges,
-		.vec_len = PAGES,
-		.mask = IS_WRITTEN,
-		.returned = IS_WRITTEN | more,
-	};
-	const int found = ioctl(pagemap, SCAN, &scan);
-	uint64_t pages = 0;
+	uint64_t named = 0;
 
-	if (found < 0)
-		run_error("PAGEMAP_SCAN", errno);
-	for (int i = 0; i < found; i++)
-		for (uint64_t at = ranges[i].start; at < ranges[i].end; at += PAGE)
-			pages |= 1ull << (at - (uintptr_t)area.base) / PAGE;
+	/* The kernel has WP_ASYNC, which came with it. */
+	if (!scan_written(area.base, PAGES, more, flags, &named))
+		run_error("PAGEMAP_SCAN", ENOTTY);
 	count(scans, 1);
-	return pages;
+	return named;
 }
 
 static void compare(uint64_t must, const char *promise, uint64_t has, const char *how)
@@ -97,7 +65,7 @@ static void round_of(struct rng *rng)
 
 	for (size_t page = 0; page < PAGES; page++)
 		area_write(&area, page, 0);
-	scan_written(0, PROTECT_MATCHING);
+	scan(0, SCAN_PROTECTS);
 	for (size_t page = 0; page < PAGES; page++) {
 		const uint64_t choice = rng_below(rng, 4);
 
@@ -113,8 +81,8 @@ static void round_of(struct rng *rng)
 		}
 	}
 	count(written, (uint64_t)__builtin_popcountll(writes));
-	plain = scan_written(0, 0);
-	full = scan_written(IS_PRESENT | IS_SWAPPED, 0);
+	plain = scan(0, 0);
+	full = scan(SCAN_IS_PRESENT | SCAN_IS_SWAPPED, 0);
 	compare(writes, NAMES_WRITTEN, plain, "asked for this only");
 	compare(plain, SAME_PAGES, full, "asked where the pages are, too");
 	compare(full, SAME_PAGES, plain, "asked for this only");
@@ -138,9 +106,6 @@ static void setup(void)
 		run_missing("userfaultfd with UFFD_FEATURE_WP_ASYNC: %s", strerror(errno));
 		return;
 	}
-	pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	if (pagemap < 0)
-		run_fail("open of /proc/self/pagemap");
 	area_new(&area, AREA_SMALL, 1, PAGES, uffd);
 }
 

@@ -169,7 +169,7 @@ static void view_of_a_kernel(const char *release)
 		 (unsigned long)(view + area.length));
 	kernel_file("/proc/self/smaps", text);
 	kernel_file("/proc/sys/kernel/osrelease", release);
-	area_view(&area, 0, PAGES);
+	area_view(&area, 0, PAGES, false);
 	kernel_forget("/proc/self/smaps");
 }
 
@@ -184,7 +184,7 @@ static void another_mapping_of_a_file_has_its_pages_and_no_huge_page(void)
 	CHECK_NUMBER(shared->mismatches_total, 1);
 	CHECK_TEXT(shared->mismatches[0].seen, "FilePmdMapped 0 kB, ShmemPmdMapped 2048 kB");
 	*(uint64_t *)area_page(&area, 0) += 1;
-	area_view(&area, 0, 1);
+	area_view(&area, 0, 1, true);
 	CHECK_NUMBER(shared->mismatches_total, 2);
 }
 

@@ -123,6 +123,31 @@ static void a_write_that_began_before_the_bits_were_cleared_may_be_clean(void)
 	CHECK_NUMBER(mismatches(), 0);
 }
 
+/* The tests' kernel has no word for pages that nobody has set: to it they are clean. */
+static uint64_t mismatches_of_new_memory(const char *release)
+{
+	start_anew();
+	kernel_file("/proc/sys/kernel/osrelease", release);
+	set_word(shared, PAGEMAP_PRESENT | PAGEMAP_SOFT_DIRTY);
+	soft_dirty_clear();
+	soft_dirty_check_new();
+	return shared->mismatches_total;
+}
+
+static void new_memory_that_is_clean_is_reported(void)
+{
+	CHECK_NUMBER(mismatches_of_new_memory("6.19.0-rc1\n"), 4);
+	CHECK(shared->mismatches[0].page == 4);
+	CHECK(strstr(shared->mismatches[0].promise, "always marks new memory regions"));
+	CHECK_NUMBER(mismatches_of_new_memory("7.0.1\n"), 4);
+}
+
+static void older_kernels_may_lose_the_bit_of_new_memory(void)
+{
+	CHECK_NUMBER(mismatches_of_new_memory("6.18.15\n"), 0);
+	CHECK_NUMBER(mismatches_of_new_memory("unreadable\n"), 0);
+}
+
 int main(void)
 {
 	shared_new();
@@ -134,5 +159,7 @@ int main(void)
 	RUN(what_was_dropped_may_be_anything);
 	RUN(a_record_that_was_moved_is_new_where_it_is_now);
 	RUN(a_write_that_began_before_the_bits_were_cleared_may_be_clean);
+	RUN(new_memory_that_is_clean_is_reported);
+	RUN(older_kernels_may_lose_the_bit_of_new_memory);
 	return check_result();
 }
