@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/rseq.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,6 +46,17 @@ void fail_nth_allow(void)
 		run_set(SETTINGS[i].path, SETTINGS[i].text);
 }
 
+/*
+ * On the way out of a call the kernel writes to the thread's struct rseq. After fork() that copies a page; if this fails, the kernel
+ * sends SIGSEGV.
+ */
+static void leave_rseq(void)
+{
+	if (__rseq_size)
+		syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, sizeof(struct rseq), RSEQ_FLAG_UNREGISTER,
+			RSEQ_SIG);
+}
+
 /* Neither may be swapped out, nor copied after a fork: the kernel reads and writes them while allocations may still fail. */
 static void open_once(void)
 {
@@ -55,6 +67,7 @@ static void open_once(void)
 		run_fail(FAIL_NTH);
 	left = locked_memory(PAGE);
 	left[LEFT_SIZE] = '0';
+	leave_rseq();
 }
 
 /*
