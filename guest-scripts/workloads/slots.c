@@ -237,9 +237,9 @@ static void fill_device(void)
 		page_out(filler.base, filler.length);
 }
 
-static void refill(struct rng *rng)
+static void refill(struct rng *rng, bool first)
 {
-	if (rng_below(rng, ROOMY_ONE_IN) == 0) {
+	if (rng_below(rng, ROOMY_ONE_IN) == 0 && !first) {
 		area_drop(&filler, 0, filler.pages);
 		return;
 	}
@@ -277,7 +277,7 @@ static void switcher(struct worker *worker)
 		const bool on = rng_below(rng, 4), flickers = has_zswap && on && rng_below(rng, 3);
 
 		if (round % FILLED_ROUNDS == 0)
-			refill(rng);
+			refill(rng, round == 0);
 		if (has_zswap) {
 			run_set(ZSWAP "enabled", on ? "Y" : "N");
 			zswap_accepts(true);
