@@ -87,7 +87,7 @@ def left_out_code(  # noqa: PLR0913  # what decides on it
                 diff, makefiles, arch, added
             )
         )
-    known = _Known(
+    known = _Configurations(
         configs=_configs(cache, flavours, arches, chosen.version),
         kconfig=kconfig,
         more={**added, **by_hand},
@@ -105,7 +105,7 @@ def left_out_code(  # noqa: PLR0913  # what decides on it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Known:
+class _Configurations:
     """What is known of configurations before a build."""
 
     configs: Mapping[str, tuple[str, dict[str, str]]]  # arch -> release and options of an earlier kernel
@@ -191,7 +191,7 @@ def _parts(builds: Iterable[Build]) -> frozenset[str]:
     return frozenset(part for build in builds for part in build.flavour.split("+"))
 
 
-def _texts(found: Mapping[str, Sequence[LeftOut]], flavours: Collection[str], known: _Known) -> Iterable[str]:
+def _texts(found: Mapping[str, Sequence[LeftOut]], flavours: Collection[str], known: _Configurations) -> Iterable[str]:
     """One that only some of the arches lack is named with them."""
     arches: dict[LeftOut, list[str]] = {}
     for arch, left in found.items():
@@ -202,7 +202,7 @@ def _texts(found: Mapping[str, Sequence[LeftOut]], flavours: Collection[str], kn
         yield f"{one.what}{on} ({'; '.join(filter(None, (one.why, _has_it(one, lacking, flavours, known))))})"
 
 
-def _has_it(one: LeftOut, arches: Sequence[str], flavours: Collection[str], known: _Known) -> str:
+def _has_it(one: LeftOut, arches: Sequence[str], flavours: Collection[str], known: _Configurations) -> str:
     """The flavours that have what is not set; else what sets it."""
     every, options = options_of(one.why)
     if not options:
