@@ -10,7 +10,7 @@ from orchestrator.host import paths
 from orchestrator.host.deadline import Deadline
 from orchestrator.host.errors import InfraError, UserError
 from orchestrator.judge.upstream_bugs import without_their_bugs
-from orchestrator.kernel.code.comments import changes_only_comments
+from orchestrator.kernel.code.comments import changes_no_code
 from orchestrator.kernel.code.interface_files import interface_names
 from orchestrator.kernel.code.whole_diff import SeriesDiffs
 from orchestrator.kernel.series.load import BASELINE, Series, load_series
@@ -40,7 +40,7 @@ from orchestrator.run.series_base import ChosenBase, Trials
 # Its workloads are those that may be chosen, and those whose bugs are fixed: the others show bugs that kernels have.
 SHIPPED = paths.CONFIGS / "mm.yaml"
 _SECONDS = 7200.0
-_NO_CODE_CHANGED = "the series changes only comments and blanks of code: no cell can show what it does"
+_NO_CODE_CHANGED = "the series changes only comments, blanks and modes of code: no cell can show what it does"
 _NOT_WITH = {"widened": "the results of a suite don't depend on delays"}
 
 
@@ -224,7 +224,7 @@ def _workloads(workloads: Sequence[Workload], chosen: ChosenBase, series: Series
     interfaces = interface_names(chosen.diff).shown
     files = chosen.diff.files
     choice = choose(workloads, [file.path for file in files], functions, interfaces)
-    if not choice.inert and all(changes_only_comments(one) for one in files if is_kernel_code(one.path)):
+    if not choice.inert and all(changes_no_code(one) for one in files if is_kernel_code(one.path)):
         choice = replace(choice, inert=_NO_CODE_CHANGED)
     changes = changes_of(chosen.diff)
     return by_reach(choice, changed_reach(choice.order, changes, maps), changes.functions)

@@ -83,7 +83,9 @@ def left_out_code(  # noqa: PLR0913  # what decides on it
     for arch in arches:
         asked = {**_asked(arch, flavours[arch]), **added, **by_hand}
         wanted |= dict.fromkeys(
-            Chooser(kconfig=kconfig[arch], asked=asked, not_ours=_of_flavours()).options_for(diff, makefiles, arch)
+            Chooser(kconfig=kconfig[arch], asked=asked, not_ours=_of_flavours()).options_for(
+                diff, makefiles, arch, added
+            )
         )
     known = _Configurations(
         configs=_configs(cache, flavours, arches, chosen.version),
@@ -132,8 +134,16 @@ class _Configurations:
 
     def _missing(self, name: str, config: Mapping[str, str], arch: str) -> tuple[str, ...]:
         """The terms that are off of the definition that lacks least."""
-        own = (unmet_terms(one.depends, config) for one in self.kconfig[arch].of(name) if one.has_prompt)
-        return min(own, key=len, default=())
+        prompted = [one for one in self.kconfig[arch].of(name) if one.has_prompt]
+        if any("m" in split_terms_of(one) for one in prompted):
+            return ("modules, which these kernels do not load",)
+        return min((unmet_terms(one.depends, config) for one in prompted), key=len, default=())
+
+    def to_set(self, options: Sequence[str], arch: str) -> tuple[str, ...]:
+        """What these options need, beside what is asked for anyway."""
+        found, config = self.kconfig[arch].found, self.of(arch) | dict.fromkeys(options, "n")
+        needs = dict.fromkeys(name for option in options for name in missing_symbols(option, found, config))
+        return tuple(name for name in (*needs, *options) if name not in self.more)
 
     def next_option(self, options: Sequence[str], arch: str) -> str:
         """What to type so that a kernel has code for these options, or why that is not enough."""
@@ -197,8 +207,10 @@ def _has_it(one: LeftOut, arches: Sequence[str], flavours: Collection[str], know
     every, options = options_of(one.why)
     if not options:
         return ""
-    others = (name for name in FLAVOURS if name not in flavours)
+    others = [name for name in FLAVOURS if name not in flavours]
+    needed = {arch: known.to_set(options, arch) or options for arch in arches}
     having = [name for name in others if all(_sets(name, arch, options) for arch in arches)]
+    having = having or [name for name in others if all(_sets(name, arch, needed[arch]) for arch in arches)]
     if having:
         return f"--flavour {' or '.join(having)} has it"
     text = known.next_option(options if every else options[:1], arches[0])

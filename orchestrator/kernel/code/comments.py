@@ -18,6 +18,11 @@ def changes_only_comments(file: ChangedFile) -> bool:
     return file.path.endswith(_C) and bool(file.hunks) and all(map(_is_same_code, file.hunks))
 
 
+def changes_no_code(file: ChangedFile) -> bool:
+    """Whether a file of code has the same code: comments, or its mode, are all that is changed."""
+    return changes_only_comments(file) or (file.path.endswith(_C) and not file.hunks)
+
+
 def _is_same_code(hunk: tuple[DiffLine, ...]) -> bool:
     # A macro's lines end where they end.
     if any(line.text.endswith("\\") and line.kind != " " for line in hunk):

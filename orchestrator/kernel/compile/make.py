@@ -2,6 +2,7 @@
 """make: the argv of a build, its progress while it runs, and what its end means."""
 
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -185,10 +186,15 @@ def configure(
     refused = tuple(one for one in refused if one.symbol in defined or one.symbol not in OF_SOME_KERNELS)
     if not refused:
         return None
-    if mistaken := [one for one in refused if one.symbol in by_hand]:
+    if mistaken := [one for one in refused if one.symbol in by_hand or _is_about(one.symbol, by_hand, found, config)]:
         raise refused_by_hand(mistaken, found, config, dirs.build.name)
     lines = [f"{symbol.title} ({why_not(symbol.symbol, found, config)})" for symbol in refused]
     return _failed(dirs, lines[0], "\n".join(lines))
+
+
+def _is_about(symbol: str, by_hand: Collection[str], found: Sequence[Definition], config: Mapping[str, str]) -> bool:
+    """Whether it is an option of the user's that keeps a symbol of a flavour from what was asked for."""
+    return not set(re.findall(r"\w+", why_not(symbol, found, config))).isdisjoint(by_hand)
 
 
 def _best_config(

@@ -13,7 +13,7 @@ def refused_by_hand(
     refused: Sequence[NotGranted], found: Sequence[Definition], config: Mapping[str, str], build: str
 ) -> UserError:
     """The error, with the options that would help; `found`: all that the tree defines."""
-    lines = [f"--config {one.title} in {build}: {why_not(one.symbol, found, config)}" for one in refused]
+    lines = [f"--config: {one.title} in {build}: {why_not(one.symbol, found, config)}" for one in refused]
     helpful = dict.fromkeys(name for one in refused for name in missing_symbols(one.symbol, found, config))
     more = " ".join(f"--config CONFIG_{name}=y" for name in helpful)
     if more:

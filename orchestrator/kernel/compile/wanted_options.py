@@ -76,9 +76,14 @@ class Chooser:
     asked: Mapping[str, str]
     not_ours: Collection[str] = field(default_factory=frozenset)  # a flavour is for these
 
-    def options_for(self, diff: SeriesDiff, makefiles: Mapping[str, str], arch: str) -> tuple[str, ...]:
-        """Options (without CONFIG_) behind which this series changes code, with those that they need first."""
-        wanted: dict[str, None] = {}
+    def options_for(
+        self, diff: SeriesDiff, makefiles: Mapping[str, str], arch: str, added: Iterable[str] = ()
+    ) -> tuple[str, ...]:
+        """Options (without CONFIG_) behind which this series changes code, with those that they need first.
+
+        `added`: options that the series adds, which are asked for anyway.
+        """
+        wanted = dict.fromkeys(name for one in added for name in self._needs_of_new(one))
         for _ in range(_ROUNDS):
             config = {**self.asked, **dict.fromkeys(wanted, "y")}
             left_out = list(not_compiled(diff, config, makefiles, arch=arch))
@@ -94,6 +99,12 @@ class Chooser:
         chosen = asked if every and len(asked) == len(names) else asked[:1] if not every else []
         with_needs = [list(self._with_needs(name, one.file, config)) for name in chosen]
         return [name for names in with_needs for name in names] if all(with_needs) else []
+
+    def _needs_of_new(self, name: str) -> tuple[str, ...]:
+        """What an option of the series needs, if it is cheap."""
+        config = with_consequences(self.kconfig.found, {**self.asked, name: "n"})
+        needs = tuple(reversed(missing_symbols(name, self.kconfig.found, config)))
+        return needs if all(map(self._is_cheap, needs)) else ()
 
     def _askable(self, name: str, config: Mapping[str, str]) -> str:
         """The option, or the one that it follows; "" where it is not cheap or can't be asked for."""

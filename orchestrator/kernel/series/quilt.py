@@ -64,7 +64,8 @@ def _instead_of(folder: Path, files: Sequence[Path]) -> str:
     if files:
         named = shlex.join(["--patch", str(files[0])])
         return f"{named}  # one --patch for each file; or give the files names that end in .patch"
-    return shlex.join(["ls", "-l", str(folder)])
+    below = sorted({one.parent for one in folder.glob("*/*") if one.is_file() and _named_like_a_patch(one)})
+    return shlex.join(["--patch", str(below[0])] if below else ["ls", "-l", str(folder)])
 
 
 def _by_numbers(file: Path) -> list[tuple[int, str]]:

@@ -3,7 +3,7 @@
 
 import pytest
 
-from orchestrator.kernel.code.comments import changes_only_comments
+from orchestrator.kernel.code.comments import changes_no_code, changes_only_comments
 from orchestrator.model.series_diff import ChangedFile, DiffLine
 
 
@@ -47,3 +47,8 @@ def test_code_is(lines: tuple[str, ...]) -> None:
 def test_other_files_are_not_read() -> None:
     assert not only_comments("+/* x */", path="mm/Makefile")
     assert not changes_only_comments(ChangedFile(path="mm/x.c", hunks=()))
+
+
+def test_a_file_whose_mode_alone_changes_has_the_same_code() -> None:
+    assert changes_no_code(ChangedFile(path="mm/x.c", hunks=()))
+    assert not changes_no_code(ChangedFile(path="mm/Makefile", hunks=()))

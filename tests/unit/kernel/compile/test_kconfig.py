@@ -223,7 +223,7 @@ def test_an_option_that_was_asked_for_by_hand_and_refused_is_an_error_with_the_n
     module = refused_by_hand(not_granted({"DRIVER": "y"}, {}), found, {}, "patched.plain.x86_64")
 
     assert str(error) == (
-        "--config CONFIG_FAR: asked for y, became n in patched.plain.x86_64: unmet: DEVICE (DEVICE=n)"
+        "--config: CONFIG_FAR: asked for y, became n in patched.plain.x86_64: unmet: DEVICE (DEVICE=n)"
     )
     assert error.hint == "the same with --config CONFIG_DEVICE=y --config CONFIG_HOTPLUG=y"
     assert "no such symbol" in str(unknown)

@@ -116,3 +116,15 @@ def test_what_an_option_selects_is_on_with_it() -> None:
 
 def test_kconfig_files_lie_beside_the_code_and_above() -> None:
     assert {"mm/Kconfig", "mm/damon/Kconfig", "mm/Kconfig.debug"} <= set(kconfig_files(["mm/damon/core.c"]))
+
+
+def test_an_option_of_the_series_brings_what_it_needs_if_that_is_cheap() -> None:
+    texts = {
+        "mm/Kconfig": MM + 'config NEW\n\tbool "New"\n\tdepends on FAILURE\nconfig LATE\n\tbool "L"\n\tdepends on OWN\n'
+    }
+    kconfig = read_kconfig(TEXTS | texts, "x86_64")
+    chooser = Chooser(kconfig=kconfig, asked={"NEW": "y", "LATE": "y"}, not_ours={"OWN"})
+    nothing = SeriesDiff(files=(), functions=(), texts={})
+
+    assert chooser.options_for(nothing, {}, "x86_64", ["NEW"]) == ("X86_MCE", "FAILURE")
+    assert chooser.options_for(nothing, {}, "x86_64", ["LATE"]) == ()

@@ -283,6 +283,15 @@ def test_a_folder_without_patches_is_refused(tmp_path: Path) -> None:
         load(tmp_path, tmp_path)
 
 
+def test_of_a_folder_whose_patches_lie_one_folder_deeper_that_one_is_named(tmp_path: Path) -> None:
+    (tmp_path / "v2").mkdir()
+    (tmp_path / "v2" / "0001-x.patch").write_text(DIFF)
+
+    with pytest.raises(UserError) as raised:
+        load(tmp_path, tmp_path)
+    assert raised.value.hint == f"--patch {tmp_path}/v2"
+
+
 def test_the_same_diff_has_the_same_hash_in_whatever_mail_it_came() -> None:
     plain = parse_series(DIFF.encode(), "a.patch")
     mailed = parse_series(mail("[PATCH] x", DIFF, "base64"), "b.eml")
