@@ -223,7 +223,10 @@ static void do_splice(struct step *step)
 
 static void do_poison(struct step *step)
 {
-	step->unknown = step->area->uffd < 0 || !uffd_poison(step->area, step->first, step->count);
+	/* The pages are dropped, whether they could be poisoned or not. */
+	step->unknown = step->area->uffd < 0;
+	if (!step->unknown)
+		uffd_poison(step->area, step->first, step->count);
 }
 
 static void do_allocate(struct step *step)
