@@ -2,7 +2,7 @@
 """Operators on conditions, comparisons and results (pure)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tree_sitter import Node
 
@@ -30,9 +30,15 @@ from orchestrator.kernel.mutants.c_words import (
     other_error,
 )
 from orchestrator.kernel.mutants.changes import Change, of_condition, of_expression
+from orchestrator.kernel.mutants.printing import says
 
 _WARNS = re.compile(r"\s*(?:(?:un)?likely\()?(?:VM_)?WARN_ON\w*\(")
+_EXPECTATION = re.compile(r"\b(?:un)?likely\(")
+_ASKED = re.compile(
+    r"\(*(?:!|IS_ERR(?:_OR_NULL|_VALUE)?\()?(?P<name>[A-Za-z_][\w.>-]*)\)*(?: (?:<=?|==|!=) (?:0|NULL))?\)*"
+)
 _LOOPS = ("while_statement", "do_statement", "for_statement")
+_ONE = re.compile(r"1[uUlL]*")
 _COMPARISONS = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
 _LOGICAL = frozenset({"==", "!=", "<", "<=", ">", ">=", "&&", "||"})
 _SIDE_EFFECTS = ("call_expression", "assignment_expression", "update_expression")
@@ -43,7 +49,9 @@ _CONSTANTS = ("number_literal", "true", "false", "null")
 def negated(body: Body) -> Iterator[Change]:
     """Conditions the other way round."""
     for node in _branches(body):
-        yield of_condition(body, node, f"!({one_line(node)})")
+        # Where it has one value in each kernel that is right, the other value is all that is to be tried.
+        if not _expected(node):
+            yield of_condition(body, node, f"!({one_line(node)})")
 
 
 def forced_true(body: Body) -> Iterator[Change]:
@@ -68,16 +76,36 @@ def failure_ignored(body: Body) -> Iterator[Change]:
 
 def refusals(body: Body) -> Iterator[Node]:
     """The ifs that leave, for what an acquire on a changed line says."""
-    taken = {name for node in body.of_type("assignment_expression") for name in _assigned_by_acquire(body, node)}
+    stored = list(_stored(body))
     for statement in body.with_condition("if_statement"):
         condition = condition_of(statement)
         if condition is None or not leaves(child(statement, "consequence")):
             continue
-        below = list(nodes_below(condition))
-        names = {text_of_node(one) for one in below if one.type == "identifier"}
-        calls = (one for one in below if one.type == "call_expression")
-        if names & taken or any(is_acquire(called(one)) and body.is_new(one) for one in calls):
+        calls = (one for one in nodes_below(condition) if one.type == "call_expression")
+        taken = any(_is_new_acquire(stored, name, statement) for name in _asked_for(one_line(condition)))
+        if taken or any(is_acquire(called(one)) and body.is_new(one) for one in calls):
             yield statement
+
+
+def _asked_for(condition: str) -> list[str]:
+    """The variables that a condition asks whether they are there: `!x`, `IS_ERR(x)`, `x < 0`; each part of an `||`."""
+    plain = _EXPECTATION.sub("(", condition).replace("((", "(")
+    return [found["name"] for part in plain.split("||") if (found := _ASKED.fullmatch(part.strip()))]
+
+
+def _stored(body: Body) -> Iterator[tuple[int, str, bool]]:
+    """Where a variable gets a value, its name, and whether an acquire on a changed line gives it."""
+    for node in body.of_type("assignment_expression", "init_declarator"):
+        left, right = child(node, "left") or child(node, "declarator"), child(node, "right") or child(node, "value")
+        if left is not None and right is not None:
+            taken = body.is_new(node) and is_acquire(called(call_of(right)))
+            yield node.start_byte, text_of_node(left).lstrip("* "), taken
+
+
+def _is_new_acquire(stored: Sequence[tuple[int, str, bool]], name: str, statement: Node) -> bool:
+    """Whether what was last stored in a variable, in the order of the text, comes from an acquire."""
+    before = [taken for at, other, taken in stored if other == name and at < statement.start_byte]
+    return bool(before) and before[-1]
 
 
 def recheck_dropped(body: Body) -> Iterator[Change]:
@@ -91,13 +119,19 @@ def recheck_dropped(body: Body) -> Iterator[Change]:
 
 def off_by_one(body: Body) -> Iterator[Change]:
     for node in body.of_type("binary_expression"):
-        operator = child(node, "operator")
-        other = _COMPARISONS.get(operator.type) if operator is not None else None
-        left, right = child(node, "left"), child(node, "right")
-        if not other or left is None or right is None or not body.is_new(node) or _is_skipped(node):
+        operator, left, right = child(node, "operator"), child(node, "left"), child(node, "right")
+        if operator is None or left is None or right is None or not body.is_new(node) or _is_skipped(node):
             continue
-        if (first := one_line(left)) and (second := one_line(right)):
+        other, first, second = _COMPARISONS.get(operator.type), one_line(left), one_line(right)
+        if other and first and second:
             yield of_expression(body, node, f"({first}) {other} ({second})")
+        elif operator.type in "+-" and _ONE.fullmatch(second) and first and _varies(body, left):
+            yield of_expression(body, node, first)
+
+
+def _varies(body: Body, node: Node) -> bool:
+    """Whether a value is computed from a variable: the compiler need not know it."""
+    return any(one.type == "identifier" and text_of_node(one) in body.names for one in nodes_below(node))
 
 
 def wrong_error(body: Body) -> Iterator[Change]:
@@ -176,9 +210,37 @@ def _may_change(body: Body, condition: Node) -> bool:
         and not simple
         and bool(text)
         and not is_known_before(text)
+        and not _is_of_sizes(body, condition)
         and not _is_skipped(condition)
-        and not is_meaningless(called(_only_statement(condition)))
+        and not _chooses_messages(condition)
     )
+
+
+def _is_of_sizes(body: Body, condition: Node) -> bool:
+    """Whether the condition is about the sizes of types, and about no variable."""
+    below = list(nodes_below(condition, ("sizeof_expression",)))
+    sized = any(one.type == "sizeof_expression" for one in nodes_below(condition))
+    return sized and not any(one.type == "identifier" and text_of_node(one) in body.names for one in below)
+
+
+def _chooses_messages(condition: Node) -> bool:
+    """Whether an if decides over messages and statistics alone, in all of its branches."""
+    above = condition.parent
+    while above is not None and above.type == "parenthesized_expression":
+        above = above.parent
+    return above is not None and above.type == "if_statement" and _only_says(above)
+
+
+def _only_says(statement: Node | None) -> bool:
+    if statement is None:
+        return False
+    if statement.type in ("compound_statement", "else_clause"):
+        parts = [one for one in statement.named_children if one.type != "comment"]
+        return bool(parts) and all(map(_only_says, parts))
+    if statement.type == "if_statement":
+        other = child(statement, "alternative")
+        return _only_says(child(statement, "consequence")) and (other is None or _only_says(other))
+    return says(statement)
 
 
 def _is_skipped(node: Node) -> bool:
@@ -215,19 +277,19 @@ def _forced(node: Node, value: str) -> str:
     return f"((void)({one_line(node)}), {value})" if effects else value
 
 
-def _assigned_by_acquire(body: Body, node: Node) -> Iterator[str]:
-    left, right = child(node, "left"), child(node, "right")
-    if left is not None and right is not None and body.is_new(node) and is_acquire(called(call_of(right))):
-        yield text_of_node(left)
-
-
 def _is_result(body: Body, node: Node) -> bool:
-    """Whether the node is returned or assigned by a statement that is new, or runs by a new condition."""
+    """Whether the node is returned or assigned by a statement that is new, or runs by a new condition.
+
+    What a new variable begins with counts as well.
+    """
     above = node.parent
     while above is not None and above.type not in _RESULTS:
         operator = child(above, "operator")
         compares = operator is not None and operator.type in _LOGICAL
-        if compares or above.type in ("call_expression", "compound_statement", "declaration"):
+        hidden = above.type == "call_expression" and called(above) != "ERR_PTR"
+        if compares or hidden or above.type == "compound_statement":
             return False
+        if above.type == "declaration":
+            return body.is_new(node) and not _is_skipped(node)
         above = above.parent
     return above is not None and body.is_fresh(above)

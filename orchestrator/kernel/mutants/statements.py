@@ -20,18 +20,21 @@ from orchestrator.kernel.mutants.c_tree import (
     text_of_node,
 )
 from orchestrator.kernel.mutants.c_words import (
+    AT_ONCE,
+    BITS,
     IRQ_PLAIN,
+    STORES,
     WEAKER,
     ends,
     is_acquire,
     is_lock,
     is_meaningless,
     is_release,
-    is_statistic,
     may_repeat,
 )
 from orchestrator.kernel.mutants.changes import Change, copied, of_expression, of_statement, statement_edit, together
 from orchestrator.kernel.mutants.declarations import belongs_to_block
+from orchestrator.kernel.mutants.printing import says
 
 _RESCHEDULES = frozenset({"cond_resched", "cond_resched_lock", "cond_resched_rcu", "schedule", "cpu_relax"})
 
@@ -50,8 +53,14 @@ def release_doubled(body: Body) -> Iterator[Change]:
 
 
 def release_early(body: Body) -> Iterator[Change]:
-    """A release before the statement that it follows."""
-    for node in _releases(body):
+    """A release before the statement that it follows, or without the grace period that it waits for."""
+    for node in _releases_and_callbacks(body):
+        call, at_once = call_of(node), AT_ONCE.get(called(node), "")
+        given = [one_line(one) for one in arguments(call)] if call is not None else []
+        if at_once and len(given) == 2 and all(given):
+            yield of_statement(body, node, at_once.format(*given))
+        if not is_release(called(node)):
+            continue
         before = sibling_before(node)
         if before is None or before.type != "expression_statement" or not is_statement_place(before):
             continue
@@ -111,9 +120,12 @@ def assignment_dropped(body: Body) -> Iterator[Change]:
             continue
         target = child(inner, "left") or child(inner, "argument")
         acquires = any(is_acquire(called(one)) for one in nodes_below(inner) if one.type == "call_expression")
-        if target is None or acquires or is_statistic(text_of_node(target)):
+        if target is None or acquires or says(node):
             continue
         if body.is_fresh(node) and is_statement_place(node):
+            yield of_statement(body, node, "")
+    for node in _calls(body):
+        if called(node) in STORES and body.is_fresh(node):
             yield of_statement(body, node, "")
 
 
@@ -121,8 +133,9 @@ def call_dropped(body: Body) -> Iterator[Change]:
     """A call of something that neither acquires nor releases."""
     for node in _calls(body):
         name = called(node)
-        other = is_acquire(name) or is_release(name) or name in _RESCHEDULES or name in WEAKER
-        if not other and body.is_new(node):
+        other = is_acquire(name) or is_release(name) or name in _RESCHEDULES or (name in WEAKER and name not in BITS)
+        # return_ptr(p); leaves the function.
+        if not other and not name.startswith("return_") and body.is_new(node):
             yield of_statement(body, node, "")
 
 
@@ -138,6 +151,9 @@ def order_weakened(body: Body) -> Iterator[Change]:
         if name not in WEAKER or not body.is_new(call):
             continue
         weaker = WEAKER[name]
+        if name == "rcu_assign_pointer" and given[1:] == ["NULL"]:
+            # It orders nothing.
+            continue
         if weaker is not None and f"{{{len(given)}}}" in weaker:
             continue
         text = "" if weaker is None else weaker.format(*given)
@@ -183,12 +199,17 @@ def _calls(body: Body) -> Iterator[Node]:
     """The statements that are one call, of something that matters."""
     for node in body.of_type("expression_statement"):
         name = called(node)
-        if name and is_statement_place(node) and not is_meaningless(name) and not belongs_to_block(body, node):
+        if name and is_statement_place(node) and not says(node) and not belongs_to_block(body, node):
             yield node
 
 
 def _releases(body: Body) -> Iterator[Node]:
     return (node for node in _calls(body) if is_release(called(node)) and body.is_fresh(node))
+
+
+def _releases_and_callbacks(body: Body) -> Iterator[Node]:
+    either = (node for node in _calls(body) if is_release(called(node)) or called(node) in AT_ONCE)
+    return (node for node in either if body.is_fresh(node))
 
 
 def _is_end(node: Node, call: Node, statement: Node) -> bool:
