@@ -82,12 +82,12 @@ def refusals(body: Body) -> Iterator[Node]:
         if condition is None or not leaves(child(statement, "consequence")):
             continue
         calls = (one for one in nodes_below(condition) if one.type == "call_expression")
-        taken = any(_is_new_acquire(stored, name, statement) for name in _asked_for(one_line(condition)))
+        taken = any(_is_new_acquire(stored, name, statement) for name in asked_for(one_line(condition)))
         if taken or any(is_acquire(called(one)) and body.is_new(one) for one in calls):
             yield statement
 
 
-def _asked_for(condition: str) -> list[str]:
+def asked_for(condition: str) -> list[str]:
     """The variables that a condition asks whether they are there: `!x`, `IS_ERR(x)`, `x < 0`; each part of an `||`."""
     plain = _EXPECTATION.sub("(", condition).replace("((", "(")
     return [found["name"] for part in plain.split("||") if (found := _ASKED.fullmatch(part.strip()))]

@@ -83,7 +83,10 @@ def hunks_omitted(
         others = [other for other, around in runs if around is body and other is not run]
         gone = {name for other in others for name in (*_declared(other.old), *_labels(other.old))}
         change = _guarded(body, run, sides) if body is not None else None
-        if why := _why_not_alone(run, names, gone if body else set(), guarded=change is not None):
+        if len(run.new) >= text.count("\n") and not run.old:
+            # Without the file whatever builds or includes it does not compile.
+            left_out.append(NotMutated(file=file.path, line=run.first, why="it is the whole file"))
+        elif why := _why_not_alone(run, names, gone if body else set(), guarded=change is not None):
             left_out.append(NotMutated(file=file.path, line=run.first, why=why))
         elif not _is_only_messages(run):
             yield body.name if body else "", change or _raw(run, text)

@@ -11,12 +11,14 @@ from orchestrator.kernel.mutants.c_tree import (
     call_of,
     called,
     child,
+    condition_of,
     is_sound,
     is_statement_place,
     leaves,
     nodes_below,
     one_line,
     sibling_before,
+    siblings_after,
     text_of_node,
 )
 from orchestrator.kernel.mutants.c_words import (
@@ -33,6 +35,7 @@ from orchestrator.kernel.mutants.c_words import (
     may_repeat,
 )
 from orchestrator.kernel.mutants.changes import Change, copied, of_expression, of_statement, statement_edit, together
+from orchestrator.kernel.mutants.conditions import asked_for
 from orchestrator.kernel.mutants.declarations import belongs_to_block
 from orchestrator.kernel.mutants.printing import says
 
@@ -110,7 +113,18 @@ def _taken_back(body: Body, call: Node, statement: Node, release: Node) -> Chang
     left = child(assigned, "left") if assigned is not None else None
     if left is None or left.type != "identifier":
         return None
-    return of_statement(body, statement, f"{whole} if ({text_of_node(left)}) {ending}", after=after)
+    return of_statement(
+        body, statement, f"{whole} if ({_success(statement, text_of_node(left))}) {ending}", after=after
+    )
+
+
+def _success(statement: Node, name: str) -> str:
+    """When an acquire has succeeded, by a variable: where the if behind it does not leave; else where it is set."""
+    behind = next(siblings_after(statement), None)
+    condition = condition_of(behind) if behind is not None and behind.type == "if_statement" else None
+    text = one_line(condition) if condition is not None else ""
+    refused = behind is not None and leaves(child(behind, "consequence")) and asked_for(text) == [name]
+    return f"!({text})" if refused and "||" not in text else name
 
 
 def assignment_dropped(body: Body) -> Iterator[Change]:

@@ -143,3 +143,20 @@ def test_a_file_that_is_no_c_has_no_mutants() -> None:
 
     assert select_mutants(replace(whole, texts={})).mutants == ()
     assert whole.texts.keys() == {FILE}
+
+
+def test_a_new_file_is_not_taken_back_as_a_whole() -> None:
+    text = "+#define LIMIT 8\n+\n+static int f(void)\n+{\n+	return put_thing(LIMIT);\n+}\n"
+
+    found = select_mutants(series(text), operators=("omit-hunk",))
+
+    assert found.mutants == ()
+    assert [one.why for one in found.left_out] == ["it is the whole file"]
+
+
+def test_what_an_acquire_gave_is_released_at_once_only_where_the_acquire_succeeded() -> None:
+    taken = "+	err = folio_lock_killable(folio);\n+	if (err)\n+		return err;\n"
+
+    (found,) = mutants(body(f"{taken}+	use(folio);\n+	folio_unlock(folio);"), "drop-pair")
+
+    assert found.edits[0].text == "err = folio_lock_killable(folio); if (!(err)) folio_unlock(folio);"
