@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * System calls in which one allocation of the kernel's fails, on purpose: fault injection by /proc/thread-self/fail-nth
- * (Documentation/fault-injection in the kernel's source). Faults of the program itself never fail: they are not within a call.
+ * Makes system calls in which one allocation of the kernel fails: fault injection by /proc/thread-self/fail-nth
+ * (Documentation/fault-injection in the kernel's source). Page faults of the program itself never fail: they are not within a call.
  */
 #ifndef PATCHRIG_FAIL_NTH_H
 #define PATCHRIG_FAIL_NTH_H

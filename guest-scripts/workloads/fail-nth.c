@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * fail-nth: system calls in which one allocation fails, at each place in turn, while their devices are swapped off.
+ * fail-nth: system calls in which one allocation fails, while the devices of their pages are swapped off.
  *
- *   actors    each has an area of each kind. It chooses a call and some pages, and makes the call with its first allocation failing, then
- *             with the second, and so on, until it makes no more of them. Then nothing may be lost: a call that fails leaves what was
- *             there, and what it has done in part is one thing or the other (oracle.h);
- *   the first of them also swaps the last device on and off, makes cgroups, reclaims, and gives zswap its compressors, in the same way.
+ *   actors    each has an area of each kind (only the first actor can have huge ones). It chooses a call and some pages. It makes the call
+ *             so that its first allocation fails, then again so that the second fails, and so on, until the call makes fewer allocations.
+ *             No data may be lost: after a call that failed, each page has its old contents, or its new ones if the call was meant to
+ *             change it (oracle.h);
+ *   the first of them also swaps the last device on and off, makes cgroups, reclaims, and sets zswap's compressor, in the same way.
  *
- * Only system calls fail, never the faults of a program: these have no errno, and the kernel would try them again.
+ * Allocations fail only in system calls, never in the program's own page faults: these return no errno, and the kernel would try them
+ * again.
  */
 #define _GNU_SOURCE
 
