@@ -13,12 +13,6 @@
 #include "run.h"
 #include "uffd.h"
 
-/* Linux 5.14. */
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#define MADV_POPULATE_WRITE 23
-#endif
-
 #define RUN_MOST 16 /* pages of a step */
 #define ANY (ANONYMOUS | PRIVATE | FILES)
 #define LARGE_ANONYMOUS (1u << AREA_LARGE | 1u << AREA_HUGE)

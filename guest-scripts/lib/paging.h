@@ -29,6 +29,12 @@ void *map_file_privately(int fd, size_t length);
 /* A memfd of this length, all holes. */
 int memory_file(const char *name, size_t length);
 
+/* Linux 5.14. */
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
+#endif
+
 /* Linux 6.1. */
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25

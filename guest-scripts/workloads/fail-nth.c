@@ -44,12 +44,6 @@
 #define ZSWAP "/sys/module/zswap/parameters/"
 #define RECLAIM "/sys/fs/cgroup/workload/memory.reclaim"
 
-/* Linux 5.14. */
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#define MADV_POPULATE_WRITE 23
-#endif
-
 static uint64_t actors_count = 3;
 static uint64_t pages = 48;
 
@@ -259,6 +253,7 @@ static struct attempt do_move(struct trial *trial)
 	struct area *const from = trial->step.area, *const to = trial->step.other;
 	const size_t page = trial->step.first;
 	struct attempt made;
+	bool moved;
 
 	area_drop(to, page, 1);
 	*(struct uffdio_move *)trial->actor->buffer = (struct uffdio_move){
@@ -268,10 +263,11 @@ static struct attempt do_move(struct trial *trial)
 	oracle_begin(&to->oracle, page, 1);
 	oracle_begin(&from->oracle, page, 1);
 	made = call_of(trial, SYS_ioctl, uffd, (long)UFFDIO_MOVE, (long)trial->actor->buffer, 0, 0);
+	moved = !made.result || is_hole(area_page(from, page));
 	/* A kernel may say EEXIST of a page that it has moved (docs/found/correct-kernels.md). */
-	if (made.result == -EEXIST && is_hole(area_page(from, page)))
+	if (moved && made.result == -EEXIST)
 		made.result = 0;
-	if (!made.result || is_hole(area_page(from, page))) {
+	if (moved) {
 		oracle_end_moved(&to->oracle, page, &from->oracle, page);
 	} else {
 		oracle_end(&to->oracle, page, 1, HOLDS_ZEROS);
